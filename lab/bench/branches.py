@@ -36,7 +36,7 @@ OPENED = 10  # times that a page is opened; the fastest counts
 def splits(*, n: int) -> dict[str, Any]:
     """Move ``n`` visits through a delay and a split by an attribute and an event.
 
-    In this process; no engine may run beside it. A visit is moved twice, and counts once.
+    In this process; no engine may run beside it.
     """
     live.make_events()
     canvas = _canvas("Everybody", {})
@@ -49,7 +49,7 @@ def splits(*, n: int) -> dict[str, Any]:
     waiting = Visit.objects.filter(step=delay).count()
     later = timezone.now() + timedelta(days=1)
     started = time.monotonic()
-    crowds = _crowds([delay.pk, split.pk], now=later)
+    crowds = _crowds(delay, now=later)
     seconds = time.monotonic() - started
     took = dict(split.branch_tallies.values_list("branch", "n"))
     if sum(took.values()) != waiting:
@@ -59,27 +59,18 @@ def splits(*, n: int) -> dict[str, Any]:
         "yes": took.get(1, 0),
         "seconds": round(seconds, 2),
         "people_per_second": round(waiting / seconds),
-        "crowd_ms": {"delay": _median_ms(crowds[0]), "split": _median_ms(crowds[1])},
+        "crowd_ms": round(1000 * statistics.median(crowds), 1),
         "most_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
 
 
-def _crowds(steps: Sequence[int], *, now: datetime) -> list[list[float]]:
-    """Move crowd by crowd, from each step in turn; return how long the crowds of each took."""
-    seconds: list[list[float]] = [[] for _step in steps]
-    is_more = True
-    while is_more:
-        is_more = False
-        for step, mine in zip(steps, seconds, strict=True):
-            started = time.monotonic()
-            if engine.advance(step, now=now):
-                mine.append(time.monotonic() - started)
-                is_more = True
+def _crowds(step: Step, *, now: datetime) -> list[float]:
+    """Move all who are due at a step; return how many seconds each crowd took."""
+    seconds, began = list[float](), time.monotonic()
+    while engine.advance(step.pk, now=now):
+        seconds.append(time.monotonic() - began)
+        began = time.monotonic()
     return seconds
-
-
-def _median_ms(seconds: Sequence[float]) -> float:
-    return round(1000 * statistics.median(seconds), 1) if seconds else 0.0
 
 
 def waits(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str, Any]:

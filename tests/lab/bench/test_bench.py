@@ -32,7 +32,7 @@ def test_a_small_bench_measures_every_number():
     assert found["backlog"]["pending"] == found["backlog"]["sent"] >= 2000
     assert 0 < found["flood"]["events_per_second"] <= 2000
     assert found["flood"]["most_waiting"] > 0
-    assert found["splits"]["people"] == 500 > found["splits"]["yes"] > 0
+    assert found["splits"]["people"] > found["splits"]["yes"] > 0
     assert 0 < found["waits"]["p50_seconds"] <= found["waits"]["p100_seconds"]
     assert found["page"]["steps"] == 200
     assert found["churn"]["changed"] >= 150
