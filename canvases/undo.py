@@ -129,12 +129,12 @@ def restore(canvas: Canvas, note: Note, *, by: User, now: datetime) -> Step:
             raise edit.NotAllowed(CHANGED)
         _check_segments(canvas, note)
         kept = set(canvas.steps.exclude(removed_at=None).values_list("pk", flat=True))
+        deleted = [one for one in note.gone if one.pk not in kept]
+        # In a database that was moved, ids at the end are given out again.
+        if Step.objects.filter(pk__in=[one.pk for one in deleted]).exists():
+            raise edit.NotAllowed(CHANGED)
         Step.objects.bulk_create(
-            [
-                Step(canvas=canvas, removed_at=now, **asdict(one))
-                for one in note.gone
-                if one.pk not in kept
-            ]
+            Step(canvas=canvas, removed_at=now, **asdict(one)) for one in deleted
         )
         _put_back(canvas, note, now=now)
         restored = [edit.here(Step(pk=one.pk, canvas=canvas)) for one in note.gone]

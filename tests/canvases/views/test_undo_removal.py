@@ -136,6 +136,17 @@ def test_a_branch_that_is_gone_is_the_reason_why_a_removal_stays(bobs, journeys,
     assert list(flow(canvas)) == [split.pk]
 
 
+def test_an_id_that_was_given_out_again_is_the_reason_why_a_removal_stays(
+    bobs, split, canvas, acme
+):
+    bobs.post("step_remove", split.after.pk)
+    other = type(canvas).objects.create(app_group=acme, name="Other")
+    Step.objects.create(pk=split.after.pk, canvas=other, kind="exit")
+
+    assert bobs.post("canvas_undo").status_code == 409
+    assert Step.objects.get(pk=split.after.pk).canvas == other
+
+
 def test_a_live_canvas_stays_as_it_is(bobs, split, canvas):
     bobs.post("step_remove", split.after.pk)
     before = flow(canvas)
