@@ -4,6 +4,7 @@ import gc
 import shutil
 import time
 
+import hypothesis
 import pytest
 from django.core.cache import cache
 from django.db import connections
@@ -21,6 +22,11 @@ pytest_plugins = [
     "tests.support.rest_api",
     "tests.support.scrape",
 ]
+
+
+# No example of a property test fails because the machine is busy.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_addoption(parser):

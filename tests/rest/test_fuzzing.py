@@ -52,7 +52,7 @@ CHECKED = [check for check in CHECKS.get_all() if check.__name__ not in OWN_VALI
 
 
 @document.parametrize()
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 def test_every_operation_answers_by_its_schema_and_leaks_nothing(case, callers):
     caller, key = next(callers)
     case.headers = {**(case.headers or {}), **({"Authorization": f"Bearer {key}"} if key else {})}

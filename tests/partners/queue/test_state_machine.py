@@ -177,7 +177,6 @@ def test_the_laws_hold_after_random_steps(server, acme, alice, settings, tmp_pat
     chosen = hypothesis_settings(
         max_examples=EXAMPLES,
         stateful_step_count=STEPS,
-        deadline=None,  # a step may wait for the CPU
         derandomize=not LARGE,
         database=None,
         suppress_health_check=list(HealthCheck),  # steps are slow: each is a run of the queue

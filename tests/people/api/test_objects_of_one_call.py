@@ -83,7 +83,7 @@ def people_after(calls):
 
 
 @pytest.mark.django_db
-@settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(objects=st.lists(OBJECTS, min_size=1, max_size=8))
 def test_one_call_equals_one_call_for_each_object(objects):
     objects = [item | {f"n{place}": place} for place, item in enumerate(objects)]

@@ -58,7 +58,7 @@ PHONES = st.one_of(
 )
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=3000)
 @given(EMAILS)
 def test_the_fast_path_for_emails_agrees_with_the_library(raw):
     lower = raw.lower()
@@ -67,7 +67,7 @@ def test_the_fast_path_for_emails_agrees_with_the_library(raw):
         assert found.normalized == lower
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=3000)
 @given(PHONES)
 def test_the_fast_path_for_phones_agrees_with_the_library(raw):
     if phones.is_clean(raw):
@@ -84,7 +84,7 @@ def test_most_numbers_take_the_fast_path():
     assert sum(map(phones.is_clean, EXAMPLES)) > 0.8 * len(EXAMPLES)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(
         st.tuples(

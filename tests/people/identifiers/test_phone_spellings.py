@@ -123,7 +123,7 @@ def test_foreign_digits_without_a_plus_are_read_correctly_or_refused(home):
     assert wrong == []
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(PHONES, st.sampled_from(["DE", "AT", "ID", "US", "RU", "IT", "XK"]))
 def test_digits_without_a_plus_mean_one_number_or_none(number, region):
     bare = number[1:]
@@ -141,7 +141,7 @@ def test_digits_without_a_plus_mean_one_number_or_none(number, region):
         assert found.number or not (abroad or home) or region in ("DE", "AT")
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(PHONES)
 def test_the_fast_path_and_the_full_reading_agree(number):
     if phones.is_clean(number):

@@ -105,7 +105,7 @@ def typed(value):
 
 
 @pytest.mark.django_db
-@settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(people=PEOPLE)
 @example(
     people={

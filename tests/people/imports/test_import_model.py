@@ -113,7 +113,7 @@ def expected(person):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("key", ["external_id", "email", "phone"])
-@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(first=st.lists(ROW, max_size=7), second=st.lists(ROW, max_size=7), chunk=st.integers(1, 4))
 def test_imported_profiles_match_the_model(monkeypatch, key, first, second, chunk):
     monkeypatch.setattr(runner, "CHUNK", chunk)

@@ -13,7 +13,7 @@ from audiencesync.people.imports.csv_reader import DELIMITERS, ENCODINGS, Layout
 
 pytestmark = pytest.mark.thorough
 
-PROPERTY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=150)
+PROPERTY = settings(suppress_health_check=[HealthCheck.too_slow], max_examples=150)
 LATIN = st.text(st.characters(codec="cp1252", exclude_characters="\0"), max_size=12)
 ANY = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 CELL = st.one_of(

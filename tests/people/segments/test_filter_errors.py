@@ -102,7 +102,7 @@ TREES = st.recursive(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(TREES)
 def test_any_input_is_either_a_filter_or_an_error(raw):
     try:

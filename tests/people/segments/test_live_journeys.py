@@ -136,9 +136,7 @@ def small(monkeypatch):
     monkeypatch.setattr(live, "CHUNK", 2)
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(journey=st.lists(steps, min_size=5, max_size=25))
 def test_at_rest_the_members_are_the_people_of_the_segment(acme, small, journey):
     ahead = timezone.now() + timedelta(hours=1)
