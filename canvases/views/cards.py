@@ -86,6 +86,7 @@ class Card:
     is_folded: bool = False  # whether its branches are; set by `answer`
     fold_query: str = ""  # folds or unfolds its branches; set by `answer`
     wipe: str = ""  # the class that hides the line beyond the stem where its branches meet
+    branch_label: Text = ""  # of the branch that it stands in, at any place of it
     is_first: bool = False
     is_last: bool = False
     is_checked: bool = False  # its form was sent, or a launch was asked for; set by `answer`
@@ -261,6 +262,9 @@ def nested(cards: Sequence[Card]) -> list[Card]:
                 )
                 for one in node.branches
             ]
+            for way in card.branches:
+                for inside in way.path:
+                    inside.branch_label = way.label
             card.is_first = card.step.parent_id is None
             found.append(card)
         for card, after in pairwise(found):

@@ -102,6 +102,14 @@ def test_a_split_moves_with_its_branches(bobs, split, canvas):
     }
 
 
+def test_the_panel_names_the_branch_of_a_component(bobs, split):
+    named = {
+        step: "branch “No”" in " ".join(bobs.get(step=step.pk).content.decode().split())
+        for step in (split, split.yes, split.no, split.after)
+    }
+    assert named == {split: False, split.yes: False, split.no: True, split.after: False}
+
+
 def test_the_branch_that_is_kept_moves_up(bobs, split, canvas):
     assert bobs.post("step_remove", split.pk).status_code == 422
     assert bobs.post("step_remove", split.pk, keep="2").status_code == 302
