@@ -103,13 +103,21 @@ def advance(step_id: int, *, now: datetime) -> int:
 
 
 def _crowd(step: Step, *, now: datetime) -> QuerySet[Visit] | None:
-    """Return the longest due visits, at most CROWD, as a condition without a list of ids."""
-    ready = Visit.objects.filter(step=step, left_at=None, due_at__lte=now)
-    last = ready.order_by("due_at", "pk").values_list("due_at", "pk")[CROWD - 1 : CROWD].first()
+    """Return the longest due visits, at most CROWD, as a condition without a list of ids.
+
+    It has one lower and one upper end, as near as can be: each statement of a crowd would read
+    whoever else is due, and what the index still holds of those who have moved.
+    """
+    at_step = Visit.objects.filter(step=step, left_at=None)
+    ready = at_step.filter(due_at__lte=now).order_by("due_at", "pk").values_list("due_at", "pk")
+    if (first := ready.first()) is None:
+        return None
+    some = at_step.filter(due_at__gte=first[0])
+    last = ready.filter(due_at__gte=first[0])[CROWD - 1 : CROWD].first()
     if last is None:
-        return ready if ready.exists() else None
+        return some.filter(due_at__lte=now)
     due_at, pk = last
-    return ready.filter(due_at__lte=due_at).filter(Q(due_at__lt=due_at) | Q(pk__lte=pk))
+    return some.filter(Q(due_at__lt=due_at) | Q(pk__lte=pk), due_at__lte=due_at)
 
 
 def _go_on(step: Step, canvas: Canvas, crowd: QuerySet[Visit], *, now: datetime) -> int:

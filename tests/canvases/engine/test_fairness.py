@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from canvases import engine
-from canvases.engine import movement
+from canvases.engine import due, movement
 from canvases.models import Canvas, Step, StepTally, Visit
 
 DELAY = ("delay", {"amount": 1, "unit": "days"})
@@ -37,7 +37,7 @@ def crowded(journeys, *, n_steps, n_each):
     return canvas
 
 
-def due(canvas):
+def n_due(canvas):
     return Visit.objects.filter(canvas=canvas, left_at=None, due_at__lte=timezone.now()).count()
 
 
@@ -46,8 +46,8 @@ def test_a_small_canvas_moves_within_a_beat_beside_one_with_50_due_steps(journey
     small = crowded(journeys, n_steps=2, n_each=1)
     engine.beat()
 
-    assert due(large) == 49 * CROWD  # one crowd of each canvas
-    assert due(small) == 1
+    assert n_due(large) == 49 * CROWD  # one crowd of each canvas
+    assert n_due(small) == 1
     moved = Visit.objects.exclude(arrived_at=None).order_by("arrived_at")
     assert moved.first().canvas == small
 
@@ -65,7 +65,7 @@ def test_a_beat_with_time_moves_all_of_them(journeys):
     large, small = (crowded(journeys, n_steps=n, n_each=2) for n in (6, 2))
     engine.beat()
 
-    assert (due(large), due(small)) == (0, 0)
+    assert (n_due(large), n_due(small)) == (0, 0)
 
 
 @pytest.mark.parametrize("state", ["stopped", "archived"])
@@ -74,7 +74,7 @@ def test_people_of_a_canvas_that_is_not_live_stay(journeys, state):
     Canvas.objects.filter(pk=canvas.pk).update(state=state)
     engine.beat()
 
-    assert due(canvas) == 2
+    assert n_due(canvas) == 2
 
 
 def test_an_idle_pass_asks_the_same_however_many_canvases_are_live(journeys):
@@ -95,7 +95,7 @@ def test_due_steps_are_found_by_the_index_of_open_visits(journeys):
     with connection.cursor() as cursor:
         cursor.execute(f"ANALYZE {Visit._meta.db_table}")
     with CaptureQueriesContext(connection) as found:
-        assert len(movement.due.rounds(now=timezone.now())) == 2
+        assert len(due.rounds(now=timezone.now())) == 2
     is_postgres = connection.vendor == "postgresql"
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN {'' if is_postgres else 'QUERY PLAN'} {found[0]['sql']}")
