@@ -106,7 +106,7 @@ def _crowd(step: Step, *, now: datetime) -> QuerySet[Visit] | None:
     """Return the longest due visits, at most CROWD, as a condition without a list of ids.
 
     It has one lower and one upper end, as near as can be: each statement of a crowd would read
-    whoever else is due, and what the index still holds of those who have moved.
+    all others who are due, and what the index still holds of those who have moved.
     """
     at_step = Visit.objects.filter(step=step, left_at=None)
     ready = at_step.filter(due_at__lte=now).order_by("due_at", "pk").values_list("due_at", "pk")
