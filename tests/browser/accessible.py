@@ -15,6 +15,8 @@ STILL = """async () => {
     document.adoptedStyleSheets = [still];
     for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
 }"""
+TWICE = """() => [...document.querySelectorAll("[id]")].map((one) => one.id)
+    .filter((id, at, all) => all.indexOf(id) !== at)"""
 
 
 def violations(page, look):
@@ -26,6 +28,7 @@ def violations(page, look):
     page.evaluate("() => { document.adoptedStyleSheets = [] }")
     if page.locator("html").get_attribute("lang") != language:
         wrong.append("lang")
+    wrong += [f"twice: #{one}" for one in page.evaluate(TWICE)]
     if page.locator("h1").count() != 1:
         wrong.append("not one h1")
     if page.evaluate("document.documentElement.scrollWidth") > width:

@@ -121,6 +121,7 @@ def test_a_named_component_is_removed_and_back_by_keyboard(
     press(page, "#undo-removal")
     expect(page.locator(f"#card-{step}")).to_be_focused()
     expect(page.locator("#undo-removal")).to_have_count(0)
+    expect(page.locator("#panel")).to_have_count(1)
     keep_picture(page, f"{language}-{width}-undone")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
