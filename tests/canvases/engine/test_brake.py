@@ -129,7 +129,7 @@ def test_a_beat_does_not_read_what_the_brake_holds(audience_of_ten):
     )
     with connection.cursor() as cursor:
         cursor.execute(f"ANALYZE {Signal._meta.db_table}")
-    with_signals = signals.waiting(Canvas.objects.filter(state="live"))
+    with_signals = signals.with_work(Canvas.objects.filter(state="live"))
     assert list(with_signals) == []
     looked, worked = (
         _plans(work)
