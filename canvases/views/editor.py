@@ -68,6 +68,7 @@ def save(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
     now = timezone.now()
     step = step_of(request, canvas_id, step_id)
     kind = KINDS[step.kind]
+    # A button inside the form was pressed: draw it anew, save nothing.
     if (drawn := kind.form.typed(request.POST, step=step)) is not None:
         drawn.keep_names(request.POST)
         return show_form(request, step, drawn, status=200, now=now)
@@ -99,7 +100,7 @@ def place(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Htt
     step = step_of(request, canvas_id, step_id)
     place = request.POST.get("after", "")
     if not place:
-        error = edit.NotAllowed(_("Choose where the component shall stand."))
+        error = edit.NotAllowed(_("Choose where to move the component."))
         return refuse(request, step.canvas, error, now=now)
     after, branch = _place(request, step.canvas, place)
     try:
@@ -179,7 +180,7 @@ def restore(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
 @access.signed_in
 @require_POST
 def waiting(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
-    """Decide about people pending in former Syncs of a step, which may be removed."""
+    """Decide about people pending in former Syncs of a step. The step itself may be removed."""
     now = timezone.now()
     step = access.get(request, Step, Role.MARKETER, pk=step_id, canvas=canvas_id)
     try:
@@ -191,7 +192,7 @@ def waiting(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> H
         )
     except edit.NotAllowed as error:
         return refuse(request, step.canvas, error, now=now)
-    text = done.sentence or _("Nobody waits for what the component asked before.")
+    text = done.sentence or _("Nobody is pending under the former settings.")
     if step.removed_at is None:
         return show_step(request, step, text=text, now=now)
     return show_message(request, step.canvas, text, now=now)
@@ -227,7 +228,7 @@ def store(
         theirs = KINDS[step.kind].form(step=step, initial=step.settings)
         conflict = panels.differences(form, theirs)
         return show_form(
-            request, step, form, banner=meanwhile(), conflict=conflict, status=409, now=now
+            request, step, form, banner=conflict_banner(), conflict=conflict, status=409, now=now
         )
     except edit.BranchInUse as error:
         form.add_error(None, str(error.text))
@@ -320,18 +321,18 @@ def number(text: str) -> int | None:
 
 
 def typed(data: QueryDict) -> dict[str, Any]:
-    """Return typed data as initial data, for a form that shall not validate it yet."""
+    """Return typed data as initial data, for a form that is not validated yet."""
     return {name: data.getlist(name) if name == "kinds" else data.get(name) for name in data} | {
         "typed": True
     }
 
 
 def _undecided(before: Text = "") -> Banner:
-    text = _("Nothing is changed yet. Choose what becomes of the people who wait.")
+    text = _("Nothing is changed yet. Choose what happens to the pending people.")
     return Banner("warning", f"{before} {text}".strip())
 
 
-def meanwhile() -> Banner:
+def conflict_banner() -> Banner:
     return Banner(
         "warning", _("Somebody else saved this in the meantime. Nothing was overwritten.")
     )

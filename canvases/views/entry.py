@@ -1,4 +1,4 @@
-"""The entry panel of a canvas: save it, try it, show the next runs of a schedule."""
+"""The entry panel of a canvas: save it, preview it, show the next runs of a schedule."""
 
 from __future__ import annotations
 
@@ -17,12 +17,8 @@ from canvases.entry_card.form import EntryForm, Runs
 from canvases.models import Canvas
 from canvases.views import editor, panels, workbench
 
-TRIES = (
-    "preview",
-    "add_exit",
-    "remove_exit",
-    "add_condition",
-)  # buttons that change the form and store nothing
+# Buttons that change the form and store nothing.
+FORM_BUTTONS = ("preview", "add_exit", "remove_exit", "add_condition")
 
 
 @access.signed_in
@@ -31,13 +27,13 @@ def entry(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     """Save name, description, entry and exit."""
     now = timezone.now()
     row = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
-    if any(name in request.POST for name in TRIES):
+    if any(name in request.POST for name in FORM_BUTTONS):
         form = EntryForm.typed(request.POST, instance=row, now=now)
         panel = panels.of_entry(row, form, now=now)
         return workbench.answer(request, workbench.read(row, now=now), panel)
     form = EntryForm(request.POST, instance=row, now=now)
     is_valid = form.is_valid()
-    # The form has written into its own instance.
+    # Validation has changed `row`: read what is stored.
     stored = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     if not is_valid:
         panel = panels.of_entry(stored, form, now=now)
@@ -54,7 +50,9 @@ def entry(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     except edit.Stale:
         theirs = EntryForm(instance=stored, now=now)
         conflict = panels.differences(form, theirs)
-        panel = panels.of_entry(stored, form, banner=editor.meanwhile(), conflict=conflict, now=now)
+        panel = panels.of_entry(
+            stored, form, banner=editor.conflict_banner(), conflict=conflict, now=now
+        )
         return workbench.answer(request, workbench.read(stored, now=now), panel, status=409)
     except edit.NotAllowed as error:
         return editor.refuse(request, stored, error, now=now)

@@ -225,7 +225,7 @@ def of_launch(
 ) -> Panel:
     """Return the checklist, the forecast and the launch button.
 
-    ``verified``: the items that the partner has found.
+    ``verified``: problems that the partner was asked for.
     """
     canvas = bench.canvas
     found = checklist.items(canvas, now=now, found=verified)
