@@ -96,7 +96,7 @@ def test_a_launched_canvas_is_live(bobs, step, winback, canvas, people, bob):
 
     answer = bobs.post("canvas_launch")
 
-    assert answer["Location"] == f"{canvas.get_absolute_url()}?step={step.pk}"  # shows its numbers
+    assert answer["Location"] == f"{canvas.get_absolute_url()}?step={step.pk}&tab=numbers"
     canvas.refresh_from_db()
     step.refresh_from_db()
     assert (canvas.state, step.sync.is_live, step.sync.paused) == ("live", True, False)

@@ -35,8 +35,8 @@ class Editor:
     def url(self, name):
         return reverse(name, args=[self.world.group.slug, self.canvas.pk, self.step.pk])
 
-    def page(self):
-        address = f"{self.canvas.get_absolute_url()}?step={self.step.pk}"
+    def page(self, tab="settings"):
+        address = f"{self.canvas.get_absolute_url()}?step={self.step.pk}&tab={tab}"
         return main(self.world.client.get(address))
 
     def choices(self, account):
@@ -125,7 +125,7 @@ def test_forms_may_lead_to_the_consent_page(connected):
 def test_the_step_editor_names_the_partner_of_the_ad_account(editor):
     audience = editor.world.audience()
     assert editor.save(audience, ["email"]).status_code == 302
-    text = editor.page()
+    text = "".join(map(editor.page, ("settings", "numbers", "who")))
     assert "Only visible in FakeAds Console." in text
     assert "FakeAds never gets them in clear" in text
     assert "accepted by FakeAds" in text
