@@ -37,7 +37,7 @@ class Watcher:
 
     def poll(self):
         """Request the card as htmx does, ten times a second."""
-        path = f"{self.one.facts['canvas']}/counts/?open={self.one.facts['step']}"
+        path = f"{self.one.facts['canvas']}/counts/?open={self.one.facts['step']}&tab=numbers"
         while not self.is_over:
             page = self.look(path, headers={"HX-Request": "true"})
             self.cards.append({name: int(n.replace(",", "")) for name, n in CELL.findall(page)})
