@@ -66,7 +66,7 @@ def test_a_canvas_uses_a_segment_through_another(acme, segment, uses, bob, signe
 
 
 def test_a_stopped_canvas_that_no_longer_names_a_segment_frees_it(acme, segment, bob):
-    live.subscribe(acme, listener=1, role="exit", segment=segment, now=timezone.now())
-    live.pause(1)
+    live.subscribe(acme, listener=987654, role="exit", segment=segment, now=timezone.now())
+    live.pause(987654)
     edit.remove(segment, by=bob)
     assert not Subscription.objects.exists()

@@ -99,7 +99,9 @@ def anonymous(acme, bobs, winback, alice, canvas, signed_in):
     )
     bobs.set_up(bobs.add("audience_sync"), winback)
     segment = Segment.objects.create(app_group=acme, name="All", filter={})
-    live_one = live.subscribe(acme, listener=99, role="entry", segment=segment, now=timezone.now())
+    live_one = live.subscribe(
+        acme, listener=987654, role="entry", segment=segment, now=timezone.now()
+    )
     live.fill(live_one, low=0, high=row.pk, now=timezone.now())
     engine.launch(canvas, by=alice, now=timezone.now())
     engine.admit(canvas.pk, now=timezone.now())
