@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from audiencesync.people.models import Profile
 from audiencesync.people.segments import edit, filters
-from partners.models import Audience, Batch, Outcome
+from partners.models import Audience, Batch, Delivery, Outcome
 from tests.support import builder
 
 
@@ -57,9 +57,19 @@ def test_an_audience_of_another_group_is_refused(audience, other_group, charlie)
     assert caught.value.path == "any[0].audience"
 
 
-def test_an_index_finds_the_deliveries_of_a_person(audience):
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL enable_seqscan TO off")
-    query = Profile.objects.filter(filters.parse({"audience": audience.pk, "op": "in"}))
+def test_an_index_finds_the_deliveries_of_a_person(audience, acme):
+    many = [
+        Profile(app_group=acme, external_id=f"p{number}", email_sha256=number.to_bytes(32, "big"))
+        for number in range(300)
+    ]
+    Profile.objects.bulk_create(many)
+    for _batch in range(20):
+        builder.enter(builder.make_sync(audience), Profile.objects.all())
+    Batch.objects.pending().update(state=Outcome.SYNCED, settled_at=timezone.now())
+    with connection.cursor() as cursor:
+        for model in (Profile, Batch, Delivery):
+            cursor.execute(f"ANALYZE {model._meta.db_table}")
+    query = Profile.objects.filter(
+        filters.parse({"audience": audience.pk, "op": "in"}), pk=many[0].pk
+    )
     assert "partners_delivery_profile_id" in query.explain()
