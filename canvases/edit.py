@@ -166,7 +166,7 @@ def add(
         )
         _link(step, after=after, branch=branch)
         check_exits(canvas)
-        _log_step(step, by, Activity.Verb.CREATED)
+        log_added(step, by)
     return step
 
 
@@ -195,7 +195,7 @@ def copy(step: Step, *, by: User, now: datetime) -> Step:
         _link(made, after=step)
         check_exits(step.canvas)
         for one in copies.values():
-            _log_step(one, by, Activity.Verb.CREATED)
+            log_added(one, by)
     return made
 
 

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext
 
+from audiencesync.core.database.subquery import sql_of
 from audiencesync.people.models import Profile
 from partners.base import Call, Cells
 from partners.models import Reason, Sync
@@ -73,7 +74,7 @@ def _n(n: int) -> dict[str, str]:
 
 def forecast(people: QuerySet[Profile, Any], sync: Sync) -> Forecast:
     """Count ``people`` as they are now, in one query that returns no profiles."""
-    sql, params = people.order_by().values("id").query.sql_with_params()
+    sql, params = sql_of(people.order_by().values("id"))
     flags = [f"CASE WHEN {usable_sql(kind, sync.action)} THEN 1 ELSE 0 END" for kind in sync.kinds]
     counted = _COUNT.format(
         reason=_reason(sync),
@@ -99,7 +100,7 @@ def first_people(
     """
     if number not in (SENT, *sync.kinds, *Reason.values):
         return []
-    sql, params = people.order_by().values("id").query.sql_with_params()
+    sql, params = sql_of(people.order_by().values("id"))
     if number == SENT or number in sync.kinds:
         has_kind = f" AND {usable_sql(number, sync.action)}" if number in sync.kinds else ""
         asked, values = f"IS NULL{has_kind}", []

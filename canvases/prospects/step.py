@@ -114,16 +114,17 @@ class Place:
     def outlook(self) -> Outlook:
         """Count the people: two queries, whatever the flow holds."""
         crowd = self.walk.crowds.get(self.step.pk, Crowd())
-        ways = {f"way_{number}": taken for number, _label, taken in self._ways() if taken}
+        ways = self._ways()
+        taken_by = {f"way_{number}": taken for number, _label, taken in ways if taken}
         found = self.walk.people.aggregate(
             total=Count("pk"),
             here=Count("pk", filter=Q(*crowd.who)) if crowd.who else Count("pk"),
-            **{name: Count("pk", filter=Q(*crowd.who) & taken) for name, taken in ways.items()},
+            **{name: Count("pk", filter=Q(*crowd.who) & taken) for name, taken in taken_by.items()},
         )
         here = found["here"]
         split = [
             Number(f"{BRANCH}{number}", label, found.get(f"way_{number}"), here)
-            for number, label, _taken in self._ways()
+            for number, label, _taken in ways
         ]
         total = found["total"]
         outlook = Outlook(

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import (
@@ -25,13 +24,13 @@ from django.db.models.expressions import Combinable, RawSQL
 from django.db.models.functions import MD5, Coalesce, Concat
 from django.db.models.sql.compiler import SQLCompiler
 
+from audiencesync.core.database.subquery import sql_of
 from audiencesync.people import eligibility
 from audiencesync.people.models import Profile
 from audiencesync.people.models.live import SegmentMember, Signal, Subscription
 from audiencesync.people.segments import filters
 
 _MEMBER, _SIGNAL = SegmentMember._meta.db_table, Signal._meta.db_table
-_NO_PEOPLE = "SELECT 0 AS id, '' AS fingerprint WHERE 1 = 0"
 # ruff: noqa: S608  # every statement is made of our own names of tables and columns
 _DIFFERENCE = f"""
 SELECT COALESCE(now_in.id, was_in.profile_id), was_in.profile_id IS NOT NULL, now_in.fingerprint
@@ -154,13 +153,6 @@ def _people(subscription: Subscription, within: Within, now: datetime) -> QueryS
     return printed.values("id", "fingerprint")
 
 
-def _sql(people: QuerySet[Profile, Any]) -> tuple[str, Sequence[Any]]:
-    try:
-        return people.query.sql_with_params()
-    except EmptyResultSet:
-        return _NO_PEOPLE, ()
-
-
 def fill(subscription: Subscription, within: Within, *, now: datetime) -> int:
     """Insert the profiles that match as members, without signals; return how many."""
     return _fill(subscription, _people(subscription, within, now), now=now)
@@ -173,7 +165,7 @@ def add(subscription: Subscription, people: QuerySet[Profile], *, now: datetime)
 
 
 def _fill(subscription: Subscription, people: QuerySet[Profile, Any], *, now: datetime) -> int:
-    sql, params = _sql(people)
+    sql, params = sql_of(people)
     at = connection.ops.adapt_datetimefield_value(now)
     with connection.cursor() as cursor:
         cursor.execute(_FILL.format(people=sql), [subscription.pk, at, *params])
@@ -187,7 +179,7 @@ def _join(subscription: Subscription) -> str:
 
 def moves(subscription: Subscription, within: Within, *, now: datetime) -> list[Move]:
     """Return who joins, leaves or is refreshed, in the order of their ids. Raise FilterError."""
-    sql, params = _sql(_people(subscription, within, now))
+    sql, params = sql_of(_people(subscription, within, now))
     where, given = within.sql
     refreshed = "OR now_in.fingerprint <> was_in.fingerprint" if subscription.kinds else ""
     statement = _DIFFERENCE.format(
@@ -201,7 +193,7 @@ def moves(subscription: Subscription, within: Within, *, now: datetime) -> list[
 def counts(subscription: Subscription, chosen: Q) -> tuple[int, int, int]:
     """Return how many would leave and join by the query ``chosen``, and how many are members."""
     found = Profile.objects.filter(chosen, app_group=subscription.app_group_id)
-    sql, params = _sql(found.order_by().values("id"))
+    sql, params = sql_of(found.order_by().values("id"))
     with connection.cursor() as cursor:
         statement = _COUNTS.format(people=sql, kind=_join(subscription))
         cursor.execute(statement, [*params, subscription.pk])

@@ -15,6 +15,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from audiencesync.core.csv_files import Cell
+from audiencesync.core.database.subquery import sql_of
 from audiencesync.people.models import Profile
 
 CHUNK = 2000
@@ -68,7 +69,7 @@ def rows(people: QuerySet[Profile]) -> Iterator[list[Cell]]:
 
 def _names(people: QuerySet[Profile]) -> list[str]:
     """Return the names of all custom attributes in order, at most one more than have columns."""
-    sql, params = people.order_by().values("attributes").query.sql_with_params()
+    sql, params = sql_of(people.order_by().values("attributes"))
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT DISTINCT k.key FROM ({sql}) p,"  # noqa: S608  # a query of Django's, and constants

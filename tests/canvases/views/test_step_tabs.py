@@ -54,6 +54,16 @@ def test_a_saved_step_of_a_live_canvas_stays_at_its_settings(bobs, step, winback
     assert answer["HX-Push-Url"].endswith(f"?step={step.pk}&tab=settings")
 
 
+@pytest.mark.parametrize("key", ["", "all", "here", "sent", "email", "no_consent"])
+def test_where_the_entry_is_not_chosen_yet_nobody_would_come(bobs, step, key):
+    Canvas.objects.update(segment=None)
+    answer = bobs.get(step=step.pk, tab="who", people=key)
+
+    assert answer.status_code == 200
+    assert answer.context["outlook"].here.n == answer.context["outlook"].sent.n == 0
+    assert answer.context["people"] == []
+
+
 def test_who_would_be_sent_with_what_and_who_not(bobs, step):
     page = words(bobs.get(step=step.pk, tab="who"))
 

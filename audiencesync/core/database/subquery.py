@@ -1,0 +1,17 @@
+"""Put a query of the ORM into a statement written by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Model, QuerySet
+
+
+def sql_of(found: QuerySet[Model, Any]) -> tuple[str, tuple[Any, ...]]:
+    """Return the SQL of a query, and its parameters.
+
+    One that Django knows to be empty selects nothing, instead of raising EmptyResultSet.
+    """
+    compiler = found.query.get_compiler(found.db, elide_empty=False)
+    sql, params = compiler.as_sql()
+    return sql, tuple(params)
