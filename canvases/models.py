@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.models import AppGroup, User
 from audiencesync.people.models import Profile, Segment
-from partners.models import Sync
+from partners.models import Action, Sync
 
 NAME_LENGTH, DESCRIPTION_LENGTH = 120, 500  # of canvases and steps
 
@@ -208,6 +208,14 @@ class CanvasHour(models.Model):
         return f"entries of canvas {self.canvas_id} at {self.hour}"
 
 
+class StepQuerySet(models.QuerySet["Step"]):
+    """Steps, by what they do."""
+
+    def removing(self) -> StepQuerySet:
+        """Keep the Audience Sync steps that remove people again when they leave."""
+        return self.filter(removed_at=None, settings__removes=True, sync__action=Action.ADD)
+
+
 class Step(models.Model):
     """A component of a canvas. ``parent`` is the step before it; ``sync`` is its current Sync."""
 
@@ -234,6 +242,8 @@ class Step(models.Model):
     version = models.PositiveIntegerField(default=1)
     # A removed step that had visits is kept for its numbers.
     removed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = StepQuerySet.as_manager()
 
     class Meta:
         ordering = ["pk"]

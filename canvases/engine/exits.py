@@ -56,9 +56,8 @@ def asked(canvas: Canvas, name: tuple[str, str] | None = None, *, now: datetime)
 
 def removing_steps(canvas: Canvas) -> list[Step]:
     """Return the Audience Sync steps that remove people again when they leave."""
-    steps = Step.objects.filter(canvas=canvas, removed_at=None, settings__removes=True)
-    steps = steps.filter(sync__action=Action.ADD).select_related("sync")
-    return list(steps.prefetch_related("syncs"))
+    steps = Step.objects.filter(canvas=canvas).removing()
+    return list(steps.select_related("sync").prefetch_related("syncs"))
 
 
 def withdraw(

@@ -56,8 +56,7 @@ def _n_changed(followed: Subscription, kinds: Sequence[str], *, is_strict: bool)
 
 
 def _kinds_of_others(step: Step) -> set[str]:
-    others = Step.objects.filter(canvas=step.canvas_id, removed_at=None, settings__removes=True)
-    rows = others.filter(sync__action=Action.ADD).exclude(pk=step.pk)
+    rows = Step.objects.filter(canvas=step.canvas_id).removing().exclude(pk=step.pk)
     return {kind for kinds in rows.values_list("sync__kinds", flat=True) for kind in kinds}
 
 
