@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import requests
-from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -83,7 +82,7 @@ def waits(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str, A
     with world.session("users.track") as session:
         for some in _calls(names, 75):
             people = [{"external_id": name, "bench_waits": "in"} for name in some]
-            _post(session, {"attributes": people})
+            world.track(session, {"attributes": people})
         after = _wait_of(len(names))
         posted_at = _post_events(session, names, rate=per_second)
     deadline = time.monotonic() + LONGEST
@@ -131,12 +130,8 @@ def _post_events(session: requests.Session, names: Sequence[str], *, rate: int) 
         at = timezone.now().isoformat()
         events = [{"external_id": one, "name": "bench order", "time": at} for one in some]
         posted_at |= dict.fromkeys(some, time.time())
-        _post(session, {"events": events})
+        world.track(session, {"events": events})
     return posted_at
-
-
-def _post(session: requests.Session, body: dict[str, Any]) -> None:
-    session.post(f"{settings.SITE_URL}/users/track", json=body, timeout=60).raise_for_status()
 
 
 def page() -> dict[str, Any]:

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import requests
-from django.conf import settings
 from django.db import connection
 from django.db.models import F
 from django.utils import timezone
@@ -150,8 +149,7 @@ def _post_all(session: requests.Session, value: str, *, n: int, rate: int) -> di
             {"external_id": name, "email": f"{name}@example.org", "bench": value} for name in names
         ]
         posted_at |= dict.fromkeys(names, time.time())
-        url = f"{settings.SITE_URL}/users/track"
-        session.post(url, json={"attributes": people}, timeout=60).raise_for_status()
+        world.track(session, {"attributes": people})
     return posted_at
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import requests
 from django.conf import settings
@@ -124,6 +125,11 @@ def session(*scopes: str) -> requests.Session:
     made.trust_env = False
     made.headers.update({"Authorization": f"Bearer {text}", "Content-Type": "application/json"})
     return made
+
+
+def track(session: requests.Session, body: dict[str, Any]) -> None:
+    """Post a body to /users/track. Raise requests.HTTPError if it is refused."""
+    session.post(f"{settings.SITE_URL}/users/track", json=body, timeout=60).raise_for_status()
 
 
 def await_rest(*, quiet: float, longest: float) -> float:
