@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Count, F, Max, Model, QuerySet
 
+from audiencesync.core.database.subquery import sql_of
 from audiencesync.people import eligibility
 from audiencesync.people.models import KINDS, PastIdentifier, Profile
 from partners.models import Action, Audience, Batch, Delivery, Reason, Sync
@@ -74,7 +75,7 @@ def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: dateti
 
 def _extent(people: "QuerySet[Any, tuple[int, int]]") -> tuple[int, int]:
     """Return how many people there are, and their lowest entry key."""
-    sql, params = people.order_by().query.sql_with_params()
+    sql, params = sql_of(people.order_by())
     with connection.cursor() as cursor:
         cursor.execute(_EXTENT.format(people=sql), params)
         n, lowest = cursor.fetchone()
@@ -147,7 +148,7 @@ def _insert(
     Most crowds fill one batch, which spares sorting them. Most are new, which spares PostgreSQL
     a third of the work: it looks for repeats row by row.
     """
-    people_sql, people_params = people.order_by().query.sql_with_params()
+    people_sql, people_params = sql_of(people.order_by())
     placed = _IN_ONE if len(batches) == 1 else _IN_SEVERAL
     numbers = {"only": batches[0].pk, "cap": cap, "sync": sync.pk, "first_seq": batches[0].seq}
     sql = _INSERT.format(
