@@ -16,9 +16,9 @@ from canvases import edit, pending, undo
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS
 from canvases.steps.base import StepForm, Text
-from canvases.views import last_removal, panels, workbench
+from canvases.views import canvas_page, last_removal, panels
+from canvases.views.canvas_page import SETTINGS, Flow, Panel
 from canvases.views.panels import Banner
-from canvases.views.workbench import SETTINGS, Bench, Panel
 
 
 @access.signed_in
@@ -26,8 +26,8 @@ from canvases.views.workbench import SETTINGS, Bench, Panel
 def canvas(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     """Show the page; ``?step=``, ``?entry``, ``?launch`` and others open a panel."""
     now = timezone.now()
-    bench = workbench.read(access.get(request, Canvas, pk=canvas_id), now=now)
-    return workbench.answer(request, bench, panels.opened(request, bench, now=now))
+    flow = canvas_page.read(access.get(request, Canvas, pk=canvas_id), now=now)
+    return canvas_page.answer(request, flow, panels.opened(request, flow, now=now))
 
 
 @access.signed_in
@@ -38,10 +38,10 @@ def add(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     row = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     kind, place = request.POST.get("kind", ""), request.POST.get("after", "first")
     if kind not in KINDS:
-        bench = workbench.read(row, now=now)
+        flow = canvas_page.read(row, now=now)
         banner = Banner("danger", _("Choose a component."))
-        return workbench.answer(
-            request, bench, panels.of_menu(bench, place, banner=banner), status=422
+        return canvas_page.answer(
+            request, flow, panels.of_menu(flow, place, banner=banner), status=422
         )
     after, branch = _place(request, row, place)
     try:
@@ -139,13 +139,13 @@ def remove(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
             now=now,
         )
     except edit.Unanswered as error:
-        bench = workbench.read(step.canvas, now=now)
-        asked = panels.of_remove(bench, step, banner=Banner("warning", error.text))
-        return workbench.answer(request, bench, asked, status=422)
+        flow = canvas_page.read(step.canvas, now=now)
+        asked = panels.of_remove(flow, step, banner=Banner("warning", error.text))
+        return canvas_page.answer(request, flow, asked, status=422)
     except pending.Undecided:
-        bench = workbench.read(step.canvas, now=now)
-        return workbench.answer(
-            request, bench, panels.of_remove(bench, step, banner=_undecided()), status=422
+        flow = canvas_page.read(step.canvas, now=now)
+        return canvas_page.answer(
+            request, flow, panels.of_remove(flow, step, banner=_undecided()), status=422
         )
     except edit.NotAllowed as error:
         return refuse(request, step.canvas, error, now=now)
@@ -164,15 +164,15 @@ def restore(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     note = last_removal.of(request, row)
     if note is None:
         banner = Banner("warning", _("There is no removal to undo."))
-        bench = workbench.read(row, now=now)
-        return workbench.answer(request, bench, panels.of_message(banner), status=422)
+        flow = canvas_page.read(row, now=now)
+        return canvas_page.answer(request, flow, panels.of_message(banner), status=422)
     try:
         step = undo.restore(row, note, by=access.user(request), now=now)
     except edit.NotAllowed as error:
         return refuse(request, row, error, now=now)
     last_removal.keep(request, row, None)
     text = _("The removal was undone.")
-    return workbench.done(
+    return canvas_page.done(
         request, row, lambda _bench: Panel(), text=text, focus=str(step.pk), now=now
     )
 
@@ -186,9 +186,9 @@ def waiting(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> H
     try:
         done = edit.decide(step, request.POST.get("waiting", ""), by=access.user(request), now=now)
     except pending.Undecided:
-        bench = workbench.read(step.canvas, now=now)
-        return workbench.answer(
-            request, bench, panels.of_former(bench, step, banner=_undecided()), status=422
+        flow = canvas_page.read(step.canvas, now=now)
+        return canvas_page.answer(
+            request, flow, panels.of_former(flow, step, banner=_undecided()), status=422
         )
     except edit.NotAllowed as error:
         return refuse(request, step.canvas, error, now=now)
@@ -257,10 +257,10 @@ def show_form(
     **panel: Any,
 ) -> HttpResponse:
     """Show the editor of a step with a form as it was typed."""
-    bench = workbench.read(step.canvas, now=now)
-    card = bench.card(step.pk)
+    flow = canvas_page.read(step.canvas, now=now)
+    card = flow.card(step.pk)
     shown = panels.of_step(card, form, **panel) if card else Panel()
-    return workbench.answer(request, bench, shown, status=status)
+    return canvas_page.answer(request, flow, shown, status=status)
 
 
 def show_step(
@@ -275,18 +275,18 @@ def show_step(
 ) -> HttpResponse:
     """Answer a change with the step as it is stored now."""
 
-    def open_step(bench: Bench) -> Panel:
-        card = bench.card(step.pk)
+    def open_step(flow: Flow) -> Panel:
+        card = flow.card(step.pk)
         return panels.of_step(card, tab=tab, banner=banner) if card else Panel()
 
-    def announced(bench: Bench) -> Text:
-        card = bench.card(step.pk)
+    def announced(flow: Flow) -> Text:
+        card = flow.card(step.pk)
         return said % {"n": card.number} if card else ""
 
     # A live canvas shows the numbers first.
     is_first = tab == SETTINGS and step.canvas.state != Canvas.State.LIVE
     query = f"?step={step.pk}" + ("" if is_first else f"&tab={tab}")
-    return workbench.done(
+    return canvas_page.done(
         request, step.canvas, open_step, text=text, said=announced, query=query, now=now
     )
 
@@ -294,7 +294,7 @@ def show_step(
 def show_message(request: HttpRequest, canvas: Canvas, text: str, *, now: datetime) -> HttpResponse:
     """Answer a change that leaves no step open with a message."""
     panel = panels.of_message(Banner("success", text))
-    return workbench.done(request, canvas, lambda _bench: panel, text=text, now=now)
+    return canvas_page.done(request, canvas, lambda _bench: panel, text=text, now=now)
 
 
 def refuse(
@@ -302,9 +302,9 @@ def refuse(
 ) -> HttpResponse:
     """Answer 409 with the reason why the edit is not allowed."""
     canvas.refresh_from_db()
-    bench = workbench.read(canvas, now=now)
+    flow = canvas_page.read(canvas, now=now)
     panel = panels.of_message(Banner("danger", error.text))
-    return workbench.answer(request, bench, panel, status=409)
+    return canvas_page.answer(request, flow, panel, status=409)
 
 
 def posted_version(request: HttpRequest) -> int:

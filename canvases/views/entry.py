@@ -15,7 +15,7 @@ from audiencesync.groups.models import Role
 from canvases import edit
 from canvases.entry_card.form import EntryForm, Runs
 from canvases.models import Canvas
-from canvases.views import editor, panels, workbench
+from canvases.views import canvas_page, editor, panels
 
 # Buttons that change the form and store nothing.
 FORM_BUTTONS = ("preview", "add_exit", "remove_exit", "add_condition")
@@ -30,14 +30,14 @@ def entry(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     if any(name in request.POST for name in FORM_BUTTONS):
         form = EntryForm.typed(request.POST, instance=row, now=now)
         panel = panels.of_entry(row, form, now=now)
-        return workbench.answer(request, workbench.read(row, now=now), panel)
+        return canvas_page.answer(request, canvas_page.read(row, now=now), panel)
     form = EntryForm(request.POST, instance=row, now=now)
     is_valid = form.is_valid()
     # Validation has changed `row`: read what is stored.
     stored = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     if not is_valid:
         panel = panels.of_entry(stored, form, now=now)
-        return workbench.answer(request, workbench.read(stored, now=now), panel, status=422)
+        return canvas_page.answer(request, canvas_page.read(stored, now=now), panel, status=422)
     try:
         edit.save_entry(
             stored,
@@ -53,13 +53,13 @@ def entry(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
         panel = panels.of_entry(
             stored, form, banner=editor.conflict_banner(), conflict=conflict, now=now
         )
-        return workbench.answer(request, workbench.read(stored, now=now), panel, status=409)
+        return canvas_page.answer(request, canvas_page.read(stored, now=now), panel, status=409)
     except edit.NotAllowed as error:
         return editor.refuse(request, stored, error, now=now)
-    return workbench.done(
+    return canvas_page.done(
         request,
         stored,
-        lambda bench: panels.of_entry(bench.canvas, now=now),
+        lambda flow: panels.of_entry(flow.canvas, now=now),
         text=_("Saved."),
         query="?entry=1",
         now=now,
@@ -71,7 +71,7 @@ def entry(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
 def runs(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     """Return the next runs of a schedule that is being edited, as a part of the panel."""
     canvas = access.get(request, Canvas, pk=canvas_id)
-    if not workbench.wants_parts(request):
+    if not canvas_page.wants_parts(request):
         return redirect(f"{canvas.get_absolute_url()}?entry=1")
     zone = ZoneInfo(canvas.app_group.time_zone)
     context = {"runs": Runs.of(request.GET, zone=zone, now=timezone.now()), "canvas": canvas}

@@ -18,9 +18,9 @@ from canvases import analytics, checklist, engine, pending, tree
 from canvases.engine import brake
 from canvases.models import Canvas
 from canvases.steps import KINDS
-from canvases.views import editor, panels, workbench
+from canvases.views import canvas_page, editor, panels
+from canvases.views.canvas_page import NUMBERS
 from canvases.views.panels import Banner
-from canvases.views.workbench import NUMBERS
 
 
 @access.signed_in
@@ -32,10 +32,10 @@ def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     is_ready = canvas.is_idle and not checklist.blockers(canvas, now=now)
     verified = checklist.verified(canvas, now=now) if is_ready else []
     if canvas.state == Canvas.State.ARCHIVED or checklist.blockers(canvas, now=now, found=verified):
-        bench = workbench.read(canvas, now=now)
+        flow = canvas_page.read(canvas, now=now)
         banner = Banner("danger", _("The canvas was not launched: something is missing."))
-        panel = panels.of_launch(bench, now=now, verified=verified, banner=banner)
-        return workbench.answer(request, bench, panel, status=422)
+        panel = panels.of_launch(flow, now=now, verified=verified, banner=banner)
+        return canvas_page.answer(request, flow, panel, status=422)
     with transaction.atomic():
         done = _discarded(request, canvas)
         engine.launch(canvas, by=access.user(request), now=now)
@@ -87,16 +87,16 @@ def lift_brake(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse
 def counts(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     """Return the numbers out of band; 204 if the version ``v`` is current."""
     now = timezone.now()
-    bench = workbench.read(access.get(request, Canvas, pk=canvas_id), now=now)
-    if request.GET.get("v") == bench.version:
+    flow = canvas_page.read(access.get(request, Canvas, pk=canvas_id), now=now)
+    if request.GET.get("v") == flow.version:
         return HttpResponse(status=204)
-    opened, tab = bench.card(request.GET.get("open", "")), request.GET.get("tab", "")
+    opened, tab = flow.card(request.GET.get("open", "")), request.GET.get("tab", "")
     panel = (
         panels.of_numbers(opened, tab=tab)
         if opened
         else panels.Panel(key=request.GET.get("open", ""))
     )
-    return workbench.answer(request, bench, panel, part="canvases/_counts.html")
+    return canvas_page.answer(request, flow, panel, part="canvases/_counts.html")
 
 
 @access.signed_in

@@ -25,8 +25,8 @@ from canvases.models import Canvas, LeftBy, Step
 from canvases.steps import KINDS
 from canvases.steps.base import StepForm, Text
 from canvases.views import prospect_tab
+from canvases.views.canvas_page import NUMBERS, SETTINGS, TABS, WHO, Flow, Panel
 from canvases.views.cards import Card
-from canvases.views.workbench import NUMBERS, SETTINGS, TABS, WHO, Bench, Panel
 
 MOST_SUGGESTED = 250  # names of events
 
@@ -51,46 +51,46 @@ class Difference:
     theirs: str
 
 
-def opened(request: HttpRequest, bench: Bench, *, now: datetime) -> Panel:
+def opened(request: HttpRequest, flow: Flow, *, now: datetime) -> Panel:
     """Return the panel that the query string names; an empty one if it names none."""
     asked = request.GET
-    if "step" in asked and (card := bench.card(asked["step"])):
-        return _step_asked_for(request, bench, card, now=now)
-    if "remove" in asked and bench.canvas.is_idle and (card := bench.card(asked["remove"])):
-        return of_remove(bench, card.step)
-    if "place" in asked and bench.canvas.is_idle and (card := bench.card(asked["place"])):
-        return of_place(bench, card)
-    if "former" in asked and (card := bench.any_card(asked["former"])):
-        return of_former(bench, card.step)
+    if "step" in asked and (card := flow.card(asked["step"])):
+        return _step_asked_for(request, flow, card, now=now)
+    if "remove" in asked and flow.canvas.is_idle and (card := flow.card(asked["remove"])):
+        return of_remove(flow, card.step)
+    if "place" in asked and flow.canvas.is_idle and (card := flow.card(asked["place"])):
+        return of_place(flow, card)
+    if "former" in asked and (card := flow.any_card(asked["former"])):
+        return of_former(flow, card.step)
     if "entry" in asked:
-        return of_entry(bench.canvas, now=now)
+        return of_entry(flow.canvas, now=now)
     if "add" in asked:
-        return of_menu(bench, asked["add"])
+        return of_menu(flow, asked["add"])
     if "launch" in asked:
-        may_launch = bench.canvas.state != Canvas.State.LIVE and access.membership(request).may(
+        may_launch = flow.canvas.state != Canvas.State.LIVE and access.membership(request).may(
             Role.MARKETER
         )
         return of_launch(
-            bench, now=now, verified=checklist.verified(bench.canvas, now=now) if may_launch else ()
+            flow, now=now, verified=checklist.verified(flow.canvas, now=now) if may_launch else ()
         )
     if "stop" in asked:
-        return of_stop(bench)
+        return of_stop(flow)
     if "left" in asked:
-        return of_exits(bench.canvas)
-    return of_nothing(bench)
+        return of_exits(flow.canvas)
+    return of_nothing(flow)
 
 
-def of_nothing(bench: Bench) -> Panel:
+def of_nothing(flow: Flow) -> Panel:
     """Return an empty panel; beside an empty canvas, with some recipes."""
-    shown = [] if bench.cards else list(recipes.RECIPES.values())[:MOST_RECIPES]
+    shown = [] if flow.cards else list(recipes.RECIPES.values())[:MOST_RECIPES]
     return Panel(context={"recipes": shown})
 
 
-def _step_asked_for(request: HttpRequest, bench: Bench, card: Card, *, now: datetime) -> Panel:
+def _step_asked_for(request: HttpRequest, flow: Flow, card: Card, *, now: datetime) -> Panel:
     """Return the tab of a step that is asked for; of a live canvas, first its numbers."""
     asked = request.GET
     with_reasons = "reasons" in asked
-    is_live = bench.canvas.state == Canvas.State.LIVE
+    is_live = flow.canvas.state == Canvas.State.LIVE
     tab = NUMBERS if with_reasons or is_live else SETTINGS
     if asked.get("tab") in TABS and not with_reasons:
         tab = asked["tab"]
@@ -99,7 +99,7 @@ def _step_asked_for(request: HttpRequest, bench: Bench, card: Card, *, now: date
     stays = request.headers.get("HX-Trigger", "").startswith("tab-") or "people" in asked
     panel.context["takes_focus"] = "HX-Request" in request.headers and not (stays or with_reasons)
     if tab == WHO:
-        panel.context |= prospect_tab.context(request, bench, card, now=now)
+        panel.context |= prospect_tab.context(request, flow, card, now=now)
     return panel
 
 
@@ -127,12 +127,12 @@ def of_step(
     return Panel("canvases/panels/step.html", card.id, context, tab)
 
 
-def of_remove(bench: Bench, step: Step, *, banner: Banner | None = None) -> Panel:
+def of_remove(flow: Flow, step: Step, *, banner: Banner | None = None) -> Panel:
     """Return the confirmation of a removal, with the question about pending people."""
-    card = bench.any_card(step.pk)
+    card = flow.any_card(step.pk)
     if card is None:
         return Panel()
-    steps = [one.step for one in bench.cards]
+    steps = [one.step for one in flow.cards]
     inside = tree.inside(steps, card.step)
     concerned = [card.step, *inside]
     context = {
@@ -147,10 +147,10 @@ def of_remove(bench: Bench, step: Step, *, banner: Banner | None = None) -> Pane
     return Panel("canvases/panels/remove.html", card.id, context)
 
 
-def of_place(bench: Bench, card: Card) -> Panel:
+def of_place(flow: Flow, card: Card) -> Panel:
     """Return the places that a step can move to, and the button that copies it."""
     places = [("first", _("At the beginning"))] if not card.is_first else []
-    places += _places(bench.path, card)
+    places += _places(flow.path, card)
     n_inside = sum(len(way.cards) for way in card.branches)
     context = {"card": card, "places": places, "n_inside": n_inside}
     return Panel("canvases/panels/place.html", card.id, context)
@@ -172,9 +172,9 @@ def _places(path: Iterable[Card], moved: Card) -> list[tuple[str, str]]:
     return [(place, label) for place, label in found if place != moved.place]
 
 
-def of_former(bench: Bench, step: Step, *, banner: Banner | None = None) -> Panel:
+def of_former(flow: Flow, step: Step, *, banner: Banner | None = None) -> Panel:
     """Return the question about people pending in former Syncs."""
-    card = bench.any_card(step.pk)
+    card = flow.any_card(step.pk)
     if card is None or card.question is None:
         return Panel(context={"banner": banner} if banner else {})
     return Panel("canvases/panels/former.html", card.id, {"card": card, "banner": banner})
@@ -202,10 +202,10 @@ def of_entry(
     return Panel("canvases/panels/entry.html", "entry", context)
 
 
-def of_menu(bench: Bench, after: str, *, banner: Banner | None = None) -> Panel:
+def of_menu(flow: Flow, after: str, *, banner: Banner | None = None) -> Panel:
     """Return the menu of components to insert after a step, or first."""
     step, _dash, branch = after.partition("-")
-    card = bench.card(step)
+    card = flow.card(step)
     way = next((one for one in card.branches if str(one.number) == branch), None) if card else None
     context = {
         "kinds": list(KINDS.values()),
@@ -217,7 +217,7 @@ def of_menu(bench: Bench, after: str, *, banner: Banner | None = None) -> Panel:
 
 
 def of_launch(
-    bench: Bench,
+    flow: Flow,
     *,
     now: datetime,
     verified: Iterable[checklist.Item] = (),
@@ -227,10 +227,10 @@ def of_launch(
 
     ``verified``: problems that the partner was asked for.
     """
-    canvas = bench.canvas
+    canvas = flow.canvas
     found = checklist.items(canvas, now=now, found=verified)
     is_blocked = any(item.blocks for item in found)
-    context = {"items": found, "is_blocked": is_blocked, "banner": banner, "pending": bench.pending}
+    context = {"items": found, "is_blocked": is_blocked, "banner": banner, "pending": flow.pending}
     if not is_blocked:
         context |= _since_the_stop(canvas, now=now)
     if not is_blocked and canvas.segment and canvas.enters_in_crowds:
@@ -266,12 +266,12 @@ def _since_the_stop(canvas: Canvas, *, now: datetime) -> dict[str, int]:
     return {"over": over, "left": left, "joined": joined}
 
 
-def of_stop(bench: Bench, *, banner: Banner | None = None) -> Panel:
+def of_stop(flow: Flow, *, banner: Banner | None = None) -> Panel:
     """Return the confirmation of a stop, with the number of people it concerns."""
-    cards = [*bench.cards, *bench.removed]
+    cards = [*flow.cards, *flow.removed]
     context = {
         "waiting": sum(card.numbers.waiting for card in cards),
-        "pending": bench.pending,
+        "pending": flow.pending,
         "banner": banner,
     }
     return Panel("canvases/panels/stop.html", "stop", context)

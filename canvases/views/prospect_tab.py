@@ -15,33 +15,33 @@ from audiencesync.people.segments import filters
 from audiencesync.people.segments.builder.numbers import AT_LAST, SOON
 from audiencesync.people.views import masking
 from canvases.prospects import Place
+from canvases.views.canvas_page import Flow
 from canvases.views.cards import Card
-from canvases.views.workbench import Bench
 
 
-def context(request: HttpRequest, bench: Bench, card: Card, *, now: datetime) -> dict[str, Any]:
+def context(request: HttpRequest, flow: Flow, card: Card, *, now: datetime) -> dict[str, Any]:
     """Return the numbers of the step, and the people behind the number ``people``.
 
     They are counted within two seconds; with ``wait``, within ten.
     """
-    if unknown := _not_set_up(bench, card):
+    if unknown := _not_set_up(flow, card):
         return {"unknown": unknown}
     waited, asked = "wait" in request.GET, request.GET.get("people", "")
     try:
         with at_most(AT_LAST if waited else SOON):
-            place = Place(bench.canvas, [one.step for one in bench.cards], card.step, now=now)
+            place = Place(flow.canvas, [one.step for one in flow.cards], card.step, now=now)
             found = {"place": place, "outlook": place.outlook(), "asked": asked}
             rows = place.first_people(asked) if asked else []
     except filters.FilterError:
         return {"unknown": card}
     except TooSlow:
         return {"is_counting": not waited, "is_too_slow": waited, "asked": asked}
-    return found | _people(request, bench, rows, now=now)
+    return found | _people(request, flow, rows, now=now)
 
 
-def _not_set_up(bench: Bench, card: Card) -> Card | None:
+def _not_set_up(flow: Flow, card: Card) -> Card | None:
     """Return the first card up to this one that divides people by nothing yet."""
-    before = bench.cards[: card.number]
+    before = flow.cards[: card.number]
     return next((one for one in before if not _is_known(one)), None)
 
 
@@ -50,12 +50,12 @@ def _is_known(card: Card) -> bool:
 
 
 def _people(
-    request: HttpRequest, bench: Bench, rows: list[Profile], *, now: datetime
+    request: HttpRequest, flow: Flow, rows: list[Profile], *, now: datetime
 ) -> dict[str, Any]:
     """Return the people as the reader may see them. Unmasked views are logged."""
     masked = not access.membership(request).may(Role.MARKETER)
     if rows and not masked:
-        group, name = bench.canvas.app_group, bench.canvas.name
+        group, name = flow.canvas.app_group, flow.canvas.name
         Activity.log_view(group, access.user(request), name, kind=Activity.Kind.PEOPLE, now=now)
     people = [masking.person(one, masked=masked) for one in rows]
     return {"people": people, "is_masked": masked}

@@ -98,7 +98,7 @@ def test_early_exits_are_listed_by_reason(bobs, live):
 
 
 def test_the_poll_brings_a_new_number(bobs, live):
-    version = bobs.get().context["bench"].version
+    version = bobs.get().context["flow"].version
     ExitTally.objects.update(n=5)
 
     answer = bobs.get("canvas_counts", htmx=True, v=version)

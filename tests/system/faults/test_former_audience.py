@@ -6,7 +6,7 @@ from django.utils import timezone
 from canvases import checklist, engine
 from canvases.models import Canvas
 from canvases.steps import KINDS
-from canvases.views import workbench
+from canvases.views import canvas_page
 from partners.connections import problems
 from partners.models import AdAccount
 from partners.queue import park
@@ -51,14 +51,14 @@ def test_the_card_shows_the_problem_while_people_are_pending_for_the_old_audienc
         f"1,000 people still wait for the audience {audience.name}, "
         "which TikTok no longer lets us use."
     )
-    [card] = workbench.read(Canvas.objects.get(), now=timezone.now()).cards
+    [card] = canvas_page.read(Canvas.objects.get(), now=timezone.now()).cards
     assert [str(one.text) for one in card.problems] == [text]
 
 
 def test_a_removed_step_shows_its_problem_while_people_are_pending(live, world):
     audience = delete_audience(live, world)
     type(live).objects.filter(pk=live.pk).update(removed_at=timezone.now())
-    [card] = workbench.read(Canvas.objects.get(), now=timezone.now()).removed
+    [card] = canvas_page.read(Canvas.objects.get(), now=timezone.now()).removed
     assert f"1,000 people still wait for the audience {audience.name}" in str(card.problems[0].text)
 
 

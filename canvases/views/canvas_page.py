@@ -1,4 +1,4 @@
-"""The data of the canvas page (the bench), and its answer as a page or as parts for htmx."""
+"""The flow of a canvas with what its page shows, and the answer as a page or as parts for htmx."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ class Panel:
 
 
 @dataclass(slots=True)
-class Bench:
-    """The data of a canvas page."""
+class Flow:
+    """The flow of a canvas, with numbers and problems, as its page shows it."""
 
     canvas: Canvas
     cards: list[Card]  # in the order of reading
@@ -240,8 +240,8 @@ class Bench:
         return hashlib.sha256(seen.encode()).hexdigest()[:16]
 
 
-def read(canvas: Canvas, *, now: datetime) -> Bench:
-    """Read the bench of a canvas. A constant number of queries."""
+def read(canvas: Canvas, *, now: datetime) -> Flow:
+    """Read the flow of a canvas with all its page shows. A constant number of queries."""
     steps = tree.in_order(checklist.steps_of(canvas))
     for step in steps:
         step.canvas = canvas
@@ -277,7 +277,7 @@ def read(canvas: Canvas, *, now: datetime) -> Bench:
     n_held = brake.n_held(canvas) if canvas.braked_at else 0
     missing = words.missing(canvas)
     entry = str(missing[0].text) if missing else _entry_words(canvas, now=now)
-    return Bench(canvas, cards, removed, path, banner, n_held, entry, bool(missing), *_head(canvas))
+    return Flow(canvas, cards, removed, path, banner, n_held, entry, bool(missing), *_head(canvas))
 
 
 def _head(canvas: Canvas) -> tuple[list[Headcount], int]:
@@ -300,7 +300,7 @@ def wants_parts(request: HttpRequest) -> bool:
 
 def answer(
     request: HttpRequest,
-    bench: Bench,
+    flow: Flow,
     panel: Panel,
     *,
     status: int = 200,
@@ -309,14 +309,14 @@ def answer(
     """Return the page, or for htmx its panel, with the other parts out of band."""
     template = part if wants_parts(request) else "canvases/canvas.html"
     form = panel.context.get("form")
-    for card in bench.cards:
+    for card in flow.cards:
         has_errors = bool(form is not None and form.errors)
         card.is_checked = panel.key == "launch" or (panel.key == card.id and has_errors)
-    bench.look(flow_view.of_request(request, bench.canvas.get_absolute_url()))
-    bench.may_edit = access.membership(request).may(Role.MARKETER)
-    steps = [card.step for card in bench.cards]
-    bench.can_undo = bench.is_editable and last_removal.can_be_undone(request, bench.canvas, steps)
-    context = {"canvas": bench.canvas, "bench": bench, "panel": panel, "may_edit": bench.may_edit}
+    flow.look(flow_view.of_request(request, flow.canvas.get_absolute_url()))
+    flow.may_edit = access.membership(request).may(Role.MARKETER)
+    steps = [card.step for card in flow.cards]
+    flow.can_undo = flow.is_editable and last_removal.can_be_undone(request, flow.canvas, steps)
+    context = {"canvas": flow.canvas, "flow": flow, "panel": panel, "may_edit": flow.may_edit}
     context |= panel.context
     response = render(request, template, context, status=status)
     patch_vary_headers(response, ["HX-Request"])
@@ -326,17 +326,17 @@ def answer(
 def done(
     request: HttpRequest,
     canvas: Canvas,
-    open_panel: Callable[[Bench], Panel],
+    open_panel: Callable[[Flow], Panel],
     *,
     text: Text,
-    said: Callable[[Bench], Text] | None = None,
+    said: Callable[[Flow], Text] | None = None,
     query: str = "",
     focus: str = "",
     now: datetime,
 ) -> HttpResponse:
     """Answer a successful change: a redirect with a message, or for htmx the changed parts.
 
-    The bench is read here and only here, after the change; ``open_panel`` makes the panel of it.
+    The flow is read here and only here, after the change; ``open_panel`` makes the panel of it.
     A banner in the panel replaces the toast. ``focus``: the step whose card takes the focus.
     """
     view = flow_view.of_request(request, canvas.get_absolute_url()).query
@@ -346,9 +346,9 @@ def done(
             messages.success(request, str(text))
         return redirect(f"{url}#card-{focus}" if focus else url)
     canvas.refresh_from_db()
-    bench = read(canvas, now=now)
-    panel = open_panel(bench)
-    bench.said, bench.focus = said(bench) if said else "", focus
-    response = answer(request, bench, panel)
+    flow = read(canvas, now=now)
+    panel = open_panel(flow)
+    flow.said, flow.focus = said(flow) if said else "", focus
+    response = answer(request, flow, panel)
     response["HX-Push-Url"] = url
     return htmx.toast(response, str(text)) if text and not panel.has_banner else response
