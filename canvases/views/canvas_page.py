@@ -91,7 +91,7 @@ class Flow:
     view: FlowView = field(default_factory=FlowView)  # set by `answer`
     can_undo: bool = False  # whether the last removal can be undone; set by `answer`
     focus: str = ""  # the step whose card takes the focus
-    said: Text = ""  # what a reader of the screen hears about an edit
+    announcement: Text = ""  # of an edit, for screen readers
 
     @property
     def is_editable(self) -> bool:
@@ -329,7 +329,7 @@ def done(
     open_panel: Callable[[Flow], Panel],
     *,
     text: Text,
-    said: Callable[[Flow], Text] | None = None,
+    announce: Callable[[Flow], Text] | None = None,
     query: str = "",
     focus: str = "",
     now: datetime,
@@ -348,7 +348,7 @@ def done(
     canvas.refresh_from_db()
     flow = read(canvas, now=now)
     panel = open_panel(flow)
-    flow.said, flow.focus = said(flow) if said else "", focus
+    flow.announcement, flow.focus = announce(flow) if announce else "", focus
     response = answer(request, flow, panel)
     response["HX-Push-Url"] = url
     return htmx.toast(response, str(text)) if text and not panel.has_banner else response

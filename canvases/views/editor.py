@@ -49,7 +49,7 @@ def add(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
         step = edit.add(row, kind, after=after, branch=branch, by=by, now=now)
     except edit.NotAllowed as error:
         return refuse(request, row, error, now=now)
-    return show_step(request, step, said=_("Component %(n)d was added."), now=now)
+    return show_step(request, step, announcement=_("Component %(n)d was added."), now=now)
 
 
 def _place(request: HttpRequest, canvas: Canvas, place: str) -> tuple[Step | None, int]:
@@ -88,8 +88,8 @@ def move(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
         edit.move(step, up=request.POST.get("to") == "up", by=access.user(request), now=now)
     except edit.NotAllowed as error:
         return refuse(request, step.canvas, error, now=now)
-    said = _("The component is now number %(n)d.")
-    return show_step(request, step, said=said, now=now)
+    text = _("The component is now number %(n)d.")
+    return show_step(request, step, announcement=text, now=now)
 
 
 @access.signed_in
@@ -107,7 +107,7 @@ def place(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Htt
         edit.move_to(step, after=after, branch=branch, by=access.user(request), now=now)
     except edit.NotAllowed as error:
         return refuse(request, step.canvas, error, now=now)
-    return show_step(request, step, said=_("The component is now number %(n)d."), now=now)
+    return show_step(request, step, announcement=_("The component is now number %(n)d."), now=now)
 
 
 @access.signed_in
@@ -120,7 +120,7 @@ def copy(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
         made = edit.copy(step, by=access.user(request), now=now)
     except edit.NotAllowed as error:
         return refuse(request, step.canvas, error, now=now)
-    return show_step(request, made, said=_("Component %(n)d was added."), now=now)
+    return show_step(request, made, announcement=_("Component %(n)d was added."), now=now)
 
 
 @access.signed_in
@@ -235,8 +235,8 @@ def store(
         return show_form(request, step, form, status=422, now=now)
     except pending.Undecided as undecided:
         asked = undecided.question
-        said = _undecided(banner.text if banner else "")
-        return show_form(request, step, form, banner=said, question=asked, status=422, now=now)
+        banner = _undecided(banner.text if banner else "")
+        return show_form(request, step, form, banner=banner, question=asked, status=422, now=now)
     except edit.NotAllowed as error:
         return refuse(request, step.canvas, error, now=now)
     if done.sentence:
@@ -269,7 +269,7 @@ def show_step(
     *,
     tab: str = SETTINGS,
     text: str = "",
-    said: str = "",
+    announcement: str = "",
     banner: Banner | None = None,
     now: datetime,
 ) -> HttpResponse:
@@ -281,20 +281,20 @@ def show_step(
 
     def announced(flow: Flow) -> Text:
         card = flow.card(step.pk)
-        return said % {"n": card.number} if card else ""
+        return announcement % {"n": card.number} if card else ""
 
     # A live canvas shows the numbers first.
     is_first = tab == SETTINGS and step.canvas.state != Canvas.State.LIVE
     query = f"?step={step.pk}" + ("" if is_first else f"&tab={tab}")
     return canvas_page.done(
-        request, step.canvas, open_step, text=text, said=announced, query=query, now=now
+        request, step.canvas, open_step, text=text, announce=announced, query=query, now=now
     )
 
 
 def show_message(request: HttpRequest, canvas: Canvas, text: str, *, now: datetime) -> HttpResponse:
     """Answer a change that leaves no step open with a message."""
     panel = panels.of_message(Banner("success", text))
-    return canvas_page.done(request, canvas, lambda _bench: panel, text=text, now=now)
+    return canvas_page.done(request, canvas, lambda _flow: panel, text=text, now=now)
 
 
 def refuse(

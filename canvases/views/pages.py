@@ -105,8 +105,8 @@ def archive(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     except edit.NotAllowed as error:
         messages.error(request, str(error.text))
         return redirect(canvas)
-    said = (_("%(name)s is back.") if back else _("%(name)s is in the archive.")) % {
+    text = (_("%(name)s is back.") if back else _("%(name)s is in the archive.")) % {
         "name": canvas.name
     }
-    messages.success(request, f"{said} {done.sentence}".strip())
+    messages.success(request, f"{text} {done.sentence}".strip())
     return redirect("canvases", group)

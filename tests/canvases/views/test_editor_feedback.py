@@ -90,6 +90,6 @@ def test_a_problem_on_an_open_page_is_announced(bobs, winback, connection):
 
     after = bobs.get("canvas_counts", v="x", htmx=True).content.decode()
 
-    region = re.compile(r'id="told"[^>]*aria-live="polite"[^>]*>([^<]*)<')
+    region = re.compile(r'id="announce-trouble"[^>]*aria-live="polite"[^>]*>([^<]*)<')
     assert region.search(before)[1].strip() == "No component is in trouble."
     assert "Add to “winback”: " in region.search(after)[1]

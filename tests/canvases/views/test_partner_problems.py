@@ -61,7 +61,9 @@ def test_the_poll_updates_banner_card_and_panel(bobs, step):
 def test_a_problem_is_shown_once_and_without_a_green_pill(bobs, step):
     Connection.objects.update(parked_by="token")
     page = bobs.get(step=step.pk).content.decode()
-    seen = re.sub(r'<div id="told".*?</div>', "", page, flags=re.DOTALL)  # for screen readers only
+    seen = re.sub(
+        r'<div id="announce-trouble".*?</div>', "", page, flags=re.DOTALL
+    )  # for screen readers only
     assert seen.count("TikTok no longer accepts our access") == 1
     assert "pill-good" not in page
     assert "Otherwise 10 people count as errored." in problem(bobs, step)
