@@ -22,7 +22,7 @@ WAITING: Text = _("Waiting here")
 
 
 @dataclass(slots=True)
-class Way:
+class FlowBranch:
     """A branch of a split as the flow shows it. ``ends``: it does not meet the others again."""
 
     number: int
@@ -39,7 +39,7 @@ class Way:
         return [
             found
             for card in self.path
-            for found in (card, *(one for way in card.branches for one in way.cards))
+            for found in (card, *(one for branch in card.branches for one in branch.cards))
         ]
 
     @property
@@ -80,7 +80,7 @@ class Card:
     shares: list[Share] = field(default_factory=list)  # for a step with several audiences
     removed: Removed | None = None  # for a step that has removed people again
     conflicts: list[Conflict] = field(default_factory=list)
-    branches: list[Way] = field(default_factory=list)  # of a split
+    branches: list[FlowBranch] = field(default_factory=list)  # of a split
     number: int = 0  # in the order of reading, from 1
     n_met: int | None = None  # people who have come out of its branches; None: not known
     is_folded: bool = False  # whether its branches are; set by `answer`
@@ -116,17 +116,17 @@ class Card:
     @property
     def may_fold(self) -> bool:
         """Return whether there are components in its branches."""
-        return any(way.path for way in self.branches)
+        return any(branch.path for branch in self.branches)
 
     @property
     def meets(self) -> bool:
         """Return whether people come out of its branches."""
-        return any(not way.ends for way in self.branches)
+        return any(not branch.ends for branch in self.branches)
 
     @property
     def first_share(self) -> tuple[int, Text] | None:
         """Return per cent of the people of a split who took its first branch, and its label."""
-        total = sum(way.n for way in self.branches)
+        total = sum(branch.n for branch in self.branches)
         if not total:
             return None
         first = self.branches[0]
@@ -252,7 +252,7 @@ def nested(cards: Sequence[Card]) -> list[Card]:
             card = by_id[node.step.pk]
             labels = {one.number: one.label for one in card.kind.branches(card.step)}
             card.branches = [
-                Way(
+                FlowBranch(
                     one.number,
                     labels[one.number],
                     took.get((card.step.pk, one.number), 0),
@@ -262,9 +262,9 @@ def nested(cards: Sequence[Card]) -> list[Card]:
                 )
                 for one in node.branches
             ]
-            for way in card.branches:
-                for inside in way.path:
-                    inside.branch_label = way.label
+            for branch in card.branches:
+                for inside in branch.path:
+                    inside.branch_label = branch.label
             card.is_first = card.step.parent_id is None
             found.append(card)
         for card, after in pairwise(found):

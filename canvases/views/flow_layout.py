@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from canvases.views import flow_view
 
 if TYPE_CHECKING:
-    from canvases.views.cards import Card, Way
+    from canvases.views.cards import Card, FlowBranch
 
 CARD = 15.75
 GAP = 1.5  # beside the components of a branch
@@ -23,7 +23,7 @@ def width(path: Sequence[Card]) -> float:
 
 
 def _widths(split: Card) -> list[float]:
-    return [GAP + (CARD if split.is_folded else width(way.path)) for way in split.branches]
+    return [GAP + (CARD if split.is_folded else width(branch.path)) for branch in split.branches]
 
 
 def fitting(path: Sequence[Card]) -> str:
@@ -37,8 +37,8 @@ def draw_merges(path: Sequence[Card]) -> None:
     for card in path:
         if card.branches:
             _draw_merge(card)
-        for way in card.branches:
-            draw_merges(way.path)
+        for branch in card.branches:
+            draw_merges(branch.path)
 
 
 def _draw_merge(split: Card) -> None:
@@ -49,14 +49,15 @@ def _draw_merge(split: Card) -> None:
     widths = _widths(split)
     ends = list(accumulate(widths))
     centres = [end - width / 2 for end, width in zip(ends, widths, strict=True)]
-    going = [centre for way, centre in zip(split.branches, centres, strict=True) if not way.ends]
+    placed = zip(split.branches, centres, strict=True)
+    going = [centre for branch, centre in placed if not branch.ends]
     if not going:
         return
     stem = ends[-1] / 2
     low, high = min([*going, stem]), max([*going, stem])
     split.wipe = _wipe(min(going), max(going), stem)
-    for way, centre, end, wide in zip(split.branches, centres, ends, widths, strict=True):
-        way.merge = _merge(way, low=low, high=high, start=end - wide, centre=centre, end=end)
+    for branch, centre, end, wide in zip(split.branches, centres, ends, widths, strict=True):
+        branch.merge = _merge(branch, low=low, high=high, start=end - wide, centre=centre, end=end)
 
 
 def _wipe(first: float, last: float, stem: float) -> str:
@@ -65,10 +66,12 @@ def _wipe(first: float, last: float, stem: float) -> str:
     return "wipe-end" if last < stem - SLACK else ""
 
 
-def _merge(way: Way, *, low: float, high: float, start: float, centre: float, end: float) -> str:
+def _merge(
+    branch: FlowBranch, *, low: float, high: float, start: float, centre: float, end: float
+) -> str:
     parts = [
         ("merge-start", low < centre - SLACK and high > start + SLACK),
         ("merge-end", high > centre + SLACK and low < end - SLACK),
-        ("merge-down", not way.ends),
+        ("merge-down", not branch.ends),
     ]
     return " ".join(name for name, is_drawn in parts if is_drawn)

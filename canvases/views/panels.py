@@ -151,7 +151,7 @@ def of_place(flow: Flow, card: Card) -> Panel:
     """Return the places that a step can move to, and the button that copies it."""
     places = [("first", _("At the beginning"))] if not card.is_first else []
     places += _places(flow.path, card)
-    n_inside = sum(len(way.cards) for way in card.branches)
+    n_inside = sum(len(branch.cards) for branch in card.branches)
     context = {"card": card, "places": places, "n_inside": n_inside}
     return Panel("canvases/panels/place.html", card.id, context)
 
@@ -163,10 +163,10 @@ def _places(path: Iterable[Card], moved: Card) -> list[tuple[str, str]]:
         if card is moved:
             continue
         name = f"{card.number} {card.title}"
-        for way in card.branches:
-            words = {"name": name, "branch": way.label}
+        for branch in card.branches:
+            words = {"name": name, "branch": branch.label}
             label = _("In %(name)s, at the start of “%(branch)s”") % words
-            found += [(way.start, label), *_places(way.path, moved)]
+            found += [(branch.start, label), *_places(branch.path, moved)]
         if not card.leaves:
             found.append((card.id, _("After %(name)s") % {"name": name}))
     return [(place, label) for place, label in found if place != moved.place]
@@ -204,14 +204,15 @@ def of_entry(
 
 def of_menu(flow: Flow, after: str, *, banner: Banner | None = None) -> Panel:
     """Return the menu of components to insert after a step, or first."""
-    step, _dash, branch = after.partition("-")
+    step, _dash, number = after.partition("-")
     card = flow.card(step)
-    way = next((one for one in card.branches if str(one.number) == branch), None) if card else None
+    branches = card.branches if card else []
+    branch = next((one for one in branches if str(one.number) == number), None)
     context = {
         "kinds": list(KINDS.values()),
-        "after": (f"{card.id}-{way.number}" if way else card.id) if card else "first",
+        "after": (f"{card.id}-{branch.number}" if branch else card.id) if card else "first",
         "after_card": card,
-        "after_branch": way,
+        "after_branch": branch,
     }
     return Panel("canvases/panels/add.html", "add", context | {"banner": banner})
 
