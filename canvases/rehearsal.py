@@ -1,4 +1,4 @@
-"""The way of one person through a canvas, looked at in advance. Nothing is written or sent."""
+"""The path of one person through a canvas, worked out in advance. Nothing is written or sent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from canvases.entry_card import words
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS, numbers_of
 from canvases.steps.base import Text
-from canvases.steps.rehearsal import Rehearsed, Way
+from canvases.steps.rehearsal import Rehearsed, RehearsedBranch
 from partners.forecast import OnePerson, Sending
 from partners.models import Sync
 
@@ -42,14 +42,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """One step on the way. ``way``: the branches it stands in. ``is_early``: ``at`` or later."""
+    """One step on the path. ``inside``: the branches around it. ``is_early``: ``at`` or later."""
 
     step: Step
     n: int
     label: Text
     summary: Text
     icon: str
-    way: str
+    inside: str
     at: datetime
     is_early: bool
     found: Rehearsed
@@ -60,14 +60,14 @@ class Stop:
         return (self.found.over or self.found.until) > self.at
 
     @property
-    def taken(self) -> Way | None:
+    def taken(self) -> RehearsedBranch | None:
         """Return the branch that is taken, at a split."""
-        return next((one for one in self.found.ways if one.number == self.found.taken), None)
+        return next((one for one in self.found.branches if one.number == self.found.taken), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """The whole way. ``stuck_at``: the step whose condition cannot be read."""
+    """The whole path. ``stuck_at``: the step whose condition cannot be read."""
 
     entry: Entry
     stops: Sequence[Stop]
@@ -79,7 +79,7 @@ class Rehearsal:
 def of_person(
     canvas: Canvas, profile: Profile, *, at: datetime, chosen: Mapping[int, int], masked: bool
 ) -> Rehearsal:
-    """Return the way of a person who would enter at a time, as far as is known now.
+    """Return the path of a person who would enter at a time, as far as is known now.
 
     ``chosen``: step -> branch, where what happens later decides. ``masked``: for viewers.
     """
@@ -149,7 +149,7 @@ class _Walk:
         return found
 
     def stops(self) -> Iterator[Stop]:
-        """Yield each step on the way, from the first to that where the person leaves."""
+        """Yield each step on the path, from the first to that where the person leaves."""
         following = tree.all_following(self.steps, numbers_of)
         step = tree.places(self.steps).get((None, 0))
         while step is not None:
@@ -173,13 +173,13 @@ class _Walk:
             step.name or kind.label,
             kind.summary(step),
             kind.icon_of(step),
-            self._way(step),
+            self._inside(step),
             self.at,
             self.is_early,
             found,
         )
 
-    def _way(self, step: Step) -> str:
+    def _inside(self, step: Step) -> str:
         """Return the branches that a step stands in, such as: Yes › Germany."""
         found, at = list[str](), step
         while at.parent_id is not None:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.logged_changes import LoggedChange
 from canvases.models import DESCRIPTION_LENGTH, NAME_LENGTH
-from canvases.steps.rehearsal import Person, Rehearsed, Way
+from canvases.steps.rehearsal import Person, Rehearsed, RehearsedBranch
 from partners.base import Partner
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class StepKind:
     form: type[StepForm] = StepForm
     sends: bool = False  # whether people are synced to a partner: the card shows all seven metrics
     is_instant: bool = False  # whether it neither holds people nor does anything with them
-    splits: bool = False  # whether people take different ways: `branches` has other numbers than 0
+    splits: bool = False  # whether `branches` has other numbers than 0
 
     def summary(self, step: Step) -> Text:
         """Return one line for the card."""
@@ -187,7 +187,7 @@ class StepKind:
         return now
 
     def branches(self, step: Step) -> Sequence[Branch]:
-        """Return the ways out, in the order in which people are asked; none: all people leave.
+        """Return the branches, in the order in which people are asked; none: all people leave.
 
         The last one has no condition. No query: a page asks for the branches of every step.
         """
@@ -218,11 +218,11 @@ class StepKind:
         if not self.is_set_up(step):
             doubt = _("Not set up yet: the rehearsal goes on with everybody else.")
             return Rehearsed(until, branches[-1].number, doubt=doubt)
-        ways = [
-            Way(one.number, one.label, person.explain(one.condition, now=until))
+        rehearsed = [
+            RehearsedBranch(one.number, one.label, person.explain(one.condition, now=until))
             if isinstance(one.condition, Mapping)
-            else Way(one.number, one.label)
+            else RehearsedBranch(one.number, one.label)
             for one in branches
         ]
-        taken = next(way.number for way in ways if way.why is None or way.why.is_met)
-        return Rehearsed(until, taken, ways)
+        taken = next(one.number for one in rehearsed if one.why is None or one.why.is_met)
+        return Rehearsed(until, taken, rehearsed)

@@ -34,7 +34,7 @@ class Person(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class RehearsedBranch:
     """A branch as one person meets it.
 
     ``why``: its condition, met or not; None if it has none. ``text``: what must happen for it.
@@ -58,7 +58,7 @@ class Rehearsed:
 
     until: datetime
     taken: int | None = 0
-    ways: Sequence[Way] = ()
+    branches: Sequence[RehearsedBranch] = ()
     over: datetime | None = None
     is_early: bool = False
     doubt: str | Promise = ""

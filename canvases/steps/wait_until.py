@@ -28,7 +28,7 @@ from canvases.steps.numbered import (
     lost_words,
     with_components,
 )
-from canvases.steps.rehearsal import Person, Rehearsed, Way
+from canvases.steps.rehearsal import Person, Rehearsed, RehearsedBranch
 
 if TYPE_CHECKING:
     from canvases.models import Step
@@ -262,16 +262,20 @@ class WaitUntil(StepKind):
         over, branches = self.due_on_arrival(step, now=now), self.branches(step)
         names = {str(one.segment.api_id): one.segment.name for one in step.segment_uses.all()}
         events = [
-            Way(row["number"], row["label"], text=_happens(row, names), is_open=True)
+            RehearsedBranch(row["number"], row["label"], text=_happens(row, names), is_open=True)
             for row in events_of(step)
         ]
-        ways = [*events, Way(EVERYONE_ELSE, branches[-1].label, text=_("none of this happens"))]
+        others = branches[-1].label
+        rehearsed = [
+            *events,
+            RehearsedBranch(EVERYONE_ELSE, others, text=_("none of this happens")),
+        ]
         taken = person.choice(step) or EVERYONE_ELSE
-        if taken not in [one.number for one in ways]:
+        if taken not in [one.number for one in rehearsed]:
             taken = EVERYONE_ELSE
         # Where the most important event decides, people wait on after any other.
         is_early = taken in [one.number for one in (events[:1] if is_ranked(step) else events)]
-        return Rehearsed(now if is_early else over, taken, ways, over=over, is_early=is_early)
+        return Rehearsed(now if is_early else over, taken, rehearsed, over=over, is_early=is_early)
 
     def lately(self, step: Step, *, now: datetime) -> Mapping[int, Q | None]:
         """Return who did each event. Joining a segment leaves no trace to look for."""

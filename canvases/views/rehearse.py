@@ -1,4 +1,4 @@
-"""Rehearse one person: the page that shows their way through a canvas. It only reads.
+"""Rehearse one person: the page that shows their path through a canvas. It only reads.
 
 The address names the person by our own id. A search is posted, so that no address ever holds an
 e-mail, a phone number or an id of a customer.
@@ -33,7 +33,7 @@ from audiencesync.people.views.profiles import SEARCH_SECONDS, search
 from canvases import rehearsal
 from canvases.models import Canvas
 from canvases.rehearsal import Stop
-from canvases.steps.rehearsal import Way
+from canvases.steps.rehearsal import RehearsedBranch
 from partners.base import Call
 
 MOST_FOUND = 20
@@ -57,11 +57,11 @@ PICKS: dict[str, tuple[object, object]] = {
 class Shown:
     """A stop with what the page adds to it.
 
-    ``ways``: each with the address that follows it. ``identifiers``: label and masked value.
+    ``branches``: each with the address that follows it. ``identifiers``: label and masked value.
     """
 
     stop: Stop
-    ways: Sequence[tuple[Way, str]]
+    branches: Sequence[tuple[RehearsedBranch, str]]
     body: str
     identifiers: Sequence[tuple[object, str]]
 
@@ -95,7 +95,7 @@ class TimeForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def rehearse(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
-    """Show the way of a person; a POST only searches. Unmasked views are logged."""
+    """Show the path of a person; a POST only searches. Unmasked views are logged."""
     canvas = access.get(request, Canvas, pk=canvas_id)
     masked = not access.membership(request).may(Role.MARKETER)
     now = timezone.now()
@@ -110,7 +110,7 @@ def rehearse(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
         profile = access.get(request, Profile, pk=person)
         context |= {"person": masking.person(profile, masked=masked)}
         if is_valid:
-            context |= _way(request, canvas, profile, time.cleaned_data["at"], masked=masked)
+            context |= _path(request, canvas, profile, time.cleaned_data["at"], masked=masked)
             if not masked:
                 _log(request, canvas.app_group, profile.braze_id, Activity.Kind.PERSON, now=now)
     return _page(request, context, status=200 if is_valid else 422)
@@ -189,14 +189,14 @@ def _of_sort(who: str, group: AppGroup) -> Q:
     return Q(email_sha256__isnull=False) & ~refused
 
 
-def _way(
+def _path(
     request: HttpRequest, canvas: Canvas, profile: Profile, at: datetime, *, masked: bool
 ) -> dict[str, object]:
     chosen = _choices(request.GET)
-    way = rehearsal.of_person(canvas, profile, at=at, chosen=chosen, masked=masked)
+    found = rehearsal.of_person(canvas, profile, at=at, chosen=chosen, masked=masked)
     return {
-        "way": way,
-        "stops": [_shown(request, one, profile, masked) for one in way.stops],
+        "rehearsal": found,
+        "stops": [_shown(request, one, profile, masked) for one in found.stops],
         "chosen": [f"{step}-{branch}" for step, branch in chosen.items()],
     }
 
@@ -205,7 +205,7 @@ def _shown(request: HttpRequest, stop: Stop, profile: Profile, masked: bool) -> 
     call = stop.found.sending and stop.found.sending.call
     return Shown(
         stop,
-        [(way, _link(request.GET, stop, way)) for way in stop.found.ways],
+        [(branch, _link(request.GET, stop, branch)) for branch in stop.found.branches],
         _body(call, masked=masked) if call else "",
         [
             (masking.LABELS[kind], masking.identifier(profile, kind, masked=True))
@@ -214,13 +214,15 @@ def _shown(request: HttpRequest, stop: Stop, profile: Profile, masked: bool) -> 
     )
 
 
-def _link(asked: QueryDict, stop: Stop, way: Way) -> str:
+def _link(asked: QueryDict, stop: Stop, branch: RehearsedBranch) -> str:
     """Return the query string that follows another branch; empty where conditions decide."""
     if stop.found.over is None:
         return ""
     asked = asked.copy()
     others = [one for one in asked.getlist("take") if not one.startswith(f"{stop.step.pk}-")]
-    asked.setlist("take", [*others, f"{stop.step.pk}-{way.number}"] if way.is_open else others)
+    asked.setlist(
+        "take", [*others, f"{stop.step.pk}-{branch.number}"] if branch.is_open else others
+    )
     return f"?{asked.urlencode()}"
 
 

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 PEOPLE = 10_000
 CANDIDATES = 300
 TASK = "partners.queue.flush.beat"
-Way = tuple[int, int]  # ids of the Sync that people leave, and of the one they enter
+Move = tuple[int, int]  # ids of the Sync that people leave, and of the one they enter
 
 
 def move(syncs: Iterable[Sync], *, to: Sync) -> int:
@@ -80,24 +80,24 @@ def move_marked(*, now: datetime, seconds: float = math.inf) -> bool:
     return False
 
 
-def _next(after: int) -> tuple[Way, list[int]] | None:
-    """Return some batches of the same way, together some ten thousand people."""
+def _next(after: int) -> tuple[Move, list[int]] | None:
+    """Return some batches that move alike, together some ten thousand people."""
     marked = Batch.objects.to_move().filter(pk__gt=after).order_by("pk")
     rows = marked.values_list("pk", "sync", "moves_to", "n")[:CANDIDATES]
     return _together((pk, (source, to or 0), n) for pk, source, to, n in rows)
 
 
-def _together(rows: Iterable[tuple[int, Way, int]]) -> tuple[Way, list[int]] | None:
-    way: Way | None = None
+def _together(rows: Iterable[tuple[int, Move, int]]) -> tuple[Move, list[int]] | None:
+    first: Move | None = None
     ids: list[int] = []
     people = 0
     for pk, key, n in rows:
-        way = way or key
-        if key != way or (ids and people + n > PEOPLE):
+        first = first or key
+        if key != first or (ids and people + n > PEOPLE):
             break
         ids.append(pk)
         people += n
-    return (way, ids) if way else None
+    return (first, ids) if first else None
 
 
 def retry(sync: Sync, *, to: Sync, now: datetime) -> int:
