@@ -9,7 +9,7 @@ from canvases.views import (
     headcount_people,
     launch,
     pages,
-    reasons,
+    people_lists,
     recipes,
     rehearse,
 )
@@ -39,10 +39,10 @@ urlpatterns = [
     path("<int:canvas_id>/steps/<int:step_id>/waiting/", editor.waiting, name="step_waiting"),
     path("<int:canvas_id>/steps/<int:step_id>/choices/", audience.choices, name="step_choices"),
     path("<int:canvas_id>/steps/<int:step_id>/audience/", audience.create, name="step_audience"),
-    path("<int:canvas_id>/steps/<int:step_id>/people/", reasons.people, name="step_people"),
+    path("<int:canvas_id>/steps/<int:step_id>/people/", people_lists.of_step, name="step_people"),
     path(
         "<int:canvas_id>/steps/<int:step_id>/people/export/",
-        reasons.export,
+        people_lists.export,
         name="step_people_export",
     ),
     path("<int:canvas_id>/steps/<int:step_id>/retry/", launch.retry, name="step_retry"),

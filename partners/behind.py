@@ -1,87 +1,116 @@
-"""The people behind a number: the deliveries that ``sync.reasons`` counts, page by page."""
+"""The people behind a number: the deliveries that a tally counts, as parts of a list."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet, Sum
 
 from audiencesync.core import chunks
-from partners.models import Delivery, Outcome, Tally
-
-CHUNK = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The keys of the delivery at the end of the page before."""
-
-    sync: int
-    entry_key: int
-
-    def __str__(self) -> str:
-        return f"{self.sync}-{self.entry_key}"
-
-    @property
-    def keys(self) -> tuple[int, int]:
-        return self.sync, self.entry_key
+from audiencesync.core.lists import Keys, Part, Rows
+from partners.models import Batch, Delivery, Outcome, Reason, Tally
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """One page. ``older`` and ``newer``: where the page on that side begins, if there is one."""
+class Together:
+    """Deliveries that share the outcome of their batch, those of the newest batch first."""
 
-    deliveries: list[Delivery]
-    older: Place | None
-    newer: Place | None
+    syncs: tuple[int, ...]
+    outcome: Outcome
+    reason: str | None  # the last code of the batch; None: any but that of moved people
+
+    def read(self, limit: int, *, beyond: Keys | None, ascending: bool) -> Sequence[Delivery]:
+        """Return the next deliveries. Two queries: the batches, and those in them."""
+        if beyond is not None and len(beyond) != len(KEYS):
+            raise ValueError
+        rows = Delivery.objects.filter(
+            batch__in=self._batches(limit, beyond, ascending=ascending), outcome=None
+        ).select_related("batch")
+        if beyond is not None:
+            rows = rows.filter(chunks.beside(KEYS, ">" if ascending else "<", beyond))
+        sign = "" if ascending else "-"
+        return list(rows.order_by(*(f"{sign}{key}" for key in KEYS))[:limit])
+
+    def keys_of(self, row: Delivery) -> Keys:
+        """Return the keys of a delivery."""
+        return row.batch_id or 0, row.pk
+
+    def _batches(self, limit: int, beyond: Keys | None, *, ascending: bool) -> list[int]:
+        """Return as many batches as have ``limit`` people, not counting that of ``beyond``."""
+        found = self.batches().order_by("pk" if ascending else "-pk")
+        if beyond is not None:
+            found = found.filter(**{"pk__gte" if ascending else "pk__lte": beyond[0]})
+        chosen, people = list[int](), 0
+        for pk, n in found.values_list("pk", "n")[: limit + 1]:
+            chosen.append(pk)
+            people += n if beyond is None or pk != beyond[0] else 0
+            if people >= limit:
+                break
+        return chosen
+
+    def batches(self) -> QuerySet[Batch]:
+        """Return the batches; each has at least one of the deliveries."""
+        found = Batch.objects.filter(sync__in=self.syncs, state=self.outcome, n__gt=0)
+        if self.reason is None:
+            return found.exclude(last_code=Reason.MOVED)
+        return found.filter(last_code=self.reason)
 
 
-def people(syncs: Iterable[int], outcome: Outcome, reason: str) -> QuerySet[Delivery]:
-    """Return deliveries of ``syncs`` with this outcome and reason (empty: without one)."""
-    own, together = (
-        Q(outcome=outcome, reason=reason),
-        Q(outcome=None, batch__state=outcome, batch__last_code=reason),
+KEYS = ("batch_id", "pk")
+
+
+def parts(syncs: Iterable[int], outcome: Outcome, reason: str | None) -> list[Part]:
+    """Return the deliveries of ``syncs`` with this outcome and reason.
+
+    ``reason``: empty for those without one; None for all but those of moved people.
+    """
+    mine = tuple(syncs)
+    own: list[Part] = [
+        Rows(deliveries(one, outcome, why)) for one in mine for why in _own(one, outcome, reason)
+    ]
+    return [Together(mine, outcome, reason), *own]
+
+
+def deliveries(one: int, outcome: Outcome, reason: str | None) -> QuerySet[Delivery]:
+    """Return the deliveries of a Sync with an outcome of their own."""
+    mine = Delivery.objects.filter(sync=one, outcome=outcome, reason=reason)
+    return mine.select_related("batch")
+
+
+def _own(one: int, outcome: Outcome, reason: str | None) -> Iterator[str | None]:
+    """Yield the reasons by which the deliveries of a Sync have an outcome of their own."""
+    if reason:
+        yield reason
+        return
+    yield None
+    if reason is not None:
+        yield ""
+        return
+    # One look at the index per reason, instead of a look at each delivery.
+    mine = Delivery.objects.filter(sync=one, outcome=outcome).order_by("reason")
+    last = mine.exclude(reason=None).values_list("reason", flat=True).first()
+    while last is not None:
+        if last != Reason.MOVED:
+            yield last
+        last = mine.filter(reason__gt=last).values_list("reason", flat=True).first()
+
+
+def kept(syncs: Iterable[int], outcome: Outcome, reason: str) -> int:
+    """Return how many deliveries have this outcome and reason."""
+    mine = tuple(syncs)
+    n = Together(mine, outcome, reason).batches().aggregate(n=Sum("n"))["n"] or 0
+    return n + sum(
+        deliveries(one, outcome, why).count() for one in mine for why in _own(one, outcome, reason)
     )
-    if not reason:
-        own |= Q(outcome=outcome, reason=None)
-    return Delivery.objects.filter(own | together, sync__in=list(syncs)).select_related("batch")
 
 
-def no_longer_kept(syncs: Iterable[int], outcome: Outcome, reason: str) -> int:
+def no_longer_kept(syncs: Iterable[int], outcome: Outcome, reason: str | None) -> int:
     """Return how many are counted whose deliveries were deleted (queue/retention.py)."""
     bases = Tally.objects.filter(pk__in=list(syncs)).values_list("base", flat=True)
-    return sum(base.get(outcome, {}).get(reason, 0) for base in bases)
-
-
-def page(
-    found: QuerySet[Delivery], size: int, *, before: Place | None = None, after: Place | None = None
-) -> Page:
-    """Return one page, those who entered last first."""
-    one = chunks.page(
-        found,
-        size,
-        keys=("sync", "entry_key"),
-        older_than=before.keys if before else None,
-        newer_than=after.keys if after else None,
+    return sum(
+        n
+        for base in bases
+        for why, n in base.get(outcome, {}).items()
+        if (why != Reason.MOVED if reason is None else why == reason)
     )
-    rows = one.rows
-    return Page(
-        rows,
-        older=_place(rows[-1]) if rows and one.has_older else None,
-        newer=_place(rows[0]) if rows and one.has_newer else None,
-    )
-
-
-def in_chunks(found: QuerySet[Delivery]) -> Iterator[list[Delivery]]:
-    """Yield all of them, those who entered last first, some thousand at a time."""
-    before: Place | None = None
-    while rows := (one := page(found, CHUNK, before=before)).deliveries:
-        yield rows
-        if one.older is None:
-            return
-        before = one.older
-
-
-def _place(row: Delivery) -> Place:
-    return Place(row.sync_id, row.entry_key)

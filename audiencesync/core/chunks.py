@@ -57,15 +57,15 @@ def page(
     ``older_than`` and ``newer_than`` are the keys of the row at the end of the page before.
     """
     if newer_than is not None:
-        found = list(rows.filter(_beside(keys, ">", newer_than)).order_by(*keys)[: size + 1])
+        found = list(rows.filter(beside(keys, ">", newer_than)).order_by(*keys)[: size + 1])
         return Page(found[:size][::-1], has_older=True, has_newer=len(found) > size)
     if older_than is not None:
-        rows = rows.filter(_beside(keys, "<", older_than))
+        rows = rows.filter(beside(keys, "<", older_than))
     found = list(rows.order_by(*(f"-{key}" for key in keys))[: size + 1])
     return Page(found[:size], has_older=len(found) > size, has_newer=older_than is not None)
 
 
-def _beside(keys: Sequence[str], sign: str, values: Sequence[int]) -> Func:
+def beside(keys: Sequence[str], sign: str, values: Sequence[int]) -> Func:
     """Compare (a, b) < (1, 2) as a row, which an index over the keys answers in one look."""
     row = _row([F(key) for key in keys])
     other = _row([Value(value, BigIntegerField()) for value in values])

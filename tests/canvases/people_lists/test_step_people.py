@@ -9,12 +9,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from audiencesync.core import lists
 from audiencesync.groups.models import Activity
 from audiencesync.people.models import Profile
-from canvases import reasons
+from canvases import analytics, reasons
 from canvases.models import Step, Visit
-from canvases.views import reasons as views
-from partners import laws
+from canvases.views import people_lists as views
+from partners import behind, laws
 from partners.models import Batch, Delivery, Outcome, Sync, Tally
 from partners.queue import tally
 
@@ -106,13 +107,37 @@ def test_the_list_of_every_reason_has_as_many_rows_as_its_count(bobs, step, monk
     assert list(laws.broken(now=timezone.now())) == []
     page = bobs.get(step=step.pk, reasons=1).content.decode()
     for why in found:
-        assert f"/people/?outcome={why.outcome}&amp;reason={why.reason}" in page
-        assert shown(bobs, step, outcome=why.outcome, reason=why.reason) == (why.n, why.n)
+        assert f"/people/?number={why.outcome}&amp;reason={why.reason}" in page
+        assert shown(bobs, step, number=why.outcome, reason=why.reason) == (why.n, why.n)
+
+
+@pytest.mark.parametrize("size", [1, 50])
+@pytest.mark.parametrize("outcome", ["synced", "not_synced", "pending", "errored", "cancelled"])
+def test_the_list_of_every_outcome_has_as_many_rows_as_its_count(
+    bobs, step, monkeypatch, size, outcome
+):
+    monkeypatch.setattr(views, "PAGE", size)
+    n = getattr(analytics.step_numbers([step])[step.pk], outcome)
+
+    assert n > 1
+    assert shown(bobs, step, number=outcome) == (n, n)
+
+
+def test_the_last_page_ends_the_list(bobs, step, monkeypatch):
+    monkeypatch.setattr(views, "PAGE", 2)
+    first = bobs.get("step_people", step.pk, number="errored").context["page"]
+    last = bobs.get("step_people", step.pk, number="errored", last=1).context["page"]
+    every = behind.parts(reasons.syncs_of(step, is_removal=False), "errored", None)
+    rows = [row for chunk in lists.in_chunks(every, 3) for row in chunk]
+
+    assert [row.pk for row in first.rows] == [row.pk for row in rows[:2]]
+    assert [row.pk for row in last.rows] == [row.pk for row in rows[-2:]]
+    assert (first.newer, last.older) == (None, None)
 
 
 def test_newer_pages_repeat_the_older_ones(bobs, step, monkeypatch):
     monkeypatch.setattr(views, "PAGE", 1)
-    query = {"outcome": "not_synced", "reason": "no_identifier"}
+    query = {"number": "not_synced", "reason": "no_identifier"}
     forward = [bobs.get("step_people", step.pk, **query).context["page"]]
     while forward[-1].older:
         forward.append(
@@ -122,12 +147,12 @@ def test_newer_pages_repeat_the_older_ones(bobs, step, monkeypatch):
     while back[-1].newer:
         back.append(bobs.get("step_people", step.pk, **query, after=back[-1].newer).context["page"])
 
-    assert len({page.deliveries[0].pk for page in forward}) == len(forward) > 2
-    assert [page.deliveries for page in back[::-1]] == [page.deliveries for page in forward]
+    assert len({page.rows[0].pk for page in forward}) == len(forward) > 2
+    assert [page.rows for page in back[::-1]] == [page.rows for page in forward]
 
 
 def test_the_file_has_the_rows_of_the_list(bobs, bob, step, people):
-    answer = bobs.post("step_people_export", step.pk, outcome="errored", reason="40002")
+    answer = bobs.post("step_people_export", step.pk, number="errored", reason="40002")
     rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode("utf-8-sig"))))
 
     (why,) = (one for one in reasons.reasons(step) if one.reason == "40002")
@@ -141,7 +166,7 @@ def test_the_file_has_the_rows_of_the_list(bobs, bob, step, people):
 
 
 def test_erased_and_purged_people_are_counted(bobs, step, people):
-    query = {"outcome": "not_synced", "reason": "no_identifier"}
+    query = {"number": "not_synced", "reason": "no_identifier"}
     before = shown(bobs, step, **query)
     Profile.objects.filter(pk=people[0].pk).update(erased_at=timezone.now())
     one = Tally.objects.filter(sync__in=step.syncs.all()).first()
@@ -157,7 +182,7 @@ def test_erased_and_purged_people_are_counted(bobs, step, people):
 
 
 def test_viewers_see_masked_data_and_may_not_export(editor, vera, bobs, step):
-    query = {"outcome": "errored", "reason": "40002"}
+    query = {"number": "errored", "reason": "40002"}
     url = bobs.url("step_people_export", step.pk)
     veras = editor(vera)
     masked, plain = (
@@ -181,7 +206,7 @@ def test_people_of_other_groups_are_not_shown(bobs, editor, charlie, step, other
     assert editor(charlie, foreign).post("step_people_export", step.pk).status_code == 404
     assert (
         "example.org"
-        not in bobs.get("step_people", step.pk, outcome="errored", reason="40002")
+        not in bobs.get("step_people", step.pk, number="errored", reason="40002")
         .content.decode()
         .split("<main")[1]
     )
@@ -190,7 +215,7 @@ def test_people_of_other_groups_are_not_shown(bobs, editor, charlie, step, other
 def test_the_list_has_a_constant_number_of_queries(bobs, step, people, canvas):
     def queries():
         with CaptureQueriesContext(connection) as found:
-            bobs.get("step_people", step.pk, outcome="errored", reason="40002")
+            bobs.get("step_people", step.pk, number="errored", reason="40002")
         return len(found)
 
     queries()
@@ -214,7 +239,8 @@ def test_the_list_has_a_constant_number_of_queries(bobs, step, people, canvas):
 
 
 @pytest.mark.parametrize(
-    "query", [{"outcome": "x"}, {"reason": "\0"}, {"reason": "a" * 41}, {"outcome": "synced"}]
+    "query",
+    [{"number": "x"}, {"reason": "\0"}, {"number": "errored", "reason": "a" * 41}, {"number": ""}],
 )
 def test_an_invalid_outcome_or_reason_is_404(bobs, step, query):
     assert bobs.get("step_people", step.pk, **query).status_code == 404
@@ -222,15 +248,19 @@ def test_an_invalid_outcome_or_reason_is_404(bobs, step, query):
 
 @pytest.mark.parametrize("code", ["a" * 25, "E4000", "-5", "9" * 40])
 def test_an_unknown_code_is_a_reason_without_people(bobs, step, code):
-    assert bobs.get("step_people", step.pk, outcome="errored", reason=code).status_code == 200
+    assert bobs.get("step_people", step.pk, number="errored", reason=code).status_code == 200
 
 
-@pytest.mark.parametrize("place", ["", "x", "1", "9" * 40, "1-" + "9" * 30, "-1-1", "\0", "0-0"])
+@pytest.mark.parametrize(
+    "place", ["", "x", "1", "9" * 40, "1-" + "9" * 30, "-1-1", "\0", "0-0", "0-1-2-3", "5-1"]
+)
 def test_an_invalid_cursor_shows_the_first_page(bobs, step, place):
-    assert bobs.get("step_people", step.pk, before=place).status_code == 200
+    assert bobs.get("step_people", step.pk, number="errored", before=place).status_code == 200
 
 
 def test_an_export_needs_a_fresh_login(bob, signed_in, bobs, step):
-    answer = signed_in(bob, fresh=False).post(bobs.url("step_people_export", step.pk))
+    answer = signed_in(bob, fresh=False).post(
+        bobs.url("step_people_export", step.pk), {"number": "errored"}
+    )
     assert answer["Location"].startswith("/accounts/reauthenticate/")
     assert not Activity.objects.exists()

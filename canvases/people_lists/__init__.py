@@ -1,0 +1,1 @@
+"""The people behind every number: one list, in pages and as a CSV file."""

@@ -1,0 +1,1 @@
+"""Template tags: links from numbers to the people they count."""
