@@ -18,7 +18,7 @@ from canvases.steps.base import Text
 from partners import sync
 from partners.connections import problems
 from partners.models import Batch, Outcome, Sync, Tally, TallyHour
-from partners.models.tallies import COLUMNS, no_counts, numbers_of
+from partners.models.tallies import COLUMNS, counts_from, no_counts
 
 SUMS = {name: Sum(name, default=0) for name in COLUMNS}
 METRICS: dict[str, Promise] = {
@@ -82,7 +82,7 @@ def step_numbers(
     ):
         passed, sent = (
             counts[: len(PASSAGE)],
-            numbers_of(dict(zip(COLUMNS, counts[len(PASSAGE) :], strict=True))),
+            counts_from(dict(zip(COLUMNS, counts[len(PASSAGE) :], strict=True))),
         )
         numbers = {name: sent[name] for name in SUMMED} | dict(zip(PASSAGE, passed, strict=True))
         # No tally yet: NULL. A step added since ``steps`` was read is kept as well.
@@ -130,7 +130,7 @@ def removed(steps: Iterable[Step]) -> dict[int, Removed]:
     rows = tallies.order_by().values_list("sync__undoes__steps").annotate(*SUMS.values())
     found = {}
     for step, *sums in rows:
-        numbers = numbers_of(dict(zip(SUMS, sums, strict=True)))
+        numbers = counts_from(dict(zip(SUMS, sums, strict=True)))
         found[step] = Removed(
             synced=numbers["synced"],
             # A removal has something to send for everybody who was added: no other reason is left.
@@ -156,7 +156,7 @@ def shares(steps: Iterable[Step]) -> dict[int, list[Share]]:
     rows = rows.select_related("sync__audience").annotate(step=F("sync__steps"))
     found: dict[int, dict[str, dict[str, int]]] = {}
     for row in rows:
-        counts = numbers_of(row.as_dict() | {"moved": row.moved})
+        counts = counts_from(row.as_dict() | {"moved": row.moved})
         if counts["entered"]:
             mine = found.setdefault(row.step, {}).setdefault(former.asked(row.sync), no_counts())
             mine.update({name: mine[name] + n for name, n in counts.items()})
@@ -173,7 +173,7 @@ def shares(steps: Iterable[Step]) -> dict[int, list[Share]]:
 def _sums_by_step(tallies: QuerySet[Any]) -> dict[int, dict[str, int]]:
     """Return the counts of ``tallies``, summed over the Syncs of each step. One query."""
     rows = tallies.order_by().values_list("sync__steps").annotate(*SUMS.values())
-    return {step: numbers_of(dict(zip(SUMS, sums, strict=True))) for step, *sums in rows}
+    return {step: counts_from(dict(zip(SUMS, sums, strict=True))) for step, *sums in rows}
 
 
 def canvas_numbers(canvases: Sequence[Canvas]) -> dict[int, dict[str, int]]:

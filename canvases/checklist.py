@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from canvases import conflicts, tree
 from canvases.entry_card import words
 from canvases.models import Canvas, Step
-from canvases.steps import KINDS, former, numbers_of
+from canvases.steps import KINDS, branch_numbers, former
 from canvases.steps.base import StepProblem, Text
 from partners.audiences import verify
 from partners.connections.problems import SYNC_RELATED
@@ -72,7 +72,7 @@ def items(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> list[
         found += [_item(step, kind.title(step), problem, page) for problem in problems]
     found += [
         _item(step, KINDS[step.kind].title(step), StepProblem(UNREACHED, blocks_launch=False), page)
-        for step in tree.unreached(tree.outline(steps, numbers_of))
+        for step in tree.unreached(tree.outline(steps, branch_numbers))
     ]
     return sorted(found, key=lambda item: not item.blocks)
 

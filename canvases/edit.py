@@ -18,7 +18,7 @@ from audiencesync.people.models import Segment
 from canvases import duplicate, engine, pending, removal, tree
 from canvases.entry_card import log_lines
 from canvases.models import Canvas, ExitSegment, Step
-from canvases.steps import KINDS, numbers_of
+from canvases.steps import KINDS, branch_numbers
 from canvases.steps.numbered import lost, lost_words
 from partners import sync
 from partners.models import Sync
@@ -201,7 +201,7 @@ def copy(step: Step, *, by: User, now: datetime) -> Step:
 
 def places_after(step: Step) -> set[int]:
     """Return the branches of a step that another can be added to; 0 comes after its block."""
-    return {0, *numbers_of(step)}
+    return {0, *branch_numbers(step)}
 
 
 def move(step: Step, *, up: bool, by: User, now: datetime) -> None:

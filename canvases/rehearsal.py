@@ -15,7 +15,7 @@ from audiencesync.people.views.explain import Explained, Part
 from canvases import checklist, engine, tree
 from canvases.entry_card import words
 from canvases.models import Canvas, Step
-from canvases.steps import KINDS, numbers_of
+from canvases.steps import KINDS, branch_numbers
 from canvases.steps.base import Text
 from canvases.steps.rehearsal import Rehearsed, RehearsedBranch
 from partners.forecast import OnePerson, Sending
@@ -150,7 +150,7 @@ class _Walk:
 
     def stops(self) -> Iterator[Stop]:
         """Yield each step on the path, from the first to that where the person leaves."""
-        following = tree.all_following(self.steps, numbers_of)
+        following = tree.all_following(self.steps, branch_numbers)
         step = tree.places(self.steps).get((None, 0))
         while step is not None:
             self.here = self.place[step.pk]

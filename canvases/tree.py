@@ -40,12 +40,12 @@ def _following(by_place: Places, by_id: Mapping[int, Step], step: Step, branch: 
 
 
 def all_following(
-    steps: Sequence[Step], numbers_of: Callable[[Step], Sequence[int]]
+    steps: Sequence[Step], branch_numbers: Callable[[Step], Sequence[int]]
 ) -> dict[int, dict[int, Step | None]]:
-    """Return step -> branch -> the step after it, for each branch that ``numbers_of`` names."""
+    """Return step -> branch -> the step after it, for each branch that ``branch_numbers`` names."""
     by_place, by_id = places(steps), {one.pk: one for one in steps}
     return {
-        step.pk: {n: _following(by_place, by_id, step, n) for n in numbers_of(step)}
+        step.pk: {n: _following(by_place, by_id, step, n) for n in branch_numbers(step)}
         for step in steps
     }
 
@@ -139,12 +139,12 @@ class Node:
         return bool(self.branches) and not self.first
 
 
-def outline(steps: Sequence[Step], numbers_of: Callable[[Step], Sequence[int]]) -> Path:
+def outline(steps: Sequence[Step], branch_numbers: Callable[[Step], Sequence[int]]) -> Path:
     """Return the flow as nested paths.
 
-    ``numbers_of``: the numbers of the branches of a step: (0,) where all go on, () where all leave.
+    ``branch_numbers``: of a step; (0,) where all go on, () where all leave.
     """
-    return _Outline(places(steps), numbers_of).path(None, 0)
+    return _Outline(places(steps), branch_numbers).path(None, 0)
 
 
 def unreached(path: Path) -> list[Step]:
@@ -154,14 +154,14 @@ def unreached(path: Path) -> list[Step]:
 
 
 class _Outline:
-    def __init__(self, by_place: Places, numbers_of: Callable[[Step], Sequence[int]]) -> None:
-        self.by_place, self.numbers_of = by_place, numbers_of
+    def __init__(self, by_place: Places, branch_numbers: Callable[[Step], Sequence[int]]) -> None:
+        self.by_place, self.branch_numbers = by_place, branch_numbers
 
     def path(self, parent: int | None, branch: int) -> Path:
         nodes, ends = list[Node](), False
         step = self.by_place.get((parent, branch))
         while step is not None:
-            numbers = self.numbers_of(step)
+            numbers = self.branch_numbers(step)
             node = self.node(step, [n for n in numbers if n])
             nodes.append(node)
             # A step behind an exit would still be shown: it waits to be moved or removed.

@@ -15,7 +15,7 @@ from audiencesync.people.writing.identify import family
 from audiencesync.rest import door
 from audiencesync.rest.pagination import PAGE_SIZE, Listing, number
 from partners.models import Audience, Delivery, Tally
-from partners.models.tallies import COLUMNS, numbers_of
+from partners.models.tallies import COLUMNS, counts_from
 
 router = Router(tags=["audiences"])
 
@@ -64,7 +64,7 @@ def _audience(row: Audience, sums: dict[str, Any]) -> dict[str, object]:
             "name": account.name,
             "connected": account.is_chosen,
         },
-        "users": numbers_of(sums),
+        "users": counts_from(sums),
     }
 
 

@@ -21,7 +21,7 @@ from partners.models import (
     Tally,
 )
 from partners.models.batch_queries import PAUSED, BatchQuerySet
-from partners.models.tallies import COLUMNS, no_counts, numbers_of
+from partners.models.tallies import COLUMNS, counts_from, no_counts
 from partners.queue import enqueue as queue_enqueue
 from partners.queue import flush, move, tally, transitions
 from partners.queue.removals import withdraw as removals_withdraw
@@ -96,7 +96,7 @@ def counts(syncs: Iterable[int]) -> dict[int, dict[str, int]]:
 
 def total(syncs: "QuerySet[Sync]") -> dict[str, int]:
     """Return the six counts summed over ``syncs``."""
-    return numbers_of(
+    return counts_from(
         Tally.objects.filter(sync__in=syncs).aggregate(**{name: Sum(name) for name in COLUMNS})
     )
 

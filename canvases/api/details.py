@@ -11,7 +11,7 @@ from ninja import Field, Schema
 from audiencesync.rest import door
 from canvases import tree
 from canvases.models import VARIANT, Canvas, Step, name_of
-from canvases.steps import KINDS, numbers_of
+from canvases.steps import KINDS, branch_numbers
 
 # As Braze names what lets people enter.
 SCHEDULE_TYPES: dict[str, str] = {
@@ -83,7 +83,7 @@ def of(canvas: Canvas) -> dict[str, Any]:
     """Return the parts of a canvas. One query."""
     current = canvas.steps.filter(removed_at=None)
     steps = tree.in_order(current.select_related("sync__audience__ad_account__connection"))
-    after = tree.all_following(steps, numbers_of)
+    after = tree.all_following(steps, branch_numbers)
     return {
         "name": canvas.name,
         "description": canvas.description,

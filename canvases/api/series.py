@@ -15,7 +15,7 @@ from django.db.models.functions import TruncDate
 from canvases.models import VARIANT, BranchTally, Canvas, CanvasHour, Step, name_of
 from canvases.steps import KINDS
 from partners.models import TallyHour
-from partners.models.tallies import COLUMNS, no_counts, numbers_of
+from partners.models.tallies import COLUMNS, counts_from, no_counts
 
 LONGEST = 14  # days
 NOTHING_SOLD = {"revenue": 0.0, "conversions": 0, "conversions_by_entry_time": 0}
@@ -138,7 +138,7 @@ def _counts(steps: list[Step], span: Span) -> ByDay:
     for day, step, audience, name, *counts in by_audience.annotate(
         *(Sum(name) for name in COLUMNS)
     ):
-        sums = numbers_of(dict(zip(COLUMNS, counts, strict=True)))
+        sums = counts_from(dict(zip(COLUMNS, counts, strict=True)))
         found[day][step][audience] = {"audience": name} | sums
     return found
 

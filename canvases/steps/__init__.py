@@ -20,6 +20,6 @@ _ALL: tuple[StepKind, ...] = (
 KINDS: dict[str, StepKind] = {kind.key: kind for kind in _ALL}
 
 
-def numbers_of(step: Step) -> list[int]:
+def branch_numbers(step: Step) -> list[int]:
     """Return the numbers of the branches of a step."""
     return [branch.number for branch in KINDS[step.kind].branches(step)]

@@ -13,7 +13,7 @@ from canvases import analytics, pending, tree
 from canvases.analytics import Numbers, Removed, Share
 from canvases.conflicts import Conflict
 from canvases.models import BranchTally, Step
-from canvases.steps import KINDS, numbers_of
+from canvases.steps import KINDS, branch_numbers
 from canvases.steps.base import StepKind, StepProblem, Text
 from partners import registry, sync
 from partners.base import Partner
@@ -273,4 +273,4 @@ def nested(cards: Sequence[Card]) -> list[Card]:
             found[-1].is_last = tree.block_around(steps, found[-1].step) is None
         return found
 
-    return drawn(tree.outline(steps, numbers_of))
+    return drawn(tree.outline(steps, branch_numbers))

@@ -103,7 +103,7 @@ def no_counts() -> dict[str, int]:
     return dict.fromkeys(COUNTS, 0)
 
 
-def numbers_of(values: dict[str, Any]) -> dict[str, int]:
+def counts_from(values: dict[str, Any]) -> dict[str, int]:
     """Return the six counts from an aggregate of COLUMNS, whose sums over no rows are None.
 
     Moved people count only where they were moved to.

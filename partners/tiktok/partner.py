@@ -19,7 +19,7 @@ from partners.base import (
     Link,
     PartnerUser,
     Preset,
-    Question,
+    FaqEntry,
     Receipt,
     RemoteAdAccount,
     RemoteAudience,
@@ -67,7 +67,7 @@ class TikTok:
     matching_hours: tuple[int, int] = (24, 48)
     smallest_audience: int = 1_000
     ads_manager: str = "TikTok Ads Manager"
-    questions: tuple[Question, ...] = texts.QUESTIONS
+    questions: tuple[FaqEntry, ...] = texts.QUESTIONS
     prerequisites: tuple[Link, ...] = (
         Link(_("A TikTok Business Center account, and at least one active ad account in it.")),
         Link(

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 
-from partners.base import Question
-from partners.questions import LAUNCH, NUMBER_OF_AUDIENCES
+from partners.base import FaqEntry
+from partners.faq import LAUNCH, NUMBER_OF_AUDIENCES
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -34,8 +34,8 @@ AUDIENCE_TYPES: "dict[str, StrOrPromise]" = {
     "Engagement Audience": _("Engagement"),
     "Lead Generation": _("Lead form"),
 }
-QUESTIONS: tuple[Question, ...] = (
-    Question(
+QUESTIONS: tuple[FaqEntry, ...] = (
+    FaqEntry(
         _("Why does it say that TikTok no longer accepts our access?"),
         _(
             "The TikTok user changed the password, withdrew the access, or was removed from the "
@@ -45,7 +45,7 @@ QUESTIONS: tuple[Question, ...] = (
         ),
     ),
     LAUNCH,
-    Question(
+    FaqEntry(
         _("How do I know who was matched?"),
         _(
             "Not person by person: TikTok never tells whom it found. You see how many people we "
@@ -53,7 +53,7 @@ QUESTIONS: tuple[Question, ...] = (
             "what we sent, because one device can belong to several TikTok users."
         ),
     ),
-    Question(
+    FaqEntry(
         _("How long until people are visible at TikTok?"),
         _(
             "We send people within seconds. TikTok needs 24 to 48 hours to match them, and shows a "
@@ -61,7 +61,7 @@ QUESTIONS: tuple[Question, ...] = (
         ),
     ),
     NUMBER_OF_AUDIENCES,
-    Question(
+    FaqEntry(
         _("Why is an ad account or an audience greyed out or missing?"),
         _(
             "The connected user needs the role Admin or Operator in the ad account. People can "

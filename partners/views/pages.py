@@ -15,7 +15,7 @@ from audiencesync.core import deadlines
 from audiencesync.groups import access
 from audiencesync.groups.models import AppGroup, Role
 from partners import audiences, registry, waiting
-from partners.base import Partner, Question
+from partners.base import Partner, FaqEntry
 from partners.connections import oauth, problems
 from partners.connections.problems import Problem, Severity
 from partners.errors import PartnerError
@@ -107,14 +107,14 @@ def refresh_audiences(
     return redirect("audiences", group, partner, ad_account.pk)
 
 
-def _questions(partner: Partner) -> list[Question]:
+def _questions(partner: Partner) -> list[FaqEntry]:
     words = {
         "partner": partner.label,
         "ads_manager": partner.ads_manager,
         "max": partner.max_audiences_per_ad_account,
         "time": deadlines.delivery(),
     }
-    return [Question(str(one.text) % words, str(one.answer) % words) for one in partner.questions]
+    return [FaqEntry(str(one.text) % words, str(one.answer) % words) for one in partner.questions]
 
 
 def known(key: str) -> Partner:

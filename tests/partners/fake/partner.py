@@ -19,7 +19,7 @@ from partners.base import (
     Token,
 )
 from partners.errors import Disconnected, Rejected, RejectedCause, Retry, RetryCause
-from partners.questions import LAUNCH, NUMBER_OF_AUDIENCES
+from partners.faq import LAUNCH, NUMBER_OF_AUDIENCES
 
 SCHEMA = {"email": "EMAIL_SHA256", "idfa": "IDFA_SHA256", "gaid": "AAID_SHA256"}
 METHODS = {Action.ADD: "POST", Action.REMOVE: "DELETE"}

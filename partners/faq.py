@@ -2,9 +2,9 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from partners.base import Question
+from partners.base import FaqEntry
 
-LAUNCH = Question(
+LAUNCH = FaqEntry(
     _("Why can I not launch my canvas?"),
     _(
         "An Audience Sync step needs a connected ad account, an audience that exists and can take "
@@ -12,7 +12,7 @@ LAUNCH = Question(
         "what is missing and leads you to the field."
     ),
 )
-NUMBER_OF_AUDIENCES = Question(
+NUMBER_OF_AUDIENCES = FaqEntry(
     _("How many audiences can I have?"),
     _(
         "Up to %(max)s in each ad account. When it is full, delete one in %(ads_manager)s before "
