@@ -159,7 +159,7 @@ class Partner(Protocol):
     matching_hours: tuple[int, int]  # how long matching takes, from and to
     smallest_audience: int  # matched people from which a size is shown and ads run
     ads_manager: str  # the name of the partner's own list of audiences
-    questions: tuple[FaqEntry, ...]  # the frequently asked ones; partners/faq.py has some
+    faq: tuple[FaqEntry, ...]  # the frequently asked ones; partners/faq.py has some
     code_parameter: str  # the query parameter of the callback that carries the code
     max_audience_name: int
     max_audiences_per_ad_account: int

@@ -16,10 +16,10 @@ from partners.base import (
     Action,
     Call,
     Cells,
+    FaqEntry,
     Link,
     PartnerUser,
     Preset,
-    FaqEntry,
     Receipt,
     RemoteAdAccount,
     RemoteAudience,
@@ -67,7 +67,7 @@ class TikTok:
     matching_hours: tuple[int, int] = (24, 48)
     smallest_audience: int = 1_000
     ads_manager: str = "TikTok Ads Manager"
-    questions: tuple[FaqEntry, ...] = texts.QUESTIONS
+    faq: tuple[FaqEntry, ...] = texts.FAQ
     prerequisites: tuple[Link, ...] = (
         Link(_("A TikTok Business Center account, and at least one active ad account in it.")),
         Link(

@@ -34,7 +34,7 @@ AUDIENCE_TYPES: "dict[str, StrOrPromise]" = {
     "Engagement Audience": _("Engagement"),
     "Lead Generation": _("Lead form"),
 }
-QUESTIONS: tuple[FaqEntry, ...] = (
+FAQ: tuple[FaqEntry, ...] = (
     FaqEntry(
         _("Why does it say that TikTok no longer accepts our access?"),
         _(

@@ -15,7 +15,7 @@ from audiencesync.core import deadlines
 from audiencesync.groups import access
 from audiencesync.groups.models import AppGroup, Role
 from partners import audiences, registry, waiting
-from partners.base import Partner, FaqEntry
+from partners.base import FaqEntry, Partner
 from partners.connections import oauth, problems
 from partners.connections.problems import Problem, Severity
 from partners.errors import PartnerError
@@ -61,7 +61,7 @@ def partner(request: HttpRequest, group: str, partner: str) -> HttpResponse:
         "state": _state(connection, lines, now=now),
         "problem": _problem(connection, lines, now=now),
         "lines": lines,
-        "questions": _questions(found),
+        "faq": _faq(found),
         "not_configured": "" if found.is_configured() else oauth.not_configured(found),
     }
     return render(request, "partners/partner.html", context)
@@ -107,14 +107,14 @@ def refresh_audiences(
     return redirect("audiences", group, partner, ad_account.pk)
 
 
-def _questions(partner: Partner) -> list[FaqEntry]:
+def _faq(partner: Partner) -> list[FaqEntry]:
     words = {
         "partner": partner.label,
         "ads_manager": partner.ads_manager,
         "max": partner.max_audiences_per_ad_account,
         "time": deadlines.delivery(),
     }
-    return [FaqEntry(str(one.text) % words, str(one.answer) % words) for one in partner.questions]
+    return [FaqEntry(str(one.text) % words, str(one.answer) % words) for one in partner.faq]
 
 
 def known(key: str) -> Partner:

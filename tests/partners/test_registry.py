@@ -5,7 +5,7 @@ import re
 import pytest
 
 from partners import registry
-from partners.base import KINDS, Partner, FaqEntry
+from partners.base import KINDS, FaqEntry, Partner
 from tests.partners.fake.partner import FakePartner
 from tests.site.test_structure import ROOT
 
@@ -55,6 +55,6 @@ def test_the_form_action_is_scheme_and_host_of_the_consent_page(partner):
 @pytest.mark.parametrize("partner", PARTNERS, ids=by_key)
 def test_questions_name_only_words_that_are_filled_in(partner):
     words = {"partner": "P", "ads_manager": "A", "max": 1, "time": "13 hours"}
-    for question in partner.questions:
+    for question in partner.faq:
         assert isinstance(question, FaqEntry)
         assert "%(" not in str(question.text) % words + str(question.answer) % words

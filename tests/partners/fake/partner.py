@@ -48,7 +48,7 @@ class FakePartner:
     matching_hours = (2, 6)
     smallest_audience = 50
     ads_manager = "FakeAds Console"
-    questions = (LAUNCH, NUMBER_OF_AUDIENCES)
+    faq = (LAUNCH, NUMBER_OF_AUDIENCES)
     audience_types = {"FIRST_PARTY": "First party"}
     max_audience_name = 20
     max_audiences_per_ad_account = 3
