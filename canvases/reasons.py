@@ -13,7 +13,7 @@ from canvases.steps.base import Text
 from partners import registry, sync
 from partners.base import Partner
 from partners.models import Outcome, Reason, Sync
-from partners.waiting import NO_ANSWER
+from partners.why_pending import NO_ANSWER
 
 # Of batches that could not be pushed.
 OWN_CODES: dict[str, Promise] = {

@@ -21,7 +21,7 @@ from canvases.steps import former
 from canvases.steps.audience_form import FIELD_NAMES, AudienceSyncForm, connect_url, small_audience
 from canvases.steps.base import StepKind, StepProblem, Text
 from canvases.steps.rehearsal import Person, Rehearsed
-from partners import audiences, registry, sync, waiting
+from partners import audiences, registry, sync, why_pending
 from partners.audiences import AudienceNameError, creation
 from partners.base import Partner
 from partners.connections import problems
@@ -74,7 +74,7 @@ class AudienceSync(StepKind):
             return [*_not_connected(step), *missing]
         found = problems.of_sync(step.sync, now=now)
         if found is None and former.has_people(step):
-            found = waiting.of_sync(step.sync, now=now)
+            found = why_pending.of_sync(step.sync, now=now)
         if found is None:
             return _of_former(step, now=now)
         is_danger = found.severity is problems.Severity.DANGER

@@ -18,7 +18,7 @@ from audiencesync.core import deadlines
 from audiencesync.groups import outbox
 from audiencesync.groups.models import AppGroup, Membership, Role
 from audiencesync.groups.outbox import Text
-from partners import registry, stakes
+from partners import registry, risks
 from partners.connections import mailing, problems
 from partners.models import (
     AdAccount,
@@ -154,7 +154,7 @@ def _syncs(place: Place) -> QuerySet[Sync]:
 
 
 def _canvases(place: Place) -> QuerySet[Batch]:
-    return stakes.waiting().filter(sync__in=_syncs(place))
+    return risks.pending_batches().filter(sync__in=_syncs(place))
 
 
 def _body(place: Place, text: str, url: str) -> str:
@@ -272,7 +272,7 @@ def _missed_deadline_mail(connection: Connection, over: QuerySet[Batch]) -> Text
     )
     at = batch.settled_at if batch and batch.settled_at else None
     words = _words(connection) | {"n": number_format(n), "patience": deadlines.delivery()}
-    words["time"] = stakes.clock(at, connection.app_group) if at else ""
+    words["time"] = risks.clock(at, connection.app_group) if at else ""
     syncs = Sync.objects.filter(pk__in=over.values("sync")).order_by("pk")
     url = batch.sync.url if batch else "/"
     return subject, mail_text(connection.app_group, text % words, url, sync_lines(syncs, over))
@@ -334,7 +334,7 @@ def _blocked_removal_mail(connection: Connection, waiting: QuerySet[Batch]) -> T
     parts = [text % words]
     if ends_at:
         until = _("The first one ends on %(time)s, and is not asked for any more after that.")
-        parts.append(until % {"time": stakes.clock(ends_at, connection.app_group)})
+        parts.append(until % {"time": risks.clock(ends_at, connection.app_group)})
     return (
         subject,
         f"{' '.join(parts)}\n\n{outbox.absolute_url(problems.partner_page(connection))}\n",

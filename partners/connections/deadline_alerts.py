@@ -13,7 +13,7 @@ from audiencesync.core import beat as clock
 from audiencesync.groups import outbox
 from audiencesync.groups.models import Membership
 from audiencesync.groups.outbox import Text
-from partners import registry, stakes
+from partners import registry, risks
 from partners.connections import alerts, mailing, problems
 from partners.models import Batch, Connection, Sync
 
@@ -23,7 +23,7 @@ ALL_HOURS = 13
 
 def warn(*, now: datetime) -> int:
     """Mail the readers of each connection once a day and level. Return how many mails were sent."""
-    soon = stakes.waiting().filter(deadline_at__lte=now + _hours(max(HOURS)))
+    soon = risks.pending_batches().filter(deadline_at__lte=now + _hours(max(HOURS)))
     connections = Connection.objects.filter(pk__in=soon.values("ad_account__connection"))
     for connection in connections.select_related("app_group"):
         _warn(connection, now=now)
@@ -35,7 +35,7 @@ def _hours(n: int) -> timedelta:
 
 
 def _warn(connection: Connection, *, now: datetime) -> None:
-    mine = stakes.waiting().filter(ad_account__connection=connection)
+    mine = risks.pending_batches().filter(ad_account__connection=connection)
     for at, level in enumerate(HOURS):
         soon = mine.filter(deadline_at__lte=now + _hours(level))
         if soon.exists():
@@ -76,7 +76,7 @@ def _words(connection: Connection, soon: QuerySet[Batch], *, now: datetime) -> T
         found["n"],
     )
     words = {
-        "time": stakes.clock(first, connection.app_group),
+        "time": risks.clock(first, connection.app_group),
         "left": timeuntil(first, now),
         "partner": registry.get(connection.partner).label,
     }

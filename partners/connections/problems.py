@@ -12,11 +12,11 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext, gettext_noop, ngettext
 
 from audiencesync.groups.models import AppGroup
-from partners import registry, stakes
+from partners import registry, risks
 from partners.models import AdAccount, Audience, Connection, ParkedBy, Sync
 from partners.models.batch_queries import OF_STEPS
 from partners.queue import sealed
-from partners.stakes import Stake
+from partners.risks import Risk
 
 SYNC_RELATED = "audience__ad_account__connection__app_group"
 """Pass this to select_related() before calling `of_sync` for many."""
@@ -47,25 +47,25 @@ class Problem:
 
 
 def of_connection(
-    connection: Connection, *, now: datetime, stake: Stake | None = None, is_stuck: bool = False
+    connection: Connection, *, now: datetime, risk: Risk | None = None, is_stuck: bool = False
 ) -> Problem | None:
     """Return the problem of a connection: missing, refused, or not opened by our keys.
 
-    ``stake``: the people behind it; all of the connection unless given. ``is_stuck``: see
+    ``risk``: the people it stops; all of the connection unless given. ``is_stuck``: see
     `connection_code`.
     """
     code = connection_code(connection, is_stuck=is_stuck)
     if not code:
         return None
-    stake = stakes.behind(connection) if stake is None else stake
+    risk = risks.of_place(connection) if risk is None else risk
     partner = registry.get(connection.partner)
     words = {
         "partner": partner.label,
         "reason": partner.access_lost,
-        "time": stake.by(connection.app_group),
+        "time": risk.by(connection.app_group),
     }
     cause, act, act_by = _OF_CONNECTION[code]
-    short = f"{gettext(act_by if stake.people else act) % words} {stake.otherwise}"
+    short = f"{gettext(act_by if risk.people else act) % words} {risk.otherwise}"
     return Problem(code, f"{gettext(cause) % words} {short}", partner_page(connection), short=short)
 
 
@@ -105,17 +105,17 @@ _OF_CONNECTION = {  # code -> cause, what to do, what to do while people wait
 }
 
 
-def of_ad_account(ad_account: AdAccount, *, stake: Stake | None = None) -> Problem | None:
+def of_ad_account(ad_account: AdAccount, *, risk: Risk | None = None) -> Problem | None:
     """Return the problem of an ad account that was disconnected or is refused by the partner."""
     code = _ad_account_code(ad_account)
     if not code:
         return None
-    stake = stakes.behind(ad_account) if stake is None else stake
+    risk = risks.of_place(ad_account) if risk is None else risk
     url, group = partner_page(ad_account.connection), ad_account.connection.app_group
     words = {"name": ad_account.name, "partner": registry.get(ad_account.connection.partner).label}
-    words["time"] = stake.by(group)
+    words["time"] = risk.by(group)
     cause, act, act_by = _OF_AD_ACCOUNT[code]
-    short = f"{gettext(act_by if stake.people else act) % words} {stake.otherwise}"
+    short = f"{gettext(act_by if risk.people else act) % words} {risk.otherwise}"
     return Problem(code, f"{gettext(cause) % words} {short}", url, short=short)
 
 
@@ -148,7 +148,7 @@ _OF_AD_ACCOUNT = {
 }
 
 
-def of_audience(audience: Audience, *, now: datetime, stake: Stake | None = None) -> Problem | None:
+def of_audience(audience: Audience, *, now: datetime, risk: Risk | None = None) -> Problem | None:
     """Return the problem of an audience: not created, gone, or taking no people."""
     words = {
         "name": audience.name,
@@ -161,12 +161,12 @@ def of_audience(audience: Audience, *, now: datetime, stake: Stake | None = None
     is_gone = audience.gone_at is not None or audience.parked_by == ParkedBy.AUDIENCE_GONE
     if not is_gone and audience.is_appendable:
         return None
-    stake = stakes.behind(audience) if stake is None else stake
-    words["time"] = stake.by(audience.ad_account.connection.app_group)
+    risk = risks.of_place(audience) if risk is None else risk
+    words["time"] = risk.by(audience.ad_account.connection.app_group)
     words["reason"] = gettext(audience.why_not) if audience.why_not else ""
     code = "audience_gone" if is_gone else "audience_not_appendable"
-    act = gettext(_OTHER_AUDIENCE_BY if stake.people else _OTHER_AUDIENCE) % words
-    short = f"{act} {stake.otherwise}"
+    act = gettext(_OTHER_AUDIENCE_BY if risk.people else _OTHER_AUDIENCE) % words
+    short = f"{act} {risk.otherwise}"
     return Problem(code, f"{gettext(_OF_AUDIENCE[code]) % words} {short}", url, short=short)
 
 
@@ -189,27 +189,27 @@ def of_sync(sync: Sync, *, now: datetime) -> Problem | None:
     Its people are counted only if there is a problem. The url of a problem of its audience leads to
     the step, where another audience is chosen.
     """
-    if not any(_at_each_place(sync, Stake(), now=now)):
+    if not any(_at_each_place(sync, Risk(), now=now)):
         return None
-    found = filter(None, _at_each_place(sync, stakes.of_sync(sync), now=now))
+    found = filter(None, _at_each_place(sync, risks.of_sync(sync), now=now))
     return min(found, key=lambda problem: problem.severity is Severity.WARNING)
 
 
-def _at_each_place(sync: Sync, stake: Stake, *, now: datetime) -> tuple[Problem | None, ...]:
+def _at_each_place(sync: Sync, risk: Risk, *, now: datetime) -> tuple[Problem | None, ...]:
     ad_account = sync.audience.ad_account
-    of_place = of_audience(sync.audience, now=now, stake=stake)
+    of_place = of_audience(sync.audience, now=now, risk=risk)
     if of_place is not None and sync.url:
         of_place = replace(of_place, url=sync.url + AUDIENCE_FIELD)
     return (
-        of_connection(ad_account.connection, now=now, stake=stake),
-        of_ad_account(ad_account, stake=stake),
+        of_connection(ad_account.connection, now=now, risk=risk),
+        of_ad_account(ad_account, risk=risk),
         of_place,
     )
 
 
 def severity_of(sync: Sync, *, now: datetime) -> Severity | None:
     """Return the worst severity, for lists: without a query and without texts."""
-    found = [problem.severity for problem in _at_each_place(sync, Stake(), now=now) if problem]
+    found = [problem.severity for problem in _at_each_place(sync, Risk(), now=now) if problem]
     return min(found, key=lambda severity: severity is Severity.WARNING) if found else None
 
 
@@ -218,11 +218,11 @@ def of_former(sync: Sync, n: int, *, now: datetime) -> Problem | None:
     found = of_sync(sync, now=now)
     if found is None:
         return None
-    stake, connection = stakes.of_sync(sync), sync.audience.ad_account.connection
+    risk, connection = risks.of_sync(sync), sync.audience.ad_account.connection
     words = {"n": number_format(n), "name": sync.audience.name, "problem": found.text}
     words |= {
         "partner": registry.get(connection.partner).label,
-        "time": stake.by(connection.app_group),
+        "time": risk.by(connection.app_group),
     }
     if found.code not in ("audience_gone", "audience_not_appendable"):
         text = ngettext(
@@ -240,7 +240,7 @@ def of_former(sync: Sync, n: int, *, now: datetime) -> Problem | None:
         "use.",
         n,
     )
-    if stake.people:
+    if risk.people:
         short = gettext(
             "Decide here by %(time)s what becomes of them; otherwise they count as errored."
         )

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from audiencesync.core import deadlines
 from audiencesync.groups import access
 from audiencesync.groups.models import AppGroup, Role
-from partners import audiences, registry, waiting
+from partners import audiences, registry, why_pending
 from partners.base import FaqEntry, Partner
 from partners.connections import oauth, problems
 from partners.connections.problems import Problem, Severity
@@ -145,12 +145,12 @@ def get_ad_account(
 
 
 def _ad_account_lines(connection: Connection, *, now: datetime) -> list[AdAccountLine]:
-    lines, busy = [], waiting.busy_ad_accounts(connection)
+    lines, busy = [], why_pending.busy_ad_accounts(connection)
     for ad_account in connection.ad_accounts.filter(is_chosen=True):
         ad_account.connection = connection
         problem = problems.of_ad_account(ad_account)
         if problem is None and ad_account.pk in busy:
-            problem = waiting.of_ad_account(ad_account, now=now)
+            problem = why_pending.of_ad_account(ad_account, now=now)
         lines.append(AdAccountLine(ad_account, problem))
     return lines
 

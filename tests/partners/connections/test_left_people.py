@@ -6,7 +6,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from partners import stakes, sync
+from partners import risks, sync
 from partners.connections import alerts, connect
 from partners.models import Batch, Connection, Sync
 from partners.queue import flush
@@ -26,7 +26,7 @@ def left(world):
 
 
 def test_pending_removals_are_a_stake_of_the_step(left):
-    assert stakes.of_sync(left[0]).people == 2
+    assert risks.of_sync(left[0]).people == 2
 
 
 def test_they_are_tried_as_long_as_what_a_step_asks(left, settings):

@@ -1,4 +1,4 @@
-"""Why people wait although nothing is broken: throttled, back-off, an earlier batch, no engine."""
+"""Why pending people are not sent yet: throttled, backing off, an earlier batch, no engine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext
 
 from audiencesync.core import beat
-from partners import registry, stakes
+from partners import registry, risks
 from partners.connections import problems
 from partners.connections.problems import Problem, Severity
 from partners.models import AdAccount, Batch, Connection, Sync
@@ -23,17 +23,17 @@ NO_PULSE = timedelta(seconds=60)
 
 def of_sync(sync: Sync, *, now: datetime) -> Problem | None:
     """Return why people of a Sync are not sent now; None if none wait or they are being sent."""
-    return _of(sync.audience.ad_account, stakes.waiting_in(sync), now=now)
+    return _of(sync.audience.ad_account, risks.pending_batches_of(sync), now=now)
 
 
 def of_ad_account(ad_account: AdAccount, *, now: datetime) -> Problem | None:
     """Return why people of an ad account are not sent now, or None."""
-    return _of(ad_account, stakes.waiting().filter(ad_account=ad_account), now=now)
+    return _of(ad_account, risks.pending_batches().filter(ad_account=ad_account), now=now)
 
 
 def busy_ad_accounts(connection: Connection) -> set[int]:
     """Return the ad accounts in which people wait: only these need `of_ad_account`."""
-    found = stakes.waiting().filter(ad_account__connection=connection)
+    found = risks.pending_batches().filter(ad_account__connection=connection)
     return set(found.order_by().values_list("ad_account", flat=True).distinct())
 
 
@@ -48,8 +48,8 @@ def _of(ad_account: AdAccount, waiting: QuerySet[Batch], *, now: datetime) -> Pr
         return None
     connection = ad_account.connection
     if found["sealed"]:
-        stake = stakes.Stake(found["n"], found["ends_at"])
-        return problems.of_connection(connection, now=now, stake=stake, is_stuck=True)
+        risk = risks.Risk(found["n"], found["ends_at"])
+        return problems.of_connection(connection, now=now, risk=risk, is_stuck=True)
     group = connection.app_group
     words = {"partner": registry.get(connection.partner).label, "n": number_format(found["n"])}
     cause = _slowed(ad_account, words, now=now) or _paused(
@@ -63,7 +63,7 @@ def _of(ad_account: AdAccount, waiting: QuerySet[Batch], *, now: datetime) -> Pr
     parts = [cause, waits]
     if found["ends_at"]:
         until = gettext("Who was not taken by %(time)s counts as errored.")
-        parts.append(until % {"time": stakes.clock(found["ends_at"], group)})
+        parts.append(until % {"time": risks.clock(found["ends_at"], group)})
     return Problem(
         "waiting", " ".join(parts), problems.partner_page(connection), Severity.WARNING, short=cause
     )
@@ -76,7 +76,7 @@ def _slowed(ad_account: AdAccount, words: dict[str, str], *, now: datetime) -> s
     if slow is None:
         return ""
     at = max(slow.at, now)
-    words = words | {"at": stakes.clock(at, ad_account.connection.app_group, seconds=True)}
+    words = words | {"at": risks.clock(at, ad_account.connection.app_group, seconds=True)}
     if slow.is_daily:
         return (
             gettext(
@@ -101,7 +101,7 @@ def _paused(
         return ""
     code = waiting.order_by("due_at", "pk").values_list("last_code", flat=True).first() or NO_ANSWER
     words = words | {
-        "at": stakes.clock(due_at, ad_account.connection.app_group, seconds=True),
+        "at": risks.clock(due_at, ad_account.connection.app_group, seconds=True),
         "code": code,
     }
     if code == NO_ANSWER:
@@ -119,7 +119,7 @@ def _overdue(
             return gettext(
                 "No engine of this installation is running: ask its operator to start one."
             )
-        at = stakes.clock(pulse, ad_account.connection.app_group)
+        at = risks.clock(pulse, ad_account.connection.app_group)
         return gettext(
             "No engine of this installation has worked since %(at)s: ask its operator."
         ) % {"at": at}

@@ -1,4 +1,4 @@
-"""What a problem costs if it stays: how many people wait, and when the first are errored."""
+"""What a problem risks if it stays: how many people are pending, when the first are errored."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from partners.models import AdAccount, Audience, Batch, Connection, Sync
 
 
 @dataclass(frozen=True, slots=True)
-class Stake:
-    """``people`` wait; the first are errored at ``ends_at`` (None: no people wait)."""
+class Risk:
+    """``people`` are pending; the first count as errored at ``ends_at`` (None: no people)."""
 
     people: int = 0
     ends_at: datetime | None = None
@@ -57,34 +57,34 @@ def clock(at: datetime, app_group: AppGroup, *, seconds: bool = False) -> str:
     )
 
 
-def waiting() -> QuerySet[Batch]:
+def pending_batches() -> QuerySet[Batch]:
     """Return pending batches of steps, but not the adds of stopped canvases."""
     return Batch.objects.pending().of_steps().filter(n__gt=0).not_paused()
 
 
-def behind(place: Connection | AdAccount | Audience) -> Stake:
-    """Return the stake of a connection, ad account or audience."""
+def of_place(place: Connection | AdAccount | Audience) -> Risk:
+    """Return what a problem of a connection, ad account or audience risks."""
     if isinstance(place, Connection):
-        return measured(waiting().filter(ad_account__connection=place))
+        return _of_batches(pending_batches().filter(ad_account__connection=place))
     if isinstance(place, AdAccount):
-        return measured(waiting().filter(ad_account=place))
-    return measured(waiting().filter(audience=place))
+        return _of_batches(pending_batches().filter(ad_account=place))
+    return _of_batches(pending_batches().filter(audience=place))
 
 
-def of_sync(sync: Sync) -> Stake:
-    """Return the stake of a Sync, with the people who left and are removed again."""
-    return measured(waiting_in(sync))
+def of_sync(sync: Sync) -> Risk:
+    """Return what a problem of a Sync risks, with the people who are removed again."""
+    return _of_batches(pending_batches_of(sync))
 
 
-def waiting_in(sync: Sync) -> QuerySet[Batch]:
+def pending_batches_of(sync: Sync) -> QuerySet[Batch]:
     """Return the pending batches of a Sync and of the one that undoes it."""
-    return waiting().filter(Q(sync=sync) | Q(sync__undoes=sync))
+    return pending_batches().filter(Q(sync=sync) | Q(sync__undoes=sync))
 
 
-def measured(batches: QuerySet[Batch]) -> Stake:
+def _of_batches(batches: QuerySet[Batch]) -> Risk:
     """Sum up batches. One that has not failed yet still has the whole retry window."""
     found = batches.order_by().aggregate(n=Sum("n"), first=Min("deadline_at"))
     if not found["n"]:
-        return Stake()
+        return Risk()
     whole = timezone.now() + timedelta(seconds=settings.SYNC.deadline)
-    return Stake(found["n"], found["first"] or whole)
+    return Risk(found["n"], found["first"] or whole)
