@@ -10,8 +10,8 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from audiencesync.people.models import Profile
+from audiencesync.people.segments.explain import Explained, Part
 from audiencesync.people.segments.filters import FilterError
-from audiencesync.people.views.explain import Explained, Part
 from canvases import checklist, engine, tree
 from canvases.entry_card import words
 from canvases.models import Canvas, Step

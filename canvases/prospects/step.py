@@ -9,9 +9,9 @@ from typing import Any
 
 from django.db.models import Count, Q, QuerySet
 
+from audiencesync.people.masking import LABELS
 from audiencesync.people.models import KINDS as IDENTIFIERS
 from audiencesync.people.models import Profile
-from audiencesync.people.views.masking import LABELS
 from canvases import engine, reasons
 from canvases.models import Canvas, Step
 from canvases.prospects.walk import Crowd, Walk, asks, branches, key_of

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from django.utils.functional import Promise
 
-from audiencesync.people.views.explain import Part
+from audiencesync.people.segments.explain import Part
 from partners.forecast import Sending
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from audiencesync.core import chunks
 from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.groups import access
 from audiencesync.groups.models import Activity, Role
+from audiencesync.people import masking
 from audiencesync.people.models import Profile
-from audiencesync.people.views import masking
 from canvases.entry_card import headcounts
 from canvases.models import Canvas
 

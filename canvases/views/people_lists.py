@@ -16,7 +16,7 @@ from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.core.lists import Place
 from audiencesync.groups import access, reauthentication
 from audiencesync.groups.models import Activity, Role
-from audiencesync.people.views import masking
+from audiencesync.people import masking
 from canvases.models import Canvas, Step
 from canvases.people_lists import lines, numbers
 from canvases.people_lists.numbers import Number

@@ -10,10 +10,10 @@ from django.http import HttpRequest
 from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.groups import access
 from audiencesync.groups.models import Activity, Role
+from audiencesync.people import masking
 from audiencesync.people.models import Profile
 from audiencesync.people.segments import filters
 from audiencesync.people.segments.builder.numbers import AT_LAST, SOON
-from audiencesync.people.views import masking
 from canvases.prospects import Place
 from canvases.views.canvas_page import Flow
 from canvases.views.cards import Card

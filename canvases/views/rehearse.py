@@ -24,11 +24,10 @@ from django.views.decorators.http import require_http_methods
 from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.groups import access
 from audiencesync.groups.models import Activity, AppGroup, Role
-from audiencesync.people import eligibility
+from audiencesync.people import eligibility, masking
 from audiencesync.people.models import Profile
 from audiencesync.people.segments import filters
 from audiencesync.people.segments.forms import ProfileSearch
-from audiencesync.people.views import masking
 from audiencesync.people.views.profiles import SEARCH_SECONDS, search
 from canvases import rehearsal
 from canvases.models import Canvas

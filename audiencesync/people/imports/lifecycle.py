@@ -14,6 +14,7 @@ from audiencesync.core import beat as clock
 from audiencesync.core import csv_files
 from audiencesync.groups import retention
 from audiencesync.groups.models import Activity, User
+from audiencesync.people import masking
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.imports import cells, chunk_writer, runner, uploads
 from audiencesync.people.imports.csv_reader import Layout, Reader, Reject, read_in_chunks
@@ -21,7 +22,7 @@ from audiencesync.people.imports.mapping import Batch, Converter, Plan
 from audiencesync.people.models import Segment
 from audiencesync.people.models.imports import Import, ImportMember, RejectPart
 from audiencesync.people.segments import edit, filters
-from audiencesync.people.views import csv_export, masking
+from audiencesync.people.views import csv_export
 from audiencesync.people.writing.upsert import refused_as_erased
 
 CHECK_ROWS, CHECK_SECONDS, CHECK_CHUNK = 50_000, 3.0, 1000

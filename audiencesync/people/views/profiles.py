@@ -15,13 +15,13 @@ from audiencesync.core import chunks
 from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.groups import access
 from audiencesync.groups.models import Activity, AppGroup, Role
+from audiencesync.people import masking
 from audiencesync.people.api import person_reference
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import Profile, UserAlias
 from audiencesync.people.segments import catalogue
 from audiencesync.people.segments.attribute_sql import AttributeText, contains, starts_with
 from audiencesync.people.segments.forms import ProfileSearch
-from audiencesync.people.views import masking
 
 PAGE = 50
 NEWEST = 20  # events and aliases on the page of one person

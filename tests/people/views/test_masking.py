@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from audiencesync.people.views import masking
+from audiencesync.people import masking
 from tests.people.views.test_profile_pages import URL, page
 
 pytestmark = pytest.mark.thorough

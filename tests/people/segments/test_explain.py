@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from audiencesync.people.models import Event, Profile, Segment
 from audiencesync.people.segments import filters
-from audiencesync.people.views.explain import Explained
+from audiencesync.people.segments.explain import Explained
 
 pytestmark = pytest.mark.django_db
 

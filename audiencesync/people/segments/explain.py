@@ -18,6 +18,7 @@ from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
+from audiencesync.people import masking
 from audiencesync.people.models import KINDS, Event, Profile
 from audiencesync.people.segments import events_sql, filters, words
 from audiencesync.people.segments.nodes import (
@@ -30,7 +31,6 @@ from audiencesync.people.segments.nodes import (
     Node,
     SegmentCondition,
 )
-from audiencesync.people.views import masking
 
 ASKED_AT_ONCE = 100  # parts of filters in one query
 Key = tuple[Node, datetime | None]  # a part, and the time if its answer depends on it
