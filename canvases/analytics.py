@@ -13,7 +13,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from canvases.models import Canvas, Step
-from canvases.steps import KINDS, former
+from canvases.steps import KINDS, former_syncs
 from canvases.steps.base import Text
 from partners import sync
 from partners.connections import problems
@@ -158,7 +158,9 @@ def shares(steps: Iterable[Step]) -> dict[int, list[Share]]:
     for row in rows:
         counts = counts_from(row.as_dict() | {"moved": row.moved})
         if counts["entered"]:
-            mine = found.setdefault(row.step, {}).setdefault(former.asked(row.sync), no_counts())
+            mine = found.setdefault(row.step, {}).setdefault(
+                former_syncs.label(row.sync), no_counts()
+            )
             mine.update({name: mine[name] + n for name, n in counts.items()})
     return {
         step: [

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from canvases import conflicts, tree
 from canvases.entry_card import words
 from canvases.models import Canvas, Step
-from canvases.steps import KINDS, branch_numbers, former
+from canvases.steps import KINDS, branch_numbers, former_syncs
 from canvases.steps.base import StepProblem, Text
 from partners.audiences import verify
 from partners.connections.problems import SYNC_RELATED
@@ -37,7 +37,7 @@ def steps_of(canvas: Canvas) -> QuerySet[Step]:
     return (
         canvas.steps.filter(removed_at=None)
         .select_related(*related)
-        .prefetch_related(former.PREFETCH, "segment_uses__segment")
+        .prefetch_related(former_syncs.PREFETCH, "segment_uses__segment")
     )
 
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.models import Activity, User
 from canvases.models import Canvas, Step
-from canvases.steps import former
+from canvases.steps import former_syncs
 from partners.models import Sync
 from partners.queue import move
 
@@ -97,7 +97,7 @@ def question(step: Step, *, is_removal: bool = False) -> Question | None:
 
     ``is_removal``: the step is about to be removed, so its current Sync counts as former.
     """
-    syncs = former.of(step, is_removal=is_removal)
+    syncs = former_syncs.of(step, is_removal=is_removal)
     return Question(_lines(step, syncs), _choices(step, is_removal=is_removal)) if syncs else None
 
 
@@ -118,7 +118,7 @@ def decide(step: Step, choice: str, *, by: User) -> Decision:
         return Decision()
     if choice not in dict(asked.choices):
         raise Undecided(asked)
-    counted = [(one, _carry_out(one, choice, step)) for one in former.of(step)]
+    counted = [(one, _carry_out(one, choice, step)) for one in former_syncs.of(step)]
     target = step.sync.audience.name if step.sync and choice == Choice.MOVE else ""
     for one, n in counted:
         audiences = " → ".join(filter(None, (one.audience.name, target)))
@@ -161,10 +161,10 @@ def _log(canvas: Canvas, by: User, choice: Choice, n: int, where: str) -> None:
 
 
 def _lines(step: Step, syncs: Sequence[Sync]) -> list[PendingLine]:
-    texts = [former.asked(one) for one in syncs]
-    seen = Counter([*texts, *([former.asked(step.sync)] if step.sync else [])])
+    texts = [former_syncs.label(one) for one in syncs]
+    seen = Counter([*texts, *([former_syncs.label(step.sync)] if step.sync else [])])
     named = [
-        former.precisely(one) if seen[text] > 1 else text
+        former_syncs.long_label(one) if seen[text] > 1 else text
         for one, text in zip(syncs, texts, strict=True)
     ]
     return [PendingLine(one.tally.pending, text) for one, text in zip(syncs, named, strict=True)]
@@ -175,5 +175,7 @@ def _choices(step: Step, *, is_removal: bool) -> list[tuple[str, str]]:
     if is_removal or step.removed_at is not None or step.sync is None:
         del words[Choice.MOVE.value]
         return list(words.items())
-    words[Choice.MOVE.value] = gettext("Move them: %(asked)s") % {"asked": former.asked(step.sync)}
+    words[Choice.MOVE.value] = gettext("Move them: %(asked)s") % {
+        "asked": former_syncs.label(step.sync)
+    }
     return list(words.items())

@@ -17,7 +17,7 @@ from audiencesync.groups.models import User
 from audiencesync.people.segments import filters
 from audiencesync.people.segments.coverage import coverage
 from canvases.models import Step
-from canvases.steps import former
+from canvases.steps import former_syncs
 from canvases.steps.audience_form import FIELD_NAMES, AudienceSyncForm, connect_url, small_audience
 from canvases.steps.base import StepKind, StepProblem, Text
 from canvases.steps.rehearsal import Person, Rehearsed
@@ -53,9 +53,9 @@ class AudienceSync(StepKind):
             return gettext("Not set up yet")
         if step.settings.get("removes"):
             return gettext("%(asked)s, and remove when they leave") % {
-                "asked": former.asked(step.sync)
+                "asked": former_syncs.label(step.sync)
             }
-        return former.asked(step.sync)
+        return former_syncs.label(step.sync)
 
     def icon_of(self, step: Step) -> str:
         """Return the icon of the partner."""
@@ -73,7 +73,7 @@ class AudienceSync(StepKind):
             missing = [StepProblem(text, field=field) for field, text in MISSING.items()]
             return [*_not_connected(step), *missing]
         found = problems.of_sync(step.sync, now=now)
-        if found is None and former.has_people(step):
+        if found is None and former_syncs.has_people(step):
             found = why_pending.of_sync(step.sync, now=now)
         if found is None:
             return _of_former(step, now=now)
@@ -238,7 +238,7 @@ def _wanted(step: Step) -> dict[str, Any]:
 
 def _of_former(step: Step, *, now: datetime) -> list[StepProblem]:
     """Return the problems of former Syncs in which people are pending, into them or out again."""
-    found = (problems.of_former(one, n, now=now) for one, n in former.n_on_their_way(step))
+    found = (problems.of_former(one, n, now=now) for one, n in former_syncs.n_on_their_way(step))
     url = f"{step.canvas.get_absolute_url()}?former={step.pk}#panel"
     return [
         StepProblem(problem.text, blocks_launch=False, url=url, short=problem.short)

@@ -23,7 +23,7 @@ from canvases.engine import brake
 from canvases.entry_card import headcounts, words
 from canvases.entry_card.headcounts import Headcount
 from canvases.models import Canvas, Step
-from canvases.steps import KINDS, former
+from canvases.steps import KINDS, former_syncs
 from canvases.steps.base import Text
 from canvases.views import flow_layout, flow_view, last_removal
 from canvases.views.cards import WAITING, Card, nested
@@ -250,7 +250,7 @@ def read(canvas: Canvas, *, now: datetime) -> Flow:
         .filter(tally__entered__gt=0)
         .select_related("sync__audience")
     )
-    gone = list(left.prefetch_related(former.PREFETCH))
+    gone = list(left.prefetch_related(former_syncs.PREFETCH))
     numbers = analytics.step_numbers([*steps, *gone])
     shares = analytics.shares([*steps, *gone])
     undone = analytics.removed([*steps, *gone])

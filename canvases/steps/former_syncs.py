@@ -65,15 +65,15 @@ def is_same(one: Sync, step: Step) -> bool:
     return all(getattr(one, name) == getattr(step.sync, name) for name in COMPARED)
 
 
-def asked(one: Sync) -> str:
-    """Return such as: Add to “winback”."""
+def label(one: Sync) -> str:
+    """Return what a Sync does, such as: Add to “winback”."""
     words = {"name": one.audience.name}
     if one.action == Action.ADD:
         return gettext("Add to “%(name)s”") % words
     return gettext("Remove from “%(name)s”") % words
 
 
-def precisely(one: Sync) -> str:
-    """Return the same with ad account and fields, to tell similar Syncs apart."""
+def long_label(one: Sync) -> str:
+    """Return the label with ad account and fields, which tell similar Syncs apart."""
     fields = ", ".join(str(FIELD_NAMES[kind]) for kind in one.kinds)
-    return f"{asked(one)} ({one.audience.ad_account.name}; {fields})"
+    return f"{label(one)} ({one.audience.ad_account.name}; {fields})"
