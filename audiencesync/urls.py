@@ -8,6 +8,7 @@ from audiencesync.core import health
 from audiencesync.groups.views import setup
 from audiencesync.people.demo import people
 from canvases import metrics
+from canvases.help import views as help_views
 from canvases.views import analytics, my_groups
 from partners.connections import connect
 
@@ -27,6 +28,7 @@ urlpatterns = [
     path("oauth/", include("partners.oauth_urls")),
     path("g/<slug:group>/canvases/", include("canvases.urls")),
     path("g/<slug:group>/analytics/", analytics.of_group, name="analytics"),
+    path("g/<slug:group>/help/", help_views.page, name="help"),
     path("analytics/", analytics.staff, name="staff_analytics"),
     path("staff/groups/", include("canvases.staff_urls")),
     path("", api.urls),

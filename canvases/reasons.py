@@ -15,6 +15,7 @@ from partners.base import Partner
 from partners.models import Outcome, Reason, Sync
 from partners.why_pending import NO_ANSWER
 
+NO_REASON = "no_reason"
 # Of batches that could not be pushed.
 OWN_CODES: dict[str, Promise] = {
     "sealed": _(
@@ -77,6 +78,15 @@ class Why:
         return reason_text(self.reason, self.partner)
 
     @property
+    def help_key(self) -> str:
+        """Return the anchor of the reason on the help page."""
+        if not self.reason:
+            return NO_REASON
+        if not _is_code_of_partner(self.reason):
+            return self.reason
+        return self.partner.error_of(self.reason).cause
+
+    @property
     def outcome_label(self) -> Text:
         """Return the outcome in words."""
         return Outcome(self.outcome).label
@@ -125,7 +135,7 @@ def reason_text(reason: str, partner: Partner) -> str:
         return str(OWN_CODES[reason]) % {"partner": partner.label}
     if not reason:
         return gettext("No reason was noted")
-    return partner.sentence(reason if _is_code_of_partner(reason) else None)
+    return partner.error_of(reason if _is_code_of_partner(reason) else None).sentence()
 
 
 def _is_code_of_partner(reason: str) -> bool:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from django.core.checks import CheckMessage
 
+from partners.errors import PartnerError
+
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
@@ -160,6 +162,7 @@ class Partner(Protocol):
     smallest_audience: int  # matched people from which a size is shown and ads run
     ads_manager: str  # the name of the partner's own list of audiences
     faq: tuple[FaqEntry, ...]  # the frequently asked ones; partners/faq.py has some
+    codes: Mapping[str, tuple[str, ...]]  # answer codes by the cause of their error, for the help
     code_parameter: str  # the query parameter of the callback that carries the code
     max_audience_name: int
     max_audiences_per_ad_account: int
@@ -249,6 +252,6 @@ class Partner(Protocol):
         """Send a request made by `build_call`."""
         ...
 
-    def sentence(self, code: str | None) -> str:
-        """Explain a stored answer code to a marketer; None stands for no clear answer."""
+    def error_of(self, code: str | None) -> PartnerError:
+        """Return the error of a stored answer code; None stands for no clear answer."""
         ...

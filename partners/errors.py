@@ -30,8 +30,14 @@ def scrub(text: str, secrets: tuple[str, ...] = ()) -> str:
     return _SECRET_LOOKING.sub("[removed]", _UNPRINTABLE.sub(" ", text))[:MAX_LOG_TEXT]
 
 
+DISCONNECTED = "disconnected"
+"""The cause of `Disconnected`, beside the values of RetryCause and RejectedCause."""
+
+
 class PartnerError(Exception):
     """A call to a partner failed. Carries no URL, token or identifier."""
+
+    cause: str
 
     def __init__(
         self,
@@ -86,7 +92,7 @@ class Retry(PartnerError):
         retry_after: float | None = None,
         detail: str = "",
     ) -> None:
-        self.cause = cause
+        self.cause: RetryCause = cause
         super().__init__(
             partner, code=code, request_id=request_id, retry_after=retry_after, detail=detail
         )
@@ -133,7 +139,7 @@ class Rejected(PartnerError):
         detail: str = "",
         failed_rows: tuple[int, ...] | None = None,
     ) -> None:
-        self.cause = cause
+        self.cause: RejectedCause = cause
         self.failed_rows = failed_rows
         super().__init__(partner, code=code, request_id=request_id, detail=detail)
 
@@ -148,6 +154,8 @@ class Rejected(PartnerError):
 
 class Disconnected(PartnerError):
     """The token is no longer accepted: an admin must connect again."""
+
+    cause = DISCONNECTED
 
     def sentence(self) -> str:
         return gettext(

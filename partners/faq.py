@@ -1,8 +1,9 @@
-"""Frequently asked questions whose answers are the same for every partner."""
+"""Frequently asked questions: those that fit every partner, and a partner's with its words."""
 
 from django.utils.translation import gettext_lazy as _
 
-from partners.base import FaqEntry
+from audiencesync.core import deadlines
+from partners.base import FaqEntry, Partner
 
 LAUNCH = FaqEntry(
     _("Why can I not launch my canvas?"),
@@ -19,3 +20,14 @@ NUMBER_OF_AUDIENCES = FaqEntry(
         "you create another."
     ),
 )
+
+
+def of(partner: Partner) -> list[FaqEntry]:
+    """Return the FAQ of a partner, its own words filled in."""
+    words = {
+        "partner": partner.label,
+        "ads_manager": partner.ads_manager,
+        "max": partner.max_audiences_per_ad_account,
+        "time": deadlines.delivery(),
+    }
+    return [FaqEntry(str(one.text) % words, str(one.answer) % words) for one in partner.faq]

@@ -9,6 +9,9 @@ from typing import Any
 import orjson
 
 from partners.errors import (
+    DISCONNECTED as DISCONNECTED_CAUSE,
+)
+from partners.errors import (
     Disconnected,
     PartnerError,
     Rejected,
@@ -47,6 +50,22 @@ REJECTED: dict[int, RejectedCause] = (
         (40000, 40006, 40008, 40051, 40101, 40113, 40117, 41000, 41001, 41002), RejectedCause.OTHER
     )
 )
+
+
+def _codes() -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {
+        DISCONNECTED_CAUSE: tuple(map(str, sorted(DISCONNECTED))),
+        RejectedCause.PARTIAL: (str(PARTIAL),),
+    }
+    for table in (RETRY, REJECTED):
+        for code, cause in sorted(table.items()):
+            found[cause] = (*found.get(cause, ()), str(code))
+    found[RetryCause.TRANSIENT] += (f"{SERVER_SIDE.start}–{SERVER_SIDE.stop - 1}",)
+    return found
+
+
+CODES = _codes()
+"""The codes by the cause of their error, for the help page."""
 
 
 def unwrap(

@@ -25,9 +25,9 @@ from partners.base import (
     RemoteAudience,
     Token,
 )
-from partners.errors import Disconnected
+from partners.errors import Disconnected, PartnerError
 from partners.tiktok import texts, wire
-from partners.tiktok.answers import LABEL, error_for, unknown
+from partners.tiktok.answers import CODES, LABEL, error_for, unknown
 from partners.tiktok.client import Client, authorize_url
 from partners.tiktok.parse import STREAMED, USABLE_STATUS
 
@@ -68,6 +68,7 @@ class TikTok:
     smallest_audience: int = 1_000
     ads_manager: str = "TikTok Ads Manager"
     faq: tuple[FaqEntry, ...] = texts.FAQ
+    codes: Mapping[str, tuple[str, ...]] = CODES
     prerequisites: tuple[Link, ...] = (
         Link(_("A TikTok Business Center account, and at least one active ad account in it.")),
         Link(
@@ -218,11 +219,10 @@ class TikTok:
         """Send one request made by `build_call`."""
         return _client().push(access_token, call.body)
 
-    def sentence(self, code: str | None) -> str:
-        """Explain a stored answer code to a marketer; None stands for no clear answer."""
+    def error_of(self, code: str | None) -> PartnerError:
+        """Return the error of a stored answer code; None stands for no clear answer."""
         # The code may come from a URL, which a user can type.
-        error = error_for(int(code)) if code and code.isdecimal() else unknown("")
-        return error.sentence()
+        return error_for(int(code)) if code and code.isdecimal() else unknown("")
 
 
 def _client() -> Client:

@@ -11,11 +11,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from audiencesync.core import deadlines
 from audiencesync.groups import access
 from audiencesync.groups.models import AppGroup, Role
-from partners import audiences, registry, why_pending
-from partners.base import FaqEntry, Partner
+from partners import audiences, faq, registry, why_pending
+from partners.base import Partner
 from partners.connections import oauth, problems
 from partners.connections.problems import Problem, Severity
 from partners.errors import PartnerError
@@ -61,7 +60,7 @@ def partner(request: HttpRequest, group: str, partner: str) -> HttpResponse:
         "state": _state(connection, lines, now=now),
         "problem": _problem(connection, lines, now=now),
         "lines": lines,
-        "faq": _faq(found),
+        "faq": faq.of(found),
         "not_configured": "" if found.is_configured() else oauth.not_configured(found),
     }
     return render(request, "partners/partner.html", context)
@@ -105,16 +104,6 @@ def refresh_audiences(
         )
         messages.success(request, done) if is_read else messages.info(request, fresh)
     return redirect("audiences", group, partner, ad_account.pk)
-
-
-def _faq(partner: Partner) -> list[FaqEntry]:
-    words = {
-        "partner": partner.label,
-        "ads_manager": partner.ads_manager,
-        "max": partner.max_audiences_per_ad_account,
-        "time": deadlines.delivery(),
-    }
-    return [FaqEntry(str(one.text) % words, str(one.answer) % words) for one in partner.faq]
 
 
 def known(key: str) -> Partner:

@@ -26,6 +26,7 @@ PAGES = [
     "/g/acme/people/segments/1/",
     "/g/acme/people/segments/2/remove/",
     "/g/acme/analytics/",
+    "/g/acme/help/",
     "/api/docs",
     "/g/acme/members/",
     "/g/acme/activity/",

@@ -4,7 +4,7 @@ import pytest
 from django.utils.translation import override
 
 from partners import registry
-from partners.errors import PartnerError, RejectedCause, RetryCause
+from partners.errors import DISCONNECTED, PartnerError, RejectedCause, RetryCause
 from partners.tiktok import answers
 
 
@@ -13,7 +13,7 @@ from partners.tiktok import answers
 )
 def test_every_code_has_a_sentence(code: int | None) -> None:
     with override("en"):
-        sentence = registry.get("tiktok").sentence(None if code is None else str(code))
+        sentence = registry.get("tiktok").error_of(None if code is None else str(code)).sentence()
     assert "TikTok" in sentence
     assert "%" not in sentence
     assert any(word in sentence for word in ("lost", "errored", "Retry"))
@@ -22,12 +22,12 @@ def test_every_code_has_a_sentence(code: int | None) -> None:
 def test_every_cause_is_reached_by_a_code() -> None:
     errors: list[PartnerError] = [answers.error_for(code) for code in range(20000, 62000)]
     errors.append(answers.unknown(""))
-    reached = {getattr(error, "cause", None) for error in errors}
-    assert reached == {*RetryCause, *RejectedCause, None}
+    reached = {error.cause for error in errors}
+    assert reached == {*RetryCause, *RejectedCause, DISCONNECTED}
 
 
 def test_an_unknown_code_is_named_in_the_sentence() -> None:
-    assert "48123" in registry.get("tiktok").sentence("48123")
+    assert "48123" in registry.get("tiktok").error_of("48123").sentence()
 
 
 def test_the_log_line_names_type_cause_code_and_request() -> None:

@@ -49,6 +49,7 @@ class FakePartner:
     smallest_audience = 50
     ads_manager = "FakeAds Console"
     faq = (LAUNCH, NUMBER_OF_AUDIENCES)
+    codes = {"disconnected": ("E1001", "E1003"), "audience_gone": ("E4004",), "content": ("E4000",)}
     audience_types = {"FIRST_PARTY": "First party"}
     max_audience_name = 20
     max_audiences_per_ad_account = 3
@@ -132,9 +133,8 @@ class FakePartner:
         answer = self._call(call.method, call.path, token=access_token, data=call.body)
         return Receipt(answer.headers["X-Trace"])
 
-    def sentence(self, code):
-        error = Retry(LABEL, RetryCause.UNKNOWN) if code is None else _error(500, code)
-        return error.sentence()
+    def error_of(self, code):
+        return Retry(LABEL, RetryCause.UNKNOWN) if code is None else _error(500, code)
 
     def _call(self, method, path, *, token="", **content):
         headers = {"Authorization": f"Bearer {token}"} if token else {}

@@ -1,0 +1,1 @@
+"""The help page: each number, reason and error with its meaning, cause and remedy."""

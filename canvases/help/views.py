@@ -1,0 +1,28 @@
+"""The help page of an app group."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from audiencesync.groups import access
+from canvases.help import entries
+from partners import faq, registry
+from partners.connections import oauth
+
+
+@require_safe
+@access.signed_in
+def page(request: HttpRequest, group: str) -> HttpResponse:
+    """Show questions, numbers, reasons and errors; ``?partner=`` names another partner."""
+    access.group(request)
+    partner = oauth.registered(request.GET.get("partner", "")) or registry.default()
+    context = {
+        "partner": partner,
+        "questions": faq.of(partner),
+        "numbers": entries.numbers(partner),
+        "reasons": entries.reasons_of(partner),
+        "errors": entries.errors(partner),
+    }
+    return render(request, "canvases/help.html", context)

@@ -1,0 +1,80 @@
+"""Every number, reason and error stands on the help page with its meaning and remedy."""
+
+import pytest
+from django.utils import translation
+from lxml import html
+
+from canvases.analytics import METRICS
+from canvases.help import entries
+from canvases.reasons import Why
+from partners import registry
+from partners.errors import DISCONNECTED, RejectedCause, RetryCause
+from partners.models import Outcome, Reason
+from tests.partners.fake.partner import FakePartner
+
+PARTNERS = (*registry.PARTNERS, FakePartner("http://127.0.0.1:1"))
+CAUSES = {DISCONNECTED, *RejectedCause, *RetryCause}
+
+
+def page_of(client, query=""):
+    answer = client.get(f"/g/acme/help/{query}")
+    assert answer.status_code == 200
+    return html.fromstring(answer.content)
+
+
+@pytest.fixture
+def shown(client, vera):
+    client.force_login(vera)
+    return {one.get("id"): one.text_content() for one in page_of(client).xpath("//tr[@id]")}
+
+
+def test_every_number_reason_and_cause_has_its_line(shown):
+    keys = {*METRICS, "waiting", "cancelled", *Reason.values, *CAUSES}
+    assert {f"help-{key}" for key in keys} <= set(shown)
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("partner", PARTNERS, ids=lambda one: one.key)
+def test_every_entry_says_title_cause_and_remedy(partner, language):
+    with translation.override(language):
+        for one in (
+            *entries.numbers(partner),
+            *entries.reasons_of(partner),
+            *entries.errors(partner),
+        ):
+            texts = [str(one.title), str(one.cause), str(one.remedy)]
+            assert all(texts), one.key
+            assert "%(" not in "".join(texts), one.key
+
+
+@pytest.mark.parametrize("partner", PARTNERS, ids=lambda one: one.key)
+def test_listed_codes_stand_for_the_cause_they_are_listed_under(partner):
+    assert set(partner.codes) <= CAUSES
+    for cause, codes in partner.codes.items():
+        for code in codes:
+            assert partner.error_of(code.split("–")[0]).cause == cause
+
+
+@pytest.mark.parametrize("code", ["40105", "40007", "51010", "99999", "no_answer", "sealed", ""])
+def test_every_shown_reason_leads_to_a_line(shown, code):
+    why = Why(Outcome.ERRORED, code, 1, registry.default())
+    assert f"help-{why.help_key}" in shown
+
+
+def test_codes_of_the_partner_are_listed(shown):
+    assert "40007" in shown["help-audience_gone"]
+    assert "50000–59999" in shown["help-transient"]
+
+
+def test_an_unknown_partner_shows_the_first(client, vera):
+    client.force_login(vera)
+    assert "TikTok" in page_of(client, "?partner=nobody").text_content()
+
+
+def test_the_five_questions_of_the_specification_are_answered(client, vera):
+    client.force_login(vera)
+    text = page_of(client).get_element_by_id("answers").text_content()
+    for part in ("no longer accepts our access", "launch my canvas", "who was matched"):
+        assert part in text
+    for part in ("24 to 48 hours", "400"):
+        assert part in text
