@@ -1,0 +1,172 @@
+"""Stacked bars: x and widths in per cent, y and heights in pixels, for an SVG without a viewBox.
+
+The bars fill any width, and the text keeps its size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+
+from django.utils.formats import date_format, number_format
+from django.utils.functional import Promise
+from django.utils.translation import pgettext
+
+from audiencesync.core.charts.bins import Bins
+
+PLOT = 160  # pixels from the lowest to the highest line
+ABOVE = 8  # pixels above the highest line
+BAR = 0.72  # share of its place that a bar takes
+LEAST = 1.5  # pixels: a number that is not zero is seen
+LINES = 4
+MOST_LABELS = 9
+HOURS_BETWEEN = (1, 2, 3, 4, 6, 12, 24, 48)
+DAYS_BETWEEN = (1, 2, 7, 14, 28, 56, 91, 182, 364)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One part of the bars. ``css``: the class that fills it. ``values``: one for each bin."""
+
+    name: str
+    label: str | Promise
+    css: str
+    values: Sequence[int]
+
+    @property
+    def total(self) -> int:
+        """Return the sum of its values."""
+        return sum(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A rectangle of a bar; all but ``css`` as attributes of the SVG."""
+
+    css: str
+    x: str
+    y: str
+    width: str
+    height: str
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A text at an axis. ``place``: per cent from the left, or pixels from the top."""
+
+    text: str
+    place: str
+    is_odd: bool = False  # a narrow screen shows every second one
+
+
+class Bars:
+    """A chart of stacked bars, one for each bin. A negative value is in the table only."""
+
+    def __init__(self, bins: Bins, series: Sequence[Series]) -> None:
+        self.bins, self.series = bins, series
+        sums = [sum(max(0, n) for n in values) for values in zip(*self._values, strict=True)]
+        self.step = nice_step(max(sums, default=0))
+        self.top = self.step * max(1, -(-max(sums, default=0) // self.step))
+
+    @property
+    def _values(self) -> list[Sequence[int]]:
+        return [one.values for one in self.series]
+
+    @property
+    def height(self) -> int:
+        """Return the height of the plot with the labels of the time axis."""
+        return ABOVE + PLOT + 20
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether no bar is drawn."""
+        return not any(n for values in self._values for n in values)
+
+    @property
+    def bars(self) -> Iterator[tuple[str, list[Part]]]:
+        """Yield the text and the parts of each bar that is not empty, the first series lowest."""
+        place = 100 / max(1, len(self.bins.edges) - 1)
+        for index, start in enumerate(self.bins.starts):
+            x, width = place * (index + (1 - BAR) / 2), place * BAR
+            y, parts = float(ABOVE + PLOT), []
+            for one in self.series:
+                if (n := one.values[index]) > 0:
+                    height = max(LEAST, PLOT * n / self.top)
+                    y -= height
+                    parts.append(
+                        Part(one.css, f"{x:.3f}%", f"{y:.1f}", f"{width:.3f}%", f"{height:.1f}")
+                    )
+            if parts:
+                yield self._words(index, start), parts
+
+    def _words(self, index: int, start: datetime) -> str:
+        said = [f"{one.label} {number_format(one.values[index])}" for one in self.series]
+        return f"{self.moment(start)}: {', '.join(said)}"
+
+    @property
+    def lines(self) -> list[Label]:
+        """Return the lines of the axis of counts, the highest first."""
+        values = range(self.top, -1, -self.step)
+        return [
+            Label(number_format(n), f"{ABOVE + PLOT - PLOT * n / self.top:.1f}") for n in values
+        ]
+
+    @property
+    def times(self) -> list[Label]:
+        """Return the labels of the time axis, each in the middle of its bar."""
+        starts = self.bins.starts
+        chosen = [index for index, start in enumerate(starts) if self._is_labelled(index, start)]
+        return [
+            Label(self._short(starts[index]), f"{100 * (index + 0.5) / len(starts):.2f}%", odd)
+            for index, odd in zip(chosen, (bool(n % 2) for n in count()), strict=False)
+        ]
+
+    def _is_labelled(self, index: int, start: datetime) -> bool:
+        n, per_bin = len(self.bins.edges) - 1, max(1, self.bins.days)
+        choices = [gap for gap in self._gaps if n * per_bin / gap <= MOST_LABELS]
+        gap = choices[0] if choices else self._gaps[-1]
+        if self.bins.days:
+            return index % max(1, gap // per_bin) == 0
+        if gap > 24:
+            return start.hour == 0 and start.date().toordinal() % (gap // 24) == 0
+        return start.hour % gap == 0
+
+    @property
+    def _gaps(self) -> tuple[int, ...]:
+        return DAYS_BETWEEN if self.bins.days else HOURS_BETWEEN
+
+    def _short(self, start: datetime) -> str:
+        return day(start) if self.bins.days or start.hour == 0 else clock(start)
+
+    def moment(self, start: datetime) -> str:
+        """Return the bin that begins then in words."""
+        return day(start) if self.bins.days else f"{day(start)}, {clock(start)}"
+
+    @property
+    def rows(self) -> list[tuple[str, list[int]]]:
+        """Return the table: the words and the values of each bin, the newest first."""
+        values = list(zip(*self._values, strict=True))
+        starts = self.bins.starts
+        return [(self.moment(start), list(values[n])) for n, start in enumerate(starts)][::-1]
+
+
+def nice_step(most: int) -> int:
+    """Return 1, 2 or 5 times a power of ten: at most LINES such steps reach ``most``."""
+    power = 1
+    while True:
+        for factor in (1, 2, 5):
+            if factor * power * LINES >= most:
+                return factor * power
+        power *= 10
+
+
+def day(at: datetime) -> str:
+    """Return a local time as a day without its year."""
+    return date_format(at, pgettext("format of a day, see Django's date filter", "j M"))
+
+
+def clock(at: datetime) -> str:
+    """Return a local time of day."""
+    return date_format(at, pgettext("format of a time, see Django's date filter", "H:i"))
