@@ -13,6 +13,7 @@ from canvases.views import (
     recipes,
     rehearse,
 )
+from canvases.views.numbers import step_page
 
 urlpatterns = [
     path("", pages.canvases, name="canvases"),
@@ -45,5 +46,6 @@ urlpatterns = [
         people_lists.export,
         name="step_people_export",
     ),
+    path("<int:canvas_id>/steps/<int:step_id>/numbers/", step_page.page, name="step_numbers"),
     path("<int:canvas_id>/steps/<int:step_id>/retry/", launch.retry, name="step_retry"),
 ]

@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.core import deadlines
+from audiencesync.core.charts import bars
 
 register = template.Library()
 ZONES = {"CET": _("CET"), "CEST": _("CEST")}  # time zones with a German abbreviation
@@ -92,3 +93,16 @@ def timestamp(context: Context, at: datetime | None) -> str:
     zone = ZONES.get(local.tzname() or "", local.tzname())
     text = f"{date_format(local, 'DATETIME_FORMAT')} {zone}"
     return format_html('<time datetime="{}">{}</time>', at.isoformat(timespec="seconds"), text)
+
+
+@register.simple_tag(takes_context=True)
+def clock(context: Context, at: datetime | None, *, seconds: bool = False) -> str:
+    """A time of day with its time zone, that of the group; with the day if it is another one."""
+    if at is None:
+        return "–"
+    group = context.get("app_group")
+    zone = ZoneInfo(group.time_zone) if group else None
+    local, today = timezone.localtime(at, zone), timezone.localtime(timezone.now(), zone)
+    clocked = date_format(local, "H:i:s" if seconds else "H:i")
+    day = "" if local.date() == today.date() else f"{bars.day(local)}, "
+    return f"{day}{clocked} {ZONES.get(local.tzname() or '', local.tzname())}"

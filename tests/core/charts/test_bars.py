@@ -4,6 +4,7 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.utils import translation
 
 from audiencesync.core.charts import bars, bins
 from audiencesync.core.charts.bars import Bars, Series
@@ -62,3 +63,8 @@ def test_labels_of_hours_are_even_when_the_clocks_change(day):
 
     assert times[0] == f"{day.day} {day:%b}"
     assert times[1:7] == ["03:00", "06:00", "09:00", "12:00", "15:00", "18:00"]
+
+
+def test_months_are_in_the_language_of_the_reader():
+    with translation.override("de"):
+        assert chart([1]).times[0].text == "1. Jul"

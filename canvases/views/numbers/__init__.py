@@ -1,0 +1,1 @@
+"""The pages of the numbers of a step and of a canvas."""

@@ -1,0 +1,89 @@
+"""The card with a chart: its choices, its sentence, and the same numbers as a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.formats import number_format
+from django.utils.translation import gettext
+
+from audiencesync.core.charts.bars import Bars, clock, day
+from audiencesync.groups.templatetags.ui import ZONES
+from canvases.numbers.ranges import RANGES, TABLE, UNITS, VIEWS, Range
+from canvases.steps.base import Text
+
+Choice = tuple[Text, str, bool]  # words, query string, whether it is the present one
+
+
+@dataclass(frozen=True, slots=True)
+class ChartCard:
+    """A chart with the range that it shows."""
+
+    chart: Bars
+    span: Range
+    now: datetime
+
+    @property
+    def is_by_hour(self) -> bool:
+        """Return whether a bar is an hour."""
+        return not self.chart.bins.days
+
+    @property
+    def is_table(self) -> bool:
+        """Return whether the table is shown in place of the bars."""
+        return self.span.view == TABLE
+
+    @property
+    def ranges(self) -> list[Choice]:
+        """Return the ranges to choose from."""
+        span = self.span
+        return [(label, span.query(name=name), name == span.name) for name, label in RANGES.items()]
+
+    @property
+    def units(self) -> list[Choice]:
+        """Return the units to choose from; none if there is only one."""
+        units = self.span.units(now=self.now)
+        by = self.span.by(now=self.now)
+        known = [(UNITS[unit], self.span.query(unit=unit), unit == by) for unit in sorted(units)]
+        return known[::-1] if len(known) > 1 else []
+
+    @property
+    def views(self) -> list[Choice]:
+        """Return chart and table."""
+        span = self.span
+        return [(label, span.query(view=view), view == span.view) for view, label in VIEWS.items()]
+
+    @property
+    def period(self) -> str:
+        """Return from when to when, with the time zone."""
+        bins = self.chart.bins
+        begin, end = bins.begin.astimezone(bins.zone), self.now.astimezone(bins.zone)
+        zone = end.tzname() or ""
+        return gettext("%(begin)s to %(end)s %(zone)s") % {
+            "begin": f"{day(begin)}, {clock(begin)}",
+            "end": f"{day(end)}, {clock(end)}",
+            "zone": ZONES.get(zone, zone),
+        }
+
+    @property
+    def sentence(self) -> str:
+        """Return what the chart shows, for readers of the screen."""
+        sums = ", ".join(f"{one.label} {number_format(one.total)}" for one in self.chart.series)
+        return f"{self.period}: {sums}. {self.peak}".strip()
+
+    @property
+    def peak(self) -> str:
+        """Return where the highest bar stands; empty if there is none."""
+        values = zip(*(one.values for one in self.chart.series), strict=True)
+        totals = [sum(max(0, n) for n in row) for row in values]
+        if not any(totals):
+            return ""
+        most = max(totals)
+        when = self.chart.moment(self.chart.bins.starts[totals.index(most)])
+        return gettext("Most people: %(n)s on %(when)s.") % {"n": number_format(most), "when": when}
+
+    @property
+    def has_retries(self) -> bool:
+        """Return whether a number of the table is negative."""
+        return any(n < 0 for one in self.chart.series for n in one.values)

@@ -1,0 +1,140 @@
+"""The page of the numbers of one step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
+
+from audiencesync.groups import access
+from canvases import reasons
+from canvases.models import Canvas, Step
+from canvases.numbers import step as step_numbers
+from canvases.numbers.ranges import Range
+from canvases.reasons import Why
+from canvases.steps.audience_form import FIELD_NAMES
+from canvases.steps.base import Text
+from canvases.views import canvas_page
+from canvases.views.cards import Card
+from canvases.views.numbers.chart_card import ChartCard
+from partners.models import Outcome, Sync
+from partners.numbers import delays, pace
+
+FILLS = {
+    "synced": "fill-synced",
+    "not_synced": "fill-grey",
+    "pending": "fill-pending",
+    "errored": "fill-bad",
+}
+PART = "canvases/numbers/_chart_card.html"
+
+
+@dataclass(slots=True)
+class Group:
+    """People with one outcome, by reason."""
+
+    outcome: str
+    title: Text
+    whys: list[Why] = field(default_factory=list)
+
+    @property
+    def n(self) -> int:
+        """Return how many people they are."""
+        return sum(why.n for why in self.whys)
+
+
+@require_safe
+@access.signed_in
+def page(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
+    """Show the numbers of a step; for htmx only the card with the chart."""
+    now = timezone.now()
+    step = access.get(request, Step, pk=step_id, canvas=canvas_id)
+    template, context = "canvases/numbers/step.html", _chart(request, step, now=now)
+    if canvas_page.wants_parts(request):
+        template = PART
+    else:
+        context |= _numbers(step, now=now)
+    response = render(request, template, context)
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+def _chart(request: HttpRequest, step: Step, *, now: datetime) -> dict[str, Any]:
+    canvas = step.canvas
+    since = step_numbers.since([step]) or canvas.first_entry_at or canvas.created_at
+    zone = ZoneInfo(canvas.app_group.time_zone)
+    span = Range.asked(request.GET, since=since, zone=zone)
+    chart = step_numbers.outcomes([step], span.bins(now=now))
+    return {"card_of_chart": ChartCard(chart, span, now), "canvas": canvas, "since": since}
+
+
+def _numbers(step: Step, *, now: datetime) -> dict[str, Any]:
+    canvas = Canvas.objects.select_related("app_group").get(pk=step.canvas_id)
+    flow = canvas_page.read(canvas, now=now)
+    card = flow.any_card(step.pk)
+    if card is None:
+        raise Http404
+    context = {"card": card, "step": card.step, "metrics": _metrics(card)}
+    if card.sends:
+        context |= _sending(card, now=now)
+    return context
+
+
+def _parts(card: Card) -> list[tuple[str, str, str]]:
+    """Return (class, x, width) for each part of the bar, in per cent of those who entered."""
+    counts = {name: getattr(card.numbers, name) for name in FILLS}
+    total, x, found = sum(counts.values()) + card.numbers.cancelled, 0, []
+    for name, n in counts.items():
+        if n:
+            found.append((FILLS[name], f"{100 * x / total:.3f}%", f"{100 * n / total:.3f}%"))
+        x += n
+    return found
+
+
+def _metrics(card: Card) -> list[dict[str, Any]]:
+    """Return each metric with its share of the people who entered."""
+    entered = card.numbers.entered or 0
+    return [
+        {
+            "name": name,
+            "label": label,
+            "n": n,
+            "share": round(100 * n / entered, 1) if entered and n is not None else None,
+            "css": FILLS.get(name, ""),
+        }
+        for name, label, n in card.metrics
+    ]
+
+
+def _sending(card: Card, *, now: datetime) -> dict[str, Any]:
+    """Return what only a step that sends people has."""
+    one = card.step.sync
+    syncs = list(Sync.objects.filter(steps=card.step).order_by("pk"))
+    return {
+        "parts": _parts(card),
+        "pace": pace.of_sync(one, now=now) if one is not None else None,
+        "delays": delays.of_syncs(syncs),
+        "groups": _groups(card.step),
+        "fields": [FIELD_NAMES[kind] for kind in one.kinds] if one is not None else [],
+        "problem": card.problems[0] if card.problems else None,
+    }
+
+
+def _groups(step: Step) -> list[Group]:
+    """Return the reasons by outcome: the first two always, the others if there are people."""
+    found = {
+        Outcome.NOT_SYNCED.value: Group(Outcome.NOT_SYNCED.value, _("Not synced")),
+        Outcome.ERRORED.value: Group(Outcome.ERRORED.value, _("Errored")),
+    }
+    for why in reasons.reasons(step):
+        key = f"left-{why.outcome}" if why.is_removal else why.outcome
+        found.setdefault(key, Group(key, why.heading)).whys.append(why)
+    return list(found.values())
