@@ -318,7 +318,11 @@ class Visit(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["step", "due_at"], condition=Q(left_at=None), name="visit_due")
+            # The order in which crowds are chosen: without the id, all who are due at one time
+            # would be sorted for each crowd.
+            models.Index(
+                fields=["step", "due_at", "id"], condition=Q(left_at=None), name="visit_due"
+            )
         ]
 
     def __str__(self) -> str:

@@ -208,6 +208,23 @@ def test_the_database_uses_the_indexes(journeys, canvas, people, index):
     )
 
 
+def test_the_next_of_many_who_are_due_at_one_time_are_read_in_order(journeys, canvas, monkeypatch):
+    row, steps = canvas
+    monkeypatch.setattr(movement, "CROWD", 5)
+    journeys.people(400)
+    journeys.launch(row)
+    engine.admit(row.pk, now=timezone.now())
+    add_former_people(journeys, row)
+    chosen = plans_of(lambda: movement.advance(steps["split"].pk, now=timezone.now()), "SELECT")
+
+    first, last, ends = chosen
+    for plan in (first, last):
+        assert "visit_due" in plan
+        assert "Sort" not in plan
+        assert "TEMP B-TREE" not in plan
+    assert "visit_open_once" not in ends
+
+
 def updates_of(work):
     """Return the updates of visits."""
     with CaptureQueriesContext(connection) as found:
@@ -228,13 +245,13 @@ def add_former_people(journeys, canvas, *, n=500):
             cursor.execute(f"ANALYZE {model._meta.db_table}")
 
 
-def plans_of(work):
-    """Return how the database runs each update of visits, without scans of these small tables."""
+def plans_of(work, verb="UPDATE"):
+    """Return how the database runs each statement on visits, without scans of small tables."""
     plans = []
     is_postgres = connection.vendor == "postgresql"
 
     def watch(execute, sql, params, many, context):
-        if sql.startswith("UPDATE") and Visit._meta.db_table in sql.split("SET")[0]:
+        if sql.startswith(verb) and Visit._meta.db_table in sql.split("SET")[0]:
             with connection.cursor() as cursor:
                 if is_postgres:
                     cursor.execute("SET LOCAL enable_seqscan = off")
