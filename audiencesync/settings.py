@@ -399,6 +399,7 @@ API_LIMITS = environment.rate_limits(
 KEEP_DAYS = {
     "deliveries": env.days("KEEP_DELIVERIES_DAYS", 90.0),
     "pushes": env.days("KEEP_PUSHES_DAYS", 30.0),
+    "incidents": env.days("KEEP_INCIDENTS_DAYS", 365.0),
     "events": env.days("KEEP_EVENTS_DAYS", 730.0),
     "activities": env.days("KEEP_ACTIVITIES_DAYS", 730.0),
     "uploads": env.days("KEEP_UPLOADS_DAYS", 1.0),

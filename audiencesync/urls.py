@@ -25,6 +25,7 @@ urlpatterns = [
     path("g/<slug:group>/people/", include("audiencesync.people.urls")),
     path("g/<slug:group>/people/", include("canvases.people_urls")),
     path("g/<slug:group>/partners/", include("partners.urls")),
+    path("g/<slug:group>/health/", include("partners.health_urls")),
     path("oauth/", include("partners.oauth_urls")),
     path("g/<slug:group>/canvases/", include("canvases.urls")),
     path("g/<slug:group>/analytics/", analytics.of_group, name="analytics"),

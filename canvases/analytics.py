@@ -17,6 +17,7 @@ from canvases.steps import KINDS, former_syncs
 from canvases.steps.base import Text
 from partners import sync
 from partners.connections import problems
+from partners.incidents import codes
 from partners.models import Batch, Outcome, Sync, Tally, TallyHour
 from partners.models.tallies import COLUMNS, counts_from, no_counts
 
@@ -359,7 +360,7 @@ def _row(step: Step, numbers: Numbers, oldest: datetime | None) -> Row:
     canvas = step.canvas
     state = ""
     if step.sync is not None:
-        state = problems.connection_code(step.sync.audience.ad_account.connection) or "connected"
+        state = codes.of_connection(step.sync.audience.ad_account.connection) or "connected"
     return Row(
         group=canvas.app_group.name,
         group_slug=canvas.app_group.slug,

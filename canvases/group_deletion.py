@@ -33,7 +33,7 @@ from canvases.models import (
 )
 from canvases.privacy import erase
 from partners.connections import connect
-from partners.models import Batch, Connection, Delivery, Push, Sync, Tally, TallyHour
+from partners.models import Batch, Connection, Delivery, Incident, Push, Sync, Tally, TallyHour
 
 logger = logging.getLogger(__name__)
 TASK = "canvases.group_deletion.beat"
@@ -117,6 +117,7 @@ def _delete_rows(app_group: AppGroup) -> None:
         ExitSegment: "canvas__app_group",
         ExitTally: "canvas__app_group",
         Canvas: "app_group",
+        Incident: "app_group",
         Delivery: "sync__app_group",
         Batch: "sync__app_group",
         TallyHour: "sync__app_group",

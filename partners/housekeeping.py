@@ -17,6 +17,7 @@ from audiencesync.rest import idempotency
 from partners import audiences
 from partners.connections import alerts, deadline_alerts, oauth, refresh, revoke
 from partners.errors import PartnerError
+from partners.incidents import reconcile
 from partners.models import AdAccount, Connection
 from partners.queue import retention
 
@@ -57,6 +58,7 @@ def beat() -> None:
     """Run once a minute: mail alerts, refresh audiences in use, delete old rows."""
     now = timezone.now()
     refresh.refresh_all(now=now)
+    reconcile.run(now=now)
     alerts.send_due(now=now)
     deadline_alerts.warn(now=now)
     _refresh_one(now=now)

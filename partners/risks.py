@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -14,7 +16,15 @@ from django.utils.translation import gettext, ngettext, pgettext
 
 from audiencesync.core import deadlines
 from audiencesync.groups.models import AppGroup
-from partners.models import AdAccount, Audience, Batch, Connection, Sync
+from partners.models import AdAccount, Audience, Batch, Connection, Incident, Sync
+
+PATHS = {
+    "connection": "ad_account__connection",
+    "ad_account": "ad_account",
+    "audience": "audience",
+    "sync": "sync",
+}
+"""The place of an incident -> the path from a batch to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +91,34 @@ def pending_batches_of(sync: Sync) -> QuerySet[Batch]:
     return pending_batches().filter(Q(sync=sync) | Q(sync__undoes=sync))
 
 
+def of_incidents(incidents: Sequence[Incident]) -> dict[int, Risk]:
+    """Return incident id -> what it risks; one query."""
+    if not incidents:
+        return {}
+    behind = Q(pk__in=[])
+    for place, path in PATHS.items():
+        behind |= Q(**{f"{path}__in": [one.place_id for one in incidents if one.place == place]})
+    rows = pending_batches().filter(behind).order_by().values(*PATHS.values())
+    by_place: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for row in rows.annotate(people=Sum("n"), first=Min("deadline_at")):
+        for place, path in PATHS.items():
+            by_place.setdefault((place, row[path]), []).append(row)
+    return {one.pk: _of_rows(by_place.get((one.place, one.place_id), [])) for one in incidents}
+
+
+def _of_rows(rows: Sequence[dict[str, Any]]) -> Risk:
+    firsts = [row["first"] for row in rows if row["first"]]
+    return _risk(sum(row["people"] for row in rows), min(firsts, default=None))
+
+
 def _of_batches(batches: QuerySet[Batch]) -> Risk:
-    """Sum up batches. One that has not failed yet still has the whole retry window."""
     found = batches.order_by().aggregate(n=Sum("n"), first=Min("deadline_at"))
-    if not found["n"]:
+    return _risk(found["n"] or 0, found["first"])
+
+
+def _risk(people: int, first: datetime | None) -> Risk:
+    """Batches that have not failed yet (``first`` is None) still have the whole retry window."""
+    if not people:
         return Risk()
     whole = timezone.now() + timedelta(seconds=settings.SYNC.deadline)
-    return Risk(found["n"], found["first"] or whole)
+    return Risk(people, first or whole)

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import Count, F, Q, QuerySet, Sum
 
 from audiencesync.core import beat as clock
+from partners.incidents import reconcile
 from partners.models import (
     AdAccount,
     Audience,
@@ -112,6 +113,7 @@ def resume(syncs: "QuerySet[Sync]") -> None:
             Batch.objects.filter(pk__in=some.lock()).update(first_failed_at=None, deadline_at=None)
     _with_undoing(syncs).update(is_live=True)
     syncs.update(paused=False)
+    _reconcile(syncs)
     clock.wake(flush.TASK)
 
 
@@ -119,11 +121,19 @@ def pause(syncs: "QuerySet[Sync]") -> None:
     """The canvas was stopped: adds wait, removals go on."""
     _with_undoing(syncs).update(is_live=False)
     syncs.update(paused=True)
+    _reconcile(syncs)
 
 
 def retire(syncs: "QuerySet[Sync]") -> None:
     """Their step uses another Sync by now: these only serve the people who are in them."""
-    _with_undoing(syncs).update(is_live=False)
+    if _with_undoing(syncs).update(is_live=False):
+        _reconcile(syncs)
+
+
+def _reconcile(syncs: "QuerySet[Sync]") -> None:
+    """Open or end incidents: which troubles matter has changed."""
+    for app_group in set(syncs.order_by().values_list("app_group", flat=True)):
+        reconcile.soon(app_group)
 
 
 def _with_undoing(syncs: "QuerySet[Sync]") -> "QuerySet[Sync]":

@@ -28,7 +28,7 @@ from canvases.steps.base import Text
 from canvases.views import flow_layout, flow_view, last_removal
 from canvases.views.cards import WAITING, Card, nested
 from canvases.views.flow_view import FlowView
-from partners.connections import problems
+from partners.health import lines
 
 SETTINGS, NUMBERS, WHO = "settings", "numbers", "who"
 TABS: dict[str, Text] = {
@@ -273,7 +273,7 @@ def read(canvas: Canvas, *, now: datetime) -> Flow:
     for number, one in enumerate(cards, start=1):
         one.number = number
     path = nested(cards)
-    banner = [problem.text for problem in problems.broken_connections(canvas.app_group, now=now)]
+    banner = [problem.text for problem in lines.banner(canvas.app_group, now=now)]
     n_held = brake.n_held(canvas) if canvas.braked_at else 0
     missing = words.missing(canvas)
     entry = str(missing[0].text) if missing else _entry_words(canvas, now=now)

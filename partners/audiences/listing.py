@@ -20,6 +20,7 @@ from partners.base import Partner, RemoteAudience
 from partners.connections import problems
 from partners.connections import refresh as refresh_tokens
 from partners.errors import Disconnected, PartnerError, Rejected, RejectedCause
+from partners.incidents import reconcile
 from partners.models import AdAccount, Audience, Connection, ParkedBy
 from partners.queue import park, sealed
 
@@ -136,6 +137,7 @@ def refresh(ad_account: AdAccount, *, now: datetime, is_forced: bool = False) ->
         ad_account.save(update_fields=["n_audiences", "refreshed_at"])
     if ad_account.parked_by == ParkedBy.AD_ACCOUNT:
         park.unpark(ad_account)
+    reconcile.soon(ad_account.connection.app_group_id)
     return True
 
 

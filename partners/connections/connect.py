@@ -19,6 +19,7 @@ from partners.connections import oauth, refresh, revoke
 from partners.connections.oauth import Offer
 from partners.connections.revoke import Revocation
 from partners.errors import Disconnected, PartnerError
+from partners.incidents import reconcile
 from partners.models import AdAccount, Connection, OAuthState, SpentToken, Sync
 from partners.queue import park, sealed
 
@@ -78,6 +79,7 @@ def choose(state: OAuthState, remote_ids: Collection[str], *, now: datetime) -> 
         names = ", ".join(one.name for one in offer.ad_accounts if one.id in remote_ids)
         what = f"{_label(connection)}: {names}"
         _log(state.app_group, state.user, Activity.Verb.CONNECTED, what)
+        reconcile.soon(state.app_group_id)
     sync.retry_now(connection)
     if spent:
         revoke.revoke(spent)
@@ -161,6 +163,7 @@ def disconnect(
         else:
             AdAccount.objects.filter(pk=subject.pk).update(is_chosen=False, **park.FREE)
         _log(connection.app_group, by, Activity.Verb.DISCONNECTED, _subject(subject))
+        reconcile.soon(connection.app_group_id)
     revocation = revoke.revoke(spent) if spent else unasked
     for token in unchosen:
         revoke.revoke(token)

@@ -6,23 +6,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 from django.utils.formats import number_format
 from django.utils.translation import gettext, gettext_noop, ngettext
 
-from audiencesync.groups.models import AppGroup
 from partners import registry, risks
-from partners.models import AdAccount, Audience, Connection, ParkedBy, Sync
-from partners.models.batch_queries import OF_STEPS
-from partners.queue import sealed
+from partners.incidents import codes
+from partners.models import AdAccount, Audience, Connection, Sync
+from partners.models.batch_queries import SEALED
 from partners.risks import Risk
 
 SYNC_RELATED = "audience__ad_account__connection__app_group"
 """Pass this to select_related() before calling `of_sync` for many."""
 AUDIENCE_FIELD = "#id_audience_name"
 """The field of the step editor in which another audience is chosen."""
-SEALED = sealed.CODE
 
 
 class Severity(StrEnum):
@@ -52,9 +49,9 @@ def of_connection(
     """Return the problem of a connection: missing, refused, or not opened by our keys.
 
     ``risk``: the people it stops; all of the connection unless given. ``is_stuck``: see
-    `connection_code`.
+    `codes.of_connection`.
     """
-    code = connection_code(connection, is_stuck=is_stuck)
+    code = codes.of_connection(connection, is_stuck=is_stuck)
     if not code:
         return None
     risk = risks.of_place(connection) if risk is None else risk
@@ -67,18 +64,6 @@ def of_connection(
     cause, act, act_by = _OF_CONNECTION[code]
     short = f"{gettext(act_by if risk.people else act) % words} {risk.otherwise}"
     return Problem(code, f"{gettext(cause) % words} {short}", partner_page(connection), short=short)
-
-
-def connection_code(connection: Connection, *, is_stuck: bool = False) -> str:
-    """Return the code of the problem of a connection; empty if there is none. No query.
-
-    ``is_stuck``: people wait because no engine can open the token.
-    """
-    if not connection.is_connected:
-        return "not_connected"
-    if is_stuck or connection.parked_code == SEALED or not connection.opens_here:
-        return SEALED
-    return "token_refused" if connection.parked_by == ParkedBy.TOKEN else ""
 
 
 _OF_CONNECTION = {  # code -> cause, what to do, what to do while people wait
@@ -107,7 +92,7 @@ _OF_CONNECTION = {  # code -> cause, what to do, what to do while people wait
 
 def of_ad_account(ad_account: AdAccount, *, risk: Risk | None = None) -> Problem | None:
     """Return the problem of an ad account that was disconnected or is refused by the partner."""
-    code = _ad_account_code(ad_account)
+    code = codes.of_ad_account(ad_account)
     if not code:
         return None
     risk = risks.of_place(ad_account) if risk is None else risk
@@ -117,12 +102,6 @@ def of_ad_account(ad_account: AdAccount, *, risk: Risk | None = None) -> Problem
     cause, act, act_by = _OF_AD_ACCOUNT[code]
     short = f"{gettext(act_by if risk.people else act) % words} {risk.otherwise}"
     return Problem(code, f"{gettext(cause) % words} {short}", url, short=short)
-
-
-def _ad_account_code(ad_account: AdAccount) -> str:
-    if not ad_account.is_chosen:
-        return "ad_account_disconnected"
-    return "ad_account_refused" if ad_account.parked_by == ParkedBy.AD_ACCOUNT else ""
 
 
 _OF_AD_ACCOUNT = {
@@ -155,16 +134,15 @@ def of_audience(audience: Audience, *, now: datetime, risk: Risk | None = None) 
         "partner": registry.get(audience.ad_account.connection.partner).label,
     }
     url = _audiences_page(audience.ad_account)
-    if not audience.remote_id:
+    code = codes.of_audience(audience)
+    if code == "audience_not_created":
         text = gettext("The audience %(name)s was not created yet. Press Create audience again.")
-        return Problem("audience_not_created", text % words, url)
-    is_gone = audience.gone_at is not None or audience.parked_by == ParkedBy.AUDIENCE_GONE
-    if not is_gone and audience.is_appendable:
+        return Problem(code, text % words, url)
+    if not code:
         return None
     risk = risks.of_place(audience) if risk is None else risk
     words["time"] = risk.by(audience.ad_account.connection.app_group)
     words["reason"] = gettext(audience.why_not) if audience.why_not else ""
-    code = "audience_gone" if is_gone else "audience_not_appendable"
     act = gettext(_OTHER_AUDIENCE_BY if risk.people else _OTHER_AUDIENCE) % words
     short = f"{act} {risk.otherwise}"
     return Problem(code, f"{gettext(_OF_AUDIENCE[code]) % words} {short}", url, short=short)
@@ -247,21 +225,6 @@ def of_former(sync: Sync, n: int, *, now: datetime) -> Problem | None:
     else:
         short = gettext("Decide here what becomes of them.")
     return replace(found, text=f"{waits} {short}" % words, short=short % words)
-
-
-def broken_connections(app_group: AppGroup, *, now: datetime) -> list[Problem]:
-    """Return the problems of connections that live or pending Syncs need, for the banner.
-
-    One query, and one more for each broken connection.
-    """
-    needed = Q(is_live=True) | Q(purpose__in=OF_STEPS, paused=False, tally__pending__gt=0)
-    live = Sync.objects.filter(needed, audience__ad_account__connection=OuterRef("pk"))
-    shut = sealed.stuck(now=now).filter(ad_account__connection=OuterRef("pk"))
-    problems = []
-    for connection in app_group.connections.filter(Exists(live)).annotate(is_stuck=Exists(shut)):
-        connection.app_group = app_group
-        problems.append(of_connection(connection, now=now, is_stuck=connection.is_stuck))
-    return [problem for problem in problems if problem]
 
 
 def partner_page(connection: Connection) -> str:

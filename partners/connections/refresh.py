@@ -11,6 +11,7 @@ from audiencesync.core import crypto
 from partners import registry
 from partners.base import Token
 from partners.errors import Disconnected, PartnerError
+from partners.incidents import reconcile
 from partners.models import Connection, ParkedBy
 from partners.queue import park
 
@@ -77,6 +78,7 @@ def _store(connection: Connection, token: Token) -> None:
         refresh_sealed=connection.refresh_sealed,
         token_expires_at=connection.token_expires_at,
     )
-    Connection.objects.filter(
+    if Connection.objects.filter(
         pk=connection.pk, token_sealed=connection.token_sealed, parked_by=ParkedBy.TOKEN
-    ).update(**park.FREE)
+    ).update(**park.FREE):
+        reconcile.soon(connection.app_group_id)

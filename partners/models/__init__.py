@@ -1,4 +1,4 @@
-"""The tables of partners: connections and audiences, the queue with its deliveries, the counts."""
+"""The tables of partners: connections and audiences, queue and deliveries, counts, incidents."""
 
 from partners.models.connections import (
     AdAccount,
@@ -9,6 +9,7 @@ from partners.models.connections import (
     SpentToken,
     in_lane,
 )
+from partners.models.incidents import Incident
 from partners.models.lanes import Budget, Lane
 from partners.models.outcomes import Action, Outcome, Reason
 from partners.models.queue import Batch, Delivery, Push, Sync
@@ -23,6 +24,7 @@ __all__ = [
     "Connection",
     "Count",
     "Delivery",
+    "Incident",
     "Lane",
     "OAuthState",
     "Outcome",

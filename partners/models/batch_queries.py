@@ -27,6 +27,12 @@ OF_STEPS = ("", "left")
 
 CLOCK_SKEW = timedelta(hours=1)
 
+SEALED = "sealed"
+"""The last code of batches whose token the TOKEN_KEYS of a machine did not open."""
+
+OTHERS_FIRST = 60.0
+"""Seconds within which a machine with the right keys would have sent such a batch."""
+
 
 class BatchQuerySet(models.QuerySet["Batch"]):
     """Batches of the queue."""
@@ -89,6 +95,11 @@ class BatchQuerySet(models.QuerySet["Batch"]):
             .annotate(turn=_turn(last_try))
             .order_by("turn", "due_at", "pk")
         )
+
+    def stuck(self, now: datetime) -> Self:
+        """Batches that no machine could send within a minute for want of a key."""
+        mine = self.pending().filter(last_code=SEALED, n__gt=0).not_paused()
+        return mine.filter(first_failed_at__lte=now - timedelta(seconds=OTHERS_FIRST))
 
     def unreachable(self) -> Self:
         """Batches that cannot be tried: their connection has no token, or left the ad account."""

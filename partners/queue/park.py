@@ -12,6 +12,7 @@ from django.db.models import Case, F, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 
 from partners.base import MAX_CODE
+from partners.incidents import reconcile
 from partners.models import AdAccount, Audience, Connection, ParkedBy
 
 FREE = {"parked_until": None, "parked_by": "", "parked_code": "", "parked_since": None}
@@ -22,19 +23,21 @@ def park_connection(connection: Connection, code: str | None, now: datetime) -> 
     rows = Connection.objects.filter(
         pk=connection.pk, token_sealed=connection.token_sealed
     ).exclude(token_sealed="")
-    return _park(rows, ParkedBy.TOKEN, code, now)
+    return _noted(_park(rows, ParkedBy.TOKEN, code, now), connection)
 
 
 def park_ad_account(ad_account: AdAccount, code: str | None, now: datetime) -> bool:
     """Park after the partner refused this ad account."""
-    return _park(AdAccount.objects.filter(pk=ad_account.pk), ParkedBy.AD_ACCOUNT, code, now)
+    rows = AdAccount.objects.filter(pk=ad_account.pk)
+    return _noted(_park(rows, ParkedBy.AD_ACCOUNT, code, now), ad_account.connection)
 
 
 def park_audience(audience: Audience, code: str | None, now: datetime) -> bool:
     """Park after the partner no longer knew this audience."""
     rows = Audience.objects.filter(pk=audience.pk)
     rows.filter(gone_at=None).update(gone_at=now)
-    return _park(rows, ParkedBy.AUDIENCE_GONE, code, now)
+    connection = audience.ad_account.connection
+    return _noted(_park(rows, ParkedBy.AUDIENCE_GONE, code, now), connection)
 
 
 def unpark(row: Connection | AdAccount | Audience) -> bool:
@@ -42,15 +45,21 @@ def unpark(row: Connection | AdAccount | Audience) -> bool:
     match row:
         case Connection():
             rows = Connection.objects.filter(pk=row.pk, token_sealed=row.token_sealed)
-            return bool(rows.exclude(parked_by="").update(**FREE))
+            return _noted(bool(rows.exclude(parked_by="").update(**FREE)), row)
         case AdAccount():
-            return bool(AdAccount.objects.filter(pk=row.pk).exclude(parked_by="").update(**FREE))
+            mine = AdAccount.objects.filter(pk=row.pk).exclude(parked_by="")
+            return _noted(bool(mine.update(**FREE)), row.connection)
         case Audience():
-            return bool(
-                Audience.objects.filter(pk=row.pk)
-                .exclude(parked_by="")
-                .update(**FREE, gone_at=None)
-            )
+            gone = Audience.objects.filter(pk=row.pk).exclude(parked_by="")
+            is_back = bool(gone.update(**FREE, gone_at=None))
+            return is_back and _noted(True, row.ad_account.connection)
+
+
+def _noted(has_changed: bool, connection: Connection) -> bool:
+    """Open or end incidents if something has changed; return whether it has."""
+    if has_changed:
+        reconcile.soon(connection.app_group_id)
+    return has_changed
 
 
 def _park(

@@ -16,14 +16,12 @@ from django.db.models import Q
 from redis import RedisError
 
 from partners.models import Batch, Connection
-from partners.models.batch_queries import BatchQuerySet
+from partners.models.batch_queries import SEALED
 from partners.queue import transitions
 
 logger = logging.getLogger(__name__)
-CODE = "sealed"
+CODE = SEALED
 LOG_EVERY = 60
-OTHERS_FIRST = 60.0
-"""Seconds within which a machine with the right keys would have sent a batch."""
 
 
 def find_sealed(lanes: Iterable[str], *, now: datetime) -> set[int]:
@@ -72,12 +70,6 @@ def _mark(connection_id: int, *, now: datetime) -> None:
             mine = Batch.objects.waiting().filter(pk__in=some.lock())
             mine.update(last_code=CODE)
             transitions.start_retry_windows(mine, now=now)
-
-
-def stuck(*, now: datetime) -> BatchQuerySet:
-    """Return batches that no machine could send within a minute for want of a key."""
-    waiting = Batch.objects.pending().filter(last_code=CODE, n__gt=0).not_paused()
-    return waiting.filter(first_failed_at__lte=now - timedelta(seconds=OTHERS_FIRST))
 
 
 def is_hopeless(*, now: datetime) -> Q:

@@ -4,12 +4,14 @@ from typing import Any
 
 from django import template
 from django.template.context import Context
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from partners import audiences
 from partners.base import Partner
-from partners.connections import problems
+from partners.connections.problems import Problem
+from partners.health import lines
 from partners.models import Audience
 
 register = template.Library()
@@ -40,9 +42,13 @@ def is_active_in(status: str, partner: Partner) -> bool:
 def trouble(context: Context) -> dict[str, Any]:
     """Show the banner of a group's page: connections that live canvases need and that fail.
 
-    One query. The partner's own pages show their problem themselves.
+    One query. The page Health and the partner's own pages show their problem themselves.
     """
-    return {"problems": _in_banner(context), "may_admin": context.get("may_admin", True)}
+    return {
+        "problems": _in_banner(context),
+        "may_admin": context.get("may_admin", True),
+        "app_group": context.get("app_group"),
+    }
 
 
 @register.simple_tag(takes_context=True)
@@ -51,8 +57,10 @@ def in_banner(context: Context, url: str) -> bool:
     return bool(url) and any(problem.url == url for problem in _in_banner(context))
 
 
-def _in_banner(context: Context) -> list[problems.Problem]:
+def _in_banner(context: Context) -> list[Problem]:
     app_group = context.get("app_group")
-    found = problems.broken_connections(app_group, now=timezone.now()) if app_group else []
+    if app_group is None or context["request"].path == reverse("health", args=[app_group.slug]):
+        return []
+    found = lines.banner(app_group, now=timezone.now())
     path = context["request"].path if found else ""
     return [problem for problem in found if not path.startswith(problem.url)]

@@ -18,6 +18,7 @@ from partners.base import Partner
 from partners.connections import oauth, problems
 from partners.connections.problems import Problem, Severity
 from partners.errors import PartnerError
+from partners.incidents import codes
 from partners.models import AdAccount, Connection
 
 NOT_YET = ("Facebook", "Google", "Pinterest", "Snapchat")
@@ -164,4 +165,4 @@ def _state(connection: Connection | None, lines: list[AdAccountLine], *, now: da
     if connection is None or not connection.is_connected:
         return "none"
     broken = [line for line in lines if line.problem and line.problem.severity is Severity.DANGER]
-    return "attention" if broken or problems.connection_code(connection) else "connected"
+    return "attention" if broken or codes.of_connection(connection) else "connected"

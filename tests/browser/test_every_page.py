@@ -27,6 +27,7 @@ PAGES = [
     "/g/acme/people/segments/2/remove/",
     "/g/acme/analytics/",
     "/g/acme/help/",
+    "/g/acme/health/",
     "/api/docs",
     "/g/acme/members/",
     "/g/acme/activity/",

@@ -72,6 +72,7 @@ WITHOUT_PROFILES = {
             "OAuthState",
             "Sync",
             "Batch",
+            "Incident",
         )
     ),
     *(f"partners.{name}" for name in ("Push", "Tally", "TallyHour", "Budget", "Count", "Lane")),

@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from canvases import engine
+from partners.incidents import reconcile
 from partners.models import Audience, Batch, Budget, Connection
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
@@ -49,6 +50,7 @@ def test_the_poll_updates_banner_card_and_panel(bobs, step):
     version = page.split("/counts/?v=")[1].split('"')[0]
     assert bobs.get("canvas_counts", htmx=True, v=version, open=step.pk).status_code == 204
     Connection.objects.update(parked_by="token")
+    reconcile.run(now=timezone.now())
     answer = bobs.get("canvas_counts", htmx=True, v=version, open=step.pk).content.decode()
     # Morphed, not replaced: a screen reader announces the problem once, not at every poll.
     assert 'id="trouble" role="status" aria-live="polite" hx-swap-oob="morph"' in answer
@@ -60,6 +62,7 @@ def test_the_poll_updates_banner_card_and_panel(bobs, step):
 
 def test_a_problem_is_shown_once_and_without_a_green_pill(bobs, step):
     Connection.objects.update(parked_by="token")
+    reconcile.run(now=timezone.now())
     page = bobs.get(step=step.pk).content.decode()
     seen = re.sub(
         r'<div id="announce-trouble".*?</div>', "", page, flags=re.DOTALL

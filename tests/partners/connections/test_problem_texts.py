@@ -6,6 +6,8 @@ import pytest
 from django.utils import timezone, translation
 
 from partners.connections import problems
+from partners.health import lines
+from partners.incidents import reconcile
 from partners.models import AdAccount, Audience, Batch, Connection, Sync
 
 pytestmark = pytest.mark.thorough
@@ -77,7 +79,8 @@ def test_the_banner_counts_all_pending_people_of_the_connection(waiting_world):
         waiting_world.sync(waiting_world.audience("other")), waiting_world.people(41)
     )
     Connection.objects.update(parked_by="token")
-    [found] = problems.broken_connections(waiting_world.app_group, now=timezone.now())
+    reconcile.run(now=timezone.now())
+    [found] = lines.banner(waiting_world.app_group, now=timezone.now())
     assert "Otherwise 2,800 people count as errored." in found.text
     assert "2,759" in text(waiting_world.sync_row)
 

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from partners import audiences
 from partners.connections import problems
+from partners.incidents import reconcile
 from partners.models import AdAccount, Audience, Connection, Sync
 from partners.queue import park
 from tiktok_sandbox.seed import EU
@@ -117,28 +118,27 @@ def test_parking_again_keeps_the_first_timestamp(step):
 
 
 class TestBanner:
+    def page(self, who, slug="acme"):
+        reconcile.run(now=timezone.now())
+        return who.client.get(f"/g/{slug}/partners/").content.decode()
+
     def test_every_page_of_the_group_shows_the_banner(self, alices, step, sandbox):
         sandbox.accounts.revoke_all()
         probe(alices)
-        page = alices.client.get("/g/acme/partners/").content.decode()
+        page = self.page(alices)
         assert "People are not being sent." in page
         assert 'href="/g/acme/partners/tiktok/"' in page
 
     def test_no_banner_without_live_canvases(self, alices, step):
         Sync.objects.update(is_live=False)
         Connection.objects.update(token_sealed="")
-        assert (
-            "People are not being sent."
-            not in alices.client.get("/g/acme/partners/").content.decode()
-        )
+        assert "People are not being sent." not in self.page(alices)
 
     def test_no_banner_without_problems(self, alices, step):
-        assert (
-            "People are not being sent."
-            not in alices.client.get("/g/acme/partners/").content.decode()
-        )
+        assert "People are not being sent." not in self.page(alices)
 
     def test_no_banner_for_other_groups(self, alices, step, journey, charlie, other_group):
         Connection.objects.update(token_sealed="")
-        page = journey(charlie, other_group).client.get("/g/umbrella/partners/").content.decode()
-        assert "People are not being sent." not in page
+        assert "People are not being sent." in self.page(alices)
+        charlies = journey(charlie, other_group)
+        assert "People are not being sent." not in self.page(charlies, "umbrella")

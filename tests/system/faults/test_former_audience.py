@@ -7,7 +7,8 @@ from canvases import checklist, engine
 from canvases.models import Canvas
 from canvases.steps import KINDS
 from canvases.views import canvas_page
-from partners.connections import problems
+from partners.health import lines
+from partners.incidents import reconcile
 from partners.models import AdAccount
 from partners.queue import park
 from tests.system.faults.test_edited_step import edit
@@ -66,9 +67,10 @@ def test_a_stopped_canvas_with_pending_people_keeps_the_banner_of_a_lost_connect
     engine.beat()
     park.park_connection(world.connection, "40105", timezone.now())
     type(live.sync).objects.update(is_live=False)
-    assert [
-        one.code for one in problems.broken_connections(world.app_group, now=timezone.now())
-    ] == ["token_refused"]
+    reconcile.run(now=timezone.now())
+    assert [one.code for one in lines.banner(world.app_group, now=timezone.now())] == [
+        "token_refused"
+    ]
 
 
 def test_an_old_audience_is_a_problem_only_when_it_cannot_be_used(live, world, alice, signed_in):

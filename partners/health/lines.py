@@ -1,0 +1,178 @@
+"""Incidents in words: the open ones of a group, worst first, and those that are over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from django.utils.timesince import timesince
+
+from audiencesync.core import chunks
+from audiencesync.groups.models import AppGroup
+from partners import risks
+from partners.connections import problems
+from partners.connections.problems import AUDIENCE_FIELD, Problem, Severity
+from partners.health import titles
+from partners.incidents import present
+from partners.models import AdAccount, Audience, Connection, Incident
+from partners.models.batch_queries import SEALED
+from partners.risks import Risk
+
+RELATED = (
+    "connection",
+    "ad_account__connection",
+    "audience__ad_account__connection",
+)
+MOST_STEPS = 3
+PER_PAGE = 25
+NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step that an incident concerns: its label and page."""
+
+    label: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An open incident in words. ``steps``: some of those that it concerns, live ones first."""
+
+    incident: Incident
+    problem: Problem
+    risk: Risk
+    steps: list[Step]
+
+    @property
+    def title(self) -> str:
+        return titles.title(self.incident)
+
+    @property
+    def button(self) -> str:
+        """Return the label of the link to ``problem.url``, where the trouble is cured."""
+        return titles.button(self.incident)
+
+    @property
+    def is_danger(self) -> bool:
+        """Return whether nothing is sent until a user acts."""
+        return self.problem.severity is Severity.DANGER
+
+    @property
+    def is_for_admins(self) -> bool:
+        """Return whether only an admin can cure it."""
+        return self.incident.connection_id is not None or self.incident.ad_account_id is not None
+
+    @property
+    def by(self) -> str:
+        """Return until when to act, in the time zone of the group; empty if no people wait."""
+        return self.risk.by(self.incident.app_group)
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """An incident that is over, in words."""
+
+    title: str
+    begun_at: datetime
+    ended_at: datetime
+    most_people: int
+
+    @property
+    def lasted(self) -> str:
+        """Return how long it lasted, such as: 2 hours, 5 minutes."""
+        return timesince(self.begun_at, self.ended_at)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A page of incidents that are over, newest first. ``older``, ``newer``: keys, or empty."""
+
+    incidents: list[Over]
+    older: str
+    newer: str
+
+
+def of_group(app_group: AppGroup, *, now: datetime) -> list[Line]:
+    """Return the open incidents of a group, worst first. Three queries."""
+    rows = _open(app_group)
+    found, steps = risks.of_incidents(rows), _steps(rows)
+    lines = [_line(row, found[row.pk], steps.get(row.pk, []), now=now) for row in rows]
+    return sorted(filter(None, lines), key=_rank)
+
+
+def banner(app_group: AppGroup, *, now: datetime) -> list[Problem]:
+    """Return the problems of connections, for the banner. One query, one more if there are any."""
+    rows = [row for row in _open(app_group) if row.connection_id is not None]
+    found = risks.of_incidents(rows)
+    return [problem for row in rows if (problem := _problem(row, found[row.pk], now=now))]
+
+
+def history(app_group: AppGroup, *, before: int | None, after: int | None) -> History:
+    """Return a page of the incidents that are over; ``before``, ``after``: keys of a page."""
+    rows = Incident.objects.ended().filter(app_group=app_group).select_related(*RELATED)
+    page = chunks.page(
+        rows,
+        PER_PAGE,
+        keys=("pk",),
+        older_than=(before,) if before else None,
+        newer_than=(after,) if after else None,
+    )
+    ids = [row.pk for row in page.rows]
+    return History(
+        [
+            Over(titles.title(row), row.begun_at, row.ended_at, row.most_people)
+            for row in page.rows
+            if row.ended_at
+        ],
+        older=str(ids[-1]) if page.has_older else "",
+        newer=str(ids[0]) if ids and page.has_newer else "",
+    )
+
+
+def _open(app_group: AppGroup) -> list[Incident]:
+    rows = list(Incident.objects.open().filter(app_group=app_group).select_related(*RELATED))
+    for row in rows:
+        row.app_group = app_group
+        titles.connection_of(titles.place_of(row)).app_group = app_group
+    return rows
+
+
+def _rank(line: Line) -> tuple[bool, datetime, int, int]:
+    """Return the order: nothing is sent, errored soonest, most people, oldest."""
+    ends_at = line.risk.ends_at or NEVER
+    return not line.is_danger, ends_at, -line.risk.people, line.incident.pk
+
+
+def _line(row: Incident, risk: Risk, steps: list[Step], *, now: datetime) -> Line | None:
+    problem = _problem(row, risk, now=now)
+    if problem is None:  # over, and the row not ended yet
+        return None
+    if row.audience_id is not None and steps:
+        problem = replace(problem, url=steps[0].url + AUDIENCE_FIELD)
+    return Line(row, problem, risk, steps[:MOST_STEPS])
+
+
+def _problem(row: Incident, risk: Risk, *, now: datetime) -> Problem | None:
+    match titles.place_of(row):
+        case Connection() as connection:
+            is_stuck = row.code == SEALED
+            return problems.of_connection(connection, now=now, risk=risk, is_stuck=is_stuck)
+        case AdAccount() as ad_account:
+            return problems.of_ad_account(ad_account, risk=risk)
+        case Audience() as audience:
+            return problems.of_audience(audience, now=now, risk=risk)
+
+
+def _steps(rows: Iterable[Incident]) -> dict[int, list[Step]]:
+    """Return incident id -> the steps that send to its audience."""
+    of_audience = {row.audience_id: row.pk for row in rows if row.audience_id is not None}
+    if not of_audience:
+        return {}
+    syncs = present.needed().filter(audience__in=of_audience).exclude(url="")
+    found: dict[int, list[Step]] = {}
+    for sync in syncs.order_by("-is_live", "pk").only("audience_id", "label", "url"):
+        found.setdefault(of_audience[sync.audience_id], []).append(Step(sync.label, sync.url))
+    return found

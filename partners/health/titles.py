@@ -1,0 +1,63 @@
+"""The catalogue of incidents: code -> what is wrong in a few words, and the link that cures it.
+
+Cause and remedy in full sentences are those of connections/problems.py.
+"""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext, gettext_noop
+
+from partners import registry
+from partners.models import AdAccount, Audience, Connection, Incident
+
+TITLES = {
+    "not_connected": gettext_noop("%(partner)s is not connected"),
+    "token_refused": gettext_noop("%(partner)s no longer accepts our access"),
+    "sealed": gettext_noop("Our keys do not open the access to %(partner)s"),
+    "ad_account_disconnected": gettext_noop("The ad account %(name)s is disconnected"),
+    "ad_account_refused": gettext_noop("%(partner)s does not let us use the ad account %(name)s"),
+    "audience_not_created": gettext_noop("The audience %(name)s was not created yet"),
+    "audience_gone": gettext_noop("The audience %(name)s no longer exists at %(partner)s"),
+    "audience_not_appendable": gettext_noop("The audience %(name)s takes no people"),
+}
+BUTTONS = {
+    "not_connected": gettext_noop("Connect %(partner)s"),
+    "token_refused": gettext_noop("Reconnect %(partner)s"),
+    "sealed": gettext_noop("Reconnect %(partner)s"),
+    "ad_account_disconnected": gettext_noop("Choose ad accounts"),
+    "ad_account_refused": gettext_noop("Check the ad account"),
+    "audience_not_created": gettext_noop("Create the audience"),
+    "audience_gone": gettext_noop("Choose another audience"),
+    "audience_not_appendable": gettext_noop("Choose another audience"),
+}
+
+
+def title(incident: Incident) -> str:
+    """Return what is wrong, such as: The audience winback no longer exists at TikTok."""
+    return gettext(TITLES[incident.code]) % _words(incident)
+
+
+def button(incident: Incident) -> str:
+    """Return the label of the link that leads to the remedy."""
+    return gettext(BUTTONS[incident.code]) % _words(incident)
+
+
+def _words(incident: Incident) -> dict[str, str]:
+    place = place_of(incident)
+    return {
+        "partner": registry.get(connection_of(place).partner).label,
+        "name": "" if isinstance(place, Connection) else place.name,
+    }
+
+
+def place_of(incident: Incident) -> Connection | AdAccount | Audience:
+    """Return the row at which the trouble is."""
+    place: Connection | AdAccount | Audience = getattr(incident, incident.place)
+    return place
+
+
+def connection_of(place: Connection | AdAccount | Audience) -> Connection:
+    """Return the connection through which a place is reached."""
+    if isinstance(place, Connection):
+        return place
+    return place.connection if isinstance(place, AdAccount) else place.ad_account.connection

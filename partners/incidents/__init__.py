@@ -1,0 +1,1 @@
+"""Incidents: find the present troubles, and keep one row for each. Texts are in partners/health."""

@@ -1,0 +1,31 @@
+"""The code of what is wrong with one place, from its row alone; empty if nothing is."""
+
+from __future__ import annotations
+
+from partners.models import AdAccount, Audience, Connection, ParkedBy
+from partners.models.batch_queries import SEALED
+
+
+def of_connection(connection: Connection, *, is_stuck: bool = False) -> str:
+    """Return the code of a connection. ``is_stuck``: people wait for want of a key."""
+    if not connection.is_connected:
+        return "not_connected"
+    if is_stuck or connection.parked_code == SEALED or not connection.opens_here:
+        return SEALED
+    return "token_refused" if connection.parked_by == ParkedBy.TOKEN else ""
+
+
+def of_ad_account(ad_account: AdAccount) -> str:
+    """Return the code of an ad account."""
+    if not ad_account.is_chosen:
+        return "ad_account_disconnected"
+    return "ad_account_refused" if ad_account.parked_by == ParkedBy.AD_ACCOUNT else ""
+
+
+def of_audience(audience: Audience) -> str:
+    """Return the code of an audience."""
+    if not audience.remote_id:
+        return "audience_not_created"
+    if audience.gone_at is not None or audience.parked_by == ParkedBy.AUDIENCE_GONE:
+        return "audience_gone"
+    return "" if audience.is_appendable else "audience_not_appendable"

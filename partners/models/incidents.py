@@ -1,0 +1,98 @@
+"""Incidents: one row per trouble, from the time it began until it was over."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+
+from audiencesync.groups.models import AppGroup
+from partners.models.connections import AdAccount, Audience, Connection
+from partners.models.queue import Sync
+
+PLACES = ("connection", "ad_account", "audience", "sync")
+"""The foreign keys of which exactly one is set, the widest place first."""
+
+
+def _only(place: str) -> Q:
+    return Q(**{f"{other}__isnull": other != place for other in PLACES})
+
+
+class IncidentQuerySet(models.QuerySet["Incident"]):
+    """Incidents of one or more groups."""
+
+    def open(self) -> Self:
+        return self.filter(ended_at=None)
+
+    def ended(self) -> Self:
+        return self.exclude(ended_at=None)
+
+
+class Incident(models.Model):
+    """A trouble at one place. Its texts are derived from ``code``.
+
+    Only incidents/reconcile.py writes these rows.
+    """
+
+    app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="+", db_index=False)
+    connection = models.ForeignKey(
+        Connection, models.CASCADE, null=True, related_name="+", db_index=False
+    )
+    ad_account = models.ForeignKey(
+        AdAccount, models.CASCADE, null=True, related_name="+", db_index=False
+    )
+    audience = models.ForeignKey(
+        Audience, models.CASCADE, null=True, related_name="+", db_index=False
+    )
+    sync = models.ForeignKey(Sync, models.CASCADE, null=True, related_name="+", db_index=False)
+    code = models.CharField(max_length=30)
+    begun_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    people = models.PositiveIntegerField(default=0)  # that wait; at the end if it is over
+    most_people = models.PositiveIntegerField(default=0)  # that waited at any one time
+    deadline_at = models.DateTimeField(null=True)  # when the first of them are errored
+
+    objects = IncidentQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=_only("connection")
+                | _only("ad_account")
+                | _only("audience")
+                | _only("sync"),
+                name="incident_at_one_place",
+            ),
+            *(
+                models.UniqueConstraint(
+                    fields=[place, "code"],
+                    condition=Q(ended_at=None),
+                    name=f"incident_open_{place}",
+                )
+                for place in PLACES
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["app_group"], condition=Q(ended_at=None), name="incident_open_of_group"
+            ),
+            models.Index(fields=["app_group", "-id"], name="incident_newest"),
+            models.Index(
+                fields=["ended_at"], condition=Q(ended_at__isnull=False), name="incident_ended"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"incident {self.pk}: {self.code}"
+
+    @property
+    def place(self) -> str:
+        """Return the name of the foreign key that is set."""
+        return next(place for place in PLACES if getattr(self, f"{place}_id") is not None)
+
+    @property
+    def place_id(self) -> int:
+        """Return the id of the row at which the trouble is."""
+        found: int = getattr(self, f"{self.place}_id")
+        return found
