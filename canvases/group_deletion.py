@@ -33,7 +33,17 @@ from canvases.models import (
 )
 from canvases.privacy import erase
 from partners.connections import connect
-from partners.models import Batch, Connection, Delivery, Incident, Push, Sync, Tally, TallyHour
+from partners.models import (
+    Batch,
+    Connection,
+    Delivery,
+    Incident,
+    Push,
+    PushShare,
+    Sync,
+    Tally,
+    TallyHour,
+)
 
 logger = logging.getLogger(__name__)
 TASK = "canvases.group_deletion.beat"
@@ -119,6 +129,7 @@ def _delete_rows(app_group: AppGroup) -> None:
         Canvas: "app_group",
         Incident: "app_group",
         Delivery: "sync__app_group",
+        PushShare: "sync__app_group",
         Batch: "sync__app_group",
         TallyHour: "sync__app_group",
         Tally: "sync__app_group",

@@ -12,7 +12,7 @@ from partners.models.connections import (
 from partners.models.incidents import Incident
 from partners.models.lanes import Budget, Lane
 from partners.models.outcomes import Action, Outcome, Reason
-from partners.models.queue import Batch, Delivery, Push, Sync
+from partners.models.queue import Batch, Delivery, Push, PushShare, Sync
 from partners.models.tallies import Count, Tally, TallyHour
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Outcome",
     "ParkedBy",
     "Push",
+    "PushShare",
     "Reason",
     "SpentToken",
     "Sync",

@@ -219,3 +219,17 @@ class Push(models.Model):
 
     def __str__(self) -> str:
         return f"push {self.pk}: {self.code}"
+
+
+class PushShare(models.Model):
+    """The people of one Sync in one HTTP call, so that a step finds its calls."""
+
+    push = models.ForeignKey(Push, models.CASCADE, related_name="shares")
+    sync = models.ForeignKey(Sync, models.CASCADE, related_name="+", db_index=False)
+    people = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["sync", "push"], name="push_share_once")]
+
+    def __str__(self) -> str:
+        return f"{self.people} people of sync {self.sync_id} in push {self.push_id}"

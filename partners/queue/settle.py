@@ -1,12 +1,13 @@
 """Apply the answer to a request to its batches: the table of answers."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
 from audiencesync.core import beat as clock
 from partners.errors import Disconnected, Rejected, RejectedCause, Retry, RetryCause
-from partners.models import Batch, Outcome, Push
+from partners.models import Batch, Outcome, Push, PushShare
 from partners.queue import budget, collect, compensation, outcomes, park, split, tally, transitions
 from partners.queue.collect import Request
 from partners.queue.push import Answer, named_rows
@@ -220,10 +221,10 @@ def _cut_to(request: Request, people: int, *, code: str, now: datetime) -> None:
 
 
 def _record(answer: Answer) -> None:
-    """Write one row and one log line for the call, without identifiers of people."""
+    """Write a row and a log line for the call, and its share of each Sync, without identifiers."""
     request, people = answer.request, answer.parcel.people
     batches = [batch.pk for batch in request.batches]
-    Push.objects.create(
+    push = Push.objects.create(
         ad_account=request.ad_account,
         batches=batches,
         action=request.action,
@@ -233,6 +234,12 @@ def _record(answer: Answer) -> None:
         ms=answer.ms,
         code=answer.code,
         request_id=answer.request_id[:80],
+    )
+    shares = Counter[int]()
+    for batch in request.batches:
+        shares[batch.sync_id] += batch.n
+    PushShare.objects.bulk_create(
+        PushShare(push=push, sync_id=sync_id, people=n) for sync_id, n in sorted(shares.items())
     )
     extra = {
         "batch": batches,

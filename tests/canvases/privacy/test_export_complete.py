@@ -75,7 +75,10 @@ WITHOUT_PROFILES = {
             "Incident",
         )
     ),
-    *(f"partners.{name}" for name in ("Push", "Tally", "TallyHour", "Budget", "Count", "Lane")),
+    *(
+        f"partners.{name}"
+        for name in ("Push", "PushShare", "Tally", "TallyHour", "Budget", "Count", "Lane")
+    ),
     *(f"canvases.{name}" for name in ("Canvas", "CanvasHour", "Step", "StepTally")),
     *(f"canvases.{name}" for name in ("BranchTally", "ExitSegment", "ExitTally", "StepSegment")),
     *("groups.BeatSlot", "people.Import", "people.Segment", "people.Subscription"),

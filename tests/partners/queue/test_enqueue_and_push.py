@@ -2,7 +2,7 @@
 
 import pytest
 
-from partners.models import Batch, Delivery, Push
+from partners.models import Batch, Delivery, Push, PushShare
 
 pytestmark = pytest.mark.thorough
 
@@ -106,6 +106,18 @@ def test_a_push_row_holds_no_identifiers(world):
     world.flush()
     push = Push.objects.get()
     assert (push.code, push.people, push.ids, push.action) == ("0", 4, 4, "add")
+
+
+def test_a_call_is_shared_by_the_syncs_whose_people_it_carries(world):
+    audience = world.audience()
+    syncs = [world.sync(audience), world.sync(audience), world.sync(audience)]
+    for to_sync, n in zip(syncs[:2], (3, 2), strict=True):
+        world.enter(to_sync, world.people(n))
+    world.flush()
+
+    assert Push.objects.get().people == 5
+    shares = PushShare.objects.order_by("sync").values_list("sync", "people")
+    assert list(shares) == [(syncs[0].pk, 3), (syncs[1].pk, 2)]
 
 
 def test_people_who_became_unsendable_are_left_out(world):
