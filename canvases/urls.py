@@ -13,7 +13,7 @@ from canvases.views import (
     recipes,
     rehearse,
 )
-from canvases.views.numbers import step_page
+from canvases.views.numbers import requests_page, step_page
 
 urlpatterns = [
     path("", pages.canvases, name="canvases"),
@@ -47,5 +47,6 @@ urlpatterns = [
         name="step_people_export",
     ),
     path("<int:canvas_id>/steps/<int:step_id>/numbers/", step_page.page, name="step_numbers"),
+    path("<int:canvas_id>/steps/<int:step_id>/requests/", requests_page.page, name="step_requests"),
     path("<int:canvas_id>/steps/<int:step_id>/retry/", launch.retry, name="step_retry"),
 ]

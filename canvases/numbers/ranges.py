@@ -71,9 +71,7 @@ class Range:
         if self.name == LAST_DAY:
             return [HOUR]
         hours = (now - self._begin(now=now)) / timedelta(hours=1)
-        if hours < 24:
-            return [HOUR, DAY]
-        return [DAY, HOUR] if hours <= MOST_BARS else [DAY]
+        return [HOUR, DAY] if hours <= MOST_BARS else [DAY]
 
     def _begin(self, *, now: datetime) -> datetime:
         if self.name == LAST_DAY:

@@ -35,7 +35,7 @@ class Pace:
     per_second: float = 0.0
 
     @property
-    def pace(self) -> str:
+    def words(self) -> str:
         """Return the requests in a second or a minute, in words."""
         if self.per_second >= 1:
             n = round(self.per_second)

@@ -24,6 +24,7 @@ from canvases.steps.audience_form import FIELD_NAMES
 from canvases.steps.base import Text
 from canvases.views import canvas_page
 from canvases.views.cards import Card
+from canvases.views.numbers import requests_page
 from canvases.views.numbers.chart_card import ChartCard
 from partners.models import Outcome, Sync
 from partners.numbers import delays, pace
@@ -84,7 +85,7 @@ def _numbers(step: Step, *, now: datetime) -> dict[str, Any]:
         raise Http404
     context = {"card": card, "step": card.step, "metrics": _metrics(card)}
     if card.sends:
-        context |= _sending(card, now=now)
+        context |= _sending(card, now=now) | requests_page.newest(card.step)
     return context
 
 

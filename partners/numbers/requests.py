@@ -1,0 +1,114 @@
+"""The requests that carried people of a step: one row for each call and Sync, newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from django.db.models import QuerySet
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from audiencesync.core import chunks
+from audiencesync.core.chunks import Page
+from partners.base import Partner
+from partners.errors import Disconnected, Rejected, RejectedCause, Retry
+from partners.models import Batch, Outcome, PushShare
+from partners.queue.push import NO_ANSWER
+
+OK = "0"
+Tone = Literal["good", "warn", "bad"]
+Tries = dict[int, tuple[int, str, str]]  # batch -> its tries, its state, its last code
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One call. ``tries``: of its people until now; None if they are no longer kept."""
+
+    key: str
+    at: datetime
+    people: int
+    word: str | Promise
+    tone: Tone
+    code: str
+    request_id: str
+    tries: int | None
+    ms: int
+
+    @property
+    def seconds(self) -> float:
+        """Return how long it took."""
+        return self.ms / 1000
+
+
+def of_syncs(syncs: Iterable[int], *, failed: bool = False) -> QuerySet[PushShare]:
+    """Return the calls with people of these Syncs; ``failed``: only those with an error."""
+    found = PushShare.objects.filter(sync__in=list(syncs), people__gt=0).select_related("push")
+    return found.exclude(push__code=OK) if failed else found
+
+
+def page(
+    calls: QuerySet[PushShare],
+    size: int,
+    *,
+    older_than: tuple[int, int] | None = None,
+    newer_than: tuple[int, int] | None = None,
+) -> Page[PushShare]:
+    """Return one page. The keys of a row: its push and its Sync."""
+    return chunks.page(
+        calls, size, keys=("push", "sync"), older_than=older_than, newer_than=newer_than
+    )
+
+
+def lines(calls: Iterable[PushShare], partner: Partner) -> list[Line]:
+    """Return the calls in words. One query."""
+    rows = list(calls)
+    ids = {batch for row in rows for batch in row.push.batches}
+    known: Tries = {
+        pk: (attempts + refusals + (state == Outcome.SYNCED), state, code)
+        for pk, attempts, refusals, state, code in Batch.objects.filter(pk__in=ids).values_list(
+            "pk", "attempts", "refusals", "state", "last_code"
+        )
+    }
+    return [_line(row, known, partner) for row in rows]
+
+
+def _line(row: PushShare, known: Tries, partner: Partner) -> Line:
+    push = row.push
+    mine = [known[batch] for batch in push.batches if batch in known]
+    is_over = bool(mine) and all(
+        state == Outcome.ERRORED and code == push.code for _tries, state, code in mine
+    )
+    word, tone = _answer(push.code, partner, is_over=is_over)
+    return Line(
+        f"{row.push_id}-{row.sync_id}",
+        push.at,
+        row.people,
+        word,
+        tone,
+        "" if push.code == NO_ANSWER else push.code,
+        push.request_id,
+        max((max(1, tries) for tries, _state, _code in mine), default=None),
+        push.ms,
+    )
+
+
+def _answer(code: str, partner: Partner, *, is_over: bool) -> tuple[str | Promise, Tone]:
+    """Return the answer in a word, and its tone."""
+    if code == OK:
+        return _("OK"), "good"
+    error = partner.error_of(None if code == NO_ANSWER else code)
+    match error:
+        case Retry() if is_over:
+            return _("Gave up"), "bad"
+        case Retry(is_throttled=True):
+            return _("Slow down"), "warn"
+        case Retry():
+            return (_("No answer") if code == NO_ANSWER else _("Trouble there")), "warn"
+        case Rejected(cause=RejectedCause.PARTIAL):
+            return _("Partly taken"), "warn"
+        case Disconnected():
+            return _("No access"), "bad"
+    return _("Refused"), "bad"

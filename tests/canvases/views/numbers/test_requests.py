@@ -1,0 +1,132 @@
+"""The requests of a step: its own only, in words, page by page."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from canvases.models import Step
+from canvases.views.numbers import requests_page
+from partners.models import Batch, Push, PushShare
+from tests.support import builder
+
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+
+
+@pytest.fixture
+def step(canvas, winback):
+    row = Step.objects.create(canvas=canvas, kind="audience_sync", sync=builder.make_sync(winback))
+    row.syncs.set([row.sync])
+    return row
+
+
+def call(to_sync, code="0", *, people=5, state="synced", attempts=0):
+    at = timezone.now()
+    place = {"sync": to_sync, "audience": to_sync.audience}
+    account = to_sync.audience.ad_account
+    batch = Batch.objects.create(
+        **place,
+        ad_account=account,
+        action="add",
+        kinds=["email"],
+        seq=Batch.objects.count(),
+        n=people,
+        state=state,
+        attempts=attempts,
+        last_code=code,
+        created_at=at,
+        due_at=at,
+    )
+    push = Push.objects.create(
+        ad_account=account,
+        batches=[batch.pk],
+        action="add",
+        people=people,
+        ids=people,
+        at=at - timedelta(minutes=Push.objects.count()),
+        ms=1400,
+        code=code,
+        request_id=f"R{batch.pk}",
+    )
+    return PushShare.objects.create(push=push, sync=to_sync, people=people)
+
+
+def rows(answer):
+    text = " ".join(answer.content.decode().split())
+    cells = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in text.split("<tr data-request>")[1:]]
+    return [[re.sub(r"<[^>]+>", "", cell).strip() for cell in row] for row in cells]
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "word"),
+    [
+        ("0", "synced", "OK"),
+        ("40100", "pending", "Slow down"),
+        ("50000", "pending", "Trouble there"),
+        ("no_answer", "pending", "No answer"),
+        ("51010", "errored", "Gave up"),
+        ("40002", "errored", "Refused"),
+        ("20001", "synced", "Partly taken"),
+        ("40105", "pending", "No access"),
+    ],
+)
+def test_an_answer_stands_in_a_word(bobs, step, code, state, word):
+    call(step.sync, code, state=state, attempts=2)
+
+    [row] = rows(bobs.get("step_numbers", step.pk))
+
+    assert row[1:4] == ["5 people", word, "–" if code == "no_answer" else code]
+    assert row[4].startswith("R")
+    assert row[5:] == ["3" if state == "synced" else "2", "1.4 s"]
+
+
+def test_calls_of_another_step_are_not_listed(bobs, step, winback):
+    call(builder.make_sync(winback))
+
+    assert rows(bobs.get("step_requests", step.pk)) == []
+
+
+def test_failed_calls_can_be_listed_alone(bobs, step):
+    for code in ("0", "40100", "0"):
+        call(step.sync, code)
+
+    assert len(rows(bobs.get("step_requests", step.pk))) == 3
+    assert [row[2] for row in rows(bobs.get("step_requests", step.pk, failed=1))] == ["Slow down"]
+
+
+def test_pages_list_each_call_once(bobs, step, monkeypatch):
+    monkeypatch.setattr(requests_page, "PAGE", 2)
+    for _n in range(5):
+        call(step.sync)
+    found, query = [], {}
+    while query is not None:
+        answer = bobs.get("step_requests", step.pk, **query)
+        found += [one.request_id for one in answer.context["requests"]]
+        older = answer.context["page"]["older"]
+        query = {"before": older} if older else None
+
+    assert found == [f"R{pk}" for pk in sorted(Batch.objects.values_list("pk", flat=True))[::-1]]
+
+
+@pytest.mark.parametrize("key", ["x", "1", "1-", "9" * 30 + "-1"])
+def test_an_odd_key_shows_the_first_page(bobs, step, key):
+    call(step.sync)
+
+    assert len(rows(bobs.get("step_requests", step.pk, before=key))) == 1
+
+
+def test_a_page_takes_as_many_queries_however_many_calls_there_are(bobs, step):
+    def queries():
+        with CaptureQueriesContext(connection) as found:
+            bobs.get("step_requests", step.pk)
+        return len(found)
+
+    call(step.sync)
+    queries()
+    before = queries()
+    for _n in range(9):
+        call(step.sync)
+    assert queries() == before
