@@ -101,9 +101,9 @@ def check(schedule: Schedule, zone: ZoneInfo, now: datetime) -> None:
     raise ScheduleError("until", _("No run is left before the end of the schedule."))
 
 
-def next_after(schedule: Schedule, zone: ZoneInfo, moment: datetime) -> datetime | None:
+def next_after(schedule: Schedule, zone: ZoneInfo, at: datetime) -> datetime | None:
     """Return the first run after an aware time, in UTC; None if there is none."""
-    return next(_runs(schedule, zone, moment), None)
+    return next(_runs(schedule, zone, at), None)
 
 
 def upcoming(schedule: Schedule, zone: ZoneInfo, now: datetime, n: int = 3) -> list[datetime]:

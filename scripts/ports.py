@@ -1,4 +1,4 @@
-"""Ports of this machine for servers that start a moment later."""
+"""Ports of this machine for servers that start a little later."""
 
 import random
 import socket

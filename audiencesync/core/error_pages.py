@@ -126,14 +126,14 @@ def server_error(request: HttpRequest) -> HttpResponse:
         case OSError(errno=number) if number in DISK_FULL:
             return _not_ready(
                 _(
-                    "The disk is full. Whoever runs this installation has to make room; "
+                    "The disk is full. The operator of this installation has to make room; "
                     "then try again."
                 )
             )
     return _page(
         500,
         _("Something went wrong on our side"),
-        _("It has been logged. Nothing you did is lost; try again in a moment."),
+        _("It has been logged. Nothing you did is lost; try again shortly."),
     )
 
 

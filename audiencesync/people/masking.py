@@ -126,13 +126,13 @@ def _name(attributes: Any) -> str:
     """Return first and last name, else the whole name, from the attributes usual for them."""
     if not isinstance(attributes, dict):
         return ""
-    told: dict[tuple[str, ...], str] = {}
+    found: dict[tuple[str, ...], str] = {}
     for key, value in attributes.items():
         plain = "".join(filter(str.isalpha, key.casefold()))
         for words in NAMES:
             if plain in words and isinstance(value, str):
-                told.setdefault(words, value)
-    parts = [told.get(words, "") for words in NAMES]
+                found.setdefault(words, value)
+    parts = [found.get(words, "") for words in NAMES]
     return " ".join(part for part in parts[:2] if part) or parts[2]
 
 

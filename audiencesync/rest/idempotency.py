@@ -72,7 +72,7 @@ def _claim(request: ApiRequest, key: str, *, now: datetime) -> tuple[KeptAnswer,
             raise
         raise ApiError(
             409,
-            "The same call is being worked on. Ask again in a moment.",
+            "The same call is being worked on. Try again shortly.",
             headers={"Retry-After": "1"},
         ) from error
     return found

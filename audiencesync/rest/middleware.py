@@ -97,7 +97,7 @@ def _message(request: HttpRequest, status: int) -> str:
     known = {
         405: "This address does not take this method.",
         413: "The body is too long.",
-        500: "Something went wrong on our side. It has been logged; try again in a moment.",
+        500: "Something went wrong on our side. It has been logged; try again shortly.",
         503: "We are not ready just now. Try again in a minute.",
     }
     return known.get(status) or HTTPStatus(status).phrase

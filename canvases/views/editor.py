@@ -68,7 +68,7 @@ def save(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
     now = timezone.now()
     step = step_of(request, canvas_id, step_id)
     kind = KINDS[step.kind]
-    # A button inside the form was pressed: draw it anew, save nothing.
+    # A button inside the form was pressed: draw it again, save nothing.
     if (drawn := kind.form.typed(request.POST, step=step)) is not None:
         drawn.keep_names(request.POST)
         return show_form(request, step, drawn, status=200, now=now)
@@ -334,5 +334,5 @@ def _undecided(before: Text = "") -> Banner:
 
 def conflict_banner() -> Banner:
     return Banner(
-        "warning", _("Somebody else saved this in the meantime. Nothing was overwritten.")
+        "warning", _("Another person saved this in the meantime. Nothing was overwritten.")
     )

@@ -260,7 +260,7 @@ def _wait_for(row: Audience, *, by: User) -> Audience:
 def _unclear(row: Audience) -> AudienceCallFailed:
     label = listing.partner_of(row.ad_account).label
     text = _(
-        "%(partner)s has not confirmed the audience %(name)s yet. Press Create audience again in a "
-        "moment: it will not be created twice."
+        "%(partner)s has not confirmed the audience %(name)s yet. Press Create audience again "
+        "shortly: it will not be created twice."
     )
     return AudienceCallFailed(label, text % {"partner": label, "name": row.name})

@@ -91,7 +91,7 @@ def check_name(name: str, partner: Partner) -> str:
         unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in _UNSEEN for char in name
     ):
         raise AudienceNameError(
-            _("The name holds characters that cannot be seen. Type it anew instead of pasting it.")
+            _("The name holds characters that cannot be seen. Type it instead of pasting it.")
         )
     if not any(unicodedata.category(char)[0] in "LNSP" for char in name):
         raise AudienceNameError(_("The name needs at least one letter or digit."))
@@ -205,8 +205,8 @@ def explain_and_park(
         )
     elif isinstance(error, Rejected):
         text = _(
-            "%(partner)s refused this (code %(code)s). If it stays, tell whoever runs this "
-            "installation."
+            "%(partner)s refused this (code %(code)s). If it stays, inform the operator of "
+            "this installation."
         )
     else:
         text = _(

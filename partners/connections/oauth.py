@@ -307,7 +307,7 @@ def _schedule_revocation(state: OAuthState, *, now: datetime) -> SpentToken | No
 def not_configured(partner: Partner) -> str:
     """Return the text for a partner without credentials in this installation."""
     text = _(
-        "This installation is not registered at %(partner)s yet: whoever runs it has to set the "
+        "This installation is not registered at %(partner)s yet: its operator has to set the "
         "app id and the app secret (%(settings)s)."
     )
     return text % {"partner": partner.label, "settings": partner.settings_hint}
@@ -321,7 +321,7 @@ def _sentence(error: PartnerError, partner: Partner) -> str:
     if isinstance(error, Rejected):
         text = _(
             "%(partner)s refused the confirmation (code %(code)s). Nothing was stored. Connect "
-            "again; if it stays, tell whoever runs this installation."
+            "again; if it stays, inform the operator of this installation."
         )
         return text % words
     text = _(

@@ -50,7 +50,7 @@ def test_each_entry_shows_its_fields(page, look, sign_in, draft, shoot):
         wrong += violations(page, look)
         shoot(f"entry-{entry}")
     page.emulate_media(color_scheme="dark")
-    page.goto(f"{draft}?entry=1")  # anew: colours change gradually
+    page.goto(f"{draft}?entry=1")  # again: colours change gradually
     page.locator("[name=entry_by][value=event]").check()
     wrong += violations(page, look)
     assert wrong == []

@@ -11,18 +11,18 @@ from tiktok_sandbox.sandbox import DEMO_APP_ID, DEMO_SECRET
 from tiktok_sandbox.seed import JONAS, MARA
 
 BACK = "http://localhost:8000/partners/tiktok/callback/"
-WISH = {"app_id": DEMO_APP_ID, "state": "s & t", "redirect_uri": BACK}
+ASKED = {"app_id": DEMO_APP_ID, "state": "s & t", "redirect_uri": BACK}
 
 
 def ask(server, language="en", **change):
     headers = {"Accept-Language": language}
     return requests.get(
-        f"{server.url}/portal/auth", params={**WISH, **change}, headers=headers, timeout=5
+        f"{server.url}/portal/auth", params={**ASKED, **change}, headers=headers, timeout=5
     )
 
 
 def decide(server, **form):
-    body = {**WISH, "user": MARA, "scope": ["1", "3"], **form}
+    body = {**ASKED, "user": MARA, "scope": ["1", "3"], **form}
     return requests.post(f"{server.url}/portal/auth", data=body, timeout=5, allow_redirects=False)
 
 
@@ -50,7 +50,7 @@ def test_it_shows_app_permissions_and_users(server):
 
 
 @pytest.mark.parametrize(
-    ("wish", "language"),
+    ("asked", "language"),
     [
         ("en", "en"),
         ("de", "de"),
@@ -61,8 +61,8 @@ def test_it_shows_app_permissions_and_users(server):
         ("", "en"),
     ],
 )
-def test_it_is_in_the_language_of_the_browser(server, wish, language):
-    answer = ask(server, wish)
+def test_it_is_in_the_language_of_the_browser(server, asked, language):
+    answer = ask(server, asked)
     with translation.override(language):
         words = [gettext("Confirm"), gettext("Cancel"), gettext("Permissions")]
     assert f'<html lang="{language}">' in answer.text

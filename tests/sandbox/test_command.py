@@ -51,8 +51,8 @@ def test_it_keeps_its_data_and_ends_cleanly(run, tmp_path):
         assert requests.get(f"{url}/healthz", timeout=5).json()["preset"] == "published_by_tiktok"
         audiences = requests.get(f"{url}/api/audiences/", timeout=5).json()["audiences"]
         assert len(audiences) == 20 - deleted
-        wish = {"kind": "delete_audience", "audience_id": audiences[0]["audience_id"]}
-        requests.post(f"{url}/api/faults/", json=wish, timeout=5)
+        fault = {"kind": "delete_audience", "audience_id": audiences[0]["audience_id"]}
+        requests.post(f"{url}/api/faults/", json=fault, timeout=5)
         assert ended(process)[0] == 0
 
 

@@ -74,8 +74,8 @@ def test_get_returns_the_history_newest_first(mara, row):
     query = {"advertiser_id": EU, "custom_audience_ids": f'["{audience}"]'}
     got = mara.get("dmp/custom_audience/get", **query).json()["data"]["list"][0]
     assert got["audience_details"]["type"] == "Partner"
-    told = [(one["action"], one["action_detail"]) for one in got["audience_history"]]
-    assert told == [("upload remove", "1"), ("upload - add", "3"), ("create", "0")]
+    actions = [(one["action"], one["action_detail"]) for one in got["audience_history"]]
+    assert actions == [("upload remove", "1"), ("upload - add", "3"), ("create", "0")]
     shorter = mara.get("dmp/custom_audience/get", **query, history_size=1).json()["data"]["list"][0]
     assert len(shorter["audience_history"]) == 1
 

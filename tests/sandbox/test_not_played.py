@@ -60,8 +60,12 @@ def codes(server, body):
 def test_a_program_gets_an_authorisation_code_and_a_token(server, mara, body, user, scope):
     answer = codes(server, body)
     assert answer.status_code == 201
-    wish = {"app_id": DEMO_APP_ID, "secret": DEMO_SECRET, "auth_code": answer.json()["auth_code"]}
-    data = mara.post("oauth2/access_token", **wish).json()["data"]
+    asked = {
+        "app_id": DEMO_APP_ID,
+        "secret": DEMO_SECRET,
+        "auth_code": answer.json()["auth_code"],
+    }
+    data = mara.post("oauth2/access_token", **asked).json()["data"]
     assert (server.sandbox.accounts.token(data["access_token"]).user_id, data["scope"]) == (
         user,
         scope,

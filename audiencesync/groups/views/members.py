@@ -201,4 +201,4 @@ def _consequences(membership: Membership) -> dict[str, object]:
 
 
 def _last_admin() -> str:
-    return _("A group needs an admin. Make somebody else admin first.")
+    return _("A group needs an admin. Make another member admin first.")

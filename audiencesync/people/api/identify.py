@@ -66,7 +66,7 @@ def identify(app_group: AppGroup, arrays: Mapping[str, Sequence[Any]], *, now: d
             except ObjectError as error:
                 result.errors.append(error.as_dict(array, index))
     done = identifying.identify(app_group, list(requested.values()), now=now)
-    result.external_ids = {wish.external_id for wish in requested.values()}
+    result.external_ids = {one.external_id for one in requested.values()}
     beat.wake(settings.BEATS["journeys"][1])
     return _counted(result, list(requested), done)
 

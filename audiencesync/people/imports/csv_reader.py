@@ -298,10 +298,10 @@ def opening(source: Source, encoding: str) -> Opening:
     """Read a byte order mark, and the line ``sep=;`` that Excel understands."""
     data, mark = source.read(0, 64), BOMS.get(encoding, b"")
     size = len(mark) if mark and data.startswith(mark) else 0
-    told = _SEP.match(data[size:].decode(encoding, "replace"))
-    if not told:
+    hint = _SEP.match(data[size:].decode(encoding, "replace"))
+    if not hint:
         return Opening(size, 0, "")
-    return Opening(size + len(told[0].encode(encoding)), 1, _NAMES[told[1]])
+    return Opening(size + len(hint[0].encode(encoding)), 1, _NAMES[hint[1]])
 
 
 def _is_clean(text: str) -> bool:

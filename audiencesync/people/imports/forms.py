@@ -231,13 +231,13 @@ class MappingForm(forms.Form):
             )
         taken.add(what)
 
-    def _name(self, i: int, told: str) -> str:
+    def _name(self, i: int, heading: str) -> str:
         """Return an attribute's name; the suggested one if only blanks differ.
 
         Browsers drop line breaks.
         """
         meant = self.columns[i].name
-        return meant if "".join(told.split()) == "".join(meant.split()) else told.strip()
+        return meant if "".join(heading.split()) == "".join(meant.split()) else heading.strip()
 
     def plan(self) -> Plan:
         """Return the chosen plan."""

@@ -200,15 +200,15 @@ class Converter:
         self, value: Value, i: int, column: Column, unfit: list[tuple[int, str, str]]
     ) -> Value:
         """Return an attribute for a hash-only group: without e-mails and phone numbers."""
-        told = value if column.target == "rest" else {column.name: value}
+        values = value if column.target == "rest" else {column.name: value}
         if value is None:
             return None
         kept = {
             name: one
-            for name, one in told.items()
+            for name, one in values.items()
             if not in_clear.holds(name, one, region=self.region)
         }
-        if len(kept) == len(told):
+        if len(kept) == len(values):
             return value
         unfit.append((i, "clear", column.header))
         return kept if column.target == "rest" else None

@@ -113,8 +113,8 @@ def one(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
 def _mapping(request: HttpRequest, row: Import) -> HttpResponse:
     """Show preview and mapping; on POST check or start the import."""
     source = uploads.Stored(row.upload, row.size)
-    told = request.POST if request.method == "POST" else request.GET
-    chosen = LayoutForm(told) if "encoding" in told else None
+    given = request.POST if request.method == "POST" else request.GET
+    chosen = LayoutForm(given) if "encoding" in given else None
     is_wrong = chosen is not None and not chosen.is_valid()
     if chosen and not is_wrong:
         layout = detection.marked(source, chosen.layout())

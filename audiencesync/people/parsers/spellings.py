@@ -250,9 +250,9 @@ def language(text: str) -> str | None:
     code, script, region = parts.groups()
     if code.lower() not in _ISO_639_1 | _ISO_639_2:
         return None
-    for told in (f"{code}{script or ''}{region or ''}", f"{code}{region or ''}", code):
-        if len(told) <= LONGEST_LANGUAGE:
-            return told
+    for tag in (f"{code}{script or ''}{region or ''}", f"{code}{region or ''}", code):
+        if len(tag) <= LONGEST_LANGUAGE:
+            return tag
     return None
 
 

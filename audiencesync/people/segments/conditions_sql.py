@@ -18,6 +18,7 @@ from audiencesync.people.parsers import numbers, spellings
 from audiencesync.people.parsers.days import day
 from audiencesync.people.segments import attribute_sql
 from audiencesync.people.segments.nodes import (
+    BOOLEAN,
     CODES,
     COLUMNS,
     CUSTOM,
@@ -25,7 +26,6 @@ from audiencesync.people.segments.nodes import (
     PRESENT,
     PURCHASE,
     RELATIVE,
-    TRUTH,
     Condition,
     Scalar,
 )
@@ -87,7 +87,7 @@ def _column(node: Condition, now: datetime) -> Q:
 
 
 def _is_there(field: str, op: str) -> Q:
-    if FIELDS[field][1] == TRUTH:
+    if FIELDS[field][1] == BOOLEAN:
         return Q(**{f"{field}__isnull": op == "missing"})
     there = ~Q(**{field: ""}) | (Q(**{f"{field}_sha256__isnull": False}) if field in KINDS else Q())
     return there if op == "exists" else ~there

@@ -22,8 +22,8 @@ from audiencesync.people import masking
 from audiencesync.people.models import KINDS, Event, Profile
 from audiencesync.people.segments import events_sql, filters, words
 from audiencesync.people.segments.nodes import (
+    BOOLEAN,
     CUSTOM,
-    TRUTH,
     Condition,
     EventCondition,
     Group,
@@ -182,6 +182,6 @@ def _column(profile: Profile, field: str, *, masked: bool) -> str:
     if field == "created_at":
         zone = ZoneInfo(profile.app_group.time_zone)
         return date_format(localtime(found, zone), "SHORT_DATE_FORMAT")
-    if filters.FIELDS[field][1] == TRUTH:
+    if filters.FIELDS[field][1] == BOOLEAN:
         return "" if found is None else _("yes") if found else _("no")
     return str(found)

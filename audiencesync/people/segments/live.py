@@ -95,7 +95,7 @@ def _drop_events(listener: int) -> None:
 
 def _lock(subscriptions: QuerySet[Subscription]) -> list[Subscription]:
     """Lock subscriptions in the order of their ids, as everything that locks several does."""
-    # no_key: whoever inserts members refers to them
+    # no_key: rows of members refer to them
     return list(subscriptions.select_for_update(no_key=True).order_by("pk"))
 
 

@@ -48,7 +48,7 @@ PRESENT = frozenset({"exists", "missing"})
 RELATIVE = frozenset({"more_than_days_ago", "less_than_days_ago", "in_the_next_days"})
 CODES = {"country": spellings.country, "language": spellings.language}  # parsers of stored codes
 _TEXT = frozenset({"is", "is_not", "contains", "starts_with", "in"}) | PRESENT
-TRUTH = frozenset({"is_true", "is_false"}) | PRESENT
+BOOLEAN = frozenset({"is_true", "is_false"}) | PRESENT
 _TIME = frozenset({"greater", "less", "more_than_days_ago", "less_than_days_ago"})
 
 FIELDS: dict[str, tuple[str | Promise, frozenset[str]]] = {
@@ -59,8 +59,8 @@ FIELDS: dict[str, tuple[str | Promise, frozenset[str]]] = {
     "gaid": (gettext_lazy("Android GAID"), PRESENT),
     "country": (gettext_lazy("country"), _TEXT),
     "language": (gettext_lazy("language"), _TEXT),
-    "ad_tracking_enabled": (gettext_lazy("ad tracking enabled"), TRUTH),
-    "ads_consent": (gettext_lazy("consent to advertising"), TRUTH),
+    "ad_tracking_enabled": (gettext_lazy("ad tracking enabled"), BOOLEAN),
+    "ads_consent": (gettext_lazy("consent to advertising"), BOOLEAN),
     "created_at": (gettext_lazy("created on"), _TIME),
     "import": (gettext_lazy("number of the CSV import"), frozenset({"is", "is_not", "in"})),
 }

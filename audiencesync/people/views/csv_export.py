@@ -61,9 +61,9 @@ def rows(people: QuerySet[Profile]) -> Iterator[list[Cell]]:
         for pk, created_at, attributes, *fields in chunk:
             known = attributes if isinstance(attributes, dict) else {}
             cells = [_field(value) for value in fields]
-            told = [written(known[name]) if name in known else "" for name in own]
+            own_cells = [written(known[name]) if name in known else "" for name in own]
             more = [_rest(known, own)] if has_more else []
-            yield [f"{pk:024x}", *cells, created_at.isoformat(), *told, *more]
+            yield [f"{pk:024x}", *cells, created_at.isoformat(), *own_cells, *more]
         last = chunk[-1][0]
 
 

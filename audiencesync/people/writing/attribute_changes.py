@@ -71,7 +71,7 @@ def merged(
     for name, value in wanted.items():
         old = result.get(name)
         try:
-            new = _new(old, value)
+            new = _changed(old, value)
         except Unfit as error:
             unfit[name] = error.problem
             continue
@@ -94,8 +94,8 @@ def _is_same(old: Any, new: Any) -> bool:
     return not isinstance(new, dict | list) or json.dumps(old) == json.dumps(new)
 
 
-def _new(old: Any, wish: Any) -> Any:
-    match wish:
+def _changed(old: Any, change: Any) -> Any:
+    match change:
         case Inc(by):
             if old is not None and (isinstance(old, bool) or not isinstance(old, int | float)):
                 raise Unfit("not_a_number")
@@ -124,7 +124,7 @@ def _new(old: Any, wish: Any) -> Any:
                     _deep(one, parts) if _is_meant(one, key, value) else one for one in objects
                 ]
             return _fitting(_short([*objects, *add])) if old is not None or add else None
-    return wish
+    return change
 
 
 def _deep(old: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ def test_a_stale_step_shows_both_values(bobs, htmx):
 
     assert answer.status_code == 409
     page = answer.content.decode()
-    assert "Somebody else saved this in the meantime" in page
+    assert "Another person saved this in the meantime" in page
     row = page.split('<th scope="row">How long</th>')[1].split("</tr>")[0]
     assert "<bdi>7</bdi>" in row
     assert "<bdi>5</bdi>" in row

@@ -129,7 +129,7 @@ def list_fault(sandbox, *, after):
     ({"kind": "not_allowlisted"}, "does not let us use this ad account"),
     ({"kind": "code", "code": 40002}, "refused this (code 40002)"),
     ({"kind": "throttle"}, "did not answer or has a problem"),
-    ({"kind": "http_error"}, "Press Create audience again in a moment"),
+    ({"kind": "http_error"}, "Press Create audience again shortly"),
 ])  # fmt: skip
 def test_a_rejection_is_explained_and_can_be_retried(
     create, at_tiktok, sandbox, short_waits, fault, words

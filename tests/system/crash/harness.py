@@ -122,7 +122,7 @@ class Stage:
 
     def points(self) -> list[Point]:
         """Return the points of a run without a strike."""
-        self._begin_anew()
+        self._reset()
         name = self.databases.copy(self.template)
         child = self.databases.child(name, self.roles.acting(None, 0))
         child.wait()
@@ -130,7 +130,7 @@ class Stage:
         self.databases.give_back(name)
         return [Point(**point) for points in child.said("points") for point in points]
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         """Restore the sandbox, the ledger file and the clock; callers copy the database."""
         self.snapshot.restore(self.scenario.faults)
         self.remote.ledger.unlink(missing_ok=True)
@@ -139,7 +139,7 @@ class Stage:
     def _one(self, at: int, mode: str, result: Result, points: list[Point]) -> bool:
         """Strike at one point; return whether the run ended without reaching it."""
         run = self._killed if mode == "kill" else self._paused
-        self._begin_anew()
+        self._reset()
         name = self.databases.copy(self.template)
         children: list[Child] = []
         try:

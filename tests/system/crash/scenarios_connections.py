@@ -23,10 +23,10 @@ from tiktok_sandbox.seed import EU, MARA
 
 def _confirm(world: World, address: str) -> str:
     """Confirm on the partner's page; return the address it redirects the browser to."""
-    wish = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+    asked = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
     answer = requests.post(
         f"{world.remote.url}/portal/auth",
-        data=wish | {"user": MARA, "scope": ["1", "3"]},
+        data=asked | {"user": MARA, "scope": ["1", "3"]},
         allow_redirects=False,
         timeout=20,
     )
@@ -56,7 +56,7 @@ def _hours_later(_world: World) -> None:
 
 
 CONNECT = Scenario(
-    "connect anew",
+    "connect again",
     prepare=before_parting,
     act=_connect,
     again=_connect_again,

@@ -139,11 +139,11 @@ def _looks_erased(world: World) -> Iterator[str]:
         yield f"erasures: {erasures}"
     if Profile.everybody.count() != 2:
         yield f"{Profile.everybody.count()} people are known"
-    told = dump()
+    dumped = dump()
     yield from (
         f"{text} is still in the database"
         for text in RAW
-        if text in told or text.encode().hex() in told
+        if text in dumped or text.encode().hex() in dumped
     )
     names = {(row.kind, bytes(row.digest)) for row in ErasedName.objects.all()}
     path = Path(settings.ERASURE_LEDGER)

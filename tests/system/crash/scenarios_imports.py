@@ -143,7 +143,7 @@ def _looks(**right) -> dict:
             "gold",
             "silver",
         ]:
-            yield f"import: the last row of somebody does not count: {plans}"
+            yield f"import: the last row of a person does not count: {plans}"
 
     return {"look": look, "ends": (End({}),)}
 

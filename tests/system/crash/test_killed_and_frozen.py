@@ -57,7 +57,7 @@ LEAST = {
     "disconnect and wait": 11,
     "reconnect": 18,
     "choose after a disconnect": 14,
-    "connect anew": 32,
+    "connect again": 32,
     "import": 46,
     "import meets an erased person": 46,
     "import is cancelled": 24,

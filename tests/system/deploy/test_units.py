@@ -20,7 +20,7 @@ UNITS = sorted(DEPLOY.glob("*.service"))
 DAEMONS = [DEPLOY / "audiencesync-engine.service", DEPLOY / "audiencesync-web.service"]
 ONCE = [path for path in UNITS if path not in DAEMONS]
 EXAMPLE = (DEPLOY / "env.example").read_text()
-TOLD = set(re.findall(r"`([A-Z_]+)`", (ROOT / "docs" / "settings.md").read_text()))
+DOCUMENTED = set(re.findall(r"`([A-Z_]+)`", (ROOT / "docs" / "settings.md").read_text()))
 OF_OTHERS = {
     "POSTGRES_USER",
     "POSTGRES_DB",
@@ -82,7 +82,11 @@ def test_every_used_variable_is_documented():
         if word == "ENV"
         for pair in rest.split()
     }
-    assert used - TOLD - OF_OTHERS == {"PATH", "PIP_NO_CACHE_DIR", "PIP_DISABLE_PIP_VERSION_CHECK"}
+    assert used - DOCUMENTED - OF_OTHERS == {
+        "PATH",
+        "PIP_NO_CACHE_DIR",
+        "PIP_DISABLE_PIP_VERSION_CHECK",
+    }
 
 
 def test_the_example_holds_no_usable_secret():

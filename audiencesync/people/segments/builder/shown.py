@@ -9,11 +9,11 @@ from django.utils.formats import get_format
 from audiencesync.people.segments.builder import draft
 from audiencesync.people.segments.builder.draft import DEEPEST, Draft, Texts
 from audiencesync.people.segments.nodes import (
+    BOOLEAN,
     CUSTOM,
     FIELDS,
     MATCHES,
     PRESENT,
-    TRUTH,
     Condition,
     EventCondition,
     FilterError,
@@ -81,7 +81,7 @@ def kind_of(leaf: Condition) -> str:
         return "attribute"
     if leaf.field == "import":
         return "import"
-    if FIELDS[leaf.field][1] == TRUTH:
+    if FIELDS[leaf.field][1] == BOOLEAN:
         return "consent"
     is_identifier = leaf.field in ("email", "phone", "idfa", "gaid")
     return "identifier" if is_identifier and leaf.op in PRESENT else "field"
