@@ -33,10 +33,10 @@ UNREACHED = _("Nobody comes here: all branches before it end with an exit.")
 
 def steps_of(canvas: Canvas) -> QuerySet[Step]:
     """Return the steps of a canvas with the rows that cards, problems and summaries read."""
-    related = (f"sync__{SYNC_RELATED}", "canvas__app_group", "canvas__segment")
+    # Their canvas is this object: it is not read again with each of them.
     return (
         canvas.steps.filter(removed_at=None)
-        .select_related(*related)
+        .select_related(f"sync__{SYNC_RELATED}")
         .prefetch_related(former_syncs.PREFETCH, "segment_uses__segment")
     )
 

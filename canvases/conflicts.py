@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.db.models import Q
 from django.utils.translation import gettext, gettext_noop
 
 from canvases.models import Canvas, Step
@@ -32,7 +33,7 @@ def of_steps(steps: Sequence[Step]) -> dict[int, list[Conflict]]:
     if not mine:
         return {}
     others: dict[tuple[int, str], list[Step]] = {}
-    for other in _at_audiences({step.sync.audience_id for step in mine if step.sync}):
+    for other in _opponents(mine):
         if other.sync is not None:
             others.setdefault((other.sync.audience_id, other.sync.action), []).append(other)
     found = {
@@ -48,8 +49,13 @@ def of_steps(steps: Sequence[Step]) -> dict[int, list[Conflict]]:
     return {step: conflicts for step, conflicts in found.items() if conflicts}
 
 
-def _at_audiences(audiences: set[int]) -> Sequence[Step]:
-    steps = Step.objects.filter(removed_at=None, sync__audience__in=audiences)
+def _opponents(mine: Sequence[Step]) -> Sequence[Step]:
+    """Return the steps that do the opposite of one of these at its audience."""
+    asked = Q()
+    for action in Action:
+        audiences = {one.sync.audience_id for one in mine if one.sync and one.sync.action == action}
+        asked |= Q(sync__action=action.opposite, sync__audience__in=audiences)
+    steps = Step.objects.filter(asked, removed_at=None)
     steps = steps.exclude(canvas__state=Canvas.State.ARCHIVED)
     return list(steps.select_related("canvas__app_group", "sync").order_by("canvas", "pk"))
 

@@ -1,1 +1,1 @@
-"""Template tags: links from numbers to the people they count."""
+"""Template tags: cells of numbers, and links from numbers to the people they count."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from django.contrib import messages
@@ -25,7 +25,7 @@ from canvases.entry_card.headcounts import Headcount
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former_syncs
 from canvases.steps.base import Text
-from canvases.views import flow_layout, flow_view, last_removal
+from canvases.views import counters, flow_layout, flow_view, last_removal
 from canvases.views.cards import WAITING, Card, nested
 from canvases.views.flow_view import FlowView
 from partners.health import lines
@@ -73,7 +73,7 @@ class Panel:
         return bool(self.context.get("banner"))
 
 
-@dataclass(slots=True)
+@dataclass
 class Flow:
     """The flow of a canvas, with numbers and problems, as its page shows it."""
 
@@ -92,6 +92,7 @@ class Flow:
     can_undo: bool = False  # whether the last removal can be undone; set by `answer`
     focus: str = ""  # the step whose card takes the focus
     announcement: Text = ""  # of an edit, for screen readers
+    changes: counters.Changes | None = None  # since the page was drawn; None: all of the flow
 
     @property
     def is_editable(self) -> bool:
@@ -204,47 +205,15 @@ class Flow:
         """Return the columns of the table of numbers."""
         return [*analytics.METRICS.items(), ("waiting", WAITING)]
 
-    @property
+    @cached_property
     def version(self) -> str:
-        """Return a hash of everything that the cards show."""
-        cards = [
-            (
-                card.id,
-                card.step.name,
-                str(card.summary),
-                [str(problem.text) for problem in card.problems],
-                card.numbers,
-                card.shares,
-                card.removed,
-                card.conflicts,
-                [(one.number, str(one.label), one.n) for one in card.branches],
-            )
-            for card in (*self.cards, *self.removed)
-        ]
-        seen = repr(
-            (
-                self.canvas.state,
-                self.canvas.name,
-                self.canvas.description,
-                self.canvas.entered,
-                self.canvas.turned_away,
-                self.canvas.too_old,
-                self.entry,
-                self.headcounts,
-                self.n_left_early,
-                cards,
-                self.banner,
-                self.n_held,
-            )
-        )
-        return hashlib.sha256(seen.encode()).hexdigest()[:16]
+        """Return a hash of everything that the page shows."""
+        return counters.version(self)
 
 
 def read(canvas: Canvas, *, now: datetime) -> Flow:
     """Read the flow of a canvas with all its page shows. A constant number of queries."""
     steps = tree.in_order(checklist.steps_of(canvas))
-    for step in steps:
-        step.canvas = canvas
     left = (
         canvas.steps.exclude(removed_at=None)
         .filter(tally__entered__gt=0)

@@ -269,8 +269,9 @@ def nested(cards: Sequence[Card]) -> list[Card]:
             found.append(card)
         for card, after in pairwise(found):
             card.n_met = after.numbers.entered
-        if found:
-            found[-1].is_last = tree.block_around(steps, found[-1].step) is None
         return found
 
-    return drawn(tree.outline(steps, branch_numbers))
+    path = drawn(tree.outline(steps, branch_numbers))
+    if path:
+        path[-1].is_last = True
+    return path

@@ -18,7 +18,7 @@ from canvases import analytics, checklist, engine, pending, tree
 from canvases.engine import brake
 from canvases.models import Canvas
 from canvases.steps import KINDS
-from canvases.views import canvas_page, editor, panels
+from canvases.views import canvas_page, counters, editor, panels
 from canvases.views.canvas_page import NUMBERS
 from canvases.views.panels import Banner
 
@@ -85,11 +85,13 @@ def lift_brake(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse
 @access.signed_in
 @require_safe
 def counts(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
-    """Return the numbers out of band; 204 if the version ``v`` is current."""
+    """Return what has changed since the version ``v``; 204 if nothing has."""
     now = timezone.now()
     flow = canvas_page.read(access.get(request, Canvas, pk=canvas_id), now=now)
-    if request.GET.get("v") == flow.version:
+    known = request.GET.get("v", "")
+    if known == flow.version:
         return HttpResponse(status=204)
+    flow.changes = counters.changes(flow, known)
     opened, tab = flow.card(request.GET.get("open", "")), request.GET.get("tab", "")
     panel = (
         panels.of_numbers(opened, tab=tab)

@@ -129,17 +129,17 @@ _OF_AD_ACCOUNT = {
 
 def of_audience(audience: Audience, *, now: datetime, risk: Risk | None = None) -> Problem | None:
     """Return the problem of an audience: not created, gone, or taking no people."""
+    code = codes.of_audience(audience)
+    if not code:
+        return None
     words = {
         "name": audience.name,
         "partner": registry.get(audience.ad_account.connection.partner).label,
     }
     url = _audiences_page(audience.ad_account)
-    code = codes.of_audience(audience)
     if code == "audience_not_created":
         text = gettext("The audience %(name)s was not created yet. Press Create audience again.")
         return Problem(code, text % words, url)
-    if not code:
-        return None
     risk = risks.of_place(audience) if risk is None else risk
     words["time"] = risk.by(audience.ad_account.connection.app_group)
     words["reason"] = gettext(audience.why_not) if audience.why_not else ""

@@ -9,11 +9,12 @@
     const isClosing = event.key === "Escape" && close && !event.defaultPrevented;
     if (isClosing && !isBusy(event.target)) close.click();
 
-    const card = event.target.closest?.("[data-move]");
+    const card = event.target.closest?.("[data-step]");
     const to = { ArrowUp: "up", ArrowDown: "down" }[event.key];
     if (!card || !to || !event.altKey) return;
     event.preventDefault();
-    htmx.ajax("POST", card.dataset.move, {
+    const address = card.closest("[data-move]").dataset.move;
+    htmx.ajax("POST", address.replace("/steps/0/", `/steps/${card.dataset.step}/`), {
       source: card,
       target: "#panel",
       swap: "morph:outerHTML",

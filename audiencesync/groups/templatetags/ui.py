@@ -1,6 +1,7 @@
 """Template tags: icons, navigation links, query strings, timestamps, deadlines."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,7 @@ ZONES = {"CET": _("CET"), "CEST": _("CEST")}  # time zones with a German abbrevi
 
 
 @register.simple_tag
+@lru_cache(maxsize=512)
 def icon(name: str, css: str = "") -> SafeString:
     """A symbol of static/icons.svg, hidden from screen readers, which read the text beside it."""
     return format_html(

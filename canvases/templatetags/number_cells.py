@@ -1,0 +1,35 @@
+"""Template tags for what a page of a canvas shows very often."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from django import template
+from django.utils.formats import number_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
+
+from canvases.steps.base import Text
+
+register = template.Library()
+
+
+@register.simple_tag
+def number_cells(columns: Iterable[tuple[str, Text, int | None]]) -> SafeString:
+    """The cells of a row of the table of numbers; a dash for None."""
+    language = get_language()
+    cells = [_cell(name, str(label), n, language) for name, label, n in columns]
+    return mark_safe("".join(cells))  # noqa: S308  # each of them is escaped
+
+
+@lru_cache(maxsize=4096)
+def _cell(name: str, label: str, n: int | None, language: str | None) -> SafeString:
+    """Return a cell in the active language. The same few stand in many rows."""
+    text = "–" if n is None else number_format(n)
+    return format_html('<td class="num{}" data-label="{}">{}</td>', _tone(name, n), label, text)
+
+
+def _tone(name: str, n: int | None) -> str:
+    if not n:
+        return " is-zero"
+    return " text-bad" if name == "errored" else ""

@@ -1,0 +1,101 @@
+"""The version of an open page, and which numbers have changed since.
+
+A version is the hash of the page, that of the structure of its flow, and one of each card in turn:
+four characters a card, so that it fits a query string.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from canvases.views.canvas_page import Flow
+    from canvases.views.cards import Card
+
+HEAD = 8
+"""Characters of the hash of the page, and of that of the structure."""
+CARD = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The cards whose numbers or problems are not those that a page shows."""
+
+    cards: list[Card] = field(default_factory=list)  # of the flow
+    rows: list[Card] = field(default_factory=list)  # those, and removed ones
+
+
+def version(flow: Flow) -> str:
+    """Return the version of a page that shows all of a flow."""
+    heads = _hash(_page(flow), HEAD) + _hash(_structure(flow), HEAD)
+    return heads + "".join(_hash(_card(card), CARD) for card in flow.all_cards)
+
+
+def changes(flow: Flow, known: str) -> Changes | None:
+    """Return what differs from a known version; None if the whole flow has to be drawn."""
+    now = flow.version
+    start = 2 * HEAD
+    if len(known) != len(now) or known[HEAD:start] != now[HEAD:start]:
+        return None
+    places = range(start, len(now), CARD)
+    rows = [
+        card
+        for card, at in zip(flow.all_cards, places, strict=True)
+        if known[at : at + CARD] != now[at : at + CARD]
+    ]
+    return Changes([card for card in rows if card.number], rows)
+
+
+def _hash(seen: object, length: int) -> str:
+    digest = hashlib.blake2b(repr(seen).encode(), digest_size=length * 3 // 4).digest()
+    return base64.urlsafe_b64encode(digest).decode()
+
+
+def _page(flow: Flow) -> object:
+    canvas = flow.canvas
+    return (
+        canvas.name,
+        canvas.description,
+        canvas.entered,
+        canvas.turned_away,
+        canvas.too_old,
+        canvas.next_run_at,
+        flow.entry,
+        flow.headcounts,
+        flow.n_left_early,
+        flow.banner,
+        flow.n_held,
+    )
+
+
+def _structure(flow: Flow) -> object:
+    """Return what moves cards, or changes more of one than its numbers and problems."""
+    cards = [
+        (
+            card.id,
+            card.place,
+            card.step.name,
+            str(card.summary),
+            card.icon,
+            card.tone,
+            card.problems[0].url if card.problems else "",
+            card.conflicts,
+            [(branch.number, str(branch.label)) for branch in card.branches],
+        )
+        for card in flow.cards
+    ]
+    return flow.canvas.state, cards, [card.id for card in flow.removed]
+
+
+def _card(card: Card) -> object:
+    return (
+        card.numbers,
+        [(share.text, [n for _name, _label, n in share.metrics]) for share in card.shares],
+        card.removed,
+        [str(problem.text) for problem in card.problems],
+        [branch.n for branch in card.branches],
+        card.n_met,
+    )

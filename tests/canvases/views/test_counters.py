@@ -1,0 +1,122 @@
+"""The poll of an open page gets what has changed since it was drawn, and no more."""
+
+import re
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from canvases.models import BranchTally, Canvas, Step, StepTally
+from partners.models import AdAccount
+from tests.canvases.counting import count
+
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+
+
+@pytest.fixture
+def steps(bobs, winback):
+    """A split with a component in its first branch, and one that sends, on a launched canvas."""
+    split = Step.objects.create(canvas=bobs.canvas, kind="decision_split", settings={})
+    inside = Step.objects.create(canvas=bobs.canvas, kind="delay", parent=split, branch=1)
+    bobs.set_up(bobs.add("audience_sync", after=split), winback)
+    sends = Step.objects.get(kind="audience_sync")
+    Canvas.objects.update(launched_at=timezone.now())
+    for step in (split, inside, sends):
+        StepTally.objects.create(step=step, entered=5, waiting=5)
+    return split, inside, sends
+
+
+def opened(bobs, **query):
+    """Return the version of the page as it is now."""
+    return re.search(r"[?]v=([\w-]+)", bobs.get(**query).content.decode())[1]
+
+
+def poll(bobs, known, **query):
+    return bobs.get("canvas_counts", v=known, htmx=True, **query).content.decode()
+
+
+def test_a_changed_number_brings_only_the_cards_that_show_it(bobs, steps):
+    split, inside, sends = steps
+    known = opened(bobs)
+    StepTally.objects.filter(step=inside).update(entered=6, waiting=6)
+
+    body = poll(bobs, known)
+
+    assert set(re.findall(r'id="((?:foot|row|card|took)-[\d-]+)"', body)) == {
+        f"foot-{inside.pk}",
+        f"row-{inside.pk}",
+    }
+    assert 'id="flow"' not in body
+    assert "6 waiting" in body.split(f'id="foot-{inside.pk}"')[1]
+    assert "16 waiting" in body.replace("\n", " ").split('id="stage-bar"')[1]
+    assert poll(bobs, opened(bobs)) == ""
+
+
+def test_the_people_of_branches_and_of_their_meeting_are_brought(bobs, steps):
+    split, inside, sends = steps
+    known = opened(bobs)
+    BranchTally.objects.create(step=split, branch=2, n=7)
+    StepTally.objects.filter(step=sends).update(entered=8, waiting=8)
+
+    body = poll(bobs, known)
+
+    assert f'id="took-{split.pk}-2">7<' in body
+    assert f'id="met-{split.pk}">8<' in body
+    assert f'id="foot-{inside.pk}"' not in body
+
+
+def test_numbers_of_people_sent_come_with_their_bar(bobs, steps):
+    sends = steps[2]
+    known = opened(bobs)
+    count(sends.sync, entered=4, synced=4)
+
+    body = poll(bobs, known)
+
+    assert 'class="bar-good"' in body.split(f'id="foot-{sends.pk}"')[1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda steps: Step.objects.filter(pk=steps[1].pk).update(name="Pause"),
+        lambda steps: Step.objects.create(
+            canvas=steps[0].canvas, kind="exit", parent=steps[0], branch=2
+        ),
+        lambda steps: Step.objects.filter(pk=steps[1].pk).update(branch=2),
+        lambda steps: AdAccount.objects.update(is_chosen=False),
+    ],
+    ids=["name", "component", "place", "trouble"],
+)
+def test_another_flow_is_drawn_as_a_whole(change, bobs, steps):
+    known = opened(bobs)
+    change(steps)
+
+    body = poll(bobs, known)
+
+    assert 'id="flow" hx-swap-oob="morph"' in body
+    assert "data-parts" not in body
+
+
+@pytest.mark.parametrize("known", ["", "x", "x" * 28, "é" * 28, "\0"])
+def test_an_unknown_version_draws_the_flow(known, bobs, steps):
+    assert 'id="flow" hx-swap-oob="morph"' in poll(bobs, known)
+
+
+def test_the_queries_do_not_grow_with_components(bobs, steps, winback):
+    def queries():
+        known = opened(bobs)
+        for tally in StepTally.objects.all():
+            StepTally.objects.filter(pk=tally.pk).update(
+                entered=tally.entered + 1, waiting=tally.waiting + 1
+            )
+        with CaptureQueriesContext(connection) as found:
+            assert "data-parts" in poll(bobs, known)
+        return len(found)
+
+    queries()
+    few = queries()
+    for number in range(4):
+        new = Step.objects.create(canvas=bobs.canvas, kind="delay", parent=steps[1], branch=number)
+        StepTally.objects.create(step=new, entered=1, waiting=1)
+    assert queries() == few
