@@ -307,6 +307,9 @@ class Visit(models.Model):
     arrived_at = models.DateTimeField(null=True)  # at its step; null: before this was noted
     # The branch that an event has chosen while it waits at its step.
     branch = models.PositiveSmallIntegerField(null=True)
+    # The steps it has passed: "/5>1;" went on from step 5 by branch 1, "/5!0;" left the canvas
+    # there, "/5~;" ended or was moved before step 5 acted. Empty before this was noted.
+    trail = models.TextField(default="", db_default="")
     # null: it went all the way through, or is not over
     left_by = models.CharField(max_length=7, choices=LeftBy.choices, null=True)
 
@@ -341,6 +344,10 @@ class StepTally(models.Model):
     exited = models.BigIntegerField(default=0)
     withdrawn = models.BigIntegerField(default=0, db_default=0)  # ended before the step acted
     waiting = models.BigIntegerField(default=0)
+    # The share of the counts of visits without a trail: {"proceeded": 7}.
+    base: models.JSONField[dict[str, int], dict[str, int]] = models.JSONField(
+        default=dict, db_default={}
+    )
 
     class Meta:
         constraints = [
@@ -370,6 +377,7 @@ class BranchTally(models.Model):
     step = models.ForeignKey(Step, models.CASCADE, related_name="branch_tallies")
     branch = models.PositiveSmallIntegerField()
     n = models.BigIntegerField(default=0)
+    base = models.BigIntegerField(default=0, db_default=0)  # the share of visits without a trail
 
     class Meta:
         constraints = [

@@ -16,7 +16,7 @@ from audiencesync.people.models.live import Signal, Subscription
 from audiencesync.people.segments import filters, live_changes
 from audiencesync.people.segments import live as live_segments
 from canvases import tree
-from canvases.engine import rows
+from canvases.engine import rows, trails
 from canvases.models import Canvas, Step, Visit
 from canvases.steps import KINDS
 from canvases.steps.base import EVERYBODY
@@ -26,8 +26,8 @@ ADMITTED = 30_000
 
 _ADMIT = """
 INSERT INTO {visit}
-    (canvas_id, profile_id, slot, step_id, due_at, entered_at, arrived_at, left_at, began_at)
-SELECT %s, people.id, {slot}, %s, %s, %s, %s, %s, {began}
+    (canvas_id, profile_id, slot, step_id, due_at, entered_at, arrived_at, left_at, trail, began_at)
+SELECT %s, people.id, {slot}, %s, %s, %s, %s, %s, %s, {began}
 FROM ({people}) people {began_at} WHERE true {repeats}
 """
 _BEGAN_AT = "JOIN ({signals}) began ON began.profile_id = people.id"
@@ -276,7 +276,7 @@ def _begin(canvas: Canvas, first: Step, crowd: Crowd, *, now: datetime) -> int:
         return n
     following = tree.following(rows.flow(canvas), first)
     before = _last_visit()
-    n = _insert(canvas, following, crowd, now=now)
+    n = _insert(canvas, following, crowd, trail=trails.passed(first, following), now=now)
     if n:
         first = rows.fresh(first.pk)
         # With both ends the database uses the index.
@@ -291,7 +291,9 @@ def _last_visit() -> int:
     return Visit.objects.aggregate(last=Max("pk"))["last"] or 0
 
 
-def _insert(canvas: Canvas, place: Step | None, crowd: Crowd, *, now: datetime) -> int:
+def _insert(
+    canvas: Canvas, place: Step | None, crowd: Crowd, *, trail: str = "", now: datetime
+) -> int:
     """Insert visits at ``place``, or ended ones if it is None; return how many."""
     try:
         sql, params = crowd.people.order_by().values("id").query.sql_with_params()
@@ -315,7 +317,8 @@ def _insert(canvas: Canvas, place: Step | None, crowd: Crowd, *, now: datetime) 
         repeats="" if crowd.is_new else _LEAVE_ALONE,
     )
     at = timestamp(now)
-    values = [canvas.pk, place.pk if place else None, due_at, at, at if place else None, left_at]
+    place_id, arrived_at = (place.pk, at) if place else (None, None)
+    values = [canvas.pk, place_id, due_at, at, arrived_at, left_at, trail]
     with connection.cursor() as cursor:
         cursor.execute(statement, [*values, *params])
         n: int = cursor.rowcount

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from canvases.engine import movement, rows
+from canvases.engine import movement, rows, trails
 from canvases.models import LeftBy, Step, Visit
 
 
@@ -14,11 +14,13 @@ def clear(step: Step, *, to: Step | None, now: datetime) -> int:
     They count as withdrawn: the step did not act on them. Call it under the lock of the canvas.
     """
     waiting = Visit.objects.filter(step=step, left_at=None)
+    gone = trails.withdrawn(step)
     if to is None:
-        n = waiting.update(step=None, due_at=None, branch=None, left_at=now, left_by=LeftBy.REMOVED)
+        left = {"left_at": now, "left_by": LeftBy.REMOVED, "trail": trails.longer(gone)}
+        n = waiting.update(step=None, due_at=None, branch=None, **left)
         rows.count_exits(step.canvas, LeftBy.REMOVED, n)
     else:
-        n = movement.move(waiting, to, now=now)
+        n = movement.move(waiting, to, trail=gone, now=now)
         rows.arrive(to, n)
     rows.leave(step.pk, n, to="withdrawn")
     return n

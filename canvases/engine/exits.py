@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db.models import Count, Q, QuerySet
 
 from audiencesync.people.segments import filters
-from canvases.engine import rows
+from canvases.engine import rows, trails
 from canvases.models import Canvas, LeftBy, Step, Visit
 from partners import sync
 from partners.models import Action, Delivery, Outcome
@@ -34,7 +34,8 @@ def end_visits(
         return 0
     mine = Visit.objects.filter(pk__in=chosen, left_at=None)
     by_step = list(mine.order_by().values_list("step").annotate(n=Count("pk")))
-    n = mine.update(step=None, due_at=None, left_at=now, left_by=reason)
+    trail = trails.withdrawn_anywhere()
+    n = mine.update(step=None, due_at=None, left_at=now, left_by=reason, trail=trail)
     for step_id, n_there in by_step:
         rows.leave(step_id, n_there, to="withdrawn")
     rows.count_exits(canvas, reason, n)

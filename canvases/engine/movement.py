@@ -18,7 +18,7 @@ from audiencesync.people.models import Profile
 from audiencesync.people.segments import filters
 from audiencesync.people.segments import live as live_segments
 from canvases import tree
-from canvases.engine import admission, due, rows, schedules, signals
+from canvases.engine import admission, due, rows, schedules, signals, trails
 from canvases.models import Canvas, Step, Visit
 from canvases.steps import KINDS
 from canvases.steps.base import Branch
@@ -147,29 +147,38 @@ class Passage:
 
 
 def _pass(
-    step: Step, canvas: Canvas, crowd: QuerySet[Visit], steps: list[Step], *, now: datetime
+    step: Step,
+    canvas: Canvas,
+    crowd: QuerySet[Visit],
+    steps: list[Step],
+    *,
+    trail: str = "",
+    now: datetime,
 ) -> list[Passage]:
     """Move visits along the branches of a step; return by which ways, in the order of the steps.
+
+    ``trail``: the marks of the steps that they have passed in this move.
 
     One update per branch, in order: who has moved is no longer in the crowd, so each visit takes
     one branch even if a profile changes between two updates.
     """
     branches = KINDS[step.kind].branches(step)
     if not branches:
-        n = move(crowd, None, now=now)
+        n = move(crowd, None, trail=trail + trails.passed(step, None), now=now)
         return [Passage(step, 0, None, n)] if n else []
     within = _ends(crowd) if len(branches) > 1 else (0, 0)
     found, further = list[Passage](), list[Passage]()
     for branch in branches:
         following = tree.following(steps, step, branch.number)
         who = crowd.filter(_who(branch, canvas, within, now=now))
+        marks = trail + trails.passed(step, following, branch.number)
         if following is not None and _is_passed(following, is_alone=len(branches) == 1):
             # Written once, behind it.
-            inside = _pass(following, canvas, who, steps, now=now)
+            inside = _pass(following, canvas, who, steps, trail=marks, now=now)
             n = sum(one.n for one in inside if one.step is following)
             further += inside
         else:
-            n = move(who, following, now=now)
+            n = move(who, following, trail=marks, now=now)
         if n:
             found.append(Passage(step, branch.number, following, n))
     return found + further
@@ -209,11 +218,12 @@ def _who(branch: Branch, canvas: Canvas, within: tuple[int, int], *, now: dateti
     return Q(Exists(people))
 
 
-def move(visits: QuerySet[Visit], to: Step | None, *, now: datetime) -> int:
-    """Move visits to a step, or out of the canvas; return how many."""
+def move(visits: QuerySet[Visit], to: Step | None, *, trail: str, now: datetime) -> int:
+    """Move visits to a step, or out of the canvas; return how many. ``trail``: more marks."""
+    longer = trails.longer(trail)
     if to is None:
-        return visits.update(step=None, due_at=None, branch=None, left_at=now)
+        return visits.update(step=None, due_at=None, branch=None, left_at=now, trail=longer)
     due_at = KINDS[to.kind].due_on_arrival(to, now=now)
     # Under the lock: a signal that was worked off before did not see them here.
     arrived_at = max(now, timezone.now())
-    return visits.update(step=to, due_at=due_at, branch=None, arrived_at=arrived_at)
+    return visits.update(step=to, due_at=due_at, branch=None, arrived_at=arrived_at, trail=longer)

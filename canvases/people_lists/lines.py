@@ -1,4 +1,4 @@
-"""The rows of a list: each delivery or visit with its profile, times, reason and request."""
+"""The rows of a list: each delivery, visit or profile with its times, reason and request."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from audiencesync.core.csv_files import Cell
 from audiencesync.people.models import Profile
 from audiencesync.people.views import csv_export
 from canvases import reasons
-from canvases.models import Canvas, Step, Visit
-from canvases.people_lists.numbers import Number
+from canvases.entry_card import headcounts
+from canvases.models import Canvas, LeftBy, Step, Visit
+from canvases.people_lists.number import Number
 from canvases.reasons import Why
+from partners.base import Partner
 from partners.models import Delivery, Outcome
 
 CHUNK = 2000
@@ -26,6 +28,7 @@ HEADS = (
     "code",
     "request_id",
 )
+Row = Delivery | Visit | Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,8 @@ class Line:
     """A person of a list (profile None: erased)."""
 
     profile: Profile | None
-    entered_at: datetime | None  # when the person entered the canvas
-    at: datetime | None  # when the number counted the person, as far as it is known
+    entered_at: datetime | None = None  # when the person entered the canvas
+    at: datetime | None = None  # when the number counted the person, as far as it is known
     delivery: Delivery | None = None
     outcome: str = ""
     reason: str = ""  # in words
@@ -52,40 +55,61 @@ class Line:
         batch = self.delivery.batch if self.delivery else None
         return batch.last_request_id if batch else ""
 
+    @property
+    def outcome_label(self) -> str:
+        """Return the outcome of the delivery in words; empty without one."""
+        return str(Outcome(self.outcome).label) if self.outcome else ""
 
-def of_step(step: Step, rows: Sequence[Delivery | Visit]) -> list[Line]:
-    """Return the lines of deliveries or visits. A constant number of queries."""
+
+def of(canvas: Canvas, step: Step | None, rows: Sequence[Row]) -> list[Line]:
+    """Return a line per row. A constant number of queries."""
     deliveries = [row for row in rows if isinstance(row, Delivery)]
-    visits = {row.pk: row for row in rows if isinstance(row, Visit)}
-    visit_of = _visits_of(step, deliveries) if deliveries else {}
-    visits |= _by_id(step.canvas, visit_of.values())
-    people = _profiles(step.canvas, rows)
-    partner = reasons.partner_of(step)
+    visit_of = _visits_of(step, deliveries) if step and deliveries else {}
+    visits = _by_id(canvas, visit_of.values())
+    people = _profiles(canvas, rows)
+    partner = reasons.partner_of(step) if step and deliveries else None
     found = []
     for row in rows:
+        if isinstance(row, Profile):
+            found.append(_of_profile(row))
+            continue
         person = people.get(row.profile_id or 0)
         if isinstance(row, Visit):
-            found.append(Line(person, row.entered_at, row.arrived_at or row.entered_at))
-            continue
-        visit = visits.get(visit_of.get(row.pk, 0))
-        why, batch = Why(row.status, row.why, 1, partner), row.batch
-        is_plain = row.status == Outcome.SYNCED
-        found.append(
-            Line(
-                person,
-                visit.entered_at if visit else None,
-                (batch.settled_at or batch.created_at) if batch else None,
-                row,
-                row.status.value,
-                "" if is_plain else why.text,
-                row.why,
-            )
-        )
+            found.append(_of_visit(row, person))
+        elif partner is not None:
+            found.append(_of_delivery(row, person, visits.get(visit_of.get(row.pk, 0)), partner))
     return found
 
 
-def _profiles(canvas: Canvas, rows: Iterable[Delivery | Visit]) -> dict[int, Profile]:
-    ids = {row.profile_id for row in rows if row.profile_id is not None}
+def _of_profile(row: Profile) -> Line:
+    code = getattr(row, "why", "")
+    return Line(row, reason=str(headcounts.REASONS.get(code, "")), reason_code=code)
+
+
+def _of_visit(row: Visit, person: Profile | None) -> Line:
+    at = row.left_at or row.arrived_at or row.entered_at
+    reason = str(LeftBy(row.left_by).label) if row.left_by else ""
+    return Line(person, row.entered_at, at, reason=reason, reason_code=row.left_by or "")
+
+
+def _of_delivery(
+    row: Delivery, person: Profile | None, visit: Visit | None, partner: Partner
+) -> Line:
+    why, batch = Why(row.status, row.why, 1, partner), row.batch
+    return Line(
+        person,
+        entered_at=visit.entered_at if visit else None,
+        at=(batch.settled_at or batch.created_at) if batch else None,
+        delivery=row,
+        outcome=row.status.value,
+        reason="" if row.status == Outcome.SYNCED else why.text,
+        reason_code=row.why,
+    )
+
+
+def _profiles(canvas: Canvas, rows: Iterable[Row]) -> dict[int, Profile]:
+    found_ids = (row.profile_id for row in rows if not isinstance(row, Profile))
+    ids = {pk for pk in found_ids if pk}
     found = Profile.objects.filter(app_group=canvas.app_group_id, pk__in=ids)
     return {one.pk: one for one in found}
 
@@ -107,11 +131,11 @@ def _visits_of(step: Step, rows: Sequence[Delivery]) -> dict[int, int]:
     return {pk: added[key] for pk, key in own.items() if key in added}
 
 
-def csv_rows(step: Step, number: Number) -> Iterator[list[Cell]]:
+def csv_rows(canvas: Canvas, step: Step | None, number: Number) -> Iterator[list[Cell]]:
     """Yield the names of the columns, then a row per person."""
     yield [csv_export.ID, *csv_export.COLUMNS, *HEADS]
     for rows in lists.in_chunks(number.parts, CHUNK):
-        for line in of_step(step, rows):
+        for line in of(canvas, step, rows):
             person = line.profile
             fields = (
                 [f"{person.pk:024x}", *csv_export.fields(person)]
@@ -119,12 +143,5 @@ def csv_rows(step: Step, number: Number) -> Iterator[list[Cell]]:
                 else [""] * (1 + len(csv_export.COLUMNS))
             )
             times = [at.isoformat() if at else "" for at in (line.entered_at, line.at)]
-            yield [
-                *fields,
-                line.outcome,
-                line.reason,
-                line.reason_code,
-                *times,
-                line.code,
-                line.request_id,
-            ]
+            reason = [line.outcome, line.reason, line.reason_code]
+            yield [*fields, *reason, *times, line.code, line.request_id]

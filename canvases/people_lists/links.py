@@ -1,4 +1,4 @@
-"""The address of the list behind a number."""
+"""The address of the list behind a number (numbers.py has the names)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from canvases.models import Step
+from canvases.models import Canvas, Step
 
 
 def step_people(step: Step, number: str, reason: str | None = None) -> str:
-    """Return the address of the people of a number of a step (numbers.py has the names).
+    """Return the address of the people of a number of a step.
 
     ``reason``: only those of this reason or code; empty: those without one.
     """
     path = reverse("step_people", args=[step.canvas.app_group.slug, step.canvas_id, step.pk])
     asked = {"number": number} | ({} if reason is None else {"reason": reason})
     return f"{path}?{urlencode(asked)}"
+
+
+def canvas_people(canvas: Canvas, number: str) -> str:
+    """Return the address of the people of a number of a canvas."""
+    path = reverse("canvas_people", args=[canvas.app_group.slug, canvas.pk])
+    return f"{path}?{urlencode({'number': number})}"

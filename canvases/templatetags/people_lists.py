@@ -6,29 +6,32 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from canvases.models import Step
-from canvases.people_lists import links
-from canvases.people_lists.numbers import NAMES
+from canvases.models import Canvas, Step
+from canvases.people_lists import links, numbers
 
 register = template.Library()
 
 
 @register.simple_tag
-def people_url(step: Step, number: str, reason: str | None = None) -> str:
-    """Return the address of the people of a number of a step."""
-    return links.step_people(step, number, reason)
+def people_url(owner: Step | Canvas, number: str, reason: str | None = None) -> str:
+    """Return the address of the people of a number of a step or canvas."""
+    if isinstance(owner, Step):
+        return links.step_people(owner, number, reason)
+    return links.canvas_people(owner, number)
 
 
 @register.simple_tag
-def people_link(step: Step, number: str, n: int | None, reason: str | None = None) -> SafeString:
-    """Show a number of a step as a link to its people; zero is no link."""
+def people_link(
+    owner: Step | Canvas, number: str, n: int | None, reason: str | None = None
+) -> str | SafeString:
+    """Show a number of a step or canvas as a link to its people; zero is no link."""
     if n is None:
-        return format_html("–")
-    if not n or number not in NAMES:
-        return format_html("{}", number_format(n))
+        return "–"
+    if not n or (isinstance(owner, Step) and not numbers.is_of_steps(number)):
+        return number_format(n)
     return format_html(
-        '<a class="number-link" href="{}">{}<span class="visually-hidden"> {}</span></a>',
-        links.step_people(step, number, reason),
+        '<a class="people-link" href="{}">{}<span class="visually-hidden"> {}</span></a>',
+        people_url(owner, number, reason),
         number_format(n),
         _("people: show them"),
     )

@@ -1,9 +1,10 @@
-"""The people behind the numbers of a step, in pages and as a CSV file."""
+"""The people behind the numbers of a step or canvas, in pages and as a CSV file."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
@@ -19,39 +20,69 @@ from audiencesync.groups.models import Activity, Role
 from audiencesync.people import masking
 from canvases.models import Canvas, Step
 from canvases.people_lists import lines, numbers
-from canvases.people_lists.numbers import Number
+from canvases.people_lists.number import Number, UnknownNumber
 from canvases.steps import KINDS
 
 PAGE = 50
 SECONDS = 10.0
 REASON = re.compile(r"[A-Za-z0-9_.-]{0,40}", re.ASCII)
+FIRST = "entered"  # the number of an address that names none
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The canvas, or its step, that has the number."""
+
+    canvas: Canvas
+    step: Step | None = None
+
+    def number(self, data: QueryDict, *, is_counted: bool = True) -> Number:
+        """Return the number asked for. Raise Http404 for one that does not exist."""
+        name, reason = data.get("number", FIRST), data.get("reason")
+        if reason is not None and not REASON.fullmatch(reason):
+            raise Http404
+        try:
+            if self.step is not None:
+                return numbers.of_step(self.step, name, reason, is_counted=is_counted)
+            return numbers.of_canvas(self.canvas, name, is_counted=is_counted)
+        except UnknownNumber:
+            raise Http404 from None
 
 
 @require_safe
 @access.signed_in
 def of_step(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
-    """List the people behind a number of a step. Unmasked views are logged."""
+    """List the people behind a number of a step."""
     step = access.get(request, Step, pk=step_id, canvas=canvas_id)
+    return _answer(request, Owner(step.canvas, step))
+
+
+@require_safe
+@access.signed_in
+def of_canvas(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
+    """List the people behind a number of a canvas."""
+    return _answer(request, Owner(access.get(request, Canvas, pk=canvas_id)))
+
+
+def _answer(request: HttpRequest, owner: Owner) -> HttpResponse:
+    """Show one page. Unmasked views are logged."""
     masked = not access.membership(request).may(Role.MARKETER)
-    number, page, is_slow = _read(step, request.GET)
-    found = lines.of_step(step, page.rows)
+    number, page, is_slow = _read(owner, request.GET)
+    found = lines.of(owner.canvas, owner.step, page.rows)
     persons = [
         (line, masking.person(line.profile, masked=masked) if line.profile else None)
         for line in found
     ]
     if not masked and any(person for _line, person in persons):
-        _log(request, step.canvas)
+        _log(request, owner.canvas)
     context = {
-        "step": step,
-        "canvas": step.canvas,
-        "summary": KINDS[step.kind].line(step),
+        "step": owner.step,
+        "canvas": owner.canvas,
+        "summary": KINDS[owner.step.kind].line(owner.step) if owner.step else "",
         "number": number,
         "page": page,
         "people": persons,
-        "has_names": any(person.name for _line, person in persons if person),
-        "has_times": any(line.at for line in found),
-        "has_reasons": any(line.reason for line in found) and number.why is None,
-        "has_requests": any(line.request_id or line.code for line in found),
+        "columns": _columns(number, found, persons),
         "is_masked": masked,
         "is_slow": is_slow,
         "may_edit": not masked,
@@ -59,14 +90,28 @@ def of_step(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> H
     return render(request, "canvases/people_list.html", context)
 
 
-def _read(step: Step, data: QueryDict) -> tuple[Number, lists.Page, bool]:
+def _columns(
+    number: Number, found: list[lines.Line], persons: list[tuple[lines.Line, masking.Person | None]]
+) -> dict[str, bool]:
+    """Return which columns have anything to show."""
+    return {
+        "name": any(person.name for _line, person in persons if person),
+        "entered": any(line.entered_at for line in found),
+        "at": any(line.at for line in found),
+        "outcome": len({line.outcome for line in found}) > 1,
+        "reason": number.why is None and any(line.reason for line in found),
+        "request": any(line.request_id or line.code for line in found),
+    }
+
+
+def _read(owner: Owner, data: QueryDict) -> tuple[Number, lists.Page, bool]:
     """Return the number, its page, and whether reading took too long. Raise Http404."""
     try:
         with at_most(SECONDS):
-            number = _number(step, data)
+            number = owner.number(data)
             return number, _page(number, data), False
     except TooSlow:
-        return _number(step, data, is_counted=False), lists.Page([]), True
+        return owner.number(data, is_counted=False), lists.Page([]), True
 
 
 def _page(number: Number, data: QueryDict) -> lists.Page:
@@ -78,51 +123,53 @@ def _page(number: Number, data: QueryDict) -> lists.Page:
         return lists.page(number.parts, PAGE)
 
 
-def _number(step: Step, data: QueryDict, *, is_counted: bool = True) -> Number:
-    """Return the number asked for. Raise Http404 for one that does not exist."""
-    reason = data.get("reason")
-    if reason is not None and not REASON.fullmatch(reason):
-        raise Http404
-    try:
-        return numbers.of_step(step, data.get("number", "waiting"), reason, is_counted=is_counted)
-    except numbers.UnknownNumber:
-        raise Http404 from None
+@require_POST
+@access.signed_in
+def export_step(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponseBase:
+    """Download the people behind a number of a step."""
+    step = access.get(request, Step, Role.MARKETER, pk=step_id, canvas=canvas_id)
+    return _export(request, Owner(step.canvas, step))
 
 
 @require_POST
 @access.signed_in
-def export(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponseBase:
-    """Download them. The download is logged."""
-    step = access.get(request, Step, Role.MARKETER, pk=step_id, canvas=canvas_id)
-    number = _number(step, request.POST, is_counted=False)
+def export_canvas(request: HttpRequest, group: str, canvas_id: int) -> HttpResponseBase:
+    """Download the people behind a number of a canvas."""
+    return _export(request, Owner(access.get(request, Canvas, Role.MARKETER, pk=canvas_id)))
+
+
+def _export(request: HttpRequest, owner: Owner) -> HttpResponseBase:
+    """Answer with the file. The download is logged."""
+    number = owner.number(request.POST, is_counted=False)
     reauthentication.require(request)
     Activity.log(
-        step.canvas.app_group,
+        owner.canvas.app_group,
         access.user(request),
         Activity.Verb.EXPORTED,
-        step.canvas.name,
+        owner.canvas.name,
         kind=Activity.Kind.PEOPLE,
     )
-    name = f"{number.name}-{step.pk}-{timezone.now():%Y%m%d-%H%M}.csv"
-    return csv_files.download(_csv(step, number, translation.get_language() or "en"), name)
+    place = owner.step.pk if owner.step else owner.canvas.pk
+    name = f"{number.name}-{place}-{timezone.now():%Y%m%d-%H%M}.csv"
+    rows = lines.csv_rows(owner.canvas, owner.step, number)
+    return csv_files.download(_in_language(csv_files.lines(rows)), name)
 
 
-def _csv(step: Step, number: Number, language: str) -> Any:
-    """Yield the file in the language of the request, which is reset before it is sent."""
-    parts = csv_files.lines(lines.csv_rows(step, number))
-    while True:
-        with translation.override(language):
-            part = next(parts, None)
-        if part is None:
-            return
-        yield part
+def _in_language(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Return the parts made in the language of the request, which is reset before they are sent."""
+    language = translation.get_language()
+
+    def made() -> Iterator[bytes]:
+        while True:
+            with translation.override(language):
+                part = next(parts, None)
+            if part is None:
+                return
+            yield part
+
+    return made()
 
 
 def _log(request: HttpRequest, canvas: Canvas) -> None:
-    Activity.log_view(
-        canvas.app_group,
-        access.user(request),
-        canvas.name,
-        kind=Activity.Kind.PEOPLE,
-        now=timezone.now(),
-    )
+    who, kind = access.user(request), Activity.Kind.PEOPLE
+    Activity.log_view(canvas.app_group, who, canvas.name, kind=kind, now=timezone.now())

@@ -1,10 +1,35 @@
-"""Change the counts of a sync as the queue does."""
+"""Change the counts of a sync as the queue does, and compare numbers with their lists."""
 
 from django.utils import timezone
 
+from audiencesync.core import lists
+from canvases.models import BranchTally
+from canvases.people_lists import canvas_numbers, numbers, passages
 from partners.queue import tally
 
 
 def count(sync, *, at=None, **moves):
     with tally.gathered(now=at or timezone.now()) as gathered:
         gathered.add(sync.pk, **moves)
+
+
+def every_number(canvas):
+    """Yield every number of a canvas and its steps."""
+    for step in canvas.steps.all():
+        branches = BranchTally.objects.filter(step=step).values_list("branch", flat=True)
+        names = [f"{passages.BRANCH}{branch}" for branch in branches]
+        for name in [*sorted(numbers.OF_STEPS), *names]:
+            yield numbers.of_step(step, name)
+    for name in ["entered", "inside", "left", *canvas_numbers.REASONS]:
+        yield numbers.of_canvas(canvas, name)
+
+
+def wrong_lists(canvas):
+    """Return the numbers of a canvas whose list is not as long as they say."""
+    canvas.refresh_from_db()
+    found = []
+    for one in every_number(canvas):
+        n = sum(len(rows) for rows in lists.in_chunks(one.parts, 1000))
+        if n + one.gone != one.n:
+            found.append(f"{one.name}: {one.n}, listed {n}, gone {one.gone}")
+    return found

@@ -16,6 +16,7 @@ from audiencesync.people.segments import filters, live
 from audiencesync.people.writing import live_marks
 from canvases import engine, laws
 from canvases.models import Canvas, Step, StepTally, Visit
+from tests.canvases.counting import wrong_lists
 
 pytestmark = pytest.mark.thorough
 
@@ -161,7 +162,7 @@ class Walk:
 
     # What must hold when all is quiet.
     def broken(self):
-        yield from [*self.missed, *laws.broken(now=timezone.now())]
+        yield from [*self.missed, *laws.broken(now=timezone.now()), *wrong_lists(self.canvas)]
         self.canvas.refresh_from_db()
         visits = list(Visit.objects.order_by("entered_at", "pk"))
         yield from self.not_in_one_place(visits)

@@ -1,0 +1,61 @@
+"""The numbers of a canvas: entries, who is inside, early exits by reason, and its head."""
+
+from __future__ import annotations
+
+from django.db.models import Sum
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from audiencesync.core.lists import Rows
+from audiencesync.people.models import Profile
+from canvases.entry_card import headcounts
+from canvases.models import Canvas, ExitTally, LeftBy, StepTally, Visit
+from canvases.people_lists.number import Number, UnknownNumber
+from canvases.steps.base import Text
+
+ENTERED, INSIDE, LEFT = "entered", "inside", "left"
+LABELS: dict[str, Promise] = {
+    ENTERED: _("Entered the canvas"),
+    INSIDE: _("In the canvas now"),
+    LEFT: _("Left early"),
+}
+REASONS = {f"{LEFT}_{one.value}": one for one in LeftBy}
+
+
+def number(canvas: Canvas, name: str, *, is_counted: bool = True) -> Number:
+    """Return a number of a canvas. Raise UnknownNumber."""
+    visits = Visit.objects.filter(canvas=canvas)
+    if name == ENTERED:
+        return Number(name, LABELS[name], canvas.entered, 0, [Rows(visits)])
+    if name == INSIDE:
+        tallies = StepTally.objects.filter(step__canvas=canvas)
+        n = tallies.aggregate(n=Sum("waiting"))["n"] or 0
+        return Number(name, LABELS[name], n, 0, [Rows(visits.filter(left_at=None))])
+    if name == LEFT:
+        return Number(name, LABELS[name], _early(canvas), 0, [Rows(visits.exclude(left_by=None))])
+    if name in REASONS:
+        why = REASONS[name]
+        rows = Rows(visits.filter(left_by=why))
+        return Number(name, why.label, _early(canvas, left_by=why), 0, [rows])
+    if name in headcounts.LABELS:
+        return _headcount(canvas, name, headcounts.LABELS[name], is_counted=is_counted)
+    raise UnknownNumber
+
+
+def _early(canvas: Canvas, *, left_by: str | None = None) -> int:
+    tallies = ExitTally.objects.filter(canvas=canvas)
+    if left_by is not None:
+        tallies = tallies.filter(reason=left_by)
+    return tallies.aggregate(n=Sum("n"))["n"] or 0
+
+
+def _headcount(canvas: Canvas, name: str, label: Text, *, is_counted: bool) -> Number:
+    """Return a number of the head of a canvas that is kept up to date; of another one, none."""
+    entry = headcounts.subscription(canvas)
+    if entry is None:
+        return Number(name, label, 0, 0, [Rows(Profile.objects.none())])
+    found = headcounts.people(canvas, entry, name)
+    n = found.count() if is_counted else None
+    if name == headcounts.UNSENT:
+        found = headcounts.with_reason(found, entry)
+    return Number(name, label, n, 0, [Rows(found)])

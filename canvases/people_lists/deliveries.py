@@ -1,0 +1,70 @@
+"""The numbers of a step that count deliveries: by outcome, by reason, and of people who left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from canvases import analytics, reasons
+from canvases.models import Step
+from canvases.people_lists.number import REMOVED, Number, UnknownNumber
+from canvases.reasons import Why
+from canvases.steps.base import Text
+from partners import behind
+from partners.models import Outcome
+
+SENT: dict[str, Text | Promise] = {
+    **{name: analytics.METRICS[name] for name in analytics.SYNC_METRICS},
+    "cancelled": _("Cancelled"),
+}
+REMOVALS = {
+    f"{REMOVED}{name}": Outcome.NOT_SYNCED if name == "wanted" else Outcome(name)
+    for name in analytics.REMOVED
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which deliveries are asked for. ``reason``: None for all."""
+
+    syncs: list[int]
+    outcome: Outcome
+    reason: str | None
+
+
+def number(step: Step, name: str, reason: str | None, *, is_counted: bool) -> Number:
+    """Return a number that counts deliveries. Raise UnknownNumber."""
+    if name in SENT:
+        asked = Asked(reasons.syncs_of(step, is_removal=False), Outcome(name), reason)
+        label = SENT[name]
+    elif name in REMOVALS:
+        asked = Asked(reasons.syncs_of(step, is_removal=True), REMOVALS[name], reason)
+        label = analytics.REMOVED[name.removeprefix(REMOVED)]
+    else:
+        raise UnknownNumber
+    if reason is not None:
+        return _of_reason(step, name, asked, is_counted=is_counted)
+    return _number(name, label, _total(step, name) if is_counted else None, asked)
+
+
+def _total(step: Step, name: str) -> int:
+    found: analytics.Numbers | analytics.Removed = analytics.step_numbers([step])[step.pk]
+    if name in REMOVALS:
+        found = analytics.removed([step]).get(step.pk, analytics.Removed())
+    n: int = getattr(found, name.removeprefix(REMOVED))
+    return n
+
+
+def _of_reason(step: Step, name: str, asked: Asked, *, is_counted: bool) -> Number:
+    key = asked.syncs, asked.outcome, asked.reason or ""
+    n = behind.no_longer_kept(*key) + behind.kept(*key) if is_counted else None
+    partner, is_removal = reasons.partner_of(step), name.startswith(REMOVED)
+    why = Why(asked.outcome, asked.reason or "", n or 0, partner, is_removal)
+    return _number(name, why.heading, n, asked, why)
+
+
+def _number(name: str, label: Text, n: int | None, asked: Asked, why: Why | None = None) -> Number:
+    key = asked.syncs, asked.outcome, asked.reason
+    return Number(name, label, n, behind.no_longer_kept(*key), behind.parts(*key), why)

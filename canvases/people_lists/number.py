@@ -1,0 +1,42 @@
+"""What a number is: its name in the address, its words, and the rows that it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audiencesync.core.lists import Part
+from canvases.reasons import Why
+from canvases.steps.base import Text
+
+
+class UnknownNumber(Exception):
+    """There is no number of this name, or it has no reasons."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number and the people behind it. ``gone``: how many of them are no longer kept.
+
+    ``n`` is None if it is not counted. Its rows and those that are gone are ``n`` together.
+    """
+
+    name: str
+    label: Text
+    n: int | None
+    gone: int
+    parts: Sequence[Part]
+    why: Why | None = None  # if only the people of one reason are counted
+
+    @property
+    def reason(self) -> str | None:
+        """Return the code of the reason; None if people of all reasons are counted."""
+        return self.why.reason if self.why else None
+
+    @property
+    def is_removal(self) -> bool:
+        """Return whether it counts removals of people who left."""
+        return self.name.startswith(REMOVED)
+
+
+REMOVED = "removed_"  # begins the numbers of people who left

@@ -1,0 +1,90 @@
+"""The numbers of a step that count visits: who came, waits, went on, left, took a branch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import reduce
+from operator import or_
+
+from django.db.models import Q
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from audiencesync.core.lists import Part, Rows
+from canvases import analytics, reasons
+from canvases.engine import trails
+from canvases.models import BranchTally, Step, StepTally, Visit
+from canvases.people_lists.number import Number, UnknownNumber
+from canvases.steps import KINDS
+from partners import behind
+from partners.models import Outcome
+
+WAYS = {"proceeded": trails.WENT_ON, "exited": trails.LEFT, "withdrawn": trails.WITHDRAWN}
+LABELS: dict[str, Promise] = {
+    "entered": analytics.METRICS["entered"],
+    "proceeded": analytics.METRICS["proceeded"],
+    "exited": analytics.METRICS["exited"],
+    "waiting": _("Waiting here"),
+    "withdrawn": _("Left before this component acted"),
+}
+BRANCH = "branch_"  # begins the numbers of people who took a branch
+
+
+def number(step: Step, name: str) -> Number:
+    """Return a number that counts visits. Raise UnknownNumber."""
+    if name.startswith(BRANCH):
+        return _branch(step, name)
+    if name not in LABELS:
+        raise UnknownNumber
+    tally = StepTally.objects.filter(step=step).first() or StepTally(step=step)
+    n: int = getattr(tally, name)
+    if name == "waiting":
+        return Number(name, LABELS[name], n, 0, [_waiting(step)])
+    if name == "entered":
+        return _entered(step, tally)
+    gone = tally.base.get(name, 0)
+    return Number(name, LABELS[name], n, gone, [_with_marks(step, [_mark(step, name)])])
+
+
+def _entered(step: Step, tally: StepTally) -> Number:
+    """Return those who came: of a step that sends, the deliveries say what became of each."""
+    label, waiting = LABELS["entered"], _waiting(step)
+    syncs = reasons.syncs_of(step, is_removal=False)
+    if not syncs:
+        passed = _with_marks(step, [_mark(step, name) for name in WAYS])
+        gone = sum(tally.base.values())
+        return Number("entered", label, tally.entered, gone, [waiting, passed])
+    gone = tally.base.get("withdrawn", 0)
+    parts: list[Part] = [waiting, _with_marks(step, [_mark(step, "withdrawn")])]
+    for outcome in Outcome:
+        gone += behind.no_longer_kept(syncs, outcome, None)
+        parts += behind.parts(syncs, outcome, None)
+    return Number("entered", label, tally.entered, gone, parts)
+
+
+def _branch(step: Step, name: str) -> Number:
+    names = {one.number: one.label for one in KINDS[step.kind].branches(step)}
+    text = name.removeprefix(BRANCH)
+    branch = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
+    tally = BranchTally.objects.filter(step=step, branch=branch).first()
+    if tally is None and not (branch and branch in names):
+        raise UnknownNumber
+    label = gettext("Branch: %(name)s") % {"name": names.get(branch, branch)}
+    marks = [trails.mark(step, way, branch) for way in (trails.WENT_ON, trails.LEFT)]
+    n, gone = (tally.n, tally.base) if tally else (0, 0)
+    return Number(name, label, n, gone, [_with_marks(step, marks)])
+
+
+def _mark(step: Step, name: str) -> str:
+    return trails.mark(step, WAYS[name])
+
+
+def _waiting(step: Step) -> Part:
+    return Rows(Visit.objects.filter(step=step, left_at=None))
+
+
+def _with_marks(step: Step, marks: Iterable[str]) -> Part:
+    """Return the visits whose trail has one of these marks."""
+    has_one = reduce(or_, (Q(trail__contains=one) for one in marks))
+    return Rows(Visit.objects.filter(has_one, canvas=step.canvas_id))
