@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.db.models import Exists, OuterRef, Q
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.logged_changes import LoggedChange
 from audiencesync.people.models import Event
 from audiencesync.people.segments import filters
-from canvases.entry_card import conditions, words
-from canvases.steps import segments_used
+from canvases.entry_card import conditions
+from canvases.steps import segments_used, waited_for
 from canvases.steps.base import Branch, StepForm, StepKind, StepProblem, Text
 from canvases.steps.conditions_form import rows_of
 from canvases.steps.delay import FIRST, Delay, DurationForm, duration, length
@@ -65,13 +64,19 @@ class EventRow(conditions.EventForm):
     number = forms.IntegerField(
         min_value=1, max_value=MOST_PATHS, required=False, widget=forms.HiddenInput
     )
-    label = forms.CharField(label=_("Name of the branch"), max_length=LONGEST_NAME)
+    label = forms.CharField(
+        label=_("Name of the branch"),
+        max_length=LONGEST_NAME,
+        required=False,
+        widget=forms.TextInput({"placeholder": _("as what happens"), "autocomplete": "off"}),
+    )
     kind = forms.ChoiceField(label=_("What happens"), choices=KINDS)
     segment = forms.ChoiceField(label=_("Segment"), required=False)
     field_order = ("number", "label", "kind", "name", "segment")
 
     def __init__(self, *args: Any, segments: list[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.segments = dict(segments)  # API id -> name
         segment = self.fields["segment"]
         assert isinstance(segment, forms.ChoiceField)
         segment.choices = [("", _("Choose a segment")), *segments]
@@ -163,12 +168,22 @@ class WaitUntilForm(DurationForm):
             return cleaned
         labels = [row.cleaned_data["label"] for row in self.rows]
         for row in self.rows:
-            if labels.count(row.cleaned_data["label"]) > 1:
+            if (label := row.cleaned_data["label"]) and labels.count(label) > 1:
                 row.add_error("label", _("Another branch has this name."))
                 self.add_error(None, _("Two branches have the same name."))
+        self._name_branches()
         if names := lost(self.step, WaitUntil().branches(self.step), self._numbers()):
             self.add_error(None, lost_words(names))
         return cleaned
+
+    def _name_branches(self) -> None:
+        """Name the branches without a name after what happens."""
+        used = {row.cleaned_data.get("label", "") for row in self.rows}
+        for row in self.rows:
+            cleaned = row.cleaned_data
+            if row.is_valid() and not cleaned["label"]:
+                cleaned["label"] = waited_for.name_of_branch(cleaned, row.segments, used=used)
+                used.add(cleaned["label"])
 
     def _numbers(self) -> list[int]:
         """Return the number of each row; one that is missing or taken is replaced."""
@@ -188,16 +203,12 @@ class WaitUntilForm(DurationForm):
 
 def fresh(used: set[int]) -> dict[str, Any]:
     """Return a new row."""
-    number = free_number(used)
-    return {"number": str(number), "label": gettext("Event %(n)s") % {"n": number}, "kind": "event"}
+    return {"number": str(free_number(used)), "label": "", "kind": "event"}
 
 
-def _happens(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    """Return what a branch waits for in words, such as: event “cart” happens."""
-    if row["kind"] != "segment":
-        return words.event(row)
-    name = names.get(row["segment"], row["segment"])
-    return gettext("they join the segment “%(segment)s”") % {"segment": name}
+def _segments(step: Step) -> dict[str, str]:
+    """Return the names of the segments that a step waits for, by API id."""
+    return {str(one.segment.api_id): one.segment.name for one in step.segment_uses.all()}
 
 
 def _n_rows(data: Mapping[str, object]) -> int:
@@ -217,17 +228,12 @@ class WaitUntil(StepKind):
     splits = True
 
     def summary(self, step: Step) -> Text:
-        """Return such as: Until the first of 2 events, at most 3 days."""
-        n = len(events_of(step))
-        if not n:
+        """Return such as: Did “cart” or joined “VIP” within 3 days; the first decides."""
+        rows, time = events_of(step), duration(step.settings)
+        if not rows:
             return _("Not set up yet")
-        first = str(events_of(step)[0]["label"])
-        said = {"n": n, "event": first, "time": duration(step.settings)}
-        if n == 1:
-            return gettext("Until “%(event)s”, at most %(time)s") % said
-        if is_ranked(step):
-            return gettext("At most %(time)s; the most important of %(n)s events decides") % said
-        return gettext("Until the first of %(n)s events, at most %(time)s") % said
+        segments = _segments(step) if any(row["kind"] == "segment" for row in rows) else {}
+        return waited_for.summary(rows, segments, time=time, is_ranked=is_ranked(step))
 
     def problems(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
         """Return that nothing is chosen to wait for."""
@@ -260,9 +266,11 @@ class WaitUntil(StepKind):
     def rehearse(self, step: Step, person: Person, *, now: datetime) -> Rehearsed:
         """Return what must happen for each branch; nothing happens unless the reader chose one."""
         over, branches = self.due_on_arrival(step, now=now), self.branches(step)
-        names = {str(one.segment.api_id): one.segment.name for one in step.segment_uses.all()}
+        names = _segments(step)
         events = [
-            RehearsedBranch(row["number"], row["label"], text=_happens(row, names), is_open=True)
+            RehearsedBranch(
+                row["number"], row["label"], text=waited_for.happens(row, names), is_open=True
+            )
             for row in events_of(step)
         ]
         others = branches[-1].label

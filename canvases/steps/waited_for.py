@@ -1,0 +1,66 @@
+"""What people wait for, in words: on a card, as the name of a branch, in a rehearsal."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from django.utils.text import Truncator, capfirst
+from django.utils.translation import gettext
+
+from canvases.entry_card import event_property, words
+from canvases.steps.base import Text
+from canvases.steps.numbered import LONGEST_NAME
+
+Row = Mapping[str, Any]
+SHOWN = 2  # on a card, of several
+
+
+def happens(row: Row, segments: Mapping[str, str]) -> str:
+    """Return such as: event “cart” happens. ``segments``: their names by API id."""
+    if row["kind"] != "segment":
+        return words.event(row)
+    return gettext("they join the segment “%(segment)s”") % {"segment": _segment(row, segments)}
+
+
+def done(row: Row, segments: Mapping[str, str]) -> str:
+    """Return such as: did “cart” where total is greater than 50."""
+    event = _done(row, segments)
+    if row["kind"] == "segment" or not (condition := event_property.words(row)):
+        return event
+    return gettext("%(event)s where %(condition)s") % {"event": event, "condition": condition}
+
+
+def _done(row: Row, segments: Mapping[str, str]) -> str:
+    name = str(row.get("name") or "")
+    if row["kind"] == "segment":
+        return gettext("joined “%(segment)s”") % {"segment": _segment(row, segments)}
+    if row["kind"] != "purchase":
+        return gettext("did “%(name)s”") % {"name": name}
+    return gettext("bought “%(name)s”") % {"name": name} if name else gettext("bought anything")
+
+
+def _segment(row: Row, segments: Mapping[str, str]) -> str:
+    return segments.get(row["segment"], row["segment"])
+
+
+def summary(
+    rows: Sequence[Row], segments: Mapping[str, str], *, time: Text, is_ranked: bool
+) -> str:
+    """Return such as: Did “cart” or joined “VIP” within 3 days; the first decides."""
+    shown = [done(row, segments) for row in rows[:SHOWN]]
+    if len(rows) > SHOWN:
+        shown.append(gettext("%(n)s more") % {"n": len(rows) - SHOWN})
+    said = {"events": capfirst(gettext(" or ").join(shown)), "time": time}
+    if len(rows) == 1:
+        return gettext("%(events)s within %(time)s") % said
+    if is_ranked:
+        return gettext("%(events)s within %(time)s; the most important decides") % said
+    return gettext("%(events)s within %(time)s; the first decides") % said
+
+
+def name_of_branch(row: Row, segments: Mapping[str, str], *, used: Collection[str]) -> str:
+    """Return a name that no other branch has, such as: Did “cart”."""
+    name = Truncator(capfirst(_done(row, segments)))
+    numbered = (f"{name.chars(LONGEST_NAME - 4)} ({n})" for n in range(2, len(used) + 2))
+    return next(one for one in (name.chars(LONGEST_NAME), *numbered) if one not in used)
