@@ -12,7 +12,7 @@ from canvases.views import (
     recipes,
     rehearse,
 )
-from canvases.views.numbers import requests_page, step_page
+from canvases.views.numbers import canvas_numbers, requests_page, step_page
 
 urlpatterns = [
     path("", pages.canvases, name="canvases"),
@@ -30,6 +30,7 @@ urlpatterns = [
     path("<int:canvas_id>/launch/", launch.launch, name="canvas_launch"),
     path("<int:canvas_id>/stop/", launch.stop, name="canvas_stop"),
     path("<int:canvas_id>/brake/", launch.lift_brake, name="canvas_brake"),
+    path("<int:canvas_id>/numbers/", canvas_numbers.page, name="canvas_numbers"),
     path("<int:canvas_id>/counts/", launch.counts, name="canvas_counts"),
     path("<int:canvas_id>/steps/", editor.add, name="step_add"),
     path("<int:canvas_id>/steps/<int:step_id>/", editor.save, name="step"),

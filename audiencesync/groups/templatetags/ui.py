@@ -98,8 +98,10 @@ def timestamp(context: Context, at: datetime | None) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def clock(context: Context, at: datetime | None, *, seconds: bool = False) -> str:
-    """A time of day with its time zone, that of the group; with the day if it is another one."""
+def clock(
+    context: Context, at: datetime | None, *, seconds: bool = False, zoned: bool = True
+) -> str:
+    """A time of day in the time zone of the group, which it names; with the day if not today."""
     if at is None:
         return "–"
     group = context.get("app_group")
@@ -107,4 +109,5 @@ def clock(context: Context, at: datetime | None, *, seconds: bool = False) -> st
     local, today = timezone.localtime(at, zone), timezone.localtime(timezone.now(), zone)
     clocked = date_format(local, "H:i:s" if seconds else "H:i")
     day = "" if local.date() == today.date() else f"{bars.day(local)}, "
-    return f"{day}{clocked} {ZONES.get(local.tzname() or '', local.tzname())}"
+    name = f" {ZONES.get(local.tzname() or '', local.tzname())}" if zoned else ""
+    return f"{day}{clocked}{name}"

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.utils.formats import number_format
+from django.http.response import HttpResponseBase
+from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext
 
+from audiencesync.core import csv_files
 from audiencesync.core.charts.bars import Bars, clock, day
 from audiencesync.groups.templatetags.ui import ZONES
 from canvases.numbers.ranges import RANGES, TABLE, UNITS, VIEWS, Range
 from canvases.steps.base import Text
 
+PART = "canvases/numbers/_chart_card.html"
 Choice = tuple[Text, str, bool]  # words, query string, whether it is the present one
 
 
@@ -55,6 +58,16 @@ class ChartCard:
         return [(label, span.query(view=view), view == span.view) for view, label in VIEWS.items()]
 
     @property
+    def since(self) -> str:
+        """Return the day on which counting began."""
+        return date_format(self.span.since.astimezone(self.span.zone), "DATE_FORMAT")
+
+    @property
+    def csv_query(self) -> str:
+        """Return the query string that downloads the numbers of the chart."""
+        return f"{self.span.query()}&format=csv&rows=time"
+
+    @property
     def period(self) -> str:
         """Return from when to when, with the time zone."""
         bins = self.chart.bins
@@ -87,3 +100,17 @@ class ChartCard:
     def has_retries(self) -> bool:
         """Return whether a number of the table is negative."""
         return any(n < 0 for one in self.chart.series for n in one.values)
+
+
+def download(card: ChartCard, name: str) -> HttpResponseBase:
+    """Return the numbers of a chart as a CSV file: the beginning of each bin, then its values."""
+    chart = card.chart
+    values = zip(*(one.values for one in chart.series), strict=True)
+    rows: list[list[csv_files.Cell]] = [
+        [gettext("From"), *(str(one.label) for one in chart.series)],
+        *(
+            [start.isoformat(timespec="minutes"), *row]
+            for start, row in zip(chart.bins.starts, values, strict=True)
+        ),
+    ]
+    return csv_files.download(list(csv_files.lines(rows)), f"{name}-{card.now:%Y%m%d-%H%M}.csv")

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
@@ -25,7 +26,7 @@ from canvases.steps.base import Text
 from canvases.views import canvas_page
 from canvases.views.cards import Card
 from canvases.views.numbers import requests_page
-from canvases.views.numbers.chart_card import ChartCard
+from canvases.views.numbers.chart_card import PART, ChartCard, download
 from partners.models import Outcome, Sync
 from partners.numbers import delays, pace
 
@@ -35,7 +36,6 @@ FILLS = {
     "pending": "fill-pending",
     "errored": "fill-bad",
 }
-PART = "canvases/numbers/_chart_card.html"
 
 
 @dataclass(slots=True)
@@ -54,11 +54,16 @@ class Group:
 
 @require_safe
 @access.signed_in
-def page(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
-    """Show the numbers of a step; for htmx only the card with the chart."""
+def page(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponseBase:
+    """Show the numbers of a step; for htmx only the card with the chart.
+
+    ``?format=csv`` downloads the numbers of the chart.
+    """
     now = timezone.now()
     step = access.get(request, Step, pk=step_id, canvas=canvas_id)
     template, context = "canvases/numbers/step.html", _chart(request, step, now=now)
+    if request.GET.get("format") == "csv":
+        return download(context["card_of_chart"], f"step-{step.pk}")
     if canvas_page.wants_parts(request):
         template = PART
     else:
@@ -74,7 +79,7 @@ def _chart(request: HttpRequest, step: Step, *, now: datetime) -> dict[str, Any]
     zone = ZoneInfo(canvas.app_group.time_zone)
     span = Range.asked(request.GET, since=since, zone=zone)
     chart = step_numbers.outcomes([step], span.bins(now=now))
-    return {"card_of_chart": ChartCard(chart, span, now), "canvas": canvas, "since": since}
+    return {"card_of_chart": ChartCard(chart, span, now), "canvas": canvas}
 
 
 def _numbers(step: Step, *, now: datetime) -> dict[str, Any]:
@@ -126,6 +131,7 @@ def _sending(card: Card, *, now: datetime) -> dict[str, Any]:
         "groups": _groups(card.step),
         "fields": [FIELD_NAMES[kind] for kind in one.kinds] if one is not None else [],
         "problem": card.problems[0] if card.problems else None,
+        "is_held": any(not problem.is_passing for problem in card.problems),
     }
 
 

@@ -1,0 +1,104 @@
+"""The page of a canvas: entries by time, what became of them, how far they came; CSV."""
+
+import csv
+import io
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from canvases import engine
+from canvases.models import Canvas, LeftBy
+
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+
+DELAY = ("delay", {"amount": 10, "unit": "minutes"})
+
+
+@pytest.fixture
+def canvas(journeys):
+    """A canvas with 7 people, who are at its second step."""
+    journeys.people(7)
+    canvas, _steps = journeys.canvas(DELAY, DELAY)
+    journeys.launch(canvas)
+    now = timezone.now()
+    journeys.run(now)
+    journeys.run(now + timedelta(minutes=11))
+    return canvas
+
+
+@pytest.fixture
+def look(signed_in, vera, canvas):
+    client = signed_in(vera)
+    url = reverse("canvas_numbers", args=["acme", canvas.pk])
+    return lambda **query: client.get(url, query)
+
+
+def read_csv(answer):
+    text = b"".join(answer.streaming_content).decode("utf-8-sig")
+    return list(csv.reader(io.StringIO(text)))
+
+
+def test_entries_are_inside_or_through_or_left_early(look, canvas):
+    visits = canvas.visits.order_by("pk")
+    some = visits.filter(pk=visits[0].pk)
+    engine.rows.leave(visits[0].step_id, 1, to="withdrawn")
+    engine.rows.count_exits(canvas, LeftBy.EVENT, 1)
+    some.update(left_at=timezone.now(), left_by="event", step=None)
+
+    ends = look().context["ends"]
+
+    assert (ends.entered, ends.inside, ends.through, ends.n_early) == (7, 6, 0, 1)
+    assert "An exit event happened" in look().content.decode()
+
+
+def test_the_chart_since_the_start_adds_up_to_the_entries(look):
+    [series] = look(range="all").context["card_of_chart"].chart.series
+
+    assert series.total == Canvas.objects.get().entered == 7
+
+
+def test_the_funnel_has_a_line_for_each_component(look):
+    lines = look().context["funnel"]
+
+    assert [(line.card.numbers.entered, line.share) for line in lines] == [(7, 100.0), (7, 100.0)]
+
+
+def test_the_components_can_be_downloaded(look):
+    rows = read_csv(look(format="csv"))
+
+    assert rows[0][:3] == ["Component", "Branch", "Entered"]
+    assert [row[2] for row in rows[1:]] == ["7", "7"]
+
+
+def test_the_entries_by_time_can_be_downloaded(look):
+    rows = read_csv(look(format="csv", rows="time", range="24h"))
+
+    assert rows[0] == ["From", "Entered"]
+    assert len(rows) == 25
+    assert sum(int(row[1]) for row in rows[1:]) == 7
+
+
+def test_the_page_takes_as_many_queries_however_many_components_there_are(look, journeys, canvas):
+    def queries():
+        with CaptureQueriesContext(connection) as found:
+            assert look().status_code == 200
+        return len(found)
+
+    queries()
+    before = queries()
+    last = canvas.steps.latest("pk")
+    for _n in range(3):
+        last = canvas.steps.create(kind="delay", settings=DELAY[1], parent=last)
+    assert queries() == before
+
+
+def test_htmx_gets_the_card_of_the_chart_alone(signed_in, vera, canvas):
+    url = reverse("canvas_numbers", args=["acme", canvas.pk])
+    page = signed_in(vera).get(url, headers={"HX-Request": "true"}).content.decode()
+
+    assert 'id="by-time"' in page
+    assert 'id="funnel-title"' not in page
