@@ -111,8 +111,8 @@ def packed(schemas: list[str], rows: list[list[Cell]]) -> Batch:
     ]
     ids = set(chain.from_iterable(audiences))
     if (
-        0 in either([column.mask for column in columns])
-        or () in audiences
+        0 in either([column.mask for column in columns])  # a person without any id
+        or () in audiences  # an id that goes into no audience
         or not all(map(params.is_id, ids))
     ):
         raise ValueError

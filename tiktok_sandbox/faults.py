@@ -31,7 +31,9 @@ KINDS: dict[str, dict[str, object]] = {
     "code_missing": {},
     "apply_then_drop": {},
 }
+# Parameters that every kind takes, and fields that are shown of every fault.
 COMMON = {"kind", "endpoint", "advertiser_id", "count", "for_seconds", "share", "code"}
+ALWAYS = {"id", "kind", "endpoint", "advertiser_id", "count", "share"}
 INSTEAD = {"throttle", "code", "http_error", "drop"}  # the call is not handled
 WITHIN = {"not_allowlisted", "poison", "partial"}  # the handler looks for these
 AFTER = KINDS.keys() - INSTEAD - WITHIN  # the call is handled, its answer damaged
@@ -90,9 +92,6 @@ class Fault:
             fields["hash"] = f"{self.hash[:8]}..."
         fields["seconds_left"] = round(self.until - time.monotonic(), 1) if self.until else None
         return fields
-
-
-ALWAYS = {"id", "kind", "endpoint", "advertiser_id", "count", "share"}
 
 
 def qps_message(advertiser_id: str, limit: int) -> str:
@@ -171,7 +170,7 @@ class Faults:
 def parse(fields: Mapping[str, object]) -> Fault:
     """Read a fault from JSON or from a form, whose values are texts. Raises TikTokError."""
     kind = params.choice(fields, "kind", KINDS)
-    # A fault with a typing error must not be taken: a test would wait for it in vain.
+    # Refuse a misspelt parameter, else a test would wait for a fault that never comes.
     unknown = fields.keys() - KINDS[kind].keys() - COMMON
     if unknown:
         raise params.wrong(", ".join(sorted(unknown)), f"does not go with {kind}")

@@ -34,9 +34,7 @@ from audiencesync.core.supervisor import HEARTBEAT_FILE
 
 Packages = list[tuple[Any, Any]] | None
 
-HEARTBEAT = (
-    "pulse"  # primary key of the heartbeat's row; its slot is the time of the last heartbeat
-)
+HEARTBEAT = "pulse"  # primary key of its row in BeatSlot; the slot is the last heartbeat's time
 HEARTBEAT_SECONDS = 5.0
 WAKE_SECONDS = 0.3
 MAX_QUEUED = 10  # with so many tasks queued, another `wake` would change nothing

@@ -35,7 +35,7 @@ def guarded(cell: str) -> str:
 
 
 def unguarded(cell: str) -> str:
-    """Return the cell as it was before ``guarded``."""
+    """Return the cell as it was before `guarded`."""
     return _GUARDED.sub(r"\1", cell) if "'" in cell else cell
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -35,13 +36,13 @@ class Rate:
 
     @property
     def is_over(self) -> bool:
-        """Whether the call that was counted last exceeds the limit."""
+        """Return whether the call that was counted last exceeds the limit."""
         return self.n > self.limit
 
     def headers(self, *, now: datetime) -> dict[str, str]:
         """Return the headers that clients of Braze expect."""
-        # Their X-RateLimit-Reset holds seconds to wait, but on a refusal a Unix timestamp.
-        wait = max(1, -int(-(self.ends_at - now.timestamp()) // 1))
+        # Braze's X-RateLimit-Reset holds seconds to wait, but on a refusal a Unix timestamp.
+        wait = max(1, math.ceil(self.ends_at - now.timestamp()))
         headers = {
             "X-RateLimit-Limit": str(self.limit),
             "X-RateLimit-Remaining": str(max(0, self.limit - self.n)),

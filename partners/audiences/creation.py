@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 JUST_NOW = timedelta(seconds=30)
 WAIT_SECONDS = 8.0
 CREATE_RATE = 0.9
-"""Creations a second and ad account. Below 1, which partners allow: two may arrive closer."""
+"""Creations a second and ad account. Partners allow 1, but the network may close the gap."""
 POLL_SECONDS = 0.1
 LOOK_AGAIN_SECONDS = (0.3, 1.0)
 
@@ -186,7 +186,7 @@ def _find_created(lease: Lease, error: PartnerError, *, by: User) -> Audience:
 def _store_id(lease: Lease, remote_id: str, *, by: User) -> Audience:
     """Write the remote id into the row. Raises AudienceCallFailed.
 
-    ``create_until`` keeps the time of the creation: `_existing` reads it.
+    From now on ``create_until`` is the time of the creation: `_existing` reads it.
     """
     now, row = timezone.now(), lease.row
     values = {

@@ -181,7 +181,7 @@ def token_for(ad_account: AdAccount, *, now: datetime) -> str:
     except PartnerError as error:
         raise explain_and_park(error, ad_account, now=now) from error
     except crypto.CannotOpen:
-        sealed.complain(connection.pk)
+        sealed.log_missing_key(connection.pk)
         problem = problems.of_connection(connection, now=now)
         raise AudienceCallFailed(label, problem.text if problem else "") from None
 

@@ -85,7 +85,7 @@ def _checks(syncs: Iterable[Sync]) -> list[_Check]:
         try:
             found[account.pk] = _Check(account, account.connection.token, [one])
         except crypto.CannotOpen:
-            sealed.complain(account.connection.pk)
+            sealed.log_missing_key(account.connection.pk)
     return list(found.values())
 
 

@@ -182,7 +182,7 @@ def probe(connection: Connection, *, now: datetime) -> bool:
         park.park_connection(connection, error.code, now)
         return False
     except crypto.CannotOpen:
-        sealed.complain(connection.pk)
+        sealed.log_missing_key(connection.pk)
         return False
     except PartnerError as error:
         logger.info("probe of connection %s: %s", connection.pk, error.message_for_log)

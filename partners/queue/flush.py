@@ -194,7 +194,7 @@ class Flush:
         try:
             parcel = self._pack(request, post_by=post_by, now=now)
         except CannotOpen:  # the token was another one when this run looked
-            sealed.complain(request.connection.pk)
+            sealed.log_missing_key(request.connection.pk)
             self.sealed = {*(self.sealed or ()), request.connection.pk}
             transitions.release(request, now=now)
             return False

@@ -37,12 +37,12 @@ def find_sealed(lanes: Iterable[str], *, now: datetime) -> set[int]:
     )
     sealed = {connection.pk for connection in used if not connection.opens_here}
     for pk in sorted(sealed):
-        complain(pk)
+        log_missing_key(pk)
         _mark(pk, now=now)
     return sealed
 
 
-def complain(connection_id: int) -> None:
+def log_missing_key(connection_id: int) -> None:
     """Log which machine lacks the key of which connection, at most once a minute."""
     machine = socket.gethostname()
     if not _is_time(f"sealed:{machine}:{connection_id}"):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from audiencesync.core.supervisor import Engine, Terms
+from audiencesync.core.supervisor import Engine, Patience
 from tests.support.stack import wait_until
 
 pytestmark = pytest.mark.thorough
@@ -47,7 +47,10 @@ def engine(tmp_path):
         command = [sys.executable, "-c", script, *arguments]
         made.append(
             Engine(
-                command, heartbeat_file=heartbeat_file, env=env, terms=Terms(silence=0.6, stop=0.6)
+                command,
+                heartbeat_file=heartbeat_file,
+                env=env,
+                patience=Patience(silence=0.6, stop=0.6),
             )
         )
         made[-1].start()

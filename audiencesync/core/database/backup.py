@@ -35,6 +35,7 @@ def write(target: Path) -> None:
             raise BackupError(
                 f"{file} is there already. A backup overwrites nothing: choose another name."
             )
+    # Only the owner may read either file, from its first byte on.
     for file in (target, part):
         os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
@@ -105,7 +106,8 @@ def _check_integrity(file: Path) -> None:
 
 def _query(file: Path, sql: str) -> Any:
     """Return the first value of the result, or SQLite's error text for a damaged file."""
-    sqlite3 = import_module("sqlite3")  # imported late: settings may have replaced it (sqlite.py)
+    # Imported here, because settings may have replaced the module (sqlite.py).
+    sqlite3 = import_module("sqlite3")
     database = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
     try:
         return database.execute(sql).fetchone()[0]
@@ -120,9 +122,11 @@ def _postgres(program: str, *arguments: str, source: Path | None = None) -> None
     if shutil.which(program) is None:
         raise BackupError(f"{program} is missing (Debian: apt-get install postgresql-client).")
     # The password is passed in the environment: other users could read it on the command line.
-    connect, env = DatabaseClient.settings_to_cmd_args_env(connection.settings_dict, [])
-    name, files = connect.pop(), [] if source is None else [str(source)]
-    command = [program, *connect[1:], f"--dbname={name}", *arguments, *files]
+    psql, env = DatabaseClient.settings_to_cmd_args_env(connection.settings_dict, [])
+    # Django's command for psql: the program, options for host, port and user, the database.
+    _program, *options, name = psql
+    files = [] if source is None else [str(source)]
+    command = [program, *options, f"--dbname={name}", *arguments, *files]
     done = subprocess.run(
         command, env=os.environ | (env or {}), capture_output=True, text=True, check=False
     )

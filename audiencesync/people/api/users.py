@@ -1,4 +1,4 @@
-"""REST: write data of people, give them other names, identify them."""
+"""REST: write data of people, give them aliases, identify anonymous people."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _DEVICE: dict[str, Any] = {
     "google_ad_id": {"type": ["string", "null"]},
     "ad_tracking_enabled": {"type": ["boolean", "null"]},
 }
-_MORE: dict[str, Any] = {
+_FIELDS: dict[str, Any] = {
     "ads_consent": {"type": ["boolean", "null"]},
     "country": {"type": ["string", "null"], "examples": ["DE"]},
     "language": {"type": ["string", "null"], "examples": ["de"]},
@@ -55,12 +55,12 @@ _PURCHASE_FIELDS: dict[str, Any] = {
 
 
 def _shape(properties: dict[str, Any], *required: str) -> WithJsonSchema:
-    """Document the shape of an object. A bad one spoils no other: track.py judges each alone."""
+    """Document the shape of an object. track.py checks each one, so a bad one fails alone."""
     shape = {"type": "object", "properties": properties}
     return WithJsonSchema(shape | {"required": list(required)} if required else shape)
 
 
-_Attributes = Annotated[Any, _shape(_PERSON | _DEVICE | _MORE)]
+_Attributes = Annotated[Any, _shape(_PERSON | _DEVICE | _FIELDS)]
 _Event = Annotated[
     Any,
     _shape(
@@ -159,16 +159,18 @@ class Alias(Schema):
 
 
 _ID = {"external_id": _PERSON["external_id"]}
-_ORDER = {"prioritization": {"type": ["array", "null"], "items": {"enum": list(lookup.PRIORITIES)}}}
+_PRIORITIZATION = {
+    "prioritization": {"type": ["array", "null"], "items": {"enum": list(lookup.PRIORITIES)}}
+}
 _NewAlias = Annotated[Any, _shape(_ALIAS | _ID, *_ALIAS)]
 _ByAlias = Annotated[
     Any, _shape(_ID | {"user_alias": _PERSON["user_alias"]}, "external_id", "user_alias")
 ]
 _ByEmail = Annotated[
-    Any, _shape(_ID | {"email": _PERSON["email"]} | _ORDER, "external_id", "email")
+    Any, _shape(_ID | {"email": _PERSON["email"]} | _PRIORITIZATION, "external_id", "email")
 ]
 _ByPhone = Annotated[
-    Any, _shape(_ID | {"phone": _PERSON["phone"]} | _ORDER, "external_id", "phone")
+    Any, _shape(_ID | {"phone": _PERSON["phone"]} | _PRIORITIZATION, "external_id", "phone")
 ]
 
 
@@ -201,7 +203,7 @@ class AliasesProcessed(door.Success):
     "/users/alias/new",
     auth=door.require("users.track", limit="users"),
     response={201: AliasesProcessed} | door.ERRORS,
-    summary="Give people another name",
+    summary="Give aliases to people",
 )
 def alias_new(request: door.ApiRequest, body: NewAliases) -> HttpResponse:
     """Give aliases to people.

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.imports import cells
-from audiencesync.people.imports.mapping import FIELDS, KEYS, OURS, Column
+from audiencesync.people.imports.mapping import FIELDS, KEYS, REJECT_COLUMNS, Column
 from audiencesync.people.parsers import numbers, spellings
 from audiencesync.people.segments import filters
 from audiencesync.people.views import csv_export
@@ -128,7 +128,7 @@ class _Guesser:
     def _guess(self, header: str, place: int, values: list[str]) -> Guess:
         name, field = attribute_name(header, place), known(header)
         style = numbers.style(values)
-        if header in OURS:
+        if header in REJECT_COLUMNS:
             return Guess(Column(header, "", name), "ours")
         if self.ruling and self.ruling.casefold() in (header.casefold(), name.casefold()):
             return Guess(Column(header, self._ruling(values), self.ruling, style))
@@ -178,8 +178,9 @@ class _Exported(_Guesser):
 
     def __init__(self, app_group: AppGroup, headers: Sequence[str]) -> None:
         super().__init__(app_group, "")
-        are_rejected = tuple(headers[: len(OURS)]) == OURS  # else an attribute has such a name
-        self.left = {csv_export.ID, csv_export.MADE, *(OURS if are_rejected else ())}
+        # Elsewhere in the file, an attribute has such a name.
+        are_rejected = tuple(headers[: len(REJECT_COLUMNS)]) == REJECT_COLUMNS
+        self.left = {csv_export.ID, csv_export.MADE, *(REJECT_COLUMNS if are_rejected else ())}
 
     def _guess(self, header: str, place: int, values: list[str]) -> Guess:
         name = header

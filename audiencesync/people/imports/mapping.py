@@ -42,7 +42,8 @@ KEPT: dict[str, str | Promise] = {  # of columns of our own export
 # Large numbers as a spreadsheet writes them.
 _SHORTENED = re.compile(r"[0-9]([.,][0-9]+)?[eE]\+?[0-9]{2,3}", re.ASCII)
 KEYS = ("external_id", "email", "phone", "alias")
-OURS = ("rejected_line", "rejected_reason")  # columns of a rejects file that comes back
+# The first columns of the file of rejected rows, which may be imported again.
+REJECT_COLUMNS = ("rejected_line", "rejected_reason")
 # An unreadable cell may be a refusal, so it rejects its whole row.
 WHOLE = ("ad_tracking_enabled", "ads_consent")
 

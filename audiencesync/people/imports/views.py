@@ -67,7 +67,7 @@ def new(request: HttpRequest, group: str) -> HttpResponse:
     app_group = access.group(request, MARKETER)
     is_sent = request.method == "POST"
     form = UploadForm(request.POST, request.FILES) if is_sent else UploadForm()
-    form.refused = getattr(request, "upload_refused", "")
+    form.refused = getattr(request, "upload_refused", "")  # set by the upload handler
     if not is_sent or not form.is_valid():
         return render(
             request, "people/imports/new.html", {"form": form}, status=422 if is_sent else 200
@@ -281,10 +281,14 @@ def _rejected(
     """
     headers = [column["header"] for column in columns]
     bare = csv_files.unguarded if csv_export.is_ours(headers) else csv_files.unguarded_beginning
+    # A file of rejected rows begins with these columns; elsewhere they are the reader's own.
+    n_first = len(mapping.REJECT_COLUMNS)
     places = [
-        place for place, header in enumerate(headers) if place > 1 or header not in mapping.OURS
+        place
+        for place, header in enumerate(headers)
+        if place >= n_first or header not in mapping.REJECT_COLUMNS
     ]
-    yield [*mapping.OURS, *(headers[place] for place in places)]
+    yield [*mapping.REJECT_COLUMNS, *(headers[place] for place in places)]
     for reject in found:
         with override(language):
             words_of_it = words.reason(reject)

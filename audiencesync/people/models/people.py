@@ -18,7 +18,7 @@ KINDS = ("email", "phone", "idfa", "gaid")
 LONGEST_EXTERNAL_ID = 987  # bytes
 
 
-class KnownPeople(models.Manager["Profile"]):
+class KnownProfiles(models.Manager["Profile"]):
     """Leaves out merged profiles and profiles that are being erased."""
 
     def get_queryset(self) -> models.QuerySet[Profile]:
@@ -51,7 +51,7 @@ class Profile(models.Model):
     invalid_kinds = models.PositiveSmallIntegerField(default=0)
     # Alternative hashes, for partners that spell differently: the e-mail by Gmail's rule, the phone
     # without its plus. Null also where the identifier arrived hashed. No partner is sent them yet,
-    # so past identifiers and misreadings do without them.
+    # so past identifiers and misreadings are kept for the main hashes only.
     email_gmail_sha256 = models.BinaryField(max_length=32, null=True)
     phone_digits_sha256 = models.BinaryField(max_length=32, null=True)
     rule_version = models.PositiveSmallIntegerField(default=8)  # normalise.RULE_VERSION
@@ -71,7 +71,7 @@ class Profile(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
 
-    objects: ClassVar[KnownPeople] = KnownPeople()
+    objects: ClassVar[KnownProfiles] = KnownProfiles()
     everybody: ClassVar[models.Manager[Profile]] = models.Manager()
 
     class Meta:
@@ -184,19 +184,19 @@ class Erasure(models.Model):
         REMOVING = "removing", _("Being removed from audiences")
         DONE = "done", _("Erased")
 
-    # beginnings of asked_by, in every language
+    # What asked_by begins with where no user asked; not translated.
     BY_KEY, BY_RESTORE, BY_DELETION = "API key ", "restore", "group deleted"
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="erasures")
     profile = models.ForeignKey(Profile, models.SET_NULL, null=True, related_name="erasures")
     key = models.CharField(max_length=32, unique=True, default=_key)
     state = models.CharField(max_length=8, choices=State.choices, default=State.REMOVING)
-    asked_by = models.CharField(max_length=200)  # a user, an API key or a command
+    asked_by = models.CharField(max_length=200)  # the name of a user, or see BY_KEY
     requested_at = models.DateTimeField()
     asked_at = models.DateTimeField(null=True)  # when the removals were queued
     look_at = models.DateTimeField(db_default=Now())  # when the beat checks it next
     done_at = models.DateTimeField(null=True)
-    # per audience
+    # One dict per audience from which the person is removed.
     places: models.JSONField[list[dict[str, Any]], list[dict[str, Any]]] = models.JSONField(
         default=list
     )

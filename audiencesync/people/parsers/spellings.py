@@ -19,7 +19,7 @@ _COUNTRY = re.compile(r"[A-Za-z]{2}", re.ASCII)
 _LANGUAGE = re.compile(
     r"([A-Za-z]{2,3})([-_][A-Za-z]{4})?([-_](?:[A-Za-z]{2}|[0-9]{3}))?(?:[-_.@][\w-]+)*", re.ASCII
 )
-# A sign that negates the word, or a question mark.
+# A leading sign that may negate the word, such as -true or !yes, or a question mark.
 _DOUBTED = re.compile(r"^\s*[-\u2010-\u2015\u2212!~\u00ac]|[?\uff1f]")
 _TRUE = "true 1 yes y t ja j wahr on oui vrai si sí vero sim verdadeiro verdadero"
 _FALSE = "false 0 no n f nein falsch off non faux falso nao não"
@@ -198,6 +198,7 @@ _CONSENTS = dict.fromkeys(map(_key, _GIVEN.split()), True) | dict.fromkeys(
     map(_key, _REFUSED.split()), False
 )
 _GENDER_CODES = _table(_GENDERS)
+# The usual spellings, found without normalising: imports read millions of cells.
 _PLAIN_BOOLEANS = {
     word: _WORDS[word] for word in ("true", "false", "1", "0", "yes", "no", "ja", "nein")
 }

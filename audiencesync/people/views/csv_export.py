@@ -80,7 +80,7 @@ def _names(people: QuerySet[Profile]) -> list[str]:
 
 
 def is_ours(headers: Sequence[str]) -> bool:
-    """Whether these are the columns of our own export, in any order, or of its rejected rows."""
+    """Return whether these are the columns of our own export, or of its rejected rows."""
     return {ID, MADE, *COLUMNS} <= set(headers)
 
 

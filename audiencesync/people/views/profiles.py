@@ -90,7 +90,7 @@ def _n(found: QuerySet[Profile]) -> int:
 
 
 def facts(row: Profile, *, masked: bool) -> dict[str, object]:
-    """Return what this app shows on the page of a profile; visits and deliveries come on top."""
+    """Return the data of a profile for its page; canvases/ adds visits and deliveries."""
     events = row.events.order_by("-at", "-pk")[: NEWEST + 1]
     return {
         "profile": row,
@@ -112,7 +112,7 @@ def search(
 ) -> QuerySet[Profile]:
     """Search by the start of the external id, or by a whole other identifier.
 
-    Viewers must not search by parts, by which they could guess an identifier.
+    Viewers find no parts of an e-mail or name: by many searches they could guess the whole.
     """
     if not text:
         return everybody
@@ -131,7 +131,7 @@ def search(
 
 
 def _by_parts(text: str, app_group: AppGroup) -> Q:
-    """Find each word as a part of the e-mail or a name; not for viewers, who could guess them."""
+    """Find each word as a part of the e-mail or a name. Not for viewers, see `search`."""
     words = text.split()[:MOST_WORDS]
     if any(len(word) < SHORTEST_WORD for word in words):
         return Q(pk__in=[])
@@ -148,7 +148,7 @@ def _by_parts(text: str, app_group: AppGroup) -> Q:
 
 
 def _by_id_or_alias(text: str, app_group: AppGroup) -> list[int]:
-    """Return profile ids by id or alias; as numbers, since a subquery would read all profiles."""
+    """Return ids of profiles by id or alias. A list: with a subquery all profiles are read."""
     aliases = UserAlias.objects.filter(app_group=app_group, name=text)
     found = list(aliases.values_list("profile", flat=True)[:PAGE])
     if person_reference.BRAZE_ID.fullmatch(text.lower()) and int(text, 16) <= BIGGEST_ID:

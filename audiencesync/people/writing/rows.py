@@ -95,7 +95,7 @@ def _row(values: Sequence[Any]) -> Row:
 
 
 def new_ids(n: int) -> list[int]:
-    """Return ids that no other row has or will have."""
+    """Return ids that no other row has or will have. On SQLite: until the transaction ends."""
     if not n:
         return []
     with connection.cursor() as cursor:
@@ -135,19 +135,19 @@ def update(rows: Sequence[Row], *, now: datetime | None) -> None:
     """Write all columns of locked rows. ``now``: the new ``updated_at``; None keeps it."""
     if not rows:
         return
-    keeps = f"COALESCE(%s, {_TABLE}.updated_at)"
+    updated_at = f"COALESCE(%s, {_TABLE}.updated_at)"
     at = None if now is None else database_time(now)
     with connection.cursor() as cursor:
         if _is_postgresql():
             changes = ", ".join(f"{name} = {_given(name)}" for name in _CHANGING)
             statement = (
-                f"UPDATE {_TABLE} SET updated_at = {keeps}, {changes}"
+                f"UPDATE {_TABLE} SET updated_at = {updated_at}, {changes}"
                 f" FROM {_RECORDS} WHERE {_TABLE}.id = given.id"
             )
             cursor.execute(statement, [at, _as_json(rows)])
             return
         changes = ", ".join(f"{name} = %s" for name in _CHANGING)
-        statement = f"UPDATE {_TABLE} SET updated_at = {keeps}, {changes} WHERE id = %s"
+        statement = f"UPDATE {_TABLE} SET updated_at = {updated_at}, {changes} WHERE id = %s"
         cursor.executemany(statement, [[at, *row.values()[2:], row.id] for row in rows])
 
 
@@ -176,5 +176,5 @@ def _as_json(rows: Sequence[Row]) -> str:
 
 
 def _given(name: str) -> str:
-    """Return the expression for a column of the records that a JSON parameter holds."""
+    """Return the SQL for a column of `_RECORDS`. Hashes travel in it as hex digits."""
     return f"decode(given.{name}, 'hex')" if name in HASHES else f"given.{name}"
