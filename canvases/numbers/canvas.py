@@ -32,9 +32,9 @@ class Ends:
         return self.entered - self.inside - self.n_early
 
     @property
-    def reasons(self) -> list[tuple[Text, int]]:
-        """Return why visits ended early, in words."""
-        return [(LeftBy(reason).label, n) for reason, n in self.early.items()]
+    def reasons(self) -> list[tuple[str, Text, int]]:
+        """Return why visits ended early: the name of the list, the words, how many."""
+        return [(f"left_{reason}", LeftBy(reason).label, n) for reason, n in self.early.items()]
 
 
 def entries(canvas: Canvas, bins: Bins) -> Bars:
