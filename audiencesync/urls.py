@@ -9,6 +9,7 @@ from audiencesync.groups.views import setup
 from audiencesync.people.demo import people
 from canvases import metrics
 from canvases.help import views as help_views
+from canvases.overview import views as overview
 from canvases.views import analytics, my_groups
 from partners.connections import connect
 
@@ -29,6 +30,7 @@ urlpatterns = [
     path("oauth/", include("partners.oauth_urls")),
     path("g/<slug:group>/canvases/", include("canvases.urls")),
     path("g/<slug:group>/analytics/", analytics.of_group, name="analytics"),
+    path("g/<slug:group>/overview/", overview.overview, name="overview"),
     path("g/<slug:group>/help/", help_views.page, name="help"),
     path("analytics/", analytics.staff, name="staff_analytics"),
     path("staff/groups/", include("canvases.staff_urls")),

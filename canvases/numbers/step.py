@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.db.models import Min, Sum
+from django.db.models import Min, QuerySet, Sum
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.core.charts.bars import Bars, Series
@@ -34,9 +34,12 @@ def outcomes(steps: Iterable[Step], bins: Bins) -> Bars:
 
     What was errored and is tried again counts as minus one at the time of the new try.
     """
-    hours = TallyHour.objects.filter(
-        sync__steps__in=[step.pk for step in steps], hour__gte=bins.begin, hour__lt=bins.end
-    )
+    return outcomes_of(TallyHour.objects.filter(sync__steps__in=[step.pk for step in steps]), bins)
+
+
+def outcomes_of(hours: QuerySet[TallyHour], bins: Bins) -> Bars:
+    """Return what became of the people that ``hours`` count, by the time of the outcome."""
+    hours = hours.filter(hour__gte=bins.begin, hour__lt=bins.end)
     sums = hours.order_by().values_list("hour").annotate(*(Sum(name) for name in COLUMNS))
     rows = []
     for hour, *counts in sums:

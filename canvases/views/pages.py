@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
-from canvases import analytics, duplicate, edit, first_steps, pending, recipes
+from canvases import analytics, duplicate, edit, pending, recipes
 from canvases.forms import CanvasFilter, CanvasForm
 from canvases.models import Canvas
 
@@ -42,7 +42,6 @@ def canvases(request: HttpRequest, group: str) -> HttpResponse:
     is_filtered = any(request.GET.get(name) for name in ("q", "state"))
     context = {"rows": rows, "page": page, "form": form, "is_filtered": is_filtered}
     context["recipes"] = recipes.RECIPES.values()
-    context["first_steps"] = first_steps.of_group(access.membership(request))
     return render(
         request, "canvases/canvases.html", context, status=200 if form.is_valid() else 422
     )

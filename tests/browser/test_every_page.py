@@ -13,6 +13,7 @@ from tests.browser.accessible import violations
 DARK = [("en", 390), ("de", 1280)]  # the others are light
 PAGES = [
     "/groups/",
+    "/g/acme/overview/",
     "/g/acme/canvases/",
     "/g/acme/canvases/new/",
     "/g/acme/partners/",

@@ -73,18 +73,18 @@ def test_a_confirmation_is_a_page_without_javascript(open_page):
 def test_menus_open_without_javascript(open_page):
     page = open_page("en", 390, javascript=False)
     enter(page)
-    expect(page.get_by_role("link", name="Canvases")).to_be_visible()
+    expect(page.get_by_role("link", name="Canvases", exact=True)).to_be_visible()
     page.locator("summary", has_text="Acme").click()
     page.get_by_role("link", name="Northwind").click()
-    page.wait_for_url("**/g/northwind/canvases/")
+    page.wait_for_url("**/g/northwind/overview/")
 
 
 def test_the_navigation_folds_on_the_phone(open_page):
     page = open_page("en", 390)
     enter(page)
-    expect(page.get_by_role("link", name="Canvases")).to_be_hidden()
+    expect(page.get_by_role("link", name="Canvases", exact=True)).to_be_hidden()
     page.get_by_role("button", name="Menu").click()
-    expect(page.get_by_role("link", name="Canvases")).to_be_visible()
+    expect(page.get_by_role("link", name="Canvases", exact=True)).to_be_visible()
 
 
 def test_the_chosen_colours_are_kept(desk):

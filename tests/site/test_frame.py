@@ -54,7 +54,7 @@ def test_our_pages_render_in_german(alice, signed_in, address):
 def test_home_redirects_a_member_to_the_group(acme, other_group, alice, signed_in):
     client = signed_in(alice)
     assert client.get("/")["Location"] == "/g/acme/"
-    assert client.get("/g/acme/")["Location"] == "/g/acme/canvases/"
+    assert client.get("/g/acme/")["Location"] == "/g/acme/overview/"
 
 
 def test_home_redirects_to_the_group_visited_last(acme, other_group, alice, signed_in):

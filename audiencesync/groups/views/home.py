@@ -28,7 +28,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 @access.signed_in
 def group(request: HttpRequest, group: str) -> HttpResponse:
-    """Remember the group and redirect to its canvases."""
+    """Remember the group and redirect to its overview."""
     entered = access.group(request)
     request.session[LAST_GROUP] = entered.slug
     return redirect(_first_page(entered))
@@ -36,6 +36,6 @@ def group(request: HttpRequest, group: str) -> HttpResponse:
 
 def _first_page(app_group: AppGroup) -> str:
     try:
-        return reverse("canvases", args=[app_group.slug])
+        return reverse("overview", args=[app_group.slug])
     except NoReverseMatch:
         return reverse("groups")

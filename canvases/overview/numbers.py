@@ -1,0 +1,254 @@
+"""The numbers of the overview: people synced by day, live canvases, audiences, connections.
+
+A constant number of queries each, however many canvases and audiences a group has.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.db.models import Count, F, Q, Sum
+
+from audiencesync.core.charts import bins
+from audiencesync.core.charts.bars import Bars
+from audiencesync.groups.models import AppGroup
+from canvases import analytics
+from canvases.entry_card import words
+from canvases.models import Canvas, CanvasHour, StepTally
+from canvases.numbers import step as step_numbers
+from partners import registry
+from partners.base import Partner
+from partners.models import Action, AdAccount, Audience, Connection, TallyHour
+from partners.models.batch_queries import OF_STEPS
+
+MOST_CANVASES = 8
+MOST_AUDIENCES = 5
+SPARK_HEIGHT = 24  # pixels
+IN_USE = (Canvas.State.DRAFT, Canvas.State.LIVE, Canvas.State.STOPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """People by outcome and day. ``before``: synced in as many days before these."""
+
+    chart: Bars
+    before: int
+    days: int
+
+    @property
+    def total(self) -> int:
+        """Return how many were synced."""
+        return self.chart.series[0].total
+
+    @property
+    def change(self) -> int | None:
+        """Return the change in per cent; None if no people were synced before."""
+        return round(100 * (self.total - self.before) / self.before) if self.before else None
+
+
+def synced(app_group: AppGroup, days: int, *, now: datetime) -> Synced:
+    """Return the people of the last ``days`` days, today included. Two queries."""
+    zone = ZoneInfo(app_group.time_zone)
+    today = now.astimezone(zone).date()
+    shown = bins.days(today - timedelta(days=days - 1), today, zone)
+    earlier = bins.days(today - timedelta(days=2 * days - 1), today - timedelta(days=days), zone)
+    hours = TallyHour.objects.filter(
+        sync__audience__ad_account__connection__app_group=app_group, sync__purpose__in=OF_STEPS
+    )
+    before = hours.filter(hour__gte=earlier.begin, hour__lt=earlier.end)
+    n = before.aggregate(n=Sum("synced"))["n"] or 0
+    return Synced(step_numbers.outcomes_of(hours, shown), n, days)
+
+
+@dataclass(frozen=True, slots=True)
+class SparkBar:
+    """A bar of a small chart: x and width in per cent, y and height in pixels."""
+
+    x: str
+    y: str
+    width: str
+    height: str
+    is_today: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCanvas:
+    """A live canvas with its people. ``entries``: by day, the last seven."""
+
+    canvas: Canvas
+    entry: str
+    waiting: int
+    pending: int
+    errored: int
+    trouble: analytics.Trouble | None
+    entries: Sequence[int]
+
+    @property
+    def spark(self) -> list[SparkBar]:
+        """Return a bar for each day, the highest as high as the row allows."""
+        most, place = max(*self.entries, 1), 100 / len(self.entries)
+        heights = [max(1.5, SPARK_HEIGHT * n / most) for n in self.entries]
+        return [
+            SparkBar(
+                f"{place * day:.2f}%",
+                f"{SPARK_HEIGHT - height:.1f}",
+                f"{place * 0.8:.2f}%",
+                f"{height:.1f}",
+                is_today=day == len(heights) - 1,
+            )
+            for day, height in enumerate(heights)
+        ]
+
+
+def live_canvases(app_group: AppGroup, *, now: datetime) -> tuple[list[LiveCanvas], int]:
+    """Return the live canvases that were edited last, and how many are live. Six queries."""
+    live = Canvas.objects.filter(app_group=app_group, state=Canvas.State.LIVE)
+    shown = list(live.select_related("app_group", "segment")[:MOST_CANVASES])
+    numbers = analytics.canvas_numbers(shown)
+    troubles = analytics.troubles(shown, now=now)
+    waiting = _waiting(shown)
+    entries = _entries(shown, app_group, now=now)
+    rows = [
+        LiveCanvas(
+            canvas,
+            words.entry(canvas, now=now),
+            waiting.get(canvas.pk, 0),
+            numbers[canvas.pk]["pending"],
+            numbers[canvas.pk]["errored"],
+            troubles.get(canvas.pk),
+            entries[canvas.pk],
+        )
+        for canvas in shown
+    ]
+    return rows, live.count()
+
+
+def _waiting(canvases: Sequence[Canvas]) -> dict[int, int]:
+    tallies = StepTally.objects.filter(step__canvas__in=canvases).order_by()
+    return dict(tallies.values_list("step__canvas").annotate(n=Sum("waiting")))
+
+
+def _entries(
+    canvases: Sequence[Canvas], app_group: AppGroup, *, now: datetime
+) -> dict[int, list[int]]:
+    zone = ZoneInfo(app_group.time_zone)
+    today = now.astimezone(zone).date()
+    week = bins.days(today - timedelta(days=6), today, zone)
+    hours = CanvasHour.objects.filter(canvas__in=canvases, hour__gte=week.begin, hour__lt=week.end)
+    by_canvas: dict[int, list[tuple[datetime, list[int]]]] = defaultdict(list)
+    for canvas, hour, n in hours.values_list("canvas", "hour", "entered"):
+        by_canvas[canvas].append((hour, [n]))
+    return {canvas.pk: [n for [n] in week.sums(by_canvas[canvas.pk], 1)] for canvas in canvases}
+
+
+@dataclass(frozen=True, slots=True)
+class AudienceSize:
+    """An audience that steps use. ``n_add``, ``n_remove``: live canvases that do so."""
+
+    audience: Audience
+    partner: Partner
+    n_add: int
+    n_remove: int
+    share: str  # of the largest one, in per cent, for the bar
+
+    @property
+    def is_shown(self) -> bool:
+        """Return whether the partner shows a size: it does from some matched people on."""
+        return (self.audience.size or 0) >= self.partner.smallest_audience
+
+
+def audiences(app_group: AppGroup) -> tuple[list[AudienceSize], int]:
+    """Return the largest audiences that steps use, and how many these are. Two queries."""
+    used = Audience.objects.filter(
+        ad_account__connection__app_group=app_group,
+        syncs=F("syncs__steps__sync"),  # the present one of the step
+        syncs__steps__removed_at=None,
+        syncs__steps__canvas__state__in=IN_USE,
+    )
+    n_add, n_remove = (
+        Count(
+            "syncs__steps__canvas",
+            filter=Q(syncs__action=action, syncs__steps__canvas__state=Canvas.State.LIVE),
+            distinct=True,
+        )
+        for action in (Action.ADD, Action.REMOVE)
+    )
+    rows = (
+        used.select_related("ad_account__connection")
+        .annotate(n_add=n_add, n_remove=n_remove)
+        .order_by(F("size").desc(nulls_last=True), "name")
+    )
+    shown = list(rows[:MOST_AUDIENCES])
+    most = max((row.size or 0 for row in shown), default=0) or 1
+    found = [
+        AudienceSize(
+            row,
+            registry.get(row.ad_account.connection.partner),
+            row.n_add,
+            row.n_remove,
+            f"{100 * (row.size or 0) / most:.1f}%",
+        )
+        for row in shown
+    ]
+    return found, used.distinct().count()
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionState:
+    """A connection with its ad accounts and audiences, as last checked."""
+
+    connection: Connection
+    partner: Partner
+    n_accounts: int
+    n_open: int
+    accounts_at: datetime | None
+    n_audiences: int
+    n_gone: int
+
+    @property
+    def is_refused(self) -> bool:
+        """Return whether the partner refuses the token."""
+        return bool(self.connection.parked_by)
+
+    @property
+    def is_fine(self) -> bool:
+        """Return whether everything that was checked works."""
+        is_open = self.connection.is_connected and not self.is_refused
+        return is_open and self.n_open == self.n_accounts and not self.n_gone
+
+
+def connections(app_group: AppGroup) -> list[ConnectionState]:
+    """Return the connections of a group. Three queries."""
+    accounts: dict[int, list[AdAccount]] = defaultdict(list)
+    chosen = AdAccount.objects.filter(connection__app_group=app_group, is_chosen=True)
+    for one in chosen:
+        accounts[one.connection_id].append(one)
+    used = Audience.objects.filter(ad_account__in=chosen, syncs__is_live=True).order_by()
+    counted = used.values_list("ad_account__connection").annotate(
+        n=Count("pk", distinct=True),
+        n_gone=Count("pk", distinct=True, filter=~Q(gone_at=None)),
+    )
+    of_audiences = {connection: (n, n_gone) for connection, n, n_gone in counted}
+    return [
+        _connection(one, accounts[one.pk], *of_audiences.get(one.pk, (0, 0)))
+        for one in app_group.connections.order_by("pk")
+    ]
+
+
+def _connection(
+    connection: Connection, accounts: list[AdAccount], n_audiences: int, n_gone: int
+) -> ConnectionState:
+    times = [one.refreshed_at for one in accounts if one.refreshed_at]
+    return ConnectionState(
+        connection,
+        registry.get(connection.partner),
+        len(accounts),
+        sum(not one.parked_by for one in accounts),
+        min(times, default=None),
+        n_audiences,
+        n_gone,
+    )

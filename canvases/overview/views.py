@@ -1,0 +1,81 @@
+"""The overview of an app group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from audiencesync.groups import access
+from audiencesync.groups.models import AppGroup
+from canvases import recipes
+from canvases.models import Canvas
+from canvases.overview import first_steps, numbers
+from partners.health import lines
+
+RANGES = (7, 30)  # days
+COUNTED = 1_000_000  # profiles: more are not counted for a line of text
+
+
+@require_safe
+@access.signed_in
+def overview(request: HttpRequest, group: str) -> HttpResponse:
+    """Show what needs attention and what is live; to a new group its first steps.
+
+    For htmx only the part that is read again every half minute.
+    """
+    app_group = access.group(request)
+    steps = first_steps.of_group(access.membership(request))
+    if steps is not None:
+        context: dict[str, Any] = {"first_steps": steps, "recipes": recipes.RECIPES.values()}
+        return render(request, "canvases/overview/new.html", context)
+    is_part = request.headers.get("HX-Target") == "overview"
+    template = "canvases/overview/_numbers.html" if is_part else "canvases/overview/overview.html"
+    response = render(request, template, _numbers(request, app_group))
+    patch_vary_headers(response, ["HX-Request", "HX-Target"])
+    return response
+
+
+def _numbers(request: HttpRequest, app_group: AppGroup) -> dict[str, Any]:
+    now = timezone.now()
+    days, view = _days(request), request.GET.get("view", "")
+    live, n_live = numbers.live_canvases(app_group, now=now)
+    audiences, n_audiences = numbers.audiences(app_group)
+    n_people = app_group.profiles.order_by().values("pk")[: COUNTED + 1].count()
+    return {
+        "now": now,
+        "n_people": min(n_people, COUNTED),
+        "is_more": n_people > COUNTED,
+        "attention": lines.of_group(app_group, now=now),
+        "synced": numbers.synced(app_group, days, now=now),
+        "is_table": view == "table",
+        "ranges": [(_("%(n)s days") % {"n": n}, _query(n, view), n == days) for n in RANGES],
+        "views": [
+            (label, _query(days, name), name == view)
+            for name, label in (("", _("Chart")), ("table", _("Table")))
+        ],
+        "query": _query(days, view),
+        "canvases": live,
+        "n_live": n_live,
+        "n_canvases": Canvas.objects.filter(app_group=app_group)
+        .exclude(state=Canvas.State.ARCHIVED)
+        .count(),
+        "audiences": audiences,
+        "n_audiences": n_audiences,
+        "connections": numbers.connections(app_group),
+    }
+
+
+def _days(request: HttpRequest) -> int:
+    """Return the days that are asked for, the fewest unless others are offered."""
+    asked = request.GET.get("days", "")
+    return next((days for days in RANGES if str(days) == asked), RANGES[0])
+
+
+def _query(days: int, view: str) -> str:
+    return f"?days={days}" + ("&view=table" if view == "table" else "")
