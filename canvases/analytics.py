@@ -15,7 +15,6 @@ from django.utils.translation import gettext_lazy as _
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former_syncs
 from canvases.steps.base import Text
-from partners import sync
 from partners.connections import problems
 from partners.incidents import codes
 from partners.models import Batch, Outcome, Sync, Tally, TallyHour
@@ -219,16 +218,6 @@ def troubles(canvases: Sequence[Canvas], *, now: datetime) -> dict[int, Trouble]
             continue
         found[one.of_canvas] = Trouble(one.of_step, severity is problems.Severity.DANGER)
     return found
-
-
-def retry(step: Step, *, now: datetime) -> int:
-    """Enqueue the errored people of ``step`` again in its current Sync; return how many.
-
-    Removals of people who left are tried again as they are.
-    """
-    added = sum(sync.retry_errored(one, to=step.sync, now=now) for one in step.syncs.all())
-    undoing = Sync.objects.filter(undoes__steps=step).order_by("pk")
-    return added + sum(sync.retry_errored(one, now=now) for one in undoing)
 
 
 @dataclass(frozen=True, slots=True)

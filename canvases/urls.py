@@ -47,6 +47,11 @@ urlpatterns = [
         people_lists.export_step,
         name="step_people_export",
     ),
+    path(
+        "<int:canvas_id>/steps/<int:step_id>/people/retry/",
+        people_lists.retry,
+        name="step_people_retry",
+    ),
     path("<int:canvas_id>/steps/<int:step_id>/numbers/", step_page.page, name="step_numbers"),
     path("<int:canvas_id>/steps/<int:step_id>/requests/", requests_page.page, name="step_requests"),
     path("<int:canvas_id>/steps/<int:step_id>/retry/", launch.retry, name="step_retry"),

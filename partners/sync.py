@@ -1,6 +1,6 @@
 """The face of the queue towards canvases: what a step may ask of it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,13 +23,12 @@ from partners.models import (
 )
 from partners.models.batch_queries import PAUSED, BatchQuerySet
 from partners.models.tallies import COLUMNS, counts_from, no_counts
+from partners.people import retry
 from partners.queue import enqueue as queue_enqueue
 from partners.queue import flush, move, tally, transitions
 from partners.queue.removals import withdraw as removals_withdraw
 
-RETRY_CHUNK = 10_000
 LOOKED_AT = 1_000
-ERRORED = Q(outcome=Outcome.ERRORED) | Q(outcome=None, batch__state=Outcome.ERRORED)
 
 
 def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: datetime) -> int:
@@ -205,7 +204,7 @@ def _of(connection: Connection | None, ad_account: AdAccount | None) -> BatchQue
 def reasons(syncs: Iterable[int]) -> dict[str, dict[str, int]]:
     """Return why people are not synced: outcome (or pending) -> reason or code -> people.
 
-    behind.py lists the people of each number.
+    people/behind.py lists the people of each number.
     """
     mine = list(syncs)
     own = (
@@ -234,59 +233,23 @@ def reasons(syncs: Iterable[int]) -> dict[str, dict[str, int]]:
     return found
 
 
-def retry_errored(sync: Sync, *, to: Sync | None = None, now: datetime) -> int:
-    """Give the errored people of ``sync`` another retry window. Return how many were errored.
+def retry_errored(
+    sync: Sync,
+    *,
+    to: Sync | None = None,
+    reason: str | None = None,
+    only: Collection[int] | None = None,
+    now: datetime,
+) -> int:
+    """Give errored people of ``sync`` another retry window. Return how many were errored.
+
+    ``reason``: only those of this reason or code. ``only``: ids of deliveries.
 
     Not those with a later, opposite operation. They travel in new batches at the end of the
     order. If the step has another Sync by now (``to``), they enter that one.
     """
     if to is not None and to.pk != sync.pk:
-        return move.retry(sync, to=to, now=now)
-    retried, after = 0, -1
-    while rows := _errored(sync, after=after):
-        retried += _retry(sync, rows, now=now)
-        after = rows[-1][1]
+        return move.retry(sync, to=to, reason=reason, only=only, now=now)
+    n = retry.in_place(sync, reason=reason, only=only, now=now)
     clock.wake(flush.TASK)
-    return retried
-
-
-def _errored(sync: Sync, *, after: int) -> list[tuple[int, int, int | None]]:
-    """Return a chunk of errored deliveries by entry key: (delivery, entry key, batch).
-
-    The walk reads each row of the Sync once.
-    """
-    rows = Delivery.objects.filter(ERRORED, sync=sync, entry_key__gt=after).order_by("entry_key")
-    return list(rows.values_list("pk", "entry_key", "batch")[:RETRY_CHUNK])
-
-
-def _retry(sync: Sync, rows: list[tuple[int, int, int | None]], *, now: datetime) -> int:
-    """Put a chunk into new batches, in one transaction. Return how many were still errored."""
-    with tally.gathered(now=now) as moves:
-        # Lock the audience first and then the batches, as an enqueue does.
-        list(
-            Audience.objects.select_for_update(no_key=True)
-            .filter(pk=sync.audience_id)
-            .values_list("pk")
-        )
-        batches = Batch.objects.filter(
-            pk__in={batch for _pk, _key, batch in rows if batch is not None}
-        )
-        held = batches.lock()
-        chosen = Delivery.objects.filter(
-            ERRORED, batch__in=held, pk__in=[pk for pk, _key, _batch in rows]
-        )
-        ids = list(chosen.order_by("pk").values_list("pk", flat=True))
-        if not ids:
-            return 0
-        left = (
-            Delivery.objects.filter(pk__in=ids, outcome=None)
-            .values_list("batch")
-            .annotate(n=Count("pk"))
-            .order_by()
-        )
-        for batch_id, n in sorted(left):
-            Batch.objects.filter(pk=batch_id).update(n=F("n") - n)
-        moves.shift(sync.pk, len(ids), out_of="errored", to="pending")
-        is_unclear = batches.filter(attempts__gt=0).exists()
-        queue_enqueue.put_in_batches(sync, ids, is_unclear=is_unclear, now=now)
-        return len(ids)
+    return n

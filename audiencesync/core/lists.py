@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from django.db.models import Model, QuerySet
@@ -24,13 +24,20 @@ class Part(Protocol):
     def keys_of(self, row: Any) -> Keys:
         """Return the keys of a row."""
 
+    def of(self, people: Collection[int]) -> Part:
+        """Return the rows of these profiles only."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A part that is one query, ordered by ``keys`` (an index should have that order)."""
+    """A part that is one query, ordered by ``keys`` (an index should have that order).
+
+    ``person``: the name of the column with the profile.
+    """
 
     found: QuerySet[Any]
     keys: tuple[str, ...] = ("pk",)
+    person: str = "profile"
 
     def read(self, limit: int, *, beyond: Keys | None, ascending: bool) -> Sequence[Any]:
         """Return the next rows. Raise ValueError for keys that this part cannot have."""
@@ -45,6 +52,10 @@ class Rows:
     def keys_of(self, row: Model) -> Keys:
         """Return the keys of a row."""
         return tuple(getattr(row, key) for key in self.keys)
+
+    def of(self, people: Collection[int]) -> Part:
+        """Return the rows of these profiles only."""
+        return replace(self, found=self.found.filter(**{f"{self.person}__in": people}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,9 +53,9 @@ def _headcount(canvas: Canvas, name: str, label: Text, *, is_counted: bool) -> N
     """Return a number of the head of a canvas that is kept up to date; of another one, none."""
     entry = headcounts.subscription(canvas)
     if entry is None:
-        return Number(name, label, 0, 0, [Rows(Profile.objects.none())])
+        return Number(name, label, 0, 0, [Rows(Profile.objects.none(), person="pk")])
     found = headcounts.people(canvas, entry, name)
     n = found.count() if is_counted else None
     if name == headcounts.UNSENT:
         found = headcounts.with_reason(found, entry)
-    return Number(name, label, n, 0, [Rows(found)])
+    return Number(name, label, n, 0, [Rows(found, person="pk")])

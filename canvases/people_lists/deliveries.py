@@ -12,8 +12,8 @@ from canvases.models import Step
 from canvases.people_lists.number import REMOVED, Number, UnknownNumber
 from canvases.reasons import Why
 from canvases.steps.base import Text
-from partners import behind
 from partners.models import Outcome
+from partners.people import behind
 
 SENT: dict[str, Text | Promise] = {
     **{name: analytics.METRICS[name] for name in analytics.SYNC_METRICS},

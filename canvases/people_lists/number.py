@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from audiencesync.core.lists import Part
 from canvases.reasons import Why
 from canvases.steps.base import Text
+from partners.models import Outcome
 
 
 class UnknownNumber(Exception):
@@ -37,6 +38,11 @@ class Number:
     def is_removal(self) -> bool:
         """Return whether it counts removals of people who left."""
         return self.name.startswith(REMOVED)
+
+    @property
+    def is_errored(self) -> bool:
+        """Return whether it counts people, or removals, that are errored."""
+        return self.name.removeprefix(REMOVED) == Outcome.ERRORED
 
 
 REMOVED = "removed_"  # begins the numbers of people who left

@@ -17,8 +17,8 @@ from canvases.engine import trails
 from canvases.models import BranchTally, Step, StepTally, Visit
 from canvases.people_lists.number import Number, UnknownNumber
 from canvases.steps import KINDS
-from partners import behind
 from partners.models import Outcome
+from partners.people import behind
 
 WAYS = {"proceeded": trails.WENT_ON, "exited": trails.LEFT, "withdrawn": trails.WITHDRAWN}
 LABELS: dict[str, Promise] = {

@@ -14,9 +14,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from audiencesync.groups import access
 from audiencesync.groups.models import Activity, Role
-from canvases import analytics, checklist, engine, pending, tree
+from canvases import checklist, engine, pending, tree
 from canvases.engine import brake
 from canvases.models import Canvas
+from canvases.people_lists import retry as retry_people
 from canvases.steps import KINDS
 from canvases.views import canvas_page, counters, editor, panels
 from canvases.views.canvas_page import NUMBERS
@@ -107,7 +108,7 @@ def retry(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Htt
     """Retry the errored people of a step."""
     now = timezone.now()
     step = editor.step_of(request, canvas_id, step_id)
-    n = analytics.retry(step, now=now)
+    n = retry_people.errored(step, now=now)
     if n:
         Activity.log(
             step.canvas.app_group,

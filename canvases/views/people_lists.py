@@ -6,10 +6,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils import timezone, translation
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from audiencesync.core import csv_files, lists
@@ -19,12 +23,15 @@ from audiencesync.groups import access, reauthentication
 from audiencesync.groups.models import Activity, Role
 from audiencesync.people import masking
 from canvases.models import Canvas, Step
-from canvases.people_lists import lines, numbers
+from canvases.people_lists import lines, links, numbers, search
+from canvases.people_lists import retry as retrying
 from canvases.people_lists.number import Number, UnknownNumber
+from canvases.people_lists.search import Search
 from canvases.steps import KINDS
 
 PAGE = 50
 SECONDS = 10.0
+ID = re.compile(r"[0-9]{1,18}", re.ASCII)
 REASON = re.compile(r"[A-Za-z0-9_.-]{0,40}", re.ASCII)
 FIRST = "entered"  # the number of an address that names none
 
@@ -48,6 +55,10 @@ class Owner:
         except UnknownNumber:
             raise Http404 from None
 
+    def may_retry(self, number: Number) -> bool:
+        """Return whether the people of the number can be tried again."""
+        return self.step is not None and not self.step.removed_at and number.is_errored
+
 
 @require_safe
 @access.signed_in
@@ -67,7 +78,8 @@ def of_canvas(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
 def _answer(request: HttpRequest, owner: Owner) -> HttpResponse:
     """Show one page. Unmasked views are logged."""
     masked = not access.membership(request).may(Role.MARKETER)
-    number, page, is_slow = _read(owner, request.GET)
+    form = Search(request.GET)
+    number, page, is_slow = _read(owner, request.GET, form, masked=masked)
     found = lines.of(owner.canvas, owner.step, page.rows)
     persons = [
         (line, masking.person(line.profile, masked=masked) if line.profile else None)
@@ -80,14 +92,18 @@ def _answer(request: HttpRequest, owner: Owner) -> HttpResponse:
         "canvas": owner.canvas,
         "summary": KINDS[owner.step.kind].line(owner.step) if owner.step else "",
         "number": number,
+        "form": form,
+        "is_search": bool(form.cleaned_data.get("q")),
         "page": page,
         "people": persons,
         "columns": _columns(number, found, persons),
         "is_masked": masked,
         "is_slow": is_slow,
         "may_edit": not masked,
+        "may_retry": not masked and owner.may_retry(number),
     }
-    return render(request, "canvases/people_list.html", context)
+    status = 200 if form.is_valid() else 422
+    return render(request, "canvases/people_list.html", context, status=status)
 
 
 def _columns(
@@ -104,12 +120,22 @@ def _columns(
     }
 
 
-def _read(owner: Owner, data: QueryDict) -> tuple[Number, lists.Page, bool]:
+def _read(
+    owner: Owner, data: QueryDict, form: Search, *, masked: bool
+) -> tuple[Number, lists.Page, bool]:
     """Return the number, its page, and whether reading took too long. Raise Http404."""
+    is_valid = form.is_valid()
     try:
         with at_most(SECONDS):
             number = owner.number(data)
+            if not is_valid:
+                return number, lists.Page([]), False
+            if text := form.cleaned_data["q"]:
+                number = search.only(owner.canvas, number, text, masked=masked)
             return number, _page(number, data), False
+    except search.TooMany:
+        form.add_error("q", _("More than 200 people fit. Type more of the ID."))
+        return owner.number(data), lists.Page([]), False
     except TooSlow:
         return owner.number(data, is_counted=False), lists.Page([]), True
 
@@ -117,8 +143,9 @@ def _read(owner: Owner, data: QueryDict) -> tuple[Number, lists.Page, bool]:
 def _page(number: Number, data: QueryDict) -> lists.Page:
     """Return the page asked for; the first one if its place is invalid."""
     before, after = (Place.parse(data.get(name, "")) for name in ("before", "after"))
+    is_last = "last" in data and not (before or after)
     try:
-        return lists.page(number.parts, PAGE, before=before, after=after, is_last="last" in data)
+        return lists.page(number.parts, PAGE, before=before, after=after, is_last=is_last)
     except ValueError:
         return lists.page(number.parts, PAGE)
 
@@ -136,6 +163,33 @@ def export_step(request: HttpRequest, group: str, canvas_id: int, step_id: int) 
 def export_canvas(request: HttpRequest, group: str, canvas_id: int) -> HttpResponseBase:
     """Download the people behind a number of a canvas."""
     return _export(request, Owner(access.get(request, Canvas, Role.MARKETER, pk=canvas_id)))
+
+
+@require_POST
+@access.signed_in
+def retry(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
+    """Try errored people again: those that were ticked, or all of the number."""
+    step = access.get(request, Step, Role.MARKETER, pk=step_id, canvas=canvas_id)
+    number = Owner(step.canvas, step).number(request.POST, is_counted=False)
+    if not Owner(step.canvas, step).may_retry(number):
+        raise Http404
+    ticked = [int(pk) for pk in request.POST.getlist("delivery")[:PAGE] if ID.fullmatch(pk)]
+    is_some = "some" in request.POST
+    n = retrying.behind(step, number, only=ticked if is_some else None, now=timezone.now())
+    if n:
+        who, kind = access.user(request), Activity.Kind.CANVAS
+        verb = Activity.Verb.RETRIED
+        Activity.log(step.canvas.app_group, who, verb, step.canvas.name, kind=kind)
+        messages.success(request, _retried(n))
+    else:
+        none = _("Tick the people to try again first.") if is_some and not ticked else ""
+        messages.warning(request, none or _("Nobody is to be tried again."))
+    return redirect(links.step_people(step, number.name, number.reason))
+
+
+def _retried(n: int) -> str:
+    text = ngettext("%(n)s person is tried again.", "%(n)s people are tried again.", n)
+    return text % {"n": number_format(n)}
 
 
 def _export(request: HttpRequest, owner: Owner) -> HttpResponseBase:

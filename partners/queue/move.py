@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import InterfaceError, OperationalError
-from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
+from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Sum
 
 from audiencesync.core import beat as clock
 from partners.models import Action, Audience, Batch, Delivery, Outcome, Reason, Sync
@@ -100,21 +100,56 @@ def _together(rows: Iterable[tuple[int, Move, int]]) -> tuple[Move, list[int]] |
     return (first, ids) if first else None
 
 
-def retry(sync: Sync, *, to: Sync, now: datetime) -> int:
-    """Let the errored people of ``sync`` enter ``to``. Return how many."""
-    n, errored = 0, Batch.objects.filter(sync=sync, state=Outcome.ERRORED, n__gt=0, repeat_of=None)
+def retry(
+    sync: Sync,
+    *,
+    to: Sync,
+    reason: str | None = None,
+    only: Collection[int] | None = None,
+    now: datetime,
+) -> int:
+    """Let the errored people of ``sync`` enter ``to``. Return how many.
+
+    ``reason``: only those of this reason or code. ``only``: ids of at most some ten thousand
+    deliveries.
+    """
+    errored = Batch.objects.filter(sync=sync, state=Outcome.ERRORED, n__gt=0, repeat_of=None)
+    # People whom the partner refused by row: they are errored, and their batch is not.
+    alone = Delivery.objects.filter(sync=sync, outcome=Outcome.ERRORED).order_by("pk")
+    if reason is not None:
+        errored, alone = errored.filter(last_code=reason), alone.filter(reason=reason)
+    if only is not None:
+        ids = _cut_out(errored, only)
+        errored, alone = errored.filter(pk__in=ids), alone.filter(pk__in=only)
+    n = 0
     while found := _together(
         (pk, (sync.pk, to.pk), size) for pk, size in errored.values_list("pk", "n")[:CANDIDATES]
     ):
         n += _enter(
             found[1], to=to.pk, still=Q(state=Outcome.ERRORED), out_of=Outcome.ERRORED, now=now
         )
-    # People whom the partner refused by row: they are errored, and their batch is not.
-    alone = Delivery.objects.filter(sync=sync, outcome=Outcome.ERRORED).order_by("pk")
     while ids := list(alone.values_list("pk", flat=True)[:PEOPLE]):
         n += _enter_alone(ids, to=to.pk, now=now)
     clock.wake(TASK)
     return n
+
+
+def _cut_out(batches: BatchQuerySet, only: Collection[int]) -> list[int]:
+    """Give these deliveries of errored batches batches of their own; return these."""
+    members = Delivery.objects.filter(pk__in=only, outcome=None)
+    found = []
+    with transaction.atomic():
+        mine = batches.filter(pk__in=members.values("batch"))
+        for batch in list(mine.locked()):
+            n = members.filter(batch=batch).count()
+            if 0 < n < batch.n:
+                whole, batch.n = batch.pk, n
+                batch.pk, batch._state.adding = None, True
+                batch.save()
+                members.filter(batch=whole).update(batch=batch)
+                Batch.objects.filter(pk=whole).update(n=F("n") - n)
+            found.append(batch.pk)
+    return found
 
 
 def _enter(

@@ -8,6 +8,7 @@ from django.utils import timezone
 from audiencesync.groups.models import Activity
 from canvases import analytics, edit, laws
 from canvases.models import Canvas
+from canvases.people_lists import retry
 from partners import sync
 from partners.models import Batch, Sync, Tally
 from tests.support import builder
@@ -121,7 +122,7 @@ def test_errored_removals_are_tried_again(bobs, step, left):
     settle(step.sync, "synced")
     settle(left, "errored")
     assert "Try again" in bobs.get(step=step.pk, tab="numbers").content.decode()
-    assert analytics.retry(step, now=timezone.now()) == 2
+    assert retry.errored(step, now=timezone.now()) == 2
     left.tally.refresh_from_db()
     assert left.tally.pending == 2
 

@@ -31,6 +31,7 @@ EDITS = {
     "step_remove": {},
     "step_audience": {},
     "step_retry": {},
+    "step_people_retry": {"number": "errored"},
 }
 
 

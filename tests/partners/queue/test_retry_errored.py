@@ -1,10 +1,6 @@
 """Retry sends every errored person once and reads each delivery once."""
 
-import re
-
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from audiencesync.people.models import Profile
@@ -13,6 +9,7 @@ from canvases.privacy import erase
 from partners import sync
 from partners.models import Batch, Outcome, Sync
 from partners.models.tallies import no_counts
+from partners.people import retry
 from partners.queue import move, outcomes, tally, transitions
 
 pytestmark = pytest.mark.thorough
@@ -31,7 +28,7 @@ def _errored(world, n):
 
 
 def test_every_errored_person_is_retried_once(world, monkeypatch):
-    monkeypatch.setattr(sync, "RETRY_CHUNK", 10)
+    monkeypatch.setattr(retry, "CHUNK", 10)
     sync_row = _errored(world, 45)
     assert sync.retry_errored(sync_row, now=timezone.now()) == 45
     assert sync.retry_errored(sync_row, now=timezone.now()) == 0
@@ -40,22 +37,45 @@ def test_every_errored_person_is_retried_once(world, monkeypatch):
     assert world.members(sync_row.audience) == 45
 
 
-def test_each_chunk_begins_after_the_last_key(world, monkeypatch):
-    monkeypatch.setattr(sync, "RETRY_CHUNK", 10)
+@pytest.mark.parametrize("is_moved", [False, True])
+@pytest.mark.parametrize(("reason", "n"), [("40002", 7), ("50000", 38), ("51010", 0)])
+def test_only_people_of_one_reason_are_retried(world, reason, n, is_moved):
     sync_row = _errored(world, 45)
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
-        sync.retry_errored(sync_row, now=timezone.now())
-    starts = [re.search(r'"entry_key" > (\d+)', query["sql"]) for query in queries]
-    keys = sorted(sync_row.deliveries.values_list("entry_key", flat=True))
-    assert [int(found[1]) for found in starts if found] == [
-        keys[9],
-        keys[19],
-        keys[29],
-        keys[39],
-        keys[44],
-    ]
+    target = world.sync(world.audience("new")) if is_moved else sync_row
+
+    assert sync.retry_errored(sync_row, to=target, reason=reason, now=timezone.now()) == n
+    assert _now(sync_row, target) == {"pending": n, "errored": 45 - n}
+    assert laws.broken(now=timezone.now()) == []
+    kept = sync.reasons([sync_row.pk])["errored"]
+    assert kept == {code: some for code, some in (("40002", 7), ("50000", 38)) if code != reason}
+
+
+@pytest.mark.parametrize("is_moved", [False, True])
+def test_only_chosen_people_are_retried(world, is_moved):
+    sync_row = _errored(world, 45)
+    target = world.sync(world.audience("new")) if is_moved else sync_row
+    only = list(sync_row.deliveries.order_by("pk").values_list("pk", flat=True)[5:10])
+
+    assert sync.retry_errored(sync_row, to=target, only=only, now=timezone.now()) == 5
+    assert sync.retry_errored(sync_row, to=target, only=only, now=timezone.now()) == 0
+    assert _now(sync_row, target) == {"pending": 5, "errored": 40}
+    assert laws.broken(now=timezone.now()) == []
+    assert sync.reasons([sync_row.pk])["errored"] == {"40002": 5, "50000": 35}
+    world.drain()
+    assert world.members(target.audience) == 5
+
+
+def test_many_people_are_retried_in_chunks(world, monkeypatch):
+    monkeypatch.setattr(retry, "CHUNK", 3)
+    sync_row = _errored(world, 20)
+
+    assert sync.retry_errored(sync_row, reason="50000", now=timezone.now()) == 13
+    assert _now(sync_row, sync_row) == {"pending": 13, "errored": 7}
+
+
+def _now(*syncs):
+    total = sync.total(Sync.objects.filter(pk__in=[one.pk for one in syncs]))
+    return {name: total[name] for name in ("pending", "errored")}
 
 
 @pytest.mark.parametrize("is_gone", [False, True])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from django.db.models import QuerySet, Sum
@@ -48,6 +48,14 @@ class Together:
             if people >= limit:
                 break
         return chosen
+
+    def of(self, people: Collection[int]) -> Part:
+        """Return the deliveries of these profiles only."""
+        mine = Delivery.objects.filter(profile__in=people, sync__in=self.syncs, outcome=None)
+        mine = mine.filter(batch__state=self.outcome).select_related("batch")
+        if self.reason is None:
+            return Rows(mine.exclude(batch__last_code=Reason.MOVED))
+        return Rows(mine.filter(batch__last_code=self.reason))
 
     def batches(self) -> QuerySet[Batch]:
         """Return the batches; each has at least one of the deliveries."""

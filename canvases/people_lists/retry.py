@@ -1,0 +1,39 @@
+"""Try errored people of a step again: all, those behind a number, or some of these."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from canvases.models import Step
+from canvases.people_lists.number import Number
+from partners import sync
+from partners.models import Sync
+
+
+def behind(step: Step, number: Number, *, only: Collection[int] | None, now: datetime) -> int:
+    """Enqueue the people of a number again, or ``only`` these deliveries; return how many."""
+    return errored(step, is_removal=number.is_removal, reason=number.reason, only=only, now=now)
+
+
+def errored(
+    step: Step,
+    *,
+    is_removal: bool | None = None,
+    reason: str | None = None,
+    only: Collection[int] | None = None,
+    now: datetime,
+) -> int:
+    """Enqueue the errored people of ``step`` again in its current Sync; return how many.
+
+    Removals of people who left are tried again as they are. ``is_removal``: only removals, or only
+    the others. ``reason``: only those of this reason or code. ``only``: ids of deliveries.
+    """
+    chosen: Any = {"reason": reason, "only": only, "now": now}
+    adds = [] if is_removal else list(step.syncs.order_by("pk"))
+    undoing = Sync.objects.filter(undoes__steps=step).order_by("pk")
+    removals = [] if is_removal is False else list(undoing)
+    return sum(sync.retry_errored(one, to=step.sync, **chosen) for one in adds) + sum(
+        sync.retry_errored(one, **chosen) for one in removals
+    )

@@ -1,0 +1,65 @@
+"""A list is searched without losing its number; errored people on it are tried again."""
+
+import pytest
+from django.utils import timezone
+
+from audiencesync.groups.models import Activity
+from canvases import analytics, reasons
+from partners import laws
+from partners.models import Delivery
+
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+
+
+@pytest.mark.parametrize(
+    ("text", "n"),
+    [("p5@example.org", 4), ("P5@Example.org", 4), ("p5", 4), ("nobody@x.org", 0)],
+)
+def test_a_search_keeps_the_number(bobs, step, text, n):
+    answer = bobs.get("step_people", step.pk, number="entered", q=text)
+    errored = bobs.get("step_people", step.pk, number="errored", q="p2")
+
+    assert len([line for line, _person in answer.context["people"] if line.delivery]) == n // 2
+    assert {person.email for _line, person in errored.context["people"]} == {"p2@example.org"}
+    assert {line.outcome for line, _person in errored.context["people"]} == {"errored"}
+
+
+def test_a_viewer_does_not_find_people_by_parts(editor, vera, step):
+    veras = editor(vera)
+
+    assert not veras.get("step_people", step.pk, number="errored", q="2@example").context["people"]
+    assert veras.get("step_people", step.pk, number="errored", q="p2@example.org").context["people"]
+
+
+def retried(client_editor, step, **data):
+    answer = client_editor.post("step_people_retry", step.pk, number="errored", **data)
+    assert answer.status_code == 302
+    return analytics.step_numbers([step])[step.pk]
+
+
+def test_all_people_of_a_reason_are_tried_again(bobs, step):
+    before = analytics.step_numbers([step])[step.pk]
+    n = next(why.n for why in reasons.reasons(step) if why.reason == "40007")
+    now = retried(bobs, step, reason="40007")
+
+    assert n == 2
+    assert (now.errored, now.pending) == (before.errored - n, before.pending + n)
+    assert list(laws.broken(now=timezone.now())) == []
+    assert [line.verb for line in Activity.objects.all()] == ["retried"]
+
+
+def test_only_ticked_people_are_tried_again(bobs, step):
+    before = analytics.step_numbers([step])[step.pk]
+    lines = bobs.get("step_people", step.pk, number="errored").context["people"]
+    ticked = [line.delivery.pk for line, _person in lines[:1]]
+    pending = Delivery.objects.filter(batch__state="pending", outcome=None).first()
+    now = retried(bobs, step, some=1, delivery=[*ticked, pending.pk])
+
+    assert (now.errored, now.pending) == (before.errored - 1, before.pending + 1)
+    assert retried(bobs, step, some=1) == now
+    assert list(laws.broken(now=timezone.now())) == []
+
+
+@pytest.mark.parametrize("number", ["synced", "not_synced", "pending", "entered"])
+def test_only_errored_people_are_tried_again(bobs, step, number):
+    assert bobs.post("step_people_retry", step.pk, number=number).status_code == 404
