@@ -175,7 +175,7 @@ def _is_within(
     arrived_at: datetime | None,
     due_at: datetime,
 ) -> bool:
-    """Whether a time lies within a wait; of people let in by an event, from its time on."""
+    """Return whether a time lies within a wait; of people let in by an event, from its time on."""
     is_first = arrived_at is None or arrived_at == entered_at
     since = began_at if is_first and began_at else (arrived_at or entered_at)
     if not at.microsecond:  # Programs often send whole seconds.

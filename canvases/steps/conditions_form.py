@@ -174,7 +174,7 @@ def segments_in(settings: Mapping[str, Any]) -> set[str]:
 
 
 def is_readable(raw: Filter) -> bool:
-    """Whether a stored filter can be asked."""
+    """Return whether a stored filter can be asked."""
     try:
         filters.read(raw)
     except filters.FilterError:

@@ -27,7 +27,7 @@ from partners.models import AdAccount, Audience, Connection, Sync, Tally
 INVENTED = 50_000  # the others are copies of these people with random identifiers
 COPIES_PER_STATEMENT = 100_000
 _RANDOM = {"sqlite": "randomblob(32)", "postgresql": "sha256(random()::text::bytea)"}
-_MORE = """
+_COPY = """
 INSERT INTO {table} ({columns})
 WITH RECURSIVE copies (n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM copies WHERE n < {last})
 SELECT {values} FROM {table} p CROSS JOIN copies
@@ -60,7 +60,7 @@ def _multiply(invented: int, more: int) -> None:
     copies = -(-more // invented)
     step = max(1, COPIES_PER_STATEMENT // invented)
     for first in range(1, copies + 1, step):
-        sql = _MORE.format(
+        sql = _COPY.format(
             table=Profile._meta.db_table,
             columns=", ".join(values),
             values=", ".join(values.values()),
@@ -107,7 +107,7 @@ def draft(kinds: Sequence[str], audience: Audience | None = None) -> tuple[Canva
 
 
 def _new_audience(name: str) -> Audience:
-    """Create an audience; wait where the ad account may create but one in a second."""
+    """Create an audience; wait where the ad account may create only one a second."""
     account, create = connected(), registry.get("tiktok").create_audience
     while True:
         try:

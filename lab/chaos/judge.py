@@ -140,7 +140,7 @@ def _entered(journals: list[Journal]) -> Iterator[str]:
     """Each person of an "enter" act has entered its Sync exactly once."""
     wanted: Counter[int] = Counter()
     for journal in journals:
-        for line in journal.begun:  # the unfinished acts have been done since
+        for line in journal.begun:  # `calm` has finished those that were interrupted
             if line["act"] == "enter":
                 wanted[line["arguments"]["sync_id"]] += line["arguments"]["n"]
     for sync in Sync.objects.filter(label="direct"):
@@ -158,17 +158,17 @@ def _admitted() -> Iterator[str]:
 
 
 def _members() -> Iterator[str]:
-    """L5: the members at the partner are the fold of the synced deliveries, in their order."""
+    """L5: the members at the partner follow from the synced deliveries, in their order."""
     for audience in Audience.objects.filter(syncs__isnull=False).distinct():
         members = {digest for _schema, digest in _sandbox().members(audience.remote_id)}
-        wanted, possible = _fold(audience)
+        wanted, possible = _members_of(audience)
         if missing := wanted - members:
             yield f"L5 audience {audience.pk} {audience.name}: {len(missing)} members are missing"
         if extra := members - wanted - possible:
             yield f"L5 audience {audience.pk} {audience.name}: {len(extra)} members are too many"
 
 
-def _fold(audience: Audience) -> tuple[Hashes, Hashes]:
+def _members_of(audience: Audience) -> tuple[Hashes, Hashes]:
     """Return the hashes that must be members, and those that may be.
 
     A delivery discarded after its request was sent may have arrived or not, until compensation.

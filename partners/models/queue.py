@@ -160,7 +160,7 @@ class Batch(models.Model):
 
     @property
     def is_undo(self) -> bool:
-        """Whether it removes people whose add was discarded and may have arrived nevertheless."""
+        """Return whether it compensates a discarded add that may have arrived."""
         return self.repeat_of is not None and self.repeat_of.action != self.action
 
 

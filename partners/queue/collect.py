@@ -73,9 +73,9 @@ class Request:
         )
 
 
-def lanes(*, now: datetime, but: Q = NOTHING) -> list[str]:
-    """Return the free lanes with due batches (``but`` for some), those that wait longest first."""
-    ready = Batch.objects.due(now).exclude(but).order_by()
+def lanes(*, now: datetime, skip: Q = NOTHING) -> list[str]:
+    """Return the free lanes with due batches, not counting ``skip``, longest due first."""
+    ready = Batch.objects.due(now).exclude(skip).order_by()
     waiting = (
         ready.values_list("ad_account__connection__partner", "ad_account__remote_id")
         .annotate(first=Min("due_at"))
@@ -106,11 +106,11 @@ def let_go(lease: str) -> None:
     Lane.objects.filter(lease=lease).update(lease="", lease_until=None)
 
 
-def plan(lane: str, *, most: int, now: datetime, but: Q = NOTHING) -> list[Request]:
-    """Compose up to ``most`` requests of a lane (``but`` for some batches). Nothing is leased."""
+def plan(lane: str, *, most: int, now: datetime, skip: Q = NOTHING) -> list[Request]:
+    """Compose up to ``most`` requests of a lane (except batches of ``skip``). Nothing is leased."""
     found = (
         Batch.objects.due(now)
-        .exclude(but)
+        .exclude(skip)
         .filter(in_lane(lane, "ad_account__"))
         .select_related("ad_account__connection", "audience", "sync__app_group")
     )

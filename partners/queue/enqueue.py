@@ -68,8 +68,8 @@ def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: dateti
         _fill(batches, entered)
         supersede.cancel_opposite(sync, [batch for batch in batches if batch.n], now=now)
         for outcome, members in entered.items():
-            waits = sum(members.values())
-            moves.add(sync.pk, entered=waits, **{outcome or "pending": waits})
+            n = sum(members.values())
+            moves.add(sync.pk, entered=n, **{outcome or "pending": n})
     return sum(sum(members.values()) for members in entered.values())
 
 
@@ -93,7 +93,7 @@ def _is_new(sync: Sync, lowest: int) -> bool:
 
 
 def put_in_batches(sync: Sync, deliveries: list[int], *, is_unclear: bool, now: datetime) -> None:
-    """Move deliveries of ``sync`` into new batches, without those that are over by now.
+    """Move deliveries of ``sync`` into new batches, without those superseded by now.
 
     ``is_unclear``: some of them may have arrived before.
     """
@@ -101,7 +101,7 @@ def put_in_batches(sync: Sync, deliveries: list[int], *, is_unclear: bool, now: 
     cap = collect.most_people(collect.preset_of(account), account, len(sync.kinds))
     batches = _make_batches(sync, -(-len(deliveries) // cap), now=now)
     # Asked under the lock of the audience's seq: no later operation can be committed meanwhile.
-    over = supersede.over(sync, deliveries)
+    superseded_ids = supersede.over(sync, deliveries)
     for place, batch in enumerate(batches):
         chosen = deliveries[place * cap : (place + 1) * cap]
         batch.n = Delivery.objects.filter(pk__in=chosen).update(
@@ -109,7 +109,7 @@ def put_in_batches(sync: Sync, deliveries: list[int], *, is_unclear: bool, now: 
         )
         batch.attempts += is_unclear
     Batch.objects.bulk_update(batches, ["n", "attempts"])
-    superseded = Delivery.objects.filter(pk__in=over, outcome=None)
+    superseded = Delivery.objects.filter(pk__in=superseded_ids, outcome=None)
     outcomes.cancel(superseded, Reason.SUPERSEDED, now=now)
 
 
@@ -208,7 +208,7 @@ def reason_sql(action: str, kinds: list[str], *, is_strict: bool) -> str:
 
 
 def usable_sql(kind: str, action: str) -> str:
-    """SQL over profile ``q``: this kind can be sent. A removal also sends past identifiers."""
+    """Return SQL over profile ``q``: this kind can be sent, for removals also by a past hash."""
     if action == Action.ADD:
         return eligibility.usable_sql(kind)
     past = f"{_table(PastIdentifier)} z WHERE z.profile_id = q.id AND z.kind = '{kind}'"

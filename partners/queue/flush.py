@@ -113,11 +113,11 @@ class Flush:
 
     def _open_lanes(self, *, now: datetime) -> list[str]:
         """Return the free lanes with work and a token that this machine can open."""
-        lanes = collect.lanes(now=now, but=self._is_sealed())
+        lanes = collect.lanes(now=now, skip=self._is_sealed())
         if lanes and self.sealed is None:
             self.sealed = sealed.find_sealed(lanes, now=now)
             if self.sealed:
-                lanes = collect.lanes(now=now, but=self._is_sealed())
+                lanes = collect.lanes(now=now, skip=self._is_sealed())
         return lanes
 
     def _is_sealed(self) -> Q:
@@ -144,7 +144,7 @@ class Flush:
         most = min(PLAN_AT_ONCE, share - len(mine), self.threads - len(self.in_flight))
         if most <= 0 or any(request.is_probe for request in mine) or self._has_suspect():
             return []
-        planned = collect.plan(lane, most=most, now=timezone.now(), but=self._is_sealed())
+        planned = collect.plan(lane, most=most, now=timezone.now(), skip=self._is_sealed())
         requests = [request for request in planned if not request.is_suspect]
         if not (requests or self.in_flight):
             requests = planned[:1]

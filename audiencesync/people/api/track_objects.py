@@ -95,7 +95,7 @@ def attributes(item: Mapping[str, Any], app_group: AppGroup) -> Attributes:
 
 
 def _is_unsaid(name: str, value: object) -> bool:
-    """Whether a standard field holds a placeholder. Other attributes keep it: JSON has its null."""
+    """Return whether a standard field holds a placeholder. In others it is a value, unlike null."""
     if name not in STANDARD or name in _MAY_BE_NAMES or not _says_nothing(value):
         return False
     return name != "gender" or spellings.gender(str(value)) is None
@@ -112,7 +112,7 @@ def check_clear(name: str, value: Any, app_group: AppGroup, *, field: str) -> No
 
 
 def is_blank(value: object) -> bool:
-    """Whether a field is null or a blank text: it deletes the stored value."""
+    """Return whether a field is null or a blank text: it deletes the stored value."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
@@ -172,7 +172,7 @@ def _spelling(name: str, value: object) -> str | None:
 
 
 def _says_nothing(value: object) -> bool:
-    """Whether a value is a placeholder of a program, as in an import: the known value stays."""
+    """Return whether a value is a placeholder, such as n/a, after which the known value stays."""
     return isinstance(value, str) and placeholders.is_empty_cell(value)
 
 

@@ -124,12 +124,12 @@ def without_placeholder(raw: str) -> str:
 
 
 def is_placeholder(raw: str) -> bool:
-    """Tell whether a value is present but says nothing. The empty text is none: it may delete."""
+    """Return whether a value is present but says nothing. The empty text is none: it may delete."""
     return bool(raw) and not without_placeholder(raw)
 
 
 def is_tracking_refusal(kind: str, raw: str) -> bool:
-    """Tell whether a device id is the one of zeros, as text or hashed."""
+    """Return whether a device id is the one of zeros, as text or hashed."""
     return kind in ("idfa", "gaid") and raw.strip() in (ZERO, digest(ZERO).hex())
 
 
@@ -146,7 +146,7 @@ CURRENT_RULE = Rule(email_spelling, phones.read, without_placeholder)
 
 
 def is_email(value: str) -> bool:
-    """Tell whether a normalised value is a possible address. Nothing is asked over the network."""
+    """Return whether a normalised value is a possible address. Asks no other machine."""
     if len(value) > LONGEST_EMAIL:
         return False
     if _clean_email(value):
@@ -212,7 +212,7 @@ def alternative(kind: str, found: Normalised) -> Digest:
 
 
 def is_hash_of(given: str, known: Digest) -> bool:
-    """Tell whether a given value is the hash of a known one, which it must not replace."""
+    """Return whether a given value is the hash of a known one, which it must not replace."""
     return known is not None and given.strip().lower() == known.hex()
 
 

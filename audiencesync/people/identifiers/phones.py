@@ -193,7 +193,7 @@ def _readings(body: str, region: str) -> set[str]:
 
 
 def _is_written_at_home(body: str, number: str) -> bool:
-    """Whether the digits are grouped in the national format, such as (201) 555-0123.
+    """Return whether the digits are grouped in the national format, such as (201) 555-0123.
 
     A country code would be a group of its own.
     """
@@ -219,7 +219,7 @@ def _national(text: str, region: str) -> set[str]:
 
 
 def is_mobile(number: str) -> bool:
-    """Whether a number is certainly mobile.
+    """Return whether a number is certainly mobile.
 
     0 49 176 ... may mean 0176 as well as 0491 76 ...; 0 49 30 ... is 04930.
     """

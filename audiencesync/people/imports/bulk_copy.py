@@ -247,11 +247,11 @@ class _Writer:
         return Counts(created, copied.n_rows - created, people)
 
     def _is_anybody_erased(self, copied: CopyData) -> bool:
-        """Whether the ledger has one of the names, or may: it was empty when they were read."""
+        """Return whether the ledger has one of the names."""
         group = self.columns.app_group
         if not erasure_ledger.is_used(group):
             return False
-        if copied.erasure_digests is None:
+        if copied.erasure_digests is None:  # the ledger was still empty when the names were read
             return True
         self.cursor.execute(
             "SELECT 1 FROM unnest(%s::text[], %s::bytea[]) AS given (kind, digests),"

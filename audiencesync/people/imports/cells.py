@@ -137,7 +137,7 @@ _PLACEHOLDER_TARGETS = frozenset(
 
 
 def is_empty(target: str, cell: str, *, name: str = "") -> bool:
-    """Whether a cell says that there is no value.
+    """Return whether a cell says that there is no value.
 
     ``NA`` does so for numbers, days and booleans only: it is Namibia as a country, and may be meant
     as a text.

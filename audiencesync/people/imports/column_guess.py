@@ -79,7 +79,7 @@ def is_second(name: str) -> bool:
 
 
 def _looks_like(kind: str, values: Sequence[str]) -> bool:
-    """Whether a value may be an address of this kind: "Mail opt-in" has none."""
+    """Return whether a value may be an address of this kind: "Mail opt-in" has none."""
     if kind == "email":
         return not values or any("@" in value or len(value) == 64 for value in values)
     return not values or any(sum(map(str.isdigit, value)) >= 6 for value in values)
@@ -143,7 +143,7 @@ class _Guesser:
         return self._attribute(header, name, values, style)
 
     def _fits(self, field: str, values: list[str]) -> bool:
-        """Whether a column holds what its name says; True for keys, checked row by row."""
+        """Return whether a column holds what its name says; True for keys, checked row by row."""
         if field in KEYS or field in ("idfa", "gaid"):
             return True
         read = cells.reader(field, delimiter=self.delimiter)
@@ -242,7 +242,7 @@ def _is_doubtful(kind: str, values: Sequence[str]) -> bool:
 
 
 def _is_nested(cell: str) -> bool:
-    """Whether a cell holds a list or an object as JSON."""
+    """Return whether a cell holds a list or an object as JSON."""
     try:
         return cell[:1] in "[{" and isinstance(json.loads(cell), list | dict)
     except (ValueError, RecursionError):

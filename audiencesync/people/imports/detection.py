@@ -69,7 +69,7 @@ def _whole_lines(sample: bytes) -> bytes:
 
 
 def is_sure(source: Source, encoding: str, *, is_utf8: bool) -> bool:
-    """Whether the bytes themselves prove the encoding, so that users need not check the letters."""
+    """Return whether the bytes prove the encoding. If not, users are asked to check the letters."""
     sample = source.read(0, SAMPLE)
     if b"\x1b" in sample:  # an unknown escape
         return False
@@ -110,7 +110,7 @@ def _rows(text: str, delimiter: str, *, is_cut: bool) -> list[list[str]]:
 
 
 def has_header(source: Source, chosen: Layout) -> bool:
-    """Whether the first row holds names of columns: a known one, or nothing like a value."""
+    """Return whether the first row holds names of columns: a known one, or nothing like a value."""
     first = Reader(source, chosen, n_columns=0).take(1).rows
     if not first:
         return True

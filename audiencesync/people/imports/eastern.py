@@ -66,7 +66,7 @@ def readings(sample: bytes) -> list[Reading]:
 
 
 def is_clear(found: list[Reading]) -> bool:
-    """Whether the first one is certain: its language is there, and no other one makes sense."""
+    """Return whether the first one is certain: it reads as its language, and no other does."""
     best, *others = found
     return (
         best.n >= _FEW
@@ -97,7 +97,7 @@ def _reading(sample: bytes, encoding: str) -> Reading | None:
 
 
 def _belongs(character: str, encoding: str) -> bool:
-    """Whether the language of an encoding has this character."""
+    """Return whether the language of an encoding has this character."""
     if _is_hangul(character):
         return encoding == "cp949"
     if _is_kana(character):

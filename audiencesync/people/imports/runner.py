@@ -146,7 +146,7 @@ class Chunk:
 
     @property
     def is_end(self) -> bool:
-        """Whether the file is done."""
+        """Return whether the file is done."""
         return self.rows.parsed.is_end and not self.n
 
 

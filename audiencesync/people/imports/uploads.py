@@ -125,7 +125,7 @@ class CsvUploadHandler(FileUploadHandler):
 
 
 def is_archive(beginning: bytes) -> bool:
-    """Whether a file begins like an archive or an Excel file; its name is not reliable."""
+    """Return whether a file begins like an archive or an Excel file; its name is not reliable."""
     return beginning.startswith(ARCHIVES)
 
 

@@ -94,7 +94,7 @@ class Import(models.Model):
 
     @property
     def is_over(self) -> bool:
-        """Whether the import has ended."""
+        """Return whether the import has ended."""
         return self.state in {self.State.DONE, self.State.CANCELLED, self.State.FAILED}
 
     def percent(self) -> int:

@@ -46,7 +46,7 @@ def is_empty_cell(text: str) -> bool:
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether a text means nothing. The device id of zeros means something: tracking is refused."""
+    """Return whether a text means nothing. A device id of zeros does: tracking is refused."""
     if len(text) > LONGEST:
         return False
     word = " ".join(text.split()).casefold()

@@ -237,10 +237,10 @@ def compare(
 
 
 def is_amount(amount: Combinable, values: Sequence[float]) -> Expression:
-    """Whether a number is one of these."""
+    """Return whether a number is one of these."""
     return surely(In(amount, list(values)))
 
 
 def is_beyond(amount: Combinable, value: float, *, greater: bool) -> Expression:
-    """Whether a number is greater (else: less) than another."""
+    """Return whether a number is greater (else: less) than another."""
     return surely((GreaterThan if greater else LessThan)(amount, Value(value)))

@@ -131,7 +131,7 @@ def _words(types: set[str], example: str) -> str:
 
 
 def holds_days(app_group: AppGroup, name: str) -> bool:
-    """Whether a profile has a day in this attribute; True also if two seconds do not suffice."""
+    """Return whether a profile has a day in this attribute. True also after two seconds."""
     people = Profile.objects.filter(app_group=app_group)
     try:
         with at_most(SECONDS):

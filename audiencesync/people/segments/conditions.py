@@ -104,7 +104,7 @@ def unknown_code(field: str, op: str, values: Sequence[str]) -> str:
 
 
 def _may_be_code(field: str, op: str, value: str) -> bool:
-    """Whether a value can match: a code or a name; as a part, only a part of a code."""
+    """Return whether a value can match: a code or a name; as a part, only a part of a code."""
     read, part = CODES[field]
     code = read(value)
     if op not in ("contains", "starts_with"):

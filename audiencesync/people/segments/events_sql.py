@@ -40,7 +40,7 @@ def query(node: EventCondition, now: datetime, app_group: int | None = None) -> 
 
 
 def _happened(node: EventCondition, when: Q, now: datetime, *, times: int = 1) -> Q:
-    """Whether a person has at least so many of these events: is there a last one of them?"""
+    """Return whether a person has at least so many of these events: is there a last one of them?"""
     found = Event.objects.filter(when, of_event(node, now), profile=OuterRef("pk")).order_by()
     return Q(Exists(found if times == 1 else found[times - 1 : times]))
 

@@ -172,7 +172,7 @@ def known_to(filters: Iterable[object]) -> dict[str, Known]:
 
 
 def refers(raw: object) -> bool:
-    """Whether a filter refers to a segment or audience: ``check`` has to look at it."""
+    """Return whether a filter refers to a segment or audience: ``check`` has to look at it."""
     return any(isinstance(leaf, SegmentCondition | AudienceCondition) for leaf in _own(raw))
 
 

@@ -269,7 +269,7 @@ def _at(path: str, key: str) -> str:
 
 
 def _is_name(name: str) -> bool:
-    """Whether the API and imports would store an attribute of this name."""
+    """Return whether the API and imports would store an attribute of this name."""
     return 0 < len(name) <= LONGEST_NAME and not _UNSTORABLE.search(name)
 
 

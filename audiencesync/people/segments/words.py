@@ -141,7 +141,7 @@ def _relative(op: str, label: str, n: int) -> str:
 
 
 def _is_personal(value: object) -> bool:
-    """Whether a value may be an e-mail address or a phone number."""
+    """Return whether a value may be an e-mail address or a phone number."""
     text = unicodedata.normalize("NFKC", str(value))
     return "@" in text or sum(character.isdigit() for character in text) >= PHONE_DIGITS
 

@@ -103,7 +103,7 @@ def written(value: Any) -> Cell:
 
 
 def _is_ambiguous(text: str) -> bool:
-    """Whether a text could be read back as something other than a text."""
+    """Return whether a text could be read back as something other than a text."""
     plain = text.strip()
     return (
         plain[:1] in _BEGINNINGS

@@ -160,7 +160,7 @@ def _list(old: Any) -> list[Any]:
 
 
 def _among(value: Any, values: Any) -> bool:
-    """Whether the same value is among these; true is not 1."""
+    """Return whether the same value is among these; true is not 1."""
     return any(type(value) is type(one) and value == one for one in values)
 
 

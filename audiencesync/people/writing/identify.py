@@ -162,7 +162,7 @@ def _visitor(app_group: AppGroup, request: Identity) -> Profile | None:
 
 
 def _is_known_as(request: Identity, person_id: int) -> bool:
-    """Tell whether the profile, or one merged into it, has this e-mail or phone."""
+    """Return whether the profile, or one merged into it, has this e-mail or phone."""
     kind, value = request.key
     if kind == "alias":
         return False

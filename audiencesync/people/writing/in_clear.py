@@ -60,7 +60,7 @@ def _bare(word: str) -> str:
 
 
 def _may_be_a_phone(name: str) -> bool:
-    """Whether a name suggests a phone number: "homePhone", "Telefonprivat", also "contact"."""
+    """Return whether a name suggests a phone number: "homePhone", "Telefonprivat", "contact"."""
     plain = re.sub("iphone", "", unicodedata.normalize("NFKC", name), flags=re.IGNORECASE)
     words = {*map(_bare, re.split(r"[\s_.:/()\d-]+", _CAMEL.sub(" ", plain))), _bare(plain)}
     if not _ABOUT.isdisjoint(words):
@@ -70,7 +70,7 @@ def _may_be_a_phone(name: str) -> bool:
 
 
 def has_email(text: str) -> bool:
-    """Whether a text is or contains an e-mail address."""
+    """Return whether a text is or contains an e-mail address."""
     if text.isascii() and "@" not in text and "%40" not in text:
         return False
     plain = unicodedata.normalize("NFKC", normalise.visible(text)).replace("\u3002", ".")
@@ -78,7 +78,7 @@ def has_email(text: str) -> bool:
 
 
 def _has_phone(text: str, region: str) -> bool:
-    """Whether a text contains a certain phone number: with a plus, or as dialled at home."""
+    """Return whether a text contains a certain phone number: with a plus, or as dialled at home."""
     plain = phones.plain(text)
     if _TIMESTAMP.fullmatch(plain):
         return False
@@ -90,7 +90,7 @@ def _has_phone(text: str, region: str) -> bool:
 
 
 def _looks_like_a_number(value: Any) -> bool:
-    """Whether the value of a phone attribute looks like a number, valid or not."""
+    """Return whether the value of a phone attribute looks like a number, valid or not."""
     if isinstance(value, bool) or value is None:
         return False
     if isinstance(value, int | float):

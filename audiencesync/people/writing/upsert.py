@@ -34,7 +34,7 @@ class Upserted:
     updated: int = 0  # profiles that existed, changed or not
     changed: set[int] = field(default_factory=set)  # ids of new profiles and of changed ones
     problems: dict[int, ChangeProblem] = field(default_factory=dict)
-    # Kinds whose usable value stays, because the given one is unusable.
+    # Kinds whose known value stays, because the given one is unusable.
     kept: dict[int, list[str]] = field(default_factory=dict)
     # Attributes that could not be changed.
     unfit: dict[int, dict[str, attribute_changes.AttributeProblem]] = field(default_factory=dict)
@@ -178,7 +178,7 @@ class _Upsert:
             key: Row(pk, external_id=key[1] if key[0] == "external_id" else None)
             for key, pk in zip(missing, ids, strict=True)
         }
-        self._fold([(row, self._creating_indexes(key)) for key, row in new.items()])
+        self._apply_all([(row, self._creating_indexes(key)) for key, row in new.items()])
         created = rows.insert(self.app_group.pk, list(new.values()), now=self.now)
         aliases = [(*value, row.id) for (kind, value), row in new.items() if kind == "alias"]
         UserAlias.objects.bulk_create(
@@ -218,7 +218,7 @@ class _Upsert:
         known = self._locked(known_indexes)
         rehashed = rehash.renew(self.app_group, list(known.values()), now=self.now)
         before = {pk: row.ads_consent for pk, row in known.items()}
-        changed = self._fold([(known[pk], sorted(some)) for pk, some in known_indexes.items()])
+        changed = self._apply_all([(known[pk], sorted(some)) for pk, some in known_indexes.items()])
         to_write = {row.id: row for row in (*rehashed, *changed)}
         rows.update([to_write[pk] for pk in sorted(to_write)], now=self.now)
         refused = [
@@ -245,7 +245,7 @@ class _Upsert:
                 self.result.problems[index] = "gone"
         return known
 
-    def _fold(self, profiles: list[tuple[Row, list[int]]]) -> list[Row]:
+    def _apply_all(self, profiles: list[tuple[Row, list[int]]]) -> list[Row]:
         """Apply the changes with these indexes to their rows; return the rows that differ."""
         touched = []
         for row, indexes in profiles:
@@ -263,7 +263,7 @@ class _Upsert:
         ]
 
     def _is_new(self, row: Row, kind: str, given: str) -> bool:
-        """Tell whether an identifier must be written."""
+        """Return whether an identifier must be written."""
         known = getattr(row, kind)
         if self.hashes_only or not known:
             return self.hashes_only or bool(given)
@@ -272,7 +272,7 @@ class _Upsert:
 
     @property
     def hashes_only(self) -> bool:
-        """Tell whether the group stores hashes instead of identifiers."""
+        """Return whether the group stores hashes instead of identifiers."""
         return self.app_group.hash_only
 
     def _apply(self, row: Row, raw: dict[str, str], index: int) -> None:
@@ -313,7 +313,7 @@ class _Upsert:
         raw[kind], self.last_index[row.id, kind] = given, index
 
     def _is_worse(self, kind: str, given: str, before: str) -> bool:
-        """Tell whether the given value is unusable and the one before is usable."""
+        """Return whether the given value is unusable and the one before is usable."""
         if normalise.is_tracking_refusal(kind, given):
             return False
         new, old = (
@@ -323,7 +323,7 @@ class _Upsert:
         return new is None and old is not None
 
     def _is_hash_of_raw(self, before: str, kind: str, given: str) -> bool:
-        """Tell whether the given value is the hash of the raw value before it."""
+        """Return whether the given value is only the hash of the raw value before it."""
         if not before or len(given.strip()) != 64:
             return False
         found = normalise.normalise(kind, before, region=self.app_group.phone_region)
@@ -354,7 +354,8 @@ class _Upsert:
         rows.remember(past, now=self.now)
 
     def _stays(self, row: Row, kind: str, given: str, found: normalise.Hashes) -> bool:
-        """Tell whether the known value is usable and the given one is not."""
-        if getattr(row, f"{kind}_sha256") is None or not found.invalid >> KINDS.index(kind) & 1:
+        """Return whether the known value is usable and the given one is not."""
+        is_unusable = bool(found.invalid >> KINDS.index(kind) & 1)
+        if getattr(row, f"{kind}_sha256") is None or not is_unusable:
             return False
         return not normalise.is_tracking_refusal(kind, given) and (row.id, kind) not in self.deleted

@@ -233,7 +233,7 @@ class View:
 
     @property
     def is_event(self) -> bool:
-        """Whether it is a condition on events, which has properties."""
+        """Return whether it is a condition on events, which has properties."""
         return "event" in self.texts
 
     @property
