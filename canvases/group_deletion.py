@@ -27,6 +27,7 @@ from canvases.models import (
     ExitSegment,
     ExitTally,
     Step,
+    StepHour,
     StepSegment,
     StepTally,
     Visit,
@@ -119,6 +120,7 @@ def _delete_rows(app_group: AppGroup) -> None:
     ours: dict[type[Any], str] = {
         Visit: "canvas__app_group",
         StepTally: "step__canvas__app_group",
+        StepHour: "step__canvas__app_group",
         BranchTally: "step__canvas__app_group",
         StepSegment: "step__canvas__app_group",
         Step.syncs.through: "step__canvas__app_group",

@@ -371,6 +371,23 @@ class StepTally(models.Model):
         return f"tally of step {self.step_id}"
 
 
+class StepHour(models.Model):
+    """The changes of the tally of a step within an hour, for charts. Waiting is not kept."""
+
+    step = models.ForeignKey(Step, models.CASCADE, related_name="hours", db_index=False)
+    hour = models.DateTimeField()
+    entered = models.BigIntegerField(default=0)
+    proceeded = models.BigIntegerField(default=0)
+    exited = models.BigIntegerField(default=0)
+    withdrawn = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["step", "hour"], name="step_hour_once")]
+
+    def __str__(self) -> str:
+        return f"tally of step {self.step_id} at {self.hour}"
+
+
 class BranchTally(models.Model):
     """Visits that took a branch of a split. Changes in the transaction that moves the visits."""
 

@@ -272,7 +272,7 @@ def _begin(canvas: Canvas, first: Step, crowd: Crowd, *, now: datetime) -> int:
     is_passed = tuple(kind.branches(first)) == EVERYBODY
     if not is_passed or kind.due_on_arrival(first, now=now) > now:
         n = _insert(canvas, first, crowd, now=now)
-        rows.arrive(first, n)
+        rows.arrive(first, n, now=now)
         return n
     following = tree.following(rows.flow(canvas), first)
     before = _last_visit()
@@ -282,8 +282,8 @@ def _begin(canvas: Canvas, first: Step, crowd: Crowd, *, now: datetime) -> int:
         # With both ends the database uses the index.
         visits = Visit.objects.filter(canvas=canvas, pk__gt=before, pk__lte=_last_visit())
         kind.act(first, visits, now=now)
-    rows.arrive(first, n)
-    rows.go_on(first, following, n)
+    rows.arrive(first, n, now=now)
+    rows.go_on(first, following, n, now=now)
     return n
 
 

@@ -21,6 +21,6 @@ def clear(step: Step, *, to: Step | None, now: datetime) -> int:
         rows.count_exits(step.canvas, LeftBy.REMOVED, n)
     else:
         n = movement.move(waiting, to, trail=gone, now=now)
-        rows.arrive(to, n)
-    rows.leave(step.pk, n, to="withdrawn")
+        rows.arrive(to, n, now=now)
+    rows.leave(step.pk, n, to="withdrawn", now=now)
     return n

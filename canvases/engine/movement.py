@@ -130,7 +130,7 @@ def _go_on(step: Step, canvas: Canvas, crowd: QuerySet[Visit], *, now: datetime)
     """
     passages = _pass(step, canvas, crowd, rows.flow(canvas), now=now)
     for one in passages:
-        rows.go_on(one.step, one.following, one.n)
+        rows.go_on(one.step, one.following, one.n, now=now)
         if one.branch:
             rows.take(one.step, one.branch, one.n)
     return sum(one.n for one in passages if one.step is step)

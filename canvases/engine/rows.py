@@ -5,12 +5,34 @@ from __future__ import annotations
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from django.db import connection
 from django.db.models import F, Value
 from django.db.models.functions import Coalesce
 
-from canvases.models import BranchTally, Canvas, CanvasHour, ExitTally, LeftBy, Step, StepTally
+from canvases.models import (
+    BranchTally,
+    Canvas,
+    CanvasHour,
+    ExitTally,
+    LeftBy,
+    Step,
+    StepHour,
+    StepTally,
+)
 
 TASK = "canvases.engine.beat"
+HOURLY = ("entered", "proceeded", "exited", "withdrawn")
+_HOUR = """
+INSERT INTO {table} (step_id, hour, {columns}) VALUES (%s, %s, {marks})
+ON CONFLICT (step_id, hour) DO UPDATE SET {sums}
+""".format(
+    table=StepHour._meta.db_table,
+    columns=", ".join(HOURLY),
+    marks=", ".join(["%s"] * len(HOURLY)),
+    sums=", ".join(
+        f"{name} = {StepHour._meta.db_table}.{name} + excluded.{name}" for name in HOURLY
+    ),
+)
 
 
 def hold(canvas_id: int) -> bool:
@@ -84,13 +106,13 @@ def count_exits(canvas: Canvas, reason: LeftBy, n: int) -> None:
     ExitTally.objects.filter(pk=tally.pk).update(n=F("n") + n)
 
 
-def go_on(step: Step, following: Step | None, n: int) -> None:
+def go_on(step: Step, following: Step | None, n: int, *, now: datetime) -> None:
     """Count ``n`` visits from a step to the next one, or out of the canvas."""
     if following is None:
-        leave(step.pk, n, to="exited")
+        leave(step.pk, n, to="exited", now=now)
     else:
-        leave(step.pk, n, to="proceeded")
-        arrive(following, n)
+        leave(step.pk, n, to="proceeded", now=now)
+        arrive(following, n, now=now)
 
 
 def take(step: Step, branch: int, n: int) -> None:
@@ -99,12 +121,23 @@ def take(step: Step, branch: int, n: int) -> None:
     BranchTally.objects.filter(step=step, branch=branch).update(n=F("n") + n)
 
 
-def arrive(step: Step, n: int) -> None:
+def arrive(step: Step, n: int, *, now: datetime) -> None:
     """Count ``n`` visits that came to a step."""
     StepTally.objects.bulk_create([StepTally(step=step)], ignore_conflicts=True)
     StepTally.objects.filter(step=step).update(entered=F("entered") + n, waiting=F("waiting") + n)
+    _add_to_hour(step.pk, "entered", n, now=now)
 
 
-def leave(step_id: int, n: int, *, to: str) -> None:
+def leave(step_id: int, n: int, *, to: str, now: datetime) -> None:
     """Count ``n`` visits that left a step; ``to``: proceeded, exited or withdrawn."""
     StepTally.objects.filter(step=step_id).update(waiting=F("waiting") - n, **{to: F(to) + n})
+    _add_to_hour(step_id, to, n, now=now)
+
+
+def _add_to_hour(step_id: int, name: str, n: int, *, now: datetime) -> None:
+    if not n:
+        return
+    hour = connection.ops.adapt_datetimefield_value(now.replace(minute=0, second=0, microsecond=0))
+    counts = [n if column == name else 0 for column in HOURLY]
+    with connection.cursor() as cursor:
+        cursor.execute(_HOUR, [step_id, hour, *counts])

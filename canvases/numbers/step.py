@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Min, QuerySet, Sum
 from django.utils.translation import gettext_lazy as _
@@ -22,11 +23,30 @@ OUTCOMES: dict[str, tuple[Text, str]] = {
 }
 
 
-def since(steps: Iterable[Step]) -> datetime | None:
-    """Return the first hour in which something was counted at these steps."""
-    hours = TallyHour.objects.filter(sync__steps__in=[step.pk for step in steps])
+PASSAGE: dict[str, tuple[Text, str]] = {
+    "proceeded": (_("Went on"), "fill-synced"),
+    "exited": (_("Left the canvas"), "fill-pending"),
+    "withdrawn": (_("Left early"), "fill-grey"),
+}
+
+
+def since(step: Step, *, sends: bool) -> datetime | None:
+    """Return the first hour in which something was counted at a step."""
+    hours: Any = TallyHour.objects.filter(sync__steps=step) if sends else step.hours
     first: datetime | None = hours.aggregate(first=Min("hour"))["first"]
     return first
+
+
+def of_step(step: Step, bins: Bins, *, sends: bool) -> Bars:
+    """Return what became of the people of a step, by time: synced or not, or where they went."""
+    return outcomes([step], bins) if sends else passage(step, bins)
+
+
+def passage(step: Step, bins: Bins) -> Bars:
+    """Return the people who came out of a step, by the time at which they did. One query."""
+    hours = step.hours.filter(hour__gte=bins.begin, hour__lt=bins.end)
+    rows = ((hour, counts) for hour, *counts in hours.values_list("hour", *PASSAGE))
+    return _bars(bins, PASSAGE, rows)
 
 
 def outcomes(steps: Iterable[Step], bins: Bins) -> Bars:
@@ -45,11 +65,12 @@ def outcomes_of(hours: QuerySet[TallyHour], bins: Bins) -> Bars:
     for hour, *counts in sums:
         numbers = counts_from(dict(zip(COLUMNS, counts, strict=True)))
         rows.append((hour, [numbers[name] for name in OUTCOMES]))
-    values = list(zip(*bins.sums(rows, len(OUTCOMES)), strict=True))
-    return Bars(
-        bins,
-        [
-            Series(name, label, css, values[n])
-            for n, (name, (label, css)) in enumerate(OUTCOMES.items())
-        ],
-    )
+    return _bars(bins, OUTCOMES, rows)
+
+
+def _bars(
+    bins: Bins, parts: dict[str, tuple[Text, str]], rows: Iterable[tuple[datetime, list[int]]]
+) -> Bars:
+    values = list(zip(*bins.sums(rows, len(parts)), strict=True))
+    named = zip(parts.items(), values, strict=True)
+    return Bars(bins, [Series(name, label, css, row) for (name, (label, css)), row in named])

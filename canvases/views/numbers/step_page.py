@@ -21,6 +21,7 @@ from canvases.models import Canvas, Step
 from canvases.numbers import step as step_numbers
 from canvases.numbers.ranges import Range
 from canvases.reasons import Why
+from canvases.steps import KINDS
 from canvases.steps.audience_form import FIELD_NAMES
 from canvases.steps.base import Text
 from canvases.views import canvas_page
@@ -75,10 +76,11 @@ def page(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
 
 def _chart(request: HttpRequest, step: Step, *, now: datetime) -> dict[str, Any]:
     canvas = step.canvas
-    since = step_numbers.since([step]) or canvas.first_entry_at or canvas.created_at
+    sends = KINDS[step.kind].sends
+    since = step_numbers.since(step, sends=sends) or canvas.first_entry_at or canvas.created_at
     zone = ZoneInfo(canvas.app_group.time_zone)
     span = Range.asked(request.GET, since=since, zone=zone)
-    chart = step_numbers.outcomes([step], span.bins(now=now))
+    chart = step_numbers.of_step(step, span.bins(now=now), sends=sends)
     return {"card_of_chart": ChartCard(chart, span, now), "canvas": canvas}
 
 

@@ -79,7 +79,7 @@ WITHOUT_PROFILES = {
         f"partners.{name}"
         for name in ("Push", "PushShare", "Tally", "TallyHour", "Budget", "Count", "Lane")
     ),
-    *(f"canvases.{name}" for name in ("Canvas", "CanvasHour", "Step", "StepTally")),
+    *(f"canvases.{name}" for name in ("Canvas", "CanvasHour", "Step", "StepHour", "StepTally")),
     *(f"canvases.{name}" for name in ("BranchTally", "ExitSegment", "ExitTally", "StepSegment")),
     *("groups.BeatSlot", "people.Import", "people.Segment", "people.Subscription"),
 }

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -45,7 +46,7 @@ def read_csv(answer):
 def test_entries_are_inside_or_through_or_left_early(look, canvas):
     visits = canvas.visits.order_by("pk")
     some = visits.filter(pk=visits[0].pk)
-    engine.rows.leave(visits[0].step_id, 1, to="withdrawn")
+    engine.rows.leave(visits[0].step_id, 1, to="withdrawn", now=timezone.now())
     engine.rows.count_exits(canvas, LeftBy.EVENT, 1)
     some.update(left_at=timezone.now(), left_by="event", step=None)
 
@@ -102,3 +103,21 @@ def test_htmx_gets_the_card_of_the_chart_alone(signed_in, vera, canvas):
 
     assert 'id="by-time"' in page
     assert 'id="funnel-title"' not in page
+
+
+def test_the_chart_of_a_delay_adds_up_to_its_metrics(signed_in, vera, canvas):
+    step = canvas.steps.get(parent=None)
+    url = reverse("step_numbers", args=["acme", canvas.pk, step.pk])
+
+    found = signed_in(vera).get(url, {"range": "all"}).context
+
+    sums = {one.name: one.total for one in found["card_of_chart"].chart.series}
+    assert sums == {"proceeded": 7, "exited": 0, "withdrawn": 0}
+    metrics = {one["name"]: one["n"] for one in found["metrics"]}
+    assert metrics == {"entered": 7, "proceeded": 7, "exited": 0}
+
+
+def test_the_hours_of_a_step_add_up_to_its_tally(canvas):
+    for step in canvas.steps.all():
+        sums = step.hours.aggregate(**{name: Sum(name) for name in engine.rows.HOURLY})
+        assert sums == {name: getattr(step.tally, name) for name in engine.rows.HOURLY}
