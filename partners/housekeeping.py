@@ -15,10 +15,10 @@ from audiencesync.groups import retention as groups_retention
 from audiencesync.people.privacy import retention as people_retention
 from audiencesync.rest import idempotency
 from partners import audiences
-from partners.connections import alerts, deadline_alerts, oauth, refresh, revoke
+from partners.connections import oauth, refresh, revoke
 from partners.errors import PartnerError
-from partners.incidents import reconcile
 from partners.models import AdAccount, Connection
+from partners.notices import alerts
 from partners.queue import retention
 
 logger = logging.getLogger(__name__)
@@ -58,9 +58,7 @@ def beat() -> None:
     """Run once a minute: mail alerts, refresh audiences in use, delete old rows."""
     now = timezone.now()
     refresh.refresh_all(now=now)
-    reconcile.run(now=now)
     alerts.send_due(now=now)
-    deadline_alerts.warn(now=now)
     _refresh_one(now=now)
     Task.objects.filter(
         stopped__lt=now - KEEP_TASKS

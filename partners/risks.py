@@ -91,6 +91,11 @@ def pending_batches_of(sync: Sync) -> QuerySet[Batch]:
     return pending_batches().filter(Q(sync=sync) | Q(sync__undoes=sync))
 
 
+def batches_of(incident: Incident) -> QuerySet[Batch]:
+    """Return the pending batches behind an incident."""
+    return pending_batches().filter(**{PATHS[incident.place]: incident.place_id})
+
+
 def of_incidents(incidents: Sequence[Incident]) -> dict[int, Risk]:
     """Return incident id -> what it risks; one query."""
     if not incidents:

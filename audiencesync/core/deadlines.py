@@ -1,10 +1,14 @@
 """Deadlines of the settings in words, so that texts name the time that the engine keeps."""
 
+from datetime import timedelta
+
 from django.conf import settings
 from django.utils.functional import Promise, lazy
 from django.utils.translation import ngettext
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
+ALL_HOURS = 13
+"""The hours of the usual retry window of deliveries."""
 
 
 def in_words(seconds: float) -> str:
@@ -22,6 +26,11 @@ def in_words(seconds: float) -> str:
 def delivery() -> str:
     """Return how long a delivery is retried before the profile counts as errored."""
     return in_words(settings.SYNC.deadline)
+
+
+def share_of_delivery(hours: int) -> timedelta:
+    """Return ``hours`` of a retry window of 13, scaled to the one that is set."""
+    return timedelta(seconds=settings.SYNC.deadline) * hours / ALL_HOURS
 
 
 def removal() -> str:

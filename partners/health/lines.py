@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from django.db.models import prefetch_related_objects
 from django.utils.timesince import timesince
 
 from audiencesync.core import chunks
@@ -13,8 +14,9 @@ from audiencesync.groups.models import AppGroup
 from partners import risks
 from partners.connections import problems
 from partners.connections.problems import AUDIENCE_FIELD, Problem, Severity
-from partners.health import titles
+from partners.health import titles, warnings
 from partners.incidents import present
+from partners.incidents.present import BACKLOG
 from partners.models import AdAccount, Audience, Connection, Incident
 from partners.models.batch_queries import SEALED
 from partners.risks import Risk
@@ -56,6 +58,11 @@ class Line:
         return titles.button(self.incident)
 
     @property
+    def notified(self) -> list[str]:
+        """Return the names of the members who were notified."""
+        return _notified(self.incident)
+
+    @property
     def is_danger(self) -> bool:
         """Return whether nothing is sent until a user acts."""
         return self.problem.severity is Severity.DANGER
@@ -63,7 +70,7 @@ class Line:
     @property
     def is_for_admins(self) -> bool:
         """Return whether only an admin can cure it."""
-        return self.incident.connection_id is not None or self.incident.ad_account_id is not None
+        return self.is_danger and self.incident.audience_id is None
 
     @property
     def by(self) -> str:
@@ -79,6 +86,7 @@ class Over:
     begun_at: datetime
     ended_at: datetime
     most_people: int
+    notified: list[str]
 
     @property
     def lasted(self) -> str:
@@ -96,11 +104,21 @@ class History:
 
 
 def of_group(app_group: AppGroup, *, now: datetime) -> list[Line]:
-    """Return the open incidents of a group, worst first. Three queries."""
+    """Return the open incidents of a group, worst first. Five queries."""
     rows = _open(app_group)
+    prefetch_related_objects(rows, "notices__user")
+    return sorted(_lines(rows, now=now), key=_rank)
+
+
+def of_incident(incident: Incident, *, now: datetime) -> Line | None:
+    """Return an open incident in words; None if the trouble is over."""
+    return next(iter(_lines([incident], now=now)), None)
+
+
+def _lines(rows: list[Incident], *, now: datetime) -> list[Line]:
     found, steps = risks.of_incidents(rows), _steps(rows)
     lines = [_line(row, found[row.pk], steps.get(row.pk, []), now=now) for row in rows]
-    return sorted(filter(None, lines), key=_rank)
+    return [line for line in lines if line]
 
 
 def banner(app_group: AppGroup, *, now: datetime) -> list[Problem]:
@@ -113,6 +131,7 @@ def banner(app_group: AppGroup, *, now: datetime) -> list[Problem]:
 def history(app_group: AppGroup, *, before: int | None, after: int | None) -> History:
     """Return a page of the incidents that are over; ``before``, ``after``: keys of a page."""
     rows = Incident.objects.ended().filter(app_group=app_group).select_related(*RELATED)
+    rows = rows.prefetch_related("notices__user")
     page = chunks.page(
         rows,
         PER_PAGE,
@@ -123,7 +142,7 @@ def history(app_group: AppGroup, *, before: int | None, after: int | None) -> Hi
     ids = [row.pk for row in page.rows]
     return History(
         [
-            Over(titles.title(row), row.begun_at, row.ended_at, row.most_people)
+            Over(titles.title(row), row.begun_at, row.ended_at, row.most_people, _notified(row))
             for row in page.rows
             if row.ended_at
         ],
@@ -138,6 +157,11 @@ def _open(app_group: AppGroup) -> list[Incident]:
         row.app_group = app_group
         titles.connection_of(titles.place_of(row)).app_group = app_group
     return rows
+
+
+def _notified(incident: Incident) -> list[str]:
+    """Return the names of those who were sent a message; ``notices__user`` is prefetched."""
+    return sorted({str(one.user) for one in incident.notices.all() if one.sent_at})
 
 
 def _rank(line: Line) -> tuple[bool, datetime, int, int]:
@@ -160,6 +184,8 @@ def _problem(row: Incident, risk: Risk, *, now: datetime) -> Problem | None:
         case Connection() as connection:
             is_stuck = row.code == SEALED
             return problems.of_connection(connection, now=now, risk=risk, is_stuck=is_stuck)
+        case AdAccount() as ad_account if row.code == BACKLOG:
+            return warnings.of_backlog(ad_account, risk)
         case AdAccount() as ad_account:
             return problems.of_ad_account(ad_account, risk=risk)
         case Audience() as audience:

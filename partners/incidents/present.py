@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from audiencesync.core import deadlines
+from partners import risks
 from partners.incidents import codes
 from partners.models import AdAccount, Audience, Batch, Connection, Incident, ParkedBy, Sync
 from partners.models.batch_queries import OF_STEPS, SEALED
@@ -30,6 +32,11 @@ class Trouble:
         return self.place, self.place_id, self.code
 
 
+BACKLOG = "backlog"
+SOON_HOURS = 6
+"""Hours of the retry window of 13 within which people are errored soon."""
+GRACE = timedelta(minutes=5)
+
 NEEDED = Q(is_live=True) | Q(purpose__in=OF_STEPS, paused=False, tally__pending__gt=0)
 """Syncs of which a trouble matters: of live canvases, or with people on their way."""
 
@@ -40,12 +47,18 @@ def needed() -> QuerySet[Sync]:
 
 
 def troubles(*, now: datetime, app_group: int | None = None) -> list[Trouble]:
-    """Return the troubles of one group, or of all; three queries."""
+    """Return the troubles of one group, or of all; four queries."""
     connections = _connections(now=now, app_group=app_group)
     without = {one.place_id for one in connections if one.code == "not_connected"}
     ad_accounts = _ad_accounts(app_group, not_connected=without)
     closed = {one.place_id for one in ad_accounts}
-    return [*connections, *ad_accounts, *_audiences(app_group, closed=closed)]
+    broken = {one.place_id for one in connections}
+    return [
+        *connections,
+        *ad_accounts,
+        *_audiences(app_group, closed=closed),
+        *_backlogs(app_group, broken=broken, closed=closed, now=now),
+    ]
 
 
 def _connections(*, now: datetime, app_group: int | None) -> list[Trouble]:
@@ -97,6 +110,35 @@ def _audiences(app_group: int | None, *, closed: set[int]) -> list[Trouble]:
             is_covered=row.ad_account_id in closed,
         )
         for row in rows.select_related("ad_account__connection")
+    ]
+
+
+def _backlogs(
+    app_group: int | None, *, broken: set[int], closed: set[int], now: datetime
+) -> list[Trouble]:
+    """Return the ad accounts that take no people though nothing is broken: requests fail.
+
+    They have failed for an hour of the retry window, or people are errored soon.
+    """
+    old = Q(first_failed_at__lte=now - deadlines.share_of_delivery(1))
+    old |= Q(deadline_at__gt=now, deadline_at__lte=now + deadlines.share_of_delivery(SOON_HOURS))
+    usable = Q(audience__gone_at=None, audience__is_appendable=True)
+    late = risks.pending_batches().filter(old, usable, ad_account=OuterRef("pk"))
+    # After a reconnect, the people who waited are sent within minutes.
+    cured = Incident.objects.filter(ended_at__gt=now - GRACE).exclude(code=BACKLOG)
+    cured = cured.filter(Q(connection=OuterRef("connection")) | Q(ad_account=OuterRef("pk")))
+    rows = AdAccount.objects.filter(
+        Exists(late), ~Exists(cured), **_of(app_group, AdAccount.GROUP_PATH)
+    )
+    return [
+        Trouble(
+            row.connection.app_group_id,
+            "ad_account",
+            row.pk,
+            BACKLOG,
+            is_covered=row.connection_id in broken or row.pk in closed,
+        )
+        for row in rows.select_related("connection").filter(connection__app_group__archived_at=None)
     ]
 
 

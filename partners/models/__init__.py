@@ -9,7 +9,7 @@ from partners.models.connections import (
     SpentToken,
     in_lane,
 )
-from partners.models.incidents import Incident
+from partners.models.incidents import Incident, Notice, NoticeChoice
 from partners.models.lanes import Budget, Lane
 from partners.models.outcomes import Action, Outcome, Reason
 from partners.models.queue import Batch, Delivery, Push, PushShare, Sync
@@ -26,6 +26,8 @@ __all__ = [
     "Delivery",
     "Incident",
     "Lane",
+    "Notice",
+    "NoticeChoice",
     "OAuthState",
     "Outcome",
     "ParkedBy",

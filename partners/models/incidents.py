@@ -6,8 +6,9 @@ from typing import Self
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
-from audiencesync.groups.models import AppGroup
+from audiencesync.groups.models import AppGroup, Membership, User
 from partners.models.connections import AdAccount, Audience, Connection
 from partners.models.queue import Sync
 
@@ -96,3 +97,51 @@ class Incident(models.Model):
         """Return the id of the row at which the trouble is."""
         found: int = getattr(self, f"{self.place}_id")
         return found
+
+
+class Notice(models.Model):
+    """A message about an incident to one reader: each kind at most once.
+
+    ``mail_key``: of the mail in the outbox that carries it.
+    """
+
+    class Kind(models.TextChoices):
+        BEGUN = "begun", _("It began")
+        SIX_HOURS = "6h", _("People count as errored within six hours")
+        ONE_HOUR = "1h", _("People count as errored within one hour")
+        OVER = "over", _("It is over")
+
+    incident = models.ForeignKey(Incident, models.CASCADE, related_name="notices", db_index=False)
+    kind = models.CharField(max_length=5, choices=Kind.choices)
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    mail_key = models.CharField(max_length=160)
+    created_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["incident", "kind", "user"], name="notice_once")
+        ]
+        indexes = [
+            models.Index(fields=["mail_key"], condition=Q(sent_at=None), name="notice_unsent")
+        ]
+
+    def __str__(self) -> str:
+        return f"notice {self.pk}: {self.kind}"
+
+
+class NoticeChoice(models.Model):
+    """Of which incidents a member is notified; without a row, of those that concern the member."""
+
+    class Choice(models.TextChoices):
+        ALL = "all", _("All of them")
+        MINE = "mine", _("Those that concern me")
+        NONE = "none", _("None")
+
+    membership = models.OneToOneField(Membership, models.CASCADE, related_name="notice_choice")
+    # Of a connection or an ad account; of the audience of a step.
+    connections = models.CharField(max_length=4, choices=Choice.choices, default=Choice.MINE)
+    steps = models.CharField(max_length=4, choices=Choice.choices, default=Choice.MINE)
+
+    def __str__(self) -> str:
+        return f"{self.membership_id}: {self.connections}, {self.steps}"

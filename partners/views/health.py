@@ -7,6 +7,7 @@ from django.views.decorators.http import require_safe
 
 from audiencesync.groups import access
 from partners.health import checks, lines
+from partners.notices import readers
 
 LONGEST_ID = 18
 
@@ -21,6 +22,7 @@ def health(request: HttpRequest, group: str) -> HttpResponse:
         "lines": lines.of_group(app_group, now=timezone.now()),
         "page": page,
         "reports": checks.of_group(app_group),
+        "notified": readers.of_group(app_group),
     }
     return render(request, "partners/health.html", context)
 

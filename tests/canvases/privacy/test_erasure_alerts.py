@@ -6,8 +6,8 @@ import pytest
 from django.utils import timezone
 
 from canvases.privacy import erase
-from partners.connections import alerts
 from partners.models import Connection
+from partners.notices import alerts
 
 pytestmark = pytest.mark.thorough
 

@@ -73,6 +73,8 @@ WITHOUT_PROFILES = {
             "Sync",
             "Batch",
             "Incident",
+            "Notice",
+            "NoticeChoice",
         )
     ),
     *(

@@ -9,8 +9,9 @@ from audiencesync.people.changes import Change
 from audiencesync.people.writing.upsert import upsert
 from canvases.privacy import erase
 from partners import sync
-from partners.connections import alerts, connect, deadline_alerts
+from partners.connections import connect
 from partners.models import AdAccount, Batch
+from partners.notices import alerts
 from partners.queue import flush
 from tiktok_sandbox.seed import MARA
 
@@ -81,4 +82,5 @@ def test_the_mail_about_an_expired_removal_links_to_the_partner_page(audience, m
 def test_removals_cause_no_deadline_alert_of_steps(audience, mailoutbox):
     later(days=29, hours=23, minutes=30)
     mailoutbox.clear()
-    assert deadline_alerts.warn(now=timezone.now()) == 0
+    alerts.send_due(now=timezone.now())
+    assert "People will soon count as errors in Acme" not in [one.subject for one in mailoutbox]

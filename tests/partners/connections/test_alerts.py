@@ -3,8 +3,9 @@
 import pytest
 from django.utils import timezone
 
-from partners.connections import alerts, connect
+from partners.connections import connect
 from partners.models import Audience, Connection
+from partners.notices import alerts
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from partners.connections import deadline_alerts
 from partners.models import Batch, Connection, Sync
+from partners.notices import alerts
 
 pytestmark = pytest.mark.thorough
 
@@ -27,7 +27,7 @@ def ends_in(world, alice, settings):
 
 
 def warn():
-    return deadline_alerts.warn(now=timezone.now())
+    return alerts.send_due(now=timezone.now())
 
 
 @pytest.mark.parametrize(

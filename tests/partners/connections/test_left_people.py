@@ -7,8 +7,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from partners import risks, sync
-from partners.connections import alerts, connect
+from partners.connections import connect
 from partners.models import Batch, Connection, Sync
+from partners.notices import alerts
 from partners.queue import flush
 
 pytestmark = pytest.mark.thorough

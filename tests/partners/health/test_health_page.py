@@ -7,7 +7,7 @@ from django.utils import timezone, translation
 
 from partners.health import lines
 from partners.incidents import reconcile
-from partners.models import AdAccount, Audience, Batch, Connection, Incident, Push
+from partners.models import AdAccount, Audience, Batch, Connection, Incident, NoticeChoice, Push
 from tests.support import builder
 
 pytestmark = pytest.mark.django_db
@@ -140,8 +140,20 @@ def test_the_page_costs_the_same_for_many_incidents(
     for audience in Audience.objects.exclude(pk=step.audience_id):
         builder.make_sync(audience)
     reconcile.run(now=timezone.now())
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(16):
         assert client.get(URL).content.decode().count("data-incident") == 30
+
+
+def test_the_page_names_who_is_notified_and_says_if_nobody_is(step, signed_in, alice, vera):
+    text = page(signed_in(vera))
+    assert "alice@example.org" in text
+    assert "Nobody would receive this." not in text
+    NoticeChoice.objects.create(
+        membership=alice.memberships.get(), connections="none", steps="none"
+    )
+    text = page(signed_in(vera))
+    assert text.count("Nobody would receive this.") == 2
+    assert '<a href="/g/acme/canvases/7/?step=9">Cart: winback</a>' in text
 
 
 def test_a_stranger_gets_404(acme, signed_in, charlie):

@@ -8,8 +8,9 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.test import Client
 from django.utils import timezone
 
-from partners.connections import alerts, mailing
+from partners.connections import mailing
 from partners.models import Connection
+from partners.notices import alerts
 
 
 class Refusing(BaseEmailBackend):

@@ -1,0 +1,14 @@
+"""Who made the canvases that a Sync belongs to: the first to be notified of its trouble."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from canvases.models import Step
+
+
+def of_syncs(syncs: Iterable[int]) -> dict[int, int]:
+    """Return Sync id -> the id of the user who created the canvas of its step."""
+    links = Step.syncs.through.objects.filter(sync__in=list(syncs))
+    known = links.exclude(step__canvas__created_by=None)
+    return dict(known.values_list("sync", "step__canvas__created_by"))

@@ -1,0 +1,1 @@
+"""Who is notified of which incident, when, and in which words."""

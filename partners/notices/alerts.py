@@ -1,0 +1,179 @@
+"""Write mails about troubles: of incidents, and once a day of people that were not sent.
+
+The daily ones: people who missed their deadline, and to the admins removals that failed or are
+blocked. The texts are written here and in texts.py; groups/outbox.py sends them.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.db.models import F, Min, Q, QuerySet, Sum
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from audiencesync.core import beat as clock
+from audiencesync.core import deadlines
+from audiencesync.groups import outbox
+from audiencesync.groups.models import Membership
+from audiencesync.groups.outbox import Text
+from partners import registry, risks
+from partners.connections import mailing, problems
+from partners.incidents import reconcile
+from partners.models import Audience, Batch, Connection, Delivery, Outcome, ParkedBy, Sync
+from partners.models.batch_queries import OF_STEPS
+from partners.notices import notify, readers
+from partners.notices.texts import MOST_LINES, mail_text, sync_lines
+
+logger = logging.getLogger(__name__)
+LOOK_BACK = timedelta(hours=1)
+DAY_SECONDS = 24 * 3600.0
+
+
+def send_due(*, now: datetime) -> int:
+    """Mail what began, is running out, or is over, each once. Return how many mails were sent.
+
+    Refused mails are sent later.
+    """
+    reconcile.run(now=now)
+    notify.write(now=now)
+    _mail_missed_deadlines(now=now)
+    _mail_failed_removals(now=now)
+    _mail_blocked_removals(now=now)
+    sent = mailing.send_due(now=now)
+    notify.note_sent()
+    return sent
+
+
+def _expired(*, now: datetime) -> QuerySet[Batch]:
+    """Return the batches that recently missed their deadline."""
+    errored = Batch.objects.filter(state=Outcome.ERRORED, settled_at__gte=now - LOOK_BACK, n__gt=0)
+    return errored.filter(settled_at__gte=F("deadline_at"))
+
+
+def _today(now: datetime) -> int:
+    return clock.slot_at(now.timestamp(), DAY_SECONDS)
+
+
+def _enqueue_daily(
+    what: str,
+    batches: QuerySet[Batch],
+    words: Callable[[Connection, QuerySet[Batch]], Text],
+    *,
+    to: Callable[[Connection], list[Membership]],
+    now: datetime,
+) -> None:
+    """Write about the connections of these batches, each once a day and reader."""
+    connections = Connection.objects.filter(pk__in=batches.values("ad_account__connection"))
+    for connection in connections.select_related("app_group"):
+        mine, notified = batches.filter(ad_account__connection=connection), to(connection)
+
+        def written(
+            _reader: Membership, connection: Connection = connection, mine: QuerySet[Batch] = mine
+        ) -> Text:
+            return words(connection, mine)
+
+        readers.log_if_none(notified, connection)
+        outbox.enqueue(
+            f"{what}:{connection.pk}:{_today(now)}",
+            connection.app_group,
+            notified,
+            written,
+            now=now,
+        )
+
+
+def _mail_missed_deadlines(*, now: datetime) -> None:
+    """Mail about people who missed their deadline, once a day."""
+    over = _expired(now=now).filter(sync__purpose__in=OF_STEPS)
+    _enqueue_daily("given-up", over, _missed_deadline_mail, to=readers.of_connection, now=now)
+
+
+def _missed_deadline_mail(connection: Connection, over: QuerySet[Batch]) -> Text:
+    n = over.aggregate(n=Sum("n"))["n"] or 0
+    batch = over.select_related("sync").order_by("-settled_at").first()
+    subject = _("People were not sent to %(partner)s in %(group)s") % _words(connection)
+    text = ngettext(
+        "%(partner)s did not take %(n)s person within %(patience)s (until %(time)s), so they "
+        "count as errored. Nobody is lost: open the step, see why, and send them again with Try "
+        "again once the trouble is over.",
+        "%(partner)s did not take %(n)s people within %(patience)s (until %(time)s), so they "
+        "count as errored. Nobody is lost: open the step, see why, and send them again with Try "
+        "again once the trouble is over.",
+        n,
+    )
+    at = batch.settled_at if batch and batch.settled_at else None
+    words = _words(connection) | {"n": number_format(n), "patience": deadlines.delivery()}
+    words["time"] = risks.clock(at, connection.app_group) if at else ""
+    syncs = Sync.objects.filter(pk__in=over.values("sync")).order_by("pk")
+    url = batch.sync.url if batch else "/"
+    return subject, mail_text(connection.app_group, text % words, url, sync_lines(syncs, over))
+
+
+def _mail_failed_removals(*, now: datetime) -> None:
+    """Mail the admins about removals without a step that missed their deadline, once a day."""
+    over = _expired(now=now).exclude(sync__purpose__in=OF_STEPS)
+    _enqueue_daily("not-taken-out", over, _failed_removal_mail, to=readers.admins_of, now=now)
+
+
+def _failed_removal_mail(connection: Connection, over: QuerySet[Batch]) -> Text:
+    subject = _("People were not taken out of audiences of %(group)s") % _words(connection)
+    text = _(
+        "People who were erased or withdrew their consent may still be in audiences at "
+        "%(partner)s: it took no removal of them for %(patience)s, and none is sent any more. Look "
+        "there which audiences can go."
+    )
+    names = Audience.objects.filter(pk__in=over.values("audience")).values_list("name", flat=True)[
+        :MOST_LINES
+    ]
+    listed = "\n".join(f"- {name}" for name in names)
+    url = outbox.absolute_url(problems.partner_page(connection))
+    words = _words(connection) | {"patience": deadlines.removal()}
+    return subject, f"{text % words}\n\n{url}\n\n{listed}\n"
+
+
+def _mail_blocked_removals(*, now: datetime) -> None:
+    """Mail the admins once a day while removals without a step cannot be sent."""
+    barred = Q(ad_account__connection__token_sealed="") | Q(
+        ad_account__connection__parked_by=ParkedBy.TOKEN
+    )
+    barred |= Q(ad_account__is_chosen=False) | Q(ad_account__parked_by=ParkedBy.AD_ACCOUNT)
+    waiting = Batch.objects.filter(barred, state=Outcome.PENDING, n__gt=0).exclude(
+        sync__purpose__in=OF_STEPS
+    )
+    _enqueue_daily("removals-wait", waiting, _blocked_removal_mail, to=readers.admins_of, now=now)
+
+
+def _blocked_removal_mail(connection: Connection, waiting: QuerySet[Batch]) -> Text:
+    n = (
+        Delivery.objects.filter(batch__in=waiting, outcome=None)
+        .values("profile")
+        .distinct()
+        .count()
+    )
+    subject = _("People who must leave are still in audiences of %(group)s") % _words(connection)
+    text = ngettext(
+        "%(n)s person was erased here or withdrew their consent, but may still be in audiences at "
+        "%(partner)s: we have no access to take them out. Connect %(partner)s or choose the ad "
+        "account again; the removal waits for that for %(patience)s.",
+        "%(n)s people were erased here or withdrew their consent, but may still be in audiences "
+        "at %(partner)s: we have no access to take them out. Connect %(partner)s or choose the ad "
+        "account again; the removals wait for that for %(patience)s.",
+        n,
+    )
+    ends_at = waiting.aggregate(at=Min("deadline_at"))["at"]
+    words = _words(connection) | {"n": number_format(n), "patience": deadlines.removal()}
+    parts = [text % words]
+    if ends_at:
+        until = _("The first one ends on %(time)s, and is not asked for any more after that.")
+        parts.append(until % {"time": risks.clock(ends_at, connection.app_group)})
+    return (
+        subject,
+        f"{' '.join(parts)}\n\n{outbox.absolute_url(problems.partner_page(connection))}\n",
+    )
+
+
+def _words(connection: Connection) -> dict[str, str]:
+    label = registry.get(connection.partner).label
+    return {"partner": label, "group": connection.app_group.name}

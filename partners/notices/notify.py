@@ -1,0 +1,188 @@
+"""Write each message about an incident once to each reader: begun, running out, over.
+
+A row of `Notice` decides: the constraint lets one of several workers write it. The mail goes to
+the outbox under its key, where it gets the newest text until it is sent.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+
+from audiencesync.core import deadlines
+from audiencesync.groups import outbox
+from audiencesync.groups.mail_model import OutgoingMail
+from audiencesync.groups.models import Membership
+from partners.health import lines, titles
+from partners.incidents import codes, present
+from partners.models import AdAccount, Audience, Batch, Connection, Incident, Notice, Outcome
+from partners.notices import readers, texts
+
+logger = logging.getLogger(__name__)
+Kind = Notice.Kind
+QUIET = ("not_connected", "ad_account_disconnected")
+"""Codes of what members did themselves: only people running out of time are worth a message."""
+ORDER = (Kind.BEGUN, Kind.SIX_HOURS, Kind.ONE_HOUR)
+"""From the earliest: after one of these, none before it is written."""
+LOOK_BACK = timedelta(days=3)
+NEW = timedelta(minutes=2)
+AT_ONCE = 100
+
+
+def write(*, now: datetime) -> None:
+    """Queue what is due; drop unsent mails about incidents that are over."""
+    _drop_ended()
+    for incident in _open(now=now)[:AT_ONCE]:
+        kind = _due(incident, now=now)
+        if kind is not None:
+            _notify(incident, kind, now=now)
+    for incidents in _ended(now=now):
+        if _is_well(incidents[-1]):
+            _notify_over(incidents, now=now)
+
+
+def note_sent() -> None:
+    """Copy to the notices when the outbox has sent their mails."""
+    mails = OutgoingMail.objects.filter(key=OuterRef("mail_key"), sent_at__isnull=False)
+    Notice.objects.filter(Exists(mails), sent_at=None).update(
+        sent_at=Subquery(mails.values("sent_at")[:1])
+    )
+
+
+def _open(*, now: datetime) -> QuerySet[Incident]:
+    """Return the open incidents that may have a message due."""
+    notified = Notice.objects.filter(incident=OuterRef("pk"))
+    soon = now + deadlines.share_of_delivery(present.SOON_HOURS)
+    fresh = ~Exists(notified) & ~Q(code__in=QUIET)
+    due = Q(Exists(notified.filter(sent_at=None))) | fresh | Q(deadline_at__lte=soon)
+    rows = Incident.objects.open().filter(due)
+    return rows.select_related("app_group", *lines.RELATED).order_by("pk")
+
+
+def _due(incident: Incident, *, now: datetime) -> Kind | None:
+    """Return the message that is due, or the last one while its mail is not sent."""
+    written = incident.notices.values_list("kind", flat=True).distinct()
+    last = max((ORDER.index(Kind(kind)) for kind in written), default=-1)
+    level = _level(incident, now=now)
+    if level is not None and ORDER.index(level) > last:
+        return level
+    if last >= 0:
+        return ORDER[last]
+    return None if incident.code in QUIET else Kind.BEGUN
+
+
+def _level(incident: Incident, *, now: datetime) -> Kind | None:
+    """Return the reminder whose time has come: people are errored within its hours."""
+    for kind in (Kind.ONE_HOUR, Kind.SIX_HOURS):
+        if texts.due_soon(incident, kind, now=now).exists():
+            return kind
+    return None
+
+
+def _notify(incident: Incident, kind: Kind, *, now: datetime) -> None:
+    """Write the notices of a kind once, and the mails of those that are not sent."""
+    members = readers.of_incident(incident)
+    if not members and incident.begun_at > now - NEW:
+        logger.error("Incident %s has no recipient.", incident.pk)
+    mine = Notice.objects.filter(incident=incident, kind=kind)
+    if not mine.exists():
+        _create([incident], kind, members, _key(incident, kind), now=now)
+    unsent = set(mine.filter(sent_at=None).values_list("user", flat=True))
+    _enqueue(incident, kind, [one for one in members if one.user_id in unsent], now=now)
+
+
+def _notify_over(incidents: Sequence[Incident], *, now: datetime) -> None:
+    """Notify those who were notified of a trouble that it is over, in one mail for one place."""
+    newest, notified = incidents[-1], Notice.objects.filter(incident__in=incidents)
+    over = notified.filter(kind=Kind.OVER)
+    users = notified.exclude(kind=Kind.OVER).exclude(sent_at=None).values("user")
+    members = Membership.objects.filter(app_group=newest.app_group_id, user__in=users)
+    members_before = list(members.filter(user__is_active=True).select_related("user"))
+    if not over.exists():
+        _create(incidents, Kind.OVER, members_before, _key(newest, Kind.OVER), now=now)
+    unsent = set(over.filter(sent_at=None).values_list("user", flat=True))
+    _enqueue(newest, Kind.OVER, [one for one in members_before if one.user_id in unsent], now=now)
+
+
+def _key(incident: Incident, kind: Kind) -> str:
+    return f"incident-{kind}:{incident.pk}"
+
+
+def _create(
+    incidents: Iterable[Incident],
+    kind: Kind,
+    members: Iterable[Membership],
+    key: str,
+    *,
+    now: datetime,
+) -> None:
+    members = list(members)
+    Notice.objects.bulk_create(
+        [
+            Notice(
+                incident=incident,
+                kind=kind,
+                user=one.user,
+                mail_key=f"{key}:{one.user_id}",
+                created_at=now,
+            )
+            for incident in incidents
+            for one in members
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def _enqueue(
+    incident: Incident, kind: Kind, members: Iterable[Membership], *, now: datetime
+) -> None:
+    def written(reader: Membership) -> outbox.Text:
+        return texts.of_notice(incident, kind, reader, now=now)
+
+    outbox.enqueue(_key(incident, kind), incident.app_group, members, written, now=now)
+
+
+def _drop_ended() -> None:
+    """Delete unsent messages about what is over; they reached no one."""
+    stale = Notice.objects.filter(sent_at=None, incident__ended_at__isnull=False)
+    stale = stale.exclude(kind=Kind.OVER)
+    keys = list(stale.values_list("mail_key", flat=True))
+    if keys:
+        OutgoingMail.objects.filter(key__in=keys, due_at__isnull=False).delete()
+        stale.filter(mail_key__in=keys).delete()
+
+
+def _ended(*, now: datetime) -> list[list[Incident]]:
+    """Return the incidents whose end is to be notified, oldest first, one list for each place."""
+    mine = Notice.objects.filter(incident=OuterRef("pk"))
+    notified = Exists(mine.exclude(kind=Kind.OVER).exclude(sent_at=None))
+    over = mine.filter(kind=Kind.OVER)
+    due = ~Exists(over) | Exists(over.filter(sent_at=None))
+    rows = Incident.objects.ended().filter(
+        notified, due, ended_at__gt=now - LOOK_BACK, app_group__archived_at=None
+    )
+    found: dict[tuple[str, int], list[Incident]] = {}
+    for row in rows.select_related("app_group", *lines.RELATED).order_by("pk"):
+        found.setdefault((row.place, row.place_id), []).append(row)
+    return list(found.values())
+
+
+def _is_well(incident: Incident) -> bool:
+    """Return whether the place works again, or nothing needs it any more."""
+    at_place = {incident.place: incident.place_id}
+    if Incident.objects.open().filter(**at_place).exists():
+        return False
+    match titles.place_of(incident):
+        case Connection() as connection:
+            return not codes.of_connection(connection)
+        case AdAccount() as ad_account:
+            # People who were errored are notified of by a mail of their own.
+            since = Batch.objects.filter(ad_account=ad_account, settled_at__gt=incident.begun_at)
+            lost = since.filter(state=Outcome.ERRORED, n__gt=0)
+            is_lost = incident.code == present.BACKLOG and lost.exists()
+            return not codes.of_ad_account(ad_account) and not is_lost
+        case Audience():
+            return True
