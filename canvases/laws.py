@@ -54,6 +54,8 @@ def _steps() -> Iterator[str]:
         if tally.waiting != there.get(tally.pk, 0):
             says, n = tally.waiting, there.get(tally.pk, 0)
             yield f"L4 step {tally.pk}: the tally says {says} wait there, the visits say {n}"
+        if there.get(tally.pk) and tally.step.removed_at and not tally.step.is_clearing:
+            yield f"L4 step {tally.pk}: {there[tally.pk]} wait there, but it was removed"
     # A moved delivery has entered two Syncs.
     went = F("step__syncs__tally__entered") - F("step__syncs__tally__moved")
     synced = StepTally.objects.filter(step__syncs__isnull=False).annotate(sent=Sum(went))

@@ -242,6 +242,9 @@ class Step(models.Model):
     version = models.PositiveIntegerField(default=1)
     # A removed step that had visits is kept for its numbers.
     removed_at = models.DateTimeField(null=True, blank=True)
+    # Whether people who waited at a removed step are still to be moved; to which step, else out.
+    is_clearing = models.BooleanField(default=False, db_default=False)
+    clears_to = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="+")
 
     objects = StepQuerySet.as_manager()
 
@@ -256,6 +259,14 @@ class Step(models.Model):
             models.UniqueConstraint(
                 fields=["canvas"], condition=Q(removed_at=None, parent=None), name="step_first"
             ),
+            models.CheckConstraint(
+                condition=Q(is_clearing=False, clears_to=None)
+                | Q(is_clearing=True, removed_at__isnull=False),
+                name="step_clears_if_removed",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["canvas"], condition=Q(is_clearing=True), name="step_clearing")
         ]
 
     def __str__(self) -> str:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import models
+from django.db.models import Q, Sum
 from django.utils.translation import gettext_lazy as _
 
 from canvases import engine, tree
-from canvases.models import Step, Visit
+from canvases.models import Step, StepTally
 
 
 class People(models.TextChoices):
@@ -70,15 +71,18 @@ def relink(removal: Removal, *, now: datetime) -> None:
 
 
 def n_waiting(steps: Sequence[Step]) -> int:
-    """Return how many people wait at these steps."""
-    return Visit.objects.filter(step__in=list(steps), left_at=None).count()
+    """Return how many people wait at these steps, or are on their way there from removed ones."""
+    there = Q(step__in=list(steps)) | Q(step__clears_to__in=list(steps))
+    n: int = StepTally.objects.filter(there).aggregate(n=Sum("waiting", default=0))["n"]
+    return n
 
 
 def clear(removal: Removal, people: str, *, now: datetime) -> None:
     """Let the people who wait at steps that go pass on, or leave the canvas."""
-    waiting = Visit.objects.filter(step__in=removal.gone, left_at=None).order_by()
-    places = set(waiting.values_list("step", flat=True).distinct())
+    waited_at = StepTally.objects.filter(step__in=removal.gone, waiting__gt=0)
+    on_the_way = Step.objects.filter(clears_to__in=removal.gone)
+    places = [*waited_at.values_list("step"), *on_the_way.values_list("clears_to")]
     for step in removal.gone:
-        if step.pk in places:
+        if (step.pk,) in places:
             target = removal.next_of[step.pk] if people == People.NEXT else None
             engine.clear(step, to=target, now=now)

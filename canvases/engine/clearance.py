@@ -1,26 +1,68 @@
-"""Move the people who wait at a step that is removed."""
+"""Move the people who wait at removed steps, crowd by crowd.
+
+Also in canvases that are not live: steps are removed while nothing else moves.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from canvases.engine import movement, rows, trails
-from canvases.models import LeftBy, Step, Visit
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+
+from audiencesync.core import beat as clock
+from canvases.engine import crowds, rows, trails
+from canvases.models import Canvas, LeftBy, Step, Visit
 
 
-def clear(step: Step, *, to: Step | None, now: datetime) -> int:
-    """Move all people who wait at a step to another one, or out of the canvas; return how many.
+def clear(step: Step, *, to: Step | None, now: datetime) -> None:
+    """Move all people who wait at a removed step to another one, or out of the canvas.
 
-    They count as withdrawn: the step did not act on them. Call it under the lock of the canvas.
+    A first crowd at once, the others by the engine. People on their way to the step from one that
+    was removed before go to the other one, too. Call it under the lock of the canvas.
     """
-    waiting = Visit.objects.filter(step=step, left_at=None)
-    gone = trails.withdrawn(step)
+    Step.objects.filter(clears_to=step).update(clears_to=to)
+    Step.objects.filter(pk=step.pk).update(is_clearing=True, clears_to=to)
+    if _clear_some(step, to, now=now) == crowds.CROWD:
+        clock.wake(rows.TASK)
+
+
+def with_work() -> QuerySet[Canvas]:
+    """Return the canvases with people at removed steps."""
+    steps = Step.objects.filter(canvas=OuterRef("pk"), is_clearing=True)
+    return Canvas.objects.filter(Exists(steps), app_group__archived_at=None)
+
+
+def work(canvas_id: int, *, now: datetime) -> int:
+    """Move the next crowd from a removed step of a canvas; return how many people."""
+    with transaction.atomic():
+        Canvas.objects.select_for_update(of=("self",)).get(pk=canvas_id)
+        clearing = Step.objects.filter(canvas=canvas_id, is_clearing=True).order_by("pk")
+        # The group for its time zone: a delay asks for it.
+        step = clearing.select_related("clears_to__canvas__app_group").first()
+        return _clear_some(step, step.clears_to, now=now) if step is not None else 0
+
+
+def _clear_some(step: Step, to: Step | None, *, now: datetime) -> int:
+    """Move the next crowd from a removed step; note when no person is left.
+
+    They count as withdrawn: the step did not act on them. Return how many.
+    """
+    crowd = crowds.first(Visit.objects.filter(step=step, left_at=None))
+    n = 0 if crowd is None else _move(crowd, step, to, now=now)
+    if n < crowds.CROWD:
+        Step.objects.filter(pk=step.pk).update(is_clearing=False, clears_to=None)
+    return n
+
+
+def _move(crowd: QuerySet[Visit], step: Step, to: Step | None, *, now: datetime) -> int:
+    mark = trails.withdrawn(step)
     if to is None:
-        left = {"left_at": now, "left_by": LeftBy.REMOVED, "trail": trails.longer(gone)}
-        n = waiting.update(step=None, due_at=None, branch=None, **left)
+        left = {"left_at": now, "left_by": LeftBy.REMOVED, "trail": trails.longer(mark)}
+        n = crowd.update(step=None, due_at=None, branch=None, **left)
         rows.count_exits(step.canvas, LeftBy.REMOVED, n)
     else:
-        n = movement.move(waiting, to, trail=gone, now=now)
+        n = crowds.move(crowd, to, trail=mark, now=now)
         rows.arrive(to, n, now=now)
     rows.leave(step.pk, n, to="withdrawn", now=now)
     return n

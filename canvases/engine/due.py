@@ -27,7 +27,7 @@ SELECT due.step_id, due.canvas_id, due.n FROM (
     JOIN {canvas} canvas ON canvas.id = step.canvas_id
     JOIN {group} own ON own.id = canvas.app_group_id
     LEFT JOIN {tally} tally ON tally.step_id = step.id
-    WHERE canvas.state = %s AND own.archived_at IS NULL
+    WHERE canvas.state = %s AND own.archived_at IS NULL AND step.removed_at IS NULL
 ) due WHERE due.first_at <= %s ORDER BY due.first_at, due.step_id
 """
 

@@ -18,13 +18,21 @@ from audiencesync.people.models import Profile
 from audiencesync.people.segments import filters
 from audiencesync.people.segments import live as live_segments
 from canvases import tree
-from canvases.engine import admission, due, rows, schedules, signals, trails
+from canvases.engine import (
+    admission,
+    clearance,
+    crowds,
+    due,
+    rows,
+    schedules,
+    signals,
+    trails,
+)
 from canvases.models import Canvas, Step, Visit
 from canvases.steps import KINDS
 from canvases.steps.base import Branch
 
 logger = logging.getLogger(__name__)
-CROWD = 10_000
 
 
 def beat() -> None:
@@ -51,20 +59,21 @@ def _followed(*, now: datetime, seconds: float) -> bool:
 
 
 def move_all(*, now: datetime, ends_at: float | None = None) -> int:
-    """Work off signals, admit a crowd to each live canvas, move one from each due step.
+    """Work off signals, clear removed steps, admit a crowd to each canvas, move one of each step.
 
     ``ends_at``: when no further round begins (time.monotonic). The first one always runs: it moves
     one crowd of each canvas. Return how many signals and people.
     """
     live = Canvas.objects.filter(state=Canvas.State.LIVE, app_group__archived_at=None)
-    crowds: list[tuple[Callable[..., int], QuerySet[Canvas]]] = [
+    work: list[tuple[Callable[..., int], QuerySet[Canvas]]] = [
         (signals.work, signals.with_work(live)),
+        (clearance.work, clearance.with_work()),
         (schedules.start, live.filter(next_run_at__lte=now)),
         (admission.admit, live.exclude(entry_until=None)),
     ]
     n = sum(
         _moved(move, pk, now=now)
-        for move, found in crowds
+        for move, found in work
         for pk in list(found.values_list("pk", flat=True))
     )
     for steps in due.rounds(now=now):
@@ -94,33 +103,15 @@ def advance(step_id: int, *, now: datetime) -> int:
         canvas = rows.locked(step.canvas_id)
         if canvas is None:
             return 0
-        crowd = _crowd(step, now=now)
+        ready = Visit.objects.filter(step=step, left_at=None, due_at__lte=now)
+        crowd = crowds.first(ready)
         if crowd is None:
             return 0
         step = rows.fresh(step_id)
+        if step.removed_at is not None:  # `clearance` moves the people
+            return 0
         KINDS[step.kind].act(step, crowd, now=now)
         return _go_on(step, canvas, crowd, now=now)
-
-
-def _crowd(step: Step, *, now: datetime) -> QuerySet[Visit] | None:
-    """Return the longest due visits, at most CROWD, as a condition without a list of ids.
-
-    It has one lower and one upper end, as near as can be: each statement of a crowd would read
-    all others who are due, and what the index still holds of those who have moved.
-    """
-    at_step = Visit.objects.filter(step=step, left_at=None)
-    ready = at_step.filter(due_at__lte=now).order_by("due_at", "pk").values_list("due_at", "pk")
-    if (first := ready.first()) is None:
-        return None
-    since, low = first
-    some = at_step.filter(due_at__gte=since)
-    last = ready.filter(due_at__gte=since)[CROWD - 1 : CROWD].first()
-    if last is None:
-        return some.filter(due_at__lte=now)
-    until, high = last
-    if since == until:  # A million may be due at once: a delay until a date.
-        return at_step.filter(due_at=since, pk__range=(low, high))
-    return some.filter(Q(due_at__lt=until) | Q(pk__lte=high), due_at__lte=until)
 
 
 def _go_on(step: Step, canvas: Canvas, crowd: QuerySet[Visit], *, now: datetime) -> int:
@@ -164,7 +155,7 @@ def _pass(
     """
     branches = KINDS[step.kind].branches(step)
     if not branches:
-        n = move(crowd, None, trail=trail + trails.passed(step, None), now=now)
+        n = crowds.move(crowd, None, trail=trail + trails.passed(step, None), now=now)
         return [Passage(step, 0, None, n)] if n else []
     within = _ends(crowd) if len(branches) > 1 else (0, 0)
     found, further = list[Passage](), list[Passage]()
@@ -178,7 +169,7 @@ def _pass(
             n = sum(one.n for one in inside if one.step is following)
             further += inside
         else:
-            n = move(who, following, trail=marks, now=now)
+            n = crowds.move(who, following, trail=marks, now=now)
         if n:
             found.append(Passage(step, branch.number, following, n))
     return found + further
@@ -197,7 +188,7 @@ def _is_passed(step: Step, *, is_alone: bool) -> bool:
 def _ends(crowd: QuerySet[Visit]) -> tuple[int, int]:
     """Return the lowest and the highest profile of a crowd."""
     # Sliced: PostgreSQL would look for them in an index of all visits, in the order of profiles.
-    found = crowd.order_by()[:CROWD].aggregate(low=Min("profile"), high=Max("profile"))
+    found = crowd.order_by()[: crowds.CROWD].aggregate(low=Min("profile"), high=Max("profile"))
     return found["low"] or 0, found["high"] or 0
 
 
@@ -216,14 +207,3 @@ def _who(branch: Branch, canvas: Canvas, within: tuple[int, int], *, now: dateti
         app_group=canvas.app_group_id,
     )
     return Q(Exists(people))
-
-
-def move(visits: QuerySet[Visit], to: Step | None, *, trail: str, now: datetime) -> int:
-    """Move visits to a step, or out of the canvas; return how many. ``trail``: more marks."""
-    longer = trails.longer(trail)
-    if to is None:
-        return visits.update(step=None, due_at=None, branch=None, left_at=now, trail=longer)
-    due_at = KINDS[to.kind].due_on_arrival(to, now=now)
-    # Under the lock: a signal that was worked off before did not see them here.
-    arrived_at = max(now, timezone.now())
-    return visits.update(step=to, due_at=due_at, branch=None, arrived_at=arrived_at, trail=longer)

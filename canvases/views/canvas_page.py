@@ -148,6 +148,11 @@ class Flow:
         return sum(card.numbers.waiting for card in self.cards)
 
     @property
+    def n_clearing(self) -> int:
+        """Return how many people at removed components are still to be moved."""
+        return sum(card.numbers.waiting for card in self.removed if card.step.is_clearing)
+
+    @property
     def end(self) -> str:
         """Return the place at the end of the flow."""
         return self.path[-1].id if self.path else "first"

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from audiencesync.people.models import Event, Profile
 from canvases import engine, laws
-from canvases.engine import movement
+from canvases.engine import crowds, movement
 from canvases.models import BranchTally, Step, Visit
 from canvases.steps.numbered import EVERYONE_ELSE
 from tests.support import builder
@@ -210,7 +210,7 @@ def test_the_database_uses_the_indexes(journeys, canvas, people, index):
 
 def test_the_next_of_many_who_are_due_at_one_time_are_read_in_order(journeys, canvas, monkeypatch):
     row, steps = canvas
-    monkeypatch.setattr(movement, "CROWD", 5)
+    monkeypatch.setattr(crowds, "CROWD", 5)
     journeys.people(400)
     journeys.launch(row)
     engine.admit(row.pk, now=timezone.now())

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from audiencesync.groups.models import Activity
 from canvases import engine, laws
-from canvases.engine import admission, movement
+from canvases.engine import admission, crowds
 from canvases.models import Canvas, Step, Visit
 from partners.models import Sync, Tally
 
@@ -67,7 +67,7 @@ def test_people_who_leave_a_sync_step_are_enqueued(journeys):
 
 
 def test_large_crowds_advance_in_chunks(journeys, monkeypatch):
-    monkeypatch.setattr(movement, "CROWD", 7)
+    monkeypatch.setattr(crowds, "CROWD", 7)
     monkeypatch.setattr(admission, "ADMITTED", 7)
     journeys.people(50)
     canvas, [first, second] = journeys.canvas(SYNC, SYNC)

@@ -10,7 +10,7 @@ from django.utils import timezone
 from audiencesync.people.models import Event, Profile
 from audiencesync.people.models.live import Signal, Subscription
 from canvases import laws, tree
-from canvases.engine import movement, signals
+from canvases.engine import crowds, movement, signals
 from canvases.models import Canvas, Step, StepTally, Visit
 from canvases.steps import KINDS
 from tests.canvases.counting import wrong_lists
@@ -98,7 +98,7 @@ def happen(dice, journeys, canvas, people, now):
 @pytest.mark.parametrize("seed", range(3))
 def test_everybody_is_in_one_place_and_no_step_is_passed_twice(journeys, monkeypatch, seed):
     dice = random.Random(seed)
-    monkeypatch.setattr(movement, "CROWD", 5)
+    monkeypatch.setattr(crowds, "CROWD", 5)
     people = journeys.people(16)
     canvas = grow(journeys, dice, 14)
     journeys.launch(canvas)

@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from audiencesync.people.models import Segment
 from canvases import engine, laws
+from canvases.engine import crowds
 from canvases.models import Step
 from canvases.views import last_removal
 from partners.models import Sync
@@ -90,7 +91,8 @@ def test_a_component_that_had_visits_comes_back_with_its_numbers(
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_moved_people_are_the_reason_why_a_removal_stays(bobs, canvas, people, alice):
+def test_moved_people_are_the_reason_why_a_removal_stays(bobs, canvas, people, alice, monkeypatch):
+    monkeypatch.setattr(crowds, "CROWD", 5)
     step = bobs.add("delay")
     launched_and_stopped(canvas, alice)
 
@@ -98,9 +100,14 @@ def test_moved_people_are_the_reason_why_a_removal_stays(bobs, canvas, people, a
 
     page = answer.content.decode()
     assert "People who waited there were moved, so this removal cannot be undone." in page
+    assert "7 people who waited at removed components are still to be moved." in page
     assert OFFER not in page
     assert bobs.post("canvas_undo").status_code == 422
     assert flow(canvas) == {}
+
+    while engine.move_all(now=timezone.now()):
+        pass
+    assert "still to be moved" not in bobs.get().content.decode()
 
 
 @pytest.mark.parametrize("change", ["flow", "segment"])

@@ -2,7 +2,7 @@
 
 from django.db import transaction
 
-from canvases.engine import rows, waits
+from canvases.engine import clearance, rows, waits
 from tests.system.crash import scenarios_branches as branches
 from tests.system.crash.mutants import seeded
 
@@ -19,3 +19,19 @@ def waits_worked_off_after_the_commit():
     """a signal is deleted before its branch is chosen"""
     choose = waits.choose
     waits.choose = lambda *what, now: transaction.on_commit(lambda: choose(*what, now=now))
+
+
+@seeded(branches.REMOVES, "kill")
+def people_of_a_removed_step_counted_after_the_commit():
+    """who left a removed step is counted after the commit of the move"""
+    move = clearance._move
+
+    def moved(crowd, step, to, *, now):
+        leave = rows.leave
+        rows.leave = lambda *what, **how: transaction.on_commit(lambda: leave(*what, **how))
+        try:
+            return move(crowd, step, to, now=now)
+        finally:
+            rows.leave = leave
+
+    clearance._move = moved

@@ -1,4 +1,4 @@
-"""Scenarios: people take the branches of a split, and wait until something happens."""
+"""Scenarios: people take branches, wait for something, and wait where a step is removed."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,8 @@ from django.utils import timezone
 
 from audiencesync.people.models import Segment
 from audiencesync.people.models.live import Signal
-from canvases import engine
+from canvases import edit, engine
+from canvases.engine import crowds
 from canvases.models import BranchTally, Canvas, Step, Visit
 from tests.system.crash.scenarios_live import happened
 from tests.system.crash.scene import End, Scenario
@@ -72,4 +73,41 @@ WAITS = Scenario(
     ends=(End({"add": {"entered": 3, "synced": 3}}, {"winback": {1, 2, 3}}),),
     look=_one_waits,
 )
-SPLITS = [BRANCHES, WAITS]
+
+
+def _before_removal(world: World) -> None:
+    """Stop the canvas while 3 and 4 wait for an order."""
+    canvas = _launched(world)
+    engine.beat()
+    engine.stop(canvas, by=world.alice, now=timezone.now())
+
+
+def _remove(world: World) -> None:
+    """Remove the wait, move its people one by one, launch again: all in steps that may repeat."""
+    crowds.CROWD = 1
+    canvas = Canvas.objects.get()
+    wait = Step.objects.filter(kind="wait_until", removed_at=None).first()
+    if wait is not None:
+        edit.remove(wait, people="next", by=world.alice, now=timezone.now())
+    engine.beat()
+    engine.launch(canvas, by=world.alice, now=timezone.now())
+    engine.beat()
+
+
+def _cleared(world: World) -> Iterator[str]:
+    yield from _divided(world)
+    if Visit.objects.filter(left_at=None).exists():
+        yield "people are left in the canvas"
+    if Step.objects.filter(is_clearing=True).exists():
+        yield "a removed step is not clear"
+
+
+REMOVES = Scenario(
+    "remove a step with people",
+    prepare=_before_removal,
+    act=_remove,
+    ends=(End({"add": {"entered": 4, "synced": 4}}, {"winback": {1, 2, 3, 4}}),),
+    excused=("NotAllowed",),  # removed and launched by others meanwhile
+    look=_cleared,
+)
+SPLITS = [BRANCHES, WAITS, REMOVES]

@@ -39,6 +39,7 @@ FROZEN = [*ALL, *ONLY_FROZEN]
 LEAST = {
     "branches of a split": 44,
     "wait until an event": 50,
+    "remove a step with people": 114,
     "enqueue": 18,
     "flush": 41,
     "flush in threads": 47,
