@@ -55,7 +55,14 @@
       }
       form.setAttribute("aria-busy", "true");
       // After the browser has read the form: a disabled button sends no value.
-      setTimeout(() => busy(form, event.submitter), 0);
+      setTimeout(() => {
+        busy(form, event.submitter);
+        // A menu closes with what was chosen in it, and keeps the focus.
+        const menu = form.closest("details.menu");
+        if (!menu) return;
+        menu.open = false;
+        $("summary", menu).focus();
+      }, 0);
     },
     true,
   );

@@ -153,7 +153,7 @@ class Delay(StepKind):
     key = "delay"
     label = _("Delay")
     help = _("People wait here before they go on.")
-    icon = "hourglass"
+    icon = "clock"
     template = "canvases/steps/delay.html"
     form = DelayForm
 

@@ -222,7 +222,7 @@ class WaitUntil(StepKind):
     key = "wait_until"
     label = _("Wait until")
     help = _("People wait until an event happens or they join a segment, but not for ever.")
-    icon = "clock"
+    icon = "hourglass"
     template = "canvases/steps/wait_until.html"
     form = WaitUntilForm
     splits = True

@@ -149,3 +149,27 @@ def test_a_split_without_javascript_on_a_phone(open_page, sign_in):
     page.locator("#undo-removal").click()
     expect(page).to_have_url(re.compile(f"#card-{split}$"))
     expect(page.locator("#flow .branch")).to_have_count(2)
+
+
+def test_a_card_is_dragged_to_another_place_and_never_into_itself(open_page, sign_in, keep_picture):
+    page = open_page()
+    sign_in(page)
+    acts.new_canvas(page, "Drag")
+    first = add(page, "first", "delay")
+    split = add(page, first, "decision_split")
+    plus = page.locator(f"[id='add-{split}{YES}']")
+
+    page.locator(f"#card-{first}").hover()
+    page.mouse.down()
+    plus.hover()
+    plus.hover()  # the first one starts the drag
+    expect(plus).to_have_class(re.compile("is-target"))
+    keep_picture(page, "en-1280-drag")
+    page.mouse.up()
+    expect(page.locator(f"#flow .branch #card-{first}")).to_be_visible()
+    expect(page.locator(f"#flow #card-{first}[aria-current]")).to_be_visible()
+
+    page.locator(f"#card-{split}").drag_to(page.locator(f"#add-{first}"))
+    expect(page.locator("#panel .alert-danger")).to_contain_text("into its own branches")
+    expect(page.locator(f"#flow .branch #card-{first}")).to_be_visible()
+    expect(page.locator("#flow .is-dragging, #flow .is-dragged")).to_have_count(0)

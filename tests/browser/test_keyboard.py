@@ -21,6 +21,13 @@ def press(page, selector, key="Enter"):
     assert not at(page, "body"), f"the focus is lost after {selector}"
 
 
+def choose(page, selector):
+    """Choose something in the menu of the open component."""
+    tab_to(page, "#panel-more > summary")
+    page.keyboard.press("Enter")
+    press(page, selector)
+
+
 def test_a_canvas_is_built_and_launched_by_keyboard(desk):
     acts.new_canvas(desk, "By keys")
     press(desk, ".step-add")
@@ -48,7 +55,8 @@ def test_a_canvas_is_built_and_launched_by_keyboard(desk):
     desk.keyboard.press("Space")
     press(desk, "#panel [data-save]")
     expect(desk.locator("#flow .has-problem")).to_have_count(0)
-    press(desk, "button[name=to][value=up]")
+    choose(desk, "button[name=to][value=up]")
+    assert at(desk, "#panel-more > summary")
     expect(desk.locator("#flow .step").nth(1)).to_contain_text("Newsletter readers")
     desk.locator("#main").focus()
     press(desk, "#canvas-head a.btn-primary")
@@ -72,7 +80,7 @@ def choose_by_arrows(page):
 def test_removing_and_stopping_keep_the_focus(desk):
     acts.new_canvas(desk, "Keys remove")
     acts.add_delay(desk)
-    press(desk, "#panel a[href*='?remove=']")
+    choose(desk, "#panel a[href*='?remove=']")
     press(desk, "#panel .btn-danger")
     expect(desk.locator("#flow .step")).to_have_count(1)
     press(desk, ".step-add")

@@ -131,3 +131,20 @@ def test_counting_has_a_time_limit(bobs, step, monkeypatch, query, text):
 
     assert text in page
     assert ("hx-trigger" in page.split('id="who"')[1].split("</section>")[0]) is (not query)
+
+
+def test_the_menu_of_a_component_offers_what_can_be_done_with_it(bobs):
+    first = bobs.add("delay")
+    last = bobs.add("exit", after=first)
+
+    def offered(step):
+        page = bobs.get(step=step.pk).content.decode()
+        acts = ('value="up"', 'value="down"', "?place=", "/copy/", "?remove=")
+        menu = page.partition('id="panel-more"')[2].partition("</details>")[0]
+        return [act for act in acts if act in menu]
+
+    assert offered(first) == ['value="down"', "?place=", "/copy/", "?remove="]
+    assert offered(last) == ['value="up"', "?place=", "?remove="]
+    bobs.canvas.state = "live"
+    bobs.canvas.save()
+    assert offered(first) == []
