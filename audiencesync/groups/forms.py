@@ -220,12 +220,21 @@ class ApiKeyForm(forms.ModelForm):
 
 
 class ActivityFilter(forms.Form):
-    """Filter of the activity log."""
+    """Filter of the activity log. Days are those of the group's time zone, both included."""
 
+    q = forms.CharField(label=_("Name"), required=False, max_length=200)
+    kind = forms.ChoiceField(label=_("Of what"), required=False)
     verb = forms.ChoiceField(label=_("What"), required=False)
     person = forms.ChoiceField(label=_("Who"), required=False)
+    since = forms.DateField(
+        label=_("From day"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d")
+    )
+    until = forms.DateField(
+        label=_("To day"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d")
+    )
 
     def __init__(self, *args: Any, people: list[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["kind"].choices = [("", _("Everything")), *Activity.Kind.choices]  # type: ignore[attr-defined]  # a ChoiceField
         self.fields["verb"].choices = [("", _("Everything")), *Activity.Verb.choices]  # type: ignore[attr-defined]  # a ChoiceField
         self.fields["person"].choices = [("", _("Everybody")), *people]  # type: ignore[attr-defined]  # a ChoiceField

@@ -16,6 +16,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from audiencesync.core import origin
 from audiencesync.groups.logged_changes import LoggedChange, Shown, as_json, shown
 from audiencesync.groups.mail_model import OutgoingMail  # noqa: F401 - a table of this app
 
@@ -345,6 +346,8 @@ class Activity(models.Model):
     # One of Kind; empty in lines of older versions.
     kind = models.CharField(max_length=20, blank=True, default="")
     subject = models.CharField(max_length=200)
+    # Of the request; null: the engine, a command, or a line of an older version.
+    address = models.GenericIPAddressField(null=True, blank=True)
     changes: models.JSONField[list[dict[str, Any]], list[dict[str, Any]]] = models.JSONField(
         default=list
     )
@@ -388,6 +391,7 @@ class Activity(models.Model):
             verb=verb,
             kind=kind,
             subject=subject[:200],
+            address=origin.address(),
             changes=as_json(changes),
         )
 

@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from audiencesync.groups.views import account, home, invitations, keys, language, log, members
+from audiencesync.groups.views import (
+    account,
+    activity,
+    home,
+    invitations,
+    keys,
+    language,
+    members,
+    settings,
+)
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -19,8 +28,8 @@ urlpatterns = [
     path("g/<slug:group>/members/<int:member>/remove/", members.remove, name="member_remove"),
     path("g/<slug:group>/keys/", keys.keys, name="api_keys"),
     path("g/<slug:group>/keys/<int:key>/revoke/", keys.revoke, name="api_key_revoke"),
-    path("g/<slug:group>/activity/", log.activity, name="activity"),
-    path("g/<slug:group>/settings/", log.settings, name="group_settings"),
+    path("g/<slug:group>/activity/", activity.activity, name="activity"),
+    path("g/<slug:group>/settings/", settings.settings, name="group_settings"),
     path("accounts/email/", account.change_email, name="account_email"),
     path("accounts/sessions/", account.sessions, name="usersessions_list"),
     path("accounts/confirm-email/<str:key>/", account.confirm_email, name="account_confirm_email"),

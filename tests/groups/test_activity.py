@@ -100,3 +100,56 @@ def test_the_page_needs_no_more_queries_for_more_lines(acme, alice, bob, lines, 
 def test_lines_of_another_group_are_not_shown(lines, other_group, charlie, signed_in):
     Activity.log(other_group, charlie, Activity.Verb.LAUNCHED, "Raccoon")
     assert subjects(signed_in(charlie).get("/g/umbrella/activity/")) == ["Raccoon"]
+
+
+def test_a_line_says_from_where_to_admins_only(acme, alice, vera, signed_in):
+    signed_in(alice).post("/g/acme/members/invite/", {"email": "new@example.org", "role": "viewer"})
+    [line] = Activity.objects.filter(verb="invited")
+    assert line.address == "127.0.0.1"
+    assert "from 127.0.0.1" in signed_in(alice).get(PATH).content.decode()
+    assert "127.0.0.1" not in signed_in(vera).get(PATH).content.decode()
+
+
+def test_the_engine_has_no_address(acme):
+    Activity.log(acme, None, Activity.Verb.STOPPED, "Winback")
+    assert Activity.objects.get().address is None
+
+
+def test_the_log_is_filtered_by_kind_and_name(acme, alice, signed_in):
+    for subject, kind in (("Winback", "canvas"), ("Winter", "canvas"), ("Winback", "segment")):
+        Activity.log(acme, alice, Activity.Verb.CREATED, subject, kind=kind)
+    client = signed_in(alice)
+    assert subjects(client.get(PATH, {"q": "WINB", "kind": "canvas"})) == ["Winback"]
+
+
+def test_days_are_those_of_the_group(acme, lines, vera, signed_in):
+    acme.time_zone = "Europe/Berlin"
+    acme.save()
+    Activity.objects.update(at=datetime(2026, 7, 1, 22, 30, tzinfo=UTC))  # 2 July there
+    client = signed_in(vera)
+
+    def n(**days):
+        return len(subjects(client.get(PATH, days)))
+
+    assert (n(since="2026-07-02"), n(since="2026-07-03")) == (2, 0)
+    assert (n(until="2026-07-02"), n(until="2026-07-01")) == (2, 0)
+
+
+def test_a_search_does_not_tell_masked_addresses(acme, alice, vera, signed_in):
+    Activity.log(acme, alice, Activity.Verb.INVITED, "new@example.org", kind="invitation")
+    assert len(subjects(signed_in(alice).get(PATH, {"q": "new@"}))) == 1
+    assert subjects(signed_in(vera).get(PATH, {"q": "new@"})) == []
+
+
+def test_admins_download_what_the_filter_shows(lines, acme, alice, bob, signed_in):
+    Activity.log(acme, alice, "changed", "=1+1", kind="canvas", changes=[("name", "a", "b")])
+    client = signed_in(alice)
+
+    answer = client.get(PATH, {"format": "csv", "verb": "changed"})
+
+    text = b"".join(answer.streaming_content).decode("utf-8-sig")
+    assert len(text.splitlines()) == 2
+    assert '"\'=1+1"' in text
+    assert "name: a → b" in text
+    assert "alice@example.org" in text or "Alice" in text
+    assert signed_in(bob).get(PATH, {"format": "csv"}).status_code == 403

@@ -1,0 +1,28 @@
+"""Middleware: the activity log notes the address from which a request came."""
+
+from collections.abc import Callable
+
+from allauth.account.adapter import get_adapter
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+
+from audiencesync.core import origin
+
+
+class RequestOrigin:
+    """Offers the address of the client, as the limits of sign-in attempts see it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        with origin.found_by(lambda: _address(request)):
+            return self.get_response(request)
+
+
+def _address(request: HttpRequest) -> str | None:
+    try:
+        found: str = get_adapter(request).get_client_ip(request)
+    except PermissionDenied:  # a proxy that names none
+        return None
+    return found
