@@ -41,9 +41,10 @@ FILLS = {
 
 @dataclass(slots=True)
 class Group:
-    """People with one outcome, by reason."""
+    """People with one outcome, by reason. ``number``: the name of their list."""
 
     outcome: str
+    number: str
     title: Text
     whys: list[Why] = field(default_factory=list)
 
@@ -140,10 +141,10 @@ def _sending(card: Card, *, now: datetime) -> dict[str, Any]:
 def _groups(step: Step) -> list[Group]:
     """Return the reasons by outcome: the first two always, the others if there are people."""
     found = {
-        Outcome.NOT_SYNCED.value: Group(Outcome.NOT_SYNCED.value, _("Not synced")),
-        Outcome.ERRORED.value: Group(Outcome.ERRORED.value, _("Errored")),
+        Outcome.NOT_SYNCED.value: Group("not_synced", "not_synced", _("Not synced")),
+        Outcome.ERRORED.value: Group("errored", "errored", _("Errored")),
     }
     for why in reasons.reasons(step):
         key = f"left-{why.outcome}" if why.is_removal else why.outcome
-        found.setdefault(key, Group(key, why.heading)).whys.append(why)
+        found.setdefault(key, Group(key, why.number, why.heading)).whys.append(why)
     return list(found.values())

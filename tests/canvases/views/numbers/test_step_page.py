@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from canvases.models import Step, StepTally
+from partners.models import Batch, Delivery, Tally
 from tests.canvases.counting import count
 from tests.support import builder
 
@@ -145,6 +146,50 @@ def test_the_page_takes_as_many_queries_however_much_is_counted(bobs, step, canv
         count(step.sync, at=timezone.now() - timedelta(hours=n), entered=1, synced=1)
     Step.objects.create(canvas=canvas, kind="exit", parent=step)
     assert queries() == before
+
+
+def errored(step, code, people):
+    """One errored delivery of each person."""
+    now = timezone.now()
+    place = {"sync": step.sync, "audience": step.sync.audience, "action": "add", "kinds": ["email"]}
+    batch = Batch.objects.create(
+        **place,
+        ad_account=step.sync.audience.ad_account,
+        seq=Batch.objects.count(),
+        n=len(people),
+        state="errored",
+        last_code=code,
+        created_at=now,
+        due_at=now,
+        settled_at=now,
+    )
+    Delivery.objects.bulk_create(
+        Delivery(sync=step.sync, profile=one, entry_key=one.pk, batch=batch) for one in people
+    )
+    count(step.sync, entered=len(people), errored=len(people))
+
+
+def test_the_people_of_one_reason_are_tried_again(bobs, step, people):
+    Tally.objects.update(entered=0, synced=0, not_synced=0, pending=0, errored=0)
+    errored(step, "51010", people[:3])
+    errored(step, "40002", people[3:5])
+    page = words(bobs.get("step_numbers", step.pk))
+    assert re.search(r"Retry these 3 ?<", page)
+    assert re.search(r"Retry these 2 ?<", page)
+
+    answer = bobs.post(
+        "step_people_retry", step.pk, number="errored", reason="51010", back="numbers"
+    )
+
+    assert answer["Location"] == bobs.url("step_numbers", step.pk)
+    tally = Tally.objects.get(pk=step.sync_id)
+    assert (tally.pending, tally.errored) == (3, 2)
+
+
+def test_a_viewer_sees_no_button_to_retry(editor, vera, step, people):
+    errored(step, "51010", people[:3])
+
+    assert "Retry these" not in words(editor(vera).get("step_numbers", step.pk))
 
 
 def test_the_tab_of_numbers_leads_to_the_page(bobs, step):
