@@ -31,7 +31,8 @@ class CanvasForm(forms.ModelForm):
 
     def __init__(self, *args: Any, app_group: AppGroup, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["segment"].queryset = app_group.segments.all()  # type: ignore[attr-defined]  # a ModelChoiceField
+        segments = app_group.segments.all()
+        self.fields["segment"].queryset = segments  # type: ignore[attr-defined]  # of model rows
 
 
 class CanvasFilter(forms.Form):

@@ -18,8 +18,8 @@ class PartnersConfig(AppConfig):
     def ready(self) -> None:
         """Register the checks of the partners' settings; provide names and members."""
         # Models can be imported only when all apps are loaded.
-        from audiencesync.people.segments import audiences  # noqa: PLC0415 - see above
-        from partners.audiences import sent  # noqa: PLC0415 - see above
+        from audiencesync.people.segments import audiences
+        from partners.audiences import sent
 
         partner_names.provide(registry.names)
         audiences.provide(sent.SOURCE)

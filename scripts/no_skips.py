@@ -5,7 +5,7 @@
 
 import sys
 from pathlib import Path
-from xml.etree import ElementTree  # noqa: S405 - our own test reports
+from xml.etree import ElementTree
 
 REPORTS = ("junit-sqlite.xml", "junit-browser.xml", "junit-postgresql.xml")
 

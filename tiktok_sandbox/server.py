@@ -146,11 +146,15 @@ class Server(ThreadingHTTPServer):
             logger.exception("The sandbox failed at %s", request.path)
             return envelope(50000, "System error.", {})
 
-    def process_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]  # TCP only
+    def process_request(  # type: ignore[override]  # TCP only
+        self, request: socket.socket, client_address: object
+    ) -> None:
         self.connections.add(request)
         super().process_request(request, client_address)
 
-    def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override]  # TCP only
+    def shutdown_request(  # type: ignore[override]  # TCP only
+        self, request: socket.socket
+    ) -> None:
         self.connections.discard(request)
         super().shutdown_request(request)
 

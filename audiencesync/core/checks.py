@@ -34,7 +34,8 @@ _PLACEHOLDER = re.compile(
 )
 # Domains such as .co.uk, in which anyone may register a name.
 _PUBLIC_SUFFIX = re.compile(r"\.(?:co|com|org|net|ac|gov|edu)\.[a-z]{2}")
-_NEW_SECRET = "Make one: python3 -c 'import secrets; print(secrets.token_hex(32))'"  # noqa: S105  # a command
+_COMMAND = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
+_NEW_SECRET = f"Make one: {_COMMAND}"
 
 
 def secret_key(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:

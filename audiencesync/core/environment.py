@@ -34,7 +34,7 @@ class Environment(environ.Env):
                 f"{var} is not what it must be (docs/settings.md)."
             ) from error
 
-    def flag(self, var: str, default: bool) -> bool:  # noqa: FBT001 - as environ's own readers take it
+    def flag(self, var: str, default: bool) -> bool:
         """Return a boolean.
 
         Raises ImproperlyConfigured for any other word instead of reading it as no.

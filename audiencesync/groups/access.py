@@ -72,9 +72,10 @@ def all_of(request: HttpRequest, model: type[M], role: Role = Role.VIEWER) -> Qu
 
 def get(request: HttpRequest, model: type[M], role: Role = Role.VIEWER, **lookup: Any) -> M:
     """Return one row of the group of the URL. Raises Http404, also for a row of another group."""
+    missing = model.DoesNotExist  # type: ignore[attr-defined]  # every concrete model has it
     try:
         return all_of(request, model, role).get(**lookup)
-    except (model.DoesNotExist, ValueError, OverflowError):  # type: ignore[attr-defined]  # every concrete model has it
+    except (missing, ValueError, OverflowError):
         raise Http404 from None
 
 

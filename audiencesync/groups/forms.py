@@ -235,6 +235,10 @@ class ActivityFilter(forms.Form):
 
     def __init__(self, *args: Any, people: list[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["kind"].choices = [("", _("Everything")), *Activity.Kind.choices]  # type: ignore[attr-defined]  # a ChoiceField
-        self.fields["verb"].choices = [("", _("Everything")), *Activity.Verb.choices]  # type: ignore[attr-defined]  # a ChoiceField
-        self.fields["person"].choices = [("", _("Everybody")), *people]  # type: ignore[attr-defined]  # a ChoiceField
+        choices = {
+            "kind": [("", _("Everything")), *Activity.Kind.choices],
+            "verb": [("", _("Everything")), *Activity.Verb.choices],
+            "person": [("", _("Everybody")), *people],
+        }
+        for name, allowed in choices.items():
+            self.fields[name].choices = allowed  # type: ignore[attr-defined]  # a ChoiceField

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
 
+from audiencesync.core import htmx
 from audiencesync.groups import access
 
 
@@ -24,9 +25,10 @@ def require(request: HttpRequest) -> None:
     """Ask for the password unless it was proved recently; allauth then repeats the POST."""
     if is_recent(request):
         return
-    if not getattr(request, "htmx", False):
+    if not htmx.asks(request):
         raise ReauthenticationRequired
     query = QueryDict(mutable=True)
-    query["next"] = request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]  # set by django-htmx
+    details = request.htmx  # type: ignore[attr-defined]  # set by django-htmx
+    query["next"] = details.current_url_abs_path or "/"
     url = f"{reverse('account_reauthenticate')}?{query.urlencode(safe='/')}"
     raise ImmediateHttpResponse(HttpResponse(headers={"HX-Redirect": url}))

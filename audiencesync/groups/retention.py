@@ -102,12 +102,16 @@ def delete_expired(cache: BaseCache, *, now: datetime) -> None:
     if not isinstance(cache, DatabaseCache):
         return
     table = connection.ops.quote_name(str(settings.CACHES["default"]["LOCATION"]))
-    expired = f"SELECT cache_key FROM {table} WHERE expires < %s ORDER BY expires LIMIT {CHUNK}"  # noqa: S608 - our own names
+    expired = (
+        f"SELECT cache_key FROM {table}"  # noqa: S608  # our own names
+        f" WHERE expires < %s ORDER BY expires LIMIT {CHUNK}"
+    )
+    statement = f"DELETE FROM {table} WHERE cache_key IN ({expired})"  # noqa: S608  # our own names
     before = connection.ops.adapt_datetimefield_value(now.replace(microsecond=0))
     ends_at = time.monotonic() + TABLE_SECONDS
     with connection.cursor() as cursor:
         while time.monotonic() < ends_at:
-            cursor.execute(f"DELETE FROM {table} WHERE cache_key IN ({expired})", [before])  # noqa: S608 - our own names
+            cursor.execute(statement, [before])
             if cursor.rowcount < CHUNK:
                 return
 

@@ -197,7 +197,7 @@ class EntryForm(forms.ModelForm):
         self.zone = ZoneInfo(instance.app_group.time_zone)
         segments = instance.app_group.segments.order_by("name", "pk")
         for name in ("segment", "exit_segments"):
-            self.fields[name].queryset = segments  # type: ignore[attr-defined]  # a ModelChoiceField
+            self.fields[name].queryset = segments  # type: ignore[attr-defined]  # of model rows
         self.schedule = ScheduleForm(data, initial=_schedule_initial(instance, self.zone, now))
         self.exits = ExitForms(
             data if data and "exit-TOTAL_FORMS" in data else None,

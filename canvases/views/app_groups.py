@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from audiencesync.core import htmx
 from audiencesync.groups import access, members, reauthentication
 from audiencesync.groups.first_start.forms import NewGroupForm, RenameForm
 from audiencesync.groups.forms import InvitationForm
@@ -117,9 +118,7 @@ def archive(request: HttpRequest, slug: str) -> HttpResponse:
     """Confirm, then archive the group and stop its canvases."""
     user, row = access.staff(request), get_object_or_404(AppGroup, slug=slug)
     if request.method != "POST":
-        template = "staff/group_archive.html" + (
-            "#question" if getattr(request, "htmx", False) else ""
-        )
+        template = "staff/group_archive.html" + ("#question" if htmx.asks(request) else "")
         return render(request, template, {"group": row, "live": _live(row)})
     reauthentication.require(request)
     if group_deletion.archive(row, by=user, now=timezone.now()):

@@ -12,6 +12,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_safe
 
+from audiencesync.core import htmx
 from audiencesync.groups import access, reauthentication
 from audiencesync.groups.models import AppGroup, Role
 from audiencesync.people.models import Erasure
@@ -117,7 +118,7 @@ def release(request: HttpRequest, group: str, receipt: str) -> HttpResponse:
     erasure = access.get(request, Erasure, Role.ADMIN, key=receipt)
     if request.method != "POST":
         template = "canvases/erasure_release.html"
-        is_part = bool(getattr(request, "htmx", False))
+        is_part = htmx.asks(request)
         return render(
             request, f"{template}#question" if is_part else template, {"erasure": erasure}
         )

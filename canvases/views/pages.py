@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from audiencesync.core import htmx
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
 from canvases import analytics, duplicate, edit, pending, recipes
@@ -87,7 +88,7 @@ def archive(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     """Confirm and archive a canvas; ``back=1`` takes it out of the archive."""
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     if request.method != "POST":
-        part = "#question" if getattr(request, "htmx", False) else ""
+        part = "#question" if htmx.asks(request) else ""
         return render(
             request,
             f"canvases/archive.html{part}",

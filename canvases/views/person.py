@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from audiencesync.core import htmx
 from audiencesync.groups import access, reauthentication
 from audiencesync.groups.models import Activity, Role
 from audiencesync.people.models import Profile
@@ -72,7 +73,7 @@ def erase(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
     row = access.get(request, Profile, Role.ADMIN, pk=profile_id)
     if request.method != "POST":
         name = "canvases/person_erase.html"
-        is_part = request.htmx  # type: ignore[attr-defined]  # set by django-htmx
+        is_part = htmx.asks(request)
         template = f"{name}#question" if is_part else name
         return render(request, template, {"profile": row})
     reauthentication.require(request)

@@ -218,7 +218,7 @@ def throttle_seconds(times_before: int) -> float:
 def now_us() -> int:
     """Return the time of the database in microseconds since 1970."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {_NOW_US[connection.vendor]}")  # noqa: S608  # constants of this module
+        cursor.execute(f"SELECT {_NOW_US[connection.vendor]}")  # constants of this module
         return int(cursor.fetchone()[0])
 
 

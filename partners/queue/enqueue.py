@@ -212,7 +212,8 @@ def usable_sql(kind: str, action: str) -> str:
     if action == Action.ADD:
         return eligibility.usable_sql(kind)
     past = f"{_table(PastIdentifier)} z WHERE z.profile_id = q.id AND z.kind = '{kind}'"
-    return f"(q.{kind}_sha256 IS NOT NULL OR EXISTS (SELECT 1 FROM {past}))"  # noqa: S608  # constants
+    is_known = f"EXISTS (SELECT 1 FROM {past})"  # noqa: S608  # constants
+    return f"(q.{kind}_sha256 IS NOT NULL OR {is_known})"
 
 
 def _table(model: type[Model]) -> str:

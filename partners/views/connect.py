@@ -15,7 +15,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST
 
-from audiencesync.core import crypto
+from audiencesync.core import crypto, htmx
 from audiencesync.groups import access, reauthentication
 from audiencesync.groups.models import Role, User
 from partners import audiences, sync
@@ -275,7 +275,7 @@ def _disconnect(
             "back": back,
             "is_whole": isinstance(subject, Connection),
         }
-        is_fragment = request.htmx  # type: ignore[attr-defined]  # set by django-htmx
+        is_fragment = htmx.asks(request)
         template = "partners/disconnect.html" + ("#ask" if is_fragment else "")
         return render(request, template, context, status=422 if is_confirmed else 200)
     reauthentication.require(request)

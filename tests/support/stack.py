@@ -21,7 +21,7 @@ __all__ = [
     "wait_until",
 ]
 
-PASSWORD = "only-for-tests-of-the-demo"  # noqa: S105  # of no value
+PASSWORD = "only-for-tests-of-the-demo"  # of no value
 FAST = {
     "SECRET_KEY": "only-for-tests-but-long-enough-to-be-a-key-0123456789-abcdefghij",
     "TOKEN_KEYS": crypto.new_key("test"),

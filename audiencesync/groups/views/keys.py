@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods
 
-from audiencesync.core import crypto
+from audiencesync.core import crypto, htmx
 from audiencesync.groups import access, reauthentication
 from audiencesync.groups import api_keys as domain
 from audiencesync.groups.forms import ApiKeyForm
@@ -72,7 +72,7 @@ def revoke(request: HttpRequest, group: str, key: int) -> HttpResponse:
     row = access.get(request, ApiKey, Role.ADMIN, pk=key)
     if request.method != "POST":
         template = "groups/key_revoke.html"
-        if getattr(request, "htmx", False):
+        if htmx.asks(request):
             template += "#question"
         return render(request, template, {"key": row})
     if domain.revoke(row, by=access.user(request), now=timezone.now()):

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from audiencesync.core import crypto
+from audiencesync.core import crypto, htmx
 from audiencesync.groups import access, rate_limits, reauthentication
 from audiencesync.groups import members as domain
 from audiencesync.groups.accounts import invitations
@@ -158,7 +158,7 @@ def remove(request: HttpRequest, group: str, member: int) -> HttpResponse:
     if request.method != "POST":
         template = (
             "groups/member_remove.html#question"
-            if getattr(request, "htmx", False)
+            if htmx.asks(request)
             else "groups/member_remove.html"
         )
         return render(request, template, _consequences(membership))
@@ -180,7 +180,7 @@ def leave(request: HttpRequest, group: str) -> HttpResponse:
     """Ask for confirmation, then delete the user's own membership."""
     own = access.membership(request)
     if request.method != "POST":
-        template = "groups/leave.html" + ("#question" if getattr(request, "htmx", False) else "")
+        template = "groups/leave.html" + ("#question" if htmx.asks(request) else "")
         return render(request, template, {"member": own})
     try:
         domain.remove(own, by=access.user(request))

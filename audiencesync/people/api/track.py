@@ -84,8 +84,10 @@ def track(app_group: AppGroup, body: dict[str, Sequence[Any]], *, now: datetime)
             left_out = [*one.problems, *unfit(done.unfit.get(place, {}))]
             result.errors += [each.as_dict(one.array, one.index) for each in left_out]
             if one.event is not None:
-                one.event.app_group, one.event.profile_id = app_group, done.profile_ids[place]  # type: ignore[assignment]  # no problem: an id
-                events.append(one.event)
+                event, pk = one.event, done.profile_ids[place]
+                event.app_group = app_group
+                event.profile_id = pk  # type: ignore[assignment]  # no problem, so it has an id
+                events.append(event)
         Event.objects.bulk_create(events)
         live_marks.note(app_group.pk, done.changed, events)
         if any(result.processed.values()):

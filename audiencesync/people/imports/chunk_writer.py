@@ -189,7 +189,7 @@ def _join(run: Import, ids: set[int]) -> int:
         return 0
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            statement = f"INSERT INTO {_TABLE} (run_id, profile_id) SELECT %s, unnest(%s::bigint[])"  # noqa: S608  # own names only
+            statement = f"INSERT INTO {_TABLE} (run_id, profile_id) SELECT %s, unnest(%s::bigint[])"
             given: Any = sorted(ids)
         else:
             statement = (

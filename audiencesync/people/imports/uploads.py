@@ -85,7 +85,8 @@ class CsvUploadHandler(FileUploadHandler):
         self._judge()
         self.n_files += 1
         if self.kept is None:
-            self.kept = tempfile.TemporaryFile(dir=settings.VAR_DIR)  # noqa: SIM115 - closed with the request
+            # Django closes it with the request.
+            self.kept = tempfile.TemporaryFile(dir=settings.VAR_DIR)  # noqa: SIM115  # see above
 
     def _judge(self) -> None:
         """Check sender and room before a byte is stored. Raise SkipFile; the view says why."""

@@ -15,7 +15,7 @@ from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from audiencesync.core import csv_files
+from audiencesync.core import csv_files, htmx
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
 from audiencesync.people.imports import (
@@ -213,7 +213,7 @@ def _state(
         "trouble": words.TROUBLES.get(row.trouble, row.trouble),
     }
     page = "people/imports/import.html"
-    is_part = bool(getattr(request, "htmx", False))
+    is_part = htmx.asks(request)
     return render(request, f"{page}#state" if is_part else page, context, status=status)
 
 

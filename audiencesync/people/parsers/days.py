@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 
 FORMS = ("%Y-%m-%d", "%d.%m.%Y", "%d.%m.%y")
 
@@ -11,8 +11,8 @@ def day(text: str) -> str | None:
     """Return a date such as ``23.11.2026`` in the form 2026-11-23; None for other texts."""
     for form in FORMS:
         try:
-            found: date = datetime.strptime(text.strip(), form).date()  # noqa: DTZ007 - a day has no time zone
+            parsed = datetime.strptime(text.strip(), form)  # noqa: DTZ007  # a day has no time zone
         except ValueError:
             continue
-        return found.isoformat()
+        return parsed.date().isoformat()
     return None

@@ -72,7 +72,7 @@ def _names(people: QuerySet[Profile]) -> list[str]:
     sql, params = sql_of(people.order_by().values("attributes"))
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT DISTINCT k.key FROM ({sql}) p,"  # noqa: S608  # a query of Django's, and constants
+            f"SELECT DISTINCT k.key FROM ({sql}) p,"  # noqa: S608  # Django's SQL and constants
             f" {_NAMES[connection.vendor]} ORDER BY 1 LIMIT {MOST_NAMES + 1}",
             params,
         )

@@ -17,6 +17,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from audiencesync.core import htmx
 from audiencesync.groups import access
 from audiencesync.groups.models import Activity, AppGroup, Role
 from audiencesync.people import masking
@@ -128,7 +129,7 @@ def remove(request: HttpRequest, group: str, segment_id: int) -> HttpResponse:
     row = access.get(request, Segment, Role.MARKETER, pk=segment_id)
     if request.method != "POST":
         template = "people/segment_remove.html"
-        is_part = bool(getattr(request, "htmx", False))
+        is_part = htmx.asks(request)
         n = domain.counts([row])[row.pk]
         return render(
             request, f"{template}#question" if is_part else template, {"segment": row, "n": n or 0}
@@ -163,7 +164,7 @@ def _drawn(request: HttpRequest, app_group: AppGroup, row: Segment | None) -> Ht
     form = SegmentForm(app_group=app_group, segment=row, typed=typed, root=root)
     if focus in form.fields:
         form.fields[focus].widget.attrs |= {"autofocus": "", "data-focus": ""}
-    if getattr(request, "htmx", False):
+    if htmx.asks(request):
         return render(request, "people/segment.html#conditions", _context(request, app_group, form))
     return _form_page(request, app_group, form)
 

@@ -13,7 +13,8 @@ _NEXT = (
     " WHERE app_group_id = %s AND kind = %s {} ORDER BY name LIMIT 1)"
 )
 _NAMES = (
-    f"WITH RECURSIVE found (name) AS (SELECT {_NEXT.format('')} UNION ALL"  # noqa: S608  # own names only
+    "WITH RECURSIVE found (name) AS ("  # noqa: S608  # own names only
+    f"SELECT {_NEXT.format('')} UNION ALL"
     f" SELECT {_NEXT.format('AND name > found.name')} FROM found WHERE found.name IS NOT NULL)"
     " SELECT name FROM found WHERE name IS NOT NULL LIMIT %s OFFSET %s"
 )

@@ -17,11 +17,11 @@ from audiencesync.people.models import Event
 from audiencesync.people.models.live import ChangedProfile, SegmentMember, Signal, Subscription
 
 _SUBSCRIPTIONS = (
-    f"SELECT id, listener, kind, name FROM {Subscription._meta.db_table}"  # noqa: S608  # own names only
+    f"SELECT id, listener, kind, name FROM {Subscription._meta.db_table}"  # noqa: S608  # own names
     " WHERE app_group_id = %s AND NOT is_paused ORDER BY id"
 )
 _MARK = (
-    f"INSERT INTO {ChangedProfile._meta.db_table} (app_group_id, profile_id)"  # noqa: S608  # own names only
+    f"INSERT INTO {ChangedProfile._meta.db_table} (app_group_id, profile_id)"  # own names only
     " SELECT %s, {}"
 )
 MERGED = "merged"

@@ -150,4 +150,4 @@ def _lock(how: str, number: int) -> None:
     # Until the end of the transaction. SQLite has one writer anyway.
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {how}(%s)", [number])  # noqa: S608  # constants of this module
+            cursor.execute(f"SELECT {how}(%s)", [number])  # constants of this module

@@ -99,7 +99,7 @@ class _Upsert:
 
     def __init__(
         self, app_group: AppGroup, changes: Sequence[Change], now: datetime, from_file: bool
-    ) -> None:  # noqa: FBT001  # of upsert alone
+    ) -> None:
         self.app_group, self.changes, self.now, self.from_file = app_group, changes, now, from_file
         self.result = Upserted([None] * len(changes))
         self.ids: dict[Key, int] = {}

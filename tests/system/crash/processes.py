@@ -104,7 +104,7 @@ def _live(work: Callable, tell: Callable[[dict], None], most_seconds: int) -> No
         root = logging.getLogger()
         root.handlers = [_Errors(tell)]
         tell({"result": work(tell)})
-    except BaseException:  # noqa: BLE001 - whatever it was belongs into the report; the process ends here
+    except BaseException:  # noqa: BLE001  # any error belongs into the report
         tell({"error": traceback.format_exc()[-1500:]})
     finally:
         os._exit(0)

@@ -63,7 +63,7 @@ def _state():
 
 
 def test_f05_an_import_with_five_killed_workers_and_a_killed_web_ends_exactly(site):
-    one, order = site(0), random.Random(5)  # noqa: S311 - the same places each time
+    one, order = site(0), random.Random(5)
     one.start("web")
     one.do(_start)
     size = one.do(_size)

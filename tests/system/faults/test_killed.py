@@ -133,7 +133,7 @@ def test_f26_eight_workers_at_once_send_each_person_once(stage):
 
 def test_f25_tasks_that_run_three_times_in_any_order_send_once(world, live):
     tasks = [import_string(function) for _seconds, function in settings.BEATS.values()] * 3
-    order = random.Random(25)  # noqa: S311 - the same order each time
+    order = random.Random(25)
     for _ in range(3):
         order.shuffle(tasks)
         for task in tasks:

@@ -20,7 +20,7 @@ from tests.system.machines.servers import Redis, database
 PLAIN = "django.contrib.staticfiles.storage.StaticFilesStorage"
 COUNTS = ("entered", "synced", "not_synced", "pending", "errored", "cancelled")
 NUMBERS = (
-    f"SELECT {', '.join(f'coalesce(sum({name}), 0)::int' for name in COUNTS)} FROM partners_tally"  # noqa: S608 - names of ours
+    f"SELECT {', '.join(f'coalesce(sum({name}), 0)::int' for name in COUNTS)} FROM partners_tally"
 )
 
 
