@@ -42,7 +42,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """One step on the path. ``inside``: the branches around it. ``is_early``: ``at`` or later."""
+    """One step on the path. ``inside``: the branches around it. ``is_early``: ``at`` or later.
+
+    ``ahead``: the number of each branch -> what its steps do, in short.
+    """
 
     step: Step
     n: int
@@ -53,6 +56,7 @@ class Stop:
     at: datetime
     is_early: bool
     found: Rehearsed
+    ahead: Mapping[int, str]
 
     @property
     def waits(self) -> bool:
@@ -107,6 +111,7 @@ class _Walk:
             if step.sync is not None:
                 step.sync.app_group = canvas.app_group
         self.place = {step.pk: n for n, step in enumerate(self.steps)}
+        self.by_place = tree.places(self.steps)
         conditions = [*self._conditions(self.steps)]
         if canvas.segment is not None:
             conditions.append(canvas.segment.filter)
@@ -151,7 +156,7 @@ class _Walk:
     def stops(self) -> Iterator[Stop]:
         """Yield each step on the path, from the first to that where the person leaves."""
         following = tree.all_following(self.steps, branch_numbers)
-        step = tree.places(self.steps).get((None, 0))
+        step = self.by_place.get((None, 0))
         while step is not None:
             self.here = self.place[step.pk]
             try:
@@ -177,6 +182,15 @@ class _Walk:
             self.at,
             self.is_early,
             found,
+            {one.number: self._ahead(step, one.number) for one in found.branches},
+        )
+
+    def _ahead(self, step: Step, branch: int) -> str:
+        """Return what a branch leads to, such as: 4 Add to “VIP” › 5 Wait 1 day."""
+        first = self.by_place.get((step.pk, branch))
+        return " › ".join(
+            f"{self.place[one.pk] + 1} {KINDS[one.kind].line(one)}"
+            for one in tree.path(self.steps, first)
         )
 
     def _inside(self, step: Step) -> str:

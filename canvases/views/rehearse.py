@@ -56,11 +56,12 @@ PICKS: dict[str, tuple[object, object]] = {
 class Shown:
     """A stop with what the page adds to it.
 
-    ``branches``: each with the address that follows it. ``identifiers``: label and masked value.
+    ``branches``: each with the address that follows it and what its steps do. ``identifiers``:
+    label and masked value.
     """
 
     stop: Stop
-    branches: Sequence[tuple[RehearsedBranch, str]]
+    branches: Sequence[tuple[RehearsedBranch, str, str]]
     body: str
     identifiers: Sequence[tuple[object, str]]
 
@@ -204,7 +205,10 @@ def _shown(request: HttpRequest, stop: Stop, profile: Profile, masked: bool) -> 
     call = stop.found.sending and stop.found.sending.call
     return Shown(
         stop,
-        [(branch, _link(request.GET, stop, branch)) for branch in stop.found.branches],
+        [
+            (branch, _link(request.GET, stop, branch), stop.ahead[branch.number])
+            for branch in stop.found.branches
+        ],
         _body(call, masked=masked) if call else "",
         [
             (masking.LABELS[kind], masking.identifier(profile, kind, masked=True))

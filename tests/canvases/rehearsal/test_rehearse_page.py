@@ -200,3 +200,19 @@ def test_the_page_in_german(signed_in, bob, canvas, person):
     page = signed_in(bob).get(f"{canvas.get_absolute_url()}rehearse/", at, headers=headers)
     text = " ".join(re.sub("<[^>]+>", "", page.content.decode()).split())
     assert "wenn vor 02.12.2026, 14:00 Uhr UTC das Ereignis „order“ eintritt" in text
+
+
+def test_a_branch_that_is_not_taken_says_what_it_leads_to(rehearse, canvas, person):
+    row = {"number": 1, "label": "Order", "kind": "event", "name": "order", "where": []}
+    wait = {"amount": 3, "unit": "days", "events": [row]}
+    first = Step.objects.create(canvas=canvas, kind="wait_until", settings=wait)
+    for branch, days in ((1, 5), (8, 6)):
+        settings = {"amount": days, "unit": "days"}
+        inside = {"canvas": canvas, "kind": "delay", "settings": settings}
+        delay = Step.objects.create(parent=first, branch=branch, **inside)
+        Step.objects.create(canvas=canvas, kind="exit", parent=delay)
+
+    text = rehearse(canvas, person).stop(first)
+
+    assert "then: 2 Wait 5 days › 3 People leave the canvas" in text
+    assert "Wait 6 days" not in text
