@@ -28,6 +28,7 @@ urlpatterns = [
     path("g/<slug:group>/partners/", include("partners.urls")),
     path("g/<slug:group>/health/", include("partners.health_urls")),
     path("oauth/", include("partners.oauth_urls")),
+    path("g/<slug:group>/audiences/", include("canvases.audiences.urls")),
     path("g/<slug:group>/canvases/", include("canvases.urls")),
     path("g/<slug:group>/analytics/", analytics.of_group, name="analytics"),
     path("g/<slug:group>/overview/", overview.overview, name="overview"),

@@ -73,6 +73,7 @@ class RemoteAudience:
     is_expiring: bool
     is_appendable: bool
     why_not: "StrOrPromise" = ""
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

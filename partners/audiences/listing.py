@@ -16,6 +16,7 @@ from redis import RedisError
 
 from audiencesync.core import crypto
 from partners import registry
+from partners.audiences import sizes
 from partners.base import Partner, RemoteAudience
 from partners.connections import problems
 from partners.connections import refresh as refresh_tokens
@@ -228,6 +229,7 @@ def write_some(ad_account: AdAccount, listed: list[RemoteAudience], *, now: date
     with translation.override("en"):
         rows = _rows(ad_account, listed, now=now)
     fields = ["name", "kind", "size", "is_appendable", "why_not", "seen_at"]
+    fields += ["is_valid", "is_expiring", "expires_at"]
     known = {row.remote_id: row for row in ad_account.audiences.exclude(remote_id="")}
     for row in rows:
         row.pk = known[row.remote_id].pk if row.remote_id in known else None
@@ -238,6 +240,7 @@ def write_some(ad_account: AdAccount, listed: list[RemoteAudience], *, now: date
     )
     back.filter(parked_by=ParkedBy.AUDIENCE_GONE).update(gone_at=None, **park.FREE)
     back.update(gone_at=None)
+    sizes.note(ad_account, listed, now=now)
 
 
 def _rows(ad_account: AdAccount, listed: list[RemoteAudience], *, now: datetime) -> list[Audience]:
@@ -250,6 +253,9 @@ def _rows(ad_account: AdAccount, listed: list[RemoteAudience], *, now: datetime)
             size=one.size,
             is_appendable=one.is_appendable,
             why_not=_fit(str(one.why_not), 200),
+            is_valid=one.is_valid,
+            is_expiring=one.is_expiring,
+            expires_at=one.expires_at,
             seen_at=now,
         )
         for one in listed

@@ -1,5 +1,6 @@
 """The tables of partners: connections and audiences, queue and deliveries, counts, incidents."""
 
+from partners.models.audience_sizes import AudienceSize
 from partners.models.connections import (
     AdAccount,
     Audience,
@@ -19,6 +20,7 @@ __all__ = [
     "Action",
     "AdAccount",
     "Audience",
+    "AudienceSize",
     "Batch",
     "Budget",
     "Connection",

@@ -182,6 +182,10 @@ class Audience(Parkable):
     size = models.BigIntegerField(null=True, blank=True)
     is_appendable = models.BooleanField(default=True)
     why_not = models.CharField(max_length=200, blank=True)
+    # As the partner says: ads can use it; it is deleted there soon, and when.
+    is_valid = models.BooleanField(default=True, db_default=True)
+    is_expiring = models.BooleanField(default=False, db_default=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
     seq = models.BigIntegerField(default=0)
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     create_tries = models.PositiveIntegerField(default=0)

@@ -84,6 +84,7 @@ def audience(item: dict[str, Any]) -> RemoteAudience:
         is_expiring=bool(item.get("is_expiring")),
         is_appendable=not why_not,
         why_not=why_not,
+        expires_at=_timestamp(item.get("expired_time")),
     )
 
 

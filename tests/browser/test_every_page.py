@@ -14,6 +14,9 @@ DARK = [("en", 390), ("de", 1280)]  # the others are light
 PAGES = [
     "/groups/",
     "/g/acme/overview/",
+    "/g/acme/audiences/",
+    "/g/acme/audiences/1/",
+    "/g/acme/audiences/1/delete/",
     "/g/acme/canvases/",
     "/g/acme/canvases/new/",
     "/g/acme/partners/",

@@ -1,0 +1,1 @@
+"""The pages of audiences: their sizes, who is added and removed by which canvas."""

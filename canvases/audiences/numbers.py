@@ -1,0 +1,138 @@
+"""What is known about an audience: its size by day, its members, who adds and removes people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.db.models import Count, Min, Sum
+from django.utils.translation import gettext_lazy as _
+
+from audiencesync.core.charts import bins
+from audiencesync.core.charts.bars import Bars, Series
+from audiencesync.core.charts.bins import Bins
+from audiencesync.core.database.time_limit import TooSlow, at_most
+from audiencesync.people.models import Profile
+from canvases.models import Canvas, Step
+from partners.audiences import sent
+from partners.models import Action, Audience, AudienceSize, TallyHour
+
+COUNT_SECONDS = 2.0
+CHANGES = {
+    Action.ADD: (_("Added"), "fill-synced"),
+    Action.REMOVE: (_("Removed"), "fill-grey"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A step with this audience. ``synced``: people it has added or removed, ever."""
+
+    step: Step
+    action: Action
+    synced: int
+    is_current: bool  # False: it had this audience before
+    is_only: bool  # the step has had no other audience or action
+
+    @property
+    def is_add(self) -> bool:
+        """Return whether it adds people."""
+        return self.action is Action.ADD
+
+
+def uses(audience: Audience) -> list[Use]:
+    """Return the steps that use or used an audience, live canvases first. Two queries."""
+    rows = (
+        Step.objects.filter(syncs__audience=audience)
+        .order_by("canvas", "pk")
+        .values_list("pk", "syncs__action")
+        .annotate(n=Sum("syncs__tally__synced"))
+    )
+    counted = [(pk, Action(action), n or 0) for pk, action, n in rows]
+    kept = Step.objects.select_related("canvas__app_group", "sync")
+    steps = kept.annotate(n_syncs=Count("syncs")).in_bulk([pk for pk, _action, _n in counted])
+    found = [
+        Use(steps[pk], action, n, _is_current(steps[pk], audience, action), steps[pk].n_syncs == 1)
+        for pk, action, n in counted
+    ]
+    return sorted(
+        found, key=lambda one: (one.step.canvas.state != Canvas.State.LIVE, not one.is_current)
+    )
+
+
+def _is_current(step: Step, audience: Audience, action: Action) -> bool:
+    one = step.sync
+    if one is None or step.removed_at is not None:
+        return False
+    return one.audience_id == audience.pk and one.action == action
+
+
+def is_conflict(found: Iterable[Use]) -> bool:
+    """Return whether one step adds people to it and another removes people from it."""
+    actions = {
+        one.action
+        for one in found
+        if one.is_current and one.step.canvas.state != Canvas.State.ARCHIVED
+    }
+    return len(actions) > 1
+
+
+def members(audience: Audience) -> int | None:
+    """Return how many people are in it by what we sent; None if counting takes too long."""
+    people = Profile.objects.filter(
+        sent.members(audience.pk), app_group=audience.ad_account.connection.app_group_id
+    )
+    try:
+        with at_most(COUNT_SECONDS):
+            return people.count()
+    except TooSlow:
+        return None
+
+
+def first_added_at(audience: Audience) -> datetime | None:
+    """Return the hour in which the first person was added."""
+    hours = TallyHour.objects.filter(sync__audience=audience, sync__action=Action.ADD, synced__gt=0)
+    first: datetime | None = hours.aggregate(first=Min("hour"))["first"]
+    return first
+
+
+def changes(audience: Audience, shown: Bins) -> Bars:
+    """Return the people added and removed by day, as the partner accepted them. One query."""
+    hours = TallyHour.objects.filter(
+        sync__audience=audience, hour__gte=shown.begin, hour__lt=shown.end
+    ).order_by()
+    rows = hours.values_list("hour", "sync__action").annotate(n=Sum("synced"))
+    places = list(CHANGES)
+    counts = [(hour, [n if action == place else 0 for place in places]) for hour, action, n in rows]
+    values = list(zip(*shown.sums(counts, len(places)), strict=True))
+    return Bars(
+        shown,
+        [
+            Series(action.value, label, css, values[n])
+            for n, (action, (label, css)) in enumerate(CHANGES.items())
+        ],
+    )
+
+
+def sizes(audience: Audience, days: int, *, now: datetime) -> Bars:
+    """Return the size by day as the partner reported it; 0 for days without a report."""
+    today = now.astimezone(UTC).date()
+    first = today - timedelta(days=days - 1)
+    shown = bins.days(first, today, ZoneInfo("UTC"))
+    known = dict(
+        AudienceSize.objects.filter(audience=audience, day__gte=first).values_list("day", "size")
+    )
+    values = [known.get(first + timedelta(days=n), 0) for n in range(days)]
+    return Bars(shown, [Series("size", _("Size"), "fill-synced", values)])
+
+
+def size_before(audience: Audience, days: int, *, now: datetime) -> int | None:
+    """Return the size some days ago; None if it was not noted."""
+    day = now.astimezone(UTC).date() - timedelta(days=days)
+    return (
+        AudienceSize.objects.filter(audience=audience, day=day)
+        .values_list("size", flat=True)
+        .first()
+    )

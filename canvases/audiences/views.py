@@ -1,0 +1,188 @@
+"""The list of a group's audiences, the page of one, a new one, and its deletion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import Count, F, Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from audiencesync.core.charts import bins
+from audiencesync.groups import access
+from audiencesync.groups.models import AppGroup, Role
+from canvases.audiences import numbers
+from canvases.audiences.forms import NewAudienceForm
+from canvases.models import Canvas
+from partners import audiences, registry, risks
+from partners.audiences import deletion
+from partners.connections import problems
+from partners.errors import PartnerError
+from partners.models import Action, AdAccount, Audience
+
+PAGE = 50
+DAYS = 30
+NEARLY_FULL = 10  # so many audiences before the limit the page warns
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """How many audiences an ad account has of those that the partner allows."""
+
+    ad_account: AdAccount
+    most: int
+
+    @property
+    def is_nearly_full(self) -> bool:
+        """Return whether few or none are left."""
+        return (self.ad_account.n_audiences or 0) >= self.most - NEARLY_FULL
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether none is left."""
+        return (self.ad_account.n_audiences or 0) >= self.most
+
+
+@require_safe
+@access.signed_in
+def listed(request: HttpRequest, group: str) -> HttpResponse:
+    """List the audiences, the largest first."""
+    return _list(request, NewAudienceForm(app_group=access.group(request)))
+
+
+def _list(request: HttpRequest, form: NewAudienceForm) -> HttpResponse:
+    app_group = access.group(request)
+    q = request.GET.get("q", "").replace("\0", "")[:200]
+    rows = access.all_of(request, Audience).exclude(remote_id="").filter(_is_shown())
+    rows = rows.filter(name__icontains=q) if q else rows
+    rows = rows.select_related("ad_account__connection").annotate(**_counts())
+    page = Paginator(rows.order_by(F("size").desc(nulls_last=True), "name", "pk"), PAGE)
+    context = {
+        "page": page.get_page(request.GET.get("page")),
+        "q": q,
+        "form": form,
+        "accounts": _accounts(app_group),
+    }
+    status = 422 if form.is_bound and form.errors else 200
+    return render(request, "canvases/audiences/audiences.html", context, status=status)
+
+
+def _is_shown() -> Q:
+    """Return the query of audiences that are there, or that steps still use."""
+    return Q(gone_at=None, ad_account__is_chosen=True) | Q(syncs__is_live=True)
+
+
+def _counts() -> dict[str, Count]:
+    """Return how many live canvases add to each audience and remove from it."""
+    live = Q(syncs__is_live=True, syncs__steps__canvas__state=Canvas.State.LIVE)
+    return {
+        f"n_{action.value}": Count(
+            "syncs__steps__canvas", filter=live & Q(syncs__action=action), distinct=True
+        )
+        for action in Action
+    }
+
+
+def _accounts(app_group: AppGroup) -> list[Used]:
+    chosen = AdAccount.objects.filter(connection__app_group=app_group, is_chosen=True)
+    return [
+        Used(one, registry.get(one.connection.partner).max_audiences_per_ad_account)
+        for one in chosen.select_related("connection")
+    ]
+
+
+@require_POST
+@access.signed_in
+def create(request: HttpRequest, group: str) -> HttpResponse:
+    """Create an audience at the partner and show its page."""
+    form = NewAudienceForm(request.POST, app_group=access.group(request, Role.MARKETER))
+    if not form.is_valid():
+        return _list(request, form)
+    ad_account, name = form.cleaned_data["ad_account"], form.cleaned_data["name"]
+    try:
+        row = audiences.create(ad_account, name, by=access.user(request), now=timezone.now())
+    except (audiences.AudienceNameError, PartnerError) as error:
+        form.add_error("name", error.sentence())
+        return _list(request, form)
+    messages.success(request, _("“%(name)s” was created as a new audience") % {"name": row.name})
+    return redirect("audience", group, row.pk)
+
+
+@require_safe
+@access.signed_in
+def audience(request: HttpRequest, group: str, audience_id: int) -> HttpResponse:
+    """Show one audience: its size by day, who is in it, who adds and removes people."""
+    row, now = _row(request, audience_id), timezone.now()
+    app_group = access.group(request)
+    uses, partner = numbers.uses(row), audiences.partner_of(row.ad_account)
+    sizes = numbers.sizes(row, DAYS, now=now)
+    before = numbers.size_before(row, DAYS - 1, now=now)
+    context = {
+        "audience": row,
+        "partner": partner,
+        "problem": problems.of_audience(row, now=now),
+        "uses": uses,
+        "is_conflict": numbers.is_conflict(uses),
+        "sizes": sizes,
+        "n_days": sum(n > 0 for n in sizes.series[0].values),
+        "growth": (row.size or 0) - before if before is not None else None,
+        "members": numbers.members(row),
+        "since": numbers.first_added_at(row),
+        "changes": numbers.changes(row, _last_days(app_group, now=now)),
+        "is_table": request.GET.get("view") == "table",
+        "used": Used(row.ad_account, partner.max_audiences_per_ad_account),
+    }
+    return render(request, "canvases/audiences/audience.html", context)
+
+
+def _last_days(app_group: AppGroup, *, now: datetime) -> bins.Bins:
+    zone = ZoneInfo(app_group.time_zone)
+    today = now.astimezone(zone).date()
+    return bins.days(today - timedelta(days=DAYS - 1), today, zone)
+
+
+def _row(request: HttpRequest, audience_id: int, role: Role = Role.VIEWER) -> Audience:
+    """Return an audience of the group that the partner has confirmed. Raises Http404."""
+    row = access.get(request, Audience, role, pk=audience_id)
+    if not row.remote_id:
+        raise Http404
+    return row
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.signed_in
+def delete(request: HttpRequest, group: str, audience_id: int) -> HttpResponse:
+    """Ask, and name the live canvases; then delete the audience at the partner."""
+    row, now = _row(request, audience_id, Role.ADMIN), timezone.now()
+    error = ""
+    if request.method == "POST" and row.gone_at is None:
+        try:
+            deletion.delete(row, by=access.user(request), now=now)
+        except PartnerError as failed:
+            error = failed.sentence()
+        else:
+            words = {"name": row.name, "partner": audiences.partner_of(row.ad_account).label}
+            messages.success(request, _("“%(name)s” was deleted at %(partner)s.") % words)
+            return redirect("group_audiences", group)
+    context: dict[str, Any] = {
+        "audience": row,
+        "partner": audiences.partner_of(row.ad_account),
+        "live": [
+            one
+            for one in numbers.uses(row)
+            if one.is_current and one.step.canvas.state == Canvas.State.LIVE
+        ],
+        "risk": risks.of_place(row),
+        "error": error,
+    }
+    is_fragment = request.htmx  # type: ignore[attr-defined]  # set by django-htmx
+    template = "canvases/audiences/delete.html" + ("#ask" if is_fragment else "")
+    return render(request, template, context, status=422 if error else 200)

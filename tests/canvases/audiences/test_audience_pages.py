@@ -1,0 +1,226 @@
+"""The pages of audiences: sizes by day, members, who adds and removes, creation, deletion."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.db import connection as database
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from audiencesync.groups.models import Activity
+from audiencesync.people.models import Profile
+from canvases.models import Canvas, Step
+from partners import audiences
+from partners.models import Action, AdAccount, Audience, AudienceSize, Batch, Outcome
+from tests.canvases.counting import count
+from tests.support import builder
+
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+LIST = "/g/acme/audiences/"
+
+
+def use(canvas, audience, action=Action.ADD, *, name="Winback", state=Canvas.State.LIVE):
+    """Return the Sync of a step of a new canvas."""
+    row = Canvas.objects.create(
+        app_group=canvas.app_group, segment=canvas.segment, name=name, state=state
+    )
+    sync = builder.make_sync(audience, action=action)
+    Step.objects.create(canvas=row, kind="audience_sync", sync=sync).syncs.add(sync)
+    return sync
+
+
+def words(answer):
+    return " ".join(re.sub(r"<[^>]+>", " ", answer.content.decode()).split())
+
+
+@pytest.fixture
+def page(bobs, winback):
+    def page(query=""):
+        answer = bobs.client.get(f"{LIST}{winback.pk}/{query}")
+        assert answer.status_code == 200
+        return answer
+
+    return page
+
+
+def test_the_list_names_size_account_and_live_canvases(bobs, canvas, eu, winback):
+    Audience.objects.filter(pk=winback.pk).update(size=41_200)
+    use(canvas, winback)
+    use(canvas, winback, Action.REMOVE, name="Suppress")
+    use(canvas, winback, name="Stopped", state=Canvas.State.STOPPED)
+    Audience.objects.create(ad_account=eu, name="Small", remote_id="77")
+
+    answer = bobs.client.get(LIST)
+
+    rows = [(one.name, one.n_add, one.n_remove) for one in answer.context["page"]]
+    assert rows == [("winback", 1, 1), ("Small", 0, 0)]
+    assert "41,200" in words(answer)
+
+
+def test_the_list_warns_before_an_ad_account_is_full(bobs, eu):
+    assert "When it is full" not in words(bobs.client.get(LIST))
+    AdAccount.objects.update(n_audiences=390)
+    assert "has 390 of 400 audiences" in words(bobs.client.get(LIST))
+
+
+def test_the_list_needs_no_more_queries_for_more_audiences(bobs, canvas, eu, winback):
+    def queries():
+        with CaptureQueriesContext(database) as captured:
+            bobs.client.get(LIST)
+        return len(captured)
+
+    use(canvas, winback)
+    queries()
+    few = queries()
+    for n in range(5):
+        use(canvas, Audience.objects.create(ad_account=eu, name=f"A{n}", remote_id=f"{n}"))
+    assert queries() == few
+
+
+def test_a_refresh_keeps_the_size_of_the_day(sandbox, eu):
+    now = timezone.now()
+    audiences.refresh(eu, now=now, is_forced=True)
+    one = eu.audiences.exclude(size=0).first()
+    AudienceSize.objects.update(size=1)
+
+    audiences.refresh(eu, now=now, is_forced=True)
+
+    assert one.sizes.get().size == one.size
+    assert AudienceSize.objects.count() == eu.audiences.exclude(remote_id="").count()
+
+
+def test_the_trend_shows_the_sizes_by_day(page, winback):
+    today = timezone.now().date()
+    for days, size in ((0, 5_000), (3, 4_000), (29, 1_000), (40, 7)):
+        AudienceSize.objects.create(audience=winback, day=today - timedelta(days=days), size=size)
+    Audience.objects.filter(pk=winback.pk).update(size=5_000)
+
+    context = page().context
+
+    values = context["sizes"].series[0].values
+    assert (values[-1], values[-4], values[0], sum(values)) == (5_000, 4_000, 1_000, 10_000)
+    assert context["growth"] == 4_000
+
+
+def test_people_are_counted_by_the_last_thing_sent(page, people, winback, canvas):
+    for sync, n in (
+        (use(canvas, winback), 5),
+        (use(canvas, winback, Action.REMOVE, name="Suppress"), 2),
+    ):
+        ids = [person.pk for person in people if person.email][:n]
+        builder.enter(sync, Profile.objects.filter(pk__in=ids))
+        Batch.objects.pending().update(state=Outcome.SYNCED, settled_at=timezone.now())
+
+    assert page().context["members"] == 3
+
+
+def test_the_first_addition_is_named(page, winback, canvas):
+    assert page().context["since"] is None
+    count(use(canvas, winback), at=timezone.now(), entered=1, synced=1)
+    assert page().context["since"] is not None
+
+
+def test_adds_and_removals_stand_by_day(page, winback, canvas):
+    count(use(canvas, winback), at=timezone.now(), entered=9, synced=8, errored=1)
+    remove = use(canvas, winback, Action.REMOVE, name="Suppress")
+    count(remove, at=timezone.now() - timedelta(days=2), entered=3, synced=3)
+
+    rows = page("?view=table").context["changes"].rows
+
+    assert [values for _day, values in rows[:3]] == [[8, 0], [0, 0], [0, 3]]
+
+
+def test_canvases_that_do_the_opposite_are_a_conflict(page, winback, canvas):
+    use(canvas, winback)
+    assert page().context["is_conflict"] is False
+    use(canvas, winback, Action.REMOVE, name="Suppress", state=Canvas.State.ARCHIVED)
+    assert page().context["is_conflict"] is False
+    use(canvas, winback, Action.REMOVE, name="Suppress")
+    assert page().context["is_conflict"] is True
+    assert "One component adds people to this audience" in words(page())
+
+
+def test_a_step_that_had_the_audience_before_is_named_so(page, winback, eu, canvas):
+    step = use(canvas, winback).steps.get()
+    other = builder.make_sync(Audience.objects.create(ad_account=eu, name="Other", remote_id="5"))
+    step.syncs.add(other)
+    Step.objects.filter(pk=step.pk).update(sync=other)
+
+    [found] = page().context["uses"]
+
+    assert (found.is_current, found.is_only) == (False, False)
+
+
+def test_a_marketer_creates_an_audience(bobs, sandbox, eu):
+    answer = bobs.client.post(f"{LIST}new/", {"ad_account": eu.pk, "name": "Spring"}, follow=True)
+
+    assert "“Spring” was created as a new audience" in words(answer)
+    assert eu.audiences.get(name="Spring").remote_id
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("", "This field is required"), ("a@example.org", "looks like an e-mail"), ("x" * 90, "too")],
+)
+def test_a_bad_name_is_refused_beside_its_field(bobs, sandbox, eu, name, said):
+    answer = bobs.client.post(f"{LIST}new/", {"ad_account": eu.pk, "name": name})
+
+    assert answer.status_code == 422
+    assert said in words(answer)
+    assert not eu.audiences.exclude(name="winback").exists()
+
+
+def test_deletion_names_the_live_canvases_first(editor, alice, winback, canvas):
+    use(canvas, winback, name="Live one")
+    use(canvas, winback, name="Old one", state=Canvas.State.STOPPED)
+
+    text = words(editor(alice).client.get(f"{LIST}{winback.pk}/delete/"))
+
+    assert "Live one" in text
+    assert "Old one" not in text
+
+
+def test_an_admin_deletes_it_at_the_partner(editor, alice, sandbox, eu):
+    row = audiences.create(eu, "Spring", by=alice, now=timezone.now())
+    AdAccount.objects.update(n_audiences=7)
+    client = editor(alice).client
+
+    answer = client.post(f"{LIST}{row.pk}/delete/", follow=True)
+
+    assert "was deleted at TikTok" in words(answer)
+    row.refresh_from_db()
+    assert row.gone_at is not None
+    assert AdAccount.objects.get(pk=eu.pk).n_audiences == 6
+    assert Activity.objects.filter(verb="removed", kind="audience", subject="Spring").exists()
+    audiences.refresh(eu, now=timezone.now(), is_forced=True)
+    assert Audience.objects.get(pk=row.pk).gone_at is not None
+    assert client.post(f"{LIST}{row.pk}/delete/").status_code == 200  # nothing is left to do
+
+
+def test_a_refused_deletion_says_why_and_changes_nothing(editor, alice, sandbox, eu, winback):
+    eu.connection.token_sealed = ""
+    eu.connection.save()
+
+    answer = editor(alice).client.post(f"{LIST}{winback.pk}/delete/")
+
+    assert answer.status_code == 422
+    assert "not connected" in words(answer)
+    assert Audience.objects.get(pk=winback.pk).gone_at is None
+
+
+def test_who_may_do_what(editor, vera, bob, charlie, winback):
+    paths = ["new/", f"{winback.pk}/delete/"]
+    assert [editor(vera).client.post(LIST + path).status_code for path in paths] == [403, 403]
+    assert [editor(bob).client.post(LIST + path).status_code for path in paths] == [422, 403]
+    assert editor(vera).client.get(f"{LIST}{winback.pk}/").status_code == 200
+    theirs = editor(charlie).client
+    assert {theirs.get(LIST + path).status_code for path in ["", f"{winback.pk}/", paths[1]]} == {
+        404
+    }
+    assert theirs.post(LIST + "new/").status_code == 404
+
+
+def test_an_audience_that_is_not_confirmed_has_no_page(bobs, eu):
+    row = Audience.objects.create(ad_account=eu, name="New", remote_id="")
+    assert bobs.client.get(f"{LIST}{row.pk}/").status_code == 404
