@@ -336,7 +336,13 @@ class Visit(models.Model):
             # would be sorted for each crowd.
             models.Index(
                 fields=["step", "due_at", "id"], condition=Q(left_at=None), name="visit_due"
-            )
+            ),
+            models.Index(fields=["canvas", "id"], name="visit_list"),
+            models.Index(
+                fields=["canvas", "left_by", "id"],
+                condition=Q(left_by__isnull=False),
+                name="visit_left_early",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -56,10 +56,13 @@ def _entered(step: Step, tally: StepTally) -> Number:
         gone = sum(tally.base.values())
         return Number("entered", label, tally.entered, gone, [waiting, passed])
     gone = tally.base.get("withdrawn", 0)
-    parts: list[Part] = [waiting, _with_marks(step, [_mark(step, "withdrawn")])]
+    parts: list[Part] = [waiting]
     for outcome in Outcome:
         gone += behind.no_longer_kept(syncs, outcome, None)
         parts += behind.parts(syncs, outcome, None)
+    if tally.withdrawn > tally.base.get("withdrawn", 0):
+        # The last part: where there are few of them, all visits of the canvas are read.
+        parts.append(_with_marks(step, [_mark(step, "withdrawn")]))
     return Number("entered", label, tally.entered, gone, parts)
 
 

@@ -1,4 +1,4 @@
-"""Search a list for a person by a whole address, phone number, alias or the start of an id."""
+"""Search a list for a person by a whole external id, address, phone number or alias."""
 
 from __future__ import annotations
 
@@ -12,12 +12,6 @@ from audiencesync.people.views import profiles
 from canvases.models import Canvas
 from canvases.people_lists.number import Number
 
-MOST = 200
-
-
-class TooMany(Exception):
-    """More people fit than a list is searched for."""
-
 
 class Search(forms.Form):
     """The search of a list."""
@@ -26,15 +20,13 @@ class Search(forms.Form):
         label=_("Search in this list"),
         required=False,
         max_length=320,
-        help_text=_("The beginning of an external ID, or a whole e-mail address, phone or alias."),
+        help_text=_("A whole external ID, e-mail address, phone number or alias."),
     )
 
 
-def only(canvas: Canvas, number: Number, text: str, *, masked: bool) -> Number:
-    """Return the number with only the people who fit. Raise TooMany."""
-    everybody = Profile.objects.filter(app_group=canvas.app_group_id)
-    fits = profiles.exactly(text, canvas.app_group, masked=masked)
-    found = list(everybody.filter(fits).order_by().values_list("pk", flat=True)[: MOST + 1])
-    if len(found) > MOST:
-        raise TooMany
+def only(canvas: Canvas, number: Number, text: str) -> Number:
+    """Return the number with only the people who fit. Its ``n`` stays that of all."""
+    fits = profiles.exactly(text, canvas.app_group)
+    everybody = Profile.objects.filter(fits, app_group=canvas.app_group_id)
+    found = list(everybody.order_by().values_list("pk", flat=True))
     return replace(number, parts=[part.of(found) for part in number.parts])

@@ -79,7 +79,7 @@ def _answer(request: HttpRequest, owner: Owner) -> HttpResponse:
     """Show one page. Unmasked views are logged."""
     masked = not access.membership(request).may(Role.MARKETER)
     form = Search(request.GET)
-    number, page, is_slow = _read(owner, request.GET, form, masked=masked)
+    number, page, is_slow = _read(owner, request.GET, form)
     found = lines.of(owner.canvas, owner.step, page.rows)
     persons = [
         (line, masking.person(line.profile, masked=masked) if line.profile else None)
@@ -120,9 +120,7 @@ def _columns(
     }
 
 
-def _read(
-    owner: Owner, data: QueryDict, form: Search, *, masked: bool
-) -> tuple[Number, lists.Page, bool]:
+def _read(owner: Owner, data: QueryDict, form: Search) -> tuple[Number, lists.Page, bool]:
     """Return the number, its page, and whether reading took too long. Raise Http404."""
     is_valid = form.is_valid()
     try:
@@ -131,11 +129,8 @@ def _read(
             if not is_valid:
                 return number, lists.Page([]), False
             if text := form.cleaned_data["q"]:
-                number = search.only(owner.canvas, number, text, masked=masked)
+                number = search.only(owner.canvas, number, text)
             return number, _page(number, data), False
-    except search.TooMany:
-        form.add_error("q", _("More than 200 people fit. Type more of the ID."))
-        return owner.number(data), lists.Page([]), False
     except TooSlow:
         return owner.number(data, is_counted=False), lists.Page([]), True
 

@@ -87,7 +87,7 @@ class Batch(models.Model):
         AUDIENCE = 1, _("its own audience")
         ALONE = 2, _("nothing else")
 
-    sync = models.ForeignKey(Sync, models.CASCADE, related_name="batches")
+    sync = models.ForeignKey(Sync, models.CASCADE, related_name="batches", db_index=False)
     audience = models.ForeignKey(Audience, models.CASCADE, related_name="+", db_index=False)
     ad_account = models.ForeignKey(AdAccount, models.CASCADE, related_name="+", db_index=False)
     action = models.CharField(max_length=6, choices=Action.choices)
@@ -134,6 +134,7 @@ class Batch(models.Model):
 
     class Meta:
         indexes = [
+            models.Index(fields=["sync", "state", "id"], name="batch_list"),
             models.Index(
                 fields=["ad_account", "due_at"], condition=Q(state="pending"), name="batch_due"
             ),
@@ -187,6 +188,14 @@ class Delivery(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["sync", "entry_key"], name="delivery_once")]
+        indexes = [
+            # For lists (people/behind.py). Written only for people with an outcome of their own.
+            models.Index(
+                fields=["sync", "outcome", "reason", "id"],
+                condition=Q(outcome__isnull=False),
+                name="delivery_list",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"delivery {self.pk}"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from django.db.models import QuerySet, Sum
+from django.db import connection
+from django.db.models import F, QuerySet, Sum
+from django.db.models.expressions import OrderBy
 
 from audiencesync.core import chunks
 from audiencesync.core.lists import Keys, Part, Rows
@@ -91,17 +93,24 @@ def _own(one: int, outcome: Outcome, reason: str | None) -> Iterator[str | None]
     if reason:
         yield reason
         return
-    yield None
-    if reason is not None:
-        yield ""
-        return
-    # One look at the index per reason, instead of a look at each delivery.
-    mine = Delivery.objects.filter(sync=one, outcome=outcome).order_by("reason")
-    last = mine.exclude(reason=None).values_list("reason", flat=True).first()
+    # One look at the index per reason, instead of a look at each delivery. Without this, the
+    # search for a reason that no delivery has would read all deliveries.
+    mine = Delivery.objects.filter(sync=one, outcome=outcome)
+    found = mine.order_by(_nulls_first()).values_list("reason", flat=True)[:1]
+    if None in found:
+        yield None
+    last = mine.exclude(reason=None).order_by("reason").values_list("reason", flat=True).first()
     while last is not None:
-        if last != Reason.MOVED:
+        if last != Reason.MOVED and (reason is None or not last):
             yield last
-        last = mine.filter(reason__gt=last).values_list("reason", flat=True).first()
+        later = mine.filter(reason__gt=last).order_by("reason")
+        last = later.values_list("reason", flat=True).first() if reason is None else None
+
+
+def _nulls_first() -> OrderBy:
+    """Return the direction of an index that begins with what is NULL."""
+    reason = F("reason")
+    return reason.desc() if connection.vendor == "postgresql" else reason.asc()
 
 
 def kept(syncs: Iterable[int], outcome: Outcome, reason: str) -> int:

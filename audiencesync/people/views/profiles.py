@@ -116,20 +116,22 @@ def search(
     """
     if not text:
         return everybody
-    wanted = exactly(text, app_group, masked=masked)
-    return everybody.filter(wanted if masked else wanted | _by_parts(text, app_group))
-
-
-def exactly(text: str, app_group: AppGroup, *, masked: bool) -> Q:
-    """Match the start of an external id, or another whole identifier. Indexes answer it."""
     wanted = Q(starts_with(F("external_id"), text))
     if masked:
         wanted &= Q(external_id__regex=masking.SHOWN_ID) | Q(external_id__regex=masking.UUID)
+    else:
+        wanted |= _by_parts(text, app_group)
+    return everybody.filter(wanted | exactly(text, app_group))
+
+
+def exactly(text: str, app_group: AppGroup) -> Q:
+    """Match profiles of a group with this whole identifier. Indexes answer it."""
+    wanted = Q(external_id=text) | Q(pk__in=_by_id_or_alias(text, app_group))
     for kind in ("email", "phone"):
         found = normalise.normalise(kind, text, region=app_group.phone_region)
         if found.sha256 is not None:
             wanted |= Q(**{f"{kind}_sha256": found.sha256})
-    return wanted | Q(external_id=text) | Q(pk__in=_by_id_or_alias(text, app_group))
+    return wanted
 
 
 def _by_parts(text: str, app_group: AppGroup) -> Q:

@@ -1,0 +1,76 @@
+"""Pages and searches of lists are answered by indexes, whatever the size of the tables."""
+
+import pytest
+from django.db import connection
+
+from audiencesync.core import lists
+from canvases.people_lists import numbers, search
+from partners.models import Delivery
+
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+OF_STEPS = ["synced", "not_synced", "pending", "errored", "cancelled", "entered", "waiting"]
+TABLES = ("partners_delivery", "partners_batch", "canvases_visit", "people_profile")
+
+
+@pytest.fixture
+def whole_reads(django_assert_max_num_queries):
+    """whole_reads(act) -> plans of queries that read a whole table although an index is there."""
+
+    def run(act):
+        found = []
+        with connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                cursor.execute("SET LOCAL enable_seqscan = off")
+
+        def look(execute, sql, params, many, context):
+            if sql.startswith("SELECT") and any(f'FROM "{table}"' in sql for table in TABLES):
+                found.append((sql, params))
+            return execute(sql, params, many, context)
+
+        with connection.execute_wrapper(look):
+            act()
+        assert found
+        return [plan for sql, params in found if _reads_all(plan := _plan(sql, params))]
+
+    return run
+
+
+def _plan(sql, params):
+    explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{explain} {sql}", params)
+        return "\n".join(" ".join(map(str, row)) for row in cursor.fetchall())
+
+
+def _reads_all(plan):
+    words = ("Seq Scan on ",) if connection.vendor == "postgresql" else ("SCAN ",)
+    return any(f"{word}{table}" in plan for word in words for table in TABLES)
+
+
+@pytest.mark.parametrize("name", OF_STEPS)
+@pytest.mark.parametrize("where", [{}, {"is_last": True}])
+def test_pages_of_a_step(step, whole_reads, name, where):
+    assert whole_reads(lambda: lists.page(numbers.of_step(step, name).parts, 2, **where)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "who"), [("synced", 8), ("errored", 2), ("not_synced", 0), ("entered", 5)]
+)
+def test_a_search(step, whole_reads, name, who):
+    def act():
+        one = numbers.of_step(step, name)
+        one = search.only(step.canvas, one, f"p{who}@example.org")
+        assert lists.page(one.parts, 50).rows
+
+    assert whole_reads(act) == []
+
+
+@pytest.mark.parametrize("name", ["entered", "inside", "left", "left_event"])
+@pytest.mark.parametrize("where", [{}, {"is_last": True}])
+def test_pages_of_a_canvas(step, whole_reads, name, where):
+    parts = numbers.of_canvas(step.canvas, name).parts
+    assert whole_reads(lambda: lists.page(parts, 2, **where)) == []
+
+
+def test_a_read_of_all_is_noticed(step, whole_reads):
+    assert whole_reads(lambda: list(Delivery.objects.filter(reason="x").order_by("reason")))
