@@ -29,6 +29,8 @@ def launch(canvas: Canvas, *, by: User, now: datetime) -> bool:
     """
     startable = Canvas.objects.filter(state__in=[Canvas.State.DRAFT, Canvas.State.STOPPED])
     ready = startable.filter(pk=canvas.pk, app_group__archived_at=None)
+    if ready.exists():
+        _prepare_waits(canvas, now=now)
     with transaction.atomic():
         launched = ready.update(
             state=Canvas.State.LIVE,
@@ -50,6 +52,15 @@ def launch(canvas: Canvas, *, by: User, now: datetime) -> bool:
             )
             clock.wake(TASK)
     return bool(launched)
+
+
+def _prepare_waits(canvas: Canvas, *, now: datetime) -> None:
+    """Note who is in the segments that people wait to join: they do not join them any more."""
+    for _kind, _name, segment in waits.wanted(canvas):
+        if segment is not None:
+            live_segments.prepare(
+                canvas.app_group, listener=canvas.pk, role="wait", segment=segment, now=now
+            )
 
 
 def _open_entry(canvas: Canvas, *, now: datetime) -> None:

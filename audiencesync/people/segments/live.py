@@ -71,6 +71,36 @@ def subscribe(
     return found
 
 
+def prepare(
+    app_group: AppGroup, *, listener: int, role: str, segment: Segment, now: datetime
+) -> None:
+    """Write the members of a segment for a listener that does not collect yet, part by part.
+
+    Each part is a transaction: of a large segment one alone would hold up the engine. `resume`
+    begins to collect; its sweep finds who joined and left meanwhile. Members that are written are
+    kept. Raise FilterError.
+    """
+    made, _is_new = Subscription.objects.get_or_create(
+        listener=listener,
+        role=role,
+        kind=Kind.SEGMENT,
+        name="",
+        segment=segment,
+        defaults={"app_group": app_group, "collecting_since": now, "is_paused": True},
+    )
+    # Resumed meanwhile by a second launch, whose sweep signals who joins.
+    unfinished = Subscription.objects.filter(pk=made.pk, is_paused=True, sweep_at=None)
+    low = 0
+    while low < HIGHEST:
+        high = _end(app_group.pk, above=low)
+        with transaction.atomic():
+            if not _lock(unfinished):
+                return
+            fill(made, low=low, high=high, now=now)
+        low = high
+    unfinished.update(sweep_at=now + SETTLED)
+
+
 def pause(listener: int) -> None:
     """Stop to collect signals; those of events that wait are dropped, members stay."""
     with transaction.atomic():
@@ -265,7 +295,7 @@ def sweep_some(*, now: datetime) -> bool:
     found = due.select_related("segment", "app_group").order_by("sweep_at", "pk").first()
     if found is None:
         return False
-    low, high = found.sweep_cursor, _end(found)
+    low, high = found.sweep_cursor, _end(found.app_group_id, above=found.sweep_cursor)
     try:
         # Without a lock, for most parts have no difference. What differs is compared again under
         # the lock; what changes meanwhile is marked.
@@ -284,11 +314,9 @@ def sweep_some(*, now: datetime) -> bool:
     return True
 
 
-def _end(subscription: Subscription) -> int:
-    """Return up to which profile id the next part of the sweep goes."""
-    people = Profile.everybody.filter(
-        app_group=subscription.app_group_id, pk__gt=subscription.sweep_cursor
-    )
+def _end(app_group: int, *, above: int) -> int:
+    """Return up to which profile id the next part of a walk over all people goes."""
+    people = Profile.everybody.filter(app_group=app_group, pk__gt=above)
     ids = people.order_by("pk").values_list("pk", flat=True)
     return ids[SWEPT - 1 : SWEPT].first() or HIGHEST
 

@@ -3,13 +3,14 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from audiencesync.people.api.track import track
 from audiencesync.people.models import Profile, Segment
-from audiencesync.people.models.live import Signal, Subscription
+from audiencesync.people.models.live import SegmentMember, Signal, Subscription
 from audiencesync.people.segments import live
-from canvases import laws
+from canvases import engine, laws
 from canvases.models import BranchTally, Canvas, Step, Visit
 from canvases.steps import KINDS
 
@@ -89,6 +90,40 @@ def test_what_does_not_fit_changes_nothing(waiting, event):
 
     assert took(waiting) == {}
     assert not Signal.objects.exists()
+
+
+def test_members_of_a_segment_are_noted_part_by_part_before_the_launch(waiting, monkeypatch):
+    """One transaction for a million people would hold up the engine."""
+    monkeypatch.setattr(live, "SWEPT", 1)
+    Profile.objects.update(country="DE")
+    canvas = waiting.journey
+    engine.stop(canvas, by=waiting.user, now=timezone.now())
+    Subscription.objects.filter(role="wait", kind="segment").delete()
+    states = []
+
+    def watch(execute, sql, params, many, context):
+        if sql.strip().startswith(f"INSERT INTO {SegmentMember._meta.db_table}"):
+            states.append(Canvas.objects.get().state)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(watch):
+        waiting.launch(canvas)
+
+    assert states == [Canvas.State.STOPPED] * 5  # one for each of four people, one for the end
+    assert SegmentMember.objects.count() == 4
+    live.work(now=timezone.now(), seconds=5)
+    waiting.run()
+    assert took(waiting) == {}  # being in it does not count
+
+
+def test_who_joined_while_the_canvas_was_stopped_counts(waiting):
+    engine.stop(waiting.journey, by=waiting.user, now=timezone.now())
+    Profile.objects.filter(external_id="p0").update(country="DE")
+    waiting.launch(waiting.journey)
+    live.work(now=timezone.now(), seconds=5)
+    waiting.run()
+
+    assert took(waiting) == {3: 1}
 
 
 def test_who_meets_nothing_takes_everyone_else_when_the_time_is_over(waiting):
