@@ -195,6 +195,7 @@ BEATS = {
     # Imports are started by `wake`; this job finds those whose process died.
     "imports": (3 * BEAT_SECONDS, "audiencesync.people.imports.runner.beat"),
     "imports_tidy": (60.0, "audiencesync.people.imports.lifecycle.tidy"),
+    "webhooks": (BEAT_SECONDS, "partners.notices.webhooks.beat"),
     "letters": (BEAT_SECONDS, "partners.connections.mailing.beat"),
     "housekeeping": (60.0, "partners.housekeeping.beat"),
 }
@@ -413,6 +414,9 @@ DEADMAN_URL = addresses.call("DEADMAN_URL", env.str("DEADMAN_URL", ""))
 # Salted hashes of erased identifiers, outside the database: a restored backup does not know of
 # later erasures (docs/operations.md).
 ERASURE_LEDGER = str(env.place("ERASURE_LEDGER", VAR_DIR / "erasures.jsonl"))
+
+# Webhooks about incidents go to public addresses by https only; true allows others, for tests.
+WEBHOOK_ALLOW_PRIVATE = env.flag("WEBHOOK_ALLOW_PRIVATE", False)
 
 METRICS_TOKEN = env.token("METRICS_TOKEN", least=16)  # without it /metrics is 404
 

@@ -45,6 +45,7 @@ from partners.models import (
     Sync,
     Tally,
     TallyHour,
+    WebhookCall,
 )
 
 logger = logging.getLogger(__name__)
@@ -131,6 +132,7 @@ def _delete_rows(app_group: AppGroup) -> None:
         ExitTally: "canvas__app_group",
         Canvas: "app_group",
         Notice: "incident__app_group",
+        WebhookCall: "incident__app_group",
         Incident: "app_group",
         Delivery: "sync__app_group",
         PushShare: "sync__app_group",

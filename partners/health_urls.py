@@ -2,6 +2,12 @@
 
 from django.urls import path
 
-from partners.views import health
+from partners.views import health, notices
 
-urlpatterns = [path("", health.health, name="health")]
+urlpatterns = [
+    path("", health.health, name="health"),
+    path("notices/", notices.notices, name="notices"),
+    path("notices/webhook/", notices.webhook, name="webhook"),
+    path("notices/webhook/remove/", notices.webhook_remove, name="webhook_remove"),
+    path("notices/webhook/test/", notices.webhook_test, name="webhook_test"),
+]

@@ -10,6 +10,7 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -60,9 +61,18 @@ def new_session() -> requests.Session:
     return session
 
 
-def fetch(session: requests.Session, request: requests.Request, *, seconds: float) -> Answer:
-    """Send and read the whole answer within ``seconds``, or raise NoAnswer."""
-    watch = _running.watch = _Watch(seconds)
+def fetch(
+    session: requests.Session,
+    request: requests.Request,
+    *,
+    seconds: float,
+    allows: Callable[[str], bool] | None = None,
+) -> Answer:
+    """Send and read the whole answer within ``seconds``, or raise NoAnswer.
+
+    ``allows``: whether a new connection may go to an IP address of the host.
+    """
+    watch = _running.watch = _Watch(seconds, allows)
     reason = ""
     try:
         return _exchange(session, request, watch)
@@ -107,7 +117,8 @@ class _Session(requests.Session):
 class _Watch:
     """Shuts down the connection of one exchange at its deadline."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, allows: Callable[[str], bool] | None = None) -> None:
+        self.allows = allows
         self.ends_at = time.monotonic() + seconds
         self.is_over = False
         self._lock = threading.Lock()
@@ -152,6 +163,8 @@ class _WatchedConnection(HTTPConnection):
         for *_, address in socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM):
             if watch.left() <= 0:
                 break
+            if watch.allows is not None and not watch.allows(str(address[0])):
+                continue
             try:
                 sock = create_connection(
                     (str(address[0]), self.port), watch.left(), socket_options=self.socket_options

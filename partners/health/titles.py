@@ -35,7 +35,7 @@ BUTTONS = {
 
 
 def title(incident: Incident) -> str:
-    """Return what is wrong, such as: The audience winback no longer exists at TikTok."""
+    """Return what is wrong, such as: The audience winback takes no people."""
     return gettext(TITLES[incident.code]) % _words(incident)
 
 

@@ -15,6 +15,7 @@ from partners.models.lanes import Budget, Lane
 from partners.models.outcomes import Action, Outcome, Reason
 from partners.models.queue import Batch, Delivery, Push, PushShare, Sync
 from partners.models.tallies import Count, Tally, TallyHour
+from partners.models.webhooks import Webhook, WebhookCall
 
 __all__ = [
     "Action",
@@ -40,5 +41,7 @@ __all__ = [
     "Sync",
     "Tally",
     "TallyHour",
+    "Webhook",
+    "WebhookCall",
     "in_lane",
 ]

@@ -23,7 +23,7 @@ from partners.connections import mailing, problems
 from partners.incidents import reconcile
 from partners.models import Audience, Batch, Connection, Delivery, Outcome, ParkedBy, Sync
 from partners.models.batch_queries import OF_STEPS
-from partners.notices import notify, readers
+from partners.notices import notify, readers, webhooks
 from partners.notices.texts import MOST_LINES, mail_text, sync_lines
 
 logger = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ def send_due(*, now: datetime) -> int:
     """
     reconcile.run(now=now)
     notify.write(now=now)
+    webhooks.enqueue(now=now)
     _mail_missed_deadlines(now=now)
     _mail_failed_removals(now=now)
     _mail_blocked_removals(now=now)

@@ -32,6 +32,7 @@ PAGES = [
     "/g/acme/analytics/",
     "/g/acme/help/",
     "/g/acme/health/",
+    "/g/acme/health/notices/",
     "/api/docs",
     "/g/acme/members/",
     "/g/acme/activity/",

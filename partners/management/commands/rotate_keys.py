@@ -11,13 +11,13 @@ from django.views.decorators.debug import sensitive_variables
 
 from audiencesync.core import crypto
 from audiencesync.groups.accounts import second_factor
-from partners.models import Connection, OAuthState, SpentToken
+from partners.models import Connection, OAuthState, SpentToken, Webhook
 
 
 class Command(BaseCommand):
     """Works row by row: it may be stopped and run again at any time, also beside the engine."""
 
-    help = "Re-seal all partner tokens and second factors under the first key of TOKEN_KEYS."
+    help = "Re-seal tokens, webhook secrets and second factors under the first key of TOKEN_KEYS."
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print counts, never a token. Raise CommandError if a row could not be opened."""
@@ -33,6 +33,11 @@ class Command(BaseCommand):
             raise CommandError(
                 "Some tokens do not open with any key in TOKEN_KEYS; put the old key back, or "
                 "connect again."
+            )
+        if self._rotate("webhooks", Webhook.objects.all(), self._webhook):
+            raise CommandError(
+                "Some secrets of webhooks do not open with any key in TOKEN_KEYS; put the old key "
+                "back, or save those webhooks again."
             )
         if self._rotate("second factors", Authenticator.objects.all(), self._second_factor):
             raise CommandError(
@@ -51,6 +56,17 @@ class Command(BaseCommand):
             f"{label}: " + ", ".join(f"{count} {what}" for what, count in counts.items())
         )
         return counts["unreadable"]
+
+    @sensitive_variables("sealed")
+    def _webhook(self, rows: QuerySet[Any], row: Webhook) -> str:
+        if crypto.is_current(row.secret_sealed):
+            return "already current"
+        try:
+            sealed = _resealed(row.secret_sealed, row.secret_context)
+        except crypto.CannotOpen:
+            return "unreadable"
+        mine = rows.filter(pk=row.pk, secret_sealed=row.secret_sealed)
+        return "resealed" if mine.update(secret_sealed=sealed) else "changed meanwhile"
 
     @sensitive_variables("data")
     def _second_factor(self, rows: QuerySet[Any], row: Authenticator) -> str:

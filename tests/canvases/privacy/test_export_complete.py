@@ -75,6 +75,8 @@ WITHOUT_PROFILES = {
             "Incident",
             "Notice",
             "NoticeChoice",
+            "Webhook",
+            "WebhookCall",
         )
     ),
     *(

@@ -1,0 +1,85 @@
+"""The webhook of a group, and the queue of its calls."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from uuid import uuid4
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+from audiencesync.core import crypto
+from audiencesync.groups.models import AppGroup, User
+from partners.models.incidents import Incident, Notice
+
+MAX_URL = 500
+
+
+class Webhook(models.Model):
+    """Where the incidents of a group are posted to. The secret that signs the calls is sealed."""
+
+    app_group = models.OneToOneField(AppGroup, models.CASCADE, related_name="webhook")
+    url = models.CharField(max_length=MAX_URL)
+    secret_sealed = models.TextField()
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    answered_at = models.DateTimeField(null=True)
+    answer = models.CharField(max_length=60, blank=True)  # of the last call: a status or our words
+    is_accepted = models.BooleanField(default=False)  # whether that answer was a success
+
+    def __str__(self) -> str:
+        return f"webhook {self.pk}"
+
+    @property
+    def secret_context(self) -> str:
+        """Return the context that seals the secret."""
+        return f"webhook:v1:{self.app_group_id}"
+
+    @sensitive_variables()
+    def renew_secret(self) -> str:
+        """Seal a new secret into the row (not saved), and return it."""
+        secret = f"whsec_{secrets.token_urlsafe(32)}"
+        self.secret_sealed = crypto.seal(secret, context=self.secret_context)
+        return secret
+
+    @property
+    def secret(self) -> str:
+        """Return the secret. Raises crypto.CannotOpen."""
+        return crypto.open_sealed(self.secret_sealed, context=self.secret_context)
+
+    def note(self, answer: str, *, is_accepted: bool, now: datetime) -> None:
+        """Store the answer to the last call."""
+        Webhook.objects.filter(pk=self.pk).update(
+            answer=answer[:60], is_accepted=is_accepted, answered_at=now
+        )
+
+
+class WebhookCall(models.Model):
+    """A message about an incident to a webhook: each kind once. Retried until it is accepted."""
+
+    api_id = models.UUIDField(default=uuid4, unique=True, editable=False)
+    webhook = models.ForeignKey(Webhook, models.CASCADE, related_name="calls")
+    incident = models.ForeignKey(Incident, models.CASCADE, related_name="calls", db_index=False)
+    kind = models.CharField(max_length=5, choices=Notice.Kind.choices)
+    created_at = models.DateTimeField()
+    due_at = models.DateTimeField(null=True)  # of the next attempt; null: accepted, or given up
+    tries = models.PositiveIntegerField(default=0)
+    sent_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["incident", "webhook", "kind"], name="webhook_call_once"
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["due_at"], condition=Q(due_at__isnull=False), name="webhook_call_due"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"webhook call {self.pk}: {self.kind}"

@@ -1,0 +1,189 @@
+"""Post incidents to the webhooks of groups: queued once for each message, retried with back-off.
+
+A call carries no personal data. It is signed as Stripe does: the header AudienceSync-Signature is
+``t=<seconds since 1970>,v1=<HMAC-SHA256 of "t.body" with the secret, in hex>``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import json
+import logging
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.db.models import Exists, OuterRef
+from django.urls import reverse
+from django.utils import timezone, translation
+from django.views.decorators.debug import sensitive_variables
+
+from audiencesync.core import beat as clock
+from audiencesync.core import crypto, deadlines, lease
+from audiencesync.groups import outbox
+from partners import transport
+from partners.health import lines, titles
+from partners.incidents import present
+from partners.models import Incident, Notice, Webhook, WebhookCall
+
+logger = logging.getLogger(__name__)
+Kind = Notice.Kind
+ANSWER_SECONDS = 10.0
+TURN_SECONDS, LONGEST_TURN = 20.0, 60.0
+BATCH = 50
+BACKOFF_BASE, BACKOFF_MAX = 60.0, 3600.0
+DEADLINE = timedelta(days=3)
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+HOURS = {Kind.SIX_HOURS: present.SOON_HOURS, Kind.ONE_HOUR: 1}
+
+
+def beat() -> None:
+    """Send due calls. One worker at a time: a hanging receiver must not hold all of them."""
+    with clock.exclusive("webhooks", LONGEST_TURN) as is_mine:
+        if is_mine:
+            send_due(now=timezone.now())
+
+
+def enqueue(*, now: datetime) -> None:
+    """Queue the messages of groups with a webhook that are due: begun, running out, over."""
+    rows = Incident.objects.filter(app_group__webhook__isnull=False)
+    fresh = rows.open().filter(~_queued(Kind.BEGUN))
+    _add(Kind.BEGUN, fresh, now=now)
+    for kind, hours in HOURS.items():
+        until = now + deadlines.share_of_delivery(hours)
+        soon = rows.open().filter(deadline_at__gt=now, deadline_at__lte=until, people__gt=0)
+        _add(kind, soon.filter(~_queued(kind)), now=now)
+    begun = _queued(Kind.BEGUN, Kind.SIX_HOURS, Kind.ONE_HOUR)
+    over = rows.ended().filter(begun, ~_queued(Kind.OVER), ended_at__gt=now - DEADLINE)
+    _add(Kind.OVER, over, now=now)
+
+
+def _queued(*kinds: Kind) -> Exists:
+    calls = WebhookCall.objects.filter(webhook=OuterRef("app_group__webhook"), kind__in=kinds)
+    return Exists(calls.filter(incident=OuterRef("pk")))
+
+
+def _add(kind: Kind, incidents: Any, *, now: datetime) -> None:
+    pairs = list(incidents.values_list("pk", "app_group__webhook"))
+    WebhookCall.objects.bulk_create(
+        [
+            WebhookCall(incident_id=pk, webhook_id=webhook, kind=kind, created_at=now, due_at=now)
+            for pk, webhook in pairs
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def send_due(*, now: datetime) -> int:
+    """Send the calls that are due and return how many were accepted.
+
+    Each is sent once however many workers call this, and again only if it was not accepted.
+    """
+    n_accepted, ends_at = 0, time.monotonic() + TURN_SECONDS
+    # A claim is a lease: ``due_at`` beyond it was written by a wrong clock.
+    due = WebhookCall.objects.filter(lease.over("due_at", seconds=BACKOFF_MAX, now=now))
+    related = [f"incident__{one}" for one in ("app_group", *lines.RELATED)]
+    for call in due.select_related("webhook", *related).order_by("due_at", "pk")[:BATCH]:
+        if time.monotonic() > ends_at:
+            break
+        if not _claim(call, now=now):
+            continue
+        if post(call.webhook, _body(call), delivery=str(call.api_id), now=now):
+            WebhookCall.objects.filter(pk=call.pk).update(sent_at=now, due_at=None)
+            n_accepted += 1
+        elif call.created_at < now - DEADLINE:
+            WebhookCall.objects.filter(pk=call.pk).update(due_at=None)
+    return n_accepted
+
+
+def _claim(call: WebhookCall, *, now: datetime) -> bool:
+    """Move ``due_at`` to the next attempt, which happens if this one fails or the process dies."""
+    pause = min(BACKOFF_BASE * 2 ** min(call.tries, 10), BACKOFF_MAX)
+    unclaimed = WebhookCall.objects.filter(pk=call.pk, due_at=call.due_at)
+    return bool(unclaimed.update(due_at=now + timedelta(seconds=pause), tries=call.tries + 1))
+
+
+def _body(call: WebhookCall) -> dict[str, Any]:
+    incident = call.incident
+    group = incident.app_group
+    with translation.override("en"):
+        title = titles.title(incident)
+    return {
+        "event": f"incident.{call.kind}",
+        "id": str(call.api_id),
+        "group": group.slug,
+        "url": outbox.absolute_url(reverse("health", args=[group.slug])),
+        "incident": {
+            "id": incident.pk,
+            "code": incident.code,
+            "place": incident.place,
+            "title": title,
+            "begun_at": incident.begun_at.isoformat(),
+            "ended_at": incident.ended_at.isoformat() if incident.ended_at else None,
+            "people": incident.people,
+            "most_people": incident.most_people,
+            "errored_from": incident.deadline_at.isoformat() if incident.deadline_at else None,
+        },
+    }
+
+
+def body_of_test(webhook: Webhook) -> dict[str, Any]:
+    """Return the body of a call that only tests the receiver."""
+    group = webhook.app_group
+    url = outbox.absolute_url(reverse("health", args=[group.slug]))
+    return {"event": "test", "group": group.slug, "url": url}
+
+
+@sensitive_variables("secret")
+def post(webhook: Webhook, body: dict[str, Any], *, delivery: str, now: datetime) -> bool:
+    """Send one call and store its answer; return whether the receiver has accepted it."""
+    text = json.dumps(body, separators=(",", ":")).encode()
+    try:
+        secret = webhook.secret
+    except crypto.CannotOpen:
+        webhook.note("secret does not open", is_accepted=False, now=now)
+        return False
+    headers = {
+        "Content-Type": "application/json",
+        "AudienceSync-Signature": signature(secret, text, at=int(now.timestamp())),
+        "AudienceSync-Delivery": delivery,
+    }
+    request = requests.Request("POST", webhook.url, data=text, headers=headers)
+    session = transport.new_session()  # a new connection, whose address is checked
+    try:
+        answer = transport.fetch(session, request, seconds=ANSWER_SECONDS, allows=is_allowed)
+    except transport.NoAnswer as error:
+        webhook.note(f"no answer ({error.reason})", is_accepted=False, now=now)
+        return False
+    finally:
+        session.close()
+    is_accepted = 200 <= answer.status < 300
+    webhook.note(str(answer.status), is_accepted=is_accepted, now=now)
+    return is_accepted
+
+
+@sensitive_variables("secret")
+def signature(secret: str, body: bytes, *, at: int) -> str:
+    """Return the value of the header AudienceSync-Signature."""
+    signed = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={at},v1={signed}"
+
+
+def is_allowed(address: str) -> bool:
+    """Return whether calls may go to an IP address: not into the network of this installation."""
+    if settings.WEBHOOK_ALLOW_PRIVATE:
+        return True
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped:
+            return is_allowed(str(found.ipv4_mapped))
+        if found.sixtofour or found.teredo or found in NAT64:  # these embed an IPv4 address
+            return False
+    return found.is_global and not found.is_multicast and not found.is_reserved
