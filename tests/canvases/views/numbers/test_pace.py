@@ -7,7 +7,7 @@ import time_machine
 from django.utils import timezone
 
 from canvases.models import Step
-from partners.models import Batch, Budget, Push, Tally
+from partners.models import Audience, Batch, Budget, Push, Tally
 from partners.numbers import delays, pace
 from partners.queue import budget, collect
 from tests.support import builder
@@ -146,6 +146,23 @@ def test_half_and_95_of_100_people_by_their_number(to_sync):
     found = delays.of_syncs([to_sync])
 
     assert (found.n, found.half_words, found.most_words) == (100, "10 seconds", "30 seconds")
+
+
+def test_the_page_of_a_step_says_since_when_people_are_held(bobs, canvas, to_sync):
+    deadline = NOW + timedelta(hours=13)
+    batch(to_sync, 2759, first_failed_at=NOW, deadline_at=deadline)
+    Tally.objects.create(sync=to_sync, entered=2759, pending=2759)
+    Audience.objects.filter(pk=to_sync.audience_id).update(gone_at=NOW)
+    step = Step.objects.create(canvas=canvas, kind="audience_sync", sync=to_sync)
+    step.syncs.add(to_sync)
+
+    page = " ".join(bobs.get("step_numbers", step.pk).content.decode().split())
+
+    held = page.split('class="eta is-held" role="alert"')[1].split("</div>")[0]
+    assert "Held since" in held
+    assert "no longer exists" in held
+    assert "Otherwise 2,759 people count as errored." in held
+    assert "done about" not in page
 
 
 def test_the_page_of_a_step_says_when_it_is_done(bobs, canvas, to_sync):
