@@ -5,7 +5,8 @@ import subprocess
 import sys
 from typing import Any
 
-from audiencesync.core import environment, start
+from audiencesync.core import environment
+from audiencesync.core.process import start
 
 env = environment.Environment()
 with start.exit_on_bad_settings():
@@ -35,7 +36,7 @@ def on_starting(server: object) -> None:
     # In the workers, one that refuses to start would make the others end with a traceback. In a
     # separate process, so that no code is loaded here: after HUP, workers load it from the disk.
     if ended := subprocess.run(
-        [sys.executable, "-m", "audiencesync.core.start"], check=False
+        [sys.executable, "-m", "audiencesync.core.process.start"], check=False
     ).returncode:
         sys.exit(ended)
 

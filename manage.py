@@ -7,7 +7,7 @@ import sys
 from django.core.management import execute_from_command_line
 from django.db import OperationalError
 
-from audiencesync.core.start import exit_on_bad_settings
+from audiencesync.core.process.start import exit_on_bad_settings
 
 
 def main() -> None:

@@ -12,9 +12,10 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync.core import addresses, environment
+from audiencesync.core import environment
 from audiencesync.core.database import sqlite
 from audiencesync.core.sync_times import SyncTimes
+from audiencesync.core.web import addresses
 
 sqlite.install()
 
@@ -68,10 +69,10 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "audiencesync.core.logs.RequestIds",
-    "audiencesync.core.health.Probes",
+    "audiencesync.core.web.health.Probes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "audiencesync.core.response_headers.private_responses",
+    "audiencesync.core.web.response_headers.private_responses",
     "partners.content_security.ContentSecurityPolicy",
     "audiencesync.rest.middleware.ApiResponses",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -85,7 +86,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "audiencesync.core.error_pages.method_not_allowed_page",
+    "audiencesync.core.web.error_pages.method_not_allowed_page",
 ]
 
 ROOT_URLCONF = "audiencesync.urls"
@@ -365,7 +366,7 @@ SESSION_COOKIE_AGE = 14 * 24 * 3600
 SESSION_IDLE_MINUTES = env.whole("SESSION_IDLE_MINUTES", 0, least=0, most=14 * 24 * 60)
 STAFF_REQUIRE_SECOND_FACTOR = env.flag("STAFF_REQUIRE_SECOND_FACTOR", False)
 X_FRAME_OPTIONS = "DENY"
-CSRF_FAILURE_VIEW = "audiencesync.core.error_pages.csrf_failure"
+CSRF_FAILURE_VIEW = "audiencesync.core.web.error_pages.csrf_failure"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],

@@ -4,7 +4,7 @@ from allauth.account.views import login
 from django.urls import include, path
 
 from audiencesync.api import api
-from audiencesync.core import health
+from audiencesync.core.web import health
 from audiencesync.groups.views import setup
 from audiencesync.people.demo import people
 from canvases import metrics
@@ -38,8 +38,8 @@ urlpatterns = [
     path("", api.urls),
 ]
 
-handler400 = "audiencesync.core.error_pages.bad_request"
-handler403 = "audiencesync.core.error_pages.permission_denied"
-handler404 = "audiencesync.core.error_pages.page_not_found"
-handler429 = "audiencesync.core.error_pages.too_many_requests"  # allauth's name
-handler500 = "audiencesync.core.error_pages.server_error"
+handler400 = "audiencesync.core.web.error_pages.bad_request"
+handler403 = "audiencesync.core.web.error_pages.permission_denied"
+handler404 = "audiencesync.core.web.error_pages.page_not_found"
+handler429 = "audiencesync.core.web.error_pages.too_many_requests"  # allauth's name
+handler500 = "audiencesync.core.web.error_pages.server_error"

@@ -5,7 +5,7 @@ from importlib import import_module
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
-from audiencesync.core.start import exit_if_unsafe
+from audiencesync.core.process.start import exit_if_unsafe
 
 exit_if_unsafe()
 application = get_wsgi_application()

@@ -2,7 +2,8 @@
 
 from django.apps import AppConfig
 
-from audiencesync.core import checks, interpreter
+from audiencesync.core import checks
+from audiencesync.core.process import interpreter
 
 
 class CoreConfig(AppConfig):

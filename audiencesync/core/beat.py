@@ -30,7 +30,7 @@ from django_q.tasks import async_task
 
 from audiencesync.core import logs
 from audiencesync.core.models import BeatSlot
-from audiencesync.core.supervisor import HEARTBEAT_FILE
+from audiencesync.core.process.supervisor import HEARTBEAT_FILE
 
 Packages = list[tuple[Any, Any]] | None
 

@@ -19,9 +19,10 @@ from django.db import DatabaseError, connection
 from django.http.request import split_domain_port, validate_host
 from django.utils.module_loading import import_string
 
-from audiencesync.core import addresses, crypto
+from audiencesync.core import crypto
 from audiencesync.core.database import sqlite
 from audiencesync.core.demo_accounts import EMAILS
+from audiencesync.core.web import addresses
 
 Apps = Sequence[AppConfig] | None
 Rule = tuple[bool, str, str]  # whether it is broken, text, id of the check

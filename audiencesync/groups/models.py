@@ -16,7 +16,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync.core import origin
+from audiencesync.core.web import origin
 from audiencesync.groups.logged_changes import LoggedChange, Shown, as_json, shown
 from audiencesync.groups.mail_model import OutgoingMail  # noqa: F401 - a table of this app
 

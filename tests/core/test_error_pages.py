@@ -8,7 +8,7 @@ from django.test import Client, override_settings
 from django.urls import include, path
 from redis import RedisError
 
-from audiencesync.core import error_pages
+from audiencesync.core.web import error_pages
 
 
 def raising(error):
@@ -29,7 +29,7 @@ urlpatterns = [
     path("i18n/", include("django.conf.urls.i18n")),
 ]
 handler400, handler403, handler404, handler500 = (
-    f"audiencesync.core.error_pages.{name}"
+    f"audiencesync.core.web.error_pages.{name}"
     for name in ("bad_request", "permission_denied", "page_not_found", "server_error")
 )
 

@@ -12,8 +12,9 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 
-from audiencesync.core import beat, health
+from audiencesync.core import beat
 from audiencesync.core.models import BeatSlot
+from audiencesync.core.web import health
 
 NAMES = {"database", "migrations", "keys", "tokens", "cache", "engine", "disk", "sqlite"}
 
@@ -123,7 +124,7 @@ def test_a_failing_check_is_logged_once_a_minute_and_when_it_recovers(db, settin
     messages = [
         record.getMessage()
         for record in caplog.records
-        if record.name == "audiencesync.core.health"
+        if record.name == "audiencesync.core.web.health"
     ]
     assert re.fullmatch(r"readyz: engine fails: last heartbeat 40\d s ago", messages[0])
     assert messages[1:] == ["readyz: engine is well again"]

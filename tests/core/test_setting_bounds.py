@@ -21,7 +21,7 @@ def load(**more):
     """Load the settings in a new process and return its exit code and output."""
     env = stack.environment(stack.ROOT / "build" / "var-of-settings", **more)
     code = (
-        "from audiencesync.core.start import exit_on_bad_settings\n"
+        "from audiencesync.core.process.start import exit_on_bad_settings\n"
         "with exit_on_bad_settings():\n    from audiencesync import settings"
     )
     done = subprocess.run(

@@ -3,8 +3,8 @@
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from audiencesync.core import addresses
 from audiencesync.core.environment import Environment
+from audiencesync.core.web import addresses
 from tests.core.test_setting_bounds import load
 
 VALID = [

@@ -9,7 +9,7 @@ import pytest
 import requests
 from django.test import Client
 
-from audiencesync.core.supervisor import Engine, Patience
+from audiencesync.core.process.supervisor import Engine, Patience
 from scripts.ports import free_port
 from tests.support import stack
 

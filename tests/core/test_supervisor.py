@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from audiencesync.core.supervisor import Engine, Patience
+from audiencesync.core.process.supervisor import Engine, Patience
 from tests.support.stack import wait_until
 
 pytestmark = pytest.mark.thorough

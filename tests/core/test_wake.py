@@ -11,7 +11,8 @@ from django_q.models import OrmQ
 from django_q.signals import post_execute
 from django_q.signing import SignedPackage
 
-from audiencesync.core import beat, supervisor
+from audiencesync.core import beat
+from audiencesync.core.process import supervisor
 
 pytestmark = pytest.mark.thorough
 

@@ -18,7 +18,7 @@ def without_database(request):
 
 
 urlpatterns = [path("users/crash", crash), path("users/unavailable", without_database)]
-handler500 = "audiencesync.core.error_pages.server_error"
+handler500 = "audiencesync.core.web.error_pages.server_error"
 
 
 def assert_json(answer, status):

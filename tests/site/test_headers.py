@@ -12,7 +12,7 @@ def crash(request):
 
 
 urlpatterns = [path("crash/", crash)]
-handler500 = "audiencesync.core.error_pages.server_error"
+handler500 = "audiencesync.core.web.error_pages.server_error"
 
 
 def assert_secure(answer):

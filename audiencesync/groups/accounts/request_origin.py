@@ -6,7 +6,7 @@ from allauth.account.adapter import get_adapter
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
-from audiencesync.core import origin
+from audiencesync.core.web import origin
 
 
 class RequestOrigin:

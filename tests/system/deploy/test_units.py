@@ -8,7 +8,7 @@ from functools import cache
 
 import pytest
 
-from audiencesync.core import start
+from audiencesync.core.process import start
 from audiencesync.settings import ENGINE_STOP_SECONDS
 from tests.support.stack import ROOT
 from tests.system.deploy.compose import SERVICES, VOLUMES, words_of

@@ -15,8 +15,8 @@ from django import db
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from audiencesync.core.start import exit_if_unsafe, log_warnings
-from audiencesync.core.supervisor import HEARTBEAT_FILE, Engine, Patience
+from audiencesync.core.process.start import exit_if_unsafe, log_warnings
+from audiencesync.core.process.supervisor import HEARTBEAT_FILE, Engine, Patience
 from audiencesync.groups.first_start import setup_link
 
 STALE_SECONDS = 86_400.0

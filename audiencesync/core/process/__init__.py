@@ -1,0 +1,1 @@
+"""The processes of an installation: start checks, the interpreter, the supervisor."""

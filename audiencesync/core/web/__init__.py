@@ -1,0 +1,1 @@
+"""What HTTP needs everywhere: addresses, headers, error pages, health checks."""
