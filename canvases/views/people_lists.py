@@ -165,7 +165,9 @@ def export_canvas(request: HttpRequest, group: str, canvas_id: int) -> HttpRespo
 def retry(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
     """Try errored people again: those that were ticked, or all of the number."""
     step = access.get(request, Step, Role.MARKETER, pk=step_id, canvas=canvas_id)
-    number = Owner(step.canvas, step).number(request.POST, is_counted=False)
+    asked = request.POST.copy()
+    asked.setdefault("number", "errored")
+    number = Owner(step.canvas, step).number(asked, is_counted=False)
     if not Owner(step.canvas, step).may_retry(number):
         raise Http404
     ticked = [int(pk) for pk in request.POST.getlist("delivery")[:PAGE] if ID.fullmatch(pk)]

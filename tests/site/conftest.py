@@ -44,6 +44,7 @@ def things(acme, alice, bob):
         "invitation": invitation.pk,
         "state_id": state.pk,
         "ad_account_id": ad_account.pk,
+        "audience_id": audience.pk,
         "segment_id": segment.pk,
         "profile_id": profile.pk,
         "import_id": Import.objects.create(app_group=acme, file_name="people.csv", size=0).pk,

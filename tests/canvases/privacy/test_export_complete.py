@@ -68,6 +68,7 @@ WITHOUT_PROFILES = {
             "Connection",
             "AdAccount",
             "Audience",
+            "AudienceSize",
             "SpentToken",
             "OAuthState",
             "Sync",
