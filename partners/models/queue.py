@@ -236,8 +236,14 @@ class PushShare(models.Model):
     push = models.ForeignKey(Push, models.CASCADE, related_name="shares")
     sync = models.ForeignKey(Sync, models.CASCADE, related_name="+", db_index=False)
     people = models.PositiveIntegerField()
+    is_failed = models.BooleanField(default=False, db_default=False)
 
     class Meta:
+        indexes = [
+            models.Index(
+                fields=["sync", "push"], condition=Q(is_failed=True), name="push_share_failed"
+            )
+        ]
         constraints = [models.UniqueConstraint(fields=["sync", "push"], name="push_share_once")]
 
     def __str__(self) -> str:

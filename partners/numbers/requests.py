@@ -46,7 +46,7 @@ class Line:
 def of_syncs(syncs: Iterable[int], *, failed: bool = False) -> QuerySet[PushShare]:
     """Return the calls with people of these Syncs; ``failed``: only those with an error."""
     found = PushShare.objects.filter(sync__in=list(syncs), people__gt=0).select_related("push")
-    return found.exclude(push__code=OK) if failed else found
+    return found.filter(is_failed=True) if failed else found
 
 
 def page(

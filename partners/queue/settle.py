@@ -239,7 +239,8 @@ def _record(answer: Answer) -> None:
     for batch in request.batches:
         shares[batch.sync_id] += batch.n
     PushShare.objects.bulk_create(
-        PushShare(push=push, sync_id=sync_id, people=n) for sync_id, n in sorted(shares.items())
+        PushShare(push=push, sync_id=sync_id, people=n, is_failed=answer.error is not None)
+        for sync_id, n in sorted(shares.items())
     )
     extra = {
         "batch": batches,

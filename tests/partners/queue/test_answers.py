@@ -52,7 +52,10 @@ def test_a_call_ends_at_the_deadline_of_the_settings(world, settings):
     sync_row = world.sync()
     world.enter(sync_row, world.people(3))
     world.drain()
-    assert list(Push.objects.order_by("pk").values_list("code", flat=True)) == ["no_answer", "0"]
+    assert list(Push.objects.order_by("pk").values_list("code", "shares__is_failed")) == [
+        ("no_answer", True),
+        ("0", False),
+    ]
     assert world.counts(sync_row) == {"entered": 3, "synced": 3}
 
 

@@ -51,7 +51,7 @@ def call(to_sync, code="0", *, people=5, state="synced", attempts=0):
         code=code,
         request_id=f"R{batch.pk}",
     )
-    return PushShare.objects.create(push=push, sync=to_sync, people=people)
+    return PushShare.objects.create(push=push, sync=to_sync, people=people, is_failed=code != "0")
 
 
 def rows(answer):
