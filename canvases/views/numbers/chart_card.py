@@ -33,6 +33,15 @@ class ChartCard:
         return not self.chart.bins.days
 
     @property
+    def title(self) -> str:
+        """Return what a bar is."""
+        if self.is_by_hour:
+            return gettext("People by hour")
+        if self.chart.bins.days == 1:
+            return gettext("People by day")
+        return gettext("People by %(n)s days") % {"n": self.chart.bins.days}
+
+    @property
     def is_table(self) -> bool:
         """Return whether the table is shown in place of the bars."""
         return self.span.view == TABLE

@@ -1,0 +1,61 @@
+"""The range of a chart: its bins, also over the changes of the clocks, and what it can be."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from canvases.numbers.ranges import Range
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NOW = datetime(2026, 11, 30, 12, 34, tzinfo=UTC)
+
+
+def asked(*, since=NOW - timedelta(days=20), **query):
+    return Range.asked(query, since=since, zone=BERLIN)
+
+
+@pytest.mark.parametrize(
+    ("now", "hours"),
+    [
+        (datetime(2026, 10, 28, 22, 30, tzinfo=UTC), 7 * 24 + 1),
+        (datetime(2026, 4, 1, 21, 30, tzinfo=UTC), 7 * 24 - 1),
+        (datetime(2026, 7, 1, 21, 30, tzinfo=UTC), 7 * 24),
+    ],
+)
+def test_a_week_by_hours_has_those_of_its_days(now, hours):
+    found = asked(range="7d", by="hour").bins(now=now)
+
+    assert len(found.starts) == hours
+    assert found.starts[0].hour == 0
+    assert found.begin == asked(range="7d", by="day").bins(now=now).begin
+
+
+def test_24_hours_end_with_the_present_one():
+    found = asked(range="24h", by="day").bins(now=NOW)
+
+    assert len(found.starts) == 24
+    assert found.starts[-1] == NOW.replace(minute=0)
+
+
+def test_30_days_are_shown_by_days_only():
+    assert asked(range="30d", by="hour").units(now=NOW) == ["day"]
+    assert len(asked(range="30d", by="hour").bins(now=NOW).starts) == 30
+
+
+@pytest.mark.parametrize(("days", "per_bin"), [(0, 0), (60, 1), (300, 7), (2000, 28), (9000, 91)])
+def test_a_long_time_has_at_most_a_hundred_bars(days, per_bin):
+    found = asked(range="all", since=NOW - timedelta(days=days)).bins(now=NOW)
+
+    assert found.days == per_bin
+    assert 1 <= len(found.starts) <= 100
+    assert found.begin <= NOW - timedelta(days=days)
+    assert found.end > NOW
+
+
+def test_a_choice_keeps_the_others():
+    span = asked(range="7d", by="day", view="table")
+
+    assert span.query() == "?range=7d&by=day&view=table"
+    assert span.query(name="24h") == "?range=24h&by=day&view=table"
+    assert span.query(view="chart") == "?range=7d&by=day"
