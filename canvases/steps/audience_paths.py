@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.logged_changes import LoggedChange
@@ -29,6 +29,9 @@ from canvases.steps.numbered import (
 
 if TYPE_CHECKING:
     from canvases.models import Step
+
+
+SHOWN = 2  # names of paths on a card
 
 
 class AudiencePathsForm(ConditionsForm):
@@ -160,12 +163,14 @@ class AudiencePaths(StepKind):
     splits = True
 
     def summary(self, step: Step) -> Text:
-        """Return such as: 2 paths and everyone else."""
-        n = len(rows_of(step.settings, "paths"))
-        if not n:
+        """Return such as: German, VIP, 3 more and everyone else."""
+        names = [str(row["name"]) for row in rows_of(step.settings, "paths")]
+        if not names:
             return _("Not set up yet")
-        text = ngettext("%(n)s path and everyone else", "%(n)s paths and everyone else", n)
-        return text % {"n": n}
+        shown = names[:SHOWN]
+        if more := len(names[SHOWN:]):
+            shown.append(gettext("%(n)s more") % {"n": more})
+        return gettext("%(paths)s and everyone else") % {"paths": ", ".join(shown)}
 
     def problems(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
         """Return that there are no paths."""

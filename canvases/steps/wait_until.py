@@ -108,15 +108,15 @@ class WaitUntilForm(DurationForm):
     def __init__(
         self, data: Any = None, *, step: Step, initial: Any = None, rows: Any = None
     ) -> None:
+        segments = step.canvas.app_group.segments.order_by("name", "pk")
+        choices = [(str(key), name) for key, name in segments.values_list("api_id", "name")]
         stored = rows_of(step.settings if initial is None else initial, "events")
-        shown = [dict(one) | conditions.initial(one) for one in stored] or [fresh(set())]
+        shown = [_first_values(one, dict(choices)) for one in stored] or [fresh(set())]
         if rows is not None:
             shown = rows
         super().__init__(data, step=step, initial={"chooses": "first", **(initial or {})})
         if rows is not None:
             self.initial["typed"] = True
-        segments = step.canvas.app_group.segments.order_by("name", "pk")
-        choices = [(str(key), name) for key, name in segments.values_list("api_id", "name")]
         n = _n_rows(data) if data is not None else len(shown)
         self.rows = [
             EventRow(
@@ -199,6 +199,12 @@ class WaitUntilForm(DurationForm):
         found = {name: self.cleaned_data[name] for name in ("amount", "unit")}
         found["chooses"] = self.cleaned_data["chooses"] or "first"
         return found | {"events": [row.settings(number) for row, number in rows]}
+
+
+def _first_values(row: Mapping[str, Any], segments: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the form shows of a row; no name that would be made again when it is saved."""
+    label = row["label"] if waited_for.has_own_name(row, segments) else ""
+    return {**row, **conditions.initial(row), "label": label}
 
 
 def fresh(used: set[int]) -> dict[str, Any]:

@@ -59,8 +59,20 @@ def summary(
     return gettext("%(events)s within %(time)s; the first decides") % said
 
 
+def has_own_name(row: Row, segments: Mapping[str, str]) -> bool:
+    """Return whether a user named the branch: its name is not made of what happens."""
+    made = _made_name(row, segments)
+    return row["label"] != made.chars(LONGEST_NAME) and not row["label"].startswith(
+        f"{made.chars(LONGEST_NAME - 4)} ("
+    )
+
+
 def name_of_branch(row: Row, segments: Mapping[str, str], *, used: Collection[str]) -> str:
     """Return a name that no other branch has, such as: Did “cart”."""
-    name = Truncator(capfirst(_done(row, segments)))
+    name = _made_name(row, segments)
     numbered = (f"{name.chars(LONGEST_NAME - 4)} ({n})" for n in range(2, len(used) + 2))
     return next(one for one in (name.chars(LONGEST_NAME), *numbered) if one not in used)
+
+
+def _made_name(row: Row, segments: Mapping[str, str]) -> Truncator:
+    return Truncator(capfirst(_done(row, segments)))

@@ -289,34 +289,3 @@ def test_the_form_asks_which_of_several_decides(bobs):
     page = bobs.get().content.decode()
     assert "Did “look” or did “order” within 3 days; the most important decides" in page
     assert bobs.post("step", step.pk, version=2, **rows | {"chooses": "x"}).status_code == 422
-
-
-@pytest.mark.parametrize(
-    ("rows", "names", "summary"),
-    [
-        ([("", "event", "order")], ["Did “order”"], "Did “order” within 3 days"),
-        (
-            [("", "purchase", ""), ("Look", "event", "look"), ("", "event", "x" * 60)],
-            ["Bought anything", "Look", "Did “" + "x" * 34 + "…"],
-            "Bought anything or did “look” or 1 more within 3 days; the first decides",
-        ),
-        (
-            [("", "event", "order"), ("Did “order”", "event", "look")],
-            ["Did “order” (2)", "Did “order”"],
-            "Did “order” or did “look” within 3 days; the first decides",
-        ),
-    ],
-    ids=["one", "several", "taken"],
-)
-def test_a_branch_without_a_name_is_named_after_what_happens(rows, names, summary, bobs):
-    step = bobs.add("wait_until")
-    sent = {"rows": str(len(rows)), "amount": "3", "unit": "days"}
-    for i, (label, kind, name) in enumerate(rows):
-        row = {"label": label, "number": str(i + 1), "kind": kind, "name": name}
-        sent |= {f"row-{i}-{field}": value for field, value in row.items()}
-
-    assert bobs.post("step", step.pk, version=1, **sent).status_code == 302
-
-    step.refresh_from_db()
-    assert [row["label"] for row in step.settings["events"]] == names
-    assert KINDS["wait_until"].summary(step) == summary
