@@ -245,6 +245,8 @@ class Row:
     group_slug: str
     canvas: str
     url: str  # of the step, or of its canvas if the step was removed
+    canvas_url: str
+    step_id: int
     state: str
     state_label: Text
     step: Text
@@ -346,7 +348,7 @@ def _steps_of(query: TableQuery) -> QuerySet[Step]:
 
 
 def _row(step: Step, numbers: Numbers, oldest: datetime | None) -> Row:
-    canvas = step.canvas
+    canvas, url = step.canvas, step.canvas.get_absolute_url()
     state = ""
     if step.sync is not None:
         state = codes.of_connection(step.sync.audience.ad_account.connection) or "connected"
@@ -354,7 +356,9 @@ def _row(step: Step, numbers: Numbers, oldest: datetime | None) -> Row:
         group=canvas.app_group.name,
         group_slug=canvas.app_group.slug,
         canvas=canvas.name,
-        url=canvas.get_absolute_url() + ("" if step.removed_at else f"?step={step.pk}"),
+        url=url + ("" if step.removed_at else f"?step={step.pk}"),
+        canvas_url=url,
+        step_id=step.pk,
         state=canvas.state,
         state_label=Canvas.State(canvas.state).label,
         step=KINDS[step.kind].line(step),

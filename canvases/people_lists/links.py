@@ -23,3 +23,11 @@ def canvas_people(canvas: Canvas, number: str) -> str:
     """Return the address of the people of a number of a canvas."""
     path = reverse("canvas_people", args=[canvas.app_group.slug, canvas.pk])
     return f"{path}?{urlencode({'number': number})}"
+
+
+def beginning(canvas_url: str, step: object) -> str:
+    """Return the address of the people of a step up to the name of the number.
+
+    For pages with thousands of numbers: ``canvas_url`` is that of the page of the canvas.
+    """
+    return f"{canvas_url}steps/{step}/people/?number="

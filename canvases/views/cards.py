@@ -34,6 +34,11 @@ class FlowBranch:
     merge: str = ""  # classes that draw its part of the line where the branches meet
 
     @property
+    def list_name(self) -> str:
+        """Return the name of the list of its people (people_lists/passages.py)."""
+        return f"branch_{self.number}"
+
+    @property
     def cards(self) -> list[Card]:
         """Return its cards with those of the branches in it, in the order of reading."""
         return [

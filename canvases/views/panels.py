@@ -281,7 +281,7 @@ def of_stop(flow: Flow, *, banner: Banner | None = None) -> Panel:
 def of_exits(canvas: Canvas) -> Panel:
     """Return how many visits ended early, by reason."""
     tallies = canvas.exit_tallies.filter(n__gt=0).order_by("-n", "reason")
-    exits = [(LeftBy(row.reason).label, row.n) for row in tallies]
+    exits = [(LeftBy(row.reason).label, f"left_{row.reason}", row.n) for row in tallies]
     return Panel("canvases/panels/left.html", "left", {"exits": exits})
 
 

@@ -61,7 +61,9 @@ def test_the_people_of_branches_and_of_their_meeting_are_brought(bobs, steps):
 
     body = poll(bobs, known)
 
-    assert f'id="took-{split.pk}-2">7<' in body
+    took = body.split(f'id="took-{split.pk}-2">')[1].split("</b>")[0]
+    assert ">7</a>" in took
+    assert "number=branch_2" in took
     assert f'id="met-{split.pk}">8<' in body
     assert f'id="foot-{inside.pk}"' not in body
 

@@ -96,7 +96,12 @@ def test_the_list_of_a_canvas_by_launch_is_empty(bobs, canvas):
 def test_early_exits_are_listed_by_reason(bobs, live):
     page = words(bobs.get(left=1))
 
-    assert 'An exit event happened</th><td class="num">4</td>' in page
+    address = f"{bobs.url('canvas_people')}?number=left_event"
+    assert (
+        f'An exit event happened</th> <td class="num"><a class="people-link" href="{address}"'
+        in page
+    )
+    assert ">4</a>" in page
 
 
 def test_the_poll_brings_a_new_number(bobs, live):

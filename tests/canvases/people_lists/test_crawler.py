@@ -1,0 +1,123 @@
+"""Every number on every page of canvases is a link to a list as long as it says."""
+
+import re
+from datetime import timedelta
+from html import unescape
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from canvases import analytics, laws
+from canvases.engine import exits
+from canvases.models import Canvas, LeftBy, StepTally, Visit
+from canvases.views import people_lists as views
+from partners.models import Tally
+
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+LINK = re.compile(r'<a [^>]*href="([^"]*/people/\?number=[^"]*)"[^>]*>\s*([\d.,]+)\s*<')
+DAY = {"amount": 1, "unit": "days"}
+GERMAN = {"filter": {"field": "country", "op": "is", "value": "DE"}}
+
+
+@pytest.fixture
+def sent(step):
+    """A canvas with a step that sends: every outcome, visits with and without a trail, purged."""
+    purged = Tally.objects.first()
+    row = purged.sync.deliveries.filter(outcome="not_synced", reason="no_identifier").first()
+    row.delete()
+    purged.base = {"not_synced": {"no_identifier": 1}}
+    purged.save()
+    sent = analytics.step_numbers([step])[step.pk]
+    n = sum(getattr(sent, name) for name in (*analytics.SYNC_METRICS, "cancelled"))
+    visits = Visit.objects.filter(canvas=step.canvas)
+    visits.update(trail=f"/{step.pk}!0;", left_at=timezone.now())
+    base = {"exited": n - visits.count()}
+    StepTally.objects.create(step=step, entered=n, exited=n, base=base)
+    step.canvas.entered = visits.count()
+    step.canvas.save()
+    return step.canvas
+
+
+@pytest.fixture
+def walked(journeys, people):
+    """A canvas that the engine has run: branches, people who wait, went on, and left early."""
+    type(people[0]).objects.filter(pk__in=[one.pk for one in people[:5]]).update(country="DE")
+    canvas, steps = journeys.flow(
+        ("split", "decision_split", GERMAN, None, 0),
+        ("german", "delay", DAY, "split", 1),
+        ("exit", "exit", {}, "german", 0),
+        ("after", "delay", {"amount": 3, "unit": "days"}, "split", 0),
+    )
+    journeys.launch(canvas)
+    journeys.run()
+    one, two = (Visit.objects.filter(step=steps[name]).first() for name in ("german", "after"))
+    now = timezone.now()
+    exits.end_visits(canvas, LeftBy.EVENT, {one.profile_id: None}, now=now)
+    exits.end_visits(canvas, LeftBy.SEGMENT, {two.profile_id: None}, now=now)
+    journeys.run(now + timedelta(days=2))
+    assert laws.broken(now=now) == []
+    canvas.refresh_from_db()
+    return canvas
+
+
+def pages(canvas):
+    """Return the addresses of the pages with numbers of a canvas."""
+    url, group = canvas.get_absolute_url(), canvas.app_group.slug
+    found = [url, f"{url}?left=1", reverse("analytics", args=[group])]
+    for step in canvas.steps.all():
+        found += [f"{url}?step={step.pk}&tab=numbers", f"{url}?step={step.pk}&reasons=1"]
+        found.append(reverse("step_numbers", args=[group, canvas.pk, step.pk]))
+    return found
+
+
+def links(client, canvas):
+    """Return address -> number of all links from numbers to lists."""
+    found = {}
+    for page in pages(canvas):
+        answer = client.get(page)
+        assert answer.status_code == 200, page
+        for address, number in LINK.findall(answer.content.decode()):
+            found.setdefault(unescape(address), set()).add(int(re.sub("[.,]", "", number)))
+    return found
+
+
+def listed(client, address):
+    """Read all pages. Return the number of rows and of those that are no longer kept."""
+    rows, page = 0, ""
+    while page is not None:
+        answer = client.get(address + page)
+        assert answer.status_code == 200, address
+        rows += answer.content.decode().count("<tr data-delivery>")
+        older = answer.context["page"].older
+        page = f"&before={older}" if older else None
+    return rows, answer.context["number"].gone
+
+
+NUMBERS_OF_SENT = {"synced", "not_synced", "pending", "errored", "cancelled", "entered", "exited"}
+NUMBERS_OF_WALKED = {"entered", "proceeded", "exited", "waiting", "branch_1", "left_event"}
+
+
+@pytest.mark.parametrize(
+    ("world", "names"), [("sent", NUMBERS_OF_SENT), ("walked", NUMBERS_OF_WALKED)]
+)
+def test_every_list_is_as_long_as_its_number(signed_in, bob, monkeypatch, request, world, names):
+    monkeypatch.setattr(views, "PAGE", 3)
+    client, canvas = signed_in(bob), request.getfixturevalue(world)
+    Canvas.objects.filter(pk=canvas.pk).update(launched_at=timezone.now())
+    found = links(client, canvas)
+
+    assert names <= {re.search("number=([a-z_0-9]+)", address)[1] for address in found}
+    lengths = {address: listed(client, address) for address in found}
+    assert {address: {sum(length)} for address, length in lengths.items()} == found
+
+
+def test_a_viewer_reads_the_lists_masked(signed_in, vera, charlie, sent):
+    found = links(signed_in(vera), sent)
+
+    assert found
+    for address in found:
+        page = signed_in(vera).get(address).content.decode()
+        assert "<tr data-delivery>" in page
+        assert not re.search(r"p\d+@example\.org", page)
+        assert signed_in(charlie).get(address).status_code == 404
