@@ -16,8 +16,7 @@ from partners.connections import problems
 from partners.connections.problems import AUDIENCE_FIELD, Problem, Severity
 from partners.health import titles, warnings
 from partners.incidents import present
-from partners.incidents.present import BACKLOG
-from partners.models import AdAccount, Audience, Connection, Incident
+from partners.models import AdAccount, Audience, Connection, Incident, Sync
 from partners.models.batch_queries import SEALED
 from partners.risks import Risk
 
@@ -25,6 +24,7 @@ RELATED = (
     "connection",
     "ad_account__connection",
     "audience__ad_account__connection",
+    "sync__audience__ad_account__connection",
 )
 MOST_STEPS = 3
 PER_PAGE = 25
@@ -117,7 +117,9 @@ def of_incident(incident: Incident, *, now: datetime) -> Line | None:
 
 def _lines(rows: list[Incident], *, now: datetime) -> list[Line]:
     found, steps = risks.of_incidents(rows), _steps(rows)
-    lines = [_line(row, found[row.pk], steps.get(row.pk, []), now=now) for row in rows]
+    lines = [
+        _line(row, found[row.pk], steps.get(row.audience_id or 0, []), now=now) for row in rows
+    ]
     return [line for line in lines if line]
 
 
@@ -174,31 +176,33 @@ def _line(row: Incident, risk: Risk, steps: list[Step], *, now: datetime) -> Lin
     problem = _problem(row, risk, now=now)
     if problem is None:  # over, and the row not ended yet
         return None
-    if row.audience_id is not None and steps:
+    if row.audience_id is not None and steps and problem.severity is Severity.DANGER:
         problem = replace(problem, url=steps[0].url + AUDIENCE_FIELD)
     return Line(row, problem, risk, steps[:MOST_STEPS])
 
 
 def _problem(row: Incident, risk: Risk, *, now: datetime) -> Problem | None:
+    if row.code in warnings.OF_CODE:
+        return warnings.OF_CODE[row.code](row, risk)
     match titles.place_of(row):
         case Connection() as connection:
             is_stuck = row.code == SEALED
             return problems.of_connection(connection, now=now, risk=risk, is_stuck=is_stuck)
-        case AdAccount() as ad_account if row.code == BACKLOG:
-            return warnings.of_backlog(ad_account, risk)
         case AdAccount() as ad_account:
             return problems.of_ad_account(ad_account, risk=risk)
         case Audience() as audience:
             return problems.of_audience(audience, now=now, risk=risk)
+        case Sync():  # only thresholds are troubles of a step
+            return None
 
 
 def _steps(rows: Iterable[Incident]) -> dict[int, list[Step]]:
-    """Return incident id -> the steps that send to its audience."""
-    of_audience = {row.audience_id: row.pk for row in rows if row.audience_id is not None}
-    if not of_audience:
+    """Return audience id -> the steps that send to it."""
+    audiences = {row.audience_id for row in rows if row.audience_id is not None}
+    if not audiences:
         return {}
-    syncs = present.needed().filter(audience__in=of_audience).exclude(url="")
+    syncs = present.needed().filter(audience__in=audiences).exclude(url="")
     found: dict[int, list[Step]] = {}
     for sync in syncs.order_by("-is_live", "pk").only("audience_id", "label", "url"):
-        found.setdefault(of_audience[sync.audience_id], []).append(Step(sync.label, sync.url))
+        found.setdefault(sync.audience_id, []).append(Step(sync.label, sync.url))
     return found

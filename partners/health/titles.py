@@ -8,7 +8,9 @@ from __future__ import annotations
 from django.utils.translation import gettext, gettext_noop
 
 from partners import registry
-from partners.models import AdAccount, Audience, Connection, Incident
+from partners.models import AdAccount, Audience, Connection, Incident, Sync
+
+Place = Connection | AdAccount | Audience | Sync
 
 TITLES = {
     "not_connected": gettext_noop("%(partner)s is not connected"),
@@ -17,6 +19,9 @@ TITLES = {
     "ad_account_disconnected": gettext_noop("The ad account %(name)s is disconnected"),
     "ad_account_refused": gettext_noop("%(partner)s does not let us use the ad account %(name)s"),
     "backlog": gettext_noop("People wait too long for the ad account %(name)s"),
+    "error_share": gettext_noop("Many people of %(name)s count as errored"),
+    "audiences_nearly_full": gettext_noop("The ad account %(name)s has hardly room for audiences"),
+    "audience_small": gettext_noop("The audience %(name)s is too small for ads"),
     "audience_not_created": gettext_noop("The audience %(name)s was not created yet"),
     "audience_gone": gettext_noop("The audience %(name)s no longer exists at %(partner)s"),
     "audience_not_appendable": gettext_noop("The audience %(name)s takes no people"),
@@ -28,6 +33,9 @@ BUTTONS = {
     "ad_account_disconnected": gettext_noop("Choose ad accounts"),
     "ad_account_refused": gettext_noop("Check the ad account"),
     "backlog": gettext_noop("See the ad accounts"),
+    "error_share": gettext_noop("See why"),
+    "audiences_nearly_full": gettext_noop("See the audiences"),
+    "audience_small": gettext_noop("See the audiences"),
     "audience_not_created": gettext_noop("Create the audience"),
     "audience_gone": gettext_noop("Choose another audience"),
     "audience_not_appendable": gettext_noop("Choose another audience"),
@@ -36,30 +44,42 @@ BUTTONS = {
 
 def title(incident: Incident) -> str:
     """Return what is wrong, such as: The audience winback takes no people."""
-    return gettext(TITLES[incident.code]) % _words(incident)
+    return gettext(TITLES[incident.code]) % words(incident)
 
 
 def button(incident: Incident) -> str:
     """Return the label of the link that leads to the remedy."""
-    return gettext(BUTTONS[incident.code]) % _words(incident)
+    return gettext(BUTTONS[incident.code]) % words(incident)
 
 
-def _words(incident: Incident) -> dict[str, str]:
+def words(incident: Incident) -> dict[str, str]:
+    """Return the partner and the name of the place."""
     place = place_of(incident)
-    return {
-        "partner": registry.get(connection_of(place).partner).label,
-        "name": "" if isinstance(place, Connection) else place.name,
-    }
+    label = registry.get(connection_of(place).partner).label
+    match place:
+        case Connection():
+            name = ""
+        case Sync():
+            name = place.label
+        case _:
+            name = place.name
+    return {"partner": label, "name": name}
 
 
-def place_of(incident: Incident) -> Connection | AdAccount | Audience:
+def place_of(incident: Incident) -> Place:
     """Return the row at which the trouble is."""
-    place: Connection | AdAccount | Audience = getattr(incident, incident.place)
+    place: Place = getattr(incident, incident.place)
     return place
 
 
-def connection_of(place: Connection | AdAccount | Audience) -> Connection:
+def connection_of(place: Place) -> Connection:
     """Return the connection through which a place is reached."""
-    if isinstance(place, Connection):
-        return place
-    return place.connection if isinstance(place, AdAccount) else place.ad_account.connection
+    match place:
+        case Connection():
+            return place
+        case AdAccount():
+            return place.connection
+        case Audience():
+            return place.ad_account.connection
+        case Sync():
+            return place.audience.ad_account.connection

@@ -67,7 +67,7 @@ def _connections(*, now: datetime, app_group: int | None) -> list[Trouble]:
     # A token that does not open on one machine may open on another. So such an incident begins
     # with people who wait for it, and ends where the token opens.
     known = Incident.objects.open().filter(connection=OuterRef("pk"), code=SEALED)
-    rows = Connection.objects.filter(Exists(used), **_of(app_group, "app_group")).annotate(
+    rows = Connection.objects.filter(Exists(used), **in_group(app_group, "app_group")).annotate(
         is_stuck=Exists(stuck), is_known=Exists(known)
     )
     bad = Q(token_sealed="") | Q(parked_by=ParkedBy.TOKEN) | Q(parked_code=SEALED)
@@ -83,7 +83,7 @@ def _ad_accounts(app_group: int | None, *, not_connected: set[int]) -> list[Trou
     """Return the ad accounts in trouble. All are disconnected if their connection is."""
     used = needed().filter(audience__ad_account=OuterRef("pk"))
     bad = Q(is_chosen=False) | Q(parked_by=ParkedBy.AD_ACCOUNT)
-    rows = AdAccount.objects.filter(bad, Exists(used), **_of(app_group, AdAccount.GROUP_PATH))
+    rows = AdAccount.objects.filter(bad, Exists(used), **in_group(app_group, AdAccount.GROUP_PATH))
     return [
         Trouble(
             row.connection.app_group_id,
@@ -100,7 +100,7 @@ def _audiences(app_group: int | None, *, closed: set[int]) -> list[Trouble]:
     used = needed().filter(audience=OuterRef("pk"))
     bad = Q(remote_id="") | Q(gone_at__isnull=False) | Q(is_appendable=False)
     bad |= Q(parked_by=ParkedBy.AUDIENCE_GONE)
-    rows = Audience.objects.filter(bad, Exists(used), **_of(app_group, Audience.GROUP_PATH))
+    rows = Audience.objects.filter(bad, Exists(used), **in_group(app_group, Audience.GROUP_PATH))
     return [
         Trouble(
             row.ad_account.connection.app_group_id,
@@ -128,7 +128,7 @@ def _backlogs(
     cured = Incident.objects.filter(ended_at__gt=now - GRACE).exclude(code=BACKLOG)
     cured = cured.filter(Q(connection=OuterRef("connection")) | Q(ad_account=OuterRef("pk")))
     rows = AdAccount.objects.filter(
-        Exists(late), ~Exists(cured), **_of(app_group, AdAccount.GROUP_PATH)
+        Exists(late), ~Exists(cured), **in_group(app_group, AdAccount.GROUP_PATH)
     )
     return [
         Trouble(
@@ -142,5 +142,6 @@ def _backlogs(
     ]
 
 
-def _of(app_group: int | None, path: str) -> dict[str, int]:
+def in_group(app_group: int | None, path: str) -> dict[str, int]:
+    """Return the keywords of a filter by group, along ``path``; none for all groups."""
     return {} if app_group is None else {path: app_group}

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from audiencesync.groups.models import AppGroup
 from partners import risks
-from partners.incidents import present
+from partners.incidents import present, thresholds
 from partners.incidents.present import Trouble
 from partners.models import Incident
 
@@ -29,13 +29,20 @@ def soon(app_group: int) -> None:
 
 
 def run(*, now: datetime, app_group: int | None = None) -> None:
-    """Reconcile one group, or all: five queries if nothing has changed and nothing is open."""
-    troubles, known = present.troubles(now=now, app_group=app_group), _open(app_group)
+    """Reconcile one group, or all: eight queries if nothing has changed and nothing is open."""
+    troubles, known = _troubles(now=now, app_group=app_group), _open(app_group)
     begun, over = _difference(troubles, known)
     for pk in sorted({one.app_group for one in begun} | {one.app_group_id for one in over}):
         _change(pk, now=now)
     if begun or known:
         _count(_open(app_group) if begun or over else known)
+
+
+def _troubles(*, now: datetime, app_group: int | None) -> list[Trouble]:
+    return [
+        *present.troubles(now=now, app_group=app_group),
+        *thresholds.troubles(now=now, app_group=app_group),
+    ]
 
 
 def _open(app_group: int | None) -> list[Incident]:
@@ -60,7 +67,7 @@ def _change(app_group: int, *, now: datetime) -> None:
         # another process has found the trouble there again.
         if not AppGroup.objects.select_for_update(no_key=True).filter(pk=app_group).first():
             return
-        troubles = present.troubles(now=now, app_group=app_group)
+        troubles = _troubles(now=now, app_group=app_group)
         begun, over = _difference(troubles, _open(app_group))
         Incident.objects.bulk_create(
             [

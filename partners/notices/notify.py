@@ -18,7 +18,7 @@ from audiencesync.groups.mail_model import OutgoingMail
 from audiencesync.groups.models import Membership
 from partners.health import lines, titles
 from partners.incidents import codes, present
-from partners.models import AdAccount, Audience, Batch, Connection, Incident, Notice, Outcome
+from partners.models import AdAccount, Audience, Batch, Connection, Incident, Notice, Outcome, Sync
 from partners.notices import readers, texts
 
 logger = logging.getLogger(__name__)
@@ -184,5 +184,5 @@ def _is_well(incident: Incident) -> bool:
             lost = since.filter(state=Outcome.ERRORED, n__gt=0)
             is_lost = incident.code == present.BACKLOG and lost.exists()
             return not codes.of_ad_account(ad_account) and not is_lost
-        case Audience():
+        case Audience() | Sync():
             return True

@@ -15,7 +15,7 @@ from audiencesync.core import deadlines
 from audiencesync.groups import outbox
 from audiencesync.groups.models import AppGroup, Membership, Role
 from audiencesync.groups.outbox import Text
-from partners import registry, risks
+from partners import risks
 from partners.health import lines, titles
 from partners.health.lines import Line
 from partners.incidents import present
@@ -23,6 +23,7 @@ from partners.models import Batch, Incident, Notice, Sync
 from partners.models.batch_queries import OF_STEPS
 
 MOST_LINES = 10
+OF_ACCESS = ("ad_account_disconnected", "ad_account_refused", present.BACKLOG)
 Kind = Notice.Kind
 HOURS = {Kind.ONE_HOUR: 1, Kind.SIX_HOURS: present.SOON_HOURS}
 IN_SUBJECT = {  # else the title of the incident
@@ -52,9 +53,10 @@ def _begun(incident: Incident, line: Line | None, reader: Membership) -> Text:
 
 def _over(incident: Incident) -> Text:
     words = _words(incident)
-    subject = _("%(partner)s works again in %(group)s")
-    if incident.audience_id is not None or incident.sync_id is not None:
-        subject = _("Over in %(group)s: %(what)s")
+    is_of_access = incident.connection_id is not None or incident.code in OF_ACCESS
+    subject = _("Over in %(group)s: %(what)s")
+    if is_of_access:
+        subject = _("%(partner)s works again in %(group)s")
     text = _("%(what)s: this is over. You need not do anything.") % words
     n = risks.batches_of(incident).aggregate(n=Sum("n"))["n"] or 0
     sent = ngettext("%(n)s person who waits is sent now.", "%(n)s people who wait are sent now.", n)
@@ -91,14 +93,10 @@ def _running_out(incident: Incident, kind: Kind, line: Line | None, *, now: date
 
 
 def _words(incident: Incident) -> dict[str, str]:
-    place = titles.place_of(incident)
-    name = "" if incident.connection_id is not None else str(place)
+    words = titles.words(incident)
     what = IN_SUBJECT.get(incident.code)
-    return {
-        "partner": registry.get(titles.connection_of(place).partner).label,
-        "group": incident.app_group.name,
-        "what": _(what) % {"name": name} if what else titles.title(incident),
-    }
+    named = _(what) % words if what else titles.title(incident)
+    return words | {"group": incident.app_group.name, "what": named}
 
 
 def _url(incident: Incident, line: Line | None) -> str:

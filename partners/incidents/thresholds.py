@@ -1,0 +1,90 @@
+"""Troubles that are thresholds: people are errored, an ad account fills up, an audience is small.
+
+Nothing is broken, but ads or people may be lost without action.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db.models import Exists, F, OuterRef, Q, Sum
+
+from partners import registry
+from partners.incidents.present import Trouble, in_group, needed
+from partners.models import Action, AdAccount, Audience, Sync, TallyHour
+
+ERROR_SHARE, NEARLY_FULL, TOO_SMALL = "error_share", "audiences_nearly_full", "audience_small"
+CODES = (ERROR_SHARE, NEARLY_FULL, TOO_SMALL)
+MOST_ERRORED_PERCENT = 5
+FEWEST_ERRORED = 20
+"""A share of fewer people says nothing yet."""
+ERROR_HOURS = timedelta(hours=2)
+ROOM = 10
+"""So many audiences before the limit of an ad account, its members are warned."""
+MATCHING = timedelta(hours=48)
+
+
+def troubles(*, now: datetime, app_group: int | None = None) -> list[Trouble]:
+    """Return the thresholds that are passed in one group, or in all; three queries."""
+    return [
+        *_error_shares(app_group, now=now),
+        *_nearly_full(app_group),
+        *_too_small(app_group, now=now),
+    ]
+
+
+def _error_shares(app_group: int | None, *, now: datetime) -> list[Trouble]:
+    """Return the steps of which a share of the people was errored within the last two hours."""
+    lately = TallyHour.objects.filter(
+        hour__gte=now - ERROR_HOURS,
+        sync__is_live=True,
+        sync__app_group__archived_at=None,
+        **in_group(app_group, "sync__app_group"),
+    )
+    sums = (
+        lately.order_by()
+        .values("sync", "sync__app_group")
+        .annotate(n_errored=Sum("errored"), n_synced=Sum("synced"))
+    )
+    ended = F("n_errored") + F("n_synced")
+    many = sums.filter(
+        n_errored__gte=FEWEST_ERRORED, n_errored__gt=ended * MOST_ERRORED_PERCENT / 100.0
+    )
+    return [Trouble(row["sync__app_group"], "sync", row["sync"], ERROR_SHARE) for row in many]
+
+
+def _nearly_full(app_group: int | None) -> list[Trouble]:
+    used = needed().filter(audience__ad_account=OuterRef("pk"))
+    full = Q(pk__in=[])
+    for partner in registry.PARTNERS:
+        least = partner.max_audiences_per_ad_account - ROOM
+        full |= Q(connection__partner=partner.key, n_audiences__gte=least)
+    rows = AdAccount.objects.filter(
+        full, Exists(used), is_chosen=True, **in_group(app_group, AdAccount.GROUP_PATH)
+    )
+    return [
+        Trouble(row.connection.app_group_id, "ad_account", row.pk, NEARLY_FULL)
+        for row in rows.exclude(connection__token_sealed="").select_related("connection")
+    ]
+
+
+def _too_small(app_group: int | None, *, now: datetime) -> list[Trouble]:
+    """Return audiences whose people were matched long ago, and are too few for ads."""
+    early = TallyHour.objects.filter(sync=OuterRef("pk"), synced__gt=0, hour__lte=now - MATCHING)
+    adds = Sync.objects.filter(
+        Exists(early), audience=OuterRef("pk"), is_live=True, action=Action.ADD
+    )
+    few = Q(pk__in=[])
+    for partner in registry.PARTNERS:
+        few |= Q(ad_account__connection__partner=partner.key, size__lt=partner.smallest_audience)
+    rows = Audience.objects.filter(
+        few,
+        Exists(adds),
+        gone_at=None,
+        ad_account__connection__app_group__archived_at=None,
+        **in_group(app_group, Audience.GROUP_PATH),
+    )
+    return [
+        Trouble(row.ad_account.connection.app_group_id, "audience", row.pk, TOO_SMALL)
+        for row in rows.select_related("ad_account__connection")
+    ]
