@@ -1,0 +1,118 @@
+"""A month of made-up history: the people of live canvases, spread over the hours of past days.
+
+Totals stay as they are, so all laws still hold; only when things happened is made up. The shape
+is that of a shop: quiet nights, busy evenings, weekends of their own, a slow growth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Model
+
+from canvases.models import Canvas, CanvasHour, StepHour, StepTally
+from partners.models import Audience, AudienceSize, Tally, TallyHour
+from partners.models.tallies import COLUMNS
+
+BY_HOUR = (1, 1, 1, 1, 1, 2, 4, 7, 9, 9, 8, 8, 9, 9, 8, 8, 9, 11, 14, 17, 18, 14, 8, 3)
+BY_WEEKDAY = (10, 10, 11, 11, 13, 16, 14)
+PASSAGE = ("entered", "proceeded", "exited", "withdrawn")
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """The hours of ``days`` days up to ``now``, each with its share of what happens."""
+
+    hours: Sequence[datetime]
+    weights: Sequence[float]
+    random: Random
+
+    @classmethod
+    def until(cls, now: datetime, *, days: int, seed: int) -> Month:
+        """Return the hours with weights; the same seed gives the same ones."""
+        random, last = Random(seed), now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)  # noqa: S311 - no secret
+        hours = [last - timedelta(hours=n) for n in range(24 * days - 1, -1, -1)]
+        weights = [
+            BY_HOUR[hour.hour]
+            * BY_WEEKDAY[hour.weekday()]
+            * (1 + n / len(hours))
+            * random.uniform(0.7, 1.3)
+            for n, hour in enumerate(hours)
+        ]
+        return cls(hours, weights, random)
+
+    def spread(self, n: int) -> dict[datetime, int]:
+        """Return hour -> its part of ``n`` people; the parts add up to ``n``."""
+        total, seen, given, found = sum(self.weights), 0.0, 0, {}
+        for hour, weight in zip(self.hours, self.weights, strict=True):
+            seen += weight
+            upto = round(n * seen / total)
+            if upto > given:
+                found[hour] = upto - given
+            given = upto
+        return found
+
+
+def make(*, days: int, seed: int, now: datetime) -> int:
+    """Spread what the tallies say over the last days; return how many Syncs were spread."""
+    month = Month.until(now, days=days, seed=seed)
+    with transaction.atomic():
+        tallies = list(Tally.objects.select_for_update())
+        for tally in tallies:
+            _write(TallyHour, {"sync": tally.sync}, _rows(month, tally, COLUMNS))
+        for step in StepTally.objects.select_for_update():
+            _write(StepHour, {"step": step.step}, _rows(month, step, PASSAGE))
+        for canvas in Canvas.objects.exclude(launched_at=None):
+            _write(CanvasHour, {"canvas": canvas}, _rows(month, canvas, ("entered",)))
+        _move_launches(month)
+        for audience in Audience.objects.exclude(size=None):
+            _grow(audience, month)
+    return len(tallies)
+
+
+def _rows(month: Month, tally: Model, names: Sequence[str]) -> dict[datetime, dict[str, int]]:
+    """Return hour -> counts. What is pending now came in the last hour."""
+    found: dict[datetime, dict[str, int]] = {}
+    entered: dict[datetime, int] = {}
+    for name in names:
+        n = getattr(tally, name)
+        if name == "entered" and "synced" in names:
+            continue  # the sum of the others, hour by hour
+        parts = {month.hours[-1]: n} if name == "pending" else month.spread(n)
+        for hour, part in parts.items():
+            found.setdefault(hour, dict.fromkeys(names, 0))[name] += part
+            if name != "moved":
+                entered[hour] = entered.get(hour, 0) + part
+    if "synced" in names:
+        for hour, part in entered.items():
+            found[hour]["entered"] = part
+    return found
+
+
+def _write(model: Any, owner: dict[str, Model], rows: dict[datetime, dict[str, int]]) -> None:
+    model.objects.filter(**owner).delete()
+    model.objects.bulk_create(model(**owner, hour=hour, **counts) for hour, counts in rows.items())
+
+
+def _move_launches(month: Month) -> None:
+    first = month.hours[0]
+    for canvas in Canvas.objects.exclude(launched_at=None):
+        canvas.launched_at = canvas.first_entry_at = first
+        canvas.save(update_fields=["launched_at", "first_entry_at"])
+
+
+def _grow(audience: Audience, month: Month) -> None:
+    """Let the size of an audience end at what it is now."""
+    days = sorted({hour.date() for hour in month.hours})
+    size = float(audience.size or 0)
+    sizes = []
+    for day in reversed(days):
+        sizes.append(AudienceSize(audience=audience, day=day, size=max(0, round(size))))
+        size /= 1 + month.random.uniform(-0.005, 0.03)
+    AudienceSize.objects.filter(audience=audience).delete()
+    AudienceSize.objects.bulk_create(sizes)
