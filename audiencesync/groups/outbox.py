@@ -64,25 +64,6 @@ def _add(key: str, user: User, text: dict[str, str], *, now: datetime) -> None:
     OutgoingMail.objects.bulk_create([mail], ignore_conflicts=True)
 
 
-def is_done(key: str) -> bool:
-    """Return whether every mail of an incident was sent or given up."""
-    return not OutgoingMail.objects.filter(key__startswith=f"{key}:", due_at__isnull=False).exists()
-
-
-def has_any(key: str) -> bool:
-    """Return whether an incident has any mail, sent or not."""
-    return OutgoingMail.objects.filter(key__startswith=f"{key}:").exists()
-
-
-def pending_keys(prefix: str) -> list[str]:
-    """Return the keys with this prefix of mails that are not sent yet."""
-    return list(
-        OutgoingMail.objects.filter(key__startswith=prefix, due_at__isnull=False).values_list(
-            "key", flat=True
-        )
-    )
-
-
 def delete(key: str) -> None:
     """Delete the mails of an incident that is over, so that the next one is mailed again."""
     OutgoingMail.objects.filter(key__startswith=f"{key}:").delete()

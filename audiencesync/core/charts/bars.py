@@ -103,7 +103,7 @@ class Bars:
 
     def _words(self, index: int, start: datetime) -> str:
         said = [f"{one.label} {number_format(one.values[index])}" for one in self.series]
-        return f"{self.moment(start)}: {', '.join(said)}"
+        return f"{self.time_label(start)}: {', '.join(said)}"
 
     @property
     def lines(self) -> list[Label]:
@@ -140,7 +140,7 @@ class Bars:
     def _short(self, start: datetime) -> str:
         return day(start) if self.bins.days or start.hour == 0 else clock(start)
 
-    def moment(self, start: datetime) -> str:
+    def time_label(self, start: datetime) -> str:
         """Return the bin that begins then in words."""
         return day(start) if self.bins.days else f"{day(start)}, {clock(start)}"
 
@@ -149,7 +149,7 @@ class Bars:
         """Return the table: the words and the values of each bin, the newest first."""
         values = list(zip(*self._values, strict=True))
         starts = self.bins.starts
-        return [(self.moment(start), list(values[n])) for n, start in enumerate(starts)][::-1]
+        return [(self.time_label(start), list(values[n])) for n, start in enumerate(starts)][::-1]
 
 
 def nice_step(most: int) -> int:

@@ -102,7 +102,7 @@ class ChartCard:
         if not any(totals):
             return ""
         most = max(totals)
-        when = self.chart.moment(self.chart.bins.starts[totals.index(most)])
+        when = self.chart.time_label(self.chart.bins.starts[totals.index(most)])
         return gettext("Most people: %(n)s on %(when)s.") % {"n": number_format(most), "when": when}
 
     @property

@@ -65,7 +65,7 @@ def broken(world, alice):
     return world
 
 
-def told():
+def kinds_sent():
     """Return the kinds of messages that were sent."""
     return sorted(Notice.objects.exclude(sent_at=None).values_list("kind", flat=True))
 
@@ -77,10 +77,10 @@ def send(minutes=0.0):
 def test_an_alert_is_marked_sent_only_after_its_delivery(broken, backend, works, mailoutbox):
     backend(Unreachable)
     assert send() == 0
-    assert told() == []
+    assert kinds_sent() == []
     works()
     assert send(2) == 1
-    assert told() == ["begun"]
+    assert kinds_sent() == ["begun"]
     assert send(4) == 0
     assert len(mailoutbox) == 1
 
@@ -98,11 +98,11 @@ def test_a_rejected_address_delays_no_other_mail(broken, backend, works, mailout
     Connection.objects.update(connected_by=None)
     backend(Picky)
     assert send() == 1
-    assert told() == ["begun"]
+    assert kinds_sent() == ["begun"]
     works()
     assert send(2) == 1
     assert sorted(mail.to[0] for mail in mailoutbox) == ["alice@example.org", "bob@example.org"]
-    assert told() == ["begun", "begun"]
+    assert kinds_sent() == ["begun", "begun"]
 
 
 def test_an_incident_that_ended_before_its_delivery_is_not_mailed(
@@ -123,12 +123,12 @@ def test_the_end_of_an_incident_is_mailed_when_the_server_is_back(
     Connection.objects.update(parked_by="", parked_until=None)
     backend(Unreachable)
     assert send() == 0
-    assert told() == ["begun"]
+    assert kinds_sent() == ["begun"]
     works()
     assert send(2) == 1
     assert mailoutbox[-1].subject == "TikTok works again in Acme"
     assert "1,000 people who wait are sent now." in mailoutbox[-1].body
-    assert told() == ["begun", "over"]
+    assert kinds_sent() == ["begun", "over"]
 
 
 def test_a_deadline_mail_is_retried_on_the_same_day(broken, backend, works, mailoutbox):

@@ -236,11 +236,6 @@ class View:
         """Return whether it is a condition on events, which has properties."""
         return "event" in self.texts
 
-    @property
-    def has_errors(self) -> bool:
-        """Whether one of its controls has an error."""
-        return any(one.errors for one in self.texts.values())
-
 
 def condition(form: forms.Form, one: Draft, reading: typed.Reading) -> dict[str, Any] | None:
     """Return a condition of a form that is being cleaned as a part of a filter.
