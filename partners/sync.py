@@ -204,7 +204,7 @@ def _of(connection: Connection | None, ad_account: AdAccount | None) -> BatchQue
 def reasons(syncs: Iterable[int]) -> dict[str, dict[str, int]]:
     """Return why people are not synced: outcome (or pending) -> reason or code -> people.
 
-    people/behind.py lists the people of each number.
+    people/counted.py lists the people of each number.
     """
     mine = list(syncs)
     own = (

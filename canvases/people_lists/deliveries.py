@@ -13,7 +13,7 @@ from canvases.people_lists.number import REMOVED, Number, UnknownNumber
 from canvases.reasons import Why
 from canvases.steps.base import Text
 from partners.models import Outcome
-from partners.people import behind
+from partners.people import counted
 
 SENT: dict[str, Text | Promise] = {
     **{name: analytics.METRICS[name] for name in analytics.SYNC_METRICS},
@@ -59,7 +59,7 @@ def _total(step: Step, name: str) -> int:
 
 def _of_reason(step: Step, name: str, asked: Asked, *, is_counted: bool) -> Number:
     key = asked.syncs, asked.outcome, asked.reason or ""
-    n = behind.no_longer_kept(*key) + behind.kept(*key) if is_counted else None
+    n = counted.no_longer_kept(*key) + counted.kept(*key) if is_counted else None
     partner, is_removal = reasons.partner_of(step), name.startswith(REMOVED)
     why = Why(asked.outcome, asked.reason or "", n or 0, partner, is_removal)
     return _number(name, why.heading, n, asked, why)
@@ -67,4 +67,4 @@ def _of_reason(step: Step, name: str, asked: Asked, *, is_counted: bool) -> Numb
 
 def _number(name: str, label: Text, n: int | None, asked: Asked, why: Why | None = None) -> Number:
     key = asked.syncs, asked.outcome, asked.reason
-    return Number(name, label, n, behind.no_longer_kept(*key), behind.parts(*key), why)
+    return Number(name, label, n, counted.no_longer_kept(*key), counted.parts(*key), why)

@@ -18,7 +18,7 @@ from canvases.models import BranchTally, Step, StepTally, Visit
 from canvases.people_lists.number import Number, UnknownNumber
 from canvases.steps import KINDS
 from partners.models import Outcome
-from partners.people import behind
+from partners.people import counted
 
 WAYS = {"proceeded": trails.WENT_ON, "exited": trails.LEFT, "withdrawn": trails.WITHDRAWN}
 LABELS: dict[str, Promise] = {
@@ -58,8 +58,8 @@ def _entered(step: Step, tally: StepTally) -> Number:
     gone = tally.base.get("withdrawn", 0)
     parts: list[Part] = [waiting]
     for outcome in Outcome:
-        gone += behind.no_longer_kept(syncs, outcome, None)
-        parts += behind.parts(syncs, outcome, None)
+        gone += counted.no_longer_kept(syncs, outcome, None)
+        parts += counted.parts(syncs, outcome, None)
     if tally.withdrawn > tally.base.get("withdrawn", 0):
         # The last part: where there are few of them, all visits of the canvas are read.
         parts.append(_with_marks(step, [_mark(step, "withdrawn")]))

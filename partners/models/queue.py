@@ -189,7 +189,7 @@ class Delivery(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["sync", "entry_key"], name="delivery_once")]
         indexes = [
-            # For lists (people/behind.py). Written only for people with an outcome of their own.
+            # For lists (people/counted.py). Written only for people with an outcome of their own.
             models.Index(
                 fields=["sync", "outcome", "reason", "id"],
                 condition=Q(outcome__isnull=False),

@@ -9,7 +9,7 @@ from django.db.models import Count, F, Q, QuerySet
 
 from audiencesync.core import lists
 from partners.models import Audience, Batch, Delivery, Outcome, Sync
-from partners.people import behind
+from partners.people import counted
 from partners.queue import enqueue, tally
 
 CHUNK = 10_000
@@ -36,7 +36,7 @@ def _chunks(
 ) -> Iterator[Sequence[Delivery]]:
     """Yield errored deliveries in chunks. The walk reads each of them once, and no others."""
     if only is None:
-        yield from lists.in_chunks(behind.parts([sync.pk], Outcome.ERRORED, reason), CHUNK)
+        yield from lists.in_chunks(counted.parts([sync.pk], Outcome.ERRORED, reason), CHUNK)
     elif rows := list(errored(sync, reason, only).order_by("pk")):
         yield rows
 

@@ -17,7 +17,7 @@ from canvases.models import Visit
 from canvases.views import people_lists as views
 from partners import laws
 from partners.models import Delivery, Outcome, Tally
-from partners.people import behind
+from partners.people import counted
 from tests.canvases.people_lists.conftest import BATCH_OUTCOMES, OWN_OUTCOMES
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
@@ -67,7 +67,7 @@ def test_the_last_page_ends_the_list(bobs, step, monkeypatch):
     monkeypatch.setattr(views, "PAGE", 2)
     first = bobs.get("step_people", step.pk, number="errored").context["page"]
     last = bobs.get("step_people", step.pk, number="errored", last=1).context["page"]
-    every = behind.parts(reasons.syncs_of(step, is_removal=False), "errored", None)
+    every = counted.parts(reasons.syncs_of(step, is_removal=False), "errored", None)
     rows = [row for chunk in lists.in_chunks(every, 3) for row in chunk]
 
     assert [row.pk for row in first.rows] == [row.pk for row in rows[:2]]
