@@ -28,6 +28,8 @@ def settle(answer: Answer, *, now: datetime) -> None:
     if _was_late(answer.request):
         compensation.repair_late_push(answer.request.batches, now=now)
     else:
+        # The lists of errored and waiting people show the id.
+        Batch.objects.leased_to(answer.request.lease).update(last_request_id=answer.request_id[:80])
         _settle_error(answer, now=now)
 
 

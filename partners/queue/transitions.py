@@ -50,7 +50,8 @@ def finish(
         lease_until=None,
         settled_at=now,
         last_code=code or "0",
-        last_request_id=request_id,
+        # Else that of the last answer stays (see settle).
+        **({"last_request_id": request_id} if request_id else {}),
     )
     split.release_second_halves(batches, state, now=now)
     lost = [batch.pk for batch in batches if batch.repeat_of_id and state == Outcome.ERRORED]

@@ -86,6 +86,7 @@ def test_every_page(page, look, sign_in, world, keep_picture):
     wrong = visit(page, look, SIGNED_OUT, titles)
     sign_in(page)
     wrong += visit(page, look, [*PAGES, *world, f"{world[0]}numbers/?range=all"], titles)
+    wrong += visit(page, look, [f"{world[0]}people/?number=entered"], titles)
     wrong += visit(page, look, [f"{world[0]}rehearse/?who=typical"], titles)
     expect(page.locator("#entry")).to_be_visible()
     page.locator("html.js").wait_for()

@@ -78,6 +78,7 @@ def test_a_step_with_waiting_people_is_not_removed(bobs, canvas, people):
     one = bobs.add("delay")
     now = timezone.now()
     Visit.objects.create(canvas=canvas, profile=people[0], step=one, entered_at=now, due_at=now)
+    StepTally.objects.create(step=one, entered=1, waiting=1)
     canvas.state = "stopped"
     canvas.save()
 

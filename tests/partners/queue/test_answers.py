@@ -21,6 +21,15 @@ def test_a_server_error_is_retried(world):
     assert len(world.mappings()) == 3
 
 
+def test_people_who_wait_keep_the_request_id_of_the_last_answer(world):
+    world.fault("code", code=50000)
+    world.enter(world.sync(), world.people(3))
+    world.flush()
+    batch, push = Batch.objects.get(), Push.objects.latest("pk")
+    assert (batch.state, batch.last_request_id) == ("pending", push.request_id)
+    assert push.request_id
+
+
 @pytest.mark.parametrize(
     "kind",
     [
