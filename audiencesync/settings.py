@@ -191,7 +191,7 @@ BEATS = {
     "journeys": (BEAT_SECONDS, "canvases.engine.beat"),
     "sync": (BEAT_SECONDS, "partners.queue.flush.beat"),
     "privacy": (3 * BEAT_SECONDS, "canvases.privacy.erase.beat"),
-    "deletions": (3 * BEAT_SECONDS, "canvases.group_deletion.beat"),
+    "deletions": (3 * BEAT_SECONDS, "canvases.privacy.group_deletion.beat"),
     "probes": (BEAT_SECONDS, "partners.housekeeping.probe"),
     # Imports are started by `wake`; this job finds those whose process died.
     "imports": (3 * BEAT_SECONDS, "audiencesync.people.imports.runner.beat"),

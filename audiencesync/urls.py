@@ -24,7 +24,7 @@ urlpatterns = [
     path("accounts/login/", setup.explained_before_setup(login), name="account_login"),
     path("accounts/", include("allauth.urls")),
     path("g/<slug:group>/people/", include("audiencesync.people.urls")),
-    path("g/<slug:group>/people/", include("canvases.people_urls")),
+    path("g/<slug:group>/people/", include("canvases.urls.people")),
     path("g/<slug:group>/partners/", include("partners.urls")),
     path("g/<slug:group>/health/", include("partners.health_urls")),
     path("oauth/", include("partners.oauth_urls")),
@@ -34,7 +34,7 @@ urlpatterns = [
     path("g/<slug:group>/overview/", overview.overview, name="overview"),
     path("g/<slug:group>/help/", help_views.page, name="help"),
     path("analytics/", analytics.staff, name="staff_analytics"),
-    path("staff/groups/", include("canvases.staff_urls")),
+    path("staff/groups/", include("canvases.urls.staff")),
     path("", api.urls),
 ]
 

@@ -9,7 +9,8 @@ from datetime import datetime
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from canvases import conflicts, tree
+from canvases import tree
+from canvases.editing import conflicts
 from canvases.entry_card import words
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS, branch_numbers, former_syncs

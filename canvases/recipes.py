@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from audiencesync.groups.models import AppGroup, User
 from audiencesync.people.models import KINDS, Segment
 from audiencesync.people.segments import edit as segments
-from canvases import edit
+from canvases.editing import edit
 from canvases.models import Canvas, Step
 from partners import registry
 from partners.models import Action, Audience

@@ -139,7 +139,8 @@ class AppGroup(models.Model):
         _("daily limits of partners stop the clock"), default=False
     )
     # Archived by staff: hidden, nothing runs, keys are refused. With ``deleting_at`` the group is
-    # deleted once its profiles are removed from every audience (canvases/group_deletion.py).
+    # deleted once its profiles are removed from every audience
+    # (canvases/privacy/group_deletion.py).
     archived_at = models.DateTimeField(null=True, blank=True)
     deleting_at = models.DateTimeField(null=True, blank=True)
     members = models.ManyToManyField(User, through="Membership", related_name="app_groups")

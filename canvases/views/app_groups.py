@@ -20,8 +20,8 @@ from audiencesync.groups.forms import InvitationForm
 from audiencesync.groups.models import Activity, AppGroup, Role
 from audiencesync.groups.views.members import send_invitation, shown_once, too_many
 from audiencesync.people.models import Profile
-from canvases import group_deletion
 from canvases.models import Canvas
+from canvases.privacy import group_deletion
 from partners.models import Audience
 
 LINK = "staff_invitation_link"  # session key: shown once, if the mail could not be sent

@@ -18,7 +18,8 @@ from django.utils.translation import gettext_lazy as _
 from audiencesync.core import htmx
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
-from canvases import analytics, checklist, conflicts, tree
+from canvases import analytics, checklist, tree
+from canvases.editing import conflicts
 from canvases.engine import brake
 from canvases.entry_card import headcounts, words
 from canvases.entry_card.headcounts import Headcount

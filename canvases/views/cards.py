@@ -9,9 +9,10 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from canvases import analytics, pending, tree
+from canvases import analytics, tree
 from canvases.analytics import Numbers, Removed, Share
-from canvases.conflicts import Conflict
+from canvases.editing import pending
+from canvases.editing.conflicts import Conflict
 from canvases.models import BranchTally, Step
 from canvases.steps import KINDS, branch_numbers
 from canvases.steps.base import StepKind, StepProblem, Text

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
-from canvases import edit, pending, undo
+from canvases.editing import edit, pending, undo
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS
 from canvases.steps.base import StepForm, Text

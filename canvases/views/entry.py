@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
-from canvases import edit
+from canvases.editing import edit
 from canvases.entry_card.form import EntryForm, Runs
 from canvases.models import Canvas
 from canvases.views import canvas_page, editor, panels

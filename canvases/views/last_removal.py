@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from django.http import HttpRequest
 
 from audiencesync.core import crypto
-from canvases import undo
+from canvases.editing import undo
 from canvases.models import Canvas, Step
 
 KEY = "last_removal"

@@ -14,7 +14,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from audiencesync.groups import access
 from audiencesync.groups.models import Activity, Role
-from canvases import checklist, engine, pending, tree
+from canvases import checklist, engine, tree
+from canvases.editing import pending
 from canvases.engine import brake
 from canvases.models import Canvas
 from canvases.people_lists import retry as retry_people

@@ -17,7 +17,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from audiencesync.core import htmx
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
-from canvases import analytics, duplicate, edit, pending, recipes
+from canvases import analytics, recipes
+from canvases.editing import duplicate, edit, pending
 from canvases.forms import CanvasFilter, CanvasForm
 from canvases.models import Canvas
 

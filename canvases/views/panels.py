@@ -17,7 +17,8 @@ from audiencesync.groups.models import Role
 from audiencesync.people.models import Segment
 from audiencesync.people.segments import filters, live_changes
 from audiencesync.people.writing import event_names
-from canvases import checklist, engine, pending, prospects, reasons, recipes, removal, tree
+from canvases import checklist, engine, prospects, reasons, recipes, tree
+from canvases.editing import pending, removal
 from canvases.engine import admission
 from canvases.entry_card import api_call, words
 from canvases.entry_card.form import EntryForm

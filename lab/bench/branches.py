@@ -17,7 +17,8 @@ from django.utils import timezone
 
 from audiencesync.groups.models import Membership, Role
 from audiencesync.people.models import Segment
-from canvases import edit, engine
+from canvases import engine
+from canvases.editing import edit
 from canvases.models import Canvas, Step, StepTally, Visit
 from lab.bench import live, world
 

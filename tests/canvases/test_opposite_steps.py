@@ -3,7 +3,8 @@
 import pytest
 from django.utils import timezone
 
-from canvases import checklist, conflicts
+from canvases import checklist
+from canvases.editing import conflicts
 from canvases.models import Canvas, Step
 from tests.support import builder
 

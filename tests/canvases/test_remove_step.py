@@ -4,7 +4,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from canvases import edit
+from canvases.editing import edit
 
 
 def test_removing_a_step_reads_visits_by_index_only(journeys):

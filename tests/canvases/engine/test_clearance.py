@@ -3,7 +3,8 @@
 import pytest
 from django.utils import timezone
 
-from canvases import edit, engine, laws
+from canvases import engine, laws
+from canvases.editing import edit
 from canvases.engine import crowds, movement
 from canvases.models import ExitTally, Step, Visit
 

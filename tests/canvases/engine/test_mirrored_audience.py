@@ -11,7 +11,8 @@ from audiencesync.people.models import PastIdentifier, Profile, Segment, UserAli
 from audiencesync.people.models.live import SegmentMember
 from audiencesync.people.segments import live
 from audiencesync.people.writing import live_marks
-from canvases import edit, engine, laws
+from canvases import engine, laws
+from canvases.editing import edit
 from canvases.models import Canvas, Step
 from canvases.privacy import erase
 from canvases.privacy.identify import identify

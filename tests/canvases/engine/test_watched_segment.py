@@ -9,7 +9,8 @@ from audiencesync.people.api.track import track
 from audiencesync.people.models import Profile, Segment
 from audiencesync.people.models.live import SegmentMember, Signal
 from audiencesync.people.segments import live
-from canvases import edit, engine, laws
+from canvases import engine, laws
+from canvases.editing import edit
 from canvases.models import Canvas, ExitTally
 from partners.models import Delivery
 from tests.support.journeys import change, follow, inside

@@ -7,9 +7,8 @@ from django.utils import timezone
 from audiencesync.core.models import BeatSlot
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.models import Erasure, Profile
-from canvases import group_deletion
 from canvases.models import BranchTally, Canvas, Step, StepTally, Visit
-from canvases.privacy import erase
+from canvases.privacy import erase, group_deletion
 from partners import laws
 from partners.models import Audience, Delivery, SpentToken
 

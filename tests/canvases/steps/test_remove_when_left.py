@@ -6,7 +6,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audiencesync.groups.models import Activity
-from canvases import analytics, edit, laws
+from canvases import analytics, laws
+from canvases.editing import edit
 from canvases.models import Canvas
 from canvases.people_lists import retry
 from partners import sync

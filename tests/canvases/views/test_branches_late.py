@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 from django.db import connection
 
-from canvases import edit
+from canvases.editing import edit
 from canvases.models import Step
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]

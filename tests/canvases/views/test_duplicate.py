@@ -6,7 +6,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from audiencesync.people.models import Segment
-from canvases import duplicate, engine
+from canvases import engine
+from canvases.editing import duplicate
 from canvases.models import Canvas, ExitSegment, Step
 from partners.models import Sync
 

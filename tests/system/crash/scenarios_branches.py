@@ -6,7 +6,8 @@ from django.utils import timezone
 
 from audiencesync.people.models import Segment
 from audiencesync.people.models.live import Signal
-from canvases import edit, engine
+from canvases import engine
+from canvases.editing import edit
 from canvases.engine import crowds
 from canvases.models import BranchTally, Canvas, Step, Visit
 from tests.system.crash.scenarios_live import happened

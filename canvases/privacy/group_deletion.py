@@ -49,7 +49,7 @@ from partners.models import (
 )
 
 logger = logging.getLogger(__name__)
-TASK = "canvases.group_deletion.beat"
+TASK = "canvases.privacy.group_deletion.beat"
 
 
 def archive(app_group: AppGroup, *, by: User, now: datetime) -> bool:

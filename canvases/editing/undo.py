@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.models import User
 from audiencesync.people.models import Segment
-from canvases import edit, pending, removal
+from canvases.editing import edit, pending, removal
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS
 from canvases.steps.base import Text

@@ -15,7 +15,8 @@ from django.utils.translation import gettext_lazy as _
 from audiencesync.groups.logged_changes import LoggedChange
 from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people.models import Segment
-from canvases import duplicate, engine, pending, removal, tree
+from canvases import engine, tree
+from canvases.editing import duplicate, pending, removal
 from canvases.entry_card import log_lines
 from canvases.models import Canvas, ExitSegment, Step
 from canvases.steps import KINDS, branch_numbers
