@@ -83,7 +83,7 @@ class Why:
         if not self.reason:
             return NO_REASON
         if not _is_code_of_partner(self.reason):
-            return self.reason
+            return own_key(self.reason) if self.reason in OWN_CODES else self.reason
         return self.partner.error_of(self.reason).cause
 
     @property
@@ -136,6 +136,11 @@ def reason_text(reason: str, partner: Partner) -> str:
     if not reason:
         return gettext("No reason was noted")
     return partner.error_of(reason if _is_code_of_partner(reason) else None).sentence()
+
+
+def own_key(code: str) -> str:
+    """Return the anchor of one of OWN_CODES: a cause of a partner may have the same name."""
+    return f"own-{code}"
 
 
 def _is_code_of_partner(reason: str) -> bool:

@@ -147,7 +147,7 @@ CAUSES: dict[Reason, Text] = {
 }
 OWN_CODES = (
     Entry(
-        "sealed",
+        reasons.own_key("sealed"),
         _("Our keys did not open the access"),
         _(
             "The access to %(partner)s is stored encrypted. This installation was started without "
@@ -156,7 +156,7 @@ OWN_CODES = (
         _("Ask the operator to add that key. If it is lost, connect %(partner)s again."),
     ),
     Entry(
-        "disconnected",
+        reasons.own_key("disconnected"),
         _("Not connected in time"),
         _("%(partner)s was disconnected, and nobody connected it again within %(patience)s."),
         _("Connect %(partner)s again, then press Try again at the component."),

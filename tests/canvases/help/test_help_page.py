@@ -28,6 +28,12 @@ def shown(client, vera):
     return {one.get("id"): one.text_content() for one in page_of(client).xpath("//tr[@id]")}
 
 
+def test_every_line_has_its_own_anchor(client, vera):
+    client.force_login(vera)
+    ids = page_of(client).xpath("//@id")
+    assert sorted(set(ids)) == sorted(ids)
+
+
 def test_every_number_reason_and_cause_has_its_line(shown):
     keys = {*METRICS, "waiting", "cancelled", *Reason.values, *CAUSES}
     assert {f"help-{key}" for key in keys} <= set(shown)
@@ -55,7 +61,9 @@ def test_listed_codes_stand_for_the_cause_they_are_listed_under(partner):
             assert partner.error_of(code.split("–")[0]).cause == cause
 
 
-@pytest.mark.parametrize("code", ["40105", "40007", "51010", "99999", "no_answer", "sealed", ""])
+@pytest.mark.parametrize(
+    "code", ["40105", "40007", "51010", "99999", "no_answer", "sealed", "disconnected", ""]
+)
 def test_every_shown_reason_leads_to_a_line(shown, code):
     why = Why(Outcome.ERRORED, code, 1, registry.default())
     assert f"help-{why.help_key}" in shown

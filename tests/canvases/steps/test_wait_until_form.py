@@ -1,0 +1,62 @@
+"""The form of a wait: what is waited for, and which of several decides."""
+
+import pytest
+
+from audiencesync.people.models import Segment
+from canvases.models import Step
+
+pytestmark = pytest.mark.thorough
+
+
+@pytest.fixture
+def vip(acme):
+    only = {"field": "country", "op": "is", "value": "DE"}
+    return Segment.objects.create(app_group=acme, name="VIP", filter=only)
+
+
+def test_the_form_asks_for_each_event(bobs, vip):
+    step = bobs.add("wait_until")
+    assert "Choose what people wait for." in bobs.get(launch=1).content.decode()
+    first = {
+        "rows": "1",
+        "row-0-label": "Order",
+        "row-0-number": "1",
+        "row-0-kind": "event",
+        "row-0-name": "",
+        "amount": "3",
+        "unit": "days",
+    }
+    assert bobs.post("step", step.pk, version=1, **first).status_code == 422
+    first["row-0-name"] = "order"
+    added = bobs.post("step", step.pk, version=1, add="1", **first)
+    assert (added.status_code, Step.objects.get(pk=step.pk).version) == (200, 1)
+    assert 'name="row-1-label"' in added.content.decode()
+
+    second = {"row-1-label": "VIP", "row-1-number": "2", "row-1-kind": "segment", "rows": "2"}
+    second["row-1-segment"] = str(vip.api_id)
+    assert bobs.post("step", step.pk, version=1, **first | second).status_code == 302
+    page = bobs.get().content.decode()
+    assert "Did “order” or joined “VIP” within 3 days; the first decides" in page
+    assert page.index(">Order<") < page.index(">VIP<") < page.index(">Everyone else<")
+    assert vip.steps_with.count() == 1
+
+    bobs.add("delay", step, 2)
+    assert bobs.post("step", step.pk, version=2, **first).status_code == 422
+
+
+def test_the_form_asks_which_of_several_decides(bobs):
+    step = bobs.add("wait_until")
+    rows = {"rows": "2", "amount": "3", "unit": "days", "chooses": "ranked"}
+    for i, name in enumerate(("look", "order")):
+        row = {"label": name, "number": i + 1, "kind": "event", "name": name}
+        rows |= {f"row-{i}-{field}": str(value) for field, value in row.items()}
+    moved = " ".join(bobs.post("step", step.pk, version=1, up="1", **rows).content.decode().split())
+    assert moved.index('value="order"') < moved.index('value="look"')
+    assert 'value="ranked" id="id_chooses_1" checked' in moved
+    assert bobs.post("step", step.pk, version=1, **rows).status_code == 302
+
+    step.refresh_from_db()
+    assert step.settings["chooses"] == "ranked"
+    page = bobs.get().content.decode()
+    assert "Did “look” or did “order” within 3 days; the most important decides" in page
+    assert bobs.post("step", step.pk, version=2, **rows | {"chooses": "x"}).status_code == 422
