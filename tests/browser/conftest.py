@@ -13,6 +13,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from audiencesync.core.demo_accounts import ADMIN
 from tests.browser import acts
+from tests.support import migrated
 from tests.support import stack as stacks
 
 CHROMIUM = "/usr/bin/chromium"
@@ -36,7 +37,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def template(tmp_path_factory):
     """Return a prepared folder (database, static files, demo) that each stack starts from."""
-    var = tmp_path_factory.mktemp("template")
+    var = migrated.into(tmp_path_factory.mktemp("template"))
     return var, stacks.prepare(var)
 
 

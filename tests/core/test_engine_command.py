@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import stack
+from tests.support import migrated, stack
 
 pytestmark = pytest.mark.slow
 
@@ -63,17 +63,9 @@ class Running:
         stack.wait_until(lambda: self.pulse() >= before, seconds=seconds, what="no heartbeat came")
 
 
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory):
-    """Return a folder with a migrated database."""
-    var = tmp_path_factory.mktemp("migrated")
-    stack.manage(stack.environment(var), "migrate")
-    return var
-
-
 @pytest.fixture
-def engine(migrated, tmp_path):
-    running = Running(stack.copied(migrated, tmp_path))
+def engine(tmp_path):
+    running = Running(migrated.into(tmp_path))
     running.wait_for_next_pulse()
     yield running
     running.process.kill()

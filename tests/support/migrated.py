@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import shutil
 import sqlite3
 import tempfile
 from contextlib import closing, contextmanager
@@ -26,6 +27,15 @@ def template() -> str:
         if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
             return str(_sqlite(BUILD / f"{name}.sqlite3"))
         return _postgresql(name)
+
+
+def into(var: Path) -> Path:
+    """Give a stack without a DATABASE_URL a migrated database in its folder; return the folder."""
+    BUILD.mkdir(exist_ok=True)
+    with _one_at_a_time():
+        made = _sqlite(BUILD / f"migrated_{_digest()}.sqlite3")
+        shutil.copyfile(made, var / "audiencesync.sqlite3")
+    return var
 
 
 def _digest() -> str:

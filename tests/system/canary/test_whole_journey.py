@@ -31,7 +31,7 @@ COLLEAGUES = {"members", "activity"}  # pages that show colleagues' e-mail addre
 
 @pytest.fixture(scope="module")
 def journey(databases, tmp_path_factory):
-    name = databases.create()
+    name = databases.create(databases.base)
     one = Journey(tmp_path_factory.mktemp("canary"), address(name))
     one.prepare()
     try:
