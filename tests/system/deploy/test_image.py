@@ -11,7 +11,8 @@ from tests.system.deploy.compose import SERVICES, words_of
 from tests.system.deploy.conftest import PATTERNS, running, settings_of
 from tests.system.machines.servers import database
 
-pytestmark = [pytest.mark.slow, pytest.mark.machines]
+# One worker builds the image, for all of them.
+pytestmark = [pytest.mark.slow, pytest.mark.machines, pytest.mark.xdist_group("image")]
 HOST = "audiences.test"
 
 
