@@ -1,9 +1,10 @@
 """Number the points at which a process can die: SQL statements, COMMITs and HTTP exchanges.
 
 A point stands before each SQL statement, and before and after each COMMIT and HTTP exchange.
-Points without a lasting change between them form an epoch: no commit, no write outside a
-transaction, no exchange with the partner, no write to a file. A death at any point of an epoch
-leaves the same state behind.
+Points without a lasting change between them form an epoch: no commit of a transaction that wrote,
+no write outside a transaction, no exchange with the partner, no write to a file. A write that met
+no row is none. A death at any point of an epoch leaves the same state behind, which
+`--every-point` checks.
 """
 
 import os
@@ -21,7 +22,7 @@ from partners.queue import flush
 from partners.tiktok import client
 
 FIFTH = 5
-HARMLESS = ("SELECT", "BEGIN", "PRAGMA")  # they change nothing outside a transaction
+HARMLESS = ("SELECT", "BEGIN", "PRAGMA", "SAVEPOINT", "RELEASE", "ROLLBACK TO", "SET LOCAL")
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class Points:
         self.lock = threading.Lock()
         self.watched = connections["default"]  # of this thread; other threads make the calls
         self.commits = False
+        self.has_written = False  # in the open transaction
 
     def reach(self, label: str) -> None:
         """Count one more point; at the one numbered ``at``, report it and send the signal."""
@@ -110,8 +112,8 @@ class Points:
             self.commits = True
             self.reach("before COMMIT")
             commit()
-            self.changes += 1
-            self.commits = False
+            self.changes += self.has_written
+            self.commits = self.has_written = False
             self.reach("after COMMIT")
 
         def fetching(session, request, *, seconds):
@@ -124,6 +126,7 @@ class Points:
 
         def copying(cursor, statement, *args, **kwargs):
             self.reach(f"before {statement[:70]}")
+            self.has_written = True
             return copy(cursor, statement, *args, **kwargs)
 
         self.watched._commit = committing
@@ -133,8 +136,20 @@ class Points:
     def _statement(self, execute, sql, params, many, context):
         self.reach(f"before {' '.join(str(sql).split())[:70]}")
         result = execute(sql, params, many, context)
-        self.changes += not (self.watched.in_atomic_block or str(sql).startswith(HARMLESS))
+        if _writes(str(sql), context["cursor"]):
+            if self.watched.in_atomic_block:
+                self.has_written = True
+            else:
+                self.changes += 1
         return result
+
+
+def _writes(sql: str, cursor) -> bool:
+    """Return whether a statement may have written: it is no read, and met a row."""
+    if sql.lstrip().startswith(HARMLESS):
+        return False
+    # SQLite counts the rows of RETURNING only when they are read.
+    return cursor.rowcount != 0 or "RETURNING" in sql
 
 
 class Inline(Executor):
