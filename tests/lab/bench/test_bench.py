@@ -1,6 +1,7 @@
 """`manage.py bench` measures and prints; a test does not judge the speed."""
 
 import json
+from contextlib import nullcontext
 from io import StringIO
 
 import psutil
@@ -10,13 +11,15 @@ from django.core.management import CommandError, call_command
 from lab.bench import bench, goals
 from lab.management.commands.bench import lines_of
 from lab.stack import processes
+from tests.support import migrated
 
 TINY = ["--people", "500", "--databases", "sqlite", "--idle-seconds", "6"]
 TINY += ["--busy-seconds", "5", "--backlog", "2000"]
 
 
 @pytest.mark.slow
-def test_a_small_bench_measures_every_number():
+def test_a_small_bench_measures_every_number(tmp_path, monkeypatch):
+    monkeypatch.setattr(bench, "folder", lambda: nullcontext(migrated.into(tmp_path)))
     out, err = StringIO(), StringIO()
     call_command("bench", *TINY, "--json", stdout=out, stderr=err)
 
