@@ -337,7 +337,6 @@ class Visit(models.Model):
             models.Index(
                 fields=["step", "due_at", "id"], condition=Q(left_at=None), name="visit_due"
             ),
-            models.Index(fields=["canvas", "id"], name="visit_list"),
             models.Index(
                 fields=["canvas", "left_by", "id"],
                 condition=Q(left_by__isnull=False),

@@ -32,7 +32,8 @@ def number(canvas: Canvas, name: str, *, is_counted: bool = True) -> Number:
         n = tallies.aggregate(n=Sum("waiting"))["n"] or 0
         return Number(name, LABELS[name], n, 0, [Rows(visits.filter(left_at=None))])
     if name == LEFT:
-        return Number(name, LABELS[name], _early(canvas), 0, [Rows(visits.exclude(left_by=None))])
+        by_reason = [Rows(visits.filter(left_by=one)) for one in LeftBy]
+        return Number(name, LABELS[name], _early(canvas), 0, by_reason)
     if name in REASONS:
         why = REASONS[name]
         rows = Rows(visits.filter(left_by=why))
