@@ -1,12 +1,13 @@
 """Forms of the groups app."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import available_timezones
 
 import phonenumbers
 from django import forms
 from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.core import deadlines, partner_names
@@ -219,6 +220,10 @@ class ApiKeyForm(forms.ModelForm):
         return now + timedelta(days=int(days)) if days else None
 
 
+# Days that have a beginning and an end in every time zone.
+DAYS = (MinValueValidator(date(1900, 1, 1)), MaxValueValidator(date(9000, 1, 1)))
+
+
 class ActivityFilter(forms.Form):
     """Filter of the activity log. Days are those of the group's time zone, both included."""
 
@@ -227,10 +232,16 @@ class ActivityFilter(forms.Form):
     verb = forms.ChoiceField(label=_("What"), required=False)
     person = forms.ChoiceField(label=_("Who"), required=False)
     since = forms.DateField(
-        label=_("From day"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d")
+        label=_("From day"),
+        required=False,
+        validators=DAYS,
+        widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"),
     )
     until = forms.DateField(
-        label=_("To day"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d")
+        label=_("To day"),
+        required=False,
+        validators=DAYS,
+        widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"),
     )
 
     def __init__(self, *args: Any, people: list[tuple[str, str]], **kwargs: Any) -> None:

@@ -65,6 +65,13 @@ def test_an_invalid_filter_is_refused_with_a_message(lines, vera, signed_in, que
     assert "Select a valid choice" in page.content.decode()
 
 
+@pytest.mark.parametrize("query", [{"until": "9999-12-31"}, {"since": "0001-01-01"}])
+def test_a_day_beyond_the_calendar_is_refused(acme, lines, vera, signed_in, query):
+    acme.time_zone = "Asia/Tokyo"
+    acme.save()
+    assert signed_in(vera).get(PATH, query).status_code == 422
+
+
 @pytest.mark.parametrize("page", ["0", "-1", "x", "9" * 30])
 def test_an_invalid_page_number_is_accepted(lines, vera, signed_in, page):
     assert signed_in(vera).get(PATH, {"page": page}).status_code == 200
