@@ -123,6 +123,11 @@ def test_templates_contain_no_inline_script_or_style(template):
     )
 
 
+def test_ids_in_templates_have_no_thousands_separator():
+    found = [one.name for one in TEMPLATES if re.search(r"{{ [\w.]*\bpk }}", one.read_text())]
+    assert not found
+
+
 def test_vendored_files_match_their_readme():
     vendor = ROOT / "static" / "vendor"
     documented = dict(

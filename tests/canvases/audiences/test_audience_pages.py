@@ -181,6 +181,19 @@ def test_deletion_names_the_live_canvases_first(editor, alice, winback, canvas):
     assert "Old one" not in text
 
 
+def test_its_pages_lead_to_a_step_with_a_large_id(editor, alice, winback, canvas):
+    canvas.state = Canvas.State.LIVE
+    canvas.save()
+    sync = builder.make_sync(winback)
+    Step.objects.create(pk=1_234_567, canvas=canvas, kind="audience_sync", sync=sync).syncs.add(
+        sync
+    )
+    client = editor(alice).client
+
+    for path in (f"{LIST}{winback.pk}/", f"{LIST}{winback.pk}/delete/"):
+        assert "?step=1234567#panel" in client.get(path).content.decode()
+
+
 def test_an_admin_deletes_it_at_the_partner(editor, alice, sandbox, eu):
     row = audiences.create(eu, "Spring", by=alice, now=timezone.now())
     AdAccount.objects.update(n_audiences=7)

@@ -77,6 +77,11 @@ def test_a_person_of_another_group_is_404(rehearse, canvas, other_group, person)
     assert rehearse(canvas, stranger).status == 404
 
 
+def test_another_time_is_asked_for_a_person_with_a_large_id(rehearse, canvas, acme):
+    person = Profile.objects.create(pk=1_234_567, app_group=acme, external_id="big")
+    assert 'name="person" value="1234567"' in rehearse(canvas, person).text
+
+
 @pytest.mark.parametrize("odd", ["x", "-1", "9" * 30, "1.5", "\0"])
 def test_an_odd_person_is_404(rehearse, canvas, odd):
     assert rehearse(canvas, person=odd).status == 404
