@@ -33,8 +33,10 @@ AT_ONCE = 100
 
 
 def write(*, now: datetime) -> None:
-    """Queue what is due; drop unsent mails about incidents that are over."""
-    _drop_ended()
+    """Queue what is due; drop unsent mails that are of no use any more."""
+    note_sent()  # Some were sent by the beat of mails: their readers are notified of the end.
+    _drop(Q(incident__ended_at__isnull=False) & ~Q(kind=Kind.OVER))
+    _drop(~Q(Exists(_membership())))
     for incident in _open(now=now)[:AT_ONCE]:
         kind = _due(incident, now=now)
         if kind is not None:
@@ -55,11 +57,15 @@ def note_sent() -> None:
 def _open(*, now: datetime) -> QuerySet[Incident]:
     """Return the open incidents that may have a message due."""
     notified = Notice.objects.filter(incident=OuterRef("pk"))
-    soon = now + deadlines.share_of_delivery(present.SOON_HOURS)
     fresh = ~Exists(notified) & ~Q(code__in=QUIET)
-    due = Q(Exists(notified.filter(sent_at=None))) | fresh | Q(deadline_at__lte=soon)
+    due = Q(Exists(notified.filter(sent_at=None))) | fresh
+    for kind, hours in texts.HOURS.items():
+        from_here = ORDER[ORDER.index(kind) :]
+        soon = Q(deadline_at__lte=now + deadlines.share_of_delivery(hours))
+        due |= soon & ~Q(Exists(notified.filter(kind__in=from_here)))
     rows = Incident.objects.open().filter(due)
-    return rows.select_related("app_group", *lines.RELATED).order_by("pk")
+    # In any order: those without a reader stay due, and must not take the turns of all others.
+    return rows.select_related("app_group", *lines.RELATED).order_by("?")
 
 
 def _due(incident: Incident, *, now: datetime) -> Kind | None:
@@ -145,14 +151,19 @@ def _enqueue(
     outbox.enqueue(_key(incident, kind), incident.app_group, members, written, now=now)
 
 
-def _drop_ended() -> None:
-    """Delete unsent messages about what is over; they reached no one."""
-    stale = Notice.objects.filter(sent_at=None, incident__ended_at__isnull=False)
-    stale = stale.exclude(kind=Kind.OVER)
-    keys = list(stale.values_list("mail_key", flat=True))
+def _drop(stale: Q) -> None:
+    """Delete unsent messages that match; they reached no one."""
+    rows = Notice.objects.filter(stale, sent_at=None)
+    keys = list(rows.values_list("mail_key", flat=True))
     if keys:
         OutgoingMail.objects.filter(key__in=keys, due_at__isnull=False).delete()
-        stale.filter(mail_key__in=keys).delete()
+        Notice.objects.filter(sent_at=None, mail_key__in=keys).delete()
+
+
+def _membership() -> QuerySet[Membership]:
+    """Return the membership by which the reader of a notice is still a member."""
+    group = OuterRef("incident__app_group")
+    return Membership.objects.filter(app_group=group, user=OuterRef("user"), user__is_active=True)
 
 
 def _ended(*, now: datetime) -> list[list[Incident]]:
