@@ -84,27 +84,46 @@ def send_due(*, now: datetime) -> int:
     Each is sent once however many workers call this, and again only if it was not accepted.
     """
     n_accepted, ends_at = 0, time.monotonic() + TURN_SECONDS
+    silent = set[int]()  # webhooks that gave no answer in this turn
     # A claim is a lease: ``due_at`` beyond it was written by a wrong clock.
     due = WebhookCall.objects.filter(lease.over("due_at", seconds=BACKOFF_MAX, now=now))
     related = [f"incident__{one}" for one in ("app_group", *lines.RELATED)]
     for call in due.select_related("webhook", *related).order_by("due_at", "pk")[:BATCH]:
         if time.monotonic() > ends_at:
             break
-        if not _claim(call, now=now):
+        if call.webhook_id in silent or not _claim(call, now=now):
             continue
-        if post(call.webhook, _body(call), delivery=str(call.api_id), now=now):
+        is_accepted = post(call.webhook, _body(call), delivery=str(call.api_id), now=now)
+        if is_accepted:
             WebhookCall.objects.filter(pk=call.pk).update(sent_at=now, due_at=None)
             n_accepted += 1
-        elif call.created_at < now - DEADLINE:
-            WebhookCall.objects.filter(pk=call.pk).update(due_at=None)
+            continue
+        WebhookCall.objects.filter(pk=call.pk, created_at__lt=now - DEADLINE).update(due_at=None)
+        if is_accepted is None:
+            silent.add(call.webhook_id)
+            _postpone_others(call, now=now)
     return n_accepted
 
 
 def _claim(call: WebhookCall, *, now: datetime) -> bool:
     """Move ``due_at`` to the next attempt, which happens if this one fails or the process dies."""
-    pause = min(BACKOFF_BASE * 2 ** min(call.tries, 10), BACKOFF_MAX)
     unclaimed = WebhookCall.objects.filter(pk=call.pk, due_at=call.due_at)
-    return bool(unclaimed.update(due_at=now + timedelta(seconds=pause), tries=call.tries + 1))
+    return bool(unclaimed.update(due_at=_next_try(call, now=now), tries=call.tries + 1))
+
+
+def _next_try(call: WebhookCall, *, now: datetime) -> datetime:
+    pause = min(BACKOFF_BASE * 2 ** min(call.tries, 10), BACKOFF_MAX)
+    return now + timedelta(seconds=pause)
+
+
+def _postpone_others(call: WebhookCall, *, now: datetime) -> None:
+    """Let the other due calls of a webhook that gave no answer wait, too.
+
+    Each would wait for its deadline, and those of other groups for all of them.
+    """
+    others = WebhookCall.objects.filter(webhook=call.webhook_id, due_at__lte=now)
+    others.filter(created_at__lt=now - DEADLINE).update(due_at=None)
+    others.update(due_at=_next_try(call, now=now))
 
 
 def _body(call: WebhookCall) -> dict[str, Any]:
@@ -139,14 +158,14 @@ def body_of_test(webhook: Webhook) -> dict[str, Any]:
 
 
 @sensitive_variables("secret")
-def post(webhook: Webhook, body: dict[str, Any], *, delivery: str, now: datetime) -> bool:
-    """Send one call and store its answer; return whether the receiver has accepted it."""
+def post(webhook: Webhook, body: dict[str, Any], *, delivery: str, now: datetime) -> bool | None:
+    """Send one call and store its answer; return whether it was accepted, None without one."""
     text = json.dumps(body, separators=(",", ":")).encode()
     try:
         secret = webhook.secret
     except crypto.CannotOpen:
         webhook.note("secret does not open", is_accepted=False, now=now)
-        return False
+        return None
     headers = {
         "Content-Type": "application/json",
         "AudienceSync-Signature": signature(secret, text, at=int(now.timestamp())),
@@ -158,7 +177,7 @@ def post(webhook: Webhook, body: dict[str, Any], *, delivery: str, now: datetime
         answer = transport.fetch(session, request, seconds=ANSWER_SECONDS, allows=is_allowed)
     except transport.NoAnswer as error:
         webhook.note(f"no answer ({error.reason})", is_accepted=False, now=now)
-        return False
+        return None
     finally:
         session.close()
     is_accepted = 200 <= answer.status < 300
@@ -185,5 +204,7 @@ def is_allowed(address: str) -> bool:
         if found.ipv4_mapped:
             return is_allowed(str(found.ipv4_mapped))
         if found.sixtofour or found.teredo or found in NAT64:  # these embed an IPv4 address
+            return False
+        if found.is_site_local:  # private, though outdated; Python counts it as global
             return False
     return found.is_global and not found.is_multicast and not found.is_reserved

@@ -6,6 +6,7 @@ import json
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Event
 
 import pytest
 from django.db import connections
@@ -146,6 +147,7 @@ def test_a_name_that_resolves_to_a_private_address_is_refused(
         ("::1", False),
         ("fe80::1%eth0", False),
         ("fc00::1", False),
+        ("fec0::1", False),
         ("::ffff:127.0.0.1", False),
         ("2002:7f00:1::", False),
         ("64:ff9b::7f00:1", False),
@@ -168,4 +170,36 @@ def test_four_workers_post_once(hook, receiver):
 
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(work, range(4))) == 1
+    assert len(receiver.requests) == 1
+
+
+def hang(connection):
+    connection.recv(1)
+    Event().wait(2)
+
+
+def lose_audiences(group, n):
+    account = builder.add_account(builder.connect(group))
+    for i in range(n):
+        row = Audience.objects.create(ad_account=account, remote_id=f"9{i}", name=f"lost {i}")
+        builder.make_sync(row)
+    account.audiences.update(gone_at=timezone.now())
+
+
+def test_a_receiver_that_hangs_does_not_take_the_turns_of_others(
+    receiver, other_group, acme, settings, monkeypatch
+):
+    settings.WEBHOOK_ALLOW_PRIVATE = True
+    monkeypatch.setattr(webhooks, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(webhooks, "TURN_SECONDS", 0.5)
+    with serve(hang) as (url, tries):
+        for group, where in ((other_group, url), (acme, receiver.url)):
+            row = Webhook(app_group=group, url=f"{where}/hook")
+            row.renew_secret()
+            row.save()
+            lose_audiences(group, 4 if where == url else 1)
+            alerts.send_due(now=timezone.now())
+        assert [send(), len(tries)] == [1, 1]
+        assert [send(seconds=5), len(tries)] == [0, 1]
+        assert [send(minutes=2), len(tries)] == [0, 2]
     assert len(receiver.requests) == 1
