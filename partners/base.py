@@ -77,6 +77,15 @@ class RemoteAudience:
 
 
 @dataclass(frozen=True, slots=True)
+class Lookalike:
+    """`country`: two letters. `reach`: a key of `Partner.lookalike_reaches`."""
+
+    name: str
+    country: str
+    reach: str
+
+
+@dataclass(frozen=True, slots=True)
 class Cells:
     """Identifiers of people for the same audiences.
 
@@ -164,6 +173,8 @@ class Partner(Protocol):
     ads_manager: str  # the name of the partner's own list of audiences
     faq: tuple[FaqEntry, ...]  # the frequently asked ones; partners/faq.py has some
     codes: Mapping[str, tuple[str, ...]]  # answer codes by the cause of their error, for the help
+    lookalike_reaches: Mapping[str, "StrOrPromise"]  # how wide a lookalike may be; empty: none
+    lookalike_seed: int  # matched people that its source needs
     code_parameter: str  # the query parameter of the callback that carries the code
     max_audience_name: int
     max_audiences_per_ad_account: int
@@ -228,6 +239,15 @@ class Partner(Protocol):
         """Create an audience and return its id (at most 64 characters).
 
         After a Retry it may exist nevertheless: list by name before creating it again.
+        """
+        ...
+
+    def create_lookalike(
+        self, access_token: str, ad_account_id: str, *, source_id: str, wanted: Lookalike
+    ) -> str:
+        """Create an audience of people like those of another one; return its id.
+
+        Only called if `lookalike_reaches` offers something.
         """
         ...
 

@@ -7,8 +7,11 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from audiencesync.groups.forms import regions
 from audiencesync.groups.models import AppGroup
-from partners.models import AdAccount
+from partners import audiences
+from partners.base import Lookalike
+from partners.models import AdAccount, Audience
 
 
 class NewAudienceForm(forms.Form):
@@ -23,3 +26,27 @@ class NewAudienceForm(forms.Form):
         usable = chosen.exclude(connection__token_sealed="").select_related("connection__app_group")
         self.fields["ad_account"].queryset = usable  # type: ignore[attr-defined]  # a ModelChoiceField
         self.fields["ad_account"].empty_label = None  # type: ignore[attr-defined]  # the same
+
+
+class LookalikeForm(forms.Form):
+    """A lookalike of an audience."""
+
+    name = forms.CharField(label=_("Name of the lookalike"), max_length=255)
+    country = forms.ChoiceField(label=_("Country"))
+    reach = forms.ChoiceField(label=_("How wide"))
+
+    def __init__(self, *args: Any, source: Audience, **kwargs: Any) -> None:
+        group = source.ad_account.connection.app_group
+        kwargs["initial"] = {
+            "name": f"{source.name} lookalike",
+            "country": group.phone_region,
+            "reach": "BALANCED",
+        }
+        super().__init__(*args, **kwargs)
+        reaches = audiences.partner_of(source.ad_account).lookalike_reaches
+        self.fields["country"].choices = [(one, one) for one, _code in regions()]  # type: ignore[attr-defined]  # a ChoiceField
+        self.fields["reach"].choices = list(reaches.items())  # type: ignore[attr-defined]  # the same
+
+    def wanted(self) -> Lookalike:
+        """Return what was asked for, once the form is valid."""
+        return Lookalike(**self.cleaned_data)

@@ -20,10 +20,10 @@ from audiencesync.core.charts import bins
 from audiencesync.groups import access
 from audiencesync.groups.models import AppGroup, Role
 from canvases.audiences import numbers
-from canvases.audiences.forms import NewAudienceForm
+from canvases.audiences.forms import LookalikeForm, NewAudienceForm
 from canvases.models import Canvas
 from partners import audiences, registry, risks
-from partners.audiences import deletion
+from partners.audiences import deletion, lookalike
 from partners.connections import problems
 from partners.errors import PartnerError
 from partners.models import Action, AdAccount, Audience
@@ -120,8 +120,14 @@ def create(request: HttpRequest, group: str) -> HttpResponse:
 @access.signed_in
 def audience(request: HttpRequest, group: str, audience_id: int) -> HttpResponse:
     """Show one audience: its size by day, who is in it, who adds and removes people."""
-    row, now = _row(request, audience_id), timezone.now()
-    app_group = access.group(request)
+    return _page(request, _row(request, audience_id))
+
+
+def _page(request: HttpRequest, row: Audience, form: LookalikeForm | None = None) -> HttpResponse:
+    now, app_group = timezone.now(), access.group(request)
+    status = 422 if form is not None else 200
+    if form is None and lookalike.can_seed(row):
+        form = LookalikeForm(source=row)
     uses, partner = numbers.uses(row), audiences.partner_of(row.ad_account)
     sizes = numbers.sizes(row, DAYS, now=now)
     before = numbers.size_before(row, DAYS - 1, now=now)
@@ -137,10 +143,28 @@ def audience(request: HttpRequest, group: str, audience_id: int) -> HttpResponse
         "members": numbers.members(row),
         "since": numbers.first_added_at(row),
         "changes": numbers.changes(row, _last_days(app_group, now=now)),
+        "form": form,
         "is_table": request.GET.get("view") == "table",
         "used": Used(row.ad_account, partner.max_audiences_per_ad_account),
     }
-    return render(request, "canvases/audiences/audience.html", context)
+    return render(request, "canvases/audiences/audience.html", context, status=status)
+
+
+@require_POST
+@access.signed_in
+def create_lookalike(request: HttpRequest, group: str, audience_id: int) -> HttpResponse:
+    """Create a lookalike at the partner and show its page."""
+    row = _row(request, audience_id, Role.MARKETER)
+    form = LookalikeForm(request.POST, source=row)
+    if not form.is_valid():
+        return _page(request, row, form)
+    try:
+        found = lookalike.create(row, form.wanted(), by=access.user(request), now=timezone.now())
+    except (audiences.AudienceNameError, PartnerError) as error:
+        form.add_error("name", error.sentence())
+        return _page(request, row, form)
+    messages.success(request, _("“%(name)s” was created as a new audience") % {"name": found.name})
+    return redirect("audience", group, found.pk)
 
 
 def _last_days(app_group: AppGroup, *, now: datetime) -> bins.Bins:

@@ -18,6 +18,7 @@ from partners.base import (
     Cells,
     FaqEntry,
     Link,
+    Lookalike,
     PartnerUser,
     Preset,
     Receipt,
@@ -56,6 +57,8 @@ class TikTok:
     icon: str = "brand-tiktok"
     settings_hint: str = "TIKTOK_APP_ID, TIKTOK_APP_SECRET"
     kinds: tuple[str, ...] = KINDS
+    lookalike_reaches: "Mapping[str, StrOrPromise]" = texts.LOOKALIKE_REACHES
+    lookalike_seed: int = 100
     code_parameter: str = "auth_code"
     created_type: str = STREAMED
     ad_account_statuses: "Mapping[str, StrOrPromise]" = texts.AD_ACCOUNT_STATUSES
@@ -187,6 +190,13 @@ class TikTok:
     def create_audience(self, access_token: str, ad_account_id: str, *, name: str) -> str:
         """Create an audience, return its id. After a Retry it may exist: list by name first."""
         return _client().create_audience(access_token, ad_account_id, name)
+
+    @sensitive_variables()
+    def create_lookalike(
+        self, access_token: str, ad_account_id: str, *, source_id: str, wanted: Lookalike
+    ) -> str:
+        """Create a lookalike for all devices on TikTok, without the people of its source."""
+        return _client().create_lookalike(access_token, ad_account_id, source_id, wanted)
 
     @sensitive_variables()
     def delete_audience(self, access_token: str, ad_account_id: str, *, audience_id: str) -> None:

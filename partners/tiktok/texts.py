@@ -34,6 +34,11 @@ AUDIENCE_TYPES: "dict[str, StrOrPromise]" = {
     "Engagement Audience": _("Engagement"),
     "Lead Generation": _("Lead form"),
 }
+LOOKALIKE_REACHES: "dict[str, StrOrPromise]" = {
+    "NARROW": _("Narrow: most alike, fewest people"),
+    "BALANCED": _("Balanced"),
+    "BROAD": _("Broad: most people, least alike"),
+}
 FAQ: tuple[FaqEntry, ...] = (
     FaqEntry(
         _("Why does it say that TikTok no longer accepts our access?"),

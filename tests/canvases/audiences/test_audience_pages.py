@@ -237,3 +237,38 @@ def test_who_may_do_what(editor, vera, bob, charlie, winback):
 def test_an_audience_that_is_not_confirmed_has_no_page(bobs, eu):
     row = Audience.objects.create(ad_account=eu, name="New", remote_id="")
     assert bobs.client.get(f"{LIST}{row.pk}/").status_code == 404
+
+
+@pytest.fixture
+def customers(sandbox, eu):
+    """An audience of the sandbox that is large enough."""
+    audiences.refresh(eu, now=timezone.now(), is_forced=True)
+    return eu.audiences.filter(size__gte=1000, is_appendable=True).first()
+
+
+ASKED = {"name": "Like them", "country": "DE", "reach": "NARROW"}
+
+
+def test_a_lookalike_is_made_from_it(bobs, customers, eu):
+    url = f"{LIST}{customers.pk}/"
+    assert "Create lookalike" in words(bobs.client.get(url))
+
+    answer = bobs.client.post(f"{url}lookalike/", ASKED, follow=True)
+
+    assert "“Like them” was created" in words(answer)
+    made = eu.audiences.get(name="Like them")
+    assert (made.kind, made.is_appendable) == ("Lookalike Audience", False)
+    assert bobs.client.post(f"{url}lookalike/", ASKED).status_code == 422  # the name is taken
+    assert eu.audiences.filter(name="Like them").count() == 1
+
+
+@pytest.mark.parametrize("wrong", [{"country": "XX"}, {"reach": "ALL"}, {"name": ""}])
+def test_a_wrong_lookalike_is_refused(bobs, customers, eu, wrong):
+    answer = bobs.client.post(f"{LIST}{customers.pk}/lookalike/", ASKED | wrong)
+    assert answer.status_code == 422
+    assert not eu.audiences.filter(name="Like them").exists()
+
+
+def test_a_small_audience_offers_no_lookalike(page, winback):
+    Audience.objects.filter(pk=winback.pk).update(size=99)
+    assert "Create lookalike" not in words(page())

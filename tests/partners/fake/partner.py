@@ -38,6 +38,8 @@ class FakePartner:
     prerequisites = (Link("A FakeAds account."),)
     settings_hint = "FAKE_CLIENT_ID, FAKE_CLIENT_SECRET"
     kinds = ("email", "idfa", "gaid")
+    lookalike_reaches = {}  # it makes none
+    lookalike_seed = 0
     code_parameter = "code"
     created_type = "FIRST_PARTY"
     ad_account_statuses = {"LIVE": "Live", "HALTED": "Halted"}
@@ -98,6 +100,9 @@ class FakePartner:
     def create_audience(self, access_token, ad_account_id, *, name):
         path = f"/ad-accounts/{ad_account_id}/segments"
         return self._call("POST", path, token=access_token, json={"name": name}).json()["id"]
+
+    def create_lookalike(self, access_token, ad_account_id, *, source_id, wanted):
+        raise NotImplementedError
 
     def delete_audience(self, access_token, ad_account_id, *, audience_id):
         self._call("DELETE", f"/segments/{audience_id}", token=access_token)

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import responses
 
-from partners.base import PartnerUser, RemoteAdAccount, Token
+from partners.base import Lookalike, PartnerUser, RemoteAdAccount, Token
 from partners.tiktok.client import Client, authorize_url
 
 BASE = "https://tiktok.test/open_api/v1.3/"
@@ -116,6 +116,21 @@ def test_create_audience(wire: responses.RequestsMock, client: Client, audience_
         "tok",
         {"advertiser_id": "12", "action": "create", "custom_audience_name": "Käufer"},
     )
+
+
+def test_create_lookalike(wire: responses.RequestsMock, client: Client) -> None:
+    wire.post(BASE + "dmp/custom_audience/lookalike/create/", json=ok({"custom_audience_id": "77"}))
+    assert client.create_lookalike("tok", "12", "9", Lookalike("Like", "DE", "NARROW")) == "77"
+    token, body = sent(wire)
+    assert (token, body["custom_audience_name"]) == ("tok", "Like")
+    assert body["lookalike_spec"] == {
+        "source_audience_id": "9",
+        "include_source": False,
+        "mobile_os": "ALL",
+        "placements": ["TikTok"],
+        "location_ids": ["DE"],
+        "audience_size": "NARROW",
+    }
 
 
 def test_delete_audience(wire: responses.RequestsMock, client: Client) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from partners.base import KINDS, Action, Cells, PartnerUser, Token
+from partners.base import KINDS, Action, Cells, Lookalike, PartnerUser, Token
 from partners.errors import PartnerError, scrub
 from partners.tiktok.client import Client
 from partners.tiktok.wire import build_mapping_body
@@ -26,6 +26,9 @@ CALLS: dict[str, Callable[[Client], object]] = {
     "advertisers": lambda client: client.advertisers(TOKEN),
     "advertiser_info": lambda client: client.advertiser_info(TOKEN, ["1"]),
     "user_info": lambda client: client.user_info(TOKEN),
+    "create_lookalike": lambda client: client.create_lookalike(
+        TOKEN, "1", "2", Lookalike("Like", "DE", "NARROW")
+    ),
     "create_audience": lambda client: client.create_audience(TOKEN, "1", "Buyers"),
     "push": lambda client: client.push(
         TOKEN, build_mapping_body("1", Action.ADD, KINDS[:1], [Cells(("9",), [(HASH.digest(),)])])
