@@ -181,6 +181,19 @@ def test_deletion_names_the_live_canvases_first(editor, alice, winback, canvas):
     assert "Old one" not in text
 
 
+def test_one_day_and_one_person_are_singular(bobs, canvas, winback):
+    AudienceSize.objects.create(audience=winback, day=timezone.now().date(), size=5)
+    canvas.launched_at = timezone.now()
+    canvas.save()
+    count(use(canvas, winback), at=timezone.now(), entered=1, synced=1)
+
+    page = bobs.client.get(f"{LIST}{winback.pk}/").content.decode()
+    overview = bobs.client.get("/g/acme/overview/").content.decode()
+
+    assert "1 day noted" in page
+    assert "1 person synced in the last 7 days" in overview
+
+
 def test_its_pages_lead_to_a_step_with_a_large_id(editor, alice, winback, canvas):
     canvas.state = Canvas.State.LIVE
     canvas.save()
