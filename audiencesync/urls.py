@@ -26,7 +26,7 @@ urlpatterns = [
     path("g/<slug:group>/people/", include("audiencesync.people.urls")),
     path("g/<slug:group>/people/", include("canvases.urls.people")),
     path("g/<slug:group>/partners/", include("partners.urls")),
-    path("g/<slug:group>/health/", include("partners.health_urls")),
+    path("g/<slug:group>/health/", include("partners.views.health_urls")),
     path("oauth/", include("partners.oauth_urls")),
     path("g/<slug:group>/audiences/", include("canvases.audiences.urls")),
     path("g/<slug:group>/canvases/", include("canvases.urls")),

@@ -11,7 +11,7 @@ class CanvasesConfig(AppConfig):
     def ready(self) -> None:
         """Report which segments the canvases use."""
         # Models can be imported only when all apps are loaded.
-        from audiencesync.people.segments import usage
+        from audiencesync.people.segments.uses import usage
         from canvases import segment_uses
         from canvases.steps import authors
         from partners.notices import readers

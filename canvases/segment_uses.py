@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.urls import reverse
 
 from audiencesync.people.models import Segment
-from audiencesync.people.segments.usage import Use
+from audiencesync.people.segments.uses.usage import Use
 from canvases.models import Canvas, ExitSegment, StepSegment
 
 

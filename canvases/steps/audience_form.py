@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audiencesync.people.models import KINDS
 from audiencesync.people.segments import filters
-from audiencesync.people.segments.coverage import Coverage, coverage
+from audiencesync.people.segments.uses.coverage import Coverage, coverage
 from canvases.models import Canvas, Step
 from canvases.steps import resend
 from canvases.steps.base import StepForm, Text

@@ -15,7 +15,7 @@ from audiencesync.core import partner_names
 from audiencesync.groups.logged_changes import LoggedChange
 from audiencesync.groups.models import User
 from audiencesync.people.segments import filters
-from audiencesync.people.segments.coverage import coverage
+from audiencesync.people.segments.uses.coverage import coverage
 from canvases.models import Step
 from canvases.steps import former_syncs
 from canvases.steps.audience_form import FIELD_NAMES, AudienceSyncForm, connect_url, small_audience

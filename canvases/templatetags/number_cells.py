@@ -12,7 +12,7 @@ from django.utils.translation import get_language
 from canvases import analytics
 from canvases.people_lists import links
 from canvases.steps.base import Text
-from canvases.views.cards import WAITING
+from canvases.views.stage.cards import WAITING
 
 register = template.Library()
 LABELS: dict[str, Text] = {**analytics.METRICS, "waiting": WAITING}

@@ -16,9 +16,10 @@ from canvases.editing import edit, pending, undo
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS
 from canvases.steps.base import StepForm, Text
-from canvases.views import canvas_page, last_removal, panels
-from canvases.views.canvas_page import SETTINGS, Flow, Panel
+from canvases.views import last_removal, panels
 from canvases.views.panels import Banner
+from canvases.views.stage import canvas_page
+from canvases.views.stage.canvas_page import SETTINGS, Flow, Panel
 
 
 @access.signed_in

@@ -15,7 +15,8 @@ from audiencesync.groups.models import Role
 from canvases.editing import edit
 from canvases.entry_card.form import EntryForm, Runs
 from canvases.models import Canvas
-from canvases.views import canvas_page, editor, panels
+from canvases.views import editor, panels
+from canvases.views.stage import canvas_page
 
 # Buttons that change the form and store nothing.
 FORM_BUTTONS = ("preview", "add_exit", "remove_exit", "add_condition")

@@ -20,9 +20,10 @@ from canvases.engine import brake
 from canvases.models import Canvas
 from canvases.people_lists import retry as retry_people
 from canvases.steps import KINDS
-from canvases.views import canvas_page, counters, editor, panels
-from canvases.views.canvas_page import NUMBERS
+from canvases.views import counters, editor, panels
 from canvases.views.panels import Banner
+from canvases.views.stage import canvas_page
+from canvases.views.stage.canvas_page import NUMBERS
 
 
 @access.signed_in

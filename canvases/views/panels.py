@@ -26,8 +26,8 @@ from canvases.models import Canvas, LeftBy, Step
 from canvases.steps import KINDS
 from canvases.steps.base import StepForm, Text
 from canvases.views import prospect_tab
-from canvases.views.canvas_page import NUMBERS, SETTINGS, TABS, WHO, Flow, Panel
-from canvases.views.cards import Card
+from canvases.views.stage.canvas_page import NUMBERS, SETTINGS, TABS, WHO, Flow, Panel
+from canvases.views.stage.cards import Card
 
 MOST_SUGGESTED = 250  # names of events
 

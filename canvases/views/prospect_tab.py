@@ -15,8 +15,8 @@ from audiencesync.people.models import Profile
 from audiencesync.people.segments import filters
 from audiencesync.people.segments.builder.numbers import AT_LAST, SOON
 from canvases.prospects import Place
-from canvases.views.canvas_page import Flow
-from canvases.views.cards import Card
+from canvases.views.stage.canvas_page import Flow
+from canvases.views.stage.cards import Card
 
 
 def context(request: HttpRequest, flow: Flow, card: Card, *, now: datetime) -> dict[str, Any]:

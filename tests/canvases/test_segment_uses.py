@@ -6,7 +6,8 @@ from django.utils import timezone
 
 from audiencesync.people.models import Segment
 from audiencesync.people.models.live import Subscription
-from audiencesync.people.segments import edit, live, usage
+from audiencesync.people.segments import edit, live
+from audiencesync.people.segments.uses import usage
 from canvases.editing import edit as flow
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS

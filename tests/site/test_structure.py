@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,17 @@ def test_docstrings_are_plain_english():
         for text in docstrings(path)
         if RIDDLES.search(text)
     ] == []
+
+
+def test_at_most_17_modules_stand_at_one_level():
+    folders = Counter(
+        path.parent for path in PYTHON if path.name != "__init__.py" and "tests" not in path.parts
+    )
+    assert {
+        str(folder.relative_to(ROOT)): n
+        for folder, n in folders.items()
+        if n > 17 and folder.name != "migrations"
+    } == {}
 
 
 def test_no_template_has_lines_over_120_columns():

@@ -19,7 +19,7 @@ from audiencesync.groups.logged_changes import LoggedChange
 from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people.models import Profile, Segment
 from audiencesync.people.models.live import Subscription
-from audiencesync.people.segments import filters, live, usage
+from audiencesync.people.segments import filters, live
 from audiencesync.people.segments.nodes import (
     Condition,
     EventCondition,
@@ -27,6 +27,7 @@ from audiencesync.people.segments.nodes import (
     SegmentCondition,
     leaves,
 )
+from audiencesync.people.segments.uses import usage
 
 MOST_VALUES = 2000  # in one statement that counts several segments
 CONFIRMED = 0.2  # a greater change of the people of a live canvas is asked about

@@ -24,7 +24,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from audiencesync.people.models import Profile, Segment
-from audiencesync.people.segments import audiences, conditions_sql, events_sql, references
+from audiencesync.people.segments import audiences, conditions_sql, events_sql
 from audiencesync.people.segments.conditions_sql import whole_email
 from audiencesync.people.segments.nodes import (
     CUSTOM,
@@ -46,7 +46,8 @@ from audiencesync.people.segments.nodes import (
     leaves,
 )
 from audiencesync.people.segments.reader import ops_of, read
-from audiencesync.people.segments.references import Known, check
+from audiencesync.people.segments.uses import references
+from audiencesync.people.segments.uses.references import Known, check
 from audiencesync.people.segments.words import describe
 
 __all__ = [

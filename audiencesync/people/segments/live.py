@@ -20,9 +20,10 @@ from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.models import Profile, Segment
 from audiencesync.people.models.live import ChangedProfile, SegmentMember, Signal, Subscription
-from audiencesync.people.segments import filters, live_changes, references
+from audiencesync.people.segments import filters, live_changes
 from audiencesync.people.segments.live_changes import Within
-from audiencesync.people.segments.references import Known
+from audiencesync.people.segments.uses import references
+from audiencesync.people.segments.uses.references import Known
 
 logger = logging.getLogger(__name__)
 CHUNK = 10_000  # changed profiles, or rows to write, of one transaction

@@ -9,7 +9,7 @@ from django.utils.formats import get_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from audiencesync.people.segments import audiences, clauses, references
+from audiencesync.people.segments import audiences, clauses
 from audiencesync.people.segments.conditions_sql import HASH
 from audiencesync.people.segments.nodes import (
     COLUMNS,
@@ -30,7 +30,8 @@ from audiencesync.people.segments.nodes import (
     SegmentCondition,
 )
 from audiencesync.people.segments.reader import read
-from audiencesync.people.segments.references import Known
+from audiencesync.people.segments.uses import references
+from audiencesync.people.segments.uses.references import Known
 
 PHONE_DIGITS = 7
 SHOWN_VALUES = 5

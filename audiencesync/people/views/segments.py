@@ -22,12 +22,13 @@ from audiencesync.groups import access
 from audiencesync.groups.models import Activity, AppGroup, Role
 from audiencesync.people import masking
 from audiencesync.people.models import Segment
-from audiencesync.people.segments import catalogue, filters, live, usage
+from audiencesync.people.segments import catalogue, filters, live
 from audiencesync.people.segments import edit as domain
 from audiencesync.people.segments.builder import draft, numbers
 from audiencesync.people.segments.builder.form import COMMON, SegmentForm, name_taken
 from audiencesync.people.segments.builder.shown import shown
 from audiencesync.people.segments.nodes import COLUMNS
+from audiencesync.people.segments.uses import usage
 from audiencesync.people.writing import event_names
 
 PAGE = 25

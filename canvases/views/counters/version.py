@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from canvases.views.canvas_page import Flow
-    from canvases.views.cards import Card
+    from canvases.views.stage.canvas_page import Flow
+    from canvases.views.stage.cards import Card
 
 HEAD = 8
 """Characters of the hash of the page, and of that of the structure."""

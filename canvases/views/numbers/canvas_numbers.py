@@ -22,10 +22,10 @@ from audiencesync.groups import access
 from canvases.models import Canvas
 from canvases.numbers import canvas as canvas_numbers
 from canvases.numbers.ranges import Range
-from canvases.views import canvas_page
-from canvases.views.canvas_page import Flow
-from canvases.views.cards import Card
 from canvases.views.numbers.chart_card import PART, ChartCard, download
+from canvases.views.stage import canvas_page
+from canvases.views.stage.canvas_page import Flow
+from canvases.views.stage.cards import Card
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,10 @@ from canvases.reasons import Why
 from canvases.steps import KINDS
 from canvases.steps.audience_form import FIELD_NAMES
 from canvases.steps.base import Text
-from canvases.views import canvas_page
-from canvases.views.cards import Card
 from canvases.views.numbers import requests_page
 from canvases.views.numbers.chart_card import PART, ChartCard, download
+from canvases.views.stage import canvas_page
+from canvases.views.stage.cards import Card
 from partners.models import Outcome, Sync
 from partners.numbers import delays, pace
 

@@ -12,7 +12,7 @@ from audiencesync.people.demo import people as demo
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import Profile, Segment
 from audiencesync.people.segments import filters
-from audiencesync.people.segments.coverage import coverage
+from audiencesync.people.segments.uses.coverage import coverage
 
 pytestmark = pytest.mark.thorough
 

@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from audiencesync.people.models import Profile
-from audiencesync.people.segments.coverage import Coverage, coverage
+from audiencesync.people.segments.uses.coverage import Coverage, coverage
 
 
 def test_each_kind_is_counted_in_one_query(make_profile, django_assert_num_queries):

@@ -6,7 +6,7 @@ from django.utils import timezone
 from canvases import checklist, engine
 from canvases.models import Canvas
 from canvases.steps import KINDS
-from canvases.views import canvas_page
+from canvases.views.stage import canvas_page
 from partners.health import lines
 from partners.incidents import reconcile
 from partners.models import AdAccount

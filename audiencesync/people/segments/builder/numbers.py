@@ -16,7 +16,7 @@ from audiencesync.groups.models import AppGroup
 from audiencesync.people.models import Profile
 from audiencesync.people.segments import filters
 from audiencesync.people.segments.builder import zero
-from audiencesync.people.segments.coverage import Coverage, coverage
+from audiencesync.people.segments.uses.coverage import Coverage, coverage
 
 SOON, AT_LAST = 2.0, 10.0  # seconds: before the page says "counting", and before it gives up
 SAMPLE = 10

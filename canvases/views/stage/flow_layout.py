@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from canvases.views import flow_view
+from canvases.views.stage import flow_view
 
 if TYPE_CHECKING:
-    from canvases.views.cards import Card, FlowBranch
+    from canvases.views.stage.cards import Card, FlowBranch
 
 CARD = 15.75
 GAP = 1.5  # beside the components of a branch

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from django.urls import reverse
 
 from audiencesync.people.models import Segment
-from audiencesync.people.segments import references
+from audiencesync.people.segments.uses import references
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,10 @@ from canvases.entry_card.headcounts import Headcount
 from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former_syncs
 from canvases.steps.base import Text
-from canvases.views import counters, flow_layout, flow_view, last_removal
-from canvases.views.cards import WAITING, Card, nested
-from canvases.views.flow_view import FlowView
+from canvases.views import counters, last_removal
+from canvases.views.stage import flow_layout, flow_view
+from canvases.views.stage.cards import WAITING, Card, nested
+from canvases.views.stage.flow_view import FlowView
 from partners.health import lines
 
 SETTINGS, NUMBERS, WHO = "settings", "numbers", "who"

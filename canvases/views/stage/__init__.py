@@ -1,0 +1,1 @@
+"""The stage of the editor: its page, the flow in columns, the cards."""
