@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 
 from django.utils.formats import date_format, number_format
@@ -21,6 +21,7 @@ ABOVE = 8  # pixels above the highest line
 BAR = 0.72  # share of its place that a bar takes
 LEAST = 1.5  # pixels: a number that is not zero is seen
 LINES = 4
+YEAR = timedelta(days=365)
 MOST_LABELS = 9
 HOURS_BETWEEN = (1, 2, 3, 4, 6, 12, 24, 48)
 DAYS_BETWEEN = (1, 2, 7, 14, 28, 56, 91, 182, 364)
@@ -138,11 +139,17 @@ class Bars:
         return DAYS_BETWEEN if self.bins.days else HOURS_BETWEEN
 
     def _short(self, start: datetime) -> str:
-        return day(start) if self.bins.days or start.hour == 0 else clock(start)
+        return self.day(start) if self.bins.days or start.hour == 0 else clock(start)
 
     def time_label(self, start: datetime) -> str:
         """Return the bin that begins then in words."""
-        return day(start) if self.bins.days else f"{day(start)}, {clock(start)}"
+        return self.day(start) if self.bins.days else f"{self.day(start)}, {clock(start)}"
+
+    def day(self, at: datetime) -> str:
+        """Return a local time as a day, with its year if the chart has a day of the year twice."""
+        if self.bins.end - self.bins.begin <= YEAR:
+            return day(at)
+        return date_format(at, pgettext("format of a day, see Django's date filter", "j M Y"))
 
     @property
     def rows(self) -> list[tuple[str, list[int]]]:

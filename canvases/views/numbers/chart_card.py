@@ -10,7 +10,7 @@ from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext
 
 from audiencesync.core import csv_files
-from audiencesync.core.charts.bars import Bars, clock, day
+from audiencesync.core.charts.bars import Bars, clock
 from audiencesync.groups.templatetags.ui import ZONES
 from canvases.numbers.ranges import RANGES, TABLE, UNITS, VIEWS, Range
 from canvases.steps.base import Text
@@ -79,7 +79,7 @@ class ChartCard:
     @property
     def period(self) -> str:
         """Return from when to when, with the time zone."""
-        bins = self.chart.bins
+        bins, day = self.chart.bins, self.chart.day
         begin, end = bins.begin.astimezone(bins.zone), self.now.astimezone(bins.zone)
         zone = end.tzname() or ""
         return gettext("%(begin)s to %(end)s %(zone)s") % {

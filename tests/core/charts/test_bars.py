@@ -65,6 +65,16 @@ def test_labels_of_hours_are_even_when_the_clocks_change(day):
     assert times[1:7] == ["03:00", "06:00", "09:00", "12:00", "15:00", "18:00"]
 
 
+def test_days_of_several_years_have_their_year():
+    weeks = bins.days(date(2024, 12, 18), date(2026, 7, 1), BERLIN, per_bin=7)
+    n = len(weeks.edges) - 1
+    one = Bars(weeks, [Series("s", "S", "f", [1] * n)])
+
+    assert one.rows[-1][0] == "18 Dec 2024"
+    assert one.times[0].text == "18 Dec 2024"
+    assert len({words for words, _values in one.rows}) == n
+
+
 def test_months_are_in_the_language_of_the_reader():
     with translation.override("de"):
         assert chart([1]).times[0].text == "1. Jul"
