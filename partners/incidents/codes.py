@@ -10,9 +10,12 @@ def of_connection(connection: Connection, *, is_stuck: bool = False) -> str:
     """Return the code of a connection. ``is_stuck``: people wait for want of a key."""
     if not connection.is_connected:
         return "not_connected"
-    if is_stuck or connection.parked_code == SEALED or not connection.opens_here:
+    if is_stuck or connection.parked_code == SEALED:
         return SEALED
-    return "token_refused" if connection.parked_by == ParkedBy.TOKEN else ""
+    # Before the keys of this machine: machines with other keys must give the same answer.
+    if connection.parked_by == ParkedBy.TOKEN:
+        return "token_refused"
+    return "" if connection.opens_here else SEALED
 
 
 def of_ad_account(ad_account: AdAccount) -> str:

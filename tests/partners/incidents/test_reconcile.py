@@ -7,6 +7,7 @@ import pytest
 from django.db import IntegrityError, connections, transaction
 from django.utils import timezone
 
+from audiencesync.core import crypto
 from partners.connections import connect
 from partners.incidents import reconcile
 from partners.models import AdAccount, Audience, Batch, Connection, Incident
@@ -189,3 +190,12 @@ def test_four_workers_open_one_incident_and_end_it_once(step):
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(look, range(4)))
     assert Incident.objects.ended().count() == Incident.objects.count() == 2
+
+
+def test_a_refused_token_is_one_incident_also_on_a_machine_without_its_key(step, settings):
+    keys = settings.TOKEN_KEYS
+    Connection.objects.update(parked_by="token", parked_code="40105")
+    for there in (keys, [crypto.new_key("other")], keys):
+        settings.TOKEN_KEYS = there
+        run()
+    assert [row.code for row in Incident.objects.all()] == ["token_refused"]
