@@ -8,7 +8,6 @@ from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from audiencesync.groups.models import Activity
 from audiencesync.people.models import Profile
 from canvases.models import Canvas, Step
 from partners import audiences
@@ -152,35 +151,6 @@ def test_a_step_that_had_the_audience_before_is_named_so(page, winback, eu, canv
     assert (found.is_current, found.is_only) == (False, False)
 
 
-def test_a_marketer_creates_an_audience(bobs, sandbox, eu):
-    answer = bobs.client.post(f"{LIST}new/", {"ad_account": eu.pk, "name": "Spring"}, follow=True)
-
-    assert "“Spring” was created as a new audience" in words(answer)
-    assert eu.audiences.get(name="Spring").remote_id
-
-
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [("", "This field is required"), ("a@example.org", "looks like an e-mail"), ("x" * 90, "too")],
-)
-def test_a_bad_name_is_refused_beside_its_field(bobs, sandbox, eu, name, said):
-    answer = bobs.client.post(f"{LIST}new/", {"ad_account": eu.pk, "name": name})
-
-    assert answer.status_code == 422
-    assert said in words(answer)
-    assert not eu.audiences.exclude(name="winback").exists()
-
-
-def test_deletion_names_the_live_canvases_first(editor, alice, winback, canvas):
-    use(canvas, winback, name="Live one")
-    use(canvas, winback, name="Old one", state=Canvas.State.STOPPED)
-
-    text = words(editor(alice).client.get(f"{LIST}{winback.pk}/delete/"))
-
-    assert "Live one" in text
-    assert "Old one" not in text
-
-
 def test_one_day_and_one_person_are_singular(bobs, canvas, winback):
     AudienceSize.objects.create(audience=winback, day=timezone.now().date(), size=5)
     canvas.launched_at = timezone.now()
@@ -192,96 +162,3 @@ def test_one_day_and_one_person_are_singular(bobs, canvas, winback):
 
     assert "1 day noted" in page
     assert "1 person synced in the last 7 days" in overview
-
-
-def test_its_pages_lead_to_a_step_with_a_large_id(editor, alice, winback, canvas):
-    canvas.state = Canvas.State.LIVE
-    canvas.save()
-    sync = builder.make_sync(winback)
-    Step.objects.create(pk=1_234_567, canvas=canvas, kind="audience_sync", sync=sync).syncs.add(
-        sync
-    )
-    client = editor(alice).client
-
-    for path in (f"{LIST}{winback.pk}/", f"{LIST}{winback.pk}/delete/"):
-        assert "?step=1234567#panel" in client.get(path).content.decode()
-
-
-def test_an_admin_deletes_it_at_the_partner(editor, alice, sandbox, eu):
-    row = audiences.create(eu, "Spring", by=alice, now=timezone.now())
-    AdAccount.objects.update(n_audiences=7)
-    client = editor(alice).client
-
-    answer = client.post(f"{LIST}{row.pk}/delete/", follow=True)
-
-    assert "was deleted at TikTok" in words(answer)
-    row.refresh_from_db()
-    assert row.gone_at is not None
-    assert AdAccount.objects.get(pk=eu.pk).n_audiences == 6
-    assert Activity.objects.filter(verb="removed", kind="audience", subject="Spring").exists()
-    audiences.refresh(eu, now=timezone.now(), is_forced=True)
-    assert Audience.objects.get(pk=row.pk).gone_at is not None
-    assert client.post(f"{LIST}{row.pk}/delete/").status_code == 200  # nothing is left to do
-
-
-def test_a_refused_deletion_says_why_and_changes_nothing(editor, alice, sandbox, eu, winback):
-    eu.connection.token_sealed = ""
-    eu.connection.save()
-
-    answer = editor(alice).client.post(f"{LIST}{winback.pk}/delete/")
-
-    assert answer.status_code == 422
-    assert "not connected" in words(answer)
-    assert Audience.objects.get(pk=winback.pk).gone_at is None
-
-
-def test_who_may_do_what(editor, vera, bob, charlie, winback):
-    paths = ["new/", f"{winback.pk}/delete/"]
-    assert [editor(vera).client.post(LIST + path).status_code for path in paths] == [403, 403]
-    assert [editor(bob).client.post(LIST + path).status_code for path in paths] == [422, 403]
-    assert editor(vera).client.get(f"{LIST}{winback.pk}/").status_code == 200
-    theirs = editor(charlie).client
-    assert {theirs.get(LIST + path).status_code for path in ["", f"{winback.pk}/", paths[1]]} == {
-        404
-    }
-    assert theirs.post(LIST + "new/").status_code == 404
-
-
-def test_an_audience_that_is_not_confirmed_has_no_page(bobs, eu):
-    row = Audience.objects.create(ad_account=eu, name="New", remote_id="")
-    assert bobs.client.get(f"{LIST}{row.pk}/").status_code == 404
-
-
-@pytest.fixture
-def customers(sandbox, eu):
-    """An audience of the sandbox that is large enough."""
-    audiences.refresh(eu, now=timezone.now(), is_forced=True)
-    return eu.audiences.filter(size__gte=1000, is_appendable=True).first()
-
-
-ASKED = {"name": "Like them", "country": "DE", "reach": "NARROW"}
-
-
-def test_a_lookalike_is_made_from_it(bobs, customers, eu):
-    url = f"{LIST}{customers.pk}/"
-    assert "Create lookalike" in words(bobs.client.get(url))
-
-    answer = bobs.client.post(f"{url}lookalike/", ASKED, follow=True)
-
-    assert "“Like them” was created" in words(answer)
-    made = eu.audiences.get(name="Like them")
-    assert (made.kind, made.is_appendable) == ("Lookalike Audience", False)
-    assert bobs.client.post(f"{url}lookalike/", ASKED).status_code == 422  # the name is taken
-    assert eu.audiences.filter(name="Like them").count() == 1
-
-
-@pytest.mark.parametrize("wrong", [{"country": "XX"}, {"reach": "ALL"}, {"name": ""}])
-def test_a_wrong_lookalike_is_refused(bobs, customers, eu, wrong):
-    answer = bobs.client.post(f"{LIST}{customers.pk}/lookalike/", ASKED | wrong)
-    assert answer.status_code == 422
-    assert not eu.audiences.filter(name="Like them").exists()
-
-
-def test_a_small_audience_offers_no_lookalike(page, winback):
-    Audience.objects.filter(pk=winback.pk).update(size=99)
-    assert "Create lookalike" not in words(page())
