@@ -273,8 +273,6 @@ class Totals:
 
     numbers: Numbers
     n_steps: int
-    n_groups: int
-    n_groups_in_trouble: int
     oldest_pending: datetime | None
 
     @property
@@ -289,8 +287,6 @@ def totals(rows: Sequence[Row]) -> Totals:
     return Totals(
         numbers=Numbers(**sums),
         n_steps=len(rows),
-        n_groups=len({row.group_slug for row in rows}),
-        n_groups_in_trouble=len({row.group_slug for row in rows if row.is_in_trouble}),
         oldest_pending=min(
             (row.oldest_pending for row in rows if row.oldest_pending), default=None
         ),

@@ -74,14 +74,31 @@ def _page() -> bytes:
     return generate_latest(registry)
 
 
+def last_violations() -> int | None:
+    """Return the number of broken invariants at the last check, and let the next one begin.
+
+    Waits for nothing: None before the first check has ended.
+    """
+    if not connection.in_atomic_block:
+        _begin_reading()
+    return kept.broken
+
+
 def _violations() -> int | None:
     """Return the number of broken invariants at the last check; None before the first has ended."""
-    is_reading = kept.reading is not None and kept.reading.is_alive()
-    if not is_reading and time.monotonic() >= kept.broken_until:
-        kept.reading = threading.Thread(target=_read_laws, daemon=True)
-        kept.reading.start()
-        kept.reading.join(LAWS_WAIT)
+    if (reading := _begin_reading()) is not None:
+        reading.join(LAWS_WAIT)
     return kept.broken
+
+
+def _begin_reading() -> threading.Thread | None:
+    """Check the invariants in a thread if that is due; return it."""
+    is_reading = kept.reading is not None and kept.reading.is_alive()
+    if is_reading or time.monotonic() < kept.broken_until:
+        return None
+    kept.reading = threading.Thread(target=_read_laws, daemon=True)
+    kept.reading.start()
+    return kept.reading
 
 
 def _read_laws() -> None:

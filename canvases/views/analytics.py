@@ -16,6 +16,7 @@ from audiencesync.core import csv_files
 from audiencesync.groups import access
 from canvases import analytics
 from canvases.forms import StaffFilter
+from canvases.numbers import installation
 
 PAGE = 50
 COLUMNS = {
@@ -34,7 +35,8 @@ def staff(request: HttpRequest) -> HttpResponseBase:
     """Show the steps of all groups; ``?format=csv`` downloads them."""
     access.staff(request)
     mine = {group.slug for group in access.my_groups(request)}
-    return _table(request, StaffFilter(request.GET), readable=mine)
+    state = installation.read(now=timezone.now())
+    return _table(request, StaffFilter(request.GET), readable=mine, state=state)
 
 
 @access.signed_in
@@ -45,8 +47,14 @@ def of_group(request: HttpRequest, group: str) -> HttpResponseBase:
     return _table(request, StaffFilter(request.GET, slug=slug), readable={slug})
 
 
-def _table(request: HttpRequest, form: StaffFilter, *, readable: set[str]) -> HttpResponseBase:
-    """``readable``: the slugs of groups whose canvases are linked."""
+def _table(
+    request: HttpRequest,
+    form: StaffFilter,
+    *,
+    readable: set[str],
+    state: installation.State | None = None,
+) -> HttpResponseBase:
+    """``readable``: the slugs of groups whose canvases are linked. ``state``: for staff."""
     now = timezone.now()
     is_valid = form.is_valid()
     rows = analytics.staff_rows(form.query(), now=now) if is_valid else []
@@ -59,6 +67,7 @@ def _table(request: HttpRequest, form: StaffFilter, *, readable: set[str]) -> Ht
         "page": Paginator(rows, PAGE).get_page(request.GET.get("page")),
         "totals": analytics.totals(rows),
         "readable": readable,
+        "state": state,
         "columns": _columns(form.query().sort if is_valid else ""),
         "has_dates": is_valid and form.query().has_dates,
         "is_filtered": any(

@@ -67,22 +67,6 @@ def test_totals_cover_the_filter_and_not_only_the_page(signed_in, vera, acme, wi
     assert page.count('data-metric="synced"') == 1
 
 
-def test_groups_with_problems_are_counted(
-    signed_in, charlie, acme, other_group, winback, connection
-):
-    charlie.is_staff = True
-    charlie.save()
-    make_step(other_group, winback, canvas="Calm", synced=1, errored=9)
-    page = signed_in(charlie).get("/analytics/")
-    assert page.context["totals"].n_groups_in_trouble == 0
-
-    connection.parked_by = "token"
-    connection.save()
-
-    totals = signed_in(charlie).get("/analytics/").context["totals"]
-    assert (totals.n_groups_in_trouble, totals.n_groups) == (1, 1)
-
-
 def test_the_group_table_has_a_constant_number_of_queries(
     signed_in, vera, acme, winback, django_assert_max_num_queries
 ):

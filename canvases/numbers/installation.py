@@ -1,0 +1,98 @@
+"""The state of the whole installation, for staff. A constant number of queries."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.db.models import Count, Min, Q, Sum
+
+from audiencesync.groups.models import AppGroup
+from audiencesync.people.models import Erasure
+from audiencesync.people.models.imports import Import
+from canvases import metrics
+from partners import registry
+from partners.models import Incident, Push, TallyHour
+from partners.models.batch_queries import OF_STEPS
+from partners.queue import budget
+
+LOOKED_BACK = timedelta(seconds=10)
+ACCEPTED = "0"  # the code of a call whose people were all accepted
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """The requests per second that were sent lately, of those that the limit allows.
+
+    ``lane``: the ad account that it is about; empty if all of a developer app share the limit.
+    """
+
+    partner: str
+    lane: str
+    per_second: float
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """``broken_laws``: None before the first check has ended."""
+
+    n_groups: int
+    n_in_trouble: int
+    synced_today: int
+    accepted_share: float | None  # of the people sent today, in per cent
+    used: list[Used]
+    broken_laws: int | None
+    n_imports: int
+    n_erasures: int
+    oldest_wait: datetime | None  # of imports and erasures
+
+
+def read(*, now: datetime) -> State:
+    """Return the state. Seven queries."""
+    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    hours = TallyHour.objects.filter(hour__gte=today, sync__purpose__in=OF_STEPS)
+    sent = Push.objects.filter(at__gte=today).aggregate(
+        n=Sum("people"), accepted=Sum("people", filter=Q(code=ACCEPTED))
+    )
+    imports = Import.objects.filter(state=Import.State.RUNNING).aggregate(
+        n=Count("pk"), oldest=Min("created_at")
+    )
+    erasures = Erasure.objects.filter(state=Erasure.State.REMOVING).aggregate(
+        n=Count("pk"), oldest=Min("requested_at")
+    )
+    waits = [one["oldest"] for one in (imports, erasures) if one["oldest"]]
+    return State(
+        n_groups=AppGroup.objects.filter(archived_at=None).count(),
+        n_in_trouble=Incident.objects.open().values("app_group").distinct().count(),
+        synced_today=hours.aggregate(n=Sum("synced"))["n"] or 0,
+        accepted_share=100 * (sent["accepted"] or 0) / sent["n"] if sent["n"] else None,
+        used=_used(now=now),
+        broken_laws=metrics.last_violations(),
+        n_imports=imports["n"],
+        n_erasures=erasures["n"],
+        oldest_wait=min(waits, default=None),
+    )
+
+
+def _used(*, now: datetime) -> list[Used]:
+    """Return what was used of each limit that was used at all, the fullest first."""
+    pushes = Push.objects.filter(at__gte=now - LOOKED_BACK).order_by()
+    rows = pushes.values_list("ad_account__connection__partner", "ad_account__remote_id").annotate(
+        n=Count("pk")
+    )
+    counts: dict[tuple[str, str], int] = defaultdict(int)
+    for partner, remote_id, n in rows:
+        is_shared = registry.get(partner).preset.per == "app"
+        counts[partner, "" if is_shared else remote_id] += n
+    found = [
+        Used(
+            registry.get(partner).label,
+            lane,
+            n / LOOKED_BACK.total_seconds(),
+            budget.limit_of(registry.get(partner), f"{partner}:{lane}").rate,
+        )
+        for (partner, lane), n in counts.items()
+    ]
+    return sorted(found, key=lambda one: -one.per_second / one.limit)

@@ -1,0 +1,107 @@
+"""Staff see the state of the installation above the table."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from audiencesync.groups.models import AppGroup
+from audiencesync.people.models import Erasure
+from audiencesync.people.models.imports import Import
+from canvases import metrics
+from canvases.numbers import installation
+from partners.incidents import reconcile
+from partners.models import Connection, Push
+from tests.canvases.counting import count
+from tests.support import builder
+
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+
+
+def read():
+    return installation.read(now=timezone.now())
+
+
+def push(account, people, *, code="0", ago=0):
+    at = timezone.now() - timedelta(seconds=ago)
+    Push.objects.create(
+        ad_account=account, action="add", people=people, ids=people, at=at, ms=9, code=code
+    )
+
+
+def test_people_of_today_and_those_accepted_at_once(eu, winback):
+    now = timezone.now()
+    sync = builder.make_sync(winback)
+    count(sync, at=now, entered=990, synced=990)
+    count(sync, at=now - timedelta(days=1), entered=7, synced=7)
+    push(eu, 990)
+    push(eu, 10, code="40100")
+
+    state = read()
+
+    assert (state.synced_today, state.accepted_share) == (990, 99.0)
+
+
+def test_requests_of_the_last_seconds_are_compared_with_the_limit(eu):
+    for _n in range(20):
+        push(eu, 1)
+    push(eu, 1, ago=60)
+
+    [used] = read().used
+
+    assert (used.partner, used.lane, used.per_second) == ("TikTok", "", 2.0)
+    assert used.limit == 48
+
+
+def test_groups_in_trouble_are_those_with_an_open_incident(eu, winback, acme):
+    AppGroup.objects.create(name="Other", slug="other")
+    builder.make_sync(winback)
+    assert (read().n_in_trouble, read().n_groups) == (0, 2)
+    Connection.objects.update(parked_by="token", parked_since=timezone.now())
+    reconcile.run(now=timezone.now())
+    assert read().n_in_trouble == 1
+
+
+def test_other_queues_are_named(signed_in, alice, acme):
+    alice.is_staff = True
+    alice.save()
+    Import.objects.create(app_group=acme, file_name="a.csv", size=1, state="running")
+    at = timezone.now() - timedelta(minutes=4)
+    Erasure.objects.create(app_group=acme, asked_by="x", requested_at=at)
+
+    state = read()
+
+    assert (state.n_imports, state.n_erasures, state.oldest_wait) == (1, 1, at)
+
+
+@pytest.mark.parametrize(("broken", "shown"), [(None, "–"), (0, "hold"), (3, "3 broken")])
+def test_the_page_says_whether_the_laws_hold(
+    signed_in, alice, canvas, bobs, monkeypatch, broken, shown
+):
+    alice.is_staff = True
+    alice.save()
+    bobs.add("delay")
+    monkeypatch.setattr(metrics.kept, "broken", broken)
+
+    page = " ".join(signed_in(alice).get("/analytics/").content.decode().split())
+
+    assert shown in page.split("Laws of counting")[1].split("</dd>")[0]
+
+
+def test_members_see_no_state_of_the_installation(bobs, canvas):
+    bobs.add("delay")
+    assert "Laws of counting" not in bobs.client.get("/g/acme/analytics/").content.decode()
+
+
+def test_the_queries_do_not_grow(eu, acme):
+    read()
+    with CaptureQueriesContext(connection) as few:
+        read()
+    for n in range(5):
+        AppGroup.objects.create(name=f"G{n}", slug=f"g{n}")
+        push(eu, 5)
+    with CaptureQueriesContext(connection) as many:
+        read()
+    assert len(many) == len(few) == 7
