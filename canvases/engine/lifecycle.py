@@ -26,11 +26,12 @@ def launch(canvas: Canvas, *, by: User, now: datetime) -> bool:
     """Set a draft or stopped canvas live and wake the engine; return False if it is neither.
 
     The caller has checked the blockers. People enter again only within the rules of re-entry.
+    A caller with a transaction calls `prepare_waits` before it.
     """
     startable = Canvas.objects.filter(state__in=[Canvas.State.DRAFT, Canvas.State.STOPPED])
     ready = startable.filter(pk=canvas.pk, app_group__archived_at=None)
     if ready.exists():
-        _prepare_waits(canvas, now=now)
+        prepare_waits(canvas, now=now)
     with transaction.atomic():
         launched = ready.update(
             state=Canvas.State.LIVE,
@@ -54,8 +55,11 @@ def launch(canvas: Canvas, *, by: User, now: datetime) -> bool:
     return bool(launched)
 
 
-def _prepare_waits(canvas: Canvas, *, now: datetime) -> None:
-    """Note who is in the segments that people wait to join: they do not join them any more."""
+def prepare_waits(canvas: Canvas, *, now: datetime) -> None:
+    """Note who is in the segments that people wait to join: they do not join them any more.
+
+    In many transactions. What is noted already is not noted again.
+    """
     for _kind, _name, segment in waits.wanted(canvas):
         if segment is not None:
             live_segments.prepare(

@@ -39,6 +39,8 @@ def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
         banner = Banner("danger", _("The canvas was not launched: something is missing."))
         panel = panels.of_launch(flow, now=now, verified=verified, banner=banner)
         return canvas_page.answer(request, flow, panel, status=422)
+    if canvas.is_idle:
+        engine.prepare_waits(canvas, now=now)
     with transaction.atomic():
         done = _discarded(request, canvas)
         engine.launch(canvas, by=access.user(request), now=now)

@@ -4,11 +4,14 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from audiencesync.groups.models import Activity
+from audiencesync.people.models.live import SegmentMember
 from canvases import engine
-from canvases.models import Canvas, Visit
+from canvases.models import Canvas, Step, Visit
+from canvases.steps import KINDS
 from partners.models import AdAccount, Audience, Connection
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
@@ -101,6 +104,29 @@ def test_a_launched_canvas_is_live(bobs, step, winback, canvas, people, bob):
     step.refresh_from_db()
     assert (canvas.state, step.sync.is_live, step.sync.paused) == ("live", True, False)
     assert Activity.objects.filter(actor=bob, verb="launched", subject="Cart").count() == 1
+
+
+def test_members_of_a_waited_for_segment_are_noted_before_the_transaction(
+    bobs, step, winback, canvas, people, segment
+):
+    """In that of the launch, a million people would hold up the engine."""
+    bobs.set_up(step, winback)
+    event = {"number": 1, "label": "In", "kind": "segment", "segment": str(segment.api_id)}
+    wait = {"amount": 1, "unit": "days", "events": [event]}
+    wait = Step.objects.create(canvas=canvas, kind="wait_until", settings=wait, parent=step)
+    KINDS[wait.kind].on_saved(wait)
+    depths = []
+
+    def watch(execute, sql, params, many, context):
+        if sql.strip().startswith(f"INSERT INTO {SegmentMember._meta.db_table}"):
+            depths.append(len(connection.savepoint_ids))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(watch):
+        assert bobs.post("canvas_launch").status_code == 302
+
+    assert depths == [1]  # the part in a transaction of its own
+    assert SegmentMember.objects.exists()
 
 
 def test_launch_is_idempotent(bobs, step, winback, canvas):
