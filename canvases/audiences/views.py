@@ -144,6 +144,7 @@ def _page(request: HttpRequest, row: Audience, form: LookalikeForm | None = None
         "since": numbers.first_added_at(row),
         "changes": numbers.changes(row, _last_days(app_group, now=now)),
         "form": form,
+        "days": DAYS,
         "is_table": request.GET.get("view") == "table",
         "used": Used(row.ad_account, partner.max_audiences_per_ad_account),
     }

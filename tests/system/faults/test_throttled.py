@@ -72,8 +72,8 @@ def test_f12_people_throttled_past_their_deadline_are_errored_and_mailed_about(
     world.enter(to_sync, world.people(N))
     world.fault("throttle")
     world.beat_until(lambda: housekeeping.beat() or mailoutbox)
-    soon = "People will soon count as errors in Acme"
-    assert [mail.subject for mail in mailoutbox] == [soon]
+    begun = "TikTok needs attention in Acme: People wait too long for the ad account Acme EU"
+    assert [mail.subject for mail in mailoutbox] == [begun]
     world.drain()
     assert sync.reasons([to_sync.pk]) == {"errored": {"40100": N}}
     batch = Batch.objects.get()
@@ -81,5 +81,7 @@ def test_f12_people_throttled_past_their_deadline_are_errored_and_mailed_about(
     assert Push.objects.order_by("at").last().at >= batch.deadline_at - timedelta(seconds=0.4)
     for _ in range(2):
         housekeeping.beat()
-    assert [mail.subject for mail in mailoutbox] == [soon, "People were not sent to TikTok in Acme"]
+    subjects = [mail.subject for mail in mailoutbox]
+    assert subjects.count("People were not sent to TikTok in Acme") == 1
+    assert len(set(subjects)) == len(subjects)
     world.check_at_rest()
