@@ -65,7 +65,7 @@ def connect(page, *accounts, user="Mara"):
 def connected(page, group="acme"):
     """Connect the group with two ad accounts, unless it is."""
     page.goto(f"/g/{group}/partners/tiktok/")
-    if page.locator("a[href$='/audiences/']").count() < 2:
+    if page.locator("main a[href$='/audiences/']").count() < 2:
         connect(page, "Acme EU", "Acme UK")
 
 

@@ -60,7 +60,7 @@ def connect_with_pictures(page, picture):
     page.locator(".card-footer button").click()
     page.wait_for_url(acts.PARTNER)
     expect(page.locator("#messages .alert-success")).to_contain_text("2")
-    expect(page.locator("a[href$='/audiences/']")).to_have_count(2)
+    expect(page.locator("main a[href$='/audiences/']")).to_have_count(2)
     picture(page, "connected")
 
 
