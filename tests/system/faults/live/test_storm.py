@@ -17,7 +17,7 @@ LOOKS_A_SECOND = 10
 MOST_MB = 300
 # Minimum on a very busy machine; an idle machine reads ten times as many.
 LEAST_PAGES, LEAST_CARDS = 10, 20
-CELL = re.compile(r'data-metric="(\w+)">\s*([\d,]+)')
+CELL = re.compile(r'data-metric="(\w+)">\s*(?:<a[^>]*>)?([\d,]+)')
 
 
 class Watcher:
