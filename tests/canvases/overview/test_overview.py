@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from canvases.models import Canvas, CanvasHour, Step, StepTally
 from partners.incidents import reconcile
-from partners.models import Action, Audience
+from partners.models import Action, Audience, ParkedBy
 from tests.canvases.counting import count
 from tests.support import builder
 
@@ -131,7 +131,9 @@ def test_an_audience_shows_its_size_and_who_uses_it(sync, canvas, winback, eu, r
 
 def test_a_trouble_is_named_first_with_what_cures_it(sync, winback, read, client, bob):
     assert "Needs attention" not in words(read())
-    Audience.objects.filter(pk=winback.pk).update(gone_at=timezone.now(), parked_by="audience_gone")
+    Audience.objects.filter(pk=winback.pk).update(
+        gone_at=timezone.now(), parked_by=ParkedBy.AUDIENCE_GONE
+    )
     reconcile.run(now=timezone.now())
 
     page = read()
