@@ -24,8 +24,8 @@ class NewAudienceForm(forms.Form):
         super().__init__(*args, **kwargs)
         chosen = AdAccount.objects.filter(connection__app_group=app_group, is_chosen=True)
         usable = chosen.exclude(connection__token_sealed="").select_related("connection__app_group")
-        self.fields["ad_account"].queryset = usable  # type: ignore[attr-defined]  # a ModelChoiceField
-        self.fields["ad_account"].empty_label = None  # type: ignore[attr-defined]  # the same
+        field: Any = self.fields["ad_account"]
+        field.queryset, field.empty_label = usable, None
 
 
 class LookalikeForm(forms.Form):
@@ -44,8 +44,10 @@ class LookalikeForm(forms.Form):
         }
         super().__init__(*args, **kwargs)
         reaches = audiences.partner_of(source.ad_account).lookalike_reaches
-        self.fields["country"].choices = [(one, one) for one, _code in regions()]  # type: ignore[attr-defined]  # a ChoiceField
-        self.fields["reach"].choices = list(reaches.items())  # type: ignore[attr-defined]  # the same
+        country: Any = self.fields["country"]
+        country.choices = [(one, one) for one, _code in regions()]
+        reach: Any = self.fields["reach"]
+        reach.choices = list(reaches.items())
 
     def wanted(self) -> Lookalike:
         """Return what was asked for, once the form is valid."""

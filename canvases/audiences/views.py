@@ -26,11 +26,11 @@ from partners import audiences, registry, risks
 from partners.audiences import deletion, lookalike
 from partners.connections import problems
 from partners.errors import PartnerError
+from partners.incidents import thresholds
 from partners.models import Action, AdAccount, Audience
 
 PAGE = 50
 DAYS = 30
-NEARLY_FULL = 10  # so many audiences before the limit the page warns
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Used:
     @property
     def is_nearly_full(self) -> bool:
         """Return whether few or none are left."""
-        return (self.ad_account.n_audiences or 0) >= self.most - NEARLY_FULL
+        return (self.ad_account.n_audiences or 0) >= self.most - thresholds.ROOM
 
     @property
     def is_full(self) -> bool:

@@ -1,4 +1,4 @@
-"""The numbers of the overview: people synced by day, live canvases, audiences, connections.
+"""The numbers of the overview: people synced by day, live canvases, audiences.
 
 A constant number of queries each, however many canvases and audiences a group has.
 """
@@ -22,7 +22,7 @@ from canvases.models import Canvas, CanvasHour, StepTally
 from canvases.numbers import step as step_numbers
 from partners import registry
 from partners.base import Partner
-from partners.models import Action, AdAccount, Audience, Connection, TallyHour
+from partners.models import Action, Audience, TallyHour
 from partners.models.batch_queries import OF_STEPS
 
 MOST_CANVASES = 8
@@ -195,60 +195,3 @@ def audiences(app_group: AppGroup) -> tuple[list[AudienceSize], int]:
         for row in shown
     ]
     return found, used.distinct().count()
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionState:
-    """A connection with its ad accounts and audiences, as last checked."""
-
-    connection: Connection
-    partner: Partner
-    n_accounts: int
-    n_open: int
-    accounts_at: datetime | None
-    n_audiences: int
-    n_gone: int
-
-    @property
-    def is_refused(self) -> bool:
-        """Return whether the partner refuses the token."""
-        return bool(self.connection.parked_by)
-
-    @property
-    def is_fine(self) -> bool:
-        """Return whether everything that was checked works."""
-        is_open = self.connection.is_connected and not self.is_refused
-        return is_open and self.n_open == self.n_accounts and not self.n_gone
-
-
-def connections(app_group: AppGroup) -> list[ConnectionState]:
-    """Return the connections of a group. Three queries."""
-    accounts: dict[int, list[AdAccount]] = defaultdict(list)
-    chosen = AdAccount.objects.filter(connection__app_group=app_group, is_chosen=True)
-    for one in chosen:
-        accounts[one.connection_id].append(one)
-    used = Audience.objects.filter(ad_account__in=chosen, syncs__is_live=True).order_by()
-    counted = used.values_list("ad_account__connection").annotate(
-        n=Count("pk", distinct=True),
-        n_gone=Count("pk", distinct=True, filter=~Q(gone_at=None)),
-    )
-    of_audiences = {connection: (n, n_gone) for connection, n, n_gone in counted}
-    return [
-        _connection(one, accounts[one.pk], *of_audiences.get(one.pk, (0, 0)))
-        for one in app_group.connections.order_by("pk")
-    ]
-
-
-def _connection(
-    connection: Connection, accounts: list[AdAccount], n_audiences: int, n_gone: int
-) -> ConnectionState:
-    times = [one.refreshed_at for one in accounts if one.refreshed_at]
-    return ConnectionState(
-        connection,
-        registry.get(connection.partner),
-        len(accounts),
-        sum(not one.parked_by for one in accounts),
-        min(times, default=None),
-        n_audiences,
-        n_gone,
-    )

@@ -16,7 +16,7 @@ from audiencesync.groups.models import AppGroup
 from canvases import recipes
 from canvases.models import Canvas
 from canvases.overview import first_steps, numbers
-from partners.health import lines
+from partners.health import checks, lines
 
 RANGES = (7, 30)  # days
 COUNTED = 1_000_000  # profiles: more are not counted for a line of text
@@ -67,7 +67,7 @@ def _numbers(request: HttpRequest, app_group: AppGroup) -> dict[str, Any]:
         .count(),
         "audiences": audiences,
         "n_audiences": n_audiences,
-        "connections": numbers.connections(app_group),
+        "reports": checks.of_group(app_group),
     }
 
 

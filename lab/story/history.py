@@ -35,7 +35,8 @@ class Month:
     @classmethod
     def until(cls, now: datetime, *, days: int, seed: int) -> Month:
         """Return the hours with weights; the same seed gives the same ones."""
-        random, last = Random(seed), now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)  # noqa: S311 - no secret
+        random = Random(seed)  # noqa: S311 - made-up times are no secret
+        last = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         hours = [last - timedelta(hours=n) for n in range(24 * days - 1, -1, -1)]
         weights = [
             BY_HOUR[hour.hour]
