@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Count, F, Q
+from django.db.models import F, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -22,6 +22,7 @@ from audiencesync.groups.models import AppGroup, Role
 from canvases.audiences import numbers
 from canvases.audiences.forms import LookalikeForm, NewAudienceForm
 from canvases.models import Canvas
+from canvases.numbers import audience_uses
 from partners import audiences, registry, risks
 from partners.audiences import deletion, lookalike
 from partners.connections import problems
@@ -63,7 +64,10 @@ def _list(request: HttpRequest, form: NewAudienceForm) -> HttpResponse:
     q = request.GET.get("q", "").replace("\0", "")[:200]
     rows = access.all_of(request, Audience).exclude(remote_id="").filter(_is_shown())
     rows = rows.filter(name__icontains=q) if q else rows
-    rows = rows.select_related("ad_account__connection").annotate(**_counts())
+    rows = rows.select_related("ad_account__connection").annotate(
+        n_add=audience_uses.live_canvases(Action.ADD),
+        n_remove=audience_uses.live_canvases(Action.REMOVE),
+    )
     page = Paginator(rows.order_by(F("size").desc(nulls_last=True), "name", "pk"), PAGE)
     context = {
         "page": page.get_page(request.GET.get("page")),
@@ -78,17 +82,6 @@ def _list(request: HttpRequest, form: NewAudienceForm) -> HttpResponse:
 def _is_shown() -> Q:
     """Return the query of audiences that are there, or that steps still use."""
     return Q(gone_at=None, ad_account__is_chosen=True) | Q(syncs__is_live=True)
-
-
-def _counts() -> dict[str, Count]:
-    """Return how many live canvases add to each audience and remove from it."""
-    live = Q(syncs__is_live=True, syncs__steps__canvas__state=Canvas.State.LIVE)
-    return {
-        f"n_{action.value}": Count(
-            "syncs__steps__canvas", filter=live & Q(syncs__action=action), distinct=True
-        )
-        for action in Action
-    }
 
 
 def _accounts(app_group: AppGroup) -> list[Used]:

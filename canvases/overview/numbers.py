@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, F, Q, Sum
+from django.db.models import F, Sum
 
 from audiencesync.core.charts import bins
 from audiencesync.core.charts.bars import Bars
@@ -19,6 +19,7 @@ from audiencesync.groups.models import AppGroup
 from canvases import analytics
 from canvases.entry_card import words
 from canvases.models import Canvas, CanvasHour, StepTally
+from canvases.numbers import audience_uses
 from canvases.numbers import step as step_numbers
 from partners import registry
 from partners.base import Partner
@@ -169,17 +170,12 @@ def audiences(app_group: AppGroup) -> tuple[list[AudienceSize], int]:
         syncs__steps__removed_at=None,
         syncs__steps__canvas__state__in=IN_USE,
     )
-    n_add, n_remove = (
-        Count(
-            "syncs__steps__canvas",
-            filter=Q(syncs__action=action, syncs__steps__canvas__state=Canvas.State.LIVE),
-            distinct=True,
-        )
-        for action in (Action.ADD, Action.REMOVE)
-    )
     rows = (
         used.select_related("ad_account__connection")
-        .annotate(n_add=n_add, n_remove=n_remove)
+        .annotate(
+            n_add=audience_uses.live_canvases(Action.ADD),
+            n_remove=audience_uses.live_canvases(Action.REMOVE),
+        )
         .order_by(F("size").desc(nulls_last=True), "name")
     )
     shown = list(rows[:MOST_AUDIENCES])
