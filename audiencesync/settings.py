@@ -199,12 +199,16 @@ BEATS = {
     "webhooks": (BEAT_SECONDS, "partners.notices.webhooks.beat"),
     "letters": (BEAT_SECONDS, "partners.connections.mailing.beat"),
     "housekeeping": (60.0, "partners.housekeeping.beat"),
+    "checks": (60.0, "partners.health.probes.beat"),
 }
 
 # Removals of a canvas are held until a member confirms them if within an hour at least so many
 # people, and more than so many per cent of its live audience, would be removed.
 REMOVAL_BRAKE_PERCENT = env.amount("REMOVAL_BRAKE_PERCENT", 20.0, least=1, most=100)
 REMOVAL_BRAKE_PEOPLE = env.amount("REMOVAL_BRAKE_PEOPLE", 1000, least=1, most=1_000_000_000)
+
+# Each connection is checked as a whole so often, for the page Health.
+CHECK_EVERY_MINUTES = env.amount("CHECK_EVERY_MINUTES", 60.0, least=1, most=1440)
 
 # The supervisor of `manage.py engine`: the longest time without a heartbeat, and the longest stop.
 ENGINE_SILENCE_SECONDS = env.amount("ENGINE_SILENCE_SECONDS", 30.0, least=6, most=3600)
@@ -403,6 +407,7 @@ KEEP_DAYS = {
     "deliveries": env.days("KEEP_DELIVERIES_DAYS", 90.0),
     "pushes": env.days("KEEP_PUSHES_DAYS", 30.0),
     "incidents": env.days("KEEP_INCIDENTS_DAYS", 365.0),
+    "checks": env.days("KEEP_CHECKS_DAYS", 90.0),
     "events": env.days("KEEP_EVENTS_DAYS", 730.0),
     "activities": env.days("KEEP_ACTIVITIES_DAYS", 730.0),
     "uploads": env.days("KEEP_UPLOADS_DAYS", 1.0),

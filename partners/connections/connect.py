@@ -171,15 +171,10 @@ def disconnect(
 
 
 def probe(connection: Connection, *, now: datetime) -> bool:
-    """Prove the token by asking the partner for its user, or park the connection.
-
-    Return False if the token was not proved good.
-    """
+    """Prove the token, or park the connection. Return False if it was not proved good."""
     try:
-        refresh.refresh_if_due(connection, now=now)
-        registry.get(connection.partner).user(connection.token)
-    except Disconnected as error:
-        park.park_connection(connection, error.code, now)
+        prove(connection, now=now)
+    except Disconnected:
         return False
     except crypto.CannotOpen:
         sealed.log_missing_key(connection.pk)
@@ -187,12 +182,25 @@ def probe(connection: Connection, *, now: datetime) -> bool:
     except PartnerError as error:
         logger.info("probe of connection %s: %s", connection.pk, error.message_for_log)
         return False
+    return True
+
+
+def prove(connection: Connection, *, now: datetime) -> None:
+    """Ask the partner for the user of the token; park or free the connection by the answer.
+
+    Raises PartnerError or crypto.CannotOpen.
+    """
+    try:
+        refresh.refresh_if_due(connection, now=now)
+        registry.get(connection.partner).user(connection.token)
+    except Disconnected as error:
+        park.park_connection(connection, error.code, now)
+        raise
     Connection.objects.filter(pk=connection.pk, token_sealed=connection.token_sealed).update(
         checked_at=now
     )
     if park.unpark(connection):
         sync.retry_now(connection)
-    return True
 
 
 @sensitive_variables()

@@ -1,23 +1,24 @@
 """What was last checked at a partner, when, and with which answer: access, ad accounts, audiences.
 
-Only what is stored is read; nothing is asked here.
+Only what is stored is read; probes.py asks.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 from django.db.models import Count, Exists, Max, OuterRef, Q, Subquery
-from django.utils.formats import number_format
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 
 from audiencesync.groups.models import AppGroup
 from partners import registry
 from partners.base import Partner, Token
+from partners.health import answers, history
+from partners.health.history import Key, Kind, Run
 from partners.incidents import codes, present
-from partners.models import AdAccount, Connection, Push
+from partners.models import AdAccount, CheckAnswer, Connection, Push
 
 OK = "0"
 """The code of a push that was accepted."""
@@ -31,12 +32,24 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check. ``at``: when its answer came, or since when it is so; None if never asked."""
+    """One check. ``at``: when its answer came, or since when it is so; None if never asked.
+
+    ``since``: since when the answers kept are like this one. ``ms``: how long the last one took.
+    """
 
     name: str
     state: State
     answer: str
     at: datetime | None
+    since: datetime | None = None
+    ms: int | None = None
+
+    def of_row(self, row: CheckAnswer | None) -> Check:
+        """Return the check with what is kept of it: since when, and how long an answer took."""
+        if row is None or self.at is None:
+            return self
+        since = row.since if row.result == self.state and row.since < self.at else None
+        return replace(self, since=since, ms=row.ms)
 
 
 @dataclass(slots=True)
@@ -45,6 +58,8 @@ class Report:
 
     partner: Partner
     checks: list[Check] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+    is_connected: bool = False
 
     @property
     def is_good(self) -> bool:
@@ -64,7 +79,7 @@ class _Account:
 
 
 def of_group(app_group: AppGroup) -> list[Report]:
-    """Return the checks of each connection of a group; two queries."""
+    """Return the checks of each connection of a group; two queries, one more for each."""
     accounts: dict[int, list[_Account]] = {}
     for account in _accounts(app_group):
         accounts.setdefault(account.row.connection_id, []).append(account)
@@ -91,10 +106,14 @@ def _accounts(app_group: AppGroup) -> list[_Account]:
 
 def _report(connection: Connection, accounts: list[_Account]) -> Report:
     partner = registry.get(connection.partner)
-    report = Report(partner, [_access(connection, partner)])
+    rows = history.recent(connection)
+    newest = history.newest(rows)
+    access = _access(connection, partner).of_row(newest.get((Kind.ACCESS, None)))
+    report = Report(partner, [access], history.runs(rows), connection.is_connected)
     if connection.is_connected:
-        report.checks.append(_permissions(connection, partner))
-        report.checks += [_ad_account(one.row, partner) for one in accounts]
+        permissions = _permissions(connection, partner)
+        report.checks.append(permissions.of_row(newest.get((Kind.PERMISSIONS, None))))
+        report.checks += [_ad_account(one.row, partner, newest) for one in accounts]
         if any(one.n_used for one in accounts):
             report.checks.append(_audiences(accounts))
         report.checks += [_push(one, partner) for one in accounts if one.pushed_at]
@@ -110,7 +129,7 @@ def _access(connection: Connection, partner: Partner) -> Check:
             since = connection.disconnected_at
             return Check(name, State.BAD, gettext("not connected"), since)
         case "token_refused":
-            answer = gettext("refused with the code %(code)s") % {"code": connection.parked_code}
+            answer = answers.refused(connection.parked_code)
             return Check(name, State.BAD, answer, connection.parked_since)
         case _:
             answer = gettext("our keys do not open it")
@@ -119,39 +138,38 @@ def _access(connection: Connection, partner: Partner) -> Check:
 
 def _permissions(connection: Connection, partner: Partner) -> Check:
     missing = partner.missing_permissions(Token("", tuple(connection.scopes)))
-    answer = gettext("all granted")
-    if missing:
-        answer = gettext("missing: %(names)s") % {"names": ", ".join(map(str, missing))}
+    answer = answers.missing(missing) if missing else gettext("all granted")
     state = State.BAD if missing else State.GOOD
     return Check(gettext("Permissions"), state, answer, connection.connected_at)
 
 
-def _ad_account(one: AdAccount, partner: Partner) -> Check:
+def _ad_account(one: AdAccount, partner: Partner, newest: dict[Key, CheckAnswer]) -> Check:
     name = gettext("Ad account %(name)s") % {"name": one.name}
     if codes.of_ad_account(one):
-        answer = gettext("refused with the code %(code)s") % {"code": one.parked_code}
-        return Check(name, State.BAD, answer, one.parked_since)
-    if one.refreshed_at is None:
+        return Check(name, State.BAD, answers.refused(one.parked_code), one.parked_since)
+    row = newest.get((Kind.AD_ACCOUNT, one.pk))
+    if row is not None and row.result == State.BAD:
+        return Check(name, State.BAD, answers.text_of(row), row.at).of_row(row)
+    at = row.at if row else one.refreshed_at
+    if at is None:
         return Check(name, State.UNKNOWN, gettext("not asked yet"), None)
     if one.status and one.status not in partner.active_statuses:
-        answer = str(partner.ad_account_statuses.get(one.status, one.status))
-        return Check(name, State.BAD, answer, one.refreshed_at)
-    return Check(name, State.GOOD, gettext("open"), one.refreshed_at)
+        return Check(name, State.BAD, answers.of_status(one.status, partner), at)
+    if row is not None and row.result == State.UNKNOWN:
+        return Check(name, State.UNKNOWN, answers.text_of(row), row.at).of_row(row)
+    return Check(name, State.GOOD, gettext("open"), at).of_row(row)
 
 
 def _audiences(accounts: list[_Account]) -> Check:
     """Return whether the audiences that steps use exist and take people."""
     n_used, n_broken = sum(one.n_used for one in accounts), sum(one.n_broken for one in accounts)
-    words = {"n": number_format(n_used), "broken": number_format(n_broken)}
+    name, answer = gettext("Audiences in use"), answers.of_audiences(n_broken, n_used)
     if n_broken:
-        answer = gettext("%(broken)s of %(n)s cannot be used") % words
         since = max(filter(None, (one.gone_since for one in accounts)), default=None)
-        return Check(gettext("Audiences in use"), State.BAD, answer, since)
-    answer = ngettext("%(n)s exists", "all %(n)s exist", n_used) % words
+        return Check(name, State.BAD, answer, since)
     asked = [one.row.refreshed_at for one in accounts if one.n_used]
     oldest = None if None in asked else min(filter(None, asked), default=None)
-    state = State.GOOD if oldest else State.UNKNOWN
-    return Check(gettext("Audiences in use"), state, answer, oldest)
+    return Check(name, State.GOOD if oldest else State.UNKNOWN, answer, oldest)
 
 
 def _push(one: _Account, partner: Partner) -> Check:

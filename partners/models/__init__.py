@@ -1,6 +1,7 @@
-"""The tables of partners: connections and audiences, queue and deliveries, counts, incidents."""
+"""The tables of partners: connections, audiences, queue, deliveries, counts, incidents, checks."""
 
 from partners.models.audience_sizes import AudienceSize
+from partners.models.checks import CheckAnswer
 from partners.models.connections import (
     AdAccount,
     Audience,
@@ -24,6 +25,7 @@ __all__ = [
     "AudienceSize",
     "Batch",
     "Budget",
+    "CheckAnswer",
     "Connection",
     "Count",
     "Delivery",

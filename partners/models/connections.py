@@ -71,6 +71,7 @@ class Connection(Parkable):
     disconnected_at = models.DateTimeField(null=True, blank=True)
     checked_at = models.DateTimeField(null=True, blank=True)  # last proof that the token works
     probed_at = models.DateTimeField(null=True, blank=True)  # start of the last probe
+    examined_at = models.DateTimeField(null=True, blank=True)  # start of the last run of all checks
 
     class Meta:
         constraints = [

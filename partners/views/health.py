@@ -1,13 +1,17 @@
 """The page Health: open incidents, their history, and what was checked at each partner."""
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_safe
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
 
 from audiencesync.groups import access
-from partners.health import checks, lines
+from audiencesync.groups.models import Role
+from partners.health import checks, lines, probes
 from partners.notices import readers
+from partners.views.pages import connection_of, known
 
 LONGEST_ID = 18
 
@@ -25,6 +29,21 @@ def health(request: HttpRequest, group: str) -> HttpResponse:
         "notified": readers.of_group(app_group),
     }
     return render(request, "partners/health.html", context)
+
+
+@require_POST
+@access.signed_in
+def check_now(request: HttpRequest, group: str, partner: str) -> HttpResponse:
+    """Run all checks of a connection at the partner."""
+    app_group, found = access.group(request, Role.MARKETER), known(partner)
+    connection = connection_of(request, app_group, found)
+    if connection is None or not connection.is_connected:
+        messages.info(request, _("%(partner)s is not connected.") % {"partner": found.label})
+    elif probes.run(connection, now=timezone.now()):
+        messages.success(request, _("All was asked; the answers stand below."))
+    else:
+        messages.info(request, _("That was checked within the last minute. Try again soon."))
+    return redirect("health", group)
 
 
 def _key(request: HttpRequest, name: str) -> int | None:

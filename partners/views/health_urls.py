@@ -6,6 +6,7 @@ from partners.views import health, notices
 
 urlpatterns = [
     path("", health.health, name="health"),
+    path("check/<slug:partner>/", health.check_now, name="check_now"),
     path("notices/", notices.notices, name="notices"),
     path("notices/webhook/", notices.webhook, name="webhook"),
     path("notices/webhook/remove/", notices.webhook_remove, name="webhook_remove"),

@@ -1,0 +1,90 @@
+"""Words for the answer of a check; the checks that are shown and their history share them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from django.utils.formats import number_format
+from django.utils.translation import gettext, gettext_noop, ngettext
+
+from partners import registry
+from partners.base import Partner
+from partners.models import CheckAnswer
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+Kind, Result = CheckAnswer.Kind, CheckAnswer.Result
+NOT_LISTED = "not_listed"
+"""The answer of an ad account that the connected user no longer reaches."""
+SEPARATOR = "|"
+
+NAMES = {
+    Kind.ACCESS: gettext_noop("Access to %(partner)s"),
+    Kind.PERMISSIONS: gettext_noop("Permissions"),
+    Kind.AD_ACCOUNT: gettext_noop("Ad account %(name)s"),
+    Kind.AUDIENCES: gettext_noop("Audiences in use of %(name)s"),
+    Kind.ALLOW_LIST: gettext_noop("Allow-list of %(partner)s, for %(name)s"),
+}
+_GOOD = {
+    Kind.ACCESS: gettext_noop("works"),
+    Kind.PERMISSIONS: gettext_noop("all granted"),
+    Kind.AD_ACCOUNT: gettext_noop("open"),
+    Kind.ALLOW_LIST: gettext_noop("accepted"),
+}
+
+
+def name_of(row: CheckAnswer) -> str:
+    """Return the name of a check; its connection and ad account are read."""
+    words = {"partner": registry.get(row.connection.partner).label}
+    words["name"] = row.ad_account.name if row.ad_account else ""
+    return gettext(NAMES[Kind(row.kind)]) % words
+
+
+def text_of(row: CheckAnswer) -> str:
+    """Return the answer in words, such as: refused with the code 40105."""
+    if row.result == Result.UNKNOWN:
+        return unclear(row.code)
+    if row.kind == Kind.AUDIENCES and "/" in row.answer:
+        n_broken, n = map(int, row.answer.split("/"))
+        return of_audiences(n_broken, n)
+    if row.result == Result.GOOD:
+        return gettext(_GOOD[Kind(row.kind)])
+    if row.code:
+        return refused(row.code)
+    if row.kind == Kind.PERMISSIONS:
+        return missing(gettext(name) for name in row.answer.split(SEPARATOR) if name)
+    return of_status(row.answer, registry.get(row.connection.partner))
+
+
+def of_audiences(n_broken: int, n: int) -> str:
+    """Return whether the audiences in use exist and take people."""
+    words = {"n": number_format(n), "broken": number_format(n_broken)}
+    if n_broken:
+        return gettext("%(broken)s of %(n)s cannot be used") % words
+    return ngettext("%(n)s exists", "all %(n)s exist", n) % words if n else gettext("none in use")
+
+
+def of_status(status: str, partner: Partner) -> str:
+    """Return the status of an ad account in which nothing can be sent."""
+    if status == NOT_LISTED:
+        return gettext("the connected user no longer reaches it")
+    return str(partner.ad_account_statuses.get(status, status))
+
+
+def missing(names: Iterable[StrOrPromise]) -> str:
+    """Return which permissions are missing."""
+    return gettext("missing: %(names)s") % {"names": ", ".join(map(str, names))}
+
+
+def refused(code: str) -> str:
+    """Return that the partner refused, with its code."""
+    return gettext("refused with the code %(code)s") % {"code": code}
+
+
+def unclear(code: str) -> str:
+    """Return that there was no clear answer."""
+    if code:
+        return gettext("no clear answer, code %(code)s") % {"code": code}
+    return gettext("no answer")
