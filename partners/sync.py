@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Count, F, Q, QuerySet, Sum
 
-from audiencesync.core import beat as clock
+from audiencesync.core.beat import wake
 from partners.incidents import reconcile
 from partners.models import (
     AdAccount,
@@ -38,7 +38,7 @@ def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: dateti
     """
     entered = queue_enqueue.enqueue(sync, people, now=now)
     if entered:
-        clock.wake(flush.TASK)
+        wake(flush.TASK)
     return entered
 
 
@@ -56,7 +56,7 @@ def withdraw(
     """
     reverted = removals_withdraw.withdraw(one, profiles, now=now, even_if_wanted=even_if_wanted)
     if reverted:
-        clock.wake(flush.TASK)
+        wake(flush.TASK)
     return reverted
 
 
@@ -113,7 +113,7 @@ def resume(syncs: "QuerySet[Sync]") -> None:
     _with_undoing(syncs).update(is_live=True)
     syncs.update(paused=False)
     _reconcile(syncs)
-    clock.wake(flush.TASK)
+    wake(flush.TASK)
 
 
 def pause(syncs: "QuerySet[Sync]") -> None:
@@ -158,7 +158,7 @@ def retry_now(connection: Connection) -> None:
     for some in Batch.objects.waiting().filter(ad_account__in=accounts).chunks():
         with transaction.atomic():
             Batch.objects.filter(pk__in=some.lock()).update(due_at=F("created_at"))
-    clock.wake(flush.TASK)
+    wake(flush.TASK)
 
 
 def pending(*, connection: Connection | None = None, ad_account: AdAccount | None = None) -> int:
@@ -251,5 +251,5 @@ def retry_errored(
     if to is not None and to.pk != sync.pk:
         return move.retry(sync, to=to, reason=reason, only=only, now=now)
     n = retry.in_place(sync, reason=reason, only=only, now=now)
-    clock.wake(flush.TASK)
+    wake(flush.TASK)
     return n

@@ -16,7 +16,7 @@ from audiencesync.rest import door, strict_json
 from audiencesync.rest.pagination import Listing, api_id, timestamp
 from canvases import engine
 from canvases.api import details, series
-from canvases.api import trigger as recipients
+from canvases.api import trigger as api_trigger
 from canvases.models import Canvas
 
 router = Router(tags=["canvas"])
@@ -244,7 +244,7 @@ def trigger(request: door.ApiRequest, body: Trigger) -> HttpResponse:
     canvas = _canvas(request, body.canvas_id)
     _check(body)
     _check_entry(canvas, body)
-    if recipients.writes(body.recipients or ()):
+    if api_trigger.writes(body.recipients or ()):
         door.check_scope(request, "users.track")
     answer: dict[str, Any] = {"dispatch_id": secrets.token_hex(16)}
     if not body.recipients:
@@ -252,7 +252,7 @@ def trigger(request: door.ApiRequest, body: Trigger) -> HttpResponse:
         return door.success(
             201, **answer | _notice(canvas, is_live=canvas.state == Canvas.State.LIVE)
         )
-    done = recipients.trigger(canvas, body.recipients, now=timezone.now())
+    done = api_trigger.trigger(canvas, body.recipients, now=timezone.now())
     door.check_any(done.processed, done.errors)
     answer |= _notice(canvas, is_live=done.is_live)
     return door.success(201, errors=done.errors, entered=done.entered, **answer)
@@ -291,7 +291,7 @@ def _check(body: Trigger) -> None:
             400, "Send recipients, or broadcast: true for everybody in the segment of the canvas."
         )
     for context in (body.context, body.canvas_entry_properties):
-        if context is not None and len(json.dumps(context)) > recipients.LONGEST_CONTEXT:
+        if context is not None and len(json.dumps(context)) > api_trigger.LONGEST_CONTEXT:
             raise door.ApiError(
-                400, f"The context is longer than {recipients.LONGEST_CONTEXT} bytes."
+                400, f"The context is longer than {api_trigger.LONGEST_CONTEXT} bytes."
             )

@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.utils import timezone
 from ninja import Field, Router, Schema
 
-from audiencesync.people.api import identify as renaming
+from audiencesync.people.api import identify as people_identify
 from audiencesync.people.api import person_reference
 from audiencesync.people.api.person_reference import ObjectError
 from audiencesync.people.api.users import Alias, AliasesProcessed, Identify, answer, check_number
@@ -20,7 +20,7 @@ from audiencesync.people.writing import lookup
 from audiencesync.rest import door
 from canvases.privacy import erase
 from canvases.privacy import export as export_data
-from canvases.privacy import identify as identities
+from canvases.privacy import identify as privacy_identify
 
 router = Router(tags=["users"])
 MOST = 50
@@ -229,9 +229,9 @@ def identify(request: door.ApiRequest, body: Identify) -> HttpResponse:
     If the external id is known, its profile gets the values it lacks from the anonymous one;
     else the anonymous profile gets the external id.
     """
-    arrays = {name: getattr(body, name) or [] for name in renaming.IDENTIFY}
+    arrays = {name: getattr(body, name) or [] for name in people_identify.IDENTIFY}
     check_number(sum(map(len, arrays.values())))
-    return answer(identities.identify(request.app_group, arrays, now=timezone.now()))
+    return answer(privacy_identify.identify(request.app_group, arrays, now=timezone.now()))
 
 
 class Receipts(door.Success):

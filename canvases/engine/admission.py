@@ -10,7 +10,7 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 
-from audiencesync.core import beat as clock
+from audiencesync.core.beat import wake
 from audiencesync.people.models import Profile
 from audiencesync.people.models.live import Signal, Subscription
 from audiencesync.people.segments import filters, live_changes
@@ -170,7 +170,7 @@ def admit_all(canvas_id: int) -> None:
     live = Canvas.objects.filter(pk=canvas_id, state=Canvas.State.LIVE)
     group = live.values_list("app_group", flat=True).first()
     if live.update(entry_cursor=0, entry_until=highest_profile(group)):
-        clock.wake(rows.TASK)
+        wake(rows.TASK)
 
 
 def highest_profile(app_group_id: int | None) -> int:
@@ -272,7 +272,7 @@ def _begin(canvas: Canvas, first: Step, crowd: Crowd, *, now: datetime) -> int:
     is_passed = tuple(kind.branches(first)) == EVERYBODY
     if not is_passed or kind.due_on_arrival(first, now=now) > now:
         n = _insert(canvas, first, crowd, now=now)
-        rows.arrive(first, n, now=now)
+        rows.count_arrivals(first, n, now=now)
         return n
     following = tree.following(rows.flow(canvas), first)
     before = _last_visit()
@@ -282,8 +282,8 @@ def _begin(canvas: Canvas, first: Step, crowd: Crowd, *, now: datetime) -> int:
         # With both ends the database uses the index.
         visits = Visit.objects.filter(canvas=canvas, pk__gt=before, pk__lte=_last_visit())
         kind.act(first, visits, now=now)
-    rows.arrive(first, n, now=now)
-    rows.go_on(first, following, n, now=now)
+    rows.count_arrivals(first, n, now=now)
+    rows.count_move(first, following, n, now=now)
     return n
 
 

@@ -12,7 +12,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync.core import beat as clock
+from audiencesync.core.beat import wake
 from audiencesync.groups import outbox
 from audiencesync.groups.models import Activity, Membership, Role, User
 from audiencesync.people.models.live import SegmentMember, Signal, Subscription
@@ -145,5 +145,5 @@ def lift(canvas: Canvas, *, by: User, now: datetime) -> bool:
                 kind=Activity.Kind.CANVAS,
                 changes=[(_("Removals"), _("held"), _("confirmed"))],
             )
-            clock.wake(TASK)
+            wake(TASK)
     return bool(lifted)

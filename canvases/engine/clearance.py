@@ -10,7 +10,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from audiencesync.core import beat as clock
+from audiencesync.core.beat import wake
 from canvases.engine import crowds, rows, trails
 from canvases.models import Canvas, LeftBy, Step, Visit
 
@@ -24,7 +24,7 @@ def clear(step: Step, *, to: Step | None, now: datetime) -> None:
     Step.objects.filter(clears_to=step).update(clears_to=to)
     Step.objects.filter(pk=step.pk).update(is_clearing=True, clears_to=to)
     if _clear_some(step, to, now=now) == crowds.CROWD:
-        clock.wake(rows.TASK)
+        wake(rows.TASK)
 
 
 def with_work() -> QuerySet[Canvas]:
@@ -63,6 +63,6 @@ def _move(crowd: QuerySet[Visit], step: Step, to: Step | None, *, now: datetime)
         rows.count_exits(step.canvas, LeftBy.REMOVED, n)
     else:
         n = crowds.move(crowd, to, trail=mark, now=now)
-        rows.arrive(to, n, now=now)
-    rows.leave(step.pk, n, to="withdrawn", now=now)
+        rows.count_arrivals(to, n, now=now)
+    rows.count_departures(step.pk, n, to="withdrawn", now=now)
     return n

@@ -37,7 +37,7 @@ def end_visits(
     trail = trails.withdrawn_anywhere()
     n = mine.update(step=None, due_at=None, left_at=now, left_by=reason, trail=trail)
     for step_id, n_there in by_step:
-        rows.leave(step_id, n_there, to="withdrawn", now=now)
+        rows.count_departures(step_id, n_there, to="withdrawn", now=now)
     rows.count_exits(canvas, reason, n)
     return n
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from audiencesync.core import beat as clock
+from audiencesync.core.beat import wake
 from audiencesync.groups.models import Activity, User
 from audiencesync.people.models import Profile, Segment
 from audiencesync.people.models.live import SegmentMember, Signal, Subscription
@@ -51,7 +51,7 @@ def launch(canvas: Canvas, *, by: User, now: datetime) -> bool:
             Activity.log(
                 canvas.app_group, by, Activity.Verb.LAUNCHED, canvas.name, kind=Activity.Kind.CANVAS
             )
-            clock.wake(TASK)
+            wake(TASK)
     return bool(launched)
 
 

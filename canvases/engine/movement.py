@@ -1,4 +1,8 @@
-"""Move due visits from step to step; the beat of journeys."""
+"""Move due visits from step to step: the periodic job of canvases.
+
+A crowd is a set of visits that one transaction moves together (`crowds`). The trail of a visit is
+the list of the steps it has passed, one mark for each (`trails`).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from audiencesync.core import beat as clock
+from audiencesync.core.beat import wake
 from audiencesync.people.models import Profile
 from audiencesync.people.segments import filters
 from audiencesync.people.segments import live as live_segments
@@ -38,16 +42,16 @@ logger = logging.getLogger(__name__)
 def beat() -> None:
     """Run as a task: move crowds for a bounded time, and schedule another run if work is left."""
     ends_at = time.monotonic() + settings.SYNC.flush_seconds
-    is_more = _followed(now=timezone.now(), seconds=settings.SYNC.flush_seconds / 2)
+    is_more = _update_segments(now=timezone.now(), seconds=settings.SYNC.flush_seconds / 2)
     while move_all(now=timezone.now(), ends_at=ends_at):
         if time.monotonic() > ends_at:
             is_more = True
             break
     if is_more:
-        clock.wake(rows.TASK)
+        wake(rows.TASK)
 
 
-def _followed(*, now: datetime, seconds: float) -> bool:
+def _update_segments(*, now: datetime, seconds: float) -> bool:
     """Bring live segments up to date; return whether work is left."""
     try:
         return live_segments.work(now=now, seconds=seconds)
@@ -59,10 +63,10 @@ def _followed(*, now: datetime, seconds: float) -> bool:
 
 
 def move_all(*, now: datetime, ends_at: float | None = None) -> int:
-    """Work off signals, clear removed steps, admit a crowd to each canvas, move one of each step.
+    """Handle signals, empty removed steps, admit a crowd to each canvas, move one of each step.
 
     ``ends_at``: when no further round begins (time.monotonic). The first one always runs: it moves
-    one crowd of each canvas. Return how many signals and people.
+    one crowd of each canvas. Return the number of signals and people together.
     """
     live = Canvas.objects.filter(state=Canvas.State.LIVE, app_group__archived_at=None)
     work: list[tuple[Callable[..., int], QuerySet[Canvas]]] = [
@@ -72,18 +76,18 @@ def move_all(*, now: datetime, ends_at: float | None = None) -> int:
         (admission.admit, live.exclude(entry_until=None)),
     ]
     n = sum(
-        _moved(move, pk, now=now)
+        _move_one(move, pk, now=now)
         for move, found in work
         for pk in list(found.values_list("pk", flat=True))
     )
     for steps in due.rounds(now=now):
-        n += sum(_moved(advance, pk, now=now) for pk in steps)
+        n += sum(_move_one(advance, pk, now=now) for pk in steps)
         if ends_at is not None and time.monotonic() > ends_at:
             break
     return n
 
 
-def _moved(move: Callable[..., int], pk: int, *, now: datetime) -> int:
+def _move_one(move: Callable[..., int], pk: int, *, now: datetime) -> int:
     """Move one crowd and return its size. An error in one canvas must not stop the others."""
     try:
         return move(pk, now=now)
@@ -108,22 +112,22 @@ def advance(step_id: int, *, now: datetime) -> int:
         if crowd is None:
             return 0
         step = rows.fresh(step_id)
-        if step.removed_at is not None:  # `clearance` moves the people
+        if step.removed_at is not None:  # `clearance` moves these people
             return 0
         KINDS[step.kind].act(step, crowd, now=now)
-        return _go_on(step, canvas, crowd, now=now)
+        return _move_on(step, canvas, crowd, now=now)
 
 
-def _go_on(step: Step, canvas: Canvas, crowd: QuerySet[Visit], *, now: datetime) -> int:
+def _move_on(step: Step, canvas: Canvas, crowd: QuerySet[Visit], *, now: datetime) -> int:
     """Move visits along their branches, or out of the canvas; return how many.
 
     The tallies move by the number of rows that changed.
     """
     passages = _pass(step, canvas, crowd, rows.flow(canvas), now=now)
     for one in passages:
-        rows.go_on(one.step, one.following, one.n, now=now)
+        rows.count_move(one.step, one.following, one.n, now=now)
         if one.branch:
-            rows.take(one.step, one.branch, one.n)
+            rows.count_branch(one.step, one.branch, one.n)
     return sum(one.n for one in passages if one.step is step)
 
 
@@ -146,25 +150,24 @@ def _pass(
     trail: str = "",
     now: datetime,
 ) -> list[Passage]:
-    """Move visits along the branches of a step; return by which ways, in the order of the steps.
+    """Move visits along the branches of a step; return what moved, in the order of the steps.
 
     ``trail``: the marks of the steps that they have passed in this move.
-
-    One update per branch, in order: who has moved is no longer in the crowd, so each visit takes
-    one branch even if a profile changes between two updates.
+    One update per branch, in order: a visit that has moved is no longer in the crowd, so each visit
+    takes one branch even if a profile changes between two updates.
     """
     branches = KINDS[step.kind].branches(step)
     if not branches:
         n = crowds.move(crowd, None, trail=trail + trails.passed(step, None), now=now)
         return [Passage(step, 0, None, n)] if n else []
-    within = _ends(crowd) if len(branches) > 1 else (0, 0)
+    within = _profile_range(crowd) if len(branches) > 1 else (0, 0)
     found, further = list[Passage](), list[Passage]()
     for branch in branches:
         following = tree.following(steps, step, branch.number)
-        who = crowd.filter(_who(branch, canvas, within, now=now))
+        who = crowd.filter(_of_branch(branch, canvas, within, now=now))
         marks = trail + trails.passed(step, following, branch.number)
         if following is not None and _is_passed(following, is_alone=len(branches) == 1):
-            # Written once, behind it.
+            # The visits skip this step: they are written once, at the step after it.
             inside = _pass(following, canvas, who, steps, trail=marks, now=now)
             n = sum(one.n for one in inside if one.step is following)
             further += inside
@@ -176,23 +179,23 @@ def _pass(
 
 
 def _is_passed(step: Step, *, is_alone: bool) -> bool:
-    """Return whether people who come to a step go on from it in the same update.
+    """Return whether people who come to a step leave it in the same update.
 
-    ``is_alone``: all of a crowd come to it. Of those who come out of a split only exits are passed:
-    one split after the other would double the number of updates each time.
+    ``is_alone``: the whole crowd comes to it. Behind a split this is done only for exits, because
+    each further split would double the number of updates.
     """
     kind = KINDS[step.kind]
     return kind.is_instant and (is_alone or not kind.branches(step))
 
 
-def _ends(crowd: QuerySet[Visit]) -> tuple[int, int]:
+def _profile_range(crowd: QuerySet[Visit]) -> tuple[int, int]:
     """Return the lowest and the highest profile of a crowd."""
     # Sliced: PostgreSQL would look for them in an index of all visits, in the order of profiles.
     found = crowd.order_by()[: crowds.CROWD].aggregate(low=Min("profile"), high=Max("profile"))
     return found["low"] or 0, found["high"] or 0
 
 
-def _who(branch: Branch, canvas: Canvas, within: tuple[int, int], *, now: datetime) -> Q:
+def _of_branch(branch: Branch, canvas: Canvas, within: tuple[int, int], *, now: datetime) -> Q:
     """Return the condition on the visits of a crowd that take a branch.
 
     ``within``: the lowest and highest profile of the crowd. Without both, PostgreSQL may read all

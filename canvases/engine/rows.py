@@ -106,29 +106,29 @@ def count_exits(canvas: Canvas, reason: LeftBy, n: int) -> None:
     ExitTally.objects.filter(pk=tally.pk).update(n=F("n") + n)
 
 
-def go_on(step: Step, following: Step | None, n: int, *, now: datetime) -> None:
+def count_move(step: Step, following: Step | None, n: int, *, now: datetime) -> None:
     """Count ``n`` visits from a step to the next one, or out of the canvas."""
     if following is None:
-        leave(step.pk, n, to="exited", now=now)
+        count_departures(step.pk, n, to="exited", now=now)
     else:
-        leave(step.pk, n, to="proceeded", now=now)
-        arrive(following, n, now=now)
+        count_departures(step.pk, n, to="proceeded", now=now)
+        count_arrivals(following, n, now=now)
 
 
-def take(step: Step, branch: int, n: int) -> None:
+def count_branch(step: Step, branch: int, n: int) -> None:
     """Count ``n`` visits that took a branch of a split."""
     BranchTally.objects.bulk_create([BranchTally(step=step, branch=branch)], ignore_conflicts=True)
     BranchTally.objects.filter(step=step, branch=branch).update(n=F("n") + n)
 
 
-def arrive(step: Step, n: int, *, now: datetime) -> None:
+def count_arrivals(step: Step, n: int, *, now: datetime) -> None:
     """Count ``n`` visits that came to a step."""
     StepTally.objects.bulk_create([StepTally(step=step)], ignore_conflicts=True)
     StepTally.objects.filter(step=step).update(entered=F("entered") + n, waiting=F("waiting") + n)
     _add_to_hour(step.pk, "entered", n, now=now)
 
 
-def leave(step_id: int, n: int, *, to: str, now: datetime) -> None:
+def count_departures(step_id: int, n: int, *, to: str, now: datetime) -> None:
     """Count ``n`` visits that left a step; ``to``: proceeded, exited or withdrawn."""
     StepTally.objects.filter(step=step_id).update(waiting=F("waiting") - n, **{to: F(to) + n})
     _add_to_hour(step_id, to, n, now=now)

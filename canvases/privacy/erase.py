@@ -20,8 +20,8 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 
-from audiencesync.core import beat as clock
 from audiencesync.core import chunks
+from audiencesync.core.beat import exclusive, wake
 from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people.models import KINDS, Erasure, Event, Profile, UserAlias
 from audiencesync.people.privacy import erasure_ledger
@@ -67,7 +67,7 @@ def erase(
         removal.cancel_adds(mine, Reason.ERASED, now=now)
         _strip(mine, now=now)
         live_marks.note(app_group.pk, mine)  # hidden from now on, so they leave their segments
-        clock.wake(TASK)
+        wake(TASK)
     return made
 
 
@@ -130,10 +130,10 @@ def beat() -> None:
         lambda: misreadings.act(now=timezone.now(), seconds=seconds),
         lambda: proceed(now=timezone.now(), seconds=seconds),
     )
-    with clock.exclusive(TASK, settings.SYNC.lease) as is_mine:
+    with exclusive(TASK, settings.SYNC.lease) as is_mine:
         left = [_carry_on(part) for part in parts if is_mine]
     if any(left):
-        clock.wake(TASK)
+        wake(TASK)
 
 
 def _file() -> bool:

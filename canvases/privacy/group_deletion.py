@@ -15,7 +15,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from audiencesync.core import beat as clock
+from audiencesync.core.beat import exclusive, wake
 from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people.models import ErasedName, Erasure, Profile
 from audiencesync.people.models.live import SegmentMember, Signal, Subscription
@@ -82,14 +82,14 @@ def delete(app_group: AppGroup, *, by: User, now: datetime) -> bool:
     with transaction.atomic():
         archive(app_group, by=by, now=now)
         asked = AppGroup.objects.filter(pk=app_group.pk, deleting_at=None).update(deleting_at=now)
-        clock.wake(TASK)
+        wake(TASK)
     return bool(asked)
 
 
 def beat() -> None:
     """Run as a task: continue every deletion for a bounded time, one run at a time."""
     ends_at = time.monotonic() + settings.SYNC.flush_seconds
-    with clock.exclusive(TASK, settings.SYNC.lease) as is_mine:
+    with exclusive(TASK, settings.SYNC.lease) as is_mine:
         if not is_mine:
             return
         for group in AppGroup.objects.exclude(deleting_at=None).order_by("deleting_at"):
@@ -107,7 +107,7 @@ def _proceed(app_group: AppGroup, *, ends_at: float) -> None:
     while some := list(people[: erase.AT_ONCE]):
         erase.erase(app_group, some, asked_by=Erasure.BY_DELETION, now=timezone.now())
         if time.monotonic() > ends_at:
-            clock.wake(TASK)
+            wake(TASK)
             return
     if Erasure.objects.filter(app_group=app_group, state=Erasure.State.REMOVING).exists():
         return

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 
 from audiencesync.groups.models import AppGroup
-from audiencesync.people.api import identify as renaming
+from audiencesync.people.api import identify as people_identify
 from audiencesync.people.api.identify import Renamed
 from audiencesync.people.models import Profile
 from canvases import engine
@@ -22,7 +22,7 @@ def identify(app_group: AppGroup, arrays: Mapping[str, Sequence[Any]], *, now: d
     """
     with transaction.atomic():
         Canvas.lock_all(app_group)
-        done = renaming.identify(app_group, arrays, now=now)
+        done = people_identify.identify(app_group, arrays, now=now)
         people = Profile.objects.filter(app_group=app_group, external_id__in=done.external_ids)
         visitors = Profile.everybody.filter(merged_into__in=people).values_list("pk", "merged_into")
         for visitor, person in visitors.order_by("pk"):

@@ -42,7 +42,7 @@ def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     if canvas.is_idle:
         engine.prepare_waits(canvas, now=now)
     with transaction.atomic():
-        done = _discarded(request, canvas)
+        done = _discard(request, canvas)
         engine.launch(canvas, by=access.user(request), now=now)
     launched = _("Launched. People enter now; the numbers below move by themselves.")
     text = f"{launched} {done.sentence}".strip()
@@ -60,13 +60,13 @@ def stop(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     with transaction.atomic():
         engine.stop(canvas, by=access.user(request), now=now)
-        done = _discarded(request, canvas)
+        done = _discard(request, canvas)
     stopped = _("Stopped. Nobody enters or moves on.")
     text = f"{stopped} {done.sentence}".strip()
     return editor.show_message(request, canvas, text, now=now)
 
 
-def _discarded(request: HttpRequest, canvas: Canvas) -> pending.Decision:
+def _discard(request: HttpRequest, canvas: Canvas) -> pending.Decision:
     """Discard the pending people, if that was ticked."""
     if request.POST.get("waiting") != pending.Choice.DISCARD:
         return pending.Decision()

@@ -24,7 +24,7 @@ from audiencesync.groups.models import Activity, Role
 from audiencesync.people import masking
 from canvases.models import Canvas, Step
 from canvases.people_lists import lines, links, numbers, search
-from canvases.people_lists import retry as retrying
+from canvases.people_lists import retry as retry_people
 from canvases.people_lists.number import Number, UnknownNumber
 from canvases.people_lists.search import Search
 from canvases.steps import KINDS
@@ -172,7 +172,7 @@ def retry(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Htt
         raise Http404
     ticked = [int(pk) for pk in request.POST.getlist("delivery")[:PAGE] if ID.fullmatch(pk)]
     is_some = "some" in request.POST
-    n = retrying.behind(step, number, only=ticked if is_some else None, now=timezone.now())
+    n = retry_people.behind(step, number, only=ticked if is_some else None, now=timezone.now())
     if n:
         who, kind = access.user(request), Activity.Kind.CANVAS
         verb = Activity.Verb.RETRIED

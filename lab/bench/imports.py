@@ -19,7 +19,7 @@ def measure(*, n: int) -> dict[str, Any]:
     """Import ``n`` new people; the same with one attribute changed; the same file once more."""
     found: dict[str, Any] = {"rows": n}
     for name, newsletter in (("new", "true"), ("changed", "false"), ("same", "false")):
-        run = _started(_file(n, newsletter))
+        run = _start_import(_file(n, newsletter))
         begun, cpu = time.perf_counter(), time.process_time()
         while leased := runner.lease(now=timezone.now()):
             runner.turn(leased)
@@ -45,7 +45,7 @@ def _file(n: int, newsletter: str) -> bytes:
     return (",".join(HEADERS) + "\r\n" + "".join(rows)).encode()
 
 
-def _started(data: bytes) -> Import:
+def _start_import(data: bytes) -> Import:
     """Make an import that is ready for its first turn."""
     run = Import(app_group=world.group(), file_name="bench.csv", size=len(data))
     uploads.keep(run, io.BytesIO(data))

@@ -174,7 +174,7 @@ def prepare(var: Path, *, env: dict[str, str] | None = None, people: int | None 
     return manage(env, "demo", *([] if people is None else ["--people", str(people)]))
 
 
-def copied(template: Path, var: Path) -> Path:
+def copy_to(template: Path, var: Path) -> Path:
     """Copy a prepared folder to ``var``; return ``var``."""
     shutil.copytree(template, var, dirs_exist_ok=True)
     return var

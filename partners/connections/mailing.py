@@ -5,7 +5,7 @@ from functools import partial
 
 from django.utils import timezone
 
-from audiencesync.core import beat as clock
+from audiencesync.core.beat import exclusive
 from audiencesync.groups import outbox
 from partners.models import Count
 
@@ -14,7 +14,7 @@ LONGEST_TURN = 90.0  # seconds after which another worker takes over
 
 def beat() -> None:
     """Send due mails. One worker at a time: a hanging mail server must not hold all of them."""
-    with clock.exclusive("letters", LONGEST_TURN) as is_mine:
+    with exclusive("letters", LONGEST_TURN) as is_mine:
         if is_mine:
             send_due(now=timezone.now())
 

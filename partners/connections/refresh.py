@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.views.decorators.debug import sensitive_variables
 
-from audiencesync.core import beat as clock
 from audiencesync.core import crypto
+from audiencesync.core.beat import exclusive
 from partners import registry
 from partners.base import Token
 from partners.errors import Disconnected, PartnerError
@@ -51,7 +51,7 @@ def refresh_if_due(connection: Connection, *, now: datetime) -> bool:
         return False
     # A refresh token works once: two refreshes at the same time would end the grant.
     seconds = 2 * settings.SYNC.request_deadline
-    with clock.exclusive(f"refresh-token:{connection.pk}", seconds) as is_mine:
+    with exclusive(f"refresh-token:{connection.pk}", seconds) as is_mine:
         if not is_mine:
             return False
         fresh = Connection.objects.get(pk=connection.pk)

@@ -13,8 +13,8 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from audiencesync.core import beat as clock
 from audiencesync.core import deadlines
+from audiencesync.core.beat import slot_at
 from audiencesync.groups import outbox
 from audiencesync.groups.models import Membership
 from audiencesync.groups.outbox import Text
@@ -54,7 +54,7 @@ def _expired(*, now: datetime) -> QuerySet[Batch]:
 
 
 def _today(now: datetime) -> int:
-    return clock.slot_at(now.timestamp(), DAY_SECONDS)
+    return slot_at(now.timestamp(), DAY_SECONDS)
 
 
 def _enqueue_daily(

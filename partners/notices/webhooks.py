@@ -22,8 +22,8 @@ from django.urls import reverse
 from django.utils import timezone, translation
 from django.views.decorators.debug import sensitive_variables
 
-from audiencesync.core import beat as clock
 from audiencesync.core import crypto, deadlines, lease
+from audiencesync.core.beat import exclusive
 from audiencesync.groups import outbox
 from partners import transport
 from partners.health import lines, titles
@@ -43,7 +43,7 @@ HOURS = {Kind.SIX_HOURS: present.SOON_HOURS, Kind.ONE_HOUR: 1}
 
 def beat() -> None:
     """Send due calls. One worker at a time: a hanging receiver must not hold all of them."""
-    with clock.exclusive("webhooks", LONGEST_TURN) as is_mine:
+    with exclusive("webhooks", LONGEST_TURN) as is_mine:
         if is_mine:
             send_due(now=timezone.now())
 

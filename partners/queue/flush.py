@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from audiencesync.core import beat as core_beat
+from audiencesync.core.beat import wake
 from audiencesync.core.crypto import CannotOpen
 from partners.models import Batch, Outcome
 from partners.models.batch_queries import BatchQuerySet
@@ -40,7 +40,7 @@ def beat() -> None:
     transitions.quarantine(now=now)
     expire_blocked(now=now)
     if Flush(seconds=settings.SYNC.flush_seconds).run() or is_more_to_move:
-        core_beat.wake(TASK)
+        wake(TASK)
 
 
 def expire_blocked(*, now: datetime) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Sum
 
-from audiencesync.core import beat as clock
+from audiencesync.core.beat import wake
 from partners.models import Action, Audience, Batch, Delivery, Outcome, Reason, Sync
 from partners.models.batch_queries import BatchQuerySet
 from partners.queue import compensation, enqueue, outcomes, supersede, tally, transitions
@@ -56,7 +56,7 @@ def _mark(pending: BatchQuerySet, **marks: Any) -> int:
     while unmarked.exists():
         for some in unmarked.chunks():
             Batch.objects.pending().filter(pk__in=some.lock()).update(**marks)
-    clock.wake(TASK)
+    wake(TASK)
     return pending.filter(**marks).aggregate(people=Sum("n"))["people"] or 0
 
 
@@ -130,7 +130,7 @@ def retry(
         )
     while ids := list(alone.values_list("pk", flat=True)[:PEOPLE]):
         n += _enter_alone(ids, to=to.pk, now=now)
-    clock.wake(TASK)
+    wake(TASK)
     return n
 
 

@@ -23,13 +23,13 @@ def park_connection(connection: Connection, code: str | None, now: datetime) -> 
     rows = Connection.objects.filter(
         pk=connection.pk, token_sealed=connection.token_sealed
     ).exclude(token_sealed="")
-    return _reconciled(_park(rows, ParkedBy.TOKEN, code, now), connection)
+    return _reconcile(_park(rows, ParkedBy.TOKEN, code, now), connection)
 
 
 def park_ad_account(ad_account: AdAccount, code: str | None, now: datetime) -> bool:
     """Park after the partner refused this ad account."""
     rows = AdAccount.objects.filter(pk=ad_account.pk)
-    return _reconciled(_park(rows, ParkedBy.AD_ACCOUNT, code, now), ad_account.connection)
+    return _reconcile(_park(rows, ParkedBy.AD_ACCOUNT, code, now), ad_account.connection)
 
 
 def park_audience(audience: Audience, code: str | None, now: datetime) -> bool:
@@ -37,7 +37,7 @@ def park_audience(audience: Audience, code: str | None, now: datetime) -> bool:
     rows = Audience.objects.filter(pk=audience.pk)
     rows.filter(gone_at=None).update(gone_at=now)
     connection = audience.ad_account.connection
-    return _reconciled(_park(rows, ParkedBy.AUDIENCE_GONE, code, now), connection)
+    return _reconcile(_park(rows, ParkedBy.AUDIENCE_GONE, code, now), connection)
 
 
 def unpark(row: Connection | AdAccount | Audience) -> bool:
@@ -45,17 +45,17 @@ def unpark(row: Connection | AdAccount | Audience) -> bool:
     match row:
         case Connection():
             rows = Connection.objects.filter(pk=row.pk, token_sealed=row.token_sealed)
-            return _reconciled(bool(rows.exclude(parked_by="").update(**FREE)), row)
+            return _reconcile(bool(rows.exclude(parked_by="").update(**FREE)), row)
         case AdAccount():
             mine = AdAccount.objects.filter(pk=row.pk).exclude(parked_by="")
-            return _reconciled(bool(mine.update(**FREE)), row.connection)
+            return _reconcile(bool(mine.update(**FREE)), row.connection)
         case Audience():
             parked = Audience.objects.filter(pk=row.pk).exclude(parked_by="")
             is_back = bool(parked.update(**FREE, gone_at=None))
-            return is_back and _reconciled(True, row.ad_account.connection)
+            return is_back and _reconcile(True, row.ad_account.connection)
 
 
-def _reconciled(has_changed: bool, connection: Connection) -> bool:
+def _reconcile(has_changed: bool, connection: Connection) -> bool:
     """Open or end incidents if something has changed; return whether it has."""
     if has_changed:
         reconcile.soon(connection.app_group_id)

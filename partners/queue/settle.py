@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from audiencesync.core import beat as clock
+from audiencesync.core.beat import claim
 from partners.errors import Disconnected, Rejected, RejectedCause, Retry, RetryCause
 from partners.models import Batch, Outcome, Push, PushShare
 from partners.queue import budget, collect, compensation, outcomes, park, split, tally, transitions
@@ -255,7 +255,7 @@ def _record(answer: Answer) -> None:
 
 def _report_once(code: str) -> None:
     """Log an answer that is not in the partner's table, once per code."""
-    if clock.claim(f"unknown-answer:{code[:24]}", 1):  # a slot's name has 40 characters
+    if claim(f"unknown-answer:{code[:24]}", 1):  # a slot's name has 40 characters
         logger.error(
             "The partner answered with the unknown code %s; people wait and are tried again.", code
         )

@@ -45,7 +45,7 @@ def template(tmp_path_factory):
 def stack(template, tmp_path_factory):
     """Yield web, engine and sandbox with the demo, new for each test file."""
     var, demo_output = template
-    folder = stacks.copied(var, tmp_path_factory.mktemp("stack"))
+    folder = stacks.copy_to(var, tmp_path_factory.mktemp("stack"))
     running = stacks.Stack(folder, demo_output=demo_output)
     try:
         running.start()

@@ -43,7 +43,7 @@ def filled(commands, values):
     return "\n".join(lines)
 
 
-def copied(folder):
+def copy_installation(folder):
     """Copy the project's files, with links to this .venv so that no package is installed."""
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=stack.ROOT, capture_output=True, text=True, check=True
@@ -65,7 +65,7 @@ class Installation:
     """The processes of the block; ``url`` and ``sandbox_url`` as in a stack."""
 
     def __init__(self, folder, database_url):
-        self.folder = copied(folder / "project")
+        self.folder = copy_installation(folder / "project")
         self.log = folder / "log"
         self.sandbox = stack.Stack(folder)  # only its sandbox is started
         self.url, self.sandbox_url = self.sandbox.url, self.sandbox.sandbox_url

@@ -6,7 +6,7 @@ from pathlib import Path
 from audiencesync.core import crypto
 from audiencesync.core.demo_accounts import ADMIN, PASSWORD_FILE
 from lab.stack import stack
-from lab.stack.stack import ROOT, answers, copied, manage, wait_until
+from lab.stack.stack import ROOT, answers, copy_to, manage, wait_until
 
 __all__ = [
     "ADMIN",
@@ -14,7 +14,7 @@ __all__ = [
     "ROOT",
     "Stack",
     "answers",
-    "copied",
+    "copy_to",
     "environment",
     "manage",
     "prepare",

@@ -15,7 +15,7 @@ from audiencesync.groups.models import AppGroup
 from audiencesync.people.api import person_reference, track_objects
 from audiencesync.people.api.person_reference import ObjectError
 from audiencesync.people.identifiers import normalise
-from audiencesync.people.writing import identify as identifying
+from audiencesync.people.writing import identify as writing_identify
 from audiencesync.people.writing.identify import IdentifyProblem, Identity, NewAlias
 
 IDENTIFY = ("aliases_to_identify", "emails_to_identify", "phone_numbers_to_identify")
@@ -50,7 +50,7 @@ def add_aliases(app_group: AppGroup, items: Sequence[Any], *, now: datetime) -> 
             requested["user_aliases", index] = NewAlias(alias, external_id)
         except ObjectError as error:
             result.errors.append(error.as_dict("user_aliases", index))
-    done = identifying.add_aliases(app_group, list(requested.values()), now=now)
+    done = writing_identify.add_aliases(app_group, list(requested.values()), now=now)
     return _counted(result, list(requested), done)
 
 
@@ -65,7 +65,7 @@ def identify(app_group: AppGroup, arrays: Mapping[str, Sequence[Any]], *, now: d
                 )
             except ObjectError as error:
                 result.errors.append(error.as_dict(array, index))
-    done = identifying.identify(app_group, list(requested.values()), now=now)
+    done = writing_identify.identify(app_group, list(requested.values()), now=now)
     result.external_ids = {one.external_id for one in requested.values()}
     beat.wake(settings.BEATS["journeys"][1])
     return _counted(result, list(requested), done)

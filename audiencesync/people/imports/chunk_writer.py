@@ -78,7 +78,7 @@ class Writer:
         now = AppGroup.objects.get(pk=self.app_group.pk)
         return any(getattr(now, name) != getattr(self.app_group, name) for name in RULES)
 
-    def prepared(self, parsed: ParsedRows) -> Prepared:
+    def prepare(self, parsed: ParsedRows) -> Prepared:
         """Convert and hash the rows; asks the database nothing."""
         batch, rejects = self.converter.read(parsed)
         copied = self.columns.copy_data(batch) if self.columns else None
@@ -137,9 +137,9 @@ class Writer:
                 return Written(done.created, done.updated, done.people, chunk.rejects)
             except bulk_copy.Unusual:
                 logger.info("A chunk of import %s takes the long way.", self.run.pk)
-        return self._upserted(chunk, now=now)
+        return self._upsert(chunk, now=now)
 
-    def _upserted(self, chunk: Prepared, *, now: datetime) -> Written:
+    def _upsert(self, chunk: Prepared, *, now: datetime) -> Written:
         """Write by ``upsert``; the rows it refuses become rejects."""
         done = upsert(self.app_group, changes(chunk.batch, self.plan), now=now, from_file=True)
         rejects, parsed = list(chunk.rejects), chunk.parsed

@@ -10,8 +10,8 @@ from itertools import islice
 from django.db import transaction
 from django.utils import timezone
 
-from audiencesync.core import beat as clock
 from audiencesync.core import csv_files
+from audiencesync.core.beat import wake
 from audiencesync.groups import retention
 from audiencesync.groups.models import Activity, User
 from audiencesync.people import masking
@@ -154,7 +154,7 @@ def begin(run: Import, plan: Plan, *, segment_name: str, by: User) -> None:
         Activity.log(
             run.app_group, by, Activity.Verb.CREATED, run.file_name, kind=Activity.Kind.IMPORT
         )
-        clock.wake(runner.TASK)
+        wake(runner.TASK)
 
 
 def _make_segment(run: Import, name: str, *, by: User) -> Segment:

@@ -18,8 +18,8 @@ from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.db.models import F, OuterRef, Subquery
 from django.utils import timezone
 
-from audiencesync.core import beat as clock
 from audiencesync.core import lease as leases
+from audiencesync.core.beat import wake
 from audiencesync.people.imports import chunk_writer, uploads
 from audiencesync.people.imports.csv_reader import MOST_ROWS, Reader
 from audiencesync.people.models.imports import Import, UploadPart
@@ -46,7 +46,7 @@ def beat() -> None:
     finally:
         let_go(run)
     if Import.objects.filter(state=State.RUNNING, leased_until__lte=timezone.now()).exists():
-        clock.wake(TASK)
+        wake(TASK)
 
 
 def lease(*, now: datetime) -> Import | None:
@@ -198,14 +198,14 @@ class Worker(AbstractContextManager["Worker"]):
     def _soon(self) -> Future[Chunk]:
         """Prepare the next rows in the thread. It asks the database nothing: the bytes are held."""
         self.source.hold(self.reader.position)
-        return self.pool.submit(self._prepared, max(1, min(self.size, MOST_ROWS - self.n_planned)))
+        return self.pool.submit(self._prepare, max(1, min(self.size, MOST_ROWS - self.n_planned)))
 
-    def _prepared(self, most: int) -> Chunk:
+    def _prepare(self, most: int) -> Chunk:
         begin, line = self.reader.position, self.reader.line
         parsed = self.reader.take(most)
         self.n_planned += len(parsed)
         return Chunk(
-            begin, line, self.reader.position, self.reader.line, self.writer.prepared(parsed)
+            begin, line, self.reader.position, self.reader.line, self.writer.prepare(parsed)
         )
 
     def _go_back(self, chunk: Chunk) -> None:

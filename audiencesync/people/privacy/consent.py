@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from audiencesync.core import beat as clock
+from audiencesync.core.beat import wake
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.models import Withdrawal
 
@@ -40,4 +40,4 @@ def record_withdrawals(app_group: AppGroup, profile_ids: Iterable[int], *, now: 
     rows = [Withdrawal(app_group=app_group, profile_id=pk, at=now) for pk in profile_ids]
     if rows:
         Withdrawal.objects.bulk_create(rows)
-        clock.wake(TASK)
+        wake(TASK)

@@ -238,7 +238,7 @@ def work(*, now: datetime, seconds: float) -> bool:
     """Compare changed profiles, then continue due sweeps; return whether work is left."""
     begun = time.monotonic()
     has_changes = has_sweeps = True
-    while has_changes := settle_changes(now=now):
+    while has_changes := compare_changed(now=now):
         if time.monotonic() > begun + seconds / 2:
             break
     while has_sweeps := sweep_some(now=now):
@@ -247,7 +247,7 @@ def work(*, now: datetime, seconds: float) -> bool:
     return has_changes or has_sweeps
 
 
-def settle_changes(*, now: datetime) -> bool:
+def compare_changed(*, now: datetime) -> bool:
     """Compare the longest waiting changed profiles of one group; return False if none wait."""
     if not ChangedProfile.objects.exists():
         return False
@@ -264,7 +264,7 @@ def settle_changes(*, now: datetime) -> bool:
         )
         ids = sorted({profile for _pk, profile in changed})
         for subscription in _fresh(_lock(collecting)):
-            _settle(subscription, ids, now=now)
+            _compare(subscription, ids, now=now)
         done = [pk for pk, _profile in changed]
         ChangedProfile.objects.filter(pk__in=live_changes.listed(done)).delete()
     return True
@@ -277,7 +277,7 @@ def _fresh(locked: Iterable[Subscription]) -> list[Subscription]:
     return list(found.order_by("pk")) if pks else []
 
 
-def _settle(subscription: Subscription, ids: Sequence[int], *, now: datetime) -> None:
+def _compare(subscription: Subscription, ids: Sequence[int], *, now: datetime) -> None:
     """Write who of these profiles joined or left, under the lock of the subscription."""
     try:
         moves = live_changes.moves(subscription, Within(ids), now=now)
@@ -303,15 +303,15 @@ def sweep_some(*, now: datetime) -> bool:
         moves = live_changes.moves(found, Within(low=low, high=high), now=now)
     except filters.FilterError as error:
         logger.warning("The segment of %s cannot be read: %s.", found, error)
-        _go_on(found, HIGHEST, now=now)
+        _move_cursor(found, HIGHEST, now=now)
         return True
     ids = [move.profile_id for move in moves]
     for start in range(0, len(ids), CHUNK):
         with transaction.atomic():
             same = due.filter(pk=found.pk, sweep_at=found.sweep_at, sweep_cursor=low)
             for subscription in _fresh(_lock(same)):
-                _settle(subscription, ids[start : start + CHUNK], now=now)
-    _go_on(found, high, now=now)
+                _compare(subscription, ids[start : start + CHUNK], now=now)
+    _move_cursor(found, high, now=now)
     return True
 
 
@@ -322,7 +322,7 @@ def _end(app_group: int, *, above: int) -> int:
     return ids[SWEPT - 1 : SWEPT].first() or HIGHEST
 
 
-def _go_on(subscription: Subscription, cursor: int, *, now: datetime) -> None:
+def _move_cursor(subscription: Subscription, cursor: int, *, now: datetime) -> None:
     """Move the cursor of a sweep, or end it; not if it was made due again meanwhile."""
     same = Subscription.objects.filter(
         pk=subscription.pk,

@@ -74,7 +74,7 @@ def new(request: HttpRequest, group: str) -> HttpResponse:
         asked = {name: form.cleaned_data[name] for name in ("name", "description", "chosen")}
         segment = domain.create(app_group, **asked, by=access.user(request))
     except (domain.NameTaken, filters.FilterError) as error:
-        return _refused(request, app_group, form, error)
+        return _with_mistake(request, app_group, form, error)
     messages.success(request, _("The segment “%(name)s” was created.") % {"name": segment.name})
     return redirect("segments", app_group.slug)
 
@@ -99,7 +99,7 @@ def segment(request: HttpRequest, group: str, segment_id: int) -> HttpResponse:
     try:
         domain.save(row, **asked, by=access.user(request), now=timezone.now())
     except (domain.NameTaken, filters.FilterError) as error:
-        return _refused(request, app_group, form, error)
+        return _with_mistake(request, app_group, form, error)
     except domain.Stale:
         return _conflict(request, app_group, form)
     messages.success(request, _("The segment “%(name)s” was saved.") % {"name": data["name"]})
@@ -184,7 +184,7 @@ def _copied(request: HttpRequest, app_group: AppGroup) -> SegmentForm | None:
     return SegmentForm(app_group=app_group, typed=typed, root=root)
 
 
-def _refused(
+def _with_mistake(
     request: HttpRequest, app_group: AppGroup, form: SegmentForm, error: Exception
 ) -> HttpResponse:
     """Show the form again after the database found a mistake."""

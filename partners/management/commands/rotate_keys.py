@@ -62,7 +62,7 @@ class Command(BaseCommand):
         if crypto.is_current(row.secret_sealed):
             return "already current"
         try:
-            sealed = _resealed(row.secret_sealed, row.secret_context)
+            sealed = _reseal(row.secret_sealed, row.secret_context)
         except crypto.CannotOpen:
             return "unreadable"
         mine = rows.filter(pk=row.pk, secret_sealed=row.secret_sealed)
@@ -89,9 +89,9 @@ class Command(BaseCommand):
         if crypto.is_current(row.token_sealed):
             return "already current"
         try:
-            values = {"token_sealed": _resealed(row.token_sealed, row.token_context)}
+            values = {"token_sealed": _reseal(row.token_sealed, row.token_context)}
             if not isinstance(row, SpentToken) and row.refresh_sealed:
-                values["refresh_sealed"] = _resealed(row.refresh_sealed, row.refresh_context)
+                values["refresh_sealed"] = _reseal(row.refresh_sealed, row.refresh_context)
         except crypto.CannotOpen:
             return "unreadable"
         # Only over the value read: a token that changed meanwhile is sealed with the first key.
@@ -100,6 +100,6 @@ class Command(BaseCommand):
 
 
 @sensitive_variables()
-def _resealed(sealed: str, context: str) -> str:
+def _reseal(sealed: str, context: str) -> str:
     """Seal a secret with the first key. Raises crypto.CannotOpen."""
     return crypto.seal(crypto.open_sealed(sealed, context=context), context=context)

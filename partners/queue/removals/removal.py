@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet
 
-from audiencesync.core import beat as clock
+from audiencesync.core.beat import wake
 from partners.models import Action, Audience, Batch, Delivery, Outcome, Reason, Sync
 from partners.models.connections import ParkedBy
 from partners.queue import collect, enqueue, flush, outcomes, tally
@@ -66,7 +66,7 @@ def remove(
     with transaction.atomic():
         entered = enqueue.enqueue(_sync(audience_id, purpose), people, now=now)
     if entered:
-        clock.wake(flush.TASK)
+        wake(flush.TASK)
     return entered
 
 

@@ -12,7 +12,7 @@ from audiencesync.people.writing.upsert import upsert
 from canvases import engine, laws
 from canvases.engine import signals
 from canvases.models import BranchTally, Canvas, CanvasHour, Step, StepTally, Visit
-from canvases.privacy import identify as identities
+from canvases.privacy import identify as privacy_identify
 from partners.models import Batch
 
 pytestmark = pytest.mark.thorough
@@ -42,7 +42,7 @@ def identify(group):
         "emails_to_identify": [pair],
         "phone_numbers_to_identify": [],
     }
-    assert identities.identify(group, arrays, now=timezone.now()).processed == 1
+    assert privacy_identify.identify(group, arrays, now=timezone.now()).processed == 1
 
 
 def test_pending_deliveries_are_sent_for_the_merged_profile(world, acme, anonymous, ann):

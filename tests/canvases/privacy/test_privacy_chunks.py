@@ -5,7 +5,7 @@ import time
 import pytest
 from django.utils import timezone
 
-from audiencesync.core import beat as clock
+from audiencesync.core.beat import exclusive
 from audiencesync.people.models import Erasure, Profile, Withdrawal
 from canvases import laws
 from canvases.privacy import erase
@@ -50,7 +50,7 @@ def test_repeated_beats_remove_all_people(world, audience):
 
 
 def test_a_concurrent_beat_does_nothing(audience):
-    with clock.exclusive(erase.TASK, 60):
+    with exclusive(erase.TASK, 60):
         erase.beat()
         assert Withdrawal.objects.count() == 5
     erase.beat()
@@ -58,7 +58,7 @@ def test_a_concurrent_beat_does_nothing(audience):
 
 
 def test_a_dead_beat_blocks_the_next_one_until_its_lease_expires(audience):
-    dead = clock.exclusive(erase.TASK, 0.2)
+    dead = exclusive(erase.TASK, 0.2)
     dead.__enter__()
     erase.beat()
     assert Withdrawal.objects.count() == 5

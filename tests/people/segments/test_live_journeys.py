@@ -1,4 +1,4 @@
-"""Whatever changes in whatever order: at rest the members are the people of the segment."""
+"""After any changes in any order, the stored members are the people who match the segment."""
 
 from datetime import timedelta
 
@@ -36,7 +36,7 @@ steps = st.one_of(
     st.tuples(st.just("merge"), leads, people),
     st.tuples(st.just("erase"), people),
     st.tuples(st.just("edit"), st.integers(0, len(FILTERS) - 1)),
-    st.tuples(st.sampled_from(["pause", "resume", "settle", "sweep", "days"])),
+    st.tuples(st.sampled_from(["pause", "resume", "compare", "sweep", "days"])),
 )
 
 
@@ -104,8 +104,8 @@ class World:
     def resume(self):
         live.resume(LISTENER, self.now)
 
-    def settle(self):
-        live.settle_changes(now=self.now)
+    def compare(self):
+        live.compare_changed(now=self.now)
 
     def sweep(self):
         live.sweep_some(now=self.now)
@@ -114,14 +114,14 @@ class World:
         self.clock.shift(timedelta(days=2))
 
     def rest(self):
-        """Do all the work that is left; the time has come for every sweep."""
+        """Do all the work that is left, with every sweep due."""
         self.resume()
         self.clock.shift(timedelta(days=1, minutes=1))
         while live.work(now=self.now, seconds=60):
             pass
 
     def replayed(self):
-        """Return who is a member for a listener who knows the first ones and each signal."""
+        """Return the members as a listener knows them: from the first ones and each signal."""
         known = family(list(self.first))
         found = {Profile.everybody.get(pk=pk).merged_into_id or pk for pk in known}
         signals = Signal.objects.filter(listener=LISTENER).order_by("at", "pk")
@@ -131,18 +131,18 @@ class World:
 
 
 @pytest.fixture
-def small(monkeypatch):
+def small_chunks(monkeypatch):
     monkeypatch.setattr(live, "SWEPT", 2)
     monkeypatch.setattr(live, "CHUNK", 2)
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(journey=st.lists(steps, min_size=5, max_size=25))
-def test_at_rest_the_members_are_the_people_of_the_segment(acme, small, journey):
+@given(changes=st.lists(steps, min_size=5, max_size=25))
+def test_once_all_work_is_done_members_match_the_segment(acme, small_chunks, changes):
     ahead = timezone.now() + timedelta(hours=1)
     with transaction.atomic(), time_machine.travel(ahead, tick=False) as clock:
         world = World(acme, clock)
-        for name, *values in journey:
+        for name, *values in changes:
             clock.shift(timedelta(seconds=1))
             getattr(world, name)(*values)
         world.rest()

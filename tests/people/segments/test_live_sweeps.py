@@ -118,7 +118,7 @@ def test_changes_are_worked_through_in_chunks(small, api, person, listen):
     listener = listen()
     names = "abcde"
     api.track(attributes=[{"external_id": name, "plan": "gold"} for name in names])
-    live.settle_changes(now=timezone.now())
+    live.compare_changed(now=timezone.now())
     assert (ChangedProfile.objects.count(), Signal.objects.count()) == (3, 2)
     assert listener.work() == [("joined", person(name).pk) for name in names]
 
@@ -129,7 +129,7 @@ def test_a_chunk_that_fails_changes_nothing(api, listen, monkeypatch):
     with monkeypatch.context() as broken:
         broken.setattr(live_changes, "_SIGNAL", "no_such_table")
         with pytest.raises(DatabaseError), transaction.atomic():
-            live.settle_changes(now=timezone.now())
+            live.compare_changed(now=timezone.now())
     assert not SegmentMember.objects.exists()
     assert [kind for kind, _pk in listener.work()] == ["joined"]
 

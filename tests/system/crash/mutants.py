@@ -129,14 +129,14 @@ def ignore_the_lease():
 
 
 @seeded(queue.ENQUEUE, "kill")
-def forget_the_last_wish():
+def keep_opposite_deliveries():
     """a waiting delivery is not superseded by its opposite, on entering or on taking"""
     supersede.cancel_opposite = lambda sync, people, *, now: None
     supersede.cancel_overtaken = lambda batches, *, now: None
 
 
 @seeded(queue.UNDER_WAY, "pause")
-def forget_the_order():
+def ignore_the_order():
     """a removal does not wait for the add that is under way"""
     supersede.in_flight = lambda lane: {}
 
@@ -149,7 +149,7 @@ def release_without_superseding():
 
 @seeded(queue.OVERTAKEN, "pause")
 def no_repair():
-    """a call that came too late is not repaired"""
+    """a late call is not repaired"""
     compensation.repair_late_push = lambda sent, *, now: 0
 
 
@@ -161,7 +161,7 @@ def retry_whatever_came_later():
 
 @seeded(queue.PARTIAL, "kill")
 def partial_is_success():
-    """a partial success counts for everybody"""
+    """a partial success counts as success for all people"""
     settle._partial = lambda answer, error, *, now: settle._synced(answer, now=now)
 
 
@@ -179,5 +179,5 @@ def lease_what_is_not_free():
 
 @seeded(queue.FLUSH, "kill")
 def never_reclaim():
-    """the leases of the dead are never taken back"""
+    """leases of dead workers are never reclaimed"""
     collect.reclaim = lambda *, now: 0

@@ -36,20 +36,20 @@ class Roles:
     def prepare(self, _tell: Tell) -> None:
         """Create the rows of the template."""
         world = World(self.remote)
-        world.found()
+        world.create_rows()
         self.scenario.prepare(world)
 
     def with_world(self, work: Callable) -> Callable:
 
-        def live(_tell):
+        def run(_tell):
             work(self.world())
 
-        return live
+        return run
 
     def acting(self, at: int | None, strike: int) -> Callable:
         """Act, with the signal sent at one of the points; report all points unless killed."""
 
-        def live(tell):
+        def run(tell):
             world = self.world()
             points = Points(at, strike, tell, self.remote.ledger)
             points.install()
@@ -58,12 +58,12 @@ class Roles:
             finally:
                 tell({"points": [asdict(point) for point in points.found]})
 
-        return live
+        return run
 
     def recovering(self, is_repeated: bool) -> Callable:
         """Report the state left behind, go on until no work is left, report the end."""
 
-        def live(tell):
+        def run(tell):
             world = self.world()
             connection = world.connection
             before = {
@@ -80,7 +80,7 @@ class Roles:
             finally:
                 tell({"after": report(world, self.scenario)})
 
-        return live
+        return run
 
 
 def _left(remote: Remote) -> dict:

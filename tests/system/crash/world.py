@@ -48,7 +48,7 @@ def sha256(number: int) -> bytes:
     return hashlib.sha256(b"person %d" % number).digest()
 
 
-def be_patient() -> None:
+def allow_slow_answers() -> None:
     """Allow each call 20 s: the time of the engine is scaled down, that of the sandbox is not."""
     fetch = client.fetch
     client.fetch = lambda session, request, *, seconds: fetch(session, request, seconds=20.0)
@@ -73,9 +73,9 @@ class World:
         settings.ERASURE_LEDGER = str(remote.ledger)
         settings.SYNC = settings.SYNC | FAST
         CLOCK.install()
-        be_patient()
+        allow_slow_answers()
 
-    def found(self) -> None:
+    def create_rows(self) -> None:
         """Create the first rows of the template."""
         group = AppGroup.objects.create(name="Acme", slug="acme")
         alice = User.objects.create(email="alice@example.org")

@@ -46,7 +46,7 @@ def read_csv(answer):
 def test_entries_are_inside_or_through_or_left_early(look, canvas):
     visits = canvas.visits.order_by("pk")
     some = visits.filter(pk=visits[0].pk)
-    engine.rows.leave(visits[0].step_id, 1, to="withdrawn", now=timezone.now())
+    engine.rows.count_departures(visits[0].step_id, 1, to="withdrawn", now=timezone.now())
     engine.rows.count_exits(canvas, LeftBy.EVENT, 1)
     some.update(left_at=timezone.now(), left_by="event", step=None)
 
