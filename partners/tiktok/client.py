@@ -74,8 +74,8 @@ class Client:
     def exchange(self, auth_code: str) -> Token:
         """POST /oauth2/access_token/ (docs 1739965703387137): redeem an auth_code.
 
-        The token has no end. A code works once, for an hour. Used, expired or cancelled:
-        Rejected(AUTH_CODE). After a Retry it may be spent.
+        The token never expires. A code works once, within an hour; a used, expired or cancelled
+        one raises Rejected(AUTH_CODE). After a Retry the code may be used up.
         """
         body = {"app_id": self.app_id, "secret": self._app_secret, "auth_code": auth_code}
         envelope = self._post("oauth2/access_token/", body, secrets=(auth_code,))
@@ -83,9 +83,9 @@ class Client:
 
     @sensitive_variables()
     def revoke(self, access_token: str) -> None:
-        """POST /oauth2/revoke_token/ (docs 1739965949088770): end a token.
+        """POST /oauth2/revoke_token/ (docs 1739965949088770): make a token invalid.
 
-        One that has ended already: Disconnected.
+        Raises Disconnected for a token that is not valid any more.
         """
         body = {"app_id": self.app_id, "secret": self._app_secret, "access_token": access_token}
         self._post("oauth2/revoke_token/", body, access_token=access_token)
@@ -132,7 +132,7 @@ class Client:
     def create_audience(self, access_token: str, advertiser_id: str, name: str) -> str:
         """POST /segment/audience/ (docs 1739940583739393): create an empty audience, return its id.
 
-        1 call per second and ad account, 400 audiences per ad account, names above 70
+        1 call per second and ad account, 400 audiences per ad account, names longer than 70
         characters are cut. NOT idempotent: after a Retry it may exist, so list by name before
         creating it again.
         """
@@ -148,7 +148,8 @@ class Client:
     ) -> str:
         """POST /dmp/custom_audience/lookalike/create/ (docs 1739940511844353): return its id.
 
-        The source has at least 100 matched people and is no lookalike itself. Ready within 48 h.
+        The source needs at least 100 matched people and must not be a lookalike itself. TikTok
+        takes up to 48 h to build it.
         """
         spec = {
             "source_audience_id": source_id,
@@ -174,7 +175,7 @@ class Client:
     def delete_audience(self, access_token: str, advertiser_id: str, audience_id: str) -> None:
         """POST /segment/audience/ (docs 1739940583739393): delete an audience.
 
-        One that is gone already: Rejected(AUDIENCE_GONE).
+        Raises Rejected(AUDIENCE_GONE) if it does not exist any more.
         """
         body = {
             "advertiser_id": advertiser_id,
@@ -197,9 +198,10 @@ class Client:
 
     @sensitive_variables()
     def list_audiences(self, access_token: str, advertiser_id: str) -> list[RemoteAudience]:
-        """GET /dmp/custom_audience/list/ (docs 1739940506015746): own and shared-in audiences.
+        """GET /dmp/custom_audience/list/ (docs 1739940506015746): list the audiences.
 
-        At most 5,000. Sizes count matched people and lag up to 48 h.
+        Those of the ad account, and those that others share with it. At most 5,000. Sizes count
+        matched people and lag up to 48 h.
         """
         found: dict[str, RemoteAudience] = {}
         for page in range(1, MAX_PAGES + 1):
@@ -284,7 +286,7 @@ class Client:
 
 @sensitive_variables()
 def _read(parse: Callable[..., T], envelope: dict[str, Any], *args: Any) -> T:
-    """Parse `data` of a success; an unexpected shape is an unclear answer."""
+    """Parse `data` of a success; an unexpected shape raises Retry, as an unclear answer does."""
     try:
         return parse(envelope["data"], *args)
     except (KeyError, TypeError, ValueError, AttributeError):

@@ -18,30 +18,24 @@ FAULTS = {
     "partial": {"rows": [0], "named": True},
     "slow": {"seconds": 0.1},
     "drip": {"seconds": 0.01},
-    **{
-        kind: {}
-        for kind in (
-            "throttle",
-            "drop",
-            "not_allowlisted",
-            "truncated",
-            "not_json",
-            "empty",
-            "wrong_type",
-        )
-    },
-    **{
-        kind: {}
-        for kind in (
-            "redirect",
-            "huge",
-            "code_text",
-            "code_null",
-            "code_missing",
-            "apply_then_drop",
-        )
-    },
-}
+} | dict.fromkeys(  # kinds without details
+    [
+        "throttle",
+        "drop",
+        "not_allowlisted",
+        "truncated",
+        "not_json",
+        "empty",
+        "wrong_type",
+        "redirect",
+        "huge",
+        "code_text",
+        "code_null",
+        "code_missing",
+        "apply_then_drop",
+    ],
+    {},
+)
 
 
 @pytest.fixture
