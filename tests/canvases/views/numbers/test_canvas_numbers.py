@@ -5,6 +5,7 @@ import io
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.db import connection
 from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
@@ -22,12 +23,14 @@ DELAY = ("delay", {"amount": 10, "unit": "minutes"})
 @pytest.fixture
 def canvas(journeys):
     """A canvas with 7 people, who are at its second step."""
-    journeys.people(7)
     canvas, _steps = journeys.canvas(DELAY, DELAY)
-    journeys.launch(canvas)
-    now = timezone.now()
-    journeys.run(now)
-    journeys.run(now + timedelta(minutes=11))
+    # An hour ago: a chart ends with the present hour, which may be over in eleven minutes.
+    with time_machine.travel(timezone.now() - timedelta(hours=1), tick=False):
+        journeys.people(7)
+        journeys.launch(canvas)
+        now = timezone.now()
+        journeys.run(now)
+        journeys.run(now + timedelta(minutes=11))
     return canvas
 
 
