@@ -18,7 +18,7 @@ from partners import laws as queue_laws
 def broken(*, now: datetime) -> list[str]:
     """Return one sentence per broken invariant; empty if all hold."""
     with _snapshot():
-        of_journeys = (_steps(), _branches(), _canvases(), _exits(), _mirrors())
+        of_journeys = (_steps(), _branches(), _visits(), _canvases(), _exits(), _mirrors())
         return [*queue_laws.broken(now=now), *chain(*of_journeys)]
 
 
@@ -73,6 +73,15 @@ def _branches() -> Iterator[str]:
         n = tally.proceeded + tally.exited
         if n != tally.took:
             yield f"L4 step {tally.pk}: {n} came out of the split, its branches say {tally.took}"
+
+
+def _visits() -> Iterator[str]:
+    """Check L4 of visits: who is in a canvas is at a step, who has left is at none."""
+    if n := Visit.objects.filter(left_at=None, step=None).count():
+        yield f"L4: {n} visits are not over, but at no step"
+    # A crowd is chosen by its step alone.
+    if n := Visit.objects.filter(left_at__isnull=False, step__isnull=False).count():
+        yield f"L4: {n} visits are over, but at a step"
 
 
 def _canvases() -> Iterator[str]:

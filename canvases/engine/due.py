@@ -15,14 +15,14 @@ from canvases.models import Canvas, Step, StepTally, Visit
 # whether ten or a million do, and none of the many steps where no person is.
 _DUE = """
 WITH RECURSIVE waiting (step_id) AS (
-    SELECT min(step_id) FROM {visit} WHERE left_at IS NULL
+    SELECT min(step_id) FROM {visit} WHERE step_id IS NOT NULL
     UNION ALL
-    SELECT (SELECT min(step_id) FROM {visit} WHERE left_at IS NULL AND step_id > waiting.step_id)
+    SELECT (SELECT min(step_id) FROM {visit} WHERE step_id > waiting.step_id)
     FROM waiting WHERE waiting.step_id IS NOT NULL
 )
 SELECT due.step_id, due.canvas_id, due.n FROM (
     SELECT step.id AS step_id, step.canvas_id, coalesce(tally.waiting, 0) AS n,
-        (SELECT min(due_at) FROM {visit} WHERE left_at IS NULL AND step_id = step.id) AS first_at
+        (SELECT min(due_at) FROM {visit} WHERE step_id = step.id) AS first_at
     FROM waiting JOIN {step} step ON step.id = waiting.step_id
     JOIN {canvas} canvas ON canvas.id = step.canvas_id
     JOIN {group} own ON own.id = canvas.app_group_id

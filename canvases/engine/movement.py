@@ -107,7 +107,7 @@ def advance(step_id: int, *, now: datetime) -> int:
         canvas = rows.locked(step.canvas_id)
         if canvas is None:
             return 0
-        ready = Visit.objects.filter(step=step, left_at=None, due_at__lte=now)
+        ready = Visit.objects.filter(step=step, due_at__lte=now)
         crowd = crowds.first(ready)
         if crowd is None:
             return 0

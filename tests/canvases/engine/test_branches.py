@@ -9,10 +9,9 @@ from django.utils import timezone
 
 from audiencesync.people.models import Event, Profile
 from canvases import engine, laws
-from canvases.engine import crowds, movement
+from canvases.engine import movement
 from canvases.models import BranchTally, Step, Visit
 from canvases.steps.numbered import EVERYONE_ELSE
-from tests.support import builder
 
 pytestmark = pytest.mark.thorough
 
@@ -186,43 +185,20 @@ def test_a_wrong_branch_tally_breaks_a_law(journeys, canvas, people):
     ]
 
 
-@pytest.mark.parametrize("index", ["visit_due", "event_by_person_and_name"])
-def test_the_database_uses_the_indexes(journeys, canvas, people, index):
-    row, steps = canvas
-    for person in Profile.objects.all():
-        builder.add_other_events(person)
+@pytest.mark.parametrize(
+    ("wrong", "law"),
+    [
+        ({"left_at": "2026-11-01T00:00Z"}, "L4: 4 visits are over, but at a step"),
+        ({"step": None, "due_at": None}, "L4: 4 visits are not over, but at no step"),
+    ],
+)
+def test_a_visit_whose_place_and_end_disagree_breaks_a_law(journeys, canvas, people, wrong, law):
+    row, _steps = canvas
     journeys.launch(row)
     engine.admit(row.pk, now=timezone.now())
-    add_former_people(journeys, row)
-    plans = plans_of(lambda: movement.advance(steps["split"].pk, now=timezone.now()))
+    Visit.objects.update(**wrong)
 
-    assert len(plans) == 3
-    with_people = plans[:2]
-    expected = with_people if index == "visit_due" else with_people[1:]
-    assert all(index in plan for plan in expected), "\n\n".join(expected)
-    by_id = ("PRIMARY KEY", f"{Profile._meta.db_table}_pkey")
-    assert all(any(name in plan for name in by_id) for plan in with_people)
-    assert not any(
-        f"Seq Scan on {Profile._meta.db_table}" in plan or f"SCAN {Profile._meta.db_table}" in plan
-        for plan in with_people
-    )
-
-
-def test_the_next_of_many_who_are_due_at_one_time_are_read_in_order(journeys, canvas, monkeypatch):
-    row, steps = canvas
-    monkeypatch.setattr(crowds, "CROWD", 5)
-    journeys.people(400)
-    journeys.launch(row)
-    engine.admit(row.pk, now=timezone.now())
-    add_former_people(journeys, row)
-    chosen = plans_of(lambda: movement.advance(steps["split"].pk, now=timezone.now()), "SELECT")
-
-    first, last, ends = chosen
-    for plan in (first, last):
-        assert "visit_due" in plan
-        assert "Sort" not in plan
-        assert "TEMP B-TREE" not in plan
-    assert "visit_open_once" not in ends
+    assert law in laws.broken(now=timezone.now())
 
 
 def updates_of(work):
@@ -231,34 +207,3 @@ def updates_of(work):
         work()
     start = f'UPDATE "{Visit._meta.db_table}"'
     return [one["sql"] for one in found if one["sql"].startswith(start)]
-
-
-def add_former_people(journeys, canvas, *, n=500):
-    """Add people who have left the canvas, and renew the statistics of the planner."""
-    now = timezone.now()
-    Visit.objects.bulk_create(
-        Visit(canvas=canvas, profile=person, entered_at=now, left_at=now)
-        for person in journeys.people(n)
-    )
-    with connection.cursor() as cursor:
-        for model in (Visit, Profile):
-            cursor.execute(f"ANALYZE {model._meta.db_table}")
-
-
-def plans_of(work, verb="UPDATE"):
-    """Return how the database runs each statement on visits, without scans of small tables."""
-    plans = []
-    is_postgres = connection.vendor == "postgresql"
-
-    def watch(execute, sql, params, many, context):
-        if sql.startswith(verb) and Visit._meta.db_table in sql.split("SET")[0]:
-            with connection.cursor() as cursor:
-                if is_postgres:
-                    cursor.execute("SET LOCAL enable_seqscan = off")
-                cursor.execute(f"EXPLAIN {'' if is_postgres else 'QUERY PLAN'} {sql}", params)
-                plans.append("\n".join(str(row[-1]) for row in cursor.fetchall()))
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(watch):
-        work()
-    return plans

@@ -1,0 +1,122 @@
+"""The plans by which the database chooses and moves a crowd."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from audiencesync.people.models import Event, Profile
+from canvases import engine
+from canvases.engine import crowds, movement
+from canvases.models import Visit
+from tests.support import builder
+
+pytestmark = pytest.mark.thorough
+
+DAY = {"amount": 1, "unit": "days"}
+GERMAN = {"field": "country", "op": "is", "value": "DE"}
+BOUGHT = {"event": "order", "op": "at_least", "n": 1, "days": 30}
+
+
+@pytest.fixture
+def canvas(journeys):
+    """A split by country and by event before a delay; one of two people has bought."""
+    _other, buyer = journeys.people(2)
+    about = {"kind": "event", "name": "order", "at": timezone.now() - timedelta(days=3)}
+    Event.objects.create(app_group=journeys.app_group, profile=buyer, **about)
+    paths = [
+        {"number": n, "name": f"Path {n}", "filter": one}
+        for n, one in enumerate([GERMAN, BOUGHT], 1)
+    ]
+    return journeys.flow(
+        ("split", "audience_paths", {"paths": paths}, None, 0),
+        ("after", "delay", DAY, "split", 0),
+    )
+
+
+@pytest.mark.parametrize("index", ["visit_due", "event_by_person_and_name"])
+def test_the_database_uses_the_indexes(journeys, canvas, index):
+    row, steps = canvas
+    for person in Profile.objects.all():
+        builder.add_other_events(person)
+    journeys.launch(row)
+    engine.admit(row.pk, now=timezone.now())
+    add_former_people(journeys, row)
+    plans = plans_of(lambda: movement.advance(steps["split"].pk, now=timezone.now()))
+
+    assert len(plans) == 3
+    with_people = plans[:2]
+    expected = with_people if index == "visit_due" else with_people[1:]
+    assert all(index in plan for plan in expected), "\n\n".join(expected)
+    by_id = ("PRIMARY KEY", f"{Profile._meta.db_table}_pkey")
+    assert all(any(name in plan for name in by_id) for plan in with_people)
+    assert not any(
+        f"Seq Scan on {Profile._meta.db_table}" in plan or f"SCAN {Profile._meta.db_table}" in plan
+        for plan in with_people
+    )
+
+
+def test_the_next_of_many_who_are_due_at_one_time_are_read_in_order(journeys, canvas, monkeypatch):
+    row, steps = canvas
+    monkeypatch.setattr(crowds, "CROWD", 5)
+    journeys.people(400)
+    journeys.launch(row)
+    engine.admit(row.pk, now=timezone.now())
+    add_former_people(journeys, row)
+    chosen = plans_of(lambda: movement.advance(steps["split"].pk, now=timezone.now()), "SELECT")
+
+    first, last, ends = chosen
+    for plan in (first, last):
+        assert "visit_due" in plan
+        assert "Sort" not in plan
+        assert "TEMP B-TREE" not in plan
+    assert "visit_open_once" not in ends
+
+
+def test_a_crowd_is_read_in_order_where_the_statistics_know_of_no_open_visit(journeys, canvas):
+    """As after a launch whose people have all left; the next one brings those who wait."""
+    row, steps = canvas
+    journeys.people(300)
+    journeys.launch(row)
+    add_former_people(journeys, row)
+    engine.admit(row.pk, now=timezone.now())
+    plans = plans_of(
+        lambda: movement.advance(steps["split"].pk, now=timezone.now()), ("SELECT", "UPDATE")
+    )
+
+    assert len(plans) == 6
+    for plan in plans:
+        assert "visit_due" in plan
+        assert "visit_open_once" not in plan
+
+
+def add_former_people(journeys, canvas, *, n=500):
+    """Add people who have left the canvas, and renew the statistics of the planner."""
+    now = timezone.now()
+    Visit.objects.bulk_create(
+        Visit(canvas=canvas, profile=person, entered_at=now, left_at=now)
+        for person in journeys.people(n)
+    )
+    with connection.cursor() as cursor:
+        for model in (Visit, Profile):
+            cursor.execute(f"ANALYZE {model._meta.db_table}")
+
+
+def plans_of(work, verb="UPDATE"):
+    """Return how the database runs each statement on visits, without scans of small tables."""
+    plans = []
+    is_postgres = connection.vendor == "postgresql"
+
+    def watch(execute, sql, params, many, context):
+        if sql.startswith(verb) and Visit._meta.db_table in sql.split("SET")[0]:
+            with connection.cursor() as cursor:
+                if is_postgres:
+                    cursor.execute("SET LOCAL enable_seqscan = off")
+                cursor.execute(f"EXPLAIN {'' if is_postgres else 'QUERY PLAN'} {sql}", params)
+                plans.append("\n".join(str(row[-1]) for row in cursor.fetchall()))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(watch):
+        work()
+    return plans
