@@ -9,22 +9,23 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from audiencesync.core import csv_files
-from audiencesync.groups import access
+from audiencesync.groups import access, exports
+from audiencesync.groups.models import Activity, AppGroup
 from canvases import analytics
 from canvases.forms import StaffFilter
 from canvases.numbers import installation
 
 PAGE = 50
 COLUMNS = {
-    "canvas": _("Canvas and component"),
+    "canvas": gettext_lazy("Canvas and component"),
     **analytics.METRICS,
-    "error_rate": _("Error rate"),
-    "oldest_pending": _("Oldest pending"),
-    "connection": _("Connection"),
+    "error_rate": gettext_lazy("Error rate"),
+    "oldest_pending": gettext_lazy("Oldest pending"),
+    "connection": gettext_lazy("Connection"),
 }
 NUMERIC = {*analytics.METRICS, "error_rate", "oldest_pending"}
 
@@ -59,9 +60,15 @@ def _table(
     is_valid = form.is_valid()
     rows = analytics.staff_rows(form.query(), now=now) if is_valid else []
     if is_valid and request.GET.get("format") == "csv":
-        # Made at once, because the language of the request is reset before the answer is streamed.
-        lines = list(csv_files.lines(analytics.csv_rows(rows)))
-        return csv_files.download(lines, f"analytics-{now:%Y%m%d-%H%M}.csv")
+        slugs = readable if state is None else {row.group_slug for row in rows}
+        return exports.csv_file(
+            request,
+            AppGroup.objects.filter(slug__in=slugs),
+            analytics.csv_rows(rows),
+            name="analytics",
+            subject=_("Analytics"),
+            kind=Activity.Kind.GROUP,
+        )
     context = {
         "form": form,
         "page": Paginator(rows, PAGE).get_page(request.GET.get("page")),

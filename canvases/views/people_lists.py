@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.utils import timezone, translation
+from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST
 
-from audiencesync.core import csv_files, lists
+from audiencesync.core import lists
 from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.core.lists import Place
-from audiencesync.groups import access, reauthentication
+from audiencesync.core.web import sealed_search
+from audiencesync.groups import access, exports, reauthentication
 from audiencesync.groups.models import Activity, Role
 from audiencesync.people import masking
 from canvases.models import Canvas, Step
@@ -60,7 +60,7 @@ class Owner:
         return self.step is not None and not self.step.removed_at and number.is_errored
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def of_step(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
     """List the people behind a number of a step."""
@@ -68,7 +68,7 @@ def of_step(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> H
     return _answer(request, Owner(step.canvas, step))
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def of_canvas(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     """List the people behind a number of a canvas."""
@@ -78,8 +78,10 @@ def of_canvas(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
 def _answer(request: HttpRequest, owner: Owner) -> HttpResponse:
     """Show one page. Unmasked views are logged."""
     masked = not access.membership(request).may(Role.MARKETER)
-    form = Search(request.GET)
-    number, page, is_slow = _read(owner, request.GET, form)
+    form = sealed_search.bound(Search, request)
+    if request.method == "POST" and form.is_valid():
+        return redirect(sealed_search.address(request, form.cleaned_data["q"]))
+    number, page, is_slow = _read(owner, request.GET or request.POST, form)
     found = lines.of(owner.canvas, owner.step, page.rows)
     persons = [
         (line, masking.person(line.profile, masked=masked) if line.profile else None)
@@ -195,32 +197,15 @@ def _export(request: HttpRequest, owner: Owner) -> HttpResponseBase:
     """Answer with the file. The download is logged."""
     number = owner.number(request.POST, is_counted=False)
     reauthentication.require(request)
-    Activity.log(
-        owner.canvas.app_group,
-        access.user(request),
-        Activity.Verb.EXPORTED,
-        owner.canvas.name,
+    place = owner.step.pk if owner.step else owner.canvas.pk
+    return exports.csv_file(
+        request,
+        [owner.canvas.app_group],
+        lines.csv_rows(owner.canvas, owner.step, number),
+        name=f"{number.name}-{place}",
+        subject=owner.canvas.name,
         kind=Activity.Kind.PEOPLE,
     )
-    place = owner.step.pk if owner.step else owner.canvas.pk
-    name = f"{number.name}-{place}-{timezone.now():%Y%m%d-%H%M}.csv"
-    rows = lines.csv_rows(owner.canvas, owner.step, number)
-    return csv_files.download(_in_language(csv_files.lines(rows)), name)
-
-
-def _in_language(parts: Iterator[bytes]) -> Iterator[bytes]:
-    """Return the parts made in the language of the request, which is reset before they are sent."""
-    language = translation.get_language()
-
-    def made() -> Iterator[bytes]:
-        while True:
-            with translation.override(language):
-                part = next(parts, None)
-            if part is None:
-                return
-            yield part
-
-    return made()
 
 
 def _log(request: HttpRequest, canvas: Canvas) -> None:

@@ -75,6 +75,9 @@ class Editor:
     def get(self, name="canvas", *args, htmx=False, **query):
         return self.client.get(self.url(name, *args), query, headers=HTMX if htmx else {})
 
+    def search(self, name, *args, **data):
+        return self.client.post(self.url(name, *args), data, follow=True)
+
     def post(self, url_name, /, *args, htmx=False, **data):
         return self.client.post(self.url(url_name, *args), data, headers=HTMX if htmx else {})
 

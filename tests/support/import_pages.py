@@ -65,7 +65,7 @@ class Imports:
 
     def rejects(self, row):
         """Return the lines of the file of rejected rows."""
-        answer = self.client.get(f"{URL}{row.pk}/rejects/")
+        answer = self.client.post(f"{URL}{row.pk}/rejects/")
         return b"".join(answer.streaming_content).decode("utf-8-sig").split("\r\n")[:-1]
 
 

@@ -11,13 +11,12 @@ from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
-from django.utils import timezone, translation
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods
 
-from audiencesync.core import csv_files
-from audiencesync.groups import access
+from audiencesync.core.web import sealed_search
+from audiencesync.groups import access, exports
 from audiencesync.groups.forms import ActivityFilter
 from audiencesync.groups.logged_changes import masked_email
 from audiencesync.groups.models import Activity, AppGroup, Role, User
@@ -25,20 +24,22 @@ from audiencesync.groups.models import Activity, AppGroup, Role, User
 PER_PAGE = 50
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def activity(request: HttpRequest, group: str) -> HttpResponseBase:
-    """List the log, newest first; ``?format=csv`` downloads it, for admins."""
-    app_group, is_csv = access.group(request), request.GET.get("format") == "csv"
+    """List the log, newest first; the button CSV of its form downloads it, for admins."""
+    app_group, is_csv = access.group(request), request.POST.get("format") == "csv"
     if is_csv:
         access.group(request, Role.ADMIN)
     in_full = access.membership(request).may(Role.ADMIN)
-    form = ActivityFilter(request.GET, people=_people(app_group))
+    form = sealed_search.bound(ActivityFilter, request, people=_people(app_group))
+    if request.method == "POST" and form.is_valid() and not is_csv:
+        return redirect(sealed_search.address(request, form.cleaned_data["q"]))
     lines = access.all_of(request, Activity).select_related("actor")
     if form.is_valid():
         lines = _narrow(lines, form.cleaned_data, ZoneInfo(app_group.time_zone), in_full=in_full)
         if is_csv:
-            return _csv(lines)
+            return _csv(request, app_group, lines)
     page = Paginator(lines, PER_PAGE).get_page(request.GET.get("page"))
     if not in_full:
         _mask_invited(page)
@@ -88,33 +89,38 @@ def _narrow(
     return lines
 
 
-def _csv(lines: QuerySet[Activity]) -> HttpResponseBase:
-    parts = csv_files.lines(_rows(lines, translation.get_language()))
-    return csv_files.download(parts, f"activity-{timezone.now():%Y%m%d-%H%M}.csv")
+def _csv(request: HttpRequest, app_group: AppGroup, lines: QuerySet[Activity]) -> HttpResponseBase:
+    newest = lines.first()  # the file does not hold the line about itself
+    if newest is not None:
+        lines = lines.filter(at__lte=newest.at)
+    return exports.csv_file(
+        request,
+        [app_group],
+        _rows(lines),
+        name="activity",
+        subject=_("Activity"),
+        kind=Activity.Kind.GROUP,
+    )
 
 
-def _rows(lines: QuerySet[Activity], language: str | None) -> Iterator[list[str]]:
-    """Yield a row per line; ``language``: of the reader, which is reset before rows are made."""
-    with translation.override(language):
-        heads = [
-            _("When (UTC)"),
-            _("Who"),
-            _("From"),
-            _("What"),
-            _("Kind"),
-            _("Name"),
-            _("Changes"),
-        ]
-    yield heads
+def _rows(lines: QuerySet[Activity]) -> Iterator[list[str]]:
+    """Yield a row per line."""
+    yield [
+        _("When (UTC)"),
+        _("Who"),
+        _("From"),
+        _("What"),
+        _("Kind"),
+        _("Name"),
+        _("Changes"),
+    ]
     for line in lines.iterator(chunk_size=1000):
-        with translation.override(language):
-            row = [
-                line.at.isoformat(timespec="seconds"),
-                str(line.actor) if line.actor else _("the system"),
-                line.address or "",
-                line.get_verb_display(),
-                line.kind_label,
-                line.subject,
-                "; ".join(f"{one.what}: {one.before} → {one.after}" for one in line.shown_changes),
-            ]
-        yield row
+        yield [
+            line.at.isoformat(timespec="seconds"),
+            str(line.actor) if line.actor else _("the system"),
+            line.address or "",
+            line.get_verb_display(),
+            line.kind_label,
+            line.subject,
+            "; ".join(f"{one.what}: {one.before} → {one.after}" for one in line.shown_changes),
+        ]

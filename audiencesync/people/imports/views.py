@@ -9,15 +9,15 @@ from typing import Any
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audiencesync.core import csv_files, htmx
-from audiencesync.groups import access
-from audiencesync.groups.models import Role
+from audiencesync.groups import access, exports, reauthentication
+from audiencesync.groups.models import Activity, Role
 from audiencesync.people.imports import (
     chunk_writer,
     column_guess,
@@ -263,19 +263,24 @@ def segment(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
     return _state(request, row, form, status=422)
 
 
-@require_safe
+@require_POST
 @access.signed_in
-def rejects(request: HttpRequest, group: str, import_id: int) -> StreamingHttpResponse:
+def rejects(request: HttpRequest, group: str, import_id: int) -> HttpResponseBase:
     """Download the rejected rows with line and reason, safe to open in a spreadsheet."""
     row = access.get(request, Import, MARKETER, pk=import_id)
-    rows = _rejected(row.plan.get("columns", []), chunk_writer.rejects(row), get_language() or "en")
-    return csv_files.download(csv_files.lines(rows), f"rejected-{row.pk}.csv")
+    reauthentication.require(request)
+    return exports.csv_file(
+        request,
+        [access.group(request)],
+        _rejected(row.plan.get("columns", []), chunk_writer.rejects(row)),
+        name=f"rejected-{row.pk}",
+        subject=row.file_name,
+        kind=Activity.Kind.IMPORT,
+    )
 
 
-def _rejected(
-    columns: list[dict[str, str]], found: Iterator[Reject], language: str
-) -> Iterator[list[str]]:
-    """Yield a header and the rejected rows in ``language``: it runs after the request is over.
+def _rejected(columns: list[dict[str, str]], found: Iterator[Reject]) -> Iterator[list[str]]:
+    """Yield a header and the rejected rows.
 
     Line and reason of an earlier rejection are left out. Cells are as an import reads them.
     """
@@ -290,12 +295,10 @@ def _rejected(
     ]
     yield [*mapping.REJECT_COLUMNS, *(headers[place] for place in places)]
     for reject in found:
-        with override(language):
-            words_of_it = words.reason(reject)
         is_row = len(reject.cells) >= len(headers)
         kept = (
             [reject.cells[place] for place in places] + reject.cells[len(headers) :]
             if is_row
             else reject.cells
         )
-        yield [str(reject.line), words_of_it, *map(bare, kept)]
+        yield [str(reject.line), words.reason(reject), *map(bare, kept)]

@@ -4,12 +4,10 @@ from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from audiencesync.core import csv_files
-from audiencesync.groups import access, reauthentication
+from audiencesync.groups import access, exports, reauthentication
 from audiencesync.groups.models import Activity, Role
 from audiencesync.people.models import Profile, Segment
 from audiencesync.people.segments import filters
@@ -47,8 +45,5 @@ def _file(
     request: HttpRequest, people: QuerySet[Profile], subject: str, name: str, *, kind: str
 ) -> HttpResponseBase:
     reauthentication.require(request)
-    Activity.log(
-        access.group(request), access.user(request), Activity.Verb.EXPORTED, subject, kind=kind
-    )
-    parts = csv_files.lines(csv_export.rows(people))
-    return csv_files.download(parts, f"{name}-{timezone.now():%Y%m%d-%H%M}.csv")
+    rows, groups = csv_export.rows(people), [access.group(request)]
+    return exports.csv_file(request, groups, rows, name=name, subject=subject, kind=kind)

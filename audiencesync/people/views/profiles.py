@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods
 
 from audiencesync.core import chunks
 from audiencesync.core.database.time_limit import TooSlow, at_most
+from audiencesync.core.web import sealed_search
 from audiencesync.groups import access
 from audiencesync.groups.models import Activity, AppGroup, Role
 from audiencesync.people import masking
@@ -40,12 +41,14 @@ class Page:
     newer: str
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def profiles(request: HttpRequest, group: str) -> HttpResponse:
     """List all profiles, or the results of a search. Access to unmasked data is logged."""
     app_group = access.group(request)
-    form = ProfileSearch(request.GET)
+    form = sealed_search.bound(ProfileSearch, request)
+    if request.method == "POST" and form.is_valid():
+        return redirect(sealed_search.address(request, form.cleaned_data["q"]))
     everybody = access.all_of(request, Profile)
     masked = not access.membership(request).may(Role.MARKETER)
     found = everybody.none()
@@ -79,7 +82,7 @@ def profiles(request: HttpRequest, group: str) -> HttpResponse:
         "is_more": n > COUNTED,
         "has_names": any(person.name for person in people),
         "is_masked": masked,
-        "is_search": bool(request.GET.get("q")),
+        "is_search": bool(form["q"].value()),
     }
     return render(request, "people/profiles.html", context, status=200 if form.is_valid() else 422)
 

@@ -16,13 +16,12 @@ from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from audiencesync.core import csv_files
 from audiencesync.core.csv_files import Cell
 from audiencesync.groups import access
 from canvases.models import Canvas
 from canvases.numbers import canvas as canvas_numbers
 from canvases.numbers.ranges import Range
-from canvases.views.numbers.chart_card import PART, ChartCard, download
+from canvases.views.numbers.chart_card import PART, ChartCard, csv_file, download
 from canvases.views.stage import canvas_page
 from canvases.views.stage.canvas_page import Flow
 from canvases.views.stage.cards import Card
@@ -54,7 +53,7 @@ def page(request: HttpRequest, group: str, canvas_id: int) -> HttpResponseBase:
     card_of_chart = _chart(request, canvas, now=now)
     is_csv = request.GET.get("format") == "csv"
     if is_csv and request.GET.get("rows") == "time":
-        return download(card_of_chart, f"canvas-{canvas.pk}")
+        return download(request, canvas, card_of_chart, f"canvas-{canvas.pk}")
     context: dict[str, Any] = {"card_of_chart": card_of_chart, "canvas": canvas}
     if canvas_page.wants_parts(request) and not is_csv:
         response = render(request, PART, context)
@@ -62,8 +61,7 @@ def page(request: HttpRequest, group: str, canvas_id: int) -> HttpResponseBase:
         flow = canvas_page.read(canvas, now=now)
         lines = _funnel(flow)
         if is_csv:
-            parts = list(csv_files.lines(_csv_rows(lines, flow)))
-            return csv_files.download(parts, f"canvas-{canvas.pk}-{now:%Y%m%d-%H%M}.csv")
+            return csv_file(request, canvas, _csv_rows(lines, flow), f"canvas-{canvas.pk}")
         context |= {"flow": flow, "funnel": lines, "ends": canvas_numbers.ends(canvas)}
         response = render(request, "canvases/numbers/canvas.html", context)
     patch_vary_headers(response, ["HX-Request"])

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext
 
-from audiencesync.core import csv_files
 from audiencesync.core.charts.bars import Bars, clock
+from audiencesync.core.csv_files import Cell
+from audiencesync.groups import exports
+from audiencesync.groups.models import Activity
 from audiencesync.groups.templatetags.ui import ZONES
+from canvases.models import Canvas
 from canvases.numbers.ranges import RANGES, TABLE, UNITS, VIEWS, Range
 from canvases.steps.base import Text
 
@@ -111,15 +116,25 @@ class ChartCard:
         return any(n < 0 for one in self.chart.series for n in one.values)
 
 
-def download(card: ChartCard, name: str) -> HttpResponseBase:
+def csv_file(
+    request: HttpRequest, canvas: Canvas, rows: Iterable[Sequence[Cell]], name: str
+) -> HttpResponseBase:
+    """Return numbers of a canvas as a CSV file."""
+    subject, kind = canvas.name, Activity.Kind.CANVAS
+    return exports.csv_file(
+        request, [canvas.app_group], rows, name=name, subject=subject, kind=kind
+    )
+
+
+def download(request: HttpRequest, canvas: Canvas, card: ChartCard, name: str) -> HttpResponseBase:
     """Return the numbers of a chart as a CSV file: the beginning of each bin, then its values."""
     chart = card.chart
     values = zip(*(one.values for one in chart.series), strict=True)
-    rows: list[list[csv_files.Cell]] = [
+    rows: list[list[Cell]] = [
         [gettext("From"), *(str(one.label) for one in chart.series)],
         *(
             [start.isoformat(timespec="minutes"), *row]
             for start, row in zip(chart.bins.starts, values, strict=True)
         ),
     ]
-    return csv_files.download(list(csv_files.lines(rows)), f"{name}-{card.now:%Y%m%d-%H%M}.csv")
+    return csv_file(request, canvas, rows, name)

@@ -65,7 +65,7 @@ def page(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
     step = access.get(request, Step, pk=step_id, canvas=canvas_id)
     template, context = "canvases/numbers/step.html", _chart(request, step, now=now)
     if request.GET.get("format") == "csv":
-        return download(context["card_of_chart"], f"step-{step.pk}")
+        return download(request, step.canvas, context["card_of_chart"], f"step-{step.pk}")
     if canvas_page.wants_parts(request):
         template = PART
     else:

@@ -26,7 +26,7 @@ def profile(make_profile):
 
 
 def page(client, url=URL, **params):
-    answer = client.get(url, params)
+    answer = client.post(url, params, follow=True) if "q" in params else client.get(url, params)
     return answer, answer.content.decode()
 
 

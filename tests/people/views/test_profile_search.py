@@ -10,7 +10,7 @@ pytestmark = pytest.mark.thorough
 
 def found(client, q):
     """Return the external ids in the list."""
-    page = client.get(reverse("profiles", args=["acme"]), {"q": q})
+    page = client.post(reverse("profiles", args=["acme"]), {"q": q}, follow=True)
     return [one.external_id for one in page.context["people"]]
 
 

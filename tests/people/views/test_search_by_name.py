@@ -22,7 +22,7 @@ def koehler(acme, make_profile):
 
 
 def shown(client, q):
-    context = client.get(reverse("profiles", args=["acme"]), {"q": q}).context
+    context = client.post(reverse("profiles", args=["acme"]), {"q": q}, follow=True).context
     return [(one.external_id, one.name) for one in context["people"]]
 
 
