@@ -1,1 +1,1 @@
-"""Date formats where Django's own are too long for a table; only differences are listed."""
+"""Date formats where those of Django do not fit; only differences are listed."""

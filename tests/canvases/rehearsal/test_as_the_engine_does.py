@@ -62,7 +62,7 @@ def test_a_wait_shows_what_must_happen_and_the_reader_follows_it(journeys, rehea
     at = "2026-12-01T14:00"
     page = rehearse(canvas, person, at=at)
     said = page.stop(steps["wait"])
-    assert "if event “order” happens before Dec. 2, 2026, 2 p.m. UTC" in said
+    assert "if event “order” happens before 2 Dec 2026, 14:00 UTC" in said
     assert page.path == [steps["wait"].pk, steps["after"].pk]
     link = f"take={steps['wait'].pk}-1"
     assert link in page.text
@@ -70,7 +70,7 @@ def test_a_wait_shows_what_must_happen_and_the_reader_follows_it(journeys, rehea
     take = f"{steps['wait'].pk}-1"
     page = rehearse(canvas, person, at=at, take=take)
     assert page.path == [steps[name].pk for name in ("wait", "bought", "after")]
-    assert "Comes here, at the earliest: Dec. 1, 2026, 2 p.m. UTC" in page.stop(steps["bought"])
+    assert "Comes here, at the earliest: 1 Dec 2026, 14:00 UTC" in page.stop(steps["bought"])
     assert f'name="take" value="{take}"' in page.text  # another time keeps the choice
 
 
@@ -117,8 +117,8 @@ def test_after_a_less_important_event_people_wait_on(journeys, rehearse):
         )
         for n in (1, 2)
     }
-    assert "at the earliest: Dec. 1" in comes[1]
-    assert "Comes here: Dec. 2" in comes[2]
+    assert "at the earliest: 1 Dec" in comes[1]
+    assert "Comes here: 2 Dec" in comes[2]
 
 
 def test_of_two_paths_that_fit_the_first_in_order_is_taken(journeys, rehearse):

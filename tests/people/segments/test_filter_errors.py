@@ -123,7 +123,7 @@ def test_any_input_is_either_a_filter_or_an_error(raw):
         ({"field": "email", "op": "exists"}, "everybody whose e-mail is known"),
         (
             {"field": "created_at", "op": "greater", "value": "2026-11-23"},
-            "everybody whose date of creation is after Nov. 23, 2026",
+            "everybody whose date of creation is after 23 Nov 2026",
         ),
         (
             {"all": [VALID, {"field": "custom.orders", "op": "less", "value": 3}]},
