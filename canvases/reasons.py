@@ -151,3 +151,8 @@ def syncs_of(step: Step, *, is_removal: bool) -> list[int]:
     """Return the Syncs of a step, or those that remove people again."""
     mine = Sync.objects.filter(undoes__steps=step) if is_removal else step.syncs
     return list(mine.order_by("pk").values_list("pk", flat=True))
+
+
+def all_syncs_of(step: Step) -> list[int]:
+    """Return the Syncs of a step and those that remove people again."""
+    return [*syncs_of(step, is_removal=False), *syncs_of(step, is_removal=True)]

@@ -28,11 +28,17 @@ class Number:
     gone: int
     parts: Sequence[Part]
     why: Why | None = None  # if only the people of one reason are counted
+    request: str | None = None  # the key of the request, if only its people are counted
 
     @property
     def reason(self) -> str | None:
         """Return the code of the reason; None if people of all reasons are counted."""
         return self.why.reason if self.why else None
+
+    @property
+    def part(self) -> str | None:
+        """Return what the address says after the name: a reason or a request; None for all."""
+        return self.request or self.reason
 
     @property
     def is_removal(self) -> bool:

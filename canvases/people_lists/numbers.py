@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from canvases.models import Canvas, Step
-from canvases.people_lists import canvas_numbers, deliveries, passages
+from canvases.people_lists import canvas_numbers, deliveries, passages, requests
 from canvases.people_lists.number import Number, UnknownNumber
 
-OF_STEPS = {*deliveries.SENT, *deliveries.REMOVALS, *passages.LABELS}
+OF_STEPS = {*deliveries.SENT, *deliveries.REMOVALS, *passages.LABELS, requests.NAME}
 
 
 def is_of_steps(name: str) -> bool:
@@ -15,12 +15,14 @@ def is_of_steps(name: str) -> bool:
 
 
 def of_step(step: Step, name: str, reason: str | None = None, *, is_counted: bool = True) -> Number:
-    """Return a number of a step. ``reason``: only the people of this reason or code.
+    """Return a number of a step. ``reason``: only the people of this reason, code or request.
 
     Without ``is_counted``, nothing that takes long is counted. Raise UnknownNumber.
     """
     if name in deliveries.SENT or name in deliveries.REMOVALS:
         return deliveries.number(step, name, reason, is_counted=is_counted)
+    if name == requests.NAME:
+        return requests.number(step, reason, is_counted=is_counted)
     if reason is not None:
         raise UnknownNumber
     return passages.number(step, name)

@@ -185,7 +185,7 @@ def retry(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Htt
         messages.warning(request, none or _("Nobody is to be tried again."))
     if request.POST.get("back") == "numbers":
         return redirect("step_numbers", step.canvas.app_group.slug, step.canvas_id, step.pk)
-    return redirect(links.step_people(step, number.name, number.reason))
+    return redirect(links.step_people(step, number.name, number.part))
 
 
 def _retried(n: int) -> str:

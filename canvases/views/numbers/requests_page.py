@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -12,13 +11,12 @@ from django.views.decorators.http import require_safe
 from audiencesync.groups import access
 from canvases import reasons
 from canvases.models import Step
+from canvases.people_lists.requests import parse
 from canvases.steps import KINDS
-from partners.models import Sync
 from partners.numbers import requests
 
 PAGE = 50
 NEWEST = 8  # on the page of the step
-KEY = re.compile(r"([0-9]{1,18})-([0-9]{1,18})", re.ASCII)
 
 
 @require_safe
@@ -28,10 +26,10 @@ def page(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
     step = access.get(request, Step, pk=step_id, canvas=canvas_id)
     failed = request.GET.get("failed") == "1"
     found = requests.page(
-        requests.of_syncs(syncs_of(step), failed=failed),
+        requests.of_syncs(reasons.all_syncs_of(step), failed=failed),
         PAGE,
-        older_than=_key(request.GET.get("before", "")),
-        newer_than=_key(request.GET.get("after", "")),
+        older_than=parse(request.GET.get("before", "")),
+        newer_than=parse(request.GET.get("after", "")),
     )
     lines = requests.lines(found.rows, reasons.partner_of(step))
     context: dict[str, Any] = {
@@ -51,21 +49,10 @@ def page(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
 
 def newest(step: Step) -> dict[str, Any]:
     """Return the newest calls, for the page of the step."""
-    found = requests.page(requests.of_syncs(syncs_of(step)), NEWEST)
+    found = requests.page(requests.of_syncs(reasons.all_syncs_of(step)), NEWEST)
     partner = reasons.partner_of(step)
     return {
         "requests": requests.lines(found.rows, partner),
         "has_older_requests": found.has_older,
         "partner": partner,
     }
-
-
-def syncs_of(step: Step) -> list[int]:
-    """Return the Syncs of a step, and those that remove people again."""
-    mine = Sync.objects.filter(steps=step) | Sync.objects.filter(undoes__steps=step)
-    return list(mine.distinct().order_by("pk").values_list("pk", flat=True))
-
-
-def _key(text: str) -> tuple[int, int] | None:
-    match = KEY.fullmatch(text)
-    return (int(match[1]), int(match[2])) if match else None
