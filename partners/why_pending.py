@@ -1,4 +1,4 @@
-"""Why pending people are not sent yet: throttled, backing off, an earlier batch, no engine."""
+"""Why pending people are not sent yet: a swap, a throttle, a back-off, no engine."""
 
 from __future__ import annotations
 
@@ -52,8 +52,10 @@ def _of(ad_account: AdAccount, waiting: QuerySet[Batch], *, now: datetime) -> Pr
         return problems.of_connection(connection, now=now, risk=risk, is_stuck=True)
     group = connection.app_group
     words = {"partner": registry.get(connection.partner).label, "n": number_format(found["n"])}
-    cause = _slowed(ad_account, words, now=now) or _paused(
-        waiting, found["due"], words, ad_account, now=now
+    cause = (
+        _held(connection, words)
+        or _slowed(ad_account, words, now=now)
+        or _paused(waiting, found["due"], words, ad_account, now=now)
     )
     if not cause and found["due"] <= now - SOON:
         cause = _overdue(waiting, words, ad_account, now=now)
@@ -61,12 +63,23 @@ def _of(ad_account: AdAccount, waiting: QuerySet[Batch], *, now: datetime) -> Pr
         return None
     waits = ngettext("%(n)s person waits.", "%(n)s people wait.", found["n"]) % words
     parts = [cause, waits]
-    if found["ends_at"]:
+    if found["ends_at"] and connection.swap_until is None:
         until = gettext("Who was not taken by %(time)s counts as errored.")
         parts.append(until % {"time": risks.clock(found["ends_at"], group)})
     return Problem(
         "waiting", " ".join(parts), problems.partner_page(connection), Severity.WARNING, short=cause
     )
+
+
+def _held(connection: Connection, words: dict[str, str]) -> str:
+    """Return a text while the account of the connection is changed."""
+    if connection.swap_until is None:
+        return ""
+    text = gettext(
+        "The %(partner)s account is being changed: nothing is sent meanwhile, at the latest until "
+        "%(at)s. No time for retries is lost."
+    )
+    return text % (words | {"at": risks.clock(connection.swap_until, connection.app_group)})
 
 
 def _slowed(ad_account: AdAccount, words: dict[str, str], *, now: datetime) -> str:

@@ -21,11 +21,10 @@ from audiencesync.groups import access
 from audiencesync.groups.models import AppGroup, Role
 from canvases.audiences import numbers
 from canvases.audiences.forms import LookalikeForm, NewAudienceForm
-from canvases.models import Canvas
 from canvases.numbers import audience_uses
-from partners import audiences, registry, risks
+from partners import audiences, registry
 from partners.audiences import deletion, lookalike
-from partners.connections import problems
+from partners.connections import affected, problems
 from partners.errors import PartnerError
 from partners.incidents import thresholds
 from partners.models import Action, AdAccount, Audience
@@ -193,12 +192,7 @@ def delete(request: HttpRequest, group: str, audience_id: int) -> HttpResponse:
     context: dict[str, Any] = {
         "audience": row,
         "partner": audiences.partner_of(row.ad_account),
-        "live": [
-            one
-            for one in numbers.uses(row)
-            if one.is_current and one.step.canvas.state == Canvas.State.LIVE
-        ],
-        "risk": risks.of_place(row),
+        "affected": affected.steps_of(row),
         "error": error,
     }
     is_fragment = request.htmx  # type: ignore[attr-defined]  # set by django-htmx

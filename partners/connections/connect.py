@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Coalesce
+from django.db.models import Q
 from django.views.decorators.debug import sensitive_variables
 
 from audiencesync.core import crypto
@@ -20,7 +19,7 @@ from partners.connections.oauth import Offer
 from partners.connections.revoke import Revocation
 from partners.errors import Disconnected, PartnerError
 from partners.incidents import reconcile
-from partners.models import AdAccount, Connection, OAuthState, SpentToken, Sync
+from partners.models import AdAccount, Connection, OAuthState, SpentToken
 from partners.queue import park, sealed
 
 logger = logging.getLogger(__name__)
@@ -29,22 +28,6 @@ TOKENS_TRIED = 5
 
 class AlreadyChosen(Exception):
     """Ad accounts were chosen from this authorisation before, or it is too old."""
-
-
-@dataclass(frozen=True, slots=True)
-class AffectedStep:
-    """A step that a disconnect or another choice concerns, with its pending people."""
-
-    label: str
-    url: str
-    is_live: bool
-    n_pending: int
-    audience: str = ""
-
-    @property
-    def name(self) -> str:
-        """Return the label without the name of the audience at its end."""
-        return self.label.removesuffix(f": {self.audience}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +69,6 @@ def choose(state: OAuthState, remote_ids: Collection[str], *, now: datetime) -> 
     return connection
 
 
-def steps_losing_accounts(
-    app_group: AppGroup, partner: str, remote_ids: Collection[str]
-) -> list[AffectedStep]:
-    """Return the steps of this group that need an ad account not among ``remote_ids``."""
-    needed = Sync.objects.filter(
-        app_group=app_group, audience__ad_account__connection__partner=partner
-    )
-    return _affected_steps(needed.exclude(audience__ad_account__remote_id__in=remote_ids))
-
-
 def known_ad_accounts(state: OAuthState) -> set[str]:
     """Return the remote ids to tick at first: connected ones, and those that live steps need."""
     rows = AdAccount.objects.filter(
@@ -103,39 +76,6 @@ def known_ad_accounts(state: OAuthState) -> set[str]:
     )
     chosen = rows.filter(Q(is_chosen=True) | Q(audiences__syncs__is_live=True))
     return set(chosen.values_list("remote_id", flat=True))
-
-
-@sensitive_variables()
-def steps_losing_audiences(state: OAuthState, remote_ids: Collection[str]) -> list[AffectedStep]:
-    """Return the steps whose ad account stays but whose audience the new user does not reach.
-
-    Raises PartnerError or crypto.CannotOpen.
-    """
-    partner = registry.get(state.partner)
-    needed = _needed(
-        Sync.objects.filter(
-            app_group=state.app_group, audience__ad_account__connection__partner=partner.key
-        )
-    )
-    needed = needed.filter(audience__ad_account__remote_id__in=remote_ids, audience__gone_at=None)
-    pairs = set(needed.values_list("audience__ad_account__remote_id", "audience__remote_id"))
-    if not pairs:
-        return []
-    token = oauth.token_of(state)
-    lost: set[str] = set()
-    for ad_account_id in sorted({ad_account_id for ad_account_id, _audience in pairs}):
-        reached = {one.id for one in partner.list_audiences(token, ad_account_id)}
-        lost |= {
-            audience
-            for owner, audience in pairs
-            if owner == ad_account_id and audience not in reached
-        }
-    return _affected_steps(needed.filter(audience__remote_id__in=lost))
-
-
-def affected_steps(subject: Connection | AdAccount) -> list[AffectedStep]:
-    """Return the steps that a disconnect of ``subject`` affects: live or with pending people."""
-    return _affected_steps(_syncs_of(subject))
 
 
 def disconnect(
@@ -164,6 +104,8 @@ def disconnect(
             AdAccount.objects.filter(pk=subject.pk).update(is_chosen=False, **park.FREE)
         _log(connection.app_group, by, Activity.Verb.DISCONNECTED, _subject(subject))
         reconcile.soon(connection.app_group_id)
+    if isinstance(subject, Connection):
+        park.end_swap(subject.pk, now=now)
     revocation = revoke.revoke(spent) if spent else unasked
     for token in unchosen:
         revoke.revoke(token)
@@ -223,6 +165,8 @@ def _renew(
     connection.connected_by = state.user
     connection.connected_at = connection.checked_at = now
     connection.disconnected_at = None
+    if connection.swap_until is not None:  # the caller checks the new account and ends the hold
+        connection.swap_until = min(connection.swap_until, now + park.SWAP_CHECK)
     for name, value in park.FREE.items():
         setattr(connection, name, value)
     connection.save()
@@ -296,42 +240,6 @@ def _open(connection: Connection) -> str:
     except crypto.CannotOpen:
         logger.warning("connection %s: the token cannot be opened with TOKEN_KEYS", connection.pk)
         return ""
-
-
-def _syncs_of(subject: Connection | AdAccount) -> QuerySet[Sync]:
-    if isinstance(subject, Connection):
-        return Sync.objects.filter(audience__ad_account__connection=subject)
-    return Sync.objects.filter(audience__ad_account=subject)
-
-
-def _needed(syncs: QuerySet[Sync]) -> QuerySet[Sync]:
-    return syncs.filter(Q(is_live=True) | Q(tally__pending__gt=0))
-
-
-def _affected_steps(syncs: QuerySet[Sync]) -> list[AffectedStep]:
-    """Return one line per step and audience, those with pending people first."""
-    needed = (
-        _needed(syncs)
-        .annotate(n_pending=Coalesce(F("tally__pending"), 0))
-        .select_related("audience")
-    )
-    rows = needed.order_by("label", "url", "pk")
-    found = _summed(
-        AffectedStep(one.label, one.url, one.is_live, one.n_pending, one.audience.name)
-        for one in rows
-    )
-    return sorted(found, key=lambda one: not one.n_pending)
-
-
-def _summed(rows: Iterable[AffectedStep]) -> list[AffectedStep]:
-    found: dict[tuple[str, str], AffectedStep] = {}
-    for row in rows:
-        key = (row.label, row.url)
-        seen = found.get(key, AffectedStep(*key, is_live=False, n_pending=0))
-        found[key] = AffectedStep(
-            *key, seen.is_live or row.is_live, seen.n_pending + row.n_pending, row.audience
-        )
-    return list(found.values())
 
 
 def _masked(email: str) -> str:

@@ -48,7 +48,7 @@ class Check:
         """Return the check with what is kept of it: since when, and how long an answer took."""
         if row is None or self.at is None:
             return self
-        since = row.since if row.result == self.state and row.since < self.at else None
+        since = row.since if row.result == self.state and row.since < row.at else None
         return replace(self, since=since, ms=row.ms)
 
 

@@ -58,6 +58,10 @@ class BatchQuerySet(models.QuerySet["Batch"]):
     def not_paused(self) -> Self:
         return self.exclude(PAUSED)
 
+    def not_held(self) -> Self:
+        """Of connections whose account is not being changed (queue/park.py)."""
+        return self.filter(ad_account__connection__swap_until=None)
+
     def discarded(self) -> Self:
         """Waiting to be cancelled: discarded, and leased to no worker any more."""
         return self.waiting().filter(cancel_requested=True, repeat_of=None)
@@ -92,6 +96,7 @@ class BatchQuerySet(models.QuerySet["Batch"]):
             .filter(~_parked("ad_account", now) | last_try)
             .filter(~_parked("audience", now) | last_try)
             .not_paused()
+            .not_held()
             .annotate(turn=_turn(last_try))
             .order_by("turn", "due_at", "pk")
         )

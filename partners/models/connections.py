@@ -71,11 +71,20 @@ class Connection(Parkable):
     disconnected_at = models.DateTimeField(null=True, blank=True)
     checked_at = models.DateTimeField(null=True, blank=True)  # last proof that the token works
     probed_at = models.DateTimeField(null=True, blank=True)  # start of the last probe
+    # While its account is changed, nothing is sent: since when, at the latest until, by whom.
+    swap_begun_at = models.DateTimeField(null=True, blank=True)
+    swap_until = models.DateTimeField(null=True, blank=True)
+    swap_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
     examined_at = models.DateTimeField(null=True, blank=True)  # start of the last run of all checks
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["app_group", "partner"], name="connection_once")
+            models.UniqueConstraint(fields=["app_group", "partner"], name="connection_once"),
+            models.CheckConstraint(
+                condition=models.Q(swap_until__isnull=True, swap_begun_at__isnull=True)
+                | models.Q(swap_until__isnull=False, swap_begun_at__isnull=False),
+                name="connection_swap",
+            ),
         ]
 
     def __str__(self) -> str:

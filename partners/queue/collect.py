@@ -175,7 +175,7 @@ def most_people(preset: Preset, ad_account: AdAccount, n_kinds: int) -> int:
 def take(request: Request, *, now: datetime) -> bool:
     """Lease the batches of a request: all of them, or none if one can no longer be sent."""
     ids = [batch.pk for batch in request.batches]
-    free = Batch.objects.sendable().filter(pk__in=ids)
+    free = Batch.objects.sendable().not_held().filter(pk__in=ids)
     with transaction.atomic():
         if len(free.lock()) < len(ids):
             return False

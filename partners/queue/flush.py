@@ -16,7 +16,17 @@ from audiencesync.core.beat import wake
 from audiencesync.core.crypto import CannotOpen
 from partners.models import Batch, Outcome
 from partners.models.batch_queries import BatchQuerySet
-from partners.queue import budget, collect, move, revalidate, sealed, settle, tally, transitions
+from partners.queue import (
+    budget,
+    collect,
+    move,
+    park,
+    revalidate,
+    sealed,
+    settle,
+    tally,
+    transitions,
+)
 from partners.queue.collect import Request
 from partners.queue.push import Answer, NeedsRevalidation, Parcel, TooManyRows, pack, send
 
@@ -38,6 +48,7 @@ def beat() -> None:
     transitions.cancel_discarded(now=now)
     is_more_to_move = move.move_marked(now=now, seconds=settings.SYNC.flush_seconds / 2)
     transitions.quarantine(now=now)
+    park.end_lapsed_swaps(now=now)
     expire_blocked(now=now)
     if Flush(seconds=settings.SYNC.flush_seconds).run() or is_more_to_move:
         wake(TASK)
@@ -45,7 +56,7 @@ def beat() -> None:
 
 def expire_blocked(*, now: datetime) -> None:
     """Start the retry window of newly blocked batches; set those past their deadline to errored."""
-    pending = Batch.objects.waiting().filter(moves_to=None).not_paused()
+    pending = Batch.objects.waiting().filter(moves_to=None).not_paused().not_held()
     blocked = pending.blocked(now)
     for some in blocked.filter(first_failed_at=None).chunks():
         with transaction.atomic():

@@ -1,6 +1,7 @@
 """Park a connection, ad account or audience: the circuit breaker of the queue.
 
-No request is sent through a parked row until its next probe.
+No request is sent through a parked row until its next probe. While an admin changes the account of
+a connection (a swap), nothing is sent through it at all, and no retry window runs.
 """
 
 from __future__ import annotations
@@ -8,13 +9,22 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Case, F, QuerySet, Value, When
+from django.db import transaction
+from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 
+from audiencesync.core import beat as clock
+from audiencesync.groups.models import User
 from partners.base import MAX_CODE
 from partners.incidents import reconcile
-from partners.models import AdAccount, Audience, Connection, ParkedBy
+from partners.models import AdAccount, Audience, Batch, Connection, ParkedBy
+from partners.models.batch_queries import CLOCK_SKEW
 
+TASK = "partners.queue.flush.beat"
+SWAP = timedelta(minutes=20)
+"""A swap ends by itself so long after its last step: confirmed, or back from the partner."""
+SWAP_CHECK = timedelta(minutes=2)
+"""The longest time from the choice of ad accounts until they are checked."""
 FREE = {"parked_until": None, "parked_by": "", "parked_code": "", "parked_since": None}
 
 
@@ -80,3 +90,50 @@ def _park(
             parked_since=since,
         )
     )
+
+
+def begin_swap(connection: Connection, *, by: User | None, now: datetime) -> None:
+    """Hold the queue of a connection while its account is changed, or go on to hold it."""
+    Connection.objects.filter(pk=connection.pk).exclude(token_sealed="").update(
+        swap_begun_at=Coalesce(F("swap_begun_at"), Value(now)), swap_until=now + SWAP, swap_by=by
+    )
+
+
+def extend_swap(connection: Connection, *, now: datetime) -> None:
+    """Hold the queue for longer: the admin is back from the partner. Not if it was not held."""
+    held = Connection.objects.filter(pk=connection.pk, swap_until__isnull=False)
+    held.update(swap_until=now + SWAP)
+
+
+def end_swap(connection_id: int, *, now: datetime) -> bool:
+    """Let the queue of a connection go on. Return False if it was not held.
+
+    Retry windows are longer by the time in which nothing was sent.
+    """
+    with transaction.atomic():
+        # Batches before connections: workers lock them in this order.
+        begun = Batch.objects.pending().filter(
+            ad_account__connection=connection_id, first_failed_at__isnull=False
+        )
+        begun.lock()
+        held = Connection.objects.select_for_update(no_key=True).filter(
+            pk=connection_id, swap_until__isnull=False
+        )
+        row = held.first()
+        if row is None or row.swap_begun_at is None or row.swap_until is None:
+            return False
+        took = max(min(now, row.swap_until) - row.swap_begun_at, timedelta())
+        begun.update(
+            first_failed_at=F("first_failed_at") + took, deadline_at=F("deadline_at") + took
+        )
+        held.update(swap_begun_at=None, swap_until=None, swap_by=None)
+    clock.wake(TASK)
+    return True
+
+
+def end_lapsed_swaps(*, now: datetime) -> None:
+    """End the swaps that were abandoned."""
+    # A later end than any that is planned was written by a wrong clock.
+    lapsed = Q(swap_until__lte=now) | Q(swap_until__gt=now + SWAP + CLOCK_SKEW)
+    for pk in Connection.objects.filter(lapsed).order_by("pk").values_list("pk", flat=True):
+        end_swap(pk, now=now)

@@ -20,13 +20,15 @@ from audiencesync.groups import access, reauthentication
 from audiencesync.groups.models import Role, User
 from partners import audiences, sync
 from partners.base import Partner
+from partners.connections import affected, oauth, swap
 from partners.connections import connect as connecting
-from partners.connections import oauth
-from partners.connections.connect import AffectedStep, AlreadyChosen
+from partners.connections.affected import AffectedStep
+from partners.connections.connect import AlreadyChosen
 from partners.connections.oauth import NotAuthorized, Offer
 from partners.connections.revoke import Revocation
 from partners.errors import PartnerError
 from partners.models import AdAccount, Connection, OAuthState
+from partners.queue import park
 from partners.views.forms import ChooseForm, DisconnectForm
 from partners.views.pages import connection_of, get_ad_account, known
 
@@ -34,16 +36,24 @@ from partners.views.pages import connection_of, get_ad_account, known
 @require_POST
 @access.signed_in
 def connect(request: HttpRequest, group: str, partner: str) -> HttpResponse:
-    """Send an admin to the partner's consent page; also to change the account."""
+    """Send an admin to the partner's consent page; also to change the account.
+
+    A change that steps feel is confirmed before (change.py). From then on the queue is held.
+    """
     app_group, found = access.group(request, Role.ADMIN), known(partner)
     if not found.is_configured():
         messages.error(request, oauth.not_configured(found))
         return redirect("partner", group, partner)
+    connection = connection_of(request, app_group, found)
+    is_change = connection is not None and connection.is_connected
+    if connection and is_change and "confirm" not in request.POST and affected.steps_of(connection):
+        return redirect("change_account", group, partner)
     reauthentication.require(request)
-    user = access.user(request)
-    return HttpResponseRedirect(
-        oauth.begin(app_group, found, by=user, session=request.session, now=timezone.now())
-    )
+    user, now = access.user(request), timezone.now()
+    url = oauth.begin(app_group, found, by=user, session=request.session, now=now)
+    if connection and is_change:
+        swap.begin(connection, by=user, now=now)
+    return HttpResponseRedirect(url)
 
 
 @csrf_exempt  # a POST changes nothing here and gets a page that says so
@@ -71,10 +81,13 @@ def callback(request: HttpRequest, partner: str) -> HttpResponse:
             request.GET, found, user=user, session=request.session, now=timezone.now()
         )
     except NotAuthorized as problem:
+        if problem.app_group and not problem.open_state:
+            swap.end_of(problem.app_group, found.key, now=timezone.now())
         response = not_authorized(request, problem, found)
         if request.method != "GET":
             response.status_code, response["Allow"] = 405, "GET"
     else:
+        swap.extend_of(state.app_group, found.key, now=timezone.now())
         response = redirect("choose_ad_accounts", state.app_group.slug, partner, state.pk)
     response["Referrer-Policy"] = "no-referrer"
     add_never_cache_headers(response)
@@ -115,7 +128,7 @@ def choose(request: HttpRequest, group: str, partner: str, state_id: int) -> Htt
     if request.method != "POST" or "act" in request.POST:
         return _choice_page(request, state, offer, ticked=_ticked(request, state, offer))
     form = ChooseForm(request.POST, offer=offer, partner=found)
-    lost = _lost(form, state) if form.is_valid() else []
+    lost = _lost(form, state, _changes_user(state, offer)) if form.is_valid() else []
     if not form.is_valid():
         ticked = set(request.POST.getlist("ad_accounts"))
         return _choice_page(request, state, offer, ticked=ticked, form=form, lost=lost, status=422)
@@ -124,6 +137,7 @@ def choose(request: HttpRequest, group: str, partner: str, state_id: int) -> Htt
     except (AlreadyChosen, crypto.CannotOpen):
         return _closed(request, state, found)
     audiences.refresh_first(connection, now=now)
+    park.end_swap(connection.pk, now=timezone.now())
     messages.success(
         request, _connected(len(form.cleaned_data["ad_accounts"]), sync.flowing(connection))
     )
@@ -174,13 +188,25 @@ def _ticked(request: HttpRequest, state: OAuthState, offer: Offer) -> set[str]:
     return ticked
 
 
-def _lost(form: ChooseForm, state: OAuthState) -> list[AffectedStep]:
-    """Return the steps that this choice would break; add an error unless that is confirmed."""
+def _changes_user(state: OAuthState, offer: Offer) -> list[AffectedStep]:
+    """Return the steps that would go on with the access of another user of the partner."""
+    connection = Connection.objects.filter(
+        app_group=state.app_group, partner=state.partner, remote_user_id__gt=""
+    )
+    former = connection.exclude(token_sealed="").exclude(remote_user_id=offer.user.id).first()
+    return affected.steps_of(former) if former else []
+
+
+def _lost(form: ChooseForm, state: OAuthState, going_on: list[AffectedStep]) -> list[AffectedStep]:
+    """Return the steps that this choice would break; add an error unless that is confirmed.
+
+    ``going_on``: with the access of another user, which wants a confirmation, too.
+    """
     chosen = form.cleaned_data["ad_accounts"]
     try:
-        lost = connecting.steps_losing_accounts(
+        lost = affected.steps_losing_accounts(
             state.app_group, state.partner, chosen
-        ) + connecting.steps_losing_audiences(state, chosen)
+        ) + affected.steps_losing_audiences(state, chosen)
     except (PartnerError, crypto.CannotOpen):
         form.add_error(
             None,
@@ -195,6 +221,9 @@ def _lost(form: ChooseForm, state: OAuthState) -> list[AffectedStep]:
             "confirm",
             _("Confirm that the steps named here may stop sending, or choose their ad accounts."),
         )
+    elif going_on and not form.cleaned_data["confirm"]:
+        text = _("Confirm that the steps named here go on with the access of another user.")
+        form.add_error("confirm", text)
     return lost
 
 
@@ -210,6 +239,10 @@ def _choice_page(
 ) -> HttpResponse:
     q, partner = _search(request), known(state.partner)
     reached = [one.id for one in offer.ad_accounts]
+    if lost is None:
+        lost = affected.steps_losing_accounts(state.app_group, state.partner, reached)
+    broken = {(one.label, one.url) for one in lost}
+    going_on = _changes_user(state, offer)
     shown = [one for one in offer.ad_accounts if _matches(one.name + one.id, q)]
     context = {
         "partner": partner,
@@ -218,9 +251,9 @@ def _choice_page(
         "hidden": sorted(ticked & set(reached) - {one.id for one in shown}),
         "q": q,
         "form": form or ChooseForm(offer=offer, partner=partner),
-        "lost": connecting.steps_losing_accounts(state.app_group, state.partner, reached)
-        if lost is None
-        else lost,
+        "connection": connection_of(request, state.app_group, partner),
+        "lost": lost,
+        "going_on": [one for one in going_on if (one.label, one.url) not in broken],
     }
     return render(request, "partners/choose.html", context, status=status)
 
@@ -258,8 +291,8 @@ def disconnect_ad_account(
 def _disconnect(
     request: HttpRequest, subject: Connection | AdAccount, *, name: str, partner: Partner
 ) -> HttpResponse:
-    affected = connecting.affected_steps(subject)
-    n_pending = sum(step.n_pending for step in affected)
+    steps = affected.steps_of(subject)
+    n_pending = sum(step.n_pending for step in steps)
     is_confirmed = request.method == "POST"
     form = DisconnectForm(
         request.POST if is_confirmed else None, n_pending=n_pending, partner=partner
@@ -269,7 +302,7 @@ def _disconnect(
         context: dict[str, Any] = {
             "partner": partner,
             "name": name,
-            "affected": affected,
+            "affected": steps,
             "n_pending": n_pending,
             "form": form,
             "back": back,

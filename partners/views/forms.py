@@ -11,7 +11,7 @@ from partners.connections.oauth import Offer
 
 
 class ChooseForm(forms.Form):
-    """The ad accounts to connect. ``confirm``: steps may lose their ad account or audience."""
+    """The ad accounts to connect. ``confirm``: steps lose their ad account, or change the user."""
 
     ad_accounts = forms.MultipleChoiceField(
         label=_("Ad accounts"),
@@ -20,7 +20,9 @@ class ChooseForm(forms.Form):
             "required": _("Choose at least one ad account."),
         },
     )
-    confirm = forms.BooleanField(label=_("Yes, these steps may stop sending"), required=False)
+    confirm = forms.BooleanField(
+        label=_("Yes, these steps may stop sending or change their access"), required=False
+    )
 
     def __init__(self, *args: Any, offer: Offer, partner: Partner, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

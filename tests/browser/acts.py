@@ -45,6 +45,9 @@ def go(page, place):
 
 def authorise(page, user="Mara"):
     """Go from the partner page through TikTok's page to the choice of ad accounts."""
+    change = page.locator("a[href$='/tiktok/change/']")
+    if change.count():
+        change.click()
     page.locator("form[action$='/connect/'] button").click()
     page.wait_for_url(re.compile("/portal/auth"))
     page.locator("label", has_text=user).click()
@@ -58,7 +61,7 @@ def connect(page, *accounts, user="Mara"):
     for label in page.locator("label.form-check:has(input[name=ad_accounts])").all():
         wanted = any(name in label.inner_text() for name in accounts)
         label.locator("input").set_checked(wanted)
-    page.locator(".card-footer button").click()
+    page.locator(".card-footer button.btn-primary").click()
     page.wait_for_url(PARTNER)
 
 

@@ -22,6 +22,7 @@ PAGES = [
     "/g/acme/partners/",
     "/g/acme/partners/tiktok/",
     "/g/acme/partners/tiktok/disconnect/",
+    "/g/acme/partners/tiktok/change/",
     "/g/acme/partners/tiktok/ad-accounts/1/audiences/",
     "/g/acme/people/profiles/",
     "/g/acme/people/profiles/1/",

@@ -57,7 +57,7 @@ def connect_with_pictures(page, picture):
     for name in ("Acme EU", "Acme UK", "Acme US", "Acme Outlet"):
         page.get_by_label(name).set_checked(name in ("Acme EU", "Acme UK"))
     picture(page, "ad-accounts")
-    page.locator(".card-footer button").click()
+    page.locator(".card-footer button.btn-primary").click()
     page.wait_for_url(acts.PARTNER)
     expect(page.locator("#messages .alert-success")).to_contain_text("2")
     expect(page.locator("main a[href$='/audiences/']")).to_have_count(2)

@@ -34,8 +34,8 @@ class Journey:
         return reverse(name, args=[self.group.slug, "tiktok", *args])
 
     def start(self):
-        """Start a connection; return the URL of TikTok's page."""
-        return self.client.post(self.url("connect_partner"))["Location"]
+        """Start a connection, or a confirmed change; return the URL of TikTok's page."""
+        return self.client.post(self.url("connect_partner"), {"confirm": "on"})["Location"]
 
     def confirm(self, address, *, user=MARA, scope=("1", "3"), **more):
         """Confirm on TikTok's page; return the callback URL."""

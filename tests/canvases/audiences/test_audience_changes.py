@@ -21,7 +21,7 @@ def words(answer):
 
 def use(canvas, audience, *, name, state=Canvas.State.LIVE):
     row = Canvas.objects.create(app_group=canvas.app_group, name=name, state=state)
-    sync = builder.make_sync(audience)
+    sync = builder.make_sync(audience, label=name, is_live=state == Canvas.State.LIVE)
     Step.objects.create(canvas=row, kind="audience_sync", sync=sync).syncs.add(sync)
 
 
@@ -57,7 +57,7 @@ def test_deletion_names_the_live_canvases_first(editor, alice, winback, canvas):
 def test_its_pages_lead_to_a_step_with_a_large_id(editor, alice, winback, canvas):
     canvas.state = Canvas.State.LIVE
     canvas.save()
-    sync = builder.make_sync(winback)
+    sync = builder.make_sync(winback, url=f"{canvas.get_absolute_url()}?step=1234567#panel")
     Step.objects.create(pk=1_234_567, canvas=canvas, kind="audience_sync", sync=sync).syncs.add(
         sync
     )

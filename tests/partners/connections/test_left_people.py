@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from partners import risks, sync
-from partners.connections import connect
+from partners.connections import affected, connect
 from partners.models import Batch, Connection, Sync
 from partners.notices import alerts
 from partners.queue import flush
@@ -50,7 +50,7 @@ def test_a_missed_deadline_is_mailed_to_who_connected(left, alice, mailoutbox):
 
 def test_a_disconnect_names_the_step_and_keeps_them_for_a_reconnect(left, world, alice):
     Sync.objects.update(is_live=False)
-    [step] = connect.affected_steps(world.eu)
+    [step] = affected.steps_of(world.eu)
     assert (step.label, step.url, step.n_pending) == ("Winback", "/winback", 2)
     connect.disconnect(world.eu, discard=True, by=alice, now=timezone.now())
     assert world.counts(left[1]) == {"entered": 2, "pending": 2}

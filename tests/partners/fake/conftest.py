@@ -54,7 +54,7 @@ class World:
 
     def come_back(self):
         """Walk through consent; return the answer of the callback."""
-        address = self.client.post(self.url("connect_partner"))["Location"]
+        address = self.client.post(self.url("connect_partner"), {"confirm": "on"})["Location"]
         query = dict(part.split("=") for part in address.split("?")[1].split("&"))
         callback = reverse("oauth_callback", args=["fake"])
         redirect_uri = unquote(query["redirect_uri"])
