@@ -49,7 +49,7 @@ def _clear_some(step: Step, to: Step | None, *, now: datetime) -> int:
     They count as withdrawn: the step did not act on them. Return how many.
     """
     crowd = crowds.first(Visit.objects.filter(step=step))
-    n = 0 if crowd is None else _move(crowd, step, to, now=now)
+    n = 0 if crowd is None else _move(crowd.visits, step, to, now=now)
     if n < crowds.CROWD:
         Step.objects.filter(pk=step.pk).update(is_clearing=False, clears_to=None)
     return n

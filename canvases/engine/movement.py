@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, transaction
@@ -37,6 +38,7 @@ from canvases.steps import KINDS
 from canvases.steps.base import Branch
 
 logger = logging.getLogger(__name__)
+CROWDS_SECONDS = 2.0  # of crowds alone, until signals and entries are looked for again
 
 
 def beat() -> None:
@@ -66,7 +68,8 @@ def move_all(*, now: datetime, ends_at: float | None = None) -> int:
     """Handle signals, empty removed steps, admit a crowd to each canvas, move one of each step.
 
     ``ends_at``: when no further round begins (time.monotonic). The first one always runs: it moves
-    one crowd of each canvas. Return the number of signals and people together.
+    one crowd of each canvas. With it, further crowds move for a while if nothing else is to do.
+    Return the number of signals and people together.
     """
     live = Canvas.objects.filter(state=Canvas.State.LIVE, app_group__archived_at=None)
     work: list[tuple[Callable[..., int], QuerySet[Canvas]]] = [
@@ -80,17 +83,36 @@ def move_all(*, now: datetime, ends_at: float | None = None) -> int:
         for move, found in work
         for pk in list(found.values_list("pk", flat=True))
     )
-    for steps in due.rounds(now=now):
-        n += sum(_move_one(advance, pk, now=now) for pk in steps)
-        if ends_at is not None and time.monotonic() > ends_at:
-            break
+    repeats_until = 0.0 if n or ends_at is None else time.monotonic() + CROWDS_SECONDS
+    return n + _move_due(now=now, ends_at=ends_at, repeats_until=repeats_until)
+
+
+def _move_due(*, now: datetime, ends_at: float | None, repeats_until: float) -> int:
+    """Move a crowd of each step with due people, and further full ones until a time.
+
+    What is due is asked once, and where a crowd ended is kept meanwhile: both questions read what
+    the index holds of those who have moved. The next pass begins at the start again.
+    """
+    n, ends = 0, crowds.Ends()
+    rounds = due.rounds(now=now)
+    while rounds:
+        full = []
+        for steps in rounds:
+            moved = {pk: _move_one(advance, pk, now=now, ends=ends) for pk in steps}
+            n += sum(moved.values())
+            full.append([pk for pk, n_there in moved.items() if n_there == crowds.CROWD])
+            if ends_at is not None and time.monotonic() > ends_at:
+                return n
+        if time.monotonic() > repeats_until:
+            return n
+        rounds = [steps for steps in full if steps]
     return n
 
 
-def _move_one(move: Callable[..., int], pk: int, *, now: datetime) -> int:
+def _move_one(move: Callable[..., int], pk: int, **how: Any) -> int:
     """Move one crowd and return its size. An error in one canvas must not stop the others."""
     try:
-        return move(pk, now=now)
+        return move(pk, **how)
     except (OperationalError, InterfaceError):
         raise  # the database is away or busy: the other canvases would fail as well
     except Exception:  # the edge of a loop
@@ -100,22 +122,29 @@ def _move_one(move: Callable[..., int], pk: int, *, now: datetime) -> int:
         return 0
 
 
-def advance(step_id: int, *, now: datetime) -> int:
-    """Let a step act on its next due visits and move them on; return how many."""
+def advance(step_id: int, *, now: datetime, ends: crowds.Ends | None = None) -> int:
+    """Let a step act on its next due visits and move them on; return how many.
+
+    ``ends``: where the last crowds ended; the end of this one is noted.
+    """
+    ends = crowds.Ends() if ends is None else ends
     with transaction.atomic():
         step = Step.objects.select_related("canvas").get(pk=step_id)
         canvas = rows.locked(step.canvas_id)
         if canvas is None:
             return 0
         ready = Visit.objects.filter(step=step, due_at__lte=now)
-        crowd = crowds.first(ready)
+        crowd = crowds.first(ready, after=ends.get(step_id))
         if crowd is None:
             return 0
         step = rows.fresh(step_id)
         if step.removed_at is not None:  # `clearance` moves these people
             return 0
-        KINDS[step.kind].act(step, crowd, now=now)
-        return _move_on(step, canvas, crowd, now=now)
+        KINDS[step.kind].act(step, crowd.visits, now=now)
+        n = _move_on(step, canvas, crowd.visits, now=now)
+    if crowd.end is not None:
+        ends[step_id] = crowd.end
+    return n
 
 
 def _move_on(step: Step, canvas: Canvas, crowd: QuerySet[Visit], *, now: datetime) -> int:

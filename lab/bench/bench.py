@@ -34,6 +34,7 @@ NAMES = (
     "imports",
     "exports",
     "splits",
+    "splits_beside_backup",
     "page",
     "live",
     "waits",
@@ -185,7 +186,11 @@ class Run:
 
     def splits(self) -> dict[str, Any]:
         """Measure visits that go through a delay and a split."""
-        return self.work("splits", n=self.n)
+        return self.work("splits")
+
+    def splits_beside_backup(self) -> dict[str, Any]:
+        """Measure the same while an old snapshot keeps the index entries of who has moved."""
+        return self.work("splits", has_backup=True)
 
     def page(self) -> dict[str, Any]:
         """Measure the page of a canvas of 200 steps."""
@@ -323,7 +328,7 @@ def ratios(found: dict[str, Any]) -> dict[str, float]:
     if "bodies" in found:
         rates["from_raw / sha256"] = found["bodies"]["from_raw"] / hashes
         rates["from_stored_email / sha256"] = found["bodies"]["from_stored_email"] / hashes
-    for name in ("launch", "drain", "splits"):
+    for name in ("launch", "drain", "splits", "splits_beside_backup"):
         if name in found:
             rates[f"{name} / insert"] = found[name]["people_per_second"] / rows
     return {name: round(rate, 3) for name, rate in rates.items()}

@@ -6,11 +6,13 @@ import re
 import resource
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 
 import requests
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -19,6 +21,7 @@ from audiencesync.groups.models import Membership, Role
 from audiencesync.people.models import Segment
 from canvases import engine
 from canvases.editing import edit
+from canvases.engine.crowds import Ends
 from canvases.models import Canvas, Step, StepTally, Visit
 from lab.bench import live, world
 
@@ -33,10 +36,11 @@ LONGEST = 300.0
 OPENED = 10  # times that a page is opened; the fastest counts
 
 
-def splits(*, n: int) -> dict[str, Any]:
-    """Move ``n`` visits through a delay and a split by an attribute and an event.
+def splits(*, has_backup: bool = False) -> dict[str, Any]:
+    """Move everybody through a delay and a split by an attribute and an event.
 
-    In this process; no engine may run beside it.
+    In this process; no engine may run beside it. ``has_backup``: another connection reads from
+    before the first crowd to after the last, as a backup does.
     """
     live.make_events()
     canvas = _canvas("Everybody", {})
@@ -48,9 +52,10 @@ def splits(*, n: int) -> dict[str, Any]:
         pass
     waiting = Visit.objects.filter(step=delay).count()
     later = timezone.now() + timedelta(days=1)
-    started = time.monotonic()
-    crowds = _crowds(delay, now=later)
-    seconds = time.monotonic() - started
+    with _snapshot() if has_backup else nullcontext():
+        started = time.monotonic()
+        crowds = _crowds(delay, now=later)
+        seconds = time.monotonic() - started
     took = dict(split.branch_tallies.values_list("branch", "n"))
     if sum(took.values()) != waiting:
         raise SystemExit(f"{waiting} waited, the branches say {took}.")
@@ -64,10 +69,24 @@ def splits(*, n: int) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def _snapshot() -> Iterator[None]:
+    """Keep a transaction open that sees the database as it is now."""
+    other = connection.copy()
+    begin = "BEGIN" + " ISOLATION LEVEL REPEATABLE READ" * (other.vendor == "postgresql")
+    try:
+        with other.cursor() as cursor:
+            cursor.execute(begin)
+            cursor.execute("SELECT count(*) FROM django_migrations")
+            yield
+    finally:
+        other.close()
+
+
 def _crowds(step: Step, *, now: datetime) -> list[float]:
     """Move all who are due at a step; return how many seconds each crowd took."""
-    seconds, began = list[float](), time.monotonic()
-    while engine.advance(step.pk, now=now):
+    seconds, began, ends = list[float](), time.monotonic(), Ends()
+    while engine.advance(step.pk, now=now, ends=ends):
         seconds.append(time.monotonic() - began)
         began = time.monotonic()
     return seconds

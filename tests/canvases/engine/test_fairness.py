@@ -1,5 +1,6 @@
 """Every canvas gets its turn: one with many due steps does not hold up the others."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -66,6 +67,47 @@ def test_a_beat_with_time_moves_all_of_them(journeys):
     engine.beat()
 
     assert (n_due(large), n_due(small)) == (0, 0)
+
+
+def test_people_who_come_in_behind_the_last_crowd_are_not_lost(journeys, no_time):
+    """Where crowds ended is kept in memory; those who are due earlier come with the last crowd."""
+    canvas = crowded(journeys, n_steps=1, n_each=4 * CROWD)
+    [step] = canvas.steps.all()
+    now, ends = timezone.now(), crowds.Ends()
+    engine.advance(step.pk, now=now, ends=ends)
+    earlier = Visit.objects.filter(step=step, left_at=None).last()
+    Visit.objects.filter(pk=earlier.pk).update(due_at=earlier.due_at - timedelta(hours=1))
+    waiting = []
+    while engine.advance(step.pk, now=now, ends=ends):
+        waiting.append(Visit.objects.filter(pk=earlier.pk, step=step).exists())
+
+    assert waiting == [True, True, False]  # read from the end of the last crowd, as long as may be
+    assert n_due(canvas) == 0
+
+
+def test_crowds_at_one_due_time_are_read_behind_the_last_one(journeys, no_time):
+    """Not past those who have moved: an old snapshot keeps them in the index."""
+    canvas = crowded(journeys, n_steps=1, n_each=4 * CROWD)
+    [step] = canvas.steps.all()
+    now, ends = timezone.now(), crowds.Ends()
+    engine.advance(step.pk, now=now, ends=ends)
+    with CaptureQueriesContext(connection) as found:
+        engine.advance(step.pk, now=now, ends=ends)
+    chosen = [one["sql"] for one in found if "ORDER BY" in one["sql"] and "due_at" in one["sql"]]
+
+    assert len(chosen) == 2
+    assert all('"canvases_visit"."id" >' in sql for sql in chosen)
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_a_pass_moves_further_crowds_if_nothing_else_is_to_do(journeys, no_time, is_alone):
+    canvas = crowded(journeys, n_steps=1, n_each=4 * CROWD)
+    other, _steps = journeys.canvas(DELAY)
+    if not is_alone:
+        journeys.launch(other)
+    engine.move_all(now=timezone.now(), ends_at=time.monotonic() + 9)
+
+    assert n_due(canvas) == (0 if is_alone else 3 * CROWD)
 
 
 @pytest.mark.parametrize("state", ["stopped", "archived"])

@@ -85,7 +85,7 @@ def test_a_crowd_is_read_in_order_where_the_statistics_know_of_no_open_visit(jou
         lambda: movement.advance(steps["split"].pk, now=timezone.now()), ("SELECT", "UPDATE")
     )
 
-    assert len(plans) == 6
+    assert len(plans) == 6  # three updates, and what chooses the crowd
     for plan in plans:
         assert "visit_due" in plan
         assert "visit_open_once" not in plan
