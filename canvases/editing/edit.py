@@ -306,6 +306,8 @@ def save_settings(
     branch, pending.Undecided if people are pending in a former Sync and ``choice`` does not decide
     about them.
     """
+    if step.canvas.state == Canvas.State.LIVE and step.version == version:
+        engine.prepare_wait(step, settings, now=now)  # in transactions of its own
     with editing(step.canvas, by=by, now=now):
         stored = here(step)
         before = stored.settings

@@ -17,6 +17,7 @@ from canvases.engine.clearance import clear
 from canvases.engine.exits import end_visits
 from canvases.engine.lifecycle import (
     launch,
+    prepare_wait,
     prepare_waits,
     remove_former_members,
     stop,
@@ -42,6 +43,7 @@ __all__ = [
     "inherit",
     "launch",
     "move_all",
+    "prepare_wait",
     "prepare_waits",
     "remove_former_members",
     "stop",

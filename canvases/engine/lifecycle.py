@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
@@ -16,8 +17,9 @@ from audiencesync.people.segments import live as live_segments
 from canvases.engine import exits, schedules, waits
 from canvases.engine.admission import highest_profile, subscription
 from canvases.engine.rows import TASK
-from canvases.models import Canvas, Visit
+from canvases.models import Canvas, Step, Visit
 from canvases.steps import KINDS
+from canvases.steps.wait_until import WaitUntil, events_of
 
 Wanted = tuple[str, str, str, Segment | None]  # role, kind, name, segment
 
@@ -60,7 +62,21 @@ def prepare_waits(canvas: Canvas, *, now: datetime) -> None:
 
     In many transactions. What is noted already is not noted again.
     """
-    for _kind, _name, segment in waits.wanted(canvas):
+    _note_members(canvas, [segment for *_what, segment in waits.wanted(canvas)], now=now)
+
+
+def prepare_wait(step: Step, settings: dict[str, Any], *, now: datetime) -> None:
+    """Do the same before the settings of a step of a live canvas are stored.
+
+    `update_subscriptions` lets them collect, or drops them if the settings were not stored.
+    """
+    if step.kind == WaitUntil.key:
+        rows = events_of(Step(settings=settings))
+        _note_members(step.canvas, waits.segments(step.canvas, rows), now=now)
+
+
+def _note_members(canvas: Canvas, segments: Iterable[Segment | None], *, now: datetime) -> None:
+    for segment in segments:
         if segment is not None:
             live_segments.prepare(
                 canvas.app_group, listener=canvas.pk, role="wait", segment=segment, now=now
@@ -124,6 +140,8 @@ def update_subscriptions(canvas: Canvas, *, now: datetime) -> None:
         if role == "wait" and segment is not None and made not in known:
             # Who is in the segment already does not join it.
             live_segments.fill(made, low=0, high=live_segments.HIGHEST, now=now)
+        elif role == "wait" and segment is not None:
+            live_segments.begin(made, now=now)
         if made.is_leave_only and made not in known:
             live_segments.adopt(made, _present(canvas), now=now)
 

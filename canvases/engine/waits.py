@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
@@ -26,12 +26,17 @@ def steps(canvas: Canvas) -> list[Step]:
 def wanted(canvas: Canvas) -> Iterator[Wanted]:
     """Yield what these steps wait for."""
     rows = [row for step in steps(canvas) for row in events_of(step)]
-    named = [row["segment"] for row in rows if row["kind"] == Subscription.Kind.SEGMENT]
-    for segment in Segment.objects.filter(app_group=canvas.app_group_id, api_id__in=named):
+    for segment in segments(canvas, rows):
         yield Subscription.Kind.SEGMENT, "", segment
     for row in rows:
         if row["kind"] != Subscription.Kind.SEGMENT:
             yield row["kind"], row["name"], None
+
+
+def segments(canvas: Canvas, rows: Iterable[Mapping[str, Any]]) -> QuerySet[Segment]:
+    """Return the segments that rows of waits name."""
+    named = [row["segment"] for row in rows if row["kind"] == Subscription.Kind.SEGMENT]
+    return Segment.objects.filter(app_group=canvas.app_group_id, api_id__in=named)
 
 
 def asked(canvas: Canvas, name: tuple[str, str], *, now: datetime) -> Q:

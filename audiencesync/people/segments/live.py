@@ -77,9 +77,9 @@ def prepare(
 ) -> None:
     """Write the members of a segment for a listener that does not collect yet, part by part.
 
-    Each part is a transaction: of a large segment one alone would hold up the engine. `resume`
-    begins to collect; its sweep finds who joined and left meanwhile. Members that are written are
-    kept. Raise FilterError.
+    Each part is a transaction: of a large segment one alone would hold up the engine. `resume` or
+    `begin` lets it collect; its sweep finds who joined and left meanwhile. Members that are
+    written are kept. Raise FilterError.
     """
     made, _is_new = Subscription.objects.get_or_create(
         listener=listener,
@@ -100,6 +100,17 @@ def prepare(
             fill(made, low=low, high=high, now=now)
         low = high
     unfinished.update(sweep_at=now + SETTLED)
+
+
+def begin(subscription: Subscription, *, now: datetime) -> None:
+    """Let a subscription collect that was prepared for a listener which collects already.
+
+    `resume` would drop the events that wait for the listener.
+    """
+    with transaction.atomic():
+        prepared = Subscription.objects.filter(pk=subscription.pk, is_paused=True)
+        if _lock(prepared):
+            prepared.update(is_paused=False, collecting_since=now, sweep_at=now, sweep_cursor=0)
 
 
 def pause(listener: int) -> None:

@@ -11,8 +11,10 @@ from audiencesync.people.models import Profile, Segment
 from audiencesync.people.models.live import SegmentMember, Signal, Subscription
 from audiencesync.people.segments import live
 from canvases import engine, laws
-from canvases.models import BranchTally, Canvas, Visit
+from canvases.editing import edit
+from canvases.models import BranchTally, Canvas, Step, Visit
 from canvases.steps import KINDS
+from tests.support.journeys import change, follow
 
 pytestmark = pytest.mark.thorough
 
@@ -114,6 +116,36 @@ def test_members_of_a_segment_are_noted_part_by_part_before_the_launch(waiting, 
     live.work(now=timezone.now(), seconds=5)
     waiting.run()
     assert took(waiting) == {}  # being in it does not count
+
+
+def test_members_of_a_segment_are_noted_before_a_live_wait_names_it(waiting, acme, monkeypatch):
+    """Part by part, too; the events that wait for the canvas are kept."""
+    monkeypatch.setattr(live, "SWEPT", 2)
+    french = {"field": "country", "op": "is", "value": "FR"}
+    segment = Segment.objects.create(app_group=acme, name="French", filter=french)
+    Profile.objects.filter(external_id="p0").update(country="FR")
+    step, versions = waiting.steps["wait"], []
+    row = {"number": 4, "label": "FR", "kind": "segment", "segment": str(segment.api_id)}
+    settings = step.settings | {"events": [*step.settings["events"], row]}
+    bought = {"external_id": "p1", "product_id": "x", "currency": "EUR", "price": 1}
+    bought["time"] = timezone.now().isoformat()
+    track(acme, {"attributes": [], "events": [], "purchases": [bought]}, now=timezone.now())
+
+    def watch(execute, sql, params, many, context):
+        if sql.strip().startswith(f"INSERT INTO {SegmentMember._meta.db_table}"):
+            versions.append(Step.objects.get(pk=step.pk).version)
+        return execute(sql, params, many, context)
+
+    how = {"version": step.version, "by": waiting.user, "now": timezone.now()}
+    with connection.execute_wrapper(watch):
+        edit.save_settings(step, settings, **how)
+
+    assert versions == [step.version] * 3
+    follow(waiting)
+    assert took(waiting) == {2: 1}  # p0 is in it already
+    change(waiting, "p2", country="FR")
+    follow(waiting)
+    assert took(waiting) == {2: 1, 4: 1}
 
 
 def test_who_joined_while_the_canvas_was_stopped_counts(waiting):
