@@ -13,7 +13,7 @@ from canvases import tree
 from canvases.editing import conflicts
 from canvases.entry_card import words
 from canvases.models import Canvas, Step
-from canvases.steps import KINDS, branch_numbers, former_syncs
+from canvases.steps import KINDS, branch_numbers, conditions_form, former_syncs
 from canvases.steps.base import StepProblem, Text
 from partners.audiences import verify
 from partners.connections.problems import SYNC_RELATED
@@ -38,7 +38,7 @@ def steps_of(canvas: Canvas) -> QuerySet[Step]:
     return (
         canvas.steps.filter(removed_at=None)
         .select_related(f"sync__{SYNC_RELATED}")
-        .prefetch_related(former_syncs.PREFETCH, "segment_uses__segment")
+        .prefetch_related(former_syncs.PREFETCH, conditions_form.SEGMENTS)
     )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from django import forms
+from django.db.models import Prefetch
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
+from audiencesync.people.models import Segment
 from audiencesync.people.segments import catalogue, filters
 from audiencesync.people.segments.builder import controls, draft, shown
 from audiencesync.people.segments.builder import form as builder
@@ -17,10 +19,8 @@ from audiencesync.people.segments.builder.draft import Draft
 from audiencesync.people.segments.builder.typed import Reading
 from audiencesync.people.segments.nodes import COLUMNS
 from audiencesync.people.writing import event_names
+from canvases.models import Step, StepSegment
 from canvases.steps.base import StepForm
-
-if TYPE_CHECKING:
-    from canvases.models import Step
 
 Filter = dict[str, Any]
 MOST_EVENTS = 250  # names that are suggested
@@ -182,11 +182,23 @@ def is_readable(raw: Filter) -> bool:
     return bool(raw)
 
 
+# To prefetch before `segments_of` is called for many steps.
+SEGMENTS = Prefetch(
+    "segment_uses", StepSegment.objects.select_related("segment"), to_attr="known_segment_uses"
+)
+
+
+def segments_of(step: Step) -> list[Segment]:
+    """Return the segments that the settings of a step name."""
+    known: list[StepSegment] | None = getattr(step, SEGMENTS.to_attr or "", None)
+    return [one.segment for one in (step.segment_uses.all() if known is None else known)]
+
+
 def words(step: Step, raw: Filter) -> str:
     """Return a filter of a step in words, without personal data."""
     names = {
-        str(one.segment.api_id): filters.Known(one.segment.name, one.segment.app_group_id, None)
-        for one in step.segment_uses.all()
+        str(one.api_id): filters.Known(one.name, one.app_group_id, None)
+        for one in segments_of(step)
     }
     try:
         return filters.describe(raw, masked=True, known=names)

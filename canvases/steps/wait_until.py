@@ -16,7 +16,7 @@ from audiencesync.people.segments import filters
 from canvases.entry_card import conditions
 from canvases.steps import segments_used, waited_for
 from canvases.steps.base import Branch, StepForm, StepKind, StepProblem, Text
-from canvases.steps.conditions_form import rows_of
+from canvases.steps.conditions_form import rows_of, segments_of
 from canvases.steps.delay import FIRST, Delay, DurationForm, duration, length
 from canvases.steps.numbered import (
     EVERYONE_ELSE,
@@ -214,7 +214,7 @@ def fresh(used: set[int]) -> dict[str, Any]:
 
 def _segments(step: Step) -> dict[str, str]:
     """Return the names of the segments that a step waits for, by API id."""
-    return {str(one.segment.api_id): one.segment.name for one in step.segment_uses.all()}
+    return {str(one.api_id): one.name for one in segments_of(step)}
 
 
 def _n_rows(data: Mapping[str, object]) -> int:

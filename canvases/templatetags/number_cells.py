@@ -1,6 +1,5 @@
 """Template tags for what a page of a canvas shows very often."""
 
-from collections.abc import Iterable
 from functools import lru_cache
 
 from django import template
@@ -12,25 +11,24 @@ from django.utils.translation import get_language
 from canvases import analytics
 from canvases.people_lists import links
 from canvases.steps.base import Text
-from canvases.views.stage.cards import WAITING
+from canvases.views.stage.cards import WAITING, Card
 
 register = template.Library()
 LABELS: dict[str, Text] = {**analytics.METRICS, "waiting": WAITING}
 
 
 @register.simple_tag
-def number_cells(
-    columns: Iterable[tuple[str, Text, int | None]], canvas_url: str, step: object
-) -> SafeString:
-    """The cells of a row of the table of numbers, each a link to its people; a dash for None."""
+def number_row(card: Card, canvas_url: str) -> SafeString:
+    """A row of the table of numbers, each a link to its people; a dash for None."""
     language = get_language()
-    beginning = escape(links.beginning(canvas_url, step))
+    beginning = escape(links.beginning(canvas_url, card.id))
     cells = []
-    for name, _label, n in columns:
+    for name, _label, n in card.columns:
         head, text = _cell(name, n, language)
         link = f'<a class="people-link" href="{beginning}{name}">{text}</a>' if n else text
         cells.append(f"{head}{link}</td>")
-    return mark_safe("".join(cells))  # noqa: S308  # each of them is escaped
+    row = f'<tr id="row-{card.id}">{"".join(cells)}</tr>'
+    return mark_safe(row)  # noqa: S308  # each of the cells is escaped
 
 
 @lru_cache(maxsize=4096)

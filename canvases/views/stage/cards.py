@@ -231,6 +231,11 @@ class Card:
         return self.numbers.metrics(sends=self.sends)
 
     @property
+    def has_plain_row(self) -> bool:
+        """Return whether nothing but its name stands above its numbers in their table."""
+        return bool(self.number) and not self.shares and self.removed is None
+
+    @property
     def columns(self) -> list[tuple[str, Any, int | None]]:
         """Return the seven metrics and the waiting people; None where a step has no such number."""
         known = {name: n for name, _label, n in self.metrics}

@@ -43,7 +43,7 @@ def test_a_changed_number_brings_only_the_cards_that_show_it(bobs, steps):
 
     body = poll(bobs, known)
 
-    assert set(re.findall(r'id="((?:foot|row|card|took)-[\d-]+)"', body)) == {
+    assert set(re.findall(r'id="((?:foot|head|row|card|took)-[\d-]+)"', body)) == {
         f"foot-{inside.pk}",
         f"row-{inside.pk}",
     }

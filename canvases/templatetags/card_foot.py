@@ -1,0 +1,69 @@
+"""The numbers at the foot of a card. A flow has up to 200, and each poll may bring all of them."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+from django import template
+from django.utils.formats import number_format
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language, gettext
+
+from audiencesync.groups.templatetags.ui import icon
+from canvases.views.stage.cards import Card
+
+register = template.Library()
+
+
+@register.simple_tag
+def card_foot(card: Card, *, is_launched: bool) -> SafeString:
+    """The numbers of a card; the poll sends them alone."""
+    parts = _sent(card) if card.sends and is_launched else _passed(card, is_launched=is_launched)
+    html = f'<span class="step-tally" id="foot-{card.id}">{"".join(parts)}</span>'
+    return mark_safe(html)  # noqa: S308  # each part is a number, or escaped
+
+
+def _sent(card: Card) -> Iterator[str]:
+    """Yield three numbers of a step that sends, and its bar."""
+    counts = card.numbers
+    yield '<span class="step-numbers">'
+    for n, tone, word in (
+        (counts.synced, "", gettext("synced")),
+        (counts.pending, "is-pending", gettext("pending")),
+        (counts.errored, "text-bad", gettext("errored")),
+    ):
+        yield f'<span class="{tone if n else "is-zero"}"><b>{_shown(n)}</b> {word}</span> '
+    yield '</span><svg class="step-bar" width="100%" height="4" aria-hidden="true" '
+    yield 'focusable="false"><rect class="bar-rest" width="100%" height="4"></rect>'
+    for name, x, width in card.bar:
+        yield f'<rect class="{name}" x="{x}" width="{width}" height="4"></rect>'
+    yield "</svg>"
+
+
+def _passed(card: Card, *, is_launched: bool) -> Iterator[str]:
+    """Yield who came, what is missing, and who waits or took the first branch."""
+    counts = card.numbers
+    yield '<span class="step-foot">'
+    if is_launched:
+        word = gettext("left") if card.leaves else gettext("entered")
+        yield f'<span><b class="step-count" id="count-{card.id}">{_shown(counts.entered or 0)}</b> '
+        yield f"{word}</span>"
+    if card.is_unfinished:
+        yield f'<span class="chip chip-warn">{gettext("Incomplete")}</span>'
+    if is_launched and not counts.waiting and (share := card.first_share):
+        percent, name = share
+        yield f'<span class="chip chip-plain">{percent} % <bdi>{escape(name)}</bdi></span>'
+    if counts.waiting:
+        text = gettext("%(n)s waiting") % {"n": _shown(counts.waiting)}
+        yield f'<span class="chip chip-accent">{icon("hourglass")} {text}</span>'
+    yield "</span>"
+
+
+def _shown(n: int) -> str:
+    return _formatted(n, get_language())
+
+
+@lru_cache(maxsize=4096)
+def _formatted(n: int, language: str | None) -> str:
+    """Return a number as the active ``language`` writes it."""
+    return str(number_format(n))
