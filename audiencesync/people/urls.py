@@ -3,6 +3,7 @@
 from django.urls import path
 
 from audiencesync.people.imports import views as imports
+from audiencesync.people.imports.lists import views as import_lists
 from audiencesync.people.views import exports, profiles, segments
 
 urlpatterns = [
@@ -22,5 +23,10 @@ urlpatterns = [
     path("imports/<int:import_id>/cancel/", imports.cancel, name="import_cancel"),
     path("imports/<int:import_id>/discard/", imports.discard, name="import_discard"),
     path("imports/<int:import_id>/segment/", imports.segment, name="import_segment"),
+    path("imports/<int:import_id>/people/", import_lists.people, name="import_people"),
+    path(
+        "imports/<int:import_id>/people/export/", import_lists.export, name="import_people_export"
+    ),
+    path("imports/<int:import_id>/rows/", import_lists.rows, name="import_rows"),
     path("imports/<int:import_id>/rejects/", imports.rejects, name="import_rejects"),
 ]

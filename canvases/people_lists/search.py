@@ -4,24 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from django import forms
-from django.utils.translation import gettext_lazy as _
-
 from audiencesync.people.models import Profile
 from audiencesync.people.views import profiles
 from canvases.models import Canvas
 from canvases.people_lists.number import Number
-
-
-class Search(forms.Form):
-    """The search of a list."""
-
-    q = forms.CharField(
-        label=_("Search in this list"),
-        required=False,
-        max_length=320,
-        help_text=_("A whole external ID, e-mail address, phone number or alias."),
-    )
 
 
 def only(canvas: Canvas, number: Number, text: str) -> Number:

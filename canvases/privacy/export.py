@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Max, Min, Sum
+from django.db.models import Count, Exists, Max, Min, OuterRef, Sum
 
 from audiencesync.groups.models import Activity, AppGroup
 from audiencesync.people.api.track_objects import STANDARD
@@ -20,7 +20,7 @@ from audiencesync.people.models import (
     UserAlias,
     Withdrawal,
 )
-from audiencesync.people.models.imports import Import
+from audiencesync.people.models.imports import Import, ImportMember
 from audiencesync.people.models.live import SegmentMember
 from audiencesync.people.writing.columns import HASHES
 from audiencesync.people.writing.identify import family
@@ -62,8 +62,12 @@ def everything(profile: Profile) -> dict[str, object]:
             _event(event) for event in Event.objects.filter(profile__in=mine).order_by("at", "pk")
         ],
         "imports": [
-            {"file": run.file_name, "uploaded_at": run.created_at.isoformat()}
-            for run in Import.objects.filter(members__profile__in=mine).distinct().order_by("pk")
+            {
+                "file": run.file_name,
+                "uploaded_at": run.created_at.isoformat(),
+                "created_profile": run.has_created,
+            }
+            for run in _imports(mine)
         ],
         "segments": [
             {"name": one.subscription.segment.name, "since": one.since.isoformat()}
@@ -86,6 +90,13 @@ def everything(profile: Profile) -> dict[str, object]:
             _profile(one) for one in Profile.everybody.filter(pk__in=mine).exclude(pk=profile.pk)
         ],
     }
+
+
+def _imports(mine: Sequence[int]) -> Iterable[Any]:
+    """Return the imports of a person; ``has_created``: whether one created a profile of theirs."""
+    created = ImportMember.objects.filter(run=OuterRef("pk"), profile__in=mine, is_created=True)
+    runs = Import.objects.filter(members__profile__in=mine).distinct()
+    return runs.annotate(has_created=Exists(created)).order_by("pk")
 
 
 def _activity(app_group: AppGroup, profile_ids: Iterable[int]) -> list[dict[str, object]]:

@@ -22,11 +22,11 @@ from audiencesync.core.web import sealed_search
 from audiencesync.groups import access, exports, reauthentication
 from audiencesync.groups.models import Activity, Role
 from audiencesync.people import masking
+from audiencesync.people.segments.forms import WholeSearch
 from canvases.models import Canvas, Step
 from canvases.people_lists import lines, links, numbers, search
 from canvases.people_lists import retry as retry_people
 from canvases.people_lists.number import Number, UnknownNumber
-from canvases.people_lists.search import Search
 from canvases.steps import KINDS
 
 PAGE = 50
@@ -78,7 +78,7 @@ def of_canvas(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
 def _answer(request: HttpRequest, owner: Owner) -> HttpResponse:
     """Show one page. Unmasked views are logged."""
     masked = not access.membership(request).may(Role.MARKETER)
-    form = sealed_search.bound(Search, request)
+    form = sealed_search.bound(WholeSearch, request)
     if request.method == "POST" and form.is_valid():
         return redirect(sealed_search.address(request, form.cleaned_data["q"]))
     number, page, is_slow = _read(owner, request.GET or request.POST, form)
@@ -122,7 +122,7 @@ def _columns(
     }
 
 
-def _read(owner: Owner, data: QueryDict, form: Search) -> tuple[Number, lists.Page, bool]:
+def _read(owner: Owner, data: QueryDict, form: WholeSearch) -> tuple[Number, lists.Page, bool]:
     """Return the number, its page, and whether reading took too long. Raise Http404."""
     is_valid = form.is_valid()
     try:

@@ -236,8 +236,8 @@ class _Writer:
         if known:
             self._update_known(known)
         self.cursor.execute(
-            f"INSERT INTO {MEMBERS} (run_id, profile_id)"
-            " SELECT %s, profile_id FROM import_rows ON CONFLICT DO NOTHING",
+            f"INSERT INTO {MEMBERS} (run_id, profile_id, is_created)"
+            " SELECT %s, profile_id, is_new FROM import_rows ON CONFLICT DO NOTHING",
             [self.run.pk],
         )
         people = self.cursor.rowcount
@@ -318,7 +318,8 @@ class _Writer:
         try:
             self.cursor.execute(
                 f"WITH made AS ({inserting} RETURNING id){marked}"
-                f" INSERT INTO {MEMBERS} (run_id, profile_id) SELECT %s, id FROM made",
+                f" INSERT INTO {MEMBERS} (run_id, profile_id, is_created)"
+                " SELECT %s, id, true FROM made",
                 [*params, self.run.pk],
             )
         except IntegrityError:  # another writer inserted one of them

@@ -155,9 +155,9 @@ class Writer:
         rejects = sorted(
             reject for reject in rejects if not (reject.is_kept and reject.line in refused)
         )
-        return Written(
-            done.created, len(people) - done.created, _join(self.run, set(people)), rejects
-        )
+        n_people = _join(self.run, done.new & set(people), is_created=True)
+        n_people += _join(self.run, set(people) - done.new, is_created=False)
+        return Written(done.created, len(people) - done.created, n_people, rejects)
 
 
 def changes(batch: Batch, plan: Plan) -> list[Change]:
@@ -183,21 +183,20 @@ def changes(batch: Batch, plan: Plan) -> list[Change]:
     ]
 
 
-def _join(run: Import, ids: set[int]) -> int:
+def _join(run: Import, ids: set[int], *, is_created: bool) -> int:
     """Add profiles to the import's members. Return how many are new."""
     if not ids:
         return 0
+    given: Any = sorted(ids)
+    source = "unnest(%s::bigint[])"
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            statement = f"INSERT INTO {_TABLE} (run_id, profile_id) SELECT %s, unnest(%s::bigint[])"
-            given: Any = sorted(ids)
-        else:
-            statement = (
-                f"INSERT INTO {_TABLE} (run_id, profile_id)"  # noqa: S608  # own names only
-                " SELECT %s, value FROM json_each(%s) WHERE 1"
-            )
-            given = orjson.dumps(sorted(ids)).decode()
-        cursor.execute(f"{statement} ON CONFLICT DO NOTHING", [run.pk, given])
+        if connection.vendor != "postgresql":
+            source, given = "value FROM json_each(%s) WHERE 1", orjson.dumps(given).decode()
+        cursor.execute(
+            f"INSERT INTO {_TABLE} (run_id, is_created, profile_id)"  # own names only
+            f" SELECT %s, %s, {source} ON CONFLICT DO NOTHING",
+            [run.pk, is_created, given],
+        )
         return int(cursor.rowcount)
 
 
@@ -229,5 +228,10 @@ def rejects(run: Import) -> Iterator[Reject]:
         .values_list("body", flat=True)
         .iterator(1)
     ):
-        for line in zlib.decompress(body).split(b"\n"):
-            yield Reject(*orjson.loads(line))
+        yield from rejects_of(body)
+
+
+def rejects_of(body: bytes | memoryview) -> Iterator[Reject]:
+    """Yield the rejects of one chunk."""
+    for line in zlib.decompress(body).split(b"\n"):
+        yield Reject(*orjson.loads(line))

@@ -36,6 +36,7 @@ from audiencesync.people.imports.forms import (
     layout_values,
     too_many,
 )
+from audiencesync.people.imports.lists import rejected
 from audiencesync.people.models.imports import Import
 from audiencesync.people.segments import edit
 from audiencesync.people.segments.builder.form import name_taken
@@ -197,6 +198,7 @@ def _state(
 ) -> HttpResponse:
     """Show the progress or the result."""
     now = timezone.now()
+    lacking = rejected.with_a_cell_left_out(row)
     quiet = (now - row.progressed_at).total_seconds() if row.progressed_at else 0.0
     context = {
         "run": row,
@@ -204,12 +206,9 @@ def _state(
         "pace": round(row.rows_per_second(now=now)),
         "left": row.seconds_left(now=now),
         "is_quiet": row.state == Import.State.RUNNING and quiet > QUIET_SECONDS,
-        "n_repeated": row.n_created + row.n_updated - row.n_people,
         "has_rejects": row.rejects.exists(),
-        "left_out": [(name, n) for name, n in row.problem_counts.get("left_out", {}).items()],
-        "unusable": [
-            (mapping.FIELDS[kind], n) for kind, n in row.problem_counts.get("unusable", {}).items()
-        ],
+        "left_out": [one for one in lacking if not one.is_unusable],
+        "unusable": [one for one in lacking if one.is_unusable],
         "trouble": words.TROUBLES.get(row.trouble, row.trouble),
     }
     page = "people/imports/import.html"

@@ -97,6 +97,16 @@ class Import(models.Model):
         """Return whether the import has ended."""
         return self.state in {self.State.DONE, self.State.CANCELLED, self.State.FAILED}
 
+    @property
+    def n_changed(self) -> int:
+        """Return how many people were updated, changed or not, that the import did not create."""
+        return self.n_people - self.n_created
+
+    @property
+    def n_repeated(self) -> int:
+        """Return how many rows named a person whom an earlier row had named."""
+        return self.n_created + self.n_updated - self.n_people
+
     def percent(self) -> int:
         """Return the processed part of the file."""
         return (
@@ -147,6 +157,8 @@ class ImportMember(models.Model):
     profile = models.ForeignKey(
         "people.Profile", models.CASCADE, related_name="imported_by", db_constraint=False
     )
+    # Whether the import created it; null: not known, an earlier version wrote the member.
+    is_created = models.BooleanField(null=True)
 
     def __str__(self) -> str:
         return f"profile {self.profile_id} of import {self.run_id}"

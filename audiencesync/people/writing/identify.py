@@ -195,9 +195,12 @@ def _merge(
     runs = (
         ImportMember.objects.filter(profile_id=visitor.id)
         .order_by("run_id")
-        .values_list("run_id", flat=True)
+        .values_list("run_id", "is_created")
     )
-    members = [ImportMember(run_id=run, profile_id=person.id) for run in runs]
+    members = [
+        ImportMember(run_id=run, profile_id=person.id, is_created=is_created)
+        for run, is_created in runs
+    ]
     ImportMember.objects.bulk_create(members, ignore_conflicts=True)
     Profile.objects.filter(pk=visitor.id).update(merged_into=person.id)
     live_marks.hand_over(app_group.pk, visitor.id, to=person.id)

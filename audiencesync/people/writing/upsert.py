@@ -32,6 +32,7 @@ class Upserted:
     profile_ids: list[int | None]  # one per change, None where there is a problem
     created: int = 0
     updated: int = 0  # profiles that existed, changed or not
+    new: set[int] = field(default_factory=set)  # ids of new profiles
     changed: set[int] = field(default_factory=set)  # ids of new profiles and of changed ones
     problems: dict[int, ChangeProblem] = field(default_factory=dict)
     # Kinds whose known value stays, because the given one is unusable.
@@ -47,6 +48,7 @@ class Upserted:
         self.unfit |= {n + index: names for index, names in more.unfit.items()}
         self.profile_ids += more.profile_ids
         self.created, self.updated = self.created + more.created, self.updated + more.updated
+        self.new |= more.new
         self.changed |= more.changed
 
 
@@ -226,7 +228,7 @@ class _Upsert:
         ]
         consent.record_withdrawals(self.app_group, refused, now=self.now)
         self.result.updated = len(known)
-        self.result.changed = created | to_write.keys()
+        self.result.new, self.result.changed = created, created | to_write.keys()
         for index in self.result.problems:
             self.result.profile_ids[index] = None
 

@@ -100,9 +100,8 @@ def anonymous(acme, bobs, winback, alice, canvas, signed_in):
     UserAlias.objects.create(app_group=acme, profile=row, label="web", name="cookie")
     Event.objects.create(app_group=acme, profile=row, name="cart", at=timezone.now())
     PastIdentifier.objects.create(profile=row, kind="email", sha256=b"x" * 32)
-    ImportMember.objects.create(
-        run=Import.objects.create(app_group=acme, file_name="fair.csv", size=1), profile=row
-    )
+    fair = Import.objects.create(app_group=acme, file_name="fair.csv", size=1)
+    ImportMember.objects.create(run=fair, profile=row, is_created=True)
     Withdrawal.objects.create(app_group=acme, profile=row, at=timezone.now())
     Erasure.objects.create(
         app_group=acme, profile=row, asked_by="x", requested_at=timezone.now(), state="done"
@@ -132,6 +131,11 @@ def ann(acme, anonymous):
 @pytest.mark.parametrize("section", EXPORTED.values())
 def test_the_export_has_every_section(ann, section):
     assert export.everything(Profile.objects.get(pk=ann.pk))[section]
+
+
+def test_the_export_says_that_an_import_created_the_profile(ann):
+    [line] = export.everything(Profile.objects.get(pk=ann.pk))["imports"]
+    assert (line["file"], line["created_profile"]) == ("fair.csv", True)
 
 
 def test_every_table_is_classified():

@@ -1,0 +1,1 @@
+"""The people and the rows behind each number of an import."""

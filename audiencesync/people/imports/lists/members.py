@@ -1,0 +1,52 @@
+"""The people that an import created or updated.
+
+They are kept as long as its members: see ``KEEP_MEMBERS_DAYS``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from audiencesync.people.models import Profile
+from audiencesync.people.models.imports import Import
+
+PEOPLE, CREATED, UPDATED = "people", "created", "updated"
+LABELS: dict[str, Promise] = {
+    PEOPLE: _("Created or updated"),
+    CREATED: pgettext_lazy("people", "Created"),
+    UPDATED: _("Updated"),
+}
+COUNTED = 100_000  # of a longer list it is not counted who is no longer on it
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """A number of people of an import. ``found``: those who are still known."""
+
+    name: str
+    n: int
+    found: QuerySet[Profile]
+
+    @property
+    def label(self) -> str:
+        """Return what the number counts, in words."""
+        return str(LABELS[self.name])
+
+    def gone(self) -> int | None:
+        """Return how many are no longer kept; None if there are too many to count."""
+        return None if self.n > COUNTED else self.n - self.found.count()
+
+
+def people(run: Import, name: str) -> People:
+    """Return a number of people of an import. Raise KeyError for an unknown name."""
+    members = Profile.objects.filter(app_group=run.app_group_id)
+    n = {PEOPLE: run.n_people, CREATED: run.n_created, UPDATED: run.n_changed}[name]
+    if name == PEOPLE:
+        return People(name, n, members.filter(imported_by__run=run))
+    is_created = name == CREATED
+    return People(name, n, members.filter(imported_by__run=run, imported_by__is_created=is_created))

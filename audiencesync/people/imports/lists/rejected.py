@@ -1,0 +1,126 @@
+"""The rows that an import rejected, or imported without one of their cells.
+
+They are kept in compressed parts: see ``KEEP_REJECTS_DAYS``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from audiencesync.core.database.time_limit import TooSlow
+from audiencesync.core.lists import Keys
+from audiencesync.people.imports import chunk_writer, mapping, words
+from audiencesync.people.imports.csv_reader import Reject
+from audiencesync.people.models.imports import Import, RejectPart
+
+REJECTED, UNUSABLE, LEFT_OUT = "rejected", "unusable_", "left_out_"
+SECONDS = 10.0
+SHOWN = 200  # characters of a row
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the file at ``place`` of the part that begins at ``position``."""
+
+    position: int
+    place: int
+    reject: Reject
+
+    @property
+    def reason(self) -> str:
+        """Return why it was rejected, in words."""
+        return words.reason(self.reject)
+
+    @property
+    def cells(self) -> str:
+        """Return the row as in the file, shortened; empty if its cells were not stored."""
+        return " | ".join(self.reject.cells)[:SHOWN]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A number of rows of an import, and the part of a list (core/lists.py) with these rows."""
+
+    run: Import
+    name: str
+    n: int
+    label: str
+    column: str = ""  # the header of the column whose cells count; empty: rejected rows
+
+    @property
+    def is_unusable(self) -> bool:
+        """Return whether it counts identifiers that are stored, but never sent."""
+        return self.name.startswith(UNUSABLE)
+
+    def counts(self, reject: Reject) -> bool:
+        """Return whether the number counts this row."""
+        if not self.column:
+            return not reject.is_kept
+        is_unusable = reject.reason == "unusable"
+        is_of_column = reject.is_kept and reject.column == self.column
+        return is_of_column and is_unusable is self.is_unusable
+
+    def read(self, limit: int, *, beyond: Keys | None, ascending: bool) -> Sequence[Row]:
+        """Return the next rows in the order of the file, or backwards if ``ascending``.
+
+        Raise ValueError for keys that are not of rows, TooSlow after some seconds.
+        """
+        if beyond is not None and len(beyond) != 2:
+            raise ValueError
+        found: list[Row] = []
+        ends_at = time.monotonic() + SECONDS
+        for rows in self._parts(beyond, ascending=ascending):
+            for row in reversed(rows) if ascending else rows:
+                at = self.keys_of(row)
+                if beyond is None or (at < beyond if ascending else at > beyond):
+                    found.append(row)
+            if len(found) >= limit:
+                break
+            if time.monotonic() > ends_at:
+                raise TooSlow
+        return found[:limit]
+
+    def _parts(self, beyond: Keys | None, *, ascending: bool) -> Iterator[list[Row]]:
+        parts = RejectPart.objects.filter(run=self.run).order_by("position")
+        if beyond is not None:
+            sign = "lte" if ascending else "gte"
+            parts = parts.filter(**{f"position__{sign}": beyond[0]})
+        for part in (parts.reverse() if ascending else parts).iterator(1):
+            found = enumerate(chunk_writer.rejects_of(part.body))
+            yield [Row(part.position, at, one) for at, one in found if self.counts(one)]
+
+    def keys_of(self, row: Row) -> Keys:
+        """Return the keys of a row."""
+        return (row.position, row.place)
+
+    def of(self, people: Collection[int]) -> Rejected:
+        """Return all rows: a rejected row is of no known person."""
+        return self
+
+
+def rows(run: Import, name: str) -> Rejected:
+    """Return a number of rows of an import. Raise KeyError for an unknown name."""
+    if name == REJECTED:
+        return Rejected(run, name, run.n_rejected, _("Rejected rows"))
+    return {one.name: one for one in with_a_cell_left_out(run)}[name]
+
+
+def with_a_cell_left_out(run: Import) -> list[Rejected]:
+    """Return the numbers of rows that were imported without a cell, or with an unusable one."""
+    headers = [column["header"] for column in run.plan.get("columns", [])]
+    of_target = {column["target"]: column["header"] for column in run.plan.get("columns", [])}
+    found = [
+        Rejected(run, UNUSABLE + kind, n, str(mapping.FIELDS[kind]), of_target[kind])
+        for kind, n in run.problem_counts.get("unusable", {}).items()
+        if kind in of_target
+    ]
+    # The name of a column may be personal data, so that its place stands in the address.
+    return found + [
+        Rejected(run, f"{LEFT_OUT}{headers.index(header)}", n, header, header)
+        for header, n in run.problem_counts.get("left_out", {}).items()
+        if header in headers
+    ]

@@ -1,0 +1,131 @@
+"""Pages with the people and the rows behind the numbers of an import."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from audiencesync.core import lists
+from audiencesync.core.database.time_limit import TooSlow, at_most
+from audiencesync.core.lists import Part, Place
+from audiencesync.core.web import sealed_search
+from audiencesync.groups import access, exports, reauthentication
+from audiencesync.groups.models import Activity, Role
+from audiencesync.people import masking
+from audiencesync.people.imports.lists import members, rejected
+from audiencesync.people.models.imports import Import
+from audiencesync.people.segments.forms import WholeSearch
+from audiencesync.people.views import csv_export, profiles
+
+PAGE = 50
+SECONDS = 10.0
+MARKETER = Role.MARKETER
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@access.signed_in
+def people(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
+    """List the people of a number of an import."""
+    row = access.get(request, Import, MARKETER, pk=import_id)
+    form = sealed_search.bound(WholeSearch, request)
+    if request.method == "POST" and form.is_valid():
+        return redirect(sealed_search.address(request, form.cleaned_data["q"]))
+    number = _people(row, request.GET.get("number", members.PEOPLE))
+    text = form.cleaned_data["q"] if form.is_valid() else ""
+    found = number.found.filter(profiles.exactly(text, row.app_group)) if text else number.found
+    is_slow, gone, page = False, None, lists.Page([])
+    try:
+        with at_most(SECONDS):
+            if form.is_valid():
+                page = _page(request, lists.Rows(found, person="pk"))
+            gone = number.gone()
+    except TooSlow:
+        is_slow = True
+    if page.rows:
+        _log(request, row)
+    shown = [masking.person(one, masked=False) for one in page.rows]
+    context = {
+        "run": row,
+        "number": number,
+        "form": form,
+        "gone": gone,
+        "page": page,
+        "people": shown,
+        "has_names": any(one.name for one in shown),
+        "is_search": bool(text),
+        "is_slow": is_slow,
+        "keep_days": ceil(settings.KEEP_DAYS["members"]),
+    }
+    status = 200 if form.is_valid() else 422
+    return render(request, "people/imports/people.html", context, status=status)
+
+
+@require_POST
+@access.signed_in
+def export(request: HttpRequest, group: str, import_id: int) -> HttpResponseBase:
+    """Download the people of a number of an import."""
+    row = access.get(request, Import, MARKETER, pk=import_id)
+    number = _people(row, request.POST.get("number", members.PEOPLE))
+    reauthentication.require(request)
+    return exports.csv_file(
+        request,
+        [row.app_group],
+        csv_export.rows(number.found),
+        name=f"import-{row.pk}-{number.name}",
+        subject=row.file_name,
+        kind=Activity.Kind.IMPORT,
+    )
+
+
+@require_safe
+@access.signed_in
+def rows(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
+    """List the rows of a number of an import, in the order of the file."""
+    row = access.get(request, Import, MARKETER, pk=import_id)
+    try:
+        number = rejected.rows(row, request.GET.get("number", rejected.REJECTED))
+    except KeyError:
+        raise Http404 from None
+    page, is_slow = lists.Page([]), False
+    try:
+        page = _page(request, number)
+    except TooSlow:
+        is_slow = True
+    if page.rows:
+        _log(request, row)
+    context = {
+        "run": row,
+        "number": number,
+        "page": page,
+        "is_kept": row.rejects.exists(),
+        "is_slow": is_slow,
+        "keep_days": ceil(settings.KEEP_DAYS["rejects"]),
+    }
+    return render(request, "people/imports/rows.html", context)
+
+
+def _people(row: Import, name: str) -> members.People:
+    try:
+        return members.people(row, name)
+    except KeyError:
+        raise Http404 from None
+
+
+def _page(request: HttpRequest, part: Part) -> lists.Page:
+    """Return the page asked for; the first one if its place is invalid."""
+    before, after = (Place.parse(request.GET.get(name, "")) for name in ("before", "after"))
+    try:
+        return lists.page([part], PAGE, before=before, after=after)
+    except ValueError:
+        return lists.page([part], PAGE)
+
+
+def _log(request: HttpRequest, row: Import) -> None:
+    who, kind = access.user(request), Activity.Kind.IMPORT
+    Activity.log_view(row.app_group, who, row.file_name[:200], kind=kind, now=timezone.now())
