@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from audiencesync.core import htmx
 from audiencesync.core.charts import bins
 from audiencesync.groups import access
 from audiencesync.groups.models import AppGroup, Role
@@ -195,6 +196,5 @@ def delete(request: HttpRequest, group: str, audience_id: int) -> HttpResponse:
         "affected": affected.steps_of(row),
         "error": error,
     }
-    is_fragment = request.htmx  # type: ignore[attr-defined]  # set by django-htmx
-    template = "canvases/audiences/delete.html" + ("#ask" if is_fragment else "")
+    template = "canvases/audiences/delete.html" + ("#ask" if htmx.asks(request) else "")
     return render(request, template, context, status=422 if error else 200)

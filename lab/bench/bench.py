@@ -211,7 +211,7 @@ class Run:
 
     def churn(self) -> dict[str, Any]:
         """Change 30 % of the people while two engines are killed at random; judge the end."""
-        engines, random = ("engine", "engine-2"), Random(self.n)  # noqa: S311  # no secret
+        engines, random = ("engine", "engine-2"), Random(self.n)
         kills = 0
         for name in engines:
             self.stack.spawn(name, "manage.py", "engine")

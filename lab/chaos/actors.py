@@ -65,7 +65,7 @@ class Actor:
     def __init__(self, *, actor: int, seed: int, journal: Path) -> None:
         self.actor, self.journal = actor, Journal(journal)
         self.n = len(self.journal.begun)
-        self.random = random.Random(f"{seed}-{actor}-{self.n}")  # noqa: S311  # for repeating a run
+        self.random = random.Random(f"{seed}-{actor}-{self.n}")
         self.n_profiles = dict.fromkeys(world.GROUPS, 0)  # made by this actor in each group
         for arguments in self.journal.arguments("add_profiles"):
             self._count(arguments)

@@ -43,7 +43,7 @@ class FaultInjector:
 
     def __init__(self, url: str, *, seed: int) -> None:
         self.sandbox = SandboxClient(url)
-        self.random = random.Random(f"{seed}-faults")  # noqa: S311  # for repeating a run
+        self.random = random.Random(f"{seed}-faults")
         self.next_at = 0.0
         self.special: list[int] = []
 

@@ -45,7 +45,7 @@ class Nemesis:
         self, var: Path, *, engines: Sequence[str], actors: Sequence[str], lease: float, seed: int
     ) -> None:
         self.var, self.engines, self.actors, self.lease = var, engines, actors, lease
-        self.random = random.Random(f"{seed}-nemesis")  # noqa: S311  # for repeating a run
+        self.random = random.Random(f"{seed}-nemesis")
         self.done: Counter[str] = Counter()
         self.log: list[str] = []
         self.began = self.next_at = time.monotonic()
@@ -101,7 +101,7 @@ class Restarter:
         self, var: Path, *, spawn: dict[str, Callable[[], None]], is_alive: Callable[[str], bool]
     ) -> None:
         self.var, self.spawn, self.is_alive = var, spawn, is_alive
-        self.random = random.Random()  # noqa: S311  # guards no secret
+        self.random = random.Random()
         self.due: dict[str, float] = {}
 
     def turn(self) -> None:

@@ -35,7 +35,7 @@ class Month:
     @classmethod
     def until(cls, now: datetime, *, days: int, seed: int) -> Month:
         """Return the hours with weights; the same seed gives the same ones."""
-        random = Random(seed)  # noqa: S311 - made-up times are no secret
+        random = Random(seed)
         last = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         hours = [last - timedelta(hours=n) for n in range(24 * days - 1, -1, -1)]
         weights = [
