@@ -27,7 +27,6 @@ Text = str | Promise
 Chosen = dict[str, Any]
 MOST_DAYS, MOST_TIMES, MOST_HOURS = 730, 100, 720
 KEPT_DAYS = 30  # after which people who have filled no other cart leave the audience
-LONGEST_NAME = 120
 
 
 class AudienceField(forms.ModelChoiceField):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
@@ -172,9 +171,3 @@ def prepare(var: Path, *, env: dict[str, str] | None = None, people: int | None 
     manage(env, "createcachetable")
     manage(env, "collectstatic", "--no-input")
     return manage(env, "demo", *([] if people is None else ["--people", str(people)]))
-
-
-def copy_to(template: Path, var: Path) -> Path:
-    """Copy a prepared folder to ``var``; return ``var``."""
-    shutil.copytree(template, var, dirs_exist_ok=True)
-    return var

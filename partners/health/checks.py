@@ -61,10 +61,6 @@ class Report:
     runs: list[Run] = field(default_factory=list)
     is_connected: bool = False
 
-    @property
-    def is_good(self) -> bool:
-        return all(check.state is State.GOOD for check in self.checks)
-
 
 @dataclass(frozen=True, slots=True)
 class _Account:

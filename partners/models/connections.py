@@ -43,10 +43,6 @@ class Parkable(models.Model):
     class Meta:
         abstract = True
 
-    def is_parked(self, *, now: datetime) -> bool:
-        """Return whether sending through this row has to wait."""
-        return self.parked_until is not None and self.parked_until > now
-
 
 def in_lane(lane: str, path: str = "") -> models.Q:
     """Return the condition for rows of a lane; ``path`` leads to their ad account."""

@@ -3,11 +3,10 @@
 import pytest
 from django.urls import reverse
 
-from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import Profile, Segment
 from canvases.models import Canvas, Step
 from partners.models import Audience
-from tests.support import builder
+from tests.support import builder, profiles
 from tiktok_sandbox.seed import MARA
 
 HTMX = {"HX-Request": "true"}
@@ -31,7 +30,7 @@ def people(acme):
         for n in range(12)
     ]
     for profile in made:
-        normalise.apply(profile, region="DE")
+        profiles.set_hashes(profile, region="DE")
     return Profile.objects.bulk_create(made)
 
 

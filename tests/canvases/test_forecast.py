@@ -3,11 +3,11 @@
 import pytest
 from django.utils import timezone
 
-from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import PastIdentifier, Profile
 from canvases import engine, prospects
 from partners.forecast import forecast
 from partners.models import Delivery, Tally
+from tests.support import profiles
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 KINDS = ["email", "phone", "idfa", "gaid"]
@@ -15,7 +15,7 @@ KINDS = ["email", "phone", "idfa", "gaid"]
 
 def make_profile(acme, name, **fields):
     row = Profile(app_group=acme, external_id=name, **fields)
-    normalise.apply(row, region="DE")
+    profiles.set_hashes(row, region="DE")
     row.save()
     return row
 

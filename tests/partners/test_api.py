@@ -3,10 +3,10 @@
 import pytest
 from django.utils import timezone
 
-from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import Profile, UserAlias
 from partners import sync
 from partners.models import AdAccount, Audience, Connection, Sync
+from tests.support import profiles
 
 
 def _audience(group, remote_id="1001"):
@@ -21,7 +21,7 @@ def _audience(group, remote_id="1001"):
 
 def _person(group, external_id, email=""):
     row = Profile(app_group=group, external_id=external_id, email=email)
-    normalise.apply(row, region="DE")
+    profiles.set_hashes(row, region="DE")
     row.save()
     return row
 

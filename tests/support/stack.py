@@ -1,12 +1,13 @@
 """The stack of lab for tests: a beat every second, the same keys each time."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from audiencesync.core import crypto
 from audiencesync.core.demo_accounts import ADMIN, PASSWORD_FILE
 from lab.stack import stack
-from lab.stack.stack import ROOT, answers, copy_to, manage, wait_until
+from lab.stack.stack import ROOT, answers, manage, wait_until
 
 __all__ = [
     "ADMIN",
@@ -32,6 +33,12 @@ FAST = {
 def environment(var: Path, **more: str) -> dict[str, str]:
     """Return the environment of a stack, for commands beside it."""
     return stack.environment(var, **FAST | more)
+
+
+def copy_to(template: Path, var: Path) -> Path:
+    """Copy a prepared folder to ``var``; return ``var``."""
+    shutil.copytree(template, var, dirs_exist_ok=True)
+    return var
 
 
 def prepare(var: Path) -> str:

@@ -280,16 +280,6 @@ def _clean_lines(kind: str, raws: Sequence[str]) -> list[bytes]:
     return found if len(found) == len(raws) else [b""] * len(raws)
 
 
-def apply(profile: Profile, *, region: str) -> None:
-    """Set the hashes of an unsaved ``profile`` from its raw values."""
-    raw = (profile.email, profile.phone, profile.idfa, profile.gaid)
-    (found,) = hash_rows([raw], region=region)
-    for name, value in zip(found._fields, found, strict=True):
-        if name != "invalid":
-            setattr(profile, f"{name}_sha256", value)
-    profile.invalid_kinds, profile.rule_version = found.invalid, RULE_VERSION
-
-
 def stored(profile: Profile) -> Hashes:
     """Return the hashes in the columns of ``profile``."""
     columns = {

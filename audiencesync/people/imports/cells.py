@@ -29,7 +29,6 @@ _GERMAN_DAY = re.compile(
     rf"([0-9]{{1,2}})\. ?([0-9]{{1,2}})\. ?([0-9]{{4}})(?:,? {_TIME})?", re.ASCII
 )
 _CODE = re.compile(r"[A-Z]{2}", re.ASCII)
-_BOOLEANS = {"true": True, "false": False}
 
 
 def day(cell: str) -> str | None:

@@ -66,7 +66,6 @@ __all__ = [
     "RELATIVE",
     "check",
     "describe",
-    "events_in",
     "imports_in",
     "is_timed",
     "is_timed_leaf",
@@ -181,14 +180,6 @@ def segments_in(raw: object) -> set[str]:
     """Return the api_ids of the segments in a filter itself; none if it cannot be read."""
     tree = _tree(raw)
     return references.named(tree) if tree else set()
-
-
-def events_in(raw: object) -> set[tuple[str, str]]:
-    """Return (kind, name) of the events in a filter and in the segments it refers to.
-
-    The name is empty for any purchase.
-    """
-    return {(leaf.kind, leaf.name) for leaf in _all(raw) if isinstance(leaf, EventCondition)}
 
 
 def is_timed(raw: object) -> bool:

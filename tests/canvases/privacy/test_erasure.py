@@ -8,7 +8,6 @@ from django.db.models import F
 from django.utils import timezone
 
 from audiencesync.people.changes import Change
-from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import ErasedName, Erasure, PastIdentifier, Profile
 from audiencesync.people.privacy import erasure_ledger
 from audiencesync.people.writing.upsert import upsert
@@ -16,6 +15,7 @@ from canvases import laws
 from canvases.privacy import erase as privacy
 from partners import sync
 from partners.models import Delivery, Sync
+from tests.support import profiles
 
 pytestmark = pytest.mark.thorough
 
@@ -30,7 +30,7 @@ def _ledger(settings, tmp_path):
 @pytest.fixture
 def ann(acme):
     row = Profile(app_group=acme, external_id="ann", email=EMAIL, attributes={"plan": "gold"})
-    normalise.apply(row, region="DE")
+    profiles.set_hashes(row, region="DE")
     row.save()
     return row
 
@@ -181,7 +181,7 @@ def test_the_ledger_erases_again_after_a_restore(world, ann, settings, tmp_path)
     ErasedName.objects.all().delete()  # the backup is older than the erasure
     Erasure.objects.all().delete()
     back = Profile(app_group=world.app_group, external_id="ann", email=EMAIL)
-    normalise.apply(back, region="DE")
+    profiles.set_hashes(back, region="DE")
     back.save()
     world.people(3)
     with open(settings.ERASURE_LEDGER, "a") as out:

@@ -15,6 +15,7 @@ from audiencesync.people.privacy import erasure_ledger
 from audiencesync.people.writing.identify import Identity, NewAlias, add_aliases, identify
 from audiencesync.people.writing.upsert import upsert
 from canvases.privacy import erase
+from tests.support import profiles
 
 EMAIL = "ann@example.org"
 ALIAS = ("crm", "ann")
@@ -32,7 +33,7 @@ def _ledger(settings, tmp_path):
 @pytest.fixture
 def ann(acme):
     row = Profile(app_group=acme, external_id="ann", email=EMAIL)
-    normalise.apply(row, region="DE")
+    profiles.set_hashes(row, region="DE")
     row.save()
     UserAlias.objects.create(app_group=acme, profile=row, label=ALIAS[0], name=ALIAS[1])
     return row

@@ -5,7 +5,6 @@ from django.apps import apps
 from django.urls import reverse
 from django.utils import timezone
 
-from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import (
     Erasure,
     Event,
@@ -20,6 +19,7 @@ from audiencesync.people.segments import filters, live
 from audiencesync.people.writing.identify import Identity, identify
 from canvases import engine
 from canvases.privacy import export
+from tests.support import profiles
 
 pytestmark = pytest.mark.thorough
 
@@ -95,7 +95,7 @@ WITHOUT_PROFILES = {
 def anonymous(acme, bobs, winback, alice, canvas, signed_in):
     """An anonymous profile with a row in every table."""
     row = Profile(app_group=acme, email="v@example.org")
-    normalise.apply(row, region="DE")
+    profiles.set_hashes(row, region="DE")
     row.save()
     UserAlias.objects.create(app_group=acme, profile=row, label="web", name="cookie")
     Event.objects.create(app_group=acme, profile=row, name="cart", at=timezone.now())

@@ -7,10 +7,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audiencesync.groups.models import Activity
-from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import Erasure, Event, Profile, UserAlias
 from canvases import engine
 from canvases.privacy import erase, export
+from tests.support import profiles
 
 pytestmark = pytest.mark.thorough
 
@@ -24,7 +24,7 @@ def _ledger(settings, tmp_path):
 def ann(acme, bobs, winback, alice, canvas):
     """A person with a visit, a pending delivery, an alias and a purchase."""
     row = Profile(app_group=acme, external_id="ann", email="ann@example.org")
-    normalise.apply(row, region="DE")
+    profiles.set_hashes(row, region="DE")
     row.save()
     properties = {"note": "size 42"}
     Event.objects.create(

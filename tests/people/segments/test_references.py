@@ -133,10 +133,9 @@ def test_time_alone_changes_some_filters(segment, condition, expected):
     assert filters.is_timed(within(segment("Other", condition), "not_in")) is expected
 
 
-def test_events_and_segments_of_a_filter_are_listed(segment):
+def test_segments_of_a_filter_are_listed(segment):
     inner = segment("Inner", {"purchase": "", "op": "never"})
     outer = {"all": [{"event": "order", "op": "never"}, within(inner)]}
-    assert filters.events_in(outer) == {("event", "order"), ("purchase", "")}
     assert filters.segments_in(outer) == {str(inner.api_id)}
 
 

@@ -19,10 +19,11 @@ PLANT = """
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import Profile
+from tests.support import profiles
 acme = AppGroup.objects.get(slug="acme")
 planted = Profile(app_group=acme, external_id="canary", ads_consent=True,
                   ad_tracking_enabled=True, **{fields})
-normalise.apply(planted, region="DE")
+profiles.set_hashes(planted, region="DE")
 planted.save()
 print("\\n" + ",".join(planted_hash.hex() for planted_hash in normalise.stored(planted)[:4]))
 """

@@ -7,6 +7,7 @@ import pytest
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import Profile
 from partners.models import Batch, Delivery, Push
+from tests.support import profiles
 from tests.system.canary.planted import Planted, person
 
 pytestmark = pytest.mark.thorough
@@ -43,7 +44,7 @@ def planted(world):
     """Return a profile's data and a token that no log may hold."""
     fields = person()
     profile = Profile(app_group=world.app_group, external_id="canary", **fields)
-    normalise.apply(profile, region="DE")
+    profiles.set_hashes(profile, region="DE")
     profile.save()
     hashes = {f"hash {n}": value.hex() for n, value in enumerate(normalise.stored(profile)[:4])}
     return Planted(secrets={"token": world.remote_token}, people=fields | hashes)
