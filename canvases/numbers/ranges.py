@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -26,6 +26,7 @@ UNITS: dict[str, Text] = {HOUR: _("Hour"), DAY: _("Day")}
 CHART, TABLE = "chart", "table"
 VIEWS: dict[str, Text] = {CHART: _("Chart"), TABLE: _("Table")}
 MOST_BARS = 190  # hours of a week with 25 of them on one day, and some
+Choice = tuple[Text, str, bool]  # words, query string, whether it is the present one
 WIDER = (1, 7, 28, 91, 364)  # days in a bar
 
 
@@ -40,17 +41,37 @@ class Range:
     zone: ZoneInfo
 
     @classmethod
-    def asked(cls, query: Mapping[str, str], *, since: datetime, zone: ZoneInfo) -> Range:
-        """Return the range of a query string; the first choice for what it does not name."""
+    def asked(
+        cls,
+        query: Mapping[str, str],
+        *,
+        since: datetime,
+        zone: ZoneInfo,
+        names: Sequence[str] = tuple(RANGES),
+    ) -> Range:
+        """Return the range of a query string, one of ``names``; a week if it names none."""
         name = query.get("range", "")
         view = query.get("view", "")
         return cls(
-            name if name in RANGES else WEEK,
+            name if name in names else WEEK,
             query.get("by", ""),
             view if view in VIEWS else CHART,
             since,
             zone,
         )
+
+    @property
+    def is_table(self) -> bool:
+        """Return whether a table is shown in place of the bars."""
+        return self.view == TABLE
+
+    def ranges(self, names: Sequence[str] = tuple(RANGES)) -> list[Choice]:
+        """Return the ranges to choose from."""
+        return [(RANGES[name], self.query(name=name), name == self.name) for name in names]
+
+    def views(self) -> list[Choice]:
+        """Return chart and table."""
+        return [(label, self.query(view=view), view == self.view) for view, label in VIEWS.items()]
 
     def bins(self, *, now: datetime) -> Bins:
         """Return its bins, up to the hour or day of ``now``."""

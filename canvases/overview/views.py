@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from audiencesync.groups import access
 from audiencesync.groups.models import AppGroup
 from canvases import recipes
 from canvases.models import Canvas
+from canvases.numbers import ranges
+from canvases.numbers.ranges import Range
 from canvases.overview import first_steps, numbers
 from partners.health import checks, lines
 
-RANGES = (7, 30)  # days
+RANGES = (ranges.WEEK, ranges.MONTH)
 COUNTED = 1_000_000  # profiles: more are not counted for a line of text
 
 
@@ -43,7 +45,8 @@ def overview(request: HttpRequest, group: str) -> HttpResponse:
 
 def _numbers(request: HttpRequest, app_group: AppGroup) -> dict[str, Any]:
     now = timezone.now()
-    days, view = _days(request), request.GET.get("view", "")
+    zone = ZoneInfo(app_group.time_zone)
+    span = Range.asked(request.GET, since=now, zone=zone, names=RANGES)
     live, n_live = numbers.live_canvases(app_group, now=now)
     audiences, n_audiences = numbers.audiences(app_group)
     n_people = app_group.profiles.order_by().values("pk")[: COUNTED + 1].count()
@@ -52,14 +55,10 @@ def _numbers(request: HttpRequest, app_group: AppGroup) -> dict[str, Any]:
         "n_people": min(n_people, COUNTED),
         "is_more": n_people > COUNTED,
         "attention": lines.of_group(app_group, now=now),
-        "synced": numbers.synced(app_group, days, now=now),
-        "is_table": view == "table",
-        "ranges": [(_("%(n)s days") % {"n": n}, _query(n, view), n == days) for n in RANGES],
-        "views": [
-            (label, _query(days, name), name == view)
-            for name, label in (("", _("Chart")), ("table", _("Table")))
-        ],
-        "query": _query(days, view),
+        "synced": numbers.synced(app_group, ranges.DAYS[span.name], now=now),
+        "span": span,
+        "ranges": span.ranges(RANGES),
+        "query": span.query(),
         "canvases": live,
         "n_live": n_live,
         "n_canvases": Canvas.objects.filter(app_group=app_group)
@@ -69,13 +68,3 @@ def _numbers(request: HttpRequest, app_group: AppGroup) -> dict[str, Any]:
         "n_audiences": n_audiences,
         "reports": checks.of_group(app_group),
     }
-
-
-def _days(request: HttpRequest) -> int:
-    """Return the days that are asked for, the fewest unless others are offered."""
-    asked = request.GET.get("days", "")
-    return next((days for days in RANGES if str(days) == asked), RANGES[0])
-
-
-def _query(days: int, view: str) -> str:
-    return f"?days={days}" + ("&view=table" if view == "table" else "")

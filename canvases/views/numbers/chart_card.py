@@ -17,11 +17,9 @@ from audiencesync.groups import exports
 from audiencesync.groups.models import Activity
 from audiencesync.groups.templatetags.ui import ZONES
 from canvases.models import Canvas
-from canvases.numbers.ranges import RANGES, TABLE, UNITS, VIEWS, Range
-from canvases.steps.base import Text
+from canvases.numbers.ranges import UNITS, Choice, Range
 
 PART = "canvases/numbers/_chart_card.html"
-Choice = tuple[Text, str, bool]  # words, query string, whether it is the present one
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,29 +45,12 @@ class ChartCard:
         return gettext("People by %(n)s days") % {"n": self.chart.bins.days}
 
     @property
-    def is_table(self) -> bool:
-        """Return whether the table is shown in place of the bars."""
-        return self.span.view == TABLE
-
-    @property
-    def ranges(self) -> list[Choice]:
-        """Return the ranges to choose from."""
-        span = self.span
-        return [(label, span.query(name=name), name == span.name) for name, label in RANGES.items()]
-
-    @property
     def units(self) -> list[Choice]:
         """Return the units to choose from; none if there is only one."""
         units = self.span.units(now=self.now)
         by = self.span.by(now=self.now)
         known = [(UNITS[unit], self.span.query(unit=unit), unit == by) for unit in sorted(units)]
         return known[::-1] if len(known) > 1 else []
-
-    @property
-    def views(self) -> list[Choice]:
-        """Return chart and table."""
-        span = self.span
-        return [(label, span.query(view=view), view == span.view) for view, label in VIEWS.items()]
 
     @property
     def since(self) -> str:

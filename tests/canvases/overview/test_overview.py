@@ -67,7 +67,7 @@ def test_people_synced_are_those_of_the_range_and_compared_with_the_time_before(
     count(sync, at=now - timedelta(days=6), entered=100, synced=100)
     count(sync, at=now - timedelta(days=8), entered=200, synced=200)
 
-    week, month = (read(f"?days={days}").context["synced"] for days in (7, 30))
+    week, month = (read(f"?range={days}d").context["synced"] for days in (7, 30))
 
     assert (week.total, week.before, week.change) == (400, 200, 100)
     assert (month.total, month.before, month.change) == (600, 0, None)
@@ -154,13 +154,13 @@ def test_the_connection_says_what_works(sync, read):
 
 
 def test_the_poll_gets_the_numbers_alone(sync, read):
-    answer = read("?days=30", **{"HX-Request": "true", "HX-Target": "overview"})
+    answer = read("?range=30d", **{"HX-Request": "true", "HX-Target": "overview"})
     page = answer.content.decode().strip()
     assert page.startswith('<div id="overview"')
-    assert 'hx-get="?days=30"' in page
+    assert 'hx-get="?range=30d"' in page
 
 
-@pytest.mark.parametrize("query", ["?days=x", "?days=-1&view=%00", "?days=99999999999999999999"])
+@pytest.mark.parametrize("query", ["?range=x", "?range=24h&view=%00", "?range=all&by=hour"])
 def test_odd_choices_are_read_as_the_first(sync, read, query):
     assert read(query).context["synced"].days == 7
 
