@@ -34,6 +34,7 @@ urlpatterns = [
     path("g/<slug:group>/overview/", overview.overview, name="overview"),
     path("g/<slug:group>/help/", help_views.page, name="help"),
     path("analytics/", analytics.staff, name="staff_analytics"),
+    path("analytics/steps/<int:step_id>/", analytics.staff_step, name="staff_step"),
     path("staff/groups/", include("canvases.urls.staff")),
     path("", api.urls),
 ]

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable
+from datetime import datetime
 
 from django.conf import settings
 from django.db import connection
@@ -37,6 +38,7 @@ class Kept:
         """Empty the cache."""
         self.page, self.page_until = b"", 0.0
         self.broken: int | None = None
+        self.checked_at: datetime | None = None
         self.broken_until = 0.0
         self.reading: threading.Thread | None = None
 
@@ -108,7 +110,8 @@ def _read_laws() -> None:
     """
     started = time.monotonic()
     try:
-        kept.broken = len(laws.broken(now=timezone.now()))
+        now = timezone.now()
+        kept.broken, kept.checked_at = len(laws.broken(now=now)), now
     except Exception:  # the edge of a thread
         logger.exception("The laws could not be read.")
         kept.broken = None

@@ -13,8 +13,7 @@ from audiencesync.people.models import Erasure
 from audiencesync.people.models.imports import Import
 from canvases import metrics
 from partners import registry
-from partners.models import Incident, Push, TallyHour
-from partners.models.batch_queries import OF_STEPS
+from partners.models import Incident, Push
 from partners.queue import budget
 
 LOOKED_BACK = timedelta(seconds=10)
@@ -36,26 +35,25 @@ class Used:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """``broken_laws``: None before the first check has ended."""
+    """``broken_laws``: None before the first check has ended.
+
+    ``accepted``: app group -> the accepted people of today's requests, in per cent.
+    """
 
     n_groups: int
     n_in_trouble: int
-    synced_today: int
-    accepted_share: float | None  # of the people sent today, in per cent
+    accepted_share: float | None
+    accepted: dict[int, float]
     used: list[Used]
     broken_laws: int | None
+    checked_at: datetime | None
     n_imports: int
     n_erasures: int
     oldest_wait: datetime | None  # of imports and erasures
 
 
 def read(*, now: datetime) -> State:
-    """Return the state. Seven queries."""
-    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    hours = TallyHour.objects.filter(hour__gte=today, sync__purpose__in=OF_STEPS)
-    sent = Push.objects.filter(at__gte=today).aggregate(
-        n=Sum("people"), accepted=Sum("people", filter=Q(code=ACCEPTED))
-    )
+    """Return the state. Six queries."""
     imports = Import.objects.filter(state=Import.State.RUNNING).aggregate(
         n=Count("pk"), oldest=Min("created_at")
     )
@@ -63,17 +61,32 @@ def read(*, now: datetime) -> State:
         n=Count("pk"), oldest=Min("requested_at")
     )
     waits = [one["oldest"] for one in (imports, erasures) if one["oldest"]]
+    sent = _sent_today(now=now)
+    n, accepted = (sum(counts) for counts in zip(*sent.values(), strict=True)) if sent else (0, 0)
     return State(
         n_groups=AppGroup.objects.filter(archived_at=None).count(),
         n_in_trouble=Incident.objects.open().values("app_group").distinct().count(),
-        synced_today=hours.aggregate(n=Sum("synced"))["n"] or 0,
-        accepted_share=100 * (sent["accepted"] or 0) / sent["n"] if sent["n"] else None,
+        accepted_share=100 * accepted / n if n else None,
+        accepted={pk: 100 * ok / n for pk, (n, ok) in sent.items() if n},
         used=_used(now=now),
         broken_laws=metrics.last_violations(),
+        checked_at=metrics.kept.checked_at,
         n_imports=imports["n"],
         n_erasures=erasures["n"],
         oldest_wait=min(waits, default=None),
     )
+
+
+def _sent_today(*, now: datetime) -> dict[int, tuple[int, int]]:
+    """Return app group -> the people in today's requests, and in those that were accepted."""
+    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = (
+        Push.objects.filter(at__gte=today)
+        .order_by()
+        .values_list("ad_account__connection__app_group")
+    )
+    sums = rows.annotate(n=Sum("people"), ok=Sum("people", filter=Q(code=ACCEPTED), default=0))
+    return {pk: (n, ok) for pk, n, ok in sums}
 
 
 def _used(*, now: datetime) -> list[Used]:

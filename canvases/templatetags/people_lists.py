@@ -1,14 +1,11 @@
 """Numbers as links to the people they count."""
 
-from collections.abc import Collection
-
 from django import template
-from django.utils.formats import localize, number_format
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from canvases.analytics import Row
 from canvases.models import Canvas, Step
 from canvases.people_lists import links, numbers
 
@@ -40,19 +37,3 @@ def people_link(
         words,
         shown,
     )
-
-
-@register.simple_tag
-def people_of(
-    row: Row, number: str, n: int | None, readable: Collection[str], has_dates: bool
-) -> str | SafeString:
-    """Show a number of the table of analytics; a link where the reader may read the list.
-
-    ``has_dates``: only some days are counted, and the list would have all.
-    """
-    if n is None:
-        return "–"
-    if not n or has_dates or row.group_slug not in readable:
-        return localize(n)
-    beginning = links.beginning(row.canvas_url, row.step_id)
-    return format_html('<a class="people-link" href="{}{}">{}</a>', beginning, number, localize(n))

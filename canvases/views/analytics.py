@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
+from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from audiencesync.groups import access, exports
-from audiencesync.groups.models import Activity, AppGroup
+from audiencesync.groups.models import Activity
 from canvases import analytics
-from canvases.forms import StaffFilter
+from canvases.models import Step
 from canvases.numbers import installation
+from canvases.staff_table import lines, order, page
+from canvases.staff_table.query import RANGES, StaffFilter, TableQuery
+from canvases.steps import KINDS
+from canvases.steps.base import Text
+from canvases.views.numbers import step_page
+from canvases.views.stage.canvas_page import wants_parts
+from partners.health import titles
+from partners.health.lines import RELATED
+from partners.models import Incident
 
 PAGE = 50
+TEMPLATE, PART = "canvases/analytics/page.html", "canvases/analytics/_content.html"
 COLUMNS = {
     "canvas": gettext_lazy("Canvas and component"),
     **analytics.METRICS,
@@ -27,7 +38,16 @@ COLUMNS = {
     "oldest_pending": gettext_lazy("Oldest pending"),
     "connection": gettext_lazy("Connection"),
 }
-NUMERIC = {*analytics.METRICS, "error_rate", "oldest_pending"}
+BELOW: dict[str, Text] = {
+    "synced": gettext_lazy("today"),
+    "pending": gettext_lazy("done about"),
+    "error_rate": gettext_lazy("first try"),
+    "oldest_pending": gettext_lazy("errors from"),
+    "connection": gettext_lazy("requests/s"),
+}
+"""What the second line of a cell holds."""
+LARGEST_FIRST = {*analytics.METRICS, "error_rate"}
+NUMERIC = {*LARGEST_FIRST, "oldest_pending"}
 
 
 @access.signed_in
@@ -36,8 +56,7 @@ def staff(request: HttpRequest) -> HttpResponseBase:
     """Show the steps of all groups; ``?format=csv`` downloads them."""
     access.staff(request)
     mine = {group.slug for group in access.my_groups(request)}
-    state = installation.read(now=timezone.now())
-    return _table(request, StaffFilter(request.GET), readable=mine, state=state)
+    return _table(request, StaffFilter(request.GET), readable=mine, is_staff=True)
 
 
 @access.signed_in
@@ -45,53 +64,106 @@ def staff(request: HttpRequest) -> HttpResponseBase:
 def of_group(request: HttpRequest, group: str) -> HttpResponseBase:
     """Show the steps of one group, to every member."""
     slug = access.group(request).slug
-    return _table(request, StaffFilter(request.GET, slug=slug), readable={slug})
+    return _table(request, StaffFilter(request.GET, slug=slug), readable={slug}, is_staff=False)
+
+
+@access.signed_in
+@require_safe
+def staff_step(request: HttpRequest, step_id: int) -> HttpResponseBase:
+    """Show the numbers of a step of any group by reason; people are shown to its members only."""
+    access.staff(request)
+    related = ("canvas__app_group", "sync__audience__ad_account__connection")
+    step = get_object_or_404(Step.objects.select_related(*related), pk=step_id)
+    kind, group = KINDS[step.kind], step.canvas.app_group
+    numbers = analytics.step_numbers([step])[step.pk]
+    incidents = Incident.objects.open().filter(app_group=group).select_related(*RELATED)
+    context = {
+        "step": step,
+        "line": kind.line(step),
+        "group": group,
+        "metrics": numbers.metrics(sends=kind.sends),
+        "groups": step_page.groups_of(step) if kind.sends else [],
+        "troubles": [(titles.title(one), one) for one in incidents.order_by("pk")],
+        "is_member": access.my_groups(request).filter(pk=group.pk).exists(),
+    }
+    return render(request, "canvases/analytics/step.html", context)
 
 
 def _table(
-    request: HttpRequest,
-    form: StaffFilter,
-    *,
-    readable: set[str],
-    state: installation.State | None = None,
+    request: HttpRequest, form: StaffFilter, *, readable: set[str], is_staff: bool
 ) -> HttpResponseBase:
-    """``readable``: the slugs of groups whose canvases are linked. ``state``: for staff."""
+    """``readable``: the slugs of groups whose canvases are linked."""
     now = timezone.now()
-    is_valid = form.is_valid()
-    rows = analytics.staff_rows(form.query(), now=now) if is_valid else []
-    if is_valid and request.GET.get("format") == "csv":
-        slugs = readable if state is None else {row.group_slug for row in rows}
+    if not form.is_valid():
+        return render(request, TEMPLATE, {"form": form, "is_invalid": True}, status=422)
+    query = form.query()
+    found = lines.read(query, now=now)
+    ordered = order.ordered(found, query.sort)
+    if request.GET.get("format") == "csv":
         return exports.csv_file(
             request,
-            AppGroup.objects.filter(slug__in=slugs),
-            analytics.csv_rows(rows),
+            [found.groups[pk].row for pk in {line.group for line in ordered}],
+            page.csv_rows(found, ordered, now=now),
             name="analytics",
             subject=_("Analytics"),
             kind=Activity.Kind.GROUP,
         )
+    shown = Paginator(ordered, PAGE).get_page(request.GET.get("page"))
+    forecast = page.speeds(found, shown.object_list, now=now)
+    rows = page.rows(found, list(shown.object_list), forecast, now=now)
     context = {
         "form": form,
-        "page": Paginator(rows, PAGE).get_page(request.GET.get("page")),
-        "totals": analytics.totals(rows),
+        "chips": form.chips(),
+        "ranges": _ranges(form, query),
+        "page": shown,
+        "rows": rows,
+        "heads": page.heads(rows, forecast),
+        "is_by_group": is_staff and order.is_by_group(query.sort),
+        "names_groups": is_staff and not order.is_by_group(query.sort),
+        "totals": lines.totals(found),
+        "done_at": forecast.done_at,
         "readable": readable,
-        "state": state,
-        "columns": _columns(form.query().sort if is_valid else ""),
-        "has_dates": is_valid and form.query().has_dates,
-        "is_filtered": any(
-            request.GET.get(name) for name in ("q", "group", "state", "since", "until")
-        ),
+        "state": installation.read(now=now) if is_staff else None,
+        "synced_today": found.today,
+        "columns": _columns(query.sort),
+        "has_dates": query.has_dates,
+        "address": request.build_absolute_uri(),
+        "now": now,
     }
-    return render(request, "canvases/analytics.html", context, status=200 if is_valid else 422)
+    response = render(request, PART if wants_parts(request) else TEMPLATE, context)
+    patch_vary_headers(response, ["HX-Request"])
+    return response
 
 
-def _columns(sort: str) -> list[dict[str, Any]]:
+def _ranges(form: StaffFilter, query: TableQuery) -> list[tuple[str, Text, bool]]:
+    """Return (value, label, whether it is chosen) of each range; none with days of one's own."""
+    chosen = form.cleaned_data["range"]
+    has_own = bool(form.cleaned_data["since"] or form.cleaned_data["until"])
+    return [(name, label, name == chosen and not has_own) for name, label in RANGES.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The head of a column. ``to``: the order that a click on it chooses."""
+
+    name: str
+    label: Text
+    below: Text
+    to: str
+    order: str
+
+    @property
+    def is_numeric(self) -> bool:
+        """Return whether its cells stand at the right."""
+        return self.name in NUMERIC
+
+
+def _columns(sort: str) -> list[Column]:
     """Return the column heads. A second click reverses; numbers start with the largest."""
     heads = []
     for name, label in COLUMNS.items():
-        first, second = (f"-{name}", name) if name in NUMERIC else (name, f"-{name}")
-        order = {name: "ascending", f"-{name}": "descending"}.get(sort, "")
-        to = second if sort == first else first
-        heads.append(
-            {"name": name, "label": label, "to": to, "order": order, "is_numeric": name in NUMERIC}
-        )
+        both = (f"-{name}", name) if name in LARGEST_FIRST else (name, f"-{name}")
+        direction = {name: "ascending", f"-{name}": "descending"}.get(sort, "")
+        to = both[1] if sort == both[0] else both[0]
+        heads.append(Column(name, label, BELOW.get(name, ""), to, direction))
     return heads

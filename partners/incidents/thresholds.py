@@ -14,6 +14,8 @@ from partners.incidents.present import Trouble, in_group, needed
 from partners.models import Action, AdAccount, Audience, Sync, TallyHour
 
 ERROR_SHARE, NEARLY_FULL, TOO_SMALL = "error_share", "audiences_nearly_full", "audience_small"
+CODES = (ERROR_SHARE, NEARLY_FULL, TOO_SMALL)
+"""Codes that warn: nothing is held."""
 MOST_ERRORED_PERCENT = 5
 FEWEST_ERRORED = 20
 """A share of fewer people says nothing yet."""

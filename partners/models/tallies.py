@@ -74,6 +74,7 @@ class TallyHour(Numbers):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["sync", "hour"], name="tally_hour_once")]
+        indexes = [models.Index(fields=["hour"], name="tally_hour_newest")]  # of all Syncs
 
     def __str__(self) -> str:
         return f"tally of sync {self.sync_id} at {self.hour}"

@@ -191,15 +191,26 @@ class Slow:
     is_daily: bool
 
 
-def next_try(keys: Iterable[str]) -> Slow | None:
-    """Return the latest of the next tries of these limits; None if none of them is throttled."""
+def next_tries(keys: Iterable[str]) -> dict[str, Slow]:
+    """Return key -> when the next request is tried, of those limits that are throttled."""
     rows = list(Budget.objects.filter(key__in=list(keys), throttles__gt=0))
     if not rows:
-        return None
+        return {}
     latest, longest = _latest(now_us()), settings.SYNC.throttle_park
-    at = max(max(us for us in (row.parked_us, row.next_us, 0) if us <= latest) for row in rows)
-    is_daily = any(throttle_seconds(row.throttles - 1) >= longest for row in rows)
-    return Slow(datetime.fromtimestamp(at / SECOND, UTC), is_daily)
+    found = {}
+    for row in rows:
+        at = max(us for us in (row.parked_us, row.next_us, 0) if us <= latest)
+        is_daily = throttle_seconds(row.throttles - 1) >= longest
+        found[row.key] = Slow(datetime.fromtimestamp(at / SECOND, UTC), is_daily)
+    return found
+
+
+def next_try(keys: Iterable[str]) -> Slow | None:
+    """Return the latest of the next tries of these limits; None if none of them is throttled."""
+    tries = list(next_tries(keys).values())
+    if not tries:
+        return None
+    return Slow(max(one.at for one in tries), any(one.is_daily for one in tries))
 
 
 def succeeded(limit: Limit, lane: str) -> None:

@@ -40,6 +40,7 @@ PAGES = [
     "/g/acme/keys/",
     "/g/acme/settings/",
     "/analytics/",
+    "/analytics/steps/1/",
     "/accounts/email/",
     "/accounts/password/change/",
     "/accounts/2fa/",

@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import get_resolver
 
 from tests.site import addresses
 
@@ -89,3 +90,21 @@ def test_every_get_page_answers_head(route, things, admin):
     get = admin.get(path)
     if get.status_code != 405:
         assert admin.head(path).status_code == get.status_code
+
+
+STAFF = ("analytics/", "staff/")
+STAFF_ROUTES = [
+    route for route, _entry in addresses.walk(get_resolver()) if route.startswith(STAFF)
+]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("route", STAFF_ROUTES)
+def test_pages_of_staff_are_for_staff_alone(route, things, admin):
+    # An admin of an app group is not staff.
+    path = addresses.path(route, things | {"slug": things["group"]})
+    answers = {admin.get(path).status_code, admin.post(path).status_code}
+    assert 403 in answers
+    assert answers <= {403, 405}
+    for answer in (Client().get(path), Client().post(path)):
+        assert answer.status_code == 405 or answer["Location"].startswith("/accounts/login/")

@@ -131,14 +131,14 @@ def _sending(card: Card, *, now: datetime) -> dict[str, Any]:
         "parts": _parts(card),
         "pace": pace.of_sync(one, now=now) if one is not None else None,
         "delays": delays.of_syncs(syncs),
-        "groups": _groups(card.step),
+        "groups": groups_of(card.step),
         "fields": [FIELD_NAMES[kind] for kind in one.kinds] if one is not None else [],
         "problem": card.problems[0] if card.problems else None,
         "is_held": any(not problem.is_passing for problem in card.problems),
     }
 
 
-def _groups(step: Step) -> list[Group]:
+def groups_of(step: Step) -> list[Group]:
     """Return the reasons by outcome: the first two always, the others if there are people."""
     found = {
         Outcome.NOT_SYNCED.value: Group("not_synced", "not_synced", _("Not synced")),

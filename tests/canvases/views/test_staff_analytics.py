@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from canvases.models import Canvas, Step, StepTally
+from partners.incidents import reconcile
 from partners.models import Audience, Batch, Connection, Sync
 from tests.canvases.counting import count
 
@@ -142,6 +143,7 @@ def test_a_removed_step_keeps_its_numbers_if_it_has_any(staff, acme, winback):
 def test_oldest_pending_and_connection_are_shown(staff, acme, winback):
     step = make_step(acme, winback, pending=1)
     Connection.objects.update(parked_by="token", parked_until=timezone.now())
+    reconcile.run(now=timezone.now())
     common = {
         "ad_account_id": winback.ad_account_id,
         "audience": winback,
@@ -154,7 +156,7 @@ def test_oldest_pending_and_connection_are_shown(staff, acme, winback):
     row = csv_of(staff)[0]
 
     assert row["Oldest pending (UTC)"] == "2026-03-02T23:30:00+00:00"
-    assert row["Connection"] == "Needs attention"
+    assert row["Connection"] == "Reconnect"
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@sum", "\tx", "\rx"])

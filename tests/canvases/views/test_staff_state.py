@@ -14,7 +14,6 @@ from canvases import metrics
 from canvases.numbers import installation
 from partners.incidents import reconcile
 from partners.models import Connection, Push
-from tests.canvases.counting import count
 from tests.support import builder
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
@@ -31,17 +30,14 @@ def push(account, people, *, code="0", ago=0):
     )
 
 
-def test_people_of_today_and_those_accepted_at_once(eu, winback):
-    now = timezone.now()
-    sync = builder.make_sync(winback)
-    count(sync, at=now, entered=990, synced=990)
-    count(sync, at=now - timedelta(days=1), entered=7, synced=7)
+def test_people_of_todays_requests_that_were_accepted(eu, winback, acme):
     push(eu, 990)
     push(eu, 10, code="40100")
+    push(eu, 500, code="40100", ago=86_400)
 
     state = read()
 
-    assert (state.synced_today, state.accepted_share) == (990, 99.0)
+    assert (state.accepted_share, state.accepted) == (99.0, {acme.pk: 99.0})
 
 
 def test_requests_of_the_last_seconds_are_compared_with_the_limit(eu):
@@ -104,4 +100,4 @@ def test_the_queries_do_not_grow(eu, acme):
         push(eu, 5)
     with CaptureQueriesContext(connection) as many:
         read()
-    assert len(many) == len(few) == 7
+    assert len(many) == len(few) == 6

@@ -1,0 +1,228 @@
+"""Lines in words: the rows of one page of the table, and of its CSV file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.models import Q, Sum
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from canvases.analytics import METRICS
+from canvases.models import Canvas, Step
+from canvases.staff_table.lines import CONNECTED, Group, Line, Read, steps_of
+from canvases.steps import KINDS
+from canvases.steps.base import Text
+from partners.health import titles
+from partners.incidents import thresholds
+from partners.models import Push, PushShare
+from partners.numbers import lanes
+
+CHUNK = 500
+CONNECTIONS: dict[str, Text] = {
+    "": _("None"),
+    "connected": _("Connected"),
+    "not_connected": _("Not connected"),
+    "token_refused": _("Reconnect"),
+    "sealed": _("Keys missing"),
+    "ad_account_disconnected": _("Disconnected"),
+    "ad_account_refused": _("Ad account refused"),
+    "backlog": _("Backlog"),
+    "audience_not_created": _("No audience yet"),
+    "audience_gone": _("Audience gone"),
+    "audience_not_appendable": _("Audience closed"),
+    "error_share": _("Many errors"),
+    "audiences_nearly_full": _("Nearly full"),
+    "audience_small": _("Small audience"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A step in the table. ``first_try``: in per cent, of the people of today's requests."""
+
+    line: Line
+    group: Group
+    canvas_url: str
+    url: str  # of the step, or of its canvas if the step was removed
+    step: Text
+    first_try: float | None
+    done_at: datetime | None
+    used: float
+    limit: float | None
+
+    @property
+    def metrics(self) -> list[tuple[str, Promise, int | None]]:
+        """Return the seven metrics in their order."""
+        return self.line.numbers.metrics(sends=True)
+
+    @property
+    def state_label(self) -> Text:
+        """Return the state of the canvas in words."""
+        return Canvas.State(self.line.state).label
+
+    @property
+    def connection_label(self) -> Text:
+        """Return what holds the step in two words; else the state of its connection."""
+        code = self.line.trouble or self.line.connection
+        return CONNECTIONS.get(code, code)
+
+    @property
+    def tone(self) -> str:
+        """Return bad, warn or good; empty if the step sends to no partner."""
+        if self.line.is_in_trouble or self.line.connection not in ("", CONNECTED):
+            return "bad"
+        return "warn" if self.line.trouble else "good" if self.line.connection else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The row of a group. ``title``: what is wrong there, if anything is."""
+
+    group: Group
+    title: str
+    is_danger: bool
+    done_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Speeds:
+    """The forecast of each step with people who wait, and of its group and of all."""
+
+    lanes: lanes.Lanes
+    steps: dict[int, datetime]
+    groups: dict[int, datetime]
+
+    @property
+    def done_at(self) -> datetime | None:
+        """Return when all are sent."""
+        return max(self.groups.values(), default=None)
+
+
+def speeds(found: Read, shown: Iterable[Line], *, now: datetime) -> Speeds:
+    """Return the forecast. ``shown``: lines whose ad accounts are asked in any case."""
+    waiting = [line for line in found.lines if line.is_sent and line.pending]
+    accounts = {line.ad_account for line in (*waiting, *shown) if line.ad_account is not None}
+    read = lanes.read(accounts, now=now)
+    steps: dict[int, datetime] = {}
+    groups: dict[int, datetime] = {}
+    for line in waiting:
+        done_at = read.done_at.get(line.ad_account or 0)
+        if done_at and line.pending:
+            steps[line.step] = max(done_at, line.pending.due_at)
+            groups[line.group] = max(groups.get(line.group, now), steps[line.step])
+    return Speeds(read, steps, groups)
+
+
+def rows(found: Read, lines: Sequence[Line], forecast: Speeds, *, now: datetime) -> list[Row]:
+    """Return the rows of some lines. Three queries."""
+    steps = steps_of(lines)
+    tried = _first_tries(steps, now=now)
+    return [
+        _row(line, found.groups[line.group], steps[line.step], tried, forecast)
+        for line in lines
+        if line.step in steps  # deleted meanwhile
+    ]
+
+
+def heads(rows: Iterable[Row], forecast: Speeds) -> dict[int, Head]:
+    """Return the rows of the groups by id."""
+    return {row.line.group: _head(row.group, forecast) for row in rows}
+
+
+def _head(group: Group, forecast: Speeds) -> Head:
+    worst = group.incidents[0] if group.incidents else None
+    return Head(
+        group,
+        titles.title(worst) if worst else "",
+        worst is not None and worst.code not in thresholds.CODES,
+        forecast.groups.get(group.row.pk),
+    )
+
+
+def _row(line: Line, group: Group, step: Step, tried: dict[int, float], forecast: Speeds) -> Row:
+    url, account = step.canvas.get_absolute_url(), line.ad_account or 0
+    return Row(
+        line=line,
+        group=group,
+        canvas_url=url,
+        url=url + ("" if step.removed_at else f"?step={step.pk}"),
+        step=KINDS[step.kind].line(step),
+        first_try=tried.get(line.step),
+        done_at=forecast.steps.get(line.step),
+        used=forecast.lanes.used.get(account, 0.0),
+        limit=forecast.lanes.limits.get(account),
+    )
+
+
+def _first_tries(steps: Iterable[int], *, now: datetime) -> dict[int, float]:
+    """Return step -> the accepted people of today's requests, in per cent. Two queries."""
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    first = Push.objects.filter(at__gte=midnight).order_by("at").values_list("pk").first()
+    if first is None:
+        return {}
+    sent = PushShare.objects.filter(sync__steps__in=list(steps), push__gte=first[0], people__gt=0)
+    sums = (
+        sent.order_by()
+        .values_list("sync__steps")
+        .annotate(n=Sum("people"), failed=Sum("people", filter=Q(is_failed=True), default=0))
+    )
+    return {step: 100 * (n - failed) / n for step, n, failed in sums}
+
+
+HEADS: tuple[Text, ...] = (
+    _("App group"),
+    _("Canvas"),
+    _("State"),
+    _("Component"),
+    *METRICS.values(),
+    _("Error rate in %"),
+    _("Oldest pending (UTC)"),
+    _("Connection"),
+    _("Synced today (UTC)"),
+    _("First try in %"),
+    _("Done about (UTC)"),
+    _("Errors from (UTC)"),
+    _("Requests/s"),
+    _("Requests/s allowed"),
+)
+
+
+def csv_rows(found: Read, lines: Sequence[Line], *, now: datetime) -> Iterable[list[Any]]:
+    """Yield the table as CSV cells: plain numbers, times in UTC."""
+    yield [str(head) for head in HEADS]
+    forecast = speeds(found, lines, now=now)
+    for start in range(0, len(lines), CHUNK):
+        for row in rows(found, lines[start : start + CHUNK], forecast, now=now):
+            yield _cells(row)
+
+
+def _cells(row: Row) -> list[Any]:
+    line = row.line
+    return [
+        row.group.row.name,
+        line.canvas_name,
+        str(row.state_label),
+        str(row.step),
+        *("" if n is None else n for _name, _label, n in row.metrics),
+        _number(line.error_rate),
+        _time(line.oldest_pending),
+        str(row.connection_label),
+        line.today,
+        _number(row.first_try),
+        _time(row.done_at),
+        _time(line.pending.ends_at if line.pending else None),
+        _number(row.used),
+        _number(row.limit),
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _time(at: datetime | None) -> str:
+    return at.isoformat(timespec="seconds") if at else ""

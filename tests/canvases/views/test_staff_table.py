@@ -1,0 +1,177 @@
+"""The staff table: trouble first, forecasts, chips, parts for htmx, numbers of other groups."""
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from audiencesync.groups.models import AppGroup
+from canvases.models import Canvas
+from partners.incidents import reconcile
+from partners.models import AdAccount, Audience, Batch, Connection, Push, PushShare
+from tests.canvases.views.test_staff_analytics import URL, csv_of, make_step
+
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+NOW = timezone.now()
+
+
+@pytest.fixture
+def staff(signed_in, charlie):
+    charlie.is_staff = True
+    charlie.save()
+    return signed_in(charlie)
+
+
+@pytest.fixture
+def theirs(other_group):
+    """Return an audience of another group with its own connection."""
+    connection = Connection(app_group=other_group, partner="tiktok")
+    connection.set_token("token-of-no-value")
+    connection.save()
+    account = AdAccount.objects.create(connection=connection, remote_id="7200", name="Theirs")
+    return Audience.objects.create(ad_account=account, remote_id="9200", name="theirs")
+
+
+def wait(step, *, ago, n=5, deadline_at=None):
+    audience = step.sync.audience
+    return Batch.objects.create(
+        sync=step.sync,
+        audience=audience,
+        ad_account=audience.ad_account,
+        action="add",
+        kinds=["email"],
+        seq=1,
+        n=n,
+        created_at=NOW - ago,
+        due_at=NOW - ago,
+        deadline_at=deadline_at,
+    )
+
+
+def names(client, **query):
+    return [row["Canvas"] for row in csv_of(client, **query)]
+
+
+@pytest.fixture
+def trouble(acme, other_group, winback, theirs):
+    """Let the other group be in trouble, though the first one has the older pending people."""
+    wait(make_step(acme, winback, canvas="Fine", pending=5), ago=timedelta(hours=2))
+    held = make_step(other_group, theirs, canvas="Held", pending=5)
+    wait(held, ago=timedelta(minutes=5), deadline_at=NOW + timedelta(hours=9))
+    held.sync.is_live = True
+    held.sync.save()
+    connection = theirs.ad_account.connection
+    connection.parked_by, connection.parked_since = "token", NOW
+    connection.save()
+    reconcile.run(now=NOW)
+    return held
+
+
+def test_groups_with_an_open_incident_stand_first(staff, trouble):
+    assert names(staff) == ["Held", "Fine"]
+    assert names(staff, sort="oldest_pending") == ["Fine", "Held"]
+    assert names(staff, trouble="on") == ["Held"]
+    assert [row["Connection"] for row in csv_of(staff)] == ["Reconnect", "Connected"]
+
+
+def test_people_who_wait_have_a_forecast_unless_they_are_held(staff, trouble):
+    held, fine = csv_of(staff)
+    assert held["Done about (UTC)"] == ""
+    assert held["Errors from (UTC)"]
+    assert fine["Done about (UTC)"] > NOW.isoformat(timespec="minutes")[:16]
+
+
+def test_only_people_who_wait_long_are_listed_if_asked(staff, trouble):
+    assert names(staff, pending="60") == ["Fine"]
+    assert names(staff, pending="360") == []
+
+
+def test_first_try_is_of_the_people_of_todays_requests(staff, acme, winback):
+    step = make_step(acme, winback, synced=100)
+    for failed, people in ((False, 75), (True, 25)):
+        push = Push.objects.create(
+            ad_account=winback.ad_account,
+            action="add",
+            people=people,
+            ids=people,
+            at=timezone.now(),
+            ms=9,
+            code="40100" if failed else "0",
+        )
+        PushShare.objects.create(push=push, sync=step.sync, people=people, is_failed=failed)
+
+    assert csv_of(staff)[0]["First try in %"] == "75.00"
+
+
+def test_each_chip_removes_its_filter_and_the_address_can_be_copied(staff, acme, winback):
+    make_step(acme, winback, synced=1)
+    page = staff.get(URL, {"state": "live", "group": "acme", "sort": "-errored"}).content.decode()
+
+    assert "State: Live" in page
+    assert 'href="?group=acme&amp;sort=-errored" hx-get' in page
+    assert "http://testserver/analytics/?state=live&amp;group=acme&amp;sort=-errored</code>" in page
+
+
+def test_htmx_gets_only_the_part_that_the_filter_changes(staff, acme, winback):
+    make_step(acme, winback, synced=1)
+    part = staff.get(URL, headers={"HX-Request": "true"})
+
+    assert part.content.decode().lstrip().startswith('<div id="analytics"')
+    assert "HX-Request" in part["Vary"]
+
+
+def test_a_number_of_another_group_leads_to_the_step_without_people(staff, acme, winback):
+    step = make_step(acme, winback, canvas="Foreign", synced=3, errored=2)
+    own = reverse("staff_step", args=[step.pk])
+
+    assert f'href="{own}#errored">2</a>' in staff.get(URL).content.decode()
+    page = staff.get(own)
+    assert page.status_code == 200
+    assert 'data-metric="errored">2</dd>' in page.content.decode()
+    assert "/people/" not in page.content.decode().split("<main")[1]
+
+
+def test_only_staff_read_a_step_of_another_group(signed_in, charlie, alice, acme, winback):
+    own = reverse("staff_step", args=[make_step(acme, winback, synced=1).pk])
+
+    assert signed_in(charlie).get(own).status_code == 403
+    assert signed_in(alice).get(own).status_code == 403
+
+
+def test_today_is_a_range(staff, acme, winback):
+    make_step(acme, winback, at=NOW, synced=4)
+    make_step(acme, winback, canvas="Old", at=NOW - timedelta(days=2), synced=9)
+
+    assert [row["Users synced"] for row in csv_of(staff, range="today", sort="-synced")] == [
+        "4",
+        "0",
+    ]
+    assert [row["Users synced"] for row in csv_of(staff, range="7d", sort="-synced")] == ["9", "4"]
+    assert staff.get(URL, {"range": "2d"}).status_code == 422
+
+
+def test_the_queries_do_not_grow_with_groups_in_trouble(
+    staff, trouble, winback, theirs, django_assert_max_num_queries
+):
+    def queries():
+        with django_assert_max_num_queries(40) as caught:
+            staff.get(URL)
+        return len(caught)
+
+    one = queries()
+    for n in range(6):
+        group = AppGroup.objects.create(name=f"G{n}", slug=f"g{n}")
+        connection = Connection(app_group=group, partner="tiktok", parked_by="token")
+        connection.set_token("token-of-no-value")
+        connection.save()
+        account = AdAccount.objects.create(connection=connection, remote_id=f"73{n}", name="x")
+        audience = Audience.objects.create(ad_account=account, remote_id=f"93{n}", name="x")
+        step = make_step(group, audience, canvas=f"C{n}", pending=5)
+        step.sync.is_live = True
+        step.sync.save()
+        wait(step, ago=timedelta(minutes=n))
+    reconcile.run(now=NOW)
+
+    assert Canvas.objects.count() == 8
+    assert queries() == one
