@@ -40,11 +40,12 @@ class Used:
 
     ad_account: AdAccount
     most: int
+    left: int  # from so few on they are nearly full
 
     @property
     def is_nearly_full(self) -> bool:
         """Return whether few or none are left."""
-        return (self.ad_account.n_audiences or 0) >= self.most - thresholds.ROOM
+        return (self.ad_account.n_audiences or 0) >= self.most - self.left
 
     @property
     def is_full(self) -> bool:
@@ -86,8 +87,9 @@ def _is_shown() -> Q:
 
 def _accounts(app_group: AppGroup) -> list[Used]:
     chosen = AdAccount.objects.filter(connection__app_group=app_group, is_chosen=True)
+    left = thresholds.of_group(app_group).audiences_left
     return [
-        Used(one, registry.get(one.connection.partner).max_audiences_per_ad_account)
+        Used(one, registry.get(one.connection.partner).max_audiences_per_ad_account, left)
         for one in chosen.select_related("connection")
     ]
 
@@ -139,7 +141,11 @@ def _page(request: HttpRequest, row: Audience, form: LookalikeForm | None = None
         "form": form,
         "days": DAYS,
         "is_table": request.GET.get("view") == "table",
-        "used": Used(row.ad_account, partner.max_audiences_per_ad_account),
+        "used": Used(
+            row.ad_account,
+            partner.max_audiences_per_ad_account,
+            thresholds.of_group(app_group).audiences_left,
+        ),
     }
     return render(request, "canvases/audiences/audience.html", context, status=status)
 

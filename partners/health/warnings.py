@@ -36,7 +36,9 @@ def _of_error_share(incident: Incident, risk: Risk) -> Problem | None:
         "More than %(percent)s %% of the people of %(name)s counted as errored within two hours. "
         "Open the step to see the reasons and what to do; then send them again."
     )
-    words = titles.words(incident) | {"percent": str(thresholds.MOST_ERRORED_PERCENT)}
+    words = titles.words(incident) | {
+        "percent": str(thresholds.of_group(incident.app_group).error_percent)
+    }
     url = incident.sync.url if incident.sync else ""
     return _problem(incident, text % words, url)
 
@@ -62,13 +64,20 @@ def _of_too_small(incident: Incident, risk: Risk) -> Problem | None:
     if audience is None:
         return None
     partner = registry.get(audience.ad_account.connection.partner)
-    text = gettext(
-        "%(partner)s matched %(n)s people of the audience %(name)s after more than 48 hours; ads "
-        "run from about %(least)s. Add more people, or send more fields to match."
-    )
+    limits = thresholds.of_group(incident.app_group)
+    if limits.fewest_people is None:
+        text = gettext(
+            "%(partner)s matched %(n)s people of the audience %(name)s after more than 48 hours; "
+            "ads run from about %(least)s. Add more people, or send more fields to match."
+        )
+    else:
+        text = gettext(
+            "%(partner)s matched %(n)s people of the audience %(name)s after more than 48 hours; "
+            "your app group asks for %(least)s. Add more people, or send more fields to match."
+        )
     words = titles.words(incident) | {
         "n": number_format(audience.size or 0),
-        "least": number_format(partner.smallest_audience),
+        "least": number_format(limits.least(partner)),
     }
     return _problem(incident, text % words, _audiences_page(audience.ad_account))
 

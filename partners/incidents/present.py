@@ -10,7 +10,16 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from audiencesync.core import deadlines
 from partners import risks
 from partners.incidents import codes
-from partners.models import AdAccount, Audience, Batch, Connection, Incident, ParkedBy, Sync
+from partners.models import (
+    AdAccount,
+    Audience,
+    Batch,
+    Connection,
+    Incident,
+    ParkedBy,
+    Sync,
+    Thresholds,
+)
 from partners.models.batch_queries import OF_STEPS, SEALED
 
 
@@ -47,7 +56,7 @@ def needed() -> QuerySet[Sync]:
 
 
 def troubles(*, now: datetime, app_group: int | None = None) -> list[Trouble]:
-    """Return the troubles of one group, or of all; four queries."""
+    """Return the troubles of one group, or of all; five queries."""
     connections = _connections(now=now, app_group=app_group)
     without = {one.place_id for one in connections if one.code == "not_connected"}
     ad_accounts = _ad_accounts(app_group, not_connected=without)
@@ -118,9 +127,10 @@ def _backlogs(
 ) -> list[Trouble]:
     """Return the ad accounts that take no people though nothing is broken: requests fail.
 
-    They have failed for an hour of the retry window, or people are errored soon.
+    They have failed for an hour of the retry window or as long as the group says, or people are
+    errored soon.
     """
-    old = Q(first_failed_at__lte=now - deadlines.share_of_delivery(1))
+    old = _has_failed_long(app_group, now=now)
     old |= Q(deadline_at__gt=now, deadline_at__lte=now + deadlines.share_of_delivery(SOON_HOURS))
     usable = Q(audience__gone_at=None, audience__is_appendable=True)
     late = risks.pending_batches().filter(old, usable, ad_account=OuterRef("pk"))
@@ -140,6 +150,23 @@ def _backlogs(
         )
         for row in rows.select_related("connection").filter(connection__app_group__archived_at=None)
     ]
+
+
+def _has_failed_long(app_group: int | None, *, now: datetime) -> Q:
+    """Match batches that have failed for too long, by the time of their group."""
+    path = "ad_account__connection__app_group"
+    rows = Thresholds.objects.filter(**in_group(app_group, "app_group"))
+    found = Q(first_failed_at__lte=now - deadlines.share_of_delivery(1))
+    own: dict[int, list[int]] = {}
+    for group, minutes in rows.values_list("app_group", "backlog_minutes"):
+        if minutes is not None:
+            own.setdefault(minutes, []).append(group)
+    if own:
+        found &= ~Q(**{f"{path}__in": [group for groups in own.values() for group in groups]})
+    for minutes, groups in own.items():
+        before = now - timedelta(minutes=minutes)
+        found |= Q(**{f"{path}__in": groups}, first_failed_at__lte=before)
+    return found
 
 
 def in_group(app_group: int | None, path: str) -> dict[str, int]:

@@ -29,7 +29,7 @@ def soon(app_group: int) -> None:
 
 
 def run(*, now: datetime, app_group: int | None = None) -> None:
-    """Reconcile one group, or all: eight queries if nothing has changed and nothing is open."""
+    """Reconcile one group, or all: nine queries if nothing has changed and nothing is open."""
     troubles, known = _troubles(now=now, app_group=app_group), _open(app_group)
     begun, over = _difference(troubles, known)
     for pk in sorted({one.app_group for one in begun} | {one.app_group_id for one in over}):

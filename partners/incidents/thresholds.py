@@ -5,13 +5,18 @@ Nothing is broken, but ads or people may be lost without action.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, F, OuterRef, Q, Sum
+from django.db.models import Exists, F, OuterRef, Q, Sum, Value
+from django.db.models.functions import Coalesce
 
+from audiencesync.core import deadlines
+from audiencesync.groups.models import AppGroup
 from partners import registry
+from partners.base import Partner
 from partners.incidents.present import Trouble, in_group, needed
-from partners.models import Action, AdAccount, Audience, Sync, TallyHour
+from partners.models import Action, AdAccount, Audience, Sync, TallyHour, Thresholds
 
 ERROR_SHARE, NEARLY_FULL, TOO_SMALL = "error_share", "audiences_nearly_full", "audience_small"
 CODES = (ERROR_SHARE, NEARLY_FULL, TOO_SMALL)
@@ -23,6 +28,37 @@ ERROR_HOURS = timedelta(hours=2)
 ROOM = 10
 """So many audiences before the limit of an ad account, its members are warned."""
 MATCHING = timedelta(hours=48)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """From when a group is warned; ``fewest_people`` is None if the partner says it."""
+
+    error_percent: int = MOST_ERRORED_PERCENT
+    audiences_left: int = ROOM
+    fewest_people: int | None = None
+
+    def least(self, partner: Partner) -> int:
+        """Return how many matched people an audience should have."""
+        own = self.fewest_people
+        return partner.smallest_audience if own is None else own
+
+
+def of_group(app_group: AppGroup) -> Limits:
+    """Return the limits of a group; one query at the first call."""
+    own: Thresholds | None = getattr(app_group, "thresholds", None)
+    if own is None:
+        return Limits()
+    return Limits(
+        MOST_ERRORED_PERCENT if own.error_percent is None else own.error_percent,
+        ROOM if own.audiences_left is None else own.audiences_left,
+        own.fewest_people,
+    )
+
+
+def backlog_minutes() -> int:
+    """Return after how many minutes of failures an ad account has a backlog, by default."""
+    return round(deadlines.share_of_delivery(1) / timedelta(minutes=1))
 
 
 def troubles(*, now: datetime, app_group: int | None = None) -> list[Trouble]:
@@ -48,17 +84,19 @@ def _error_shares(app_group: int | None, *, now: datetime) -> list[Trouble]:
         .annotate(n_errored=Sum("errored"), n_synced=Sum("synced"))
     )
     ended = F("n_errored") + F("n_synced")
-    many = sums.filter(
-        n_errored__gte=FEWEST_ERRORED, n_errored__gt=ended * MOST_ERRORED_PERCENT / 100.0
+    percent = Coalesce("sync__app_group__thresholds__error_percent", Value(MOST_ERRORED_PERCENT))
+    many = sums.annotate(percent=percent, hundredfold=F("n_errored") * 100).filter(
+        hundredfold__gt=ended * F("percent"), n_errored__gte=FEWEST_ERRORED
     )
     return [Trouble(row["sync__app_group"], "sync", row["sync"], ERROR_SHARE) for row in many]
 
 
 def _nearly_full(app_group: int | None) -> list[Trouble]:
     used = needed().filter(audience__ad_account=OuterRef("pk"))
+    left = Coalesce("connection__app_group__thresholds__audiences_left", Value(ROOM))
     full = Q(pk__in=[])
     for partner in registry.PARTNERS:
-        least = partner.max_audiences_per_ad_account - ROOM
+        least = Value(partner.max_audiences_per_ad_account) - left
         full |= Q(connection__partner=partner.key, n_audiences__gte=least)
     rows = AdAccount.objects.filter(
         full, Exists(used), is_chosen=True, **in_group(app_group, AdAccount.GROUP_PATH)
@@ -75,9 +113,11 @@ def _too_small(app_group: int | None, *, now: datetime) -> list[Trouble]:
     adds = Sync.objects.filter(
         Exists(early), audience=OuterRef("pk"), is_live=True, action=Action.ADD
     )
+    own = f"{Audience.GROUP_PATH}__thresholds__fewest_people"
     few = Q(pk__in=[])
     for partner in registry.PARTNERS:
-        few |= Q(ad_account__connection__partner=partner.key, size__lt=partner.smallest_audience)
+        least = Coalesce(own, Value(partner.smallest_audience))
+        few |= Q(ad_account__connection__partner=partner.key, size__lt=least)
     rows = Audience.objects.filter(
         few,
         Exists(adds),

@@ -16,6 +16,7 @@ from partners.models.lanes import Budget, Lane
 from partners.models.outcomes import Action, Outcome, Reason
 from partners.models.queue import Batch, Delivery, Push, PushShare, Sync
 from partners.models.tallies import Count, Tally, TallyHour
+from partners.models.thresholds import Thresholds
 from partners.models.webhooks import Webhook, WebhookCall
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "Sync",
     "Tally",
     "TallyHour",
+    "Thresholds",
     "Webhook",
     "WebhookCall",
     "in_lane",

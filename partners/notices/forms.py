@@ -1,21 +1,29 @@
-"""Forms of the page Notifications: what a member wants to hear of, and the webhook."""
+"""Forms of the page Notifications: what a member wants to hear of, thresholds, the webhook."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from django import forms
 from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.http import QueryDict
+from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.models import Membership
-from partners.models import NoticeChoice, Webhook
+from partners.base import Partner
+from partners.incidents import thresholds
+from partners.models import NoticeChoice, Thresholds, Webhook
 from partners.models.webhooks import MAX_URL
 from partners.notices import webhooks
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 _URL = re.compile(r"https?://[^\s/?#@\\]+(?:/[^\s#\\]*)?(?:\?[^\s#\\]*)?", re.ASCII)
 
@@ -40,6 +48,41 @@ def of_members(
         mine = data if data is not None and f"{prefix}-steps" in data else None
         found.append((member, ChoiceForm(mine, instance=choice, prefix=prefix)))
     return found
+
+
+class ThresholdsForm(forms.ModelForm):
+    """From when the group is warned; an empty field is as the installation says."""
+
+    class Meta:
+        model = Thresholds
+        fields = ("error_percent", "backlog_minutes", "audiences_left", "fewest_people")
+        labels = {
+            "error_percent": _("Errored people of a step within two hours, in per cent"),
+            "backlog_minutes": _("Requests to an ad account fail, in minutes"),
+            "audiences_left": _("Audiences that still fit into an ad account"),
+            "fewest_people": _("Matched people of an audience after 48 hours"),
+        }
+
+    def __init__(self, *args: Any, partners: Sequence[Partner], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        most = int(settings.SYNC.deadline // 60)
+        by_partner = ", ".join(
+            f"{number_format(one.smallest_audience)} ({one.label})" for one in partners
+        )
+        percent = thresholds.MOST_ERRORED_PERCENT
+        minutes, room = thresholds.backlog_minutes(), thresholds.ROOM
+        self._bound("error_percent", 1, 100, _("More than this; 100: never."), str(percent))
+        self._bound("backlog_minutes", 1, most, _("At least this long."), number_format(minutes))
+        self._bound("audiences_left", 0, 10_000, _("At most this many."), str(room))
+        self._bound("fewest_people", 0, 10**9, _("Fewer than this; 0: never."), by_partner)
+
+    def _bound(self, name: str, least: int, most: int, meaning: StrOrPromise, default: str) -> None:
+        field = self.fields[name]
+        assert isinstance(field, forms.IntegerField)
+        field.validators += [MinValueValidator(least), MaxValueValidator(most)]
+        field.widget.attrs.update(min=least, max=most, placeholder=default, inputmode="numeric")
+        words = {"meaning": meaning, "default": default}
+        field.help_text = _("%(meaning)s Empty: %(default)s.") % words
 
 
 class WebhookForm(forms.ModelForm):

@@ -8,6 +8,7 @@ urlpatterns = [
     path("", health.health, name="health"),
     path("check/<slug:partner>/", health.check_now, name="check_now"),
     path("notices/", notices.notices, name="notices"),
+    path("notices/thresholds/", notices.set_thresholds, name="thresholds"),
     path("notices/webhook/", notices.webhook, name="webhook"),
     path("notices/webhook/remove/", notices.webhook_remove, name="webhook_remove"),
     path("notices/webhook/test/", notices.webhook_test, name="webhook_test"),

@@ -1,4 +1,4 @@
-"""The page Notifications: who hears of which incidents, and the webhook of the group."""
+"""The page Notifications: who hears of which incidents, from when, and the webhook."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -17,9 +18,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 from audiencesync.core import crypto
 from audiencesync.groups import access, rate_limits, reauthentication
 from audiencesync.groups.models import Activity, AppGroup, Membership, Role
-from partners.models import NoticeChoice, Webhook
+from partners import registry
+from partners.incidents import reconcile
+from partners.models import NoticeChoice, Thresholds, Webhook
 from partners.notices import webhooks
-from partners.notices.forms import ChoiceForm, WebhookForm, of_members
+from partners.notices.forms import ChoiceForm, ThresholdsForm, WebhookForm, of_members
 
 SHOWN_ONCE = "new_webhook_secret"  # session key: sealed, until the next look at the page
 TESTS_PER_HOUR = 30
@@ -40,6 +43,30 @@ def notices(request: HttpRequest, group: str) -> HttpResponse:
         messages.success(request, _("Saved."))
         return redirect("notices", group)
     return _page(request, app_group, forms, WebhookForm(instance=_webhook(app_group)))
+
+
+@require_POST
+@access.signed_in
+def set_thresholds(request: HttpRequest, group: str) -> HttpResponse:
+    """Save from when the group is warned."""
+    app_group = access.group(request, Role.ADMIN)
+    before = _values(_thresholds(app_group))
+    form = ThresholdsForm(request.POST, instance=_thresholds(app_group), partners=registry.PARTNERS)
+    if not form.is_valid():
+        return _page(
+            request,
+            app_group,
+            of_members(_members(request)),
+            WebhookForm(instance=_webhook(app_group)),
+            thresholds_form=form,
+            status=422,
+        )
+    with transaction.atomic():
+        Thresholds.objects.update_or_create(app_group=app_group, defaults=form.cleaned_data)
+        _log_thresholds(request, app_group, before, form)
+        reconcile.soon(app_group.pk)
+    messages.success(request, _("Saved."))
+    return redirect("notices", group)
 
 
 @require_POST
@@ -104,10 +131,15 @@ def _page(
     forms: list[tuple[Membership, ChoiceForm]],
     webhook_form: WebhookForm,
     *,
+    thresholds_form: ThresholdsForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
+    if thresholds_form is None:
+        row = _thresholds(app_group)
+        thresholds_form = ThresholdsForm(instance=row, partners=registry.PARTNERS)
     context = {
         "forms": forms,
+        "thresholds_form": thresholds_form,
         "webhook": _webhook(app_group),
         "webhook_form": webhook_form,
         "secret": _shown_once(request, app_group),
@@ -123,6 +155,30 @@ def _members(request: HttpRequest) -> list[Membership]:
     if not access.membership(request).may(Role.ADMIN):
         rows = rows.filter(user=access.user(request))
     return list(rows.filter(user__is_active=True).order_by("user__name", "user__email"))
+
+
+def _thresholds(app_group: AppGroup) -> Thresholds:
+    row = Thresholds.objects.filter(app_group=app_group).first()
+    return row or Thresholds(app_group=app_group)
+
+
+def _values(row: Thresholds) -> dict[str, int | None]:
+    return {name: getattr(row, name) for name in ThresholdsForm.Meta.fields}
+
+
+def _log_thresholds(
+    request: HttpRequest, app_group: AppGroup, before: dict[str, int | None], form: ThresholdsForm
+) -> None:
+    after = form.cleaned_data
+    changes = [
+        (ThresholdsForm.Meta.labels[name], value, after[name])
+        for name, value in before.items()
+        if value != after[name]
+    ]
+    if changes:
+        by, kind = access.user(request), Activity.Kind.GROUP
+        verb = Activity.Verb.CHANGED
+        Activity.log(app_group, by, verb, app_group.name, kind=kind, changes=changes)
 
 
 def _webhook(app_group: AppGroup) -> Webhook | None:

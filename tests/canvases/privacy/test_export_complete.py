@@ -79,6 +79,7 @@ WITHOUT_PROFILES = {
             "NoticeChoice",
             "Webhook",
             "WebhookCall",
+            "Thresholds",
         )
     ),
     *(

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from partners.health import lines
 from partners.incidents import reconcile
-from partners.models import AdAccount, Audience, Incident, TallyHour
+from partners.models import AdAccount, Audience, Batch, Incident, TallyHour, Thresholds
 from partners.notices import alerts
 from tests.support import builder
 
@@ -82,3 +82,45 @@ def test_a_threshold_is_mailed_at_begin_and_end(step, mailoutbox):
         f"TikTok needs attention in Acme: {what}",
         f"Over in Acme: {what}",
     ]
+
+
+def test_each_group_has_its_own_thresholds(step, acme):
+    Thresholds.objects.create(
+        app_group=acme, error_percent=50, audiences_left=2, fewest_people=500, backlog_minutes=600
+    )
+    hour(step, errored=25, synced=100)
+    hour(step, hours=49, synced=900)
+    AdAccount.objects.update(n_audiences=397)
+    Audience.objects.update(size=600)
+    assert found(acme) == {}
+    Thresholds.objects.update(error_percent=10)
+    acme.refresh_from_db()
+    assert "More than 10 % of the people" in found(acme)["error_share"].problem.text
+    AdAccount.objects.update(n_audiences=398)
+    Audience.objects.update(size=499)
+    lines_of = found(acme)
+    assert {"audiences_nearly_full", "audience_small"} < set(lines_of)
+    assert "your app group asks for 500" in lines_of["audience_small"].problem.text
+
+
+def test_the_thresholds_of_another_group_change_nothing(step, acme, other_group):
+    Thresholds.objects.create(app_group=other_group, error_percent=100, backlog_minutes=700)
+    hour(step, errored=25, synced=100)
+    assert "error_share" in found(acme)
+
+
+@pytest.mark.parametrize(("minutes", "is_told"), [(None, True), (20, True), (90, False)])
+def test_a_group_says_how_long_requests_may_fail(step, acme, people_of, minutes, is_told):
+    Thresholds.objects.create(app_group=acme, backlog_minutes=minutes)
+    builder.enter(step, people_of(1))
+    failed = timezone.now() - timedelta(minutes=70)
+    Batch.objects.update(first_failed_at=failed, deadline_at=failed + timedelta(hours=13))
+    assert ("backlog" in found(acme)) is is_told
+
+
+def test_zero_and_a_hundred_never_warn(step, acme):
+    Thresholds.objects.create(app_group=acme, error_percent=100, fewest_people=0)
+    hour(step, errored=25, synced=0)
+    hour(step, hours=49, synced=9)
+    Audience.objects.update(size=3)
+    assert found(acme) == {}

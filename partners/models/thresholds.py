@@ -1,0 +1,29 @@
+"""From when a group is warned; a value that is empty is that of the installation."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from audiencesync.groups.models import AppGroup
+
+
+class Thresholds(models.Model):
+    """What a group changed: see incidents/thresholds.py for what each value means."""
+
+    app_group = models.OneToOneField(AppGroup, models.CASCADE, related_name="thresholds")
+    error_percent = models.PositiveSmallIntegerField(null=True, blank=True)
+    backlog_minutes = models.PositiveIntegerField(null=True, blank=True)
+    audiences_left = models.PositiveIntegerField(null=True, blank=True)
+    fewest_people = models.PositiveIntegerField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(error_percent=None) | Q(error_percent__gte=1, error_percent__lte=100),
+                name="thresholds_error_percent",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"thresholds of group {self.app_group_id}"
