@@ -32,6 +32,7 @@ from canvases.engine import (
     schedules,
     signals,
     trails,
+    waits,
 )
 from canvases.models import Canvas, Step, Visit
 from canvases.steps import KINDS
@@ -157,6 +158,8 @@ def _move_on(step: Step, canvas: Canvas, crowd: QuerySet[Visit], *, now: datetim
         rows.count_move(one.step, one.following, one.n, now=now)
         if one.branch:
             rows.count_branch(one.step, one.branch, one.n)
+        if one.following is not None:
+            waits.catch_up_at(one.following, now=now)
     return sum(one.n for one in passages if one.step is step)
 
 

@@ -5,12 +5,15 @@ A list of people of a step is a search for one of its marks (people_lists/passag
 
 from __future__ import annotations
 
+import re
+
 from django.db.models import CharField, F, Value
 from django.db.models.functions import Cast, Concat
 
 from canvases.models import Step
 
 WENT_ON, LEFT, WITHDRAWN = ">", "!", "~"
+_STEP = re.compile(r"/(\d+)")
 
 
 def passed(step: Step, following: Step | None, branch: int = 0) -> str:
@@ -21,6 +24,11 @@ def passed(step: Step, following: Step | None, branch: int = 0) -> str:
 def mark(step: Step, way: str, branch: int | None = None) -> str:
     """Return the mark of one way out of a step, or the beginning of it without ``branch``."""
     return f"/{step.pk}{way}" + ("" if branch is None else f"{branch};")
+
+
+def steps(trail: str) -> set[int]:
+    """Return the ids of the steps in a trail."""
+    return {int(found) for found in _STEP.findall(trail)}
 
 
 def withdrawn(step: Step) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
@@ -12,7 +12,10 @@ from django.db.models import Q, QuerySet
 from audiencesync.people.models import Event, Segment
 from audiencesync.people.models.live import Signal, Subscription
 from audiencesync.people.segments import filters
+from audiencesync.people.segments.live_changes import listed
+from canvases.engine import trails
 from canvases.models import Canvas, Step, Visit
+from canvases.steps import KINDS
 from canvases.steps.wait_until import WaitUntil, events_of, is_ranked
 
 Wanted = tuple[str, str, Segment | None]  # kind, name, segment
@@ -20,7 +23,10 @@ Wanted = tuple[str, str, Segment | None]  # kind, name, segment
 
 def steps(canvas: Canvas) -> list[Step]:
     """Return the steps of a canvas at which people wait until something happens."""
-    return list(Step.objects.filter(canvas=canvas, kind=WaitUntil.key, removed_at=None))
+    found = list(Step.objects.filter(canvas=canvas, kind=WaitUntil.key, removed_at=None))
+    for step in found:
+        step.canvas = canvas
+    return found
 
 
 def wanted(canvas: Canvas) -> Iterator[Wanted]:
@@ -70,32 +76,71 @@ def catch_up(canvas: Canvas, entries: Mapping[int, Signal], *, now: datetime) ->
     An event that they wait for may have arrived before the one that let them in. Call it under the
     lock of the canvas, after they entered.
     """
+    since = {person: signal.at for person, signal in entries.items()}
+    mine = {signal.event_id for signal in entries.values() if signal.event_id}
     for step in steps(canvas):
-        if not Visit.objects.filter(step=step, left_at=None, profile__in=list(entries)).exists():
-            continue
-        decides = itemgetter(1, 0) if is_ranked(step) else itemgetter(0, 1)
-        chosen: dict[int, tuple[datetime, int]] = {}
-        for at, rank, person in sorted(_since(step, entries, now=now), key=decides):
-            chosen.setdefault(person, (at, rank))
-        for place in range(len(events_of(step))):
-            people = {person: at for person, (at, rank) in chosen.items() if rank == place}
-            _take(step, place, people, now=now)
+        if Visit.objects.filter(step=step, left_at=None, profile__in=list(entries)).exists():
+            _catch_up(step, since, mine, now=now)
 
 
-def _since(
-    step: Step, entries: Mapping[int, Signal], *, now: datetime
+def catch_up_at(step: Step, *, now: datetime) -> None:
+    """Do the same for people who came to a step at ``now``, if no step has held them since.
+
+    What they wait for may have arrived while they passed a split. Call it under the lock of the
+    canvas, after they moved.
+    """
+    canvas = step.canvas
+    if step.kind != WaitUntil.key or canvas.entry_by != Canvas.EntryBy.EVENT:
+        return
+    came = Visit.objects.filter(step=step, due_at=KINDS[step.kind].due_on_arrival(step, now=now))
+    columns = ("profile", "began_at", "trail")
+    found = came.filter(branch=None, began_at__isnull=False).values_list(*columns)
+    holding = _holding(canvas)
+    since = {person: at for person, at, trail in found if at and not _is_held(trail, holding)}
+    if not since:
+        return
+    people = {"profile__in": listed(list(since)), "at__gte": min(since.values())}
+    entries = Event.objects.filter(filters.of_event(canvas.entry, now=now), **people)
+    rows = entries.values_list("pk", "profile", "at")
+    _catch_up(step, since, {pk for pk, person, at in rows if at == since[person]}, now=now)
+
+
+def _catch_up(
+    step: Step, since: Mapping[int, datetime], entries: Collection[int], *, now: datetime
+) -> None:
+    """Choose the branch of people by what happened to them since a time; not by their entries."""
+    decides = itemgetter(1, 0) if is_ranked(step) else itemgetter(0, 1)
+    chosen: dict[int, tuple[datetime, int]] = {}
+    for at, rank, person in sorted(_happened(step, since, entries, now=now), key=decides):
+        chosen.setdefault(person, (at, rank))
+    for place in range(len(events_of(step))):
+        people = {person: at for person, (at, rank) in chosen.items() if rank == place}
+        _take(step, place, people, now=now)
+
+
+def _happened(
+    step: Step, since: Mapping[int, datetime], entries: Collection[int], *, now: datetime
 ) -> Iterator[tuple[datetime, int, int]]:
-    """Yield time, rank and person of each event since that of the entry for which a step waits."""
-    since = min(signal.at for signal in entries.values())
-    mine = [signal.event_id for signal in entries.values() if signal.event_id]
-    events = Event.objects.filter(profile__in=list(entries), at__gte=since).exclude(pk__in=mine)
+    """Yield time, rank and person of each event since a time for which a step waits."""
+    people = {"profile__in": listed(list(since)), "at__gte": min(since.values())}
     for rank, row in enumerate(events_of(step)):
         if row["kind"] == Subscription.Kind.SEGMENT:
             continue
-        fitting = events.filter(filters.of_event(row, now=now))
-        for person, at in fitting.values_list("profile", "at"):
-            if at >= entries[person].at:
+        fitting = Event.objects.filter(filters.of_event(row, now=now), **people)
+        for pk, person, at in fitting.values_list("pk", "profile", "at"):
+            if at >= since[person] and pk not in entries:
                 yield at, rank, person
+
+
+def _holding(canvas: Canvas) -> set[int]:
+    """Return the steps of a canvas at which people wait; also those that were removed."""
+    kinds = [key for key, kind in KINDS.items() if kind.holds]
+    return set(Step.objects.filter(canvas=canvas, kind__in=kinds).values_list("pk", flat=True))
+
+
+def _is_held(trail: str, holding: Set[int]) -> bool:
+    """Return whether a visit with this trail has been at one of these steps."""
+    return not holding.isdisjoint(trails.steps(trail))
 
 
 def _segments(signals: Mapping[int, Signal]) -> dict[int, str]:
@@ -135,11 +180,12 @@ def _take(step: Step, rank: int, people: Mapping[int, datetime], *, now: datetim
         return
     open_visits = Visit.objects.filter(_is_open(step, rank), step=step, left_at=None)
     waiting = open_visits.filter(profile__in=list(people))
-    columns = ("pk", "profile", "began_at", "entered_at", "arrived_at", "due_at")
+    columns = ("pk", "profile", "due_at", "began_at", "entered_at", "arrived_at", "trail")
+    holding = _holding(step.canvas)
     chosen = [
         pk
-        for pk, profile, *times in waiting.values_list(*columns)
-        if _is_within(people[profile], *times)
+        for pk, profile, due_at, *way in waiting.values_list(*columns)
+        if _is_within(people[profile], _counts_from(*way, holding=holding), due_at)
     ]
     if chosen:
         _note(step, rank, Visit.objects.filter(pk__in=chosen), now=now)
@@ -173,16 +219,26 @@ def _note(step: Step, rank: int, visits: QuerySet[Visit], *, now: datetime) -> N
     visits.filter(_is_open(step, rank)).update(branch=number, **goes_on)
 
 
-def _is_within(
-    at: datetime,
+def _counts_from(
     began_at: datetime | None,
     entered_at: datetime,
     arrived_at: datetime | None,
-    due_at: datetime,
-) -> bool:
-    """Return whether a time lies within a wait; of people let in by an event, from its time on."""
+    trail: str,
+    *,
+    holding: Set[int],
+) -> datetime:
+    """Return from when on what happens counts at a wait: from when the person came there.
+
+    Where no step has held the person before, from the event that let the person in.
+    """
     is_first = arrived_at is None or arrived_at == entered_at
-    since = began_at if is_first and began_at else (arrived_at or entered_at)
+    if began_at and (is_first or trail and not _is_held(trail, holding)):
+        return began_at
+    return arrived_at or entered_at
+
+
+def _is_within(at: datetime, since: datetime, due_at: datetime) -> bool:
+    """Return whether a time lies within a wait."""
     if not at.microsecond:  # Programs often send whole seconds.
         since = since.replace(microsecond=0)
     return since <= at <= due_at

@@ -123,6 +123,11 @@ class StepKind:
     is_instant: bool = False  # whether it neither holds people nor does anything with them
     splits: bool = False  # whether `branches` has other numbers than 0
 
+    @property
+    def holds(self) -> bool:
+        """Return whether people wait at steps of this kind."""
+        return type(self).due_on_arrival is not StepKind.due_on_arrival
+
     def summary(self, step: Step) -> Text:
         """Return one line for the card."""
         raise NotImplementedError

@@ -40,6 +40,7 @@ def test_the_database_uses_the_indexes(journeys, canvas, index):
     row, steps = canvas
     for person in Profile.objects.all():
         builder.add_other_events(person)
+    journeys.people(100)
     journeys.launch(row)
     engine.admit(row.pk, now=timezone.now())
     add_former_people(journeys, row)

@@ -177,48 +177,6 @@ def test_joining_a_segment_counts_and_being_in_it_does_not(waiting):
     assert Visit.objects.get(branch=None, step=waiting.steps["after"]).profile.external_id == "p0"
 
 
-def test_an_event_that_lets_enter_is_not_the_one_that_is_waited_for(journeys):
-    order = {"kind": "event", "name": "order", "where": []}
-    row = {"number": 1, "label": "Again", **order}
-    canvas, [step] = journeys.canvas(("wait_until", DAY | {"events": [row]}))
-    Canvas.objects.filter(pk=canvas.pk).update(entry_by="event", entry=order, segment=None)
-    canvas.refresh_from_db()
-    journeys.launch(canvas)
-
-    send(journeys, ("p0", "order", 1, -3))
-    assert took(journeys) == {}
-    send(journeys, ("p1", "order", 1, -3), ("p1", "order", 1, -1))
-    assert took(journeys) == {1: 1}
-    assert journeys.numbers(step) == (2, 0, 1, 1)
-
-
-@pytest.fixture
-def carts(journeys):
-    """A cart lets people enter, who wait for an order."""
-    row = {"number": 1, "label": "Order", **named("order")}
-    canvas, [step] = journeys.canvas(("wait_until", DAY | {"events": [row]}))
-    by_event = {"entry_by": "event", "entry": named("cart"), "segment": None}
-    Canvas.objects.filter(pk=canvas.pk).update(**by_event)
-    canvas.refresh_from_db()
-    journeys.launch(canvas)
-    journeys.steps = {"wait": step}
-    return journeys
-
-
-@pytest.mark.parametrize("after", [2, 0, -2], ids=["after", "in the same second", "before"])
-@pytest.mark.parametrize(
-    "calls", [["cart order"], ["order cart"], ["cart", "order"], ["order", "cart"]], ids="-".join
-)
-def test_an_event_after_that_of_the_entry_counts_however_they_arrive(carts, after, calls):
-    cart = timezone.now().replace(microsecond=0) - timedelta(seconds=5)
-    times = {"cart": cart, "order": cart + timedelta(seconds=after)}
-    for call in calls:
-        send(carts, *[("p0", name, 1, times[name]) for name in call.split()])
-
-    assert took(carts) == ({1: 1} if after >= 0 else {})
-    assert laws.broken(now=timezone.now()) == []
-
-
 @pytest.mark.parametrize(("minutes", "counts"), [(-30, True), (-90, False)])
 def test_an_event_that_arrives_late_counts_if_it_happened_within_the_wait(ranked, minutes, counts):
     hour_ago = timezone.now() - timedelta(hours=1)
