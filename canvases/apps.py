@@ -13,8 +13,11 @@ class CanvasesConfig(AppConfig):
         # Models can be imported only when all apps are loaded.
         from audiencesync.people.segments.uses import usage
         from canvases import segment_uses
+        from canvases.engine import brake
         from canvases.steps import authors
+        from partners.incidents import held
         from partners.notices import readers
 
         usage.provide(segment_uses.of)
         readers.provide(authors.of_syncs)
+        held.provide(brake.held_syncs, brake.held_people)

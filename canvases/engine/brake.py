@@ -1,4 +1,7 @@
-"""The brake: hold removals if too many people would leave a live audience at once."""
+"""The brake: hold removals if too many people would leave a live audience at once.
+
+Held removals are an incident (partners/incidents/held.py): it is mailed as every other.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,15 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
-from django.utils.formats import number_format
-from django.utils.translation import gettext, ngettext
+from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, Sum
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.core.beat import wake
-from audiencesync.groups import outbox
-from audiencesync.groups.models import Activity, Membership, Role, User
+from audiencesync.groups.models import Activity, User
 from audiencesync.people.models.live import SegmentMember, Signal, Subscription
 from canvases.engine.rows import TASK
 from canvases.models import Canvas, Step
+from partners.incidents import reconcile
 from partners.models import Batch
 
 WINDOW = timedelta(hours=1)
@@ -68,7 +69,7 @@ def apply(canvas: Canvas, steps: Sequence[Step], *, now: datetime) -> None:
     if leaving and _is_too_many(canvas, leaving + removed):
         Canvas.objects.filter(pk=canvas.pk).update(braked_at=now)
         canvas.braked_at = now
-        _mail(canvas, leaving, now=now)
+        reconcile.soon(canvas.app_group_id)
 
 
 def _has_news(canvas: Canvas) -> bool:
@@ -101,27 +102,33 @@ def _is_too_many(canvas: Canvas, leaving: int) -> bool:
     return 100 * leaving / (staying + leaving) > settings.REMOVAL_BRAKE_PERCENT
 
 
-def _mail(canvas: Canvas, leaving: int, *, now: datetime) -> None:
-    """Mail the author of the canvas, else the admins, once per incident."""
-    members = Membership.objects.filter(app_group=canvas.app_group, user__is_active=True)
-    readers = members.select_related("user").order_by("pk")
-    authors = list(readers.filter(user=canvas.created_by, role__in=[Role.MARKETER, Role.ADMIN]))
+def _canvases_with_held(app_group: int | None) -> list[tuple[int, int, int]]:
+    """Return group, canvas and the first live Sync of the canvases that hold removals."""
+    steps = Step.objects.filter(
+        Exists(Signal.objects.filter(held(), listener=OuterRef("canvas"))),
+        canvas__state=Canvas.State.LIVE,
+        canvas__braked_at__isnull=False,
+        canvas__app_group__archived_at=None,
+        sync__is_live=True,
+    )
+    if app_group is not None:
+        steps = steps.filter(canvas__app_group=app_group)
+    rows = steps.order_by().values_list("canvas__app_group", "canvas")
+    return list(rows.annotate(first=Min("sync")))
 
-    def write(_reader: Membership) -> outbox.Text:
-        words = {"canvas": canvas.name, "group": canvas.app_group.name}
-        subject = gettext("Removals are held in %(group)s: %(canvas)s") % words
-        text = ngettext(
-            "%(n)s person left the segment of the canvas “%(canvas)s” at once. The removal from"
-            " the audience waits until a marketer or admin confirms it. Everything else goes on.",
-            "%(n)s people left the segment of the canvas “%(canvas)s” at once. The removal from"
-            " the audience waits until a marketer or admin confirms it. Everything else goes on.",
-            leaving,
-        )
-        body = text % (words | {"n": number_format(leaving)})
-        return subject, f"{body}\n\n{outbox.absolute_url(canvas.get_absolute_url())}\n"
 
-    to = authors or list(readers.filter(role=Role.ADMIN))
-    outbox.enqueue(f"brake {canvas.pk} {now:%Y%m%dT%H%M%S}", canvas.app_group, to, write, now=now)
+def held_syncs(app_group: int | None) -> list[tuple[int, int]]:
+    """Return (group, Sync) of each canvas that holds removals, for its incident."""
+    return [(group, sync) for group, _canvas, sync in _canvases_with_held(app_group)]
+
+
+def held_people(syncs: Sequence[int]) -> dict[int, int]:
+    """Return Sync -> how many people its canvas would remove."""
+    return {
+        sync: Signal.objects.filter(held(), listener=canvas).count()
+        for _group, canvas, sync in _canvases_with_held(None)
+        if sync in syncs
+    }
 
 
 def _removed(steps: Sequence[Step], *, since: datetime) -> int:

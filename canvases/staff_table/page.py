@@ -34,6 +34,7 @@ CONNECTIONS: dict[str, Text] = {
     "audience_not_created": _("No audience yet"),
     "audience_gone": _("Audience gone"),
     "audience_not_appendable": _("Audience closed"),
+    "removals_held": _("Removals held"),
     "error_share": _("Many errors"),
     "audiences_nearly_full": _("Nearly full"),
     "audience_small": _("Small audience"),

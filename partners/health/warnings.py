@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from django.urls import reverse
 from django.utils.formats import number_format
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
 from partners import registry
 from partners.connections import problems
 from partners.connections.problems import Problem, Severity
 from partners.health import titles
-from partners.incidents import present, thresholds
+from partners.incidents import held, present, thresholds
 from partners.models import AdAccount, Incident
 from partners.risks import Risk
 
@@ -82,6 +82,19 @@ def _of_too_small(incident: Incident, risk: Risk) -> Problem | None:
     return _problem(incident, text % words, _audiences_page(audience.ad_account))
 
 
+def _of_held(incident: Incident, risk: Risk) -> Problem | None:
+    text = ngettext(
+        "%(n)s person left the segment of %(name)s at once. The removal from the audience waits "
+        "until a marketer or admin confirms it. Everything else goes on.",
+        "%(n)s people left the segment of %(name)s at once. The removal from the audience waits "
+        "until a marketer or admin confirms it. Everything else goes on.",
+        incident.people,
+    )
+    words = titles.words(incident) | {"n": number_format(incident.people)}
+    page = incident.sync.url.split("?")[0] if incident.sync else ""
+    return _problem(incident, text % words, f"{page}#brake")
+
+
 def _problem(incident: Incident, text: str, url: str) -> Problem:
     return Problem(incident.code, text, url, Severity.WARNING)
 
@@ -93,6 +106,7 @@ def _audiences_page(account: AdAccount) -> str:
 
 OF_CODE: dict[str, Callable[[Incident, Risk], Problem | None]] = {
     present.BACKLOG: _of_backlog,
+    held.REMOVALS_HELD: _of_held,
     thresholds.ERROR_SHARE: _of_error_share,
     thresholds.NEARLY_FULL: _of_nearly_full,
     thresholds.TOO_SMALL: _of_too_small,

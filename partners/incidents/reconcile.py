@@ -15,9 +15,10 @@ from django.utils import timezone
 
 from audiencesync.groups.models import AppGroup
 from partners import risks
-from partners.incidents import present, thresholds
+from partners.incidents import held, present, thresholds
 from partners.incidents.present import Trouble
 from partners.models import Incident
+from partners.risks import Risk
 
 
 def soon(app_group: int) -> None:
@@ -29,7 +30,7 @@ def soon(app_group: int) -> None:
 
 
 def run(*, now: datetime, app_group: int | None = None) -> None:
-    """Reconcile one group, or all: nine queries if nothing has changed and nothing is open."""
+    """Reconcile one group, or all: ten queries if nothing has changed and nothing is open."""
     troubles, known = _troubles(now=now, app_group=app_group), _open(app_group)
     begun, over = _difference(troubles, known)
     for pk in sorted({one.app_group for one in begun} | {one.app_group_id for one in over}):
@@ -42,6 +43,7 @@ def _troubles(*, now: datetime, app_group: int | None) -> list[Trouble]:
     return [
         *present.troubles(now=now, app_group=app_group),
         *thresholds.troubles(now=now, app_group=app_group),
+        *held.troubles(app_group=app_group),
     ]
 
 
@@ -86,10 +88,10 @@ def _change(app_group: int, *, now: datetime) -> None:
 
 def _count(rows: list[Incident]) -> None:
     """Store how many people wait behind each open incident, where that has changed."""
-    found = risks.of_incidents(rows)
+    found, people = risks.of_incidents(rows), held.people(rows)
     changed = []
     for row in rows:
-        risk = found[row.pk]
+        risk = Risk(people[row.pk]) if row.pk in people else found[row.pk]
         if risk.people != row.people or (risk.people and risk.ends_at != row.deadline_at):
             row.people, row.deadline_at = risk.people, risk.ends_at
             row.most_people = Greatest("most_people", Value(risk.people))

@@ -5,7 +5,6 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from audiencesync.groups.mail_model import OutgoingMail
 from audiencesync.groups.models import Activity
 from audiencesync.people.models import Profile, Segment
 from audiencesync.people.models.live import Signal
@@ -14,7 +13,10 @@ from audiencesync.people.writing import live_marks
 from canvases import engine
 from canvases.engine import brake, exits, signals
 from canvases.models import Canvas, Visit
-from partners.models import Delivery
+from partners.health import lines
+from partners.incidents import reconcile
+from partners.models import Delivery, Incident, Sync
+from partners.notices import alerts
 
 pytestmark = pytest.mark.thorough
 
@@ -193,13 +195,42 @@ def test_people_who_come_back_are_not_removed_for_good(audience_of_ten):
     assert brake.n_held(audience_of_ten.live) == 0
 
 
-def test_the_author_is_mailed_once(audience_of_ten):
+def test_the_author_is_mailed_once_and_when_it_is_over(audience_of_ten, mailoutbox):
     Canvas.objects.update(created_by=audience_of_ten.user)
+    Sync.objects.update(url=f"{audience_of_ten.live.get_absolute_url()}?step=1")
     _move(audience_of_ten, range(4), "FR")
+    alerts.send_due(now=timezone.now())
     _move(audience_of_ten, range(4, 6), "FR")
-    [mail] = OutgoingMail.objects.filter(key__startswith="brake")
+    alerts.send_due(now=timezone.now())
+    [mail] = mailoutbox
     assert "4 people left" in mail.body
-    assert audience_of_ten.live.get_absolute_url() in mail.body
+    assert f"{audience_of_ten.live.get_absolute_url()}#brake" in mail.body
+    brake.lift(audience_of_ten.live, by=audience_of_ten.user, now=timezone.now())
+    alerts.send_due(now=timezone.now())
+    assert mailoutbox[1].subject.startswith("Over in Acme")
+
+
+def test_held_removals_are_an_incident_until_a_member_confirms(audience_of_ten):
+    _move(audience_of_ten, range(4), "FR")
+    reconcile.run(now=timezone.now())
+    row = Incident.objects.get()
+    assert (row.code, row.people, row.ended_at) == ("removals_held", 4, None)
+    [line] = lines.of_group(audience_of_ten.app_group, now=timezone.now())
+    assert "4 people left the segment" in line.problem.text
+    _move(audience_of_ten, [4], "FR")
+    reconcile.run(now=timezone.now())
+    assert Incident.objects.get().people == 5
+    brake.lift(audience_of_ten.live, by=audience_of_ten.user, now=timezone.now())
+    reconcile.run(now=timezone.now())
+    assert Incident.objects.get().ended_at
+
+
+def test_the_incident_is_over_once_all_have_come_back(audience_of_ten):
+    _move(audience_of_ten, range(4), "FR")
+    reconcile.run(now=timezone.now())
+    _move(audience_of_ten, range(4), "DE")
+    reconcile.run(now=timezone.now())
+    assert Incident.objects.get().ended_at
 
 
 def test_the_page_asks_and_removes(audience_of_ten, signed_in):
