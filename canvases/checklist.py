@@ -29,7 +29,7 @@ class Item:
     blocks: bool
 
 
-UNREACHED = _("Nobody comes here: all branches before it end with an exit.")
+UNREACHED = _("No one comes here: all branches before it end with an exit.")
 
 
 def steps_of(canvas: Canvas) -> QuerySet[Step]:

@@ -160,8 +160,8 @@ class Disconnected(PartnerError):
     def sentence(self) -> str:
         return gettext(
             "%(partner)s no longer accepts our access. Reconnect %(partner)s: people who wait are "
-            "sent then. Who has waited %(patience)s counts as errored and can be sent again with "
-            "Try again."
+            "sent then. People who have waited %(patience)s count as errored and can be sent again "
+            "with Try again."
         ) % {"partner": self.partner, "patience": deadlines.delivery()}
 
 
@@ -170,29 +170,29 @@ def _retry_sentence(cause: RetryCause) -> str:
         case RetryCause.THROTTLED_APP:
             return gettext(
                 "%(partner)s asks us to slow down. You need not do anything: people wait and are "
-                "sent soon. Nobody is lost."
+                "sent soon. No one is lost."
             )
         case RetryCause.THROTTLED_AD_ACCOUNT:
             return gettext(
                 "%(partner)s asks us to slow down for this ad account. You need not do anything: "
-                "people wait and are sent soon. Nobody is lost."
+                "people wait and are sent soon. No one is lost."
             )
         case RetryCause.TRANSIENT:
             return gettext(
                 "%(partner)s has a problem on its side. You need not do anything: we try again for "
-                "%(patience)s. Who was not taken by then counts as errored and can be sent again "
+                "%(patience)s. People not accepted by then count as errored and can be sent again "
                 "with Try again."
             )
         case RetryCause.UNKNOWN:
             return gettext(
                 "%(partner)s did not answer clearly. You need not do anything: we try again for "
-                "%(patience)s, and nobody counts twice. Who was not taken by then counts as "
+                "%(patience)s, and no one is counted twice. People not accepted by then count as "
                 "errored and can be sent again with Try again."
             )
         case RetryCause.UNKNOWN_CODE:
             return gettext(
                 "%(partner)s gave an answer that we do not know yet (code %(code)s). We try again "
-                "for %(patience)s; who was not taken by then counts as errored and can be sent "
+                "for %(patience)s; people not accepted by then count as errored and can be sent "
                 "again with Try again. If it stays, tell your support."
             )
 
@@ -207,24 +207,24 @@ def _rejected_sentence(cause: RejectedCause) -> str:
         case RejectedCause.TOO_MANY:
             return gettext(
                 "%(partner)s accepts fewer people at once. You need not do anything: we send "
-                "smaller portions. Nobody is lost."
+                "smaller portions. No one is lost."
             )
         case RejectedCause.AUDIENCE_GONE:
             return gettext(
                 "The audience no longer exists at %(partner)s. Choose or create another one in the "
-                "step. Who has waited %(patience)s counts as errored and can be sent again with "
-                "Try again."
+                "component. People who have waited %(patience)s count as errored and can be sent "
+                "again with Try again."
             )
         case RejectedCause.AD_ACCOUNT:
             return gettext(
                 "%(partner)s does not let us use this ad account. Check at %(partner)s that it is "
-                "active and that the connected user may manage it. Who has waited %(patience)s "
-                "counts as errored and can be sent again with Try again."
+                "active and that the connected user may manage it. People who have waited "
+                "%(patience)s count as errored and can be sent again with Try again."
             )
         case RejectedCause.AUTH_CODE:
             return gettext(
                 "The confirmation from %(partner)s was used already or is too old. Start "
-                "connecting again. Nothing was stored and nobody is lost."
+                "connecting again. Nothing was stored and no one is lost."
             )
         case RejectedCause.PARTIAL:
             return gettext(

@@ -8,9 +8,9 @@ from partners.base import FaqEntry, Partner
 LAUNCH = FaqEntry(
     _("Why can I not launch my canvas?"),
     _(
-        "An Audience Sync step needs a connected ad account, an audience that exists and can take "
-        "people, an action, and at least one field to match. The checklist before the launch names "
-        "what is missing and leads you to the field."
+        "An Audience Sync component needs a connected ad account, an audience that exists and can "
+        "take people, an action, and at least one field to match. The checklist before the launch "
+        "names what is missing and leads you to the field."
     ),
 )
 NUMBER_OF_AUDIENCES = FaqEntry(

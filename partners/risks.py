@@ -43,7 +43,7 @@ class Risk:
         """Return what happens without action."""
         if not self.people:
             text = gettext(
-                "Nobody is waiting yet; "
+                "No one is waiting yet; "
                 "people who come meanwhile count as errored %(patience)s later."
             )
             return text % {"patience": deadlines.delivery()}

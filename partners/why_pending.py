@@ -64,7 +64,7 @@ def _of(ad_account: AdAccount, waiting: QuerySet[Batch], *, now: datetime) -> Pr
     waits = ngettext("%(n)s person waits.", "%(n)s people wait.", found["n"]) % words
     parts = [cause, waits]
     if found["ends_at"] and connection.swap_until is None:
-        until = gettext("Who was not taken by %(time)s counts as errored.")
+        until = gettext("People not accepted by %(time)s count as errored.")
         parts.append(until % {"time": risks.clock(found["ends_at"], group)})
     return Problem(
         "waiting", " ".join(parts), problems.partner_page(connection), Severity.WARNING, short=cause

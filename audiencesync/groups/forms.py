@@ -117,12 +117,12 @@ class GroupForm(forms.ModelForm):
         help_text=_("Separated by commas; upper and lower case are the same."),
     )
     consent_required = forms.BooleanField(
-        label=_("Add nobody whose consent is unknown"),
+        label=_("Leave out people whose consent is unknown"),
         required=False,
         help_text=_("They count as not synced. Removals always flow."),
     )
     remove_on_withdrawal = forms.BooleanField(
-        label=_("Remove who withdraws consent from every audience"), required=False
+        label=_("Remove people who withdraw consent from every audience"), required=False
     )
 
     suppression_days = forms.IntegerField(

@@ -261,7 +261,7 @@ def trigger(request: door.ApiRequest, body: Trigger) -> HttpResponse:
 def _notice(canvas: Canvas, *, is_live: bool) -> dict[str, str]:
     if is_live:
         return {}
-    words = "The canvas is %(state)s. Nobody enters before it is launched, and nothing was written."
+    words = "The canvas is %(state)s. No one enters before it is launched, and nothing was written."
     return {"notice": words % {"state": canvas.state}}
 
 

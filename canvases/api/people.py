@@ -104,8 +104,8 @@ def _missing(
         request.app_group, [Change(**person_reference.read(names[index][1])) for index in others]
     )
     gone = {others[place]: key for place, key in erased.items()}
-    nobody = ObjectError("UNKNOWN_USER", "There is no such person.")
-    return gone, [nobody.as_dict(names[index][0], index) for index in others if index not in gone]
+    unknown = ObjectError("UNKNOWN_USER", "There is no such person.")
+    return gone, [unknown.as_dict(names[index][0], index) for index in others if index not in gone]
 
 
 def _found(

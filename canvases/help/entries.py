@@ -71,8 +71,8 @@ NUMBERS = (
             "they may not be sent. This is final for their visit."
         ),
         _(
-            "The number leads to the reasons and the people. Mend the values or choose more fields "
-            "to match; people who enter later are sent then."
+            "The number leads to the reasons and the people. Correct the values or choose more "
+            "fields to match; people who enter later are sent then."
         ),
     ),
     Entry(
@@ -82,7 +82,7 @@ NUMBERS = (
             "People who are collected and sent in the next seconds, or for whom we still try "
             "again: for %(patience)s at most."
         ),
-        _("Nothing, unless the card names a trouble: it then says until when to act."),
+        _("Nothing, unless the card names a problem: it then says until when to act."),
     ),
     Entry(
         "errored",
@@ -91,7 +91,7 @@ NUMBERS = (
             "People whom %(partner)s did not accept within %(patience)s, for example because the "
             "access was withdrawn or the audience was deleted, or whose data it refused."
         ),
-        _("Mend what the reason names, then press Try again: they are pending again."),
+        _("Fix what the reason names, then press Try again: they are pending again."),
     ),
     Entry(
         "exited",
@@ -119,7 +119,7 @@ NUMBERS = (
     ),
 )
 ADVICE: dict[str, Text] = {
-    Reason.ERASED: _("Nothing: who was erased is removed from the audiences, too."),
+    Reason.ERASED: _("Nothing: people who were erased are removed from the audiences, too."),
     Reason.SUPERSEDED: _("Nothing: the later component decides, and only its request was sent."),
     Reason.DISCARDED: _("The activity log names who discarded them and when."),
     Reason.MOVED: _("Nothing: they count at the component's new audience."),
@@ -127,8 +127,8 @@ ADVICE: dict[str, Text] = {
 CAUSES: dict[Reason, Text] = {
     Reason.NO_IDENTIFIER: _("The profile has no value in any of the fields chosen to match."),
     Reason.INVALID_VALUE: _(
-        "A value is there, but it is no e-mail address, phone number or device ID, or a "
-        "placeholder that belongs to nobody."
+        "There is a value, but it is not a valid e-mail address, phone number or device ID, "
+        "or it is only a placeholder."
     ),
     Reason.NO_CONSENT: _("The group adds only people who have consented to advertising."),
     Reason.AD_TRACKING_OFF: _(
@@ -158,7 +158,7 @@ OWN_CODES = (
     Entry(
         reasons.own_key("disconnected"),
         _("Not connected in time"),
-        _("%(partner)s was disconnected, and nobody connected it again within %(patience)s."),
+        _("%(partner)s was disconnected, and no one connected it again within %(patience)s."),
         _("Connect %(partner)s again, then press Try again at the component."),
     ),
     Entry(
@@ -168,7 +168,7 @@ OWN_CODES = (
             "%(partner)s did not answer, or not in a way that we could read: the network, its "
             "servers or a firewall may be the cause."
         ),
-        _("Nothing at first: we try again for %(patience)s, and nobody counts twice."),
+        _("Nothing at first: we try again for %(patience)s, and no one is counted twice."),
     ),
     Entry(
         reasons.NO_REASON,
@@ -224,34 +224,34 @@ ERRORS = (
         RejectedCause.TOO_MANY,
         _("Too many at once"),
         _("The request had more people or audiences than %(partner)s accepts in one."),
-        _("Nothing: we send smaller portions, and nobody is lost."),
+        _("Nothing: we send smaller portions, and no one is lost."),
     ),
     Entry(
         RetryCause.THROTTLED_APP,
         _("Slow down"),
         _("This installation has sent as many requests as %(partner)s allows."),
-        _("Nothing: people wait and are sent soon. Nobody is lost."),
+        _("Nothing: people wait and are sent soon. No one is lost."),
     ),
     Entry(
         RetryCause.THROTTLED_AD_ACCOUNT,
         _("Slow down for this ad account"),
         _("The ad account has sent as many requests as it may; other programs may share them."),
-        _("Nothing: people wait and are sent soon. Nobody is lost."),
+        _("Nothing: people wait and are sent soon. No one is lost."),
     ),
     Entry(
         RetryCause.TRANSIENT,
-        _("Trouble at %(partner)s"),
+        _("Problem at %(partner)s"),
         _("The servers of %(partner)s failed or are being maintained."),
         _(
-            "Nothing: we try again for %(patience)s. Who was not accepted by then is errored and "
-            "can be sent with Try again."
+            "Nothing: we try again for %(patience)s. People not accepted by then count as errored "
+            "and can be sent again with Try again."
         ),
     ),
     Entry(
         RetryCause.UNKNOWN,
         _("Perhaps done already"),
         _("%(partner)s may have applied the request, but did not say so clearly."),
-        _("Nothing: we send it again, which changes nothing there, and nobody counts twice."),
+        _("Nothing: we send it again, which changes nothing there, and no one is counted twice."),
     ),
     Entry(
         RejectedCause.AUTH_CODE,

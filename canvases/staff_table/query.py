@@ -114,7 +114,7 @@ class StaffFilter(forms.Form):
     pending = forms.ChoiceField(
         label=_("Pending for more than"), choices=list(PENDING_OVER.items()), required=False
     )
-    trouble = forms.BooleanField(label=_("Only groups in trouble"), required=False)
+    trouble = forms.BooleanField(label=_("Only groups with problems"), required=False)
     since = forms.DateField(
         label=_("From"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d")
     )

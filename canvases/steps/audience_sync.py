@@ -98,9 +98,9 @@ class AudienceSync(StepKind):
             return []
         is_strict = step.canvas.app_group.consent_required
         found = coverage(filters.members(segment), step.sync.kinds, is_strict=is_strict)
-        nobody = gettext("Nobody in the segment has this field today: %(field)s.")
+        missing = gettext("No one in the segment has this field today: %(field)s.")
         texts = [
-            ("kinds", nobody % {"field": FIELD_NAMES[kind]})
+            ("kinds", missing % {"field": FIELD_NAMES[kind]})
             for kind in step.sync.kinds
             if not found.by_kind[kind]
         ]

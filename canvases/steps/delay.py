@@ -51,8 +51,8 @@ class DurationForm(StepForm):
                 "amount",
                 ValidationError(
                     ngettext_lazy(
-                        "Nobody can wait longer than %(n)d day.",
-                        "Nobody can wait longer than %(n)d days.",
+                        "A wait cannot be longer than %(n)d day.",
+                        "A wait cannot be longer than %(n)d days.",
                         "n",
                     )
                     % {"n": LONGEST.days}

@@ -193,7 +193,7 @@ def waiting(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> H
         )
     except edit.NotAllowed as error:
         return refuse(request, step.canvas, error, now=now)
-    text = done.sentence or _("Nobody is pending under the former settings.")
+    text = done.sentence or _("No one is pending under the previous settings.")
     if step.removed_at is None:
         return show_step(request, step, text=text, now=now)
     return show_message(request, step.canvas, text, now=now)

@@ -61,7 +61,7 @@ def stop(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     with transaction.atomic():
         engine.stop(canvas, by=access.user(request), now=now)
         done = _discard(request, canvas)
-    stopped = _("Stopped. Nobody enters or moves on.")
+    stopped = _("Stopped. No one enters or moves on.")
     text = f"{stopped} {done.sentence}".strip()
     return editor.show_message(request, canvas, text, now=now)
 
@@ -125,5 +125,5 @@ def retry(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Htt
         "n": number_format(n)
     }
     return editor.show_step(
-        request, step, tab=NUMBERS, text=text if n else _("Nobody is to be tried again."), now=now
+        request, step, tab=NUMBERS, text=text if n else _("There is no one to try again."), now=now
     )

@@ -79,7 +79,7 @@ def duplicated(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse
     """Duplicate a canvas of any state, and open the draft."""
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     made = duplicate.duplicate(canvas, by=access.user(request), now=timezone.now())
-    messages.success(request, _("This is the copy, a draft. Nobody is in it."))
+    messages.success(request, _("This is the copy: a draft without people."))
     return redirect(made)
 
 

@@ -182,7 +182,7 @@ def retry(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Htt
         messages.success(request, _retried(n))
     else:
         none = _("Tick the people to try again first.") if is_some and not ticked else ""
-        messages.warning(request, none or _("Nobody is to be tried again."))
+        messages.warning(request, none or _("There is no one to try again."))
     if request.POST.get("back") == "numbers":
         return redirect("step_numbers", step.canvas.app_group.slug, step.canvas_id, step.pk)
     return redirect(links.step_people(step, number.name, number.part))

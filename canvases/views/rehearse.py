@@ -43,11 +43,11 @@ _TAKE = re.compile("([0-9]{1,18})-([0-9]{1,4})", re.ASCII)
 FIRST_YEAR, LAST_YEAR = 2000, 2200
 
 PICKS: dict[str, tuple[object, object]] = {
-    "typical": (gettext_lazy("A typical one"), gettext_lazy("Nobody can be sent.")),
+    "typical": (gettext_lazy("A typical one"), gettext_lazy("No one can be sent.")),
     "no_email": (gettext_lazy("One without e-mail"), gettext_lazy("Everybody has an e-mail.")),
     "no_consent": (
         gettext_lazy("One without consent"),
-        gettext_lazy("Nobody is without consent."),
+        gettext_lazy("No one is without consent."),
     ),
 }
 
@@ -161,9 +161,9 @@ def _picked(
         with at_most(SEARCH_SECONDS):
             pk = _people(canvas).filter(_of_sort(who, canvas.app_group)).order_by("pk").first()
     except (TooSlow, filters.FilterError):
-        context |= {"nobody": _("Reading the people took too long. Search for one instead.")}
+        context |= {"no_person": _("Reading the people took too long. Search for one instead.")}
     if pk is None:
-        return _page(request, {"nobody": PICKS[who][1]} | context)
+        return _page(request, {"no_person": PICKS[who][1]} | context)
     asked = request.GET.copy()
     del asked["who"]
     asked["person"] = str(pk)

@@ -25,7 +25,7 @@ from partners.models import Audience, Delivery, Outcome, Sync, Tally
 CHUNK = 10_000
 CALL = 20  # changes in one call
 LONGEST = 300.0
-# Nobody who bought within 30 days, of two countries or of one language: time alone changes it.
+# No one who bought within 30 days, of two countries or of one language: time alone changes it.
 LAPSED = {
     "all": [
         {"event": "order", "op": "never", "days": 30},

@@ -161,8 +161,8 @@ def _compare(one: _Check, listed: list[RemoteAudience], *, now: datetime) -> lis
 
 def _unreachable(one: _Check) -> Finding:
     text = gettext(
-        "%(partner)s could not be reached just now, so nobody can say whether it takes people into "
-        "%(name)s. You may launch: people wait and are tried again."
+        "%(partner)s could not be reached just now, so it is not known whether it takes people "
+        "into %(name)s. You may launch: people wait and are tried again."
     )
     label = registry.get(one.ad_account.connection.partner).label
     return Finding(

@@ -154,9 +154,9 @@ _OF_AUDIENCE = {
         "People cannot be sent to the audience %(name)s: %(reason)s"
     ),
 }
-_OTHER_AUDIENCE = gettext_noop("Choose or create another one in the step.")
+_OTHER_AUDIENCE = gettext_noop("Choose or create another one in the component.")
 _OTHER_AUDIENCE_BY = gettext_noop(
-    "Choose or create another one in the step by %(time)s: you are then asked whether the "
+    "Choose or create another one in the component by %(time)s: you are then asked whether the "
     "people who wait move to it."
 )
 

@@ -23,8 +23,8 @@ def _of_backlog(incident: Incident, risk: Risk) -> Problem | None:
         return None
     connection = titles.connection_of(titles.place_of(incident))
     text = gettext(
-        "%(partner)s does not take people into the ad account %(name)s: our requests fail. We try "
-        "again by ourselves; if it stays, tell your support. Who was not taken by %(time)s counts "
+        "%(partner)s does not take people into the ad account %(name)s: our requests fail. We "
+        "keep trying; if it stays, tell your support. People not accepted by %(time)s count "
         "as errored."
     )
     words = titles.words(incident) | {"time": risk.by(connection.app_group)}
@@ -34,7 +34,7 @@ def _of_backlog(incident: Incident, risk: Risk) -> Problem | None:
 def _of_error_share(incident: Incident, risk: Risk) -> Problem | None:
     text = gettext(
         "More than %(percent)s %% of the people of %(name)s counted as errored within two hours. "
-        "Open the step to see the reasons and what to do; then send them again."
+        "Open the component to see the reasons and what to do; then send them again."
     )
     words = titles.words(incident) | {
         "percent": str(thresholds.of_group(incident.app_group).error_percent)

@@ -35,7 +35,7 @@ class Reason(models.TextChoices):
     NO_CONSENT = "no_consent", _("No consent to advertising")
     AD_TRACKING_OFF = "ad_tracking_off", _("Ad tracking is switched off")
     ERASED = "erased", _("Erased meanwhile")
-    SUPERSEDED = "superseded", _("A later step asked for the opposite")
+    SUPERSEDED = "superseded", _("A later component asked for the opposite")
     DISCARDED = "discarded", _("Discarded by a member of this app group")
     MOVED = "moved", _("Moved along when the component was changed")
     WANTED_ELSEWHERE = "wanted_elsewhere", _("Another component still wants them there")

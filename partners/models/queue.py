@@ -170,7 +170,7 @@ class Delivery(models.Model):
 
     # The database checks none of the three foreign keys: PostgreSQL checks row by row, which took
     # a third of a launch. They hold nevertheless: a batch is made in the transaction that fills
-    # it, a Sync is deleted only under the lock of its step and while nobody has entered it, and
+    # it, a Sync is deleted only under the lock of its step and while no one has entered it, and
     # the deliveries of a deleted profile settle as erased (push.py, revalidate.py).
     sync = models.ForeignKey(
         Sync, models.CASCADE, related_name="deliveries", db_index=False, db_constraint=False

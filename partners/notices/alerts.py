@@ -97,11 +97,11 @@ def _missed_deadline_mail(connection: Connection, over: QuerySet[Batch]) -> Text
     subject = _("People were not sent to %(partner)s in %(group)s") % _words(connection)
     text = ngettext(
         "%(partner)s did not take %(n)s person within %(patience)s (until %(time)s), so they "
-        "count as errored. Nobody is lost: open the step, see why, and send them again with Try "
-        "again once the trouble is over.",
+        "count as errored. No one is lost: open the component, see why, and send them again with "
+        "Try again once the problem is over.",
         "%(partner)s did not take %(n)s people within %(patience)s (until %(time)s), so they "
-        "count as errored. Nobody is lost: open the step, see why, and send them again with Try "
-        "again once the trouble is over.",
+        "count as errored. No one is lost: open the component, see why, and send them again with "
+        "Try again once the problem is over.",
         n,
     )
     at = batch.settled_at if batch and batch.settled_at else None

@@ -34,7 +34,10 @@ class ChoiceForm(forms.ModelForm):
     class Meta:
         model = NoticeChoice
         fields = ("connections", "steps")
-        labels = {"connections": _("Connections and ad accounts"), "steps": _("Audiences of steps")}
+        labels = {
+            "connections": _("Connections and ad accounts"),
+            "steps": _("Audiences of components"),
+        }
 
 
 def of_members(

@@ -106,7 +106,7 @@ def _answer(code: str, partner: Partner, *, is_over: bool) -> tuple[str | Promis
         case Retry(is_throttled=True):
             return _("Slow down"), "warn"
         case Retry():
-            return (_("No answer") if code == NO_ANSWER else _("Trouble there")), "warn"
+            return (_("No answer") if code == NO_ANSWER else _("Problem there")), "warn"
         case Rejected(cause=RejectedCause.PARTIAL):
             return _("Partly taken"), "warn"
         case Disconnected():

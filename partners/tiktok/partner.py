@@ -133,7 +133,7 @@ class TikTok:
         if missing := [name for name in names if not getattr(settings, name)]:
             text = f"{' and '.join(missing)} not set."
             hint = (
-                "Create an app in TikTok's developer portal; without it nobody can connect TikTok."
+                "Create an app in TikTok's developer portal; without it no one can connect TikTok."
             )
             found.append(checks.Warning(text, hint=hint, id="audiencesync.W002"))
         return found

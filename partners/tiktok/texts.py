@@ -46,7 +46,7 @@ FAQ: tuple[FaqEntry, ...] = (
             "The TikTok user changed the password, withdrew the access, or was removed from the "
             "Business Center. Press Change account and confirm again, with the same or another "
             "user who manages the same ad accounts. People who wait meanwhile are sent afterwards, "
-            "up to %(time)s back; steps need no change."
+            "up to %(time)s back; components need no change."
         ),
     ),
     LAUNCH,

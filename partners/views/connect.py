@@ -211,18 +211,21 @@ def _lost(form: ChooseForm, state: OAuthState, going_on: list[AffectedStep]) -> 
         form.add_error(
             None,
             _(
-                "We cannot check right now whether your steps will keep working. Try again in a "
-                "minute."
+                "We cannot check right now whether your components will keep working. Try again in "
+                "a minute."
             ),
         )
         return []
     if lost and not form.cleaned_data["confirm"]:
         form.add_error(
             "confirm",
-            _("Confirm that the steps named here may stop sending, or choose their ad accounts."),
+            _(
+                "Confirm that the components named here may stop sending, or choose their ad "
+                "accounts."
+            ),
         )
     elif going_on and not form.cleaned_data["confirm"]:
-        text = _("Confirm that the steps named here go on with the access of another user.")
+        text = _("Confirm that the components named here go on with the access of another user.")
         form.add_error("confirm", text)
     return lost
 

@@ -21,7 +21,7 @@ class ChooseForm(forms.Form):
         },
     )
     confirm = forms.BooleanField(
-        label=_("Yes, these steps may stop sending or change their access"), required=False
+        label=_("Yes, these components may stop sending or change their access"), required=False
     )
 
     def __init__(self, *args: Any, offer: Offer, partner: Partner, **kwargs: Any) -> None:

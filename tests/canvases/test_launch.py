@@ -144,7 +144,7 @@ def test_warnings_do_not_block_the_launch(bobs, step, winback, canvas, people):
 
     found = checklist(bobs)
 
-    assert "Nobody in the segment has this field today: Android GAID." in found
+    assert "No one in the segment has this field today: Android GAID." in found
     assert "Fewer than 1,000 people can be sent today" in found
     assert "Missing:" not in found
     assert "12 people enter at the launch." in bobs.get(launch=1).content.decode()

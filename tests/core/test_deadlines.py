@@ -59,7 +59,7 @@ def test_the_disconnect_form_names_the_deadline(other_deadlines):
 
 
 def test_the_sentence_of_a_lost_access_names_the_deadline(other_deadlines):
-    assert "Who has waited 48 hours counts as errored" in Disconnected("TikTok").sentence()
+    assert "People who have waited 48 hours count as errored" in Disconnected("TikTok").sentence()
 
 
 def test_the_group_settings_name_the_deadline(other_deadlines, alice, signed_in):

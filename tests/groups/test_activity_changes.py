@@ -33,7 +33,7 @@ def test_a_change_of_settings_is_logged_with_old_and_new_values(acme, alice, sig
     verb, kind, changes = newest_line()
     assert (verb, kind) == ("changed", "group")
     assert ("Time zone", acme.time_zone, "Europe/Oslo") in changes
-    assert ("Add nobody whose consent is unknown", "no", "yes") in changes
+    assert ("Leave out people whose consent is unknown", "no", "yes") in changes
 
 
 def test_a_role_is_shown_in_the_language_of_the_reader(acme, alice, bob, signed_in):

@@ -24,7 +24,7 @@ class NewGroupForm(forms.ModelForm):
         max_length=50,
         required=False,
         help_text=_(
-            "Small letters, digits and hyphens, for the address of the group's pages. "
+            "Lower-case letters, digits and hyphens, for the address of the group's pages. "
             "Leave it empty and it is made from the name. It cannot be changed later."
         ),
     )
@@ -113,7 +113,7 @@ class SetupForm(NewGroupForm):
         label=_("Add 5,000 made-up people and two segments to try things out"),
         required=False,
         help_text=partner_names.filled(
-            _("With the real %(partner)s leave this empty: made-up people belong to nobody there.")
+            _("With the real %(partner)s leave this empty: made-up people do not exist there.")
         ),
     )
 

@@ -80,7 +80,7 @@ def _identity(array: str, item: Mapping[str, Any], *, region: str) -> Identity:
     digest = normalise.normalise(kind, raw, region=region).sha256
     if digest is None:
         raise ObjectError(
-            "UNUSABLE_IDENTIFIER", "By this e-mail or phone nobody can be found.", kind
+            "UNUSABLE_IDENTIFIER", "No person can be found by this e-mail or phone.", kind
         )
     return Identity((kind, digest), external_id, person_reference.prioritization(item))
 

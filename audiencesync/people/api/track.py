@@ -25,10 +25,10 @@ from audiencesync.people.writing.upsert import upsert
 
 ARRAYS = ("attributes", "events", "purchases")
 PROBLEMS: dict[ChangeProblem, tuple[str, str | Promise]] = {
-    "unknown": ("UNKNOWN_USER", "There is no such person, and this object makes nobody."),
+    "unknown": ("UNKNOWN_USER", "There is no such person, and this object creates none."),
     "gone": ("UNKNOWN_USER", "There is no such person any more."),
     "erased": ("ERASED_USER", "This person was erased on request and must not be written again."),
-    "invalid": ("UNUSABLE_IDENTIFIER", "By this e-mail or phone nobody can be found."),
+    "invalid": ("UNUSABLE_IDENTIFIER", "No person can be found by this e-mail or phone."),
     "not_a_number": ("NOT_A_NUMBER", "What is stored is no number, so nothing can be added to it."),
     "not_a_list": ("NOT_A_LIST", "What is stored is no list."),
     "too_long": ("TOO_MANY_VALUES", "What is stored would become too large."),

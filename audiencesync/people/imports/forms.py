@@ -71,7 +71,7 @@ class UploadForm(forms.Form):
                 "The disk of this installation has no room for this file."
                 " Please tell who operates it."
             )
-        return _("Too many files wait to be imported. Start or throw away some of them first.")
+        return _("Too many files wait to be imported. Start or discard some of them first.")
 
     def _clean_fields(self) -> None:
         if self.refused:

@@ -234,7 +234,7 @@ def discard(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
     """Delete an uploaded file."""
     row = access.get(request, Import, MARKETER, pk=import_id)
     if lifecycle.discard(row):
-        messages.success(request, _("The file was thrown away."))
+        messages.success(request, _("The file was discarded."))
         return redirect("imports", group)
     messages.error(request, _("This import was started already."))
     return redirect("import", group, row.pk)

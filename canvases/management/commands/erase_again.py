@@ -38,5 +38,5 @@ class Command(BaseCommand):
             )
             return
         except OSError as error:
-            raise CommandError(f"Nobody was erased again: {error}") from error
+            raise CommandError(f"No one was erased again: {error}") from error
         self.stdout.write(f"{n} people are erased again.")

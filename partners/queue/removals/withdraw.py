@@ -15,7 +15,7 @@ from partners.models import Action, Audience, Delivery, Outcome, Reason, Sync
 from partners.queue import collect, enqueue, supersede, tally
 
 OTHER_REMOVALS = ~Q(sync__purpose__in=[Sync.Purpose.LEFT, Sync.Purpose.MISREAD])
-"""Removals after which nobody is wanted in the audience because of an earlier add."""
+"""Removals after which no one is wanted in the audience because of an earlier add."""
 
 NOT_VOID = ~Q(outcome__in=supersede.VOID) & ~Q(batch__state=Outcome.CANCELLED)
 STANDING = NOT_VOID & Q(batch__cancel_requested=False)

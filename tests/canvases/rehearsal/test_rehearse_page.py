@@ -193,7 +193,7 @@ def test_a_person_of_a_sort_is_chosen_from_the_segment(rehearse, canvas, acme, w
 
 
 def test_it_says_that_there_is_no_person_of_a_sort(rehearse, canvas):
-    assert "Nobody is without consent." in rehearse(canvas, who="no_consent").text
+    assert "No one is without consent." in rehearse(canvas, who="no_consent").text
 
 
 def test_the_page_in_german(signed_in, bob, canvas, person):

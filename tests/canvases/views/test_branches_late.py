@@ -84,7 +84,7 @@ def test_the_checklist_warns_of_components_that_no_person_comes_to(bobs):
     split = bobs.add("decision_split")
     after = bobs.add("delay", split)
     bobs.add("exit", split, 1)
-    warned = "Nobody comes here: all branches before it end with an exit."
+    warned = "No one comes here: all branches before it end with an exit."
     assert warned not in bobs.get(launch=1).content.decode()
 
     bobs.add("exit", split, 2)

@@ -91,5 +91,5 @@ def test_a_problem_on_an_open_page_is_announced(bobs, winback, connection):
     after = bobs.get("canvas_counts", v="x", htmx=True).content.decode()
 
     region = re.compile(r'id="announce-trouble"[^>]*aria-live="polite"[^>]*>([^<]*)<')
-    assert region.search(before)[1].strip() == "No component is in trouble."
+    assert region.search(before)[1].strip() == "No component has a problem."
     assert "Add to “winback”: " in region.search(after)[1]

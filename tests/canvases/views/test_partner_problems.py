@@ -114,7 +114,7 @@ def test_a_backoff_names_cause_next_attempt_and_deadline(bobs, step, code, words
     )
     text = problem(bobs, step)
     assert f"{words} Next try at {at:%H:%M:%S}." in text
-    assert f"Who was not taken by {ends_at:%-d %b, %H:%M} counts as errored." in text
+    assert f"People not accepted by {ends_at:%-d %b, %H:%M} count as errored." in text
 
 
 def test_a_stopped_engine_is_named(bobs, step):

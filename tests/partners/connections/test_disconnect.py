@@ -57,7 +57,7 @@ def test_the_question_names_canvas_and_audience_and_lists_pending_first(
 
 def test_the_question_says_that_no_step_is_affected(alices, connection):
     page = alices.client.get(alices.url("disconnect_partner")).content.decode()
-    assert "No live canvas uses it, and nobody is waiting." in page
+    assert "No live canvas uses it, and no one is waiting." in page
     assert 'type="radio"' not in page
 
 

@@ -40,11 +40,15 @@ PROBLEMS = [
     (Connection, {"token_sealed": "v1.gone.AAAA.AAAA"}, "add that key by 29 Nov, 02:07;"),
     (AdAccount, {"is_chosen": False}, "Choose it again with Change account by 29 Nov, 02:07."),
     (AdAccount, {"parked_by": "ad_account"}, "Check at TikTok by 29 Nov, 02:07 that it is active"),
-    (Audience, {"gone_at": ENDS_AT}, "Choose or create another one in the step by 29 Nov, 02:07:"),
+    (
+        Audience,
+        {"gone_at": ENDS_AT},
+        "Choose or create another one in the component by 29 Nov, 02:07:",
+    ),
     (
         Audience,
         {"is_appendable": False},
-        "Choose or create another one in the step by 29 Nov, 02:07:",
+        "Choose or create another one in the component by 29 Nov, 02:07:",
     ),
 ]
 
@@ -61,7 +65,7 @@ def test_a_problem_without_pending_people_says_so(world, model, change, words):
     sync_row = world.sync()
     model.objects.update(**change)
     assert (
-        "Nobody is waiting yet; people who come meanwhile count as errored 60 minutes later."
+        "No one is waiting yet; people who come meanwhile count as errored 60 minutes later."
         in text(sync_row)
     )
     assert "29 Nov" not in text(sync_row)
@@ -88,4 +92,4 @@ def test_the_banner_counts_all_pending_people_of_the_connection(waiting_world):
 def test_people_of_a_stopped_canvas_are_not_counted(waiting_world):
     Sync.objects.update(paused=True)
     Connection.objects.update(parked_by="token")
-    assert "Nobody is waiting yet" in text(waiting_world.sync_row)
+    assert "No one is waiting yet" in text(waiting_world.sync_row)

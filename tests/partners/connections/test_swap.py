@@ -183,10 +183,10 @@ def test_a_disconnect_ends_the_change(alices, step):
 
 def test_the_disconnect_page_says_what_happens_to_each(alices, step):
     page = alices.client.get(alices.url("disconnect_partner")).content.decode()
-    assert "Stops. Who waits is sent if it is connected again within" in page
+    assert "Stops. People who wait are sent if it is connected again within" in page
     Batch.objects.update(first_failed_at=timezone.now(), deadline_at=timezone.now())
     page = alices.client.get(alices.url("disconnect_partner")).content.decode()
-    assert "before this time, else counts as errored" in page
+    assert "before this time; otherwise they count as errored" in " ".join(page.split())
 
 
 def test_only_admins_change_and_cancel(alices, step, signed_in, bob):

@@ -147,12 +147,12 @@ def test_the_page_costs_the_same_for_many_incidents(
 def test_the_page_names_who_is_notified_and_says_if_nobody_is(step, signed_in, alice, vera):
     text = page(signed_in(vera))
     assert "alice@example.org" in text
-    assert "Nobody would receive this." not in text
+    assert "No one would receive this." not in text
     NoticeChoice.objects.create(
         membership=alice.memberships.get(), connections="none", steps="none"
     )
     text = page(signed_in(vera))
-    assert text.count("Nobody would receive this.") == 2
+    assert text.count("No one would receive this.") == 2
     assert '<a href="/g/acme/canvases/7/?step=9">Cart: winback</a>' in text
 
 

@@ -137,7 +137,7 @@ def test_requests_that_fail_for_long_are_mailed_as_a_backlog(step, notified, peo
     Batch.objects.update(first_failed_at=timezone.now() - timedelta(hours=2))
     assert notified() == ["alice"]
     assert "People wait too long for the ad account Acme EU" in mailoutbox[0].subject
-    assert "Who was not taken by" in mailoutbox[0].body
+    assert "People not accepted by" in mailoutbox[0].body
     Batch.objects.update(n=0, state="synced")
     assert notified() == ["alice"]
 

@@ -67,7 +67,7 @@ class SegmentForm(forms.Form):
             {} if segment is None or data is not None or typed else parts_of(segment.filter)
         )
         self.counts: Mapping[str, int] = {}
-        self.reasons: Mapping[str, str] = {}  # place -> why it finds nobody
+        self.reasons: Mapping[str, str] = {}  # place -> why it finds no one
         self.root = root or (draft.from_data(data) if data is not None else stored or draft.fresh())
         initial = draft.data(self.root) | dict(_common(segment) if typed is None else typed)
         super().__init__(data, initial=initial)

@@ -49,7 +49,7 @@ class Numbers:
     is_too_slow: bool = False
     by_place: dict[str, int] = field(default_factory=dict)
     sample: list[Profile] = field(default_factory=list)
-    reasons: dict[str, str] = field(default_factory=dict)  # place -> why it finds nobody
+    reasons: dict[str, str] = field(default_factory=dict)  # place -> why it finds no one
 
     @property
     def bars(self) -> list[Bar]:

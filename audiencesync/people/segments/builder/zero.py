@@ -82,7 +82,7 @@ def _reason(app_group: AppGroup, node: Node, now: datetime) -> str:
     if isinstance(node, SegmentCondition):
         return _("This segment is empty.") if node.op == "in" else _("Everybody is in it.")
     if isinstance(node, AudienceCondition):
-        return _("We have not sent anybody to it.") if node.op == "in" else ""
+        return _("We have not sent anyone to it.") if node.op == "in" else ""
     return ""
 
 
@@ -93,7 +93,7 @@ def _of_attribute(app_group: AppGroup, node: Condition) -> str:
         return _("Everybody has this attribute.")
     found = _types(app_group, name)
     if not found:
-        return _("Nobody has this attribute.")
+        return _("No one has this attribute.")
     needed = _needed(node)
     if node.op in NO_VALUE - {"is_true", "is_false"} or needed & found.keys():
         n = sum(n for kind, n in found.items() if kind in needed)
@@ -119,7 +119,7 @@ def _of_column(app_group: AppGroup, node: Condition) -> str:
     )
     n = there.count()
     if not n:
-        return _("Nobody has this field.")
+        return _("No one has this field.")
     words = ngettext(
         "%(n)s person has this field, with another value.",
         "%(n)s people have this field, with other values.",
@@ -179,4 +179,4 @@ def _of_event(app_group: AppGroup, node: EventCondition, now: datetime) -> str:
             return words % {"n": node.days, "day": formats.date_format(newest, "DATE_FORMAT")}
     if node.where and not within.filter(events_sql.of_event(node, now)).exists():
         return _("No such event has these properties.")
-    return _("Nobody did it so often.") if node.n > 1 else ""
+    return _("No one did it that often.") if node.n > 1 else ""

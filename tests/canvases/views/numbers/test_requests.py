@@ -65,7 +65,7 @@ def rows(answer):
     [
         ("0", "synced", "OK"),
         ("40100", "pending", "Slow down"),
-        ("50000", "pending", "Trouble there"),
+        ("50000", "pending", "Problem there"),
         ("no_answer", "pending", "No answer"),
         ("51010", "errored", "Gave up"),
         ("40002", "errored", "Refused"),

@@ -29,7 +29,7 @@ def attribute(name, op, **value):
 @pytest.mark.parametrize(
     ("condition", "expected"),
     [
-        (attribute("unknown", "is", value="a"), "Nobody has this attribute."),
+        (attribute("unknown", "is", value="a"), "No one has this attribute."),
         (attribute("seen", "more_than_days_ago", value=3), "“seen” is text for 2 people."),
         (attribute("seen", "greater", value=3), "“seen” is text for 2 people."),
         (attribute("born", "greater", value=3), "“born” is a date for 1 person."),
@@ -40,7 +40,7 @@ def attribute(name, op, **value):
         ),
         (attribute("seen", "is_true"), "“seen” is text for 2 people."),
         (attribute("tags", "is", value="a"), "“tags” is a list for 1 person."),
-        ({"field": "country", "op": "is", "value": "DE"}, "Nobody has this field."),
+        ({"field": "country", "op": "is", "value": "DE"}, "No one has this field."),
         (
             {"field": "language", "op": "is", "value": "fr"},
             "1 person has this field, with another value.",
@@ -64,7 +64,7 @@ def test_an_event_names_what_fails_first(reason, acme, make_profile):
     assert reason(asked(days=3)).startswith("No such event in the last 3 days; the last one was on")
     where = [{"property": "size", "op": "is", "value": "L"}]
     assert reason(asked(where=where)) == "No such event has these properties."
-    assert reason(asked(n=2)) == "Nobody did it so often."
+    assert reason(asked(n=2)) == "No one did it that often."
 
 
 def test_a_segment_that_is_empty_is_named(reason, acme, make_profile):
@@ -92,7 +92,7 @@ def test_the_page_shows_the_reason_and_says_if_there_is_none(acme, bob, signed_i
     data = segment_data(("seen", "more_than_days_ago", "3"))
     preview = client.post("/g/acme/people/segments/new/preview/", data).content.decode()
     assert "“seen” is text for 1 person.</p>" in preview
-    alone = "Each condition finds people, but nobody matches all of them."
+    alone = "Each condition finds people, but no one matches all of them."
     assert alone in page(*both)
     html = page(both[0], attribute("seen", "greater", value=3))
     assert 'id="why-0.1">“seen” is text for 1 person.</p>' in html
