@@ -49,7 +49,8 @@ def _passed(card: Card, *, is_launched: bool) -> Iterator[str]:
         yield f'<span><b class="step-count" id="count-{card.id}">{_shown(counts.entered or 0)}</b> '
         yield f"{word}</span>"
     if card.is_unfinished:
-        yield f'<span class="chip chip-warn">{gettext("Incomplete")}</span>'
+        word = gettext("Incomplete")
+        yield f'<span class="chip chip-warn">{word}</span>'
     if is_launched and not counts.waiting and (share := card.first_share):
         percent, name = share
         yield f'<span class="chip chip-plain">{percent} % <bdi>{escape(name)}</bdi></span>'
