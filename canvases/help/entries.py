@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.core import deadlines
@@ -302,7 +303,7 @@ def _worded(entries: Iterable[Entry], partner: Partner) -> list[Entry]:
     words = {
         "partner": partner.label,
         "patience": deadlines.delivery(),
-        "min": partner.smallest_audience,
+        "min": number_format(partner.smallest_audience),
         "from": first,
         "to": last,
     }

@@ -21,6 +21,7 @@ ABOVE = 8  # pixels above the highest line
 BAR = 0.72  # share of its place that a bar takes
 LEAST = 1.5  # pixels: a number that is not zero is seen
 LINES = 4
+MILLION = 1_000_000
 YEAR = timedelta(days=365)
 MOST_LABELS = 9
 HOURS_BETWEEN = (1, 2, 3, 4, 6, 12, 24, 48)
@@ -60,6 +61,14 @@ class Label:
     text: str
     place: str
     is_odd: bool = False  # a narrow screen shows every second one
+
+
+def _short_number(n: int, *, top: int) -> str:
+    """Return a label of an axis, in millions where the highest one would not fit."""
+    if n == 0 or top < MILLION:
+        return number_format(n)
+    places = 0 if n % MILLION == 0 else 1 if n % (MILLION // 10) == 0 else 2
+    return pgettext("axis", "%(n)s M") % {"n": number_format(n / MILLION, places)}
 
 
 class Bars:
@@ -111,7 +120,8 @@ class Bars:
         """Return the lines of the axis of counts, the highest first."""
         values = range(self.top, -1, -self.step)
         return [
-            Label(number_format(n), f"{ABOVE + PLOT - PLOT * n / self.top:.1f}") for n in values
+            Label(_short_number(n, top=self.top), f"{ABOVE + PLOT - PLOT * n / self.top:.1f}")
+            for n in values
         ]
 
     @property

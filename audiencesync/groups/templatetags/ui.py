@@ -10,7 +10,7 @@ from django.template.context import Context
 from django.templatetags.static import static
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
-from django.utils.formats import date_format
+from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -83,6 +83,12 @@ def query(context: Context, **changes: object) -> str:
         if value is not None:
             params[name] = str(value)
     return f"?{params.urlencode()}"
+
+
+@register.filter
+def signed(n: int) -> str:
+    """A number with its sign, as people of the language write it."""
+    return f"+{number_format(n)}" if n > 0 else number_format(n)
 
 
 @register.simple_tag(takes_context=True)

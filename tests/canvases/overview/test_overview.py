@@ -67,6 +67,7 @@ def test_people_synced_are_those_of_the_range_and_compared_with_the_time_before(
     count(sync, at=now - timedelta(days=6), entered=100, synced=100)
     count(sync, at=now - timedelta(days=8), entered=200, synced=200)
 
+    assert "+100 % on the 7 days before" in words(read())
     week, month = (read(f"?range={days}d").context["synced"] for days in (7, 30))
 
     assert (week.total, week.before, week.change) == (400, 200, 100)

@@ -64,7 +64,8 @@ def walked(journeys, people):
 def pages(canvas):
     """Return the addresses of the pages with numbers of a canvas."""
     url, group = canvas.get_absolute_url(), canvas.app_group.slug
-    found = [url, f"{url}?left=1", reverse("analytics", args=[group])]
+    found = [url, f"{url}?left=1"]
+    found += [reverse(name, args=[group]) for name in ("analytics", "overview")]
     for step in canvas.steps.all():
         found += [f"{url}?step={step.pk}&tab=numbers", f"{url}?step={step.pk}&reasons=1"]
         found.append(reverse("step_numbers", args=[group, canvas.pk, step.pk]))

@@ -34,6 +34,20 @@ def test_a_bar_reaches_its_number_on_the_axis():
         assert float(parts[0].y) + float(parts[0].height) == pytest.approx(places["0"], abs=0.2)
 
 
+@pytest.mark.parametrize(
+    ("most", "language", "texts"),
+    [
+        (1_204_000, "en", ["1.5 M", "1 M", "0.5 M", "0"]),
+        (1_204_000, "de", ["1,5 Mio.", "1 Mio.", "0,5 Mio.", "0"]),
+        (900_000, "en", ["1 M", "0.5 M", "0"]),
+        (400_000, "en", ["400,000", "300,000", "200,000", "100,000", "0"]),
+    ],
+)
+def test_the_axis_counts_millions_where_thousands_do_not_fit(most, language, texts):
+    with translation.override(language):
+        assert [line.text for line in chart([most]).lines] == texts
+
+
 def test_a_small_number_is_seen_and_zero_is_not():
     [(_first, parts), (_second, others)] = chart([100_000, 0], [1, 5]).bars
 
