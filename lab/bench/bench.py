@@ -34,6 +34,7 @@ NAMES = (
     "imports",
     "exports",
     "splits",
+    "splits_spread",
     "splits_beside_backup",
     "page",
     "live",
@@ -69,6 +70,7 @@ class Bench:
     idle_seconds: int = 20
     busy_seconds: int = 60  # of changes, of the flood and of the work at the backlog
     backlog: int = 0
+    walkers: int = 0  # through splits; 0: all
     found: dict[str, Any] = field(default_factory=dict)
 
     def run(self) -> dict[str, Any]:
@@ -186,11 +188,15 @@ class Run:
 
     def splits(self) -> dict[str, Any]:
         """Measure visits that go through a delay and a split."""
-        return self.work("splits")
+        return self.work("splits", most=self.bench.walkers)
+
+    def splits_spread(self) -> dict[str, Any]:
+        """Measure the same with every tenth person: each profile is read from a page of its own."""
+        return self.work("splits", most=self.bench.walkers, every=10)
 
     def splits_beside_backup(self) -> dict[str, Any]:
         """Measure the same while an old snapshot keeps the index entries of who has moved."""
-        return self.work("splits", has_backup=True)
+        return self.work("splits", most=self.bench.walkers, has_backup=True)
 
     def page(self) -> dict[str, Any]:
         """Measure the page of a canvas of 200 steps."""
@@ -328,7 +334,7 @@ def ratios(found: dict[str, Any]) -> dict[str, float]:
     if "bodies" in found:
         rates["from_raw / sha256"] = found["bodies"]["from_raw"] / hashes
         rates["from_stored_email / sha256"] = found["bodies"]["from_stored_email"] / hashes
-    for name in ("launch", "drain", "splits", "splits_beside_backup"):
+    for name in ("launch", "drain", "splits", "splits_spread", "splits_beside_backup"):
         if name in found:
             rates[f"{name} / insert"] = found[name]["people_per_second"] / rows
     return {name: round(rate, 3) for name, rate in rates.items()}

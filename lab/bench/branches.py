@@ -12,15 +12,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import requests
-from django.db import connection
+from django.db import connection, transaction
+from django.db.models import F
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from audiencesync.groups.models import Membership, Role
-from audiencesync.people.models import Segment
+from audiencesync.people.models import Event, Profile, Segment
 from canvases import engine
 from canvases.editing import edit
+from canvases.engine import admission
 from canvases.engine.crowds import Ends
 from canvases.models import Canvas, Step, StepTally, Visit
 from lab.bench import live, world
@@ -36,21 +38,21 @@ LONGEST = 300.0
 OPENED = 10  # times that a page is opened; the fastest counts
 
 
-def splits(*, has_backup: bool = False) -> dict[str, Any]:
-    """Move everybody through a delay and a split by an attribute and an event.
+def splits(*, most: int = 0, every: int = 1, has_backup: bool = False) -> dict[str, Any]:
+    """Move people through a delay and a split by an attribute and an event.
 
-    In this process; no engine may run beside it. ``has_backup``: another connection reads from
-    before the first crowd to after the last, as a backup does.
+    In this process; no engine may run beside it. ``most``: so many people, 0 for all. ``every``:
+    only each so manieth. ``has_backup``: another connection reads from before the first crowd to
+    after the last, as a backup does.
     """
-    live.make_events()
+    if not Event.objects.exists():
+        live.make_events()
     canvas = _canvas("Everybody", {})
     delay = Step.objects.create(canvas=canvas, kind="delay", settings=DAY)
     split = Step.objects.create(canvas=canvas, kind="decision_split", settings=SPLIT, parent=delay)
     Step.objects.create(canvas=canvas, kind="delay", settings=DAY, parent=split, branch=1)
     engine.launch(canvas, by=world.user(), now=timezone.now())
-    while engine.admit(canvas.pk, now=timezone.now()):
-        pass
-    waiting = Visit.objects.filter(step=delay).count()
+    waiting = _let_in(canvas, most=most, every=every)
     later = timezone.now() + timedelta(days=1)
     with _snapshot() if has_backup else nullcontext():
         started = time.monotonic()
@@ -67,6 +69,25 @@ def splits(*, has_backup: bool = False) -> dict[str, Any]:
         "crowd_ms": round(1000 * statistics.median(crowds), 1),
         "most_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
+
+
+def _let_in(canvas: Canvas, *, most: int, every: int) -> int:
+    """Let people enter as after a launch; return how many."""
+    Canvas.objects.filter(pk=canvas.pk).update(entry_until=None)
+    chosen = Profile.objects.filter(app_group=canvas.app_group).alias(rest=F("pk") % every)
+    chosen, n, last = chosen.filter(rest=0).order_by("pk"), 0, 0
+    while not most or n < most:
+        size = min(admission.ADMITTED, most - n) if most else admission.ADMITTED
+        ids = list(chosen.filter(pk__gt=last).values_list("pk", flat=True)[:size])
+        if not ids:
+            break
+        people = chosen.filter(pk__gt=last, pk__lte=ids[-1])
+        with transaction.atomic():
+            canvas = Canvas.objects.select_for_update().get(pk=canvas.pk)
+            crowd = admission.Crowd(people, is_new=True)
+            n += admission.enter(canvas, crowd, now=timezone.now())
+        last = ids[-1]
+    return n
 
 
 @contextmanager

@@ -52,6 +52,9 @@ class Command(BaseCommand):
             help="so many pending at once, to watch the memory; 10 GB for 10 M",
         )
         parser.add_argument(
+            "--walkers", type=int, default=0, help="most people that go through splits; 0: all"
+        )
+        parser.add_argument(
             "--json",
             action="store_true",
             help="one JSON object on stdout, everything else on stderr",
@@ -77,6 +80,7 @@ class Command(BaseCommand):
             idle_seconds=options["idle_seconds"],
             busy_seconds=options["busy_seconds"],
             backlog=options["backlog"],
+            walkers=options["walkers"],
         )
         try:
             found = runs.run()

@@ -21,10 +21,12 @@ BOUGHT = {"event": "order", "op": "at_least", "n": 1, "days": 30}
 
 @pytest.fixture
 def canvas(journeys):
-    """A split by country and by event before a delay; one of two people has bought."""
-    _other, buyer = journeys.people(2)
+    """A split by country and by event before a delay; of four people two live in Germany."""
+    people = journeys.people(4)
+    Profile.objects.filter(pk__in=[one.pk for one in people[:2]]).update(country="DE")
     about = {"kind": "event", "name": "order", "at": timezone.now() - timedelta(days=3)}
-    Event.objects.create(app_group=journeys.app_group, profile=buyer, **about)
+    for buyer in people[1:3]:
+        Event.objects.create(app_group=journeys.app_group, profile=buyer, **about)
     paths = [
         {"number": n, "name": f"Path {n}", "filter": one}
         for n, one in enumerate([GERMAN, BOUGHT], 1)
@@ -40,7 +42,6 @@ def test_the_database_uses_the_indexes(journeys, canvas, index):
     row, steps = canvas
     for person in Profile.objects.all():
         builder.add_other_events(person)
-    journeys.people(100)
     journeys.launch(row)
     engine.admit(row.pk, now=timezone.now())
     add_former_people(journeys, row)
