@@ -124,6 +124,11 @@ class Canvas(models.Model):
         return reverse("canvas", args=[self.app_group.slug, self.pk])
 
     @property
+    def is_archived(self) -> bool:
+        """Return whether nothing is sent or tried again until it leaves the archive."""
+        return self.state == self.State.ARCHIVED
+
+    @property
     def is_idle(self) -> bool:
         """Return whether this is a draft or stopped: it can be launched, its flow can change."""
         return self.state in (Canvas.State.DRAFT, Canvas.State.STOPPED)

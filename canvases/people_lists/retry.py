@@ -6,10 +6,17 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
+
 from canvases.models import Step
 from canvases.people_lists.number import Number
 from partners import sync
 from partners.models import Sync
+
+ARCHIVED = _(
+    "This canvas is archived: nobody is tried again. Take it out of the archive and launch it "
+    "first."
+)
 
 
 def behind(step: Step, number: Number, *, only: Collection[int] | None, now: datetime) -> int:

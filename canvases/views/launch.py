@@ -112,6 +112,9 @@ def retry(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Htt
     """Retry the errored people of a step."""
     now = timezone.now()
     step = editor.step_of(request, canvas_id, step_id)
+    if step.canvas.is_archived:
+        refusal = str(retry_people.ARCHIVED)
+        return editor.show_step(request, step, tab=NUMBERS, text=refusal, now=now)
     n = retry_people.errored(step, now=now)
     if n:
         Activity.log(

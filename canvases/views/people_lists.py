@@ -57,7 +57,8 @@ class Owner:
 
     def may_retry(self, number: Number) -> bool:
         """Return whether the people of the number can be tried again."""
-        return self.step is not None and not self.step.removed_at and number.is_errored
+        is_kept = self.step is not None and not self.step.removed_at
+        return is_kept and number.is_errored and not self.canvas.is_archived
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -102,6 +103,7 @@ def _answer(request: HttpRequest, owner: Owner) -> HttpResponse:
         "is_masked": masked,
         "is_slow": is_slow,
         "may_edit": not masked,
+        "is_no_retry": owner.canvas.is_archived and number.is_errored,
         "may_retry": not masked and owner.may_retry(number),
     }
     status = 200 if form.is_valid() else 422
@@ -170,6 +172,9 @@ def retry(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Htt
     asked = request.POST.copy()
     asked.setdefault("number", "errored")
     number = Owner(step.canvas, step).number(asked, is_counted=False)
+    if step.canvas.is_archived:
+        messages.warning(request, retry_people.ARCHIVED)
+        return _after_retry(request, step, number)
     if not Owner(step.canvas, step).may_retry(number):
         raise Http404
     ticked = [int(pk) for pk in request.POST.getlist("delivery")[:PAGE] if ID.fullmatch(pk)]
@@ -183,6 +188,10 @@ def retry(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Htt
     else:
         none = _("Tick the people to try again first.") if is_some and not ticked else ""
         messages.warning(request, none or _("There is no one to try again."))
+    return _after_retry(request, step, number)
+
+
+def _after_retry(request: HttpRequest, step: Step, number: Number) -> HttpResponse:
     if request.POST.get("back") == "numbers":
         return redirect("step_numbers", step.canvas.app_group.slug, step.canvas_id, step.pk)
     return redirect(links.step_people(step, number.name, number.part))

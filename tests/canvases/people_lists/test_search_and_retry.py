@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from audiencesync.groups.models import Activity
 from canvases import analytics, reasons
+from canvases.models import Canvas
 from partners import laws
 from partners.models import Delivery
 
@@ -65,3 +66,21 @@ def test_only_ticked_people_are_tried_again(bobs, step):
 @pytest.mark.parametrize("number", ["synced", "not_synced", "pending", "entered"])
 def test_only_errored_people_are_tried_again(bobs, step, number):
     assert bobs.post("step_people_retry", step.pk, number=number).status_code == 404
+
+
+def test_an_archived_canvas_offers_no_retry_and_refuses_it(bobs, step):
+    step.canvas.state = Canvas.State.ARCHIVED
+    step.canvas.save()
+    before = analytics.step_numbers([step])[step.pk]
+    assert retried(bobs, step) == before
+    assert bobs.post("step_retry", step.pk).status_code == 302
+    assert analytics.step_numbers([step])[step.pk] == before
+    for answer in (
+        bobs.get("step_people", step.pk, number="errored"),
+        bobs.client.get(f"{step.canvas.get_absolute_url()}?step={step.pk}&tab=numbers"),
+        bobs.client.get(f"{step.canvas.get_absolute_url()}steps/{step.pk}/numbers/"),
+    ):
+        text = answer.content.decode()
+        assert "This canvas is archived: nobody is tried again." in text
+        assert "Try again</button>" not in text
+        assert "people/retry/" not in text
