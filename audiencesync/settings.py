@@ -200,6 +200,7 @@ BEATS = {
     "letters": (BEAT_SECONDS, "partners.connections.mailing.beat"),
     "housekeeping": (60.0, "partners.housekeeping.beat"),
     "checks": (60.0, "partners.health.probes.beat"),
+    "step_hours": (60.0, "canvases.engine.retention.beat"),
 }
 
 # Removals of a canvas are held until a member confirms them if within an hour at least so many
@@ -408,6 +409,8 @@ KEEP_DAYS = {
     "pushes": env.days("KEEP_PUSHES_DAYS", 30.0),
     "incidents": env.days("KEEP_INCIDENTS_DAYS", 365.0),
     "checks": env.days("KEEP_CHECKS_DAYS", 90.0),
+    "step_hours": env.days("KEEP_STEP_HOURS_DAYS", 730.0),
+    "audience_sizes": env.days("KEEP_AUDIENCE_SIZES_DAYS", 730.0),
     "events": env.days("KEEP_EVENTS_DAYS", 730.0),
     "activities": env.days("KEEP_ACTIVITIES_DAYS", 730.0),
     "uploads": env.days("KEEP_UPLOADS_DAYS", 1.0),

@@ -1,4 +1,4 @@
-"""Delete old deliveries, batches, calls, incidents and checks. The counts stay as they are.
+"""Delete old deliveries, batches, calls, incidents, checks and sizes. The counts stay as they are.
 
 Of each person, audience and action, the newest delivery and the newest synced one are kept as
 long as the audience exists: they show from where a person must be removed. Of an add by which a
@@ -17,7 +17,17 @@ from django.db.models.functions import Coalesce
 
 from audiencesync.groups import retention
 from audiencesync.people.models import Profile
-from partners.models import Action, Batch, CheckAnswer, Delivery, Incident, Outcome, Push, Tally
+from partners.models import (
+    Action,
+    AudienceSize,
+    Batch,
+    CheckAnswer,
+    Delivery,
+    Incident,
+    Outcome,
+    Push,
+    Tally,
+)
 from partners.queue import supersede
 
 SHARE = 0.3  # seconds of one call
@@ -37,6 +47,10 @@ def purge(*, now: datetime) -> None:
         retention.delete_in_chunks(
             Incident.objects.filter(ended_at__lt=before).order_by("ended_at")
         )
+    if before := retention.cutoff("audience_sizes", now=now):
+        old = AudienceSize.objects.filter(day__lt=before.date())
+        drop = partial(retention.delete_rows, old)
+        retention.walk_in_chunks("audience_sizes", AudienceSize.objects.all(), drop, now=now)
     if before := retention.cutoff("checks", now=now):
         retention.delete_in_chunks(CheckAnswer.objects.filter(at__lt=before).order_by("at"))
 

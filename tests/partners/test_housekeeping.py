@@ -6,7 +6,7 @@ from django.utils import timezone
 from django_q.models import Task
 
 from partners import housekeeping
-from partners.models import Connection, Push
+from partners.models import AudienceSize, Connection, Push
 
 
 def test_old_pushes_and_tasks_are_purged(world):
@@ -20,6 +20,15 @@ def test_old_pushes_and_tasks_are_purged(world):
     housekeeping.beat()
     assert Push.objects.count() == 1
     assert list(Task.objects.values_list("id", flat=True)) == ["1"]
+
+
+def test_old_sizes_of_audiences_are_deleted(world):
+    audience, today = world.audience(), timezone.now().date()
+    for days in (800, 700):
+        day = today - timedelta(days=days)
+        AudienceSize.objects.create(audience=audience, day=day, size=5)
+    housekeeping.purge(now=timezone.now())
+    assert [(today - one.day).days for one in AudienceSize.objects.all()] == [700]
 
 
 def test_a_revoked_token_is_noticed_without_pending_people(world):
