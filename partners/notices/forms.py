@@ -60,7 +60,7 @@ class ThresholdsForm(forms.ModelForm):
         model = Thresholds
         fields = ("error_percent", "backlog_minutes", "audiences_left", "fewest_people")
         labels = {
-            "error_percent": _("Errored people of a step within two hours, in per cent"),
+            "error_percent": _("Errored people of a component within two hours, in per cent"),
             "backlog_minutes": _("Requests to an ad account fail, in minutes"),
             "audiences_left": _("Audiences that still fit into an ad account"),
             "fewest_people": _("Matched people of an audience after 48 hours"),

@@ -6,6 +6,7 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
+import polib
 import pytest
 
 pytestmark = pytest.mark.thorough
@@ -23,6 +24,10 @@ UNCOLLECTED = re.compile(
 # Words of a private language: the subject of a sentence is a thing of the field.
 RIDDLES = re.compile(
     r"\b(whoever|somebody|nobody|told|anew|farewell|turned out to be)\b", re.IGNORECASE
+)
+# Words that a page says in another way: no one, anyone, correct, anyway, discard, problem.
+UNPLAIN = re.compile(
+    r"\b(whoever|somebody|nobody|mend|nevertheless|throw away|troubles?)\b", re.IGNORECASE
 )
 SKIPS = re.compile(r"pytest\.(mark\.)?(skip|skipif|xfail|importorskip)\b")
 
@@ -106,6 +111,11 @@ def test_docstrings_are_plain_english():
     ] == []
 
 
+def test_texts_on_pages_are_plain():
+    shown = polib.pofile(str(ROOT / "locale/de/LC_MESSAGES/django.po"))
+    assert [one.msgid for one in shown if UNPLAIN.search(one.msgid)] == []
+
+
 def test_at_most_17_modules_stand_at_one_level():
     folders = Counter(
         path.parent for path in PYTHON if path.name != "__init__.py" and "tests" not in path.parts
@@ -167,6 +177,7 @@ def test_no_test_is_skipped():
         (UNCOLLECTED, """f"{_('Stopped.')} {more}\"""", 'f"{stopped} {more}"'),
         (UNCOLLECTED, "import gettext as _now", "import gettext_lazy as _"),
         (SKIPS, "@pytest.mark.skip", "@pytest.mark.slow"),
+        (UNPLAIN, "Nobody is in trouble.", "No one has a problem."),
         (RIDDLES, "Whoever was told waits.", "Informed admins wait."),
     ],
 )
