@@ -94,7 +94,7 @@ def test_a_fault_is_set_and_cleared_with_the_form(server, mara):
         == 303
     )
     assert "throttle" in read(server, "/control/")
-    assert "troubl" in read(server, "/ads-manager/")
+    assert "fault is switched on" in read(server, "/ads-manager/")
     assert mara.get("user/info").json()["code"] == 40100
     press(server, kind="code", code="50000")
     press(server, do="clear")
