@@ -78,8 +78,10 @@ def catch_up(canvas: Canvas, entries: Mapping[int, Signal], *, now: datetime) ->
     """
     since = {person: signal.at for person, signal in entries.items()}
     mine = {signal.event_id for signal in entries.values() if signal.event_id}
+    visits = Visit.objects.filter(canvas=canvas, left_at=None, profile__in=list(entries))
+    there = set(visits.values_list("step", flat=True))
     for step in steps(canvas):
-        if Visit.objects.filter(step=step, left_at=None, profile__in=list(entries)).exists():
+        if step.pk in there:
             _catch_up(step, since, mine, now=now)
 
 
@@ -178,14 +180,16 @@ def _take(step: Step, rank: int, people: Mapping[int, datetime], *, now: datetim
     """
     if not people:
         return
-    open_visits = Visit.objects.filter(_is_open(step, rank), step=step, left_at=None)
-    waiting = open_visits.filter(profile__in=list(people))
-    columns = ("pk", "profile", "due_at", "began_at", "entered_at", "arrived_at", "trail")
+    open_visits = Visit.objects.filter(_is_open(step, rank), canvas=step.canvas_id, left_at=None)
+    # By person: for the step, PostgreSQL might read all who wait there.
+    found = open_visits.filter(profile__in=list(people))
+    columns = ("pk", "step", "profile", "due_at", "began_at", "entered_at", "arrived_at", "trail")
     holding = _holding(step.canvas)
     chosen = [
         pk
-        for pk, profile, due_at, *way in waiting.values_list(*columns)
-        if _is_within(people[profile], _counts_from(*way, holding=holding), due_at)
+        for pk, place, profile, due_at, *way in found.values_list(*columns)
+        if place == step.pk
+        and _is_within(people[profile], _counts_from(*way, holding=holding), due_at)
     ]
     if chosen:
         _note(step, rank, Visit.objects.filter(pk__in=chosen), now=now)

@@ -7,8 +7,9 @@ from django.db import connection
 from django.utils import timezone
 
 from audiencesync.people.models import Event, Profile
+from audiencesync.people.models.live import Signal, Subscription
 from canvases import engine
-from canvases.engine import crowds, movement
+from canvases.engine import crowds, movement, signals
 from canvases.models import Visit
 from tests.support import builder
 
@@ -91,6 +92,37 @@ def test_a_crowd_is_read_in_order_where_the_statistics_know_of_no_open_visit(jou
     for plan in plans:
         assert "visit_due" in plan
         assert "visit_open_once" not in plan
+
+
+def test_those_who_wait_for_an_event_are_found_by_person(journeys):
+    """Not by their step, at which a million may wait."""
+    row = {"number": 1, "label": "Order", "kind": "event", "name": "order", "where": []}
+    canvas, _steps = journeys.canvas(("wait_until", DAY | {"events": [row]}))
+    people = journeys.people(300)
+    journeys.launch(canvas)
+    add_former_people(journeys, canvas)
+    engine.admit(canvas.pk, now=timezone.now())
+    wait = Subscription.objects.get(listener=canvas.pk, role="wait")
+    now = timezone.now()
+    happened = [
+        Event(app_group=journeys.app_group, profile=one, kind="event", name="order", at=now)
+        for one in people[:20]
+    ]
+    Signal.objects.bulk_create(
+        Signal(
+            listener=canvas.pk,
+            subscription=wait,
+            profile=event.profile,
+            event=event,
+            kind="event",
+            at=now,
+        )
+        for event in Event.objects.bulk_create(happened)
+    )
+    [plan] = plans_of(lambda: signals.work(canvas.pk, now=now), "SELECT")
+
+    assert "visit_due" not in plan, plan
+    assert Visit.objects.filter(branch=1).count() == 20
 
 
 def add_former_people(journeys, canvas, *, n=500):
