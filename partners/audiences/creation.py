@@ -221,7 +221,10 @@ def _delete_duplicate(lease: Lease, remote_id: str) -> Audience:
     ad_account = lease.row.ad_account
     try:
         listing.partner_of(ad_account).delete_audience(
-            ad_account.connection.token, ad_account.remote_id, audience_id=remote_id
+            ad_account.connection.token,
+            ad_account.remote_id,
+            audience_id=remote_id,
+            takes_people=True,
         )
     except PartnerError as error:
         logger.warning(

@@ -26,7 +26,10 @@ def delete(audience: Audience, *, by: User, now: datetime) -> None:
     token = listing.token_for(ad_account, now=now)
     try:
         listing.partner_of(ad_account).delete_audience(
-            token, ad_account.remote_id, audience_id=audience.remote_id
+            token,
+            ad_account.remote_id,
+            audience_id=audience.remote_id,
+            takes_people=audience.is_appendable,
         )
     except PartnerError as error:
         is_gone = isinstance(error, Rejected) and error.cause is RejectedCause.AUDIENCE_GONE

@@ -185,6 +185,17 @@ class Client:
         self._post("segment/audience/", body, access_token=access_token, ok_codes=SEGMENT_OK)
 
     @sensitive_variables()
+    def delete_other_audience(
+        self, access_token: str, advertiser_id: str, audience_id: str
+    ) -> None:
+        """POST /dmp/custom_audience/delete/: delete a lookalike, a file or another audience.
+
+        For audiences that segment/audience/ did not create, and refuses to delete.
+        """
+        body = {"advertiser_id": advertiser_id, "custom_audience_ids": [audience_id]}
+        self._post("dmp/custom_audience/delete/", orjson.dumps(body), access_token=access_token)
+
+    @sensitive_variables()
     def push(self, access_token: str, body: bytes) -> Receipt:
         """POST /segment/mapping/ (docs 1739940585975809): add or remove people.
 

@@ -199,9 +199,13 @@ class TikTok:
         return _client().create_lookalike(access_token, ad_account_id, source_id, wanted)
 
     @sensitive_variables()
-    def delete_audience(self, access_token: str, ad_account_id: str, *, audience_id: str) -> None:
-        """Delete an audience."""
-        _client().delete_audience(access_token, ad_account_id, audience_id)
+    def delete_audience(
+        self, access_token: str, ad_account_id: str, *, audience_id: str, takes_people: bool
+    ) -> None:
+        """Delete an audience, by the endpoint that knows its type."""
+        client = _client()
+        delete = client.delete_audience if takes_people else client.delete_other_audience
+        delete(access_token, ad_account_id, audience_id)
 
     @sensitive_variables()
     def list_audiences(self, access_token: str, ad_account_id: str) -> list[RemoteAudience]:

@@ -67,6 +67,17 @@ def test_its_pages_lead_to_a_step_with_a_large_id(editor, alice, winback, canvas
         assert "?step=1234567#panel" in client.get(path).content.decode()
 
 
+def test_an_admin_deletes_an_audience_that_takes_no_people(editor, alice, sandbox, eu):
+    audiences.refresh(eu, now=timezone.now(), is_forced=True)
+    row = eu.audiences.get(is_appendable=False, kind__icontains="lookalike")
+    answer = editor(alice).client.post(f"{LIST}{row.pk}/delete/", follow=True)
+
+    assert "was deleted at TikTok" in words(answer)
+    eu.audiences.update(gone_at=None)
+    audiences.refresh(eu, now=timezone.now(), is_forced=True)
+    assert Audience.objects.get(pk=row.pk).gone_at is not None
+
+
 def test_an_admin_deletes_it_at_the_partner(editor, alice, sandbox, eu):
     row = audiences.create(eu, "Spring", by=alice, now=timezone.now())
     AdAccount.objects.update(n_audiences=7)

@@ -104,7 +104,7 @@ class FakePartner:
     def create_lookalike(self, access_token, ad_account_id, *, source_id, wanted):
         raise NotImplementedError
 
-    def delete_audience(self, access_token, ad_account_id, *, audience_id):
+    def delete_audience(self, access_token, ad_account_id, *, audience_id, takes_people):
         self._call("DELETE", f"/segments/{audience_id}", token=access_token)
 
     def list_audiences(self, access_token, ad_account_id):

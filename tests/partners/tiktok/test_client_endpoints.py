@@ -142,6 +142,12 @@ def test_delete_audience(wire: responses.RequestsMock, client: Client) -> None:
     )
 
 
+def test_delete_other_audience(wire: responses.RequestsMock, client: Client) -> None:
+    wire.post(BASE + "dmp/custom_audience/delete/", json=ok({}))
+    client.delete_other_audience("tok", "12", "9")
+    assert sent(wire) == ("tok", {"advertiser_id": "12", "custom_audience_ids": ["9"]})
+
+
 def test_push_sends_the_body_unchanged(wire: responses.RequestsMock, client: Client) -> None:
     wire.post(BASE + "segment/mapping/", json=ok({}))
     assert client.push("tok", b'{"ready": "made"}').request_id == "R1"
