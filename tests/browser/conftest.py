@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from audiencesync.core.demo_accounts import ADMIN
 from tests.browser import acts
@@ -139,3 +139,24 @@ def desk(open_page, sign_in):
     sign_in(page)
     acts.connected(page)
     return page
+
+
+@pytest.fixture(scope="module")
+def step_with_errors(browser, stack):
+    """Return the address of the page of a step that has synced people and three errored ones."""
+    context = browser.new_context(base_url=stack.url, locale="en-GB")
+    page = context.new_page()
+    page.goto("/accounts/login/")
+    acts.enter(page)
+    acts.connected(page)
+    acts.new_canvas(page, "Three errors")
+    acts.add_sync(page, "Three errors")
+    acts.sandbox(stack, "faults", {"kind": "partial", "rows": [0, 1, 2], "named": True, "count": 1})
+    acts.launch(page)
+    acts.open_step(page, 1)
+    expect(page.locator("#panel [data-metric=errored]")).to_have_text("3", timeout=40_000)
+    acts.sandbox(stack, "faults", method="DELETE")
+    canvas = acts.CANVAS.search(page.url)[0]
+    step = re.search(r"step=(\d+)", page.url)[1]
+    context.close()
+    return f"/g/acme{canvas}steps/{step}/numbers/"
