@@ -52,6 +52,12 @@ class Why:
     n: int
     partner: Partner
     is_removal: bool = False  # of people who left
+    rest: int = 0  # people of this outcome who are not counted by reason
+
+    @property
+    def is_least(self) -> bool:
+        """Return whether more people may have this reason than were counted."""
+        return self.rest > 0
 
     @property
     def heading(self) -> Text:
@@ -109,7 +115,7 @@ def _reasons(step: Step, *, is_removal: bool) -> list[Why]:
     by_outcome = sync.reasons(syncs_of(step, is_removal=is_removal))
     partner = partner_of(step)
     found = [
-        Why(outcome, reason, n, partner, is_removal)
+        Why(outcome, reason, n, partner, is_removal, by_outcome.rest.get(outcome, 0))
         for outcome, by_reason in by_outcome.items()
         for reason, n in by_reason.items()
         if reason != Reason.MOVED

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models import F, Q, QuerySet, Sum
 
 from audiencesync.core.beat import wake
 from partners.incidents import reconcile
@@ -23,7 +23,8 @@ from partners.models import (
 )
 from partners.models.batch_queries import PAUSED, BatchQuerySet
 from partners.models.tallies import COLUMNS, counts_from, no_counts
-from partners.people import retry
+from partners.people import by_reason, retry
+from partners.people.by_reason import Reasons
 from partners.queue import enqueue as queue_enqueue
 from partners.queue import flush, move, tally, transitions
 from partners.queue.removals import withdraw as removals_withdraw
@@ -201,36 +202,12 @@ def _of(connection: Connection | None, ad_account: AdAccount | None) -> BatchQue
     return Batch.objects.filter(ad_account__connection=connection)
 
 
-def reasons(syncs: Iterable[int]) -> dict[str, dict[str, int]]:
+def reasons(syncs: Iterable[int], *, outcome: Outcome | None = None) -> Reasons:
     """Return why people are not synced: outcome (or pending) -> reason or code -> people.
 
-    people/counted.py lists the people of each number.
+    ``outcome``: only that one. people/counted.py lists the people of each number.
     """
-    mine = list(syncs)
-    own = (
-        Delivery.objects.filter(sync__in=mine)
-        .exclude(outcome=None)
-        .values_list("outcome", "reason")
-        .annotate(n=Count("pk"))
-    )
-    unsynced = Q(state__in=[Outcome.PENDING, Outcome.ERRORED, Outcome.CANCELLED])
-    together = (
-        Batch.objects.filter(unsynced, sync__in=mine, n__gt=0)
-        .values_list("state", "last_code")
-        .annotate(n=Sum("n"))
-    )
-    dropped = [
-        (outcome, reason, n)
-        for base in Tally.objects.filter(pk__in=mine).values_list("base", flat=True)
-        for outcome, by_reason in base.items()
-        for reason, n in by_reason.items()
-        if outcome != Outcome.SYNCED
-    ]
-    found: dict[str, dict[str, int]] = {}
-    for outcome, reason, n in [*own.order_by(), *together.order_by(), *dropped]:
-        by_reason = found.setdefault(outcome or "", {})
-        by_reason[reason or ""] = by_reason.get(reason or "", 0) + n
-    return found
+    return by_reason.of_syncs(syncs, [outcome] if outcome else by_reason.UNSYNCED)
 
 
 def retry_errored(

@@ -12,6 +12,7 @@ from canvases.models import Step
 from canvases.people_lists.number import REMOVED, Number, UnknownNumber
 from canvases.reasons import Why
 from canvases.steps.base import Text
+from partners import sync
 from partners.models import Outcome
 from partners.people import counted
 
@@ -58,10 +59,12 @@ def _total(step: Step, name: str) -> int:
 
 
 def _of_reason(step: Step, name: str, asked: Asked, *, is_counted: bool) -> Number:
-    key = asked.syncs, asked.outcome, asked.reason or ""
-    n = counted.no_longer_kept(*key) + counted.kept(*key) if is_counted else None
+    reason, n, rest = asked.reason or "", None, 0
+    if is_counted:
+        found = sync.reasons(asked.syncs, outcome=asked.outcome)
+        n, rest = found.get(asked.outcome, {}).get(reason, 0), found.rest.get(asked.outcome, 0)
     partner, is_removal = reasons.partner_of(step), name.startswith(REMOVED)
-    why = Why(asked.outcome, asked.reason or "", n or 0, partner, is_removal)
+    why = Why(asked.outcome, reason, n or 0, partner, is_removal, rest)
     return _number(name, why.heading, n, asked, why)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import F, QuerySet, Sum
+from django.db.models import F, QuerySet
 from django.db.models.expressions import OrderBy
 
 from audiencesync.core import chunks
@@ -93,6 +93,15 @@ def _own(one: int, outcome: Outcome, reason: str | None) -> Iterator[str | None]
     if reason:
         yield reason
         return
+    for why in own_reasons(one, outcome):
+        if reason is not None and why:
+            return
+        if why != Reason.MOVED:
+            yield why
+
+
+def own_reasons(one: int, outcome: Outcome) -> Iterator[str | None]:
+    """Yield each reason by which deliveries of a Sync have this outcome of their own."""
     # One look at the index per reason, instead of a look at each delivery. Without this, the
     # search for a reason that no delivery has would read all deliveries.
     mine = Delivery.objects.filter(sync=one, outcome=outcome)
@@ -101,25 +110,15 @@ def _own(one: int, outcome: Outcome, reason: str | None) -> Iterator[str | None]
         yield None
     last = mine.exclude(reason=None).order_by("reason").values_list("reason", flat=True).first()
     while last is not None:
-        if last != Reason.MOVED and (reason is None or not last):
-            yield last
+        yield last
         later = mine.filter(reason__gt=last).order_by("reason")
-        last = later.values_list("reason", flat=True).first() if reason is None else None
+        last = later.values_list("reason", flat=True).first()
 
 
 def _nulls_first() -> OrderBy:
     """Return the direction of an index that begins with what is NULL."""
     reason = F("reason")
     return reason.desc() if connection.vendor == "postgresql" else reason.asc()
-
-
-def kept(syncs: Iterable[int], outcome: Outcome, reason: str) -> int:
-    """Return how many deliveries have this outcome and reason."""
-    mine = tuple(syncs)
-    n = Together(mine, outcome, reason).batches().aggregate(n=Sum("n"))["n"] or 0
-    return n + sum(
-        deliveries(one, outcome, why).count() for one in mine for why in _own(one, outcome, reason)
-    )
 
 
 def no_longer_kept(syncs: Iterable[int], outcome: Outcome, reason: str | None) -> int:
@@ -131,3 +130,9 @@ def no_longer_kept(syncs: Iterable[int], outcome: Outcome, reason: str | None) -
         for why, n in base.get(outcome, {}).items()
         if (why != Reason.MOVED if reason is None else why == reason)
     )
+
+
+def outcomes_of(syncs: Iterable[int]) -> list[Outcome]:
+    """Return the outcomes that people of these Syncs have. One query."""
+    tallies = list(Tally.objects.filter(pk__in=list(syncs)))
+    return [one for one in Outcome if any(getattr(tally, one) for tally in tallies)]

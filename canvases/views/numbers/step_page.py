@@ -51,7 +51,12 @@ class Group:
     @property
     def n(self) -> int:
         """Return how many people they are."""
-        return sum(why.n for why in self.whys)
+        return sum(why.n for why in self.whys) + self.rest
+
+    @property
+    def rest(self) -> int:
+        """Return how many of them are not counted by reason."""
+        return max((why.rest for why in self.whys), default=0)
 
 
 @require_safe

@@ -139,6 +139,8 @@ def test_reasons_are_shown_in_words(bobs, step, people):
         sync=step.sync, action="add", seq=1, n=7, state="errored", last_code="40007", **common
     )
 
+    count(step.sync, entered=10, not_synced=3, errored=7)
+
     found = [(why.outcome, why.text, why.n) for why in reasons.reasons(step)]
     page = bobs.get(step=step.pk, reasons=1).content.decode()
 

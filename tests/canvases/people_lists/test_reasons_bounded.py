@@ -1,0 +1,105 @@
+"""Reasons of very many people are counted up to a limit; the page says what was not counted."""
+
+import pytest
+from django.utils import timezone
+
+from canvases.models import Step, StepTally
+from partners import sync
+from partners.models import Batch, Delivery
+from partners.people import by_reason
+from partners.queue import tally
+from tests.support import builder
+
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+
+
+@pytest.fixture
+def sync_row(winback):
+    return builder.make_sync(winback)
+
+
+@pytest.fixture
+def deliver(sync_row):
+    """deliver(outcome, reasons): people with an outcome of their own, counted by the tally."""
+
+    def run(outcome, reasons):
+        first = Delivery.objects.count()
+        rows = [
+            Delivery(sync=sync_row, entry_key=first + n, outcome=outcome, reason=reason)
+            for n, reason in enumerate(reasons)
+        ]
+        Delivery.objects.bulk_create(rows)
+        with tally.gathered(now=timezone.now()) as moves:
+            moves.add(sync_row.pk, entered=len(rows), **{outcome: len(rows)})
+
+    return run
+
+
+@pytest.fixture
+def at_most(monkeypatch):
+    monkeypatch.setattr(by_reason, "MOST", 2)
+    monkeypatch.setattr(by_reason, "MOST_BATCHES", 2)
+
+
+@pytest.mark.usefixtures("at_most")
+def test_all_but_one_reason_are_counted_so_the_others_are_its_people(sync_row, deliver):
+    deliver("not_synced", ["no_identifier"] * 5 + ["no_consent"] * 2)
+
+    found = sync.reasons([sync_row.pk])
+
+    assert found == {"not_synced": {"no_identifier": 5, "no_consent": 2}}
+    assert found.rest == {}
+
+
+@pytest.mark.usefixtures("at_most")
+def test_two_reasons_with_too_many_people_leave_a_rest(sync_row, deliver):
+    deliver("not_synced", ["no_identifier"] * 5 + ["no_consent"] * 4 + ["invalid_value"])
+
+    found = sync.reasons([sync_row.pk])
+
+    assert found == {"not_synced": {"no_identifier": 2, "no_consent": 2, "invalid_value": 1}}
+    assert found.rest == {"not_synced": 5}
+
+
+@pytest.mark.usefixtures("at_most")
+def test_only_the_newest_batches_are_looked_at(sync_row):
+    now, audience = timezone.now(), sync_row.audience
+    for seq, code in enumerate(["40002", "50000", "50000"]):
+        Batch.objects.create(
+            sync=sync_row,
+            audience=audience,
+            ad_account=audience.ad_account,
+            action="add",
+            seq=seq,
+            n=3,
+            state="errored",
+            last_code=code,
+            created_at=now,
+            due_at=now,
+        )
+    with tally.gathered(now=now) as moves:
+        moves.add(sync_row.pk, entered=9, errored=9)
+
+    found = sync.reasons([sync_row.pk])
+
+    assert found == {"errored": {"50000": 6}}
+    assert found.rest == {"errored": 3}
+
+
+@pytest.mark.usefixtures("at_most")
+def test_the_pages_say_that_not_all_are_counted(bobs, sync_row, deliver):
+    step = Step.objects.create(canvas=bobs.canvas, kind="audience_sync", sync=sync_row)
+    step.syncs.add(sync_row)
+    StepTally.objects.create(step=step, entered=9, exited=9)
+    deliver("errored", ["40002"] * 5 + ["50000"] * 4)
+
+    page = " ".join(bobs.get("step_numbers", step.pk).content.decode().split())
+    people = bobs.get("step_people", step.pk, number="errored", reason="40002").content.decode()
+    words = " ".join(people.split())
+
+    assert 'data-sum="errored">9</span>' in page
+    assert page.count("at least") == 2
+    assert "5 more people are not counted by reason" in page
+    assert "Retry all of them" in page
+    assert "at least 2 people" in words
+    assert people.count('name="delivery"') == 5
