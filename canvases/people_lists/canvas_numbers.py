@@ -6,10 +6,11 @@ from django.db.models import Sum
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync.core.lists import Rows
+from audiencesync.core.lists import Part, Rows
 from audiencesync.people.models import Profile
 from canvases.entry_card import headcounts
 from canvases.models import Canvas, ExitTally, LeftBy, StepTally, Visit
+from canvases.people_lists import visits
 from canvases.people_lists.number import Number, UnknownNumber
 from canvases.steps.base import Text
 
@@ -24,23 +25,26 @@ REASONS = {f"{LEFT}_{one.value}": one for one in LeftBy}
 
 def number(canvas: Canvas, name: str, *, is_counted: bool = True) -> Number:
     """Return a number of a canvas. Raise UnknownNumber."""
-    visits = Visit.objects.filter(canvas=canvas)
     if name == ENTERED:
-        return Number(name, LABELS[name], canvas.entered, 0, [Rows(visits)])
+        return Number(name, LABELS[name], canvas.entered, 0, [Rows(visits.of_canvas(canvas))])
     if name == INSIDE:
         tallies = StepTally.objects.filter(step__canvas=canvas)
         n = tallies.aggregate(n=Sum("waiting"))["n"] or 0
-        return Number(name, LABELS[name], n, 0, [Rows(visits.filter(left_at=None))])
+        open_ones = Rows(visits.of_canvas(canvas).filter(left_at=None))
+        return Number(name, LABELS[name], n, 0, [open_ones])
     if name == LEFT:
-        by_reason = [Rows(visits.filter(left_by=one)) for one in LeftBy]
+        by_reason = [_left(canvas, one) for one in LeftBy]
         return Number(name, LABELS[name], _early(canvas), 0, by_reason)
     if name in REASONS:
         why = REASONS[name]
-        rows = Rows(visits.filter(left_by=why))
-        return Number(name, why.label, _early(canvas, left_by=why), 0, [rows])
+        return Number(name, why.label, _early(canvas, left_by=why), 0, [_left(canvas, why)])
     if name in headcounts.LABELS:
         return _headcount(canvas, name, headcounts.LABELS[name], is_counted=is_counted)
     raise UnknownNumber
+
+
+def _left(canvas: Canvas, why: LeftBy) -> Part:
+    return Rows(Visit.objects.filter(canvas=canvas, left_by=why))
 
 
 def _early(canvas: Canvas, *, left_by: str | None = None) -> int:

@@ -14,10 +14,10 @@ from django.utils.translation import gettext_lazy as _
 from audiencesync.core.lists import Part, Rows
 from canvases import analytics, reasons
 from canvases.engine import trails
-from canvases.models import BranchTally, Step, StepTally, Visit
+from canvases.models import BranchTally, Step, StepTally
+from canvases.people_lists import visits
 from canvases.people_lists.number import Number, UnknownNumber
 from canvases.steps import KINDS
-from partners.models import Outcome
 from partners.people import counted
 
 WAYS = {"proceeded": trails.WENT_ON, "exited": trails.LEFT, "withdrawn": trails.WITHDRAWN}
@@ -40,7 +40,7 @@ def number(step: Step, name: str) -> Number:
     tally = StepTally.objects.filter(step=step).first() or StepTally(step=step)
     n: int = getattr(tally, name)
     if name == "waiting":
-        return Number(name, LABELS[name], n, 0, [_waiting(step)])
+        return Number(name, LABELS[name], n, 0, [_waiting(step, n)])
     if name == "entered":
         return _entered(step, tally)
     gone = tally.base.get(name, 0)
@@ -49,7 +49,7 @@ def number(step: Step, name: str) -> Number:
 
 def _entered(step: Step, tally: StepTally) -> Number:
     """Return those who came: of a step that sends, the deliveries say what became of each."""
-    label, waiting = LABELS["entered"], _waiting(step)
+    label, waiting = LABELS["entered"], _waiting(step, tally.waiting)
     syncs = reasons.syncs_of(step, is_removal=False)
     if not syncs:
         passed = _with_marks(step, [_mark(step, name) for name in WAYS])
@@ -57,7 +57,7 @@ def _entered(step: Step, tally: StepTally) -> Number:
         return Number("entered", label, tally.entered, gone, [waiting, passed])
     gone = tally.base.get("withdrawn", 0)
     parts: list[Part] = [waiting]
-    for outcome in Outcome:
+    for outcome in counted.outcomes_of(syncs):
         gone += counted.no_longer_kept(syncs, outcome, None)
         parts += counted.parts(syncs, outcome, None)
     if tally.withdrawn > tally.base.get("withdrawn", 0):
@@ -83,11 +83,11 @@ def _mark(step: Step, name: str) -> str:
     return trails.mark(step, WAYS[name])
 
 
-def _waiting(step: Step) -> Part:
-    return Rows(Visit.objects.filter(step=step, left_at=None))
+def _waiting(step: Step, n: int) -> Part:
+    return Rows(visits.waiting_at(step, n))
 
 
 def _with_marks(step: Step, marks: Iterable[str]) -> Part:
     """Return the visits whose trail has one of these marks."""
     has_one = reduce(or_, (Q(trail__contains=one) for one in marks))
-    return Rows(Visit.objects.filter(has_one, canvas=step.canvas_id))
+    return Rows(visits.of_canvas(step.canvas_id).filter(has_one))

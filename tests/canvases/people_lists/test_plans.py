@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 
 from audiencesync.core import lists
-from canvases.people_lists import numbers, search
+from canvases.people_lists import numbers, search, visits
 from partners.models import Delivery
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
@@ -13,8 +13,8 @@ TABLES = ("partners_delivery", "partners_batch", "canvases_visit", "people_profi
 
 
 @pytest.fixture
-def whole_reads(django_assert_max_num_queries):
-    """whole_reads(act) -> plans of queries that read a whole table although an index is there."""
+def plans():
+    """plans(act) -> plans of the queries to large tables; PostgreSQL shall prefer any index."""
 
     def run(act):
         found = []
@@ -30,9 +30,15 @@ def whole_reads(django_assert_max_num_queries):
         with connection.execute_wrapper(look):
             act()
         assert found
-        return [plan for sql, params in found if _reads_all(plan := _plan(sql, params))]
+        return [_plan(sql, params) for sql, params in found]
 
     return run
+
+
+@pytest.fixture
+def whole_reads(plans):
+    """whole_reads(act) -> plans of queries that read a whole table although an index is there."""
+    return lambda act: [plan for plan in plans(act) if _reads_all(plan)]
 
 
 def _plan(sql, params):
@@ -70,6 +76,37 @@ def test_a_search(step, whole_reads, name, who):
 def test_pages_of_a_canvas(step, whole_reads, name, where):
     parts = numbers.of_canvas(step.canvas, name).parts
     assert whole_reads(lambda: lists.page(parts, 2, **where)) == []
+
+
+@pytest.fixture
+def _unsorted_indexes():
+    """Let PostgreSQL use block ranges where it would walk along a primary key of a few rows."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_indexscan = off")
+
+
+@pytest.mark.usefixtures("_unsorted_indexes")
+@pytest.mark.parametrize("where", [{}, {"is_last": True}])
+def test_visits_of_a_canvas_have_an_index_of_their_own(step, plans, where):
+    parts = numbers.of_canvas(step.canvas, "entered").parts
+    assert "visit_of_canvas" in "".join(plans(lambda: lists.page(parts, 2, **where)))
+
+
+@pytest.mark.usefixtures("_unsorted_indexes")
+@pytest.mark.parametrize("name", ["proceeded", "exited", "withdrawn", "branch_1"])
+def test_visits_that_passed_a_step_are_found_by_their_canvas(step, plans, name):
+    step.kind = "decision_split" if name == "branch_1" else step.kind
+    parts = numbers.of_step(step, name).parts
+    assert "visit_of_canvas" in "".join(plans(lambda: lists.page(parts, 2)))
+
+
+@pytest.mark.usefixtures("_unsorted_indexes")
+@pytest.mark.parametrize(("few", "is_by_step"), [(visits.FEW, True), (-1, False)])
+def test_only_a_few_who_wait_are_found_by_their_step(step, plans, monkeypatch, few, is_by_step):
+    monkeypatch.setattr(visits, "FEW", few)
+    parts = numbers.of_step(step, "waiting").parts
+    assert ("visit_due" in "".join(plans(lambda: lists.page(parts, 2)))) == is_by_step
 
 
 def test_a_read_of_all_is_noticed(step, whole_reads):
