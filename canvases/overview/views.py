@@ -21,7 +21,7 @@ from canvases.overview import first_steps, numbers
 from partners.health import checks, lines
 
 RANGES = (ranges.WEEK, ranges.MONTH)
-COUNTED = 1_000_000  # profiles: more are not counted for a line of text
+COUNTED = 100_000  # profiles: more are not counted, each half minute, for a line of text
 
 
 @require_safe
