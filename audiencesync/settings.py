@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "canvases",
     *(["lab"] if find_spec("lab") else []),  # for development only; not in the image
     "tiktok_sandbox",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # the site: groups/operators
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -369,6 +370,8 @@ SESSION_COOKIE_SAMESITE = "Lax"  # Strict would drop the session on the way back
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 # 0: sessions do not end when idle.
 SESSION_IDLE_MINUTES = env.whole("SESSION_IDLE_MINUTES", 0, least=0, most=14 * 24 * 60)
+# Where staff read the tables; empty: nowhere.
+ADMIN_PATH = addresses.path("ADMIN_PATH", env.str("ADMIN_PATH", "staff/tables/"))
 STAFF_REQUIRE_SECOND_FACTOR = env.flag("STAFF_REQUIRE_SECOND_FACTOR", False)
 X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "audiencesync.core.web.error_pages.csrf_failure"

@@ -1,17 +1,23 @@
 """All URLs. The tenant is part of the URL: all pages of a group are under /g/<slug>/."""
 
 from allauth.account.views import login
+from django.conf import settings
 from django.urls import include, path
 
 from audiencesync.api import api
 from audiencesync.core.web import health
+from audiencesync.groups.operators import site as operators
+from audiencesync.groups.operators import tables as _tables_of_groups  # noqa: F401 - registers them
 from audiencesync.groups.views import setup
 from audiencesync.people.demo import people
+from audiencesync.people.operators import tables as _tables_of_people  # noqa: F401 - as above
 from canvases import metrics
 from canvases.help import views as help_views
+from canvases.operators import tables as _tables_of_canvases  # noqa: F401 - as above
 from canvases.overview import views as overview
 from canvases.views import analytics, my_groups
 from partners.connections import connect
+from partners.operators import tables as _tables_of_partners  # noqa: F401 - as above
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
@@ -36,6 +42,7 @@ urlpatterns = [
     path("analytics/", analytics.staff, name="staff_analytics"),
     path("analytics/steps/<int:step_id>/", analytics.staff_step, name="staff_step"),
     path("staff/groups/", include("canvases.urls.staff")),
+    *([path(settings.ADMIN_PATH, operators.site.urls)] if settings.ADMIN_PATH else []),
     path("", api.urls),
 ]
 

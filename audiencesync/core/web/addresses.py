@@ -108,3 +108,15 @@ def is_local(name: str) -> bool:
         return not ipaddress.ip_address(bare).is_global
     except ValueError:
         return "." not in bare or bare.endswith(LOCAL)
+
+
+def path(variable: str, text: str) -> str:
+    """Return a path without a slash at its beginning and with one at its end, or an empty text.
+
+    Raises ImproperlyConfigured.
+    """
+    found = text.strip("/")
+    _require(
+        not found or re.fullmatch(r"[\w-]+(/[\w-]+)*", found, re.ASCII), variable, "staff/tables/"
+    )
+    return found and f"{found}/"

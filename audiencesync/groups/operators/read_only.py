@@ -1,0 +1,210 @@
+"""A table that operators may read: no secret, no personal data, no count of millions of rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
+from django.db.models import (
+    BinaryField,
+    CharField,
+    Field,
+    JSONField,
+    Model,
+    Q,
+    QuerySet,
+    TextField,
+)
+from django.http import HttpRequest, HttpResponse
+from django.urls import NoReverseMatch, reverse
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from audiencesync.groups.logged_changes import masked_email
+from audiencesync.groups.operators.site import site
+
+MOST_ROWS = 1_000
+"""Of a table, newest first. Older rows are found by their key: a page far on would cost a scan."""
+PER_PAGE = 50
+MOST_COLUMNS = 8
+SECRET = re.compile(r"sealed|hash|sha256|digest|secret|token|salt|password|fingerprint|_key$|^key$")
+FREE_TEXT = (TextField, JSONField, BinaryField)
+Cell = Callable[[Any], object]
+
+
+class FewRows(Paginator):
+    """Pages of the newest rows; counts no more than those."""
+
+    @cached_property
+    def count(self) -> int:
+        """Return how many rows there are, at most MOST_ROWS."""
+        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]  # of a change list
+        return rows.order_by().values("pk")[:MOST_ROWS].count()
+
+
+def is_set(value: Any) -> str:
+    """Return only whether there is a value."""
+    return "•••" if value else "–"
+
+
+class ReadOnly(admin.ModelAdmin):
+    """A table of which rows are neither added, changed nor deleted.
+
+    Free texts, JSON and everything named like a secret is left out unless ``also`` names it.
+    ``personal``: field -> how it is shown. ``without``: more fields to leave out. ``keys``: what
+    the search looks for, beside the id.
+    """
+
+    also: tuple[str, ...] = ()
+    personal: Mapping[str, Cell] = {}
+    without: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+
+    actions = None
+    ordering = ("-pk",)
+    sortable_by = ()
+    list_per_page = PER_PAGE
+    list_max_show_all = PER_PAGE
+    show_full_result_count = False
+    paginator = FewRows
+    search_fields = ("pk",)  # shows the field; `get_search_results` searches
+    search_help_text = _("An id or another key in full. The newest 1,000 rows are listed.")
+    view_on_site = False
+    change_form_template = "operators/row.html"
+    change_list_template = "operators/rows.html"
+
+    @cached_property
+    def cells(self) -> list[Any]:
+        """Return what shows the columns, the key first."""
+        return [self._cell(field) for field in self.shown()]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        return self.cells
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        return self.cells
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return self.cells[:MOST_COLUMNS]
+
+    @classmethod
+    def is_shown(cls, field: Field[Any, Any]) -> bool:
+        """Return whether a column is shown, in full or as ``personal`` says."""
+        name = field.name
+        if name in cls.also or name in cls.personal or field.primary_key:
+            return name not in cls.without
+        if isinstance(field, FREE_TEXT) or name in cls.without:
+            return False
+        return not isinstance(field, CharField) or not SECRET.search(name)
+
+    def shown(self) -> list[Field[Any, Any]]:
+        """Return the columns that are shown, the key first."""
+        found = [field for field in self.model._meta.concrete_fields if self.is_shown(field)]
+        return sorted(found, key=lambda field: not field.primary_key)
+
+    def _cell(self, field: Field[Any, Any]) -> Any:
+        """Return what shows a column: foreign keys are ids with a link, so that no row is read."""
+        if field.name in self.personal:
+            return _column(field, self.personal[field.name])
+        if field.primary_key:  # no separator of thousands
+            return _column(field, str)
+        return _column(field, _link_to(field)) if field.is_relation else field.name
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Read only the columns that are shown."""
+        names = [field.name for field in self.shown()]
+        rows: QuerySet[Any] = self.model._base_manager.order_by(*self.ordering).only(*names)
+        return rows
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Return the rows with this key; a term that is none finds nothing."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        found = Q()
+        for name in ("pk", *self.keys):
+            field = self.model._meta.pk if name == "pk" else self.model._meta.get_field(name)
+            try:
+                field.to_python(term)
+                found |= Q(**{name: term})
+            except (ValidationError, ValueError, OverflowError):
+                continue
+        return (queryset.filter(found) if found else queryset.none()), False
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Name the table as the code and the docs do."""
+        name = self.model.__name__
+        context = {**(extra_context or {}), "table": name, "title": name}
+        return super().changelist_view(request, context)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Name the row by its id: the texts of rows hold names and addresses of people."""
+        name = self.model.__name__
+        named = {"table": name, "title": name, "subtitle": object_id, "row_id": object_id}
+        context = {**(extra_context or {}), **named}
+        return super().changeform_view(request, object_id, form_url, context)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.admin_site.has_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.admin_site.has_permission(request)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def _column(field: Field[Any, Any], show: Cell) -> Callable[[Any], object]:
+    def cell(row: Any) -> object:
+        return show(getattr(row, field.attname))
+
+    cell.__name__ = f"shown_{field.name}"
+    cell.short_description = field.verbose_name  # type: ignore[attr-defined]  # read by the admin
+    return cell
+
+
+def _link_to(field: Field[Any, Any]) -> Cell:
+    meta = field.related_model._meta  # type: ignore[union-attr]  # a model, not its name
+
+    def link(key: object) -> object:
+        if key is None:
+            return "–"
+        try:
+            url = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[key])
+        except NoReverseMatch:
+            return key
+        return format_html('<a href="{}">{}</a>', url, key)
+
+    return link
+
+
+def register(
+    models: Iterable[type[Model]], base: type[ReadOnly] = ReadOnly, **options: Any
+) -> None:
+    """Register tables; ``options`` are attributes of their class."""
+    for model in models:
+        site.register(model, type(f"{model.__name__}Rows", (base,), options))
+
+
+EMAIL: dict[str, Cell] = {"email": masked_email}

@@ -1,0 +1,66 @@
+"""The admin site: for staff alone, behind the sign-in and second factor of all other pages."""
+
+from __future__ import annotations
+
+from functools import update_wrapper
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+
+from audiencesync.groups import access
+
+
+class OperatorSite(AdminSite):
+    """The tables of the installation."""
+
+    site_title = site_header = _("AudienceSync: tables")
+    index_title = _("Tables")
+    site_url = "/analytics/"
+    index_template = "operators/index.html"
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Return whether the user is staff; `admin_view` asks for the second factor, too."""
+        return request.user.is_authenticated and access.is_staff(request)
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Return the view for staff: visitors sign in, members without the flag get 403."""
+
+        @access.signed_in
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            access.staff(request)
+            return view(request, *args, **kwargs)
+
+        return update_wrapper(guarded if cacheable else never_cache(guarded), view)
+
+    def get_app_list(
+        self, request: HttpRequest, app_label: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the tables, named as the code and the docs do."""
+        found = super().get_app_list(request, app_label)
+        for app in found:
+            for one in app["models"]:
+                one["name"] = one["model"].__name__
+        return found
+
+    def login(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Lead to our own page, which asks for the second factor."""
+        return redirect("account_login")
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Lead to our own page."""
+        return redirect("account_logout")
+
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Lead to our own page, which asks for the old password."""
+        return redirect("account_change_password")
+
+
+site = OperatorSite()

@@ -1,0 +1,38 @@
+"""The tables of people, without what would name one.
+
+Two have a key of two columns, which Django's admin cannot show: members of imports and segments.
+"""
+
+from audiencesync.groups.operators.read_only import EMAIL, is_set, register
+from audiencesync.people.models import (
+    ErasedName,
+    Erasure,
+    Event,
+    Misreading,
+    PastIdentifier,
+    Profile,
+    Segment,
+    UserAlias,
+    Withdrawal,
+    imports,
+    live,
+)
+
+register(
+    [Profile],
+    personal=EMAIL | dict.fromkeys(["external_id", "phone", "idfa", "gaid"], is_set),
+)
+register([UserAlias], personal=dict.fromkeys(["label", "name"], is_set))
+register([Event, Misreading, PastIdentifier, Withdrawal, ErasedName])
+register([Erasure], personal={"asked_by": is_set}, also=("key",), keys=("key",))
+register([Segment], keys=("api_id",), without=("description",))
+register(
+    [imports.Import],
+    personal={"file_name": is_set, "trouble": is_set},
+    without=("upload",),
+    also=("problem_counts",),
+)
+register([imports.UploadPart], without=("upload",))
+register([imports.RejectPart])
+register([live.Subscription], also=("kinds",))
+register([live.Signal, live.ChangedProfile])

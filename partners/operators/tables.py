@@ -1,0 +1,26 @@
+"""The tables of connections, the queue and its counts, and of incidents."""
+
+from urllib.parse import urlsplit
+
+from audiencesync.groups.operators.read_only import is_set, register
+from partners import models
+
+
+def host(url: str) -> str:
+    """Return the host alone: addresses of webhooks may carry keys."""
+    return urlsplit(url).hostname or "–"
+
+
+register(
+    [models.Connection],
+    personal=dict.fromkeys(["remote_user_id", "remote_user_name", "remote_user_email"], is_set),
+    also=("scopes",),
+)
+register([models.SpentToken, models.OAuthState])
+register([models.Webhook], personal={"url": host})
+register([models.AdAccount, models.AudienceSize, models.CheckAnswer])
+register([models.Audience, models.WebhookCall], keys=("api_id",))
+register([models.Sync, models.Batch, models.Push], also=("kinds", "batches"))
+register([models.Delivery, models.PushShare, models.Incident, models.Notice, models.NoticeChoice])
+register([models.Budget, models.Lane, models.Count, models.TallyHour])
+register([models.Tally], also=("base",))
