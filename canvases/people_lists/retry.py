@@ -14,7 +14,7 @@ from partners import sync
 from partners.models import Sync
 
 ARCHIVED = _(
-    "This canvas is archived: nobody is tried again. Take it out of the archive and launch it "
+    "This canvas is archived: no one is tried again. Take it out of the archive and launch it "
     "first."
 )
 
