@@ -12,7 +12,7 @@ from partners.audiences.listing import AudienceCallFailed
 from partners.connections import connect
 from partners.connections.connect import AlreadyChosen
 from partners.models import OAuthState
-from partners.queue import flush
+from partners.queue import flush, park
 from tests.support.clock import CLOCK
 from tests.system.crash.scenarios_canvases import ADMIT, ADVANCE
 from tests.system.crash.scene import End, Scenario
@@ -178,6 +178,25 @@ CHOOSE = Scenario(
     ends_void=(0,),
 )
 
+
+def _before_swap(world: World) -> None:
+    _before_reconnect(world)
+    park.begin_swap(world.connection, by=world.alice, now=timezone.now())
+
+
+def _choose_and_check(world: World) -> None:
+    """Choose the account as the page does: the queue is held until its audiences were read."""
+    _choose_again(world)
+    park.end_swap(world.connection.pk, now=timezone.now())
+
+
+SWAP = replace(
+    RECONNECT,
+    name="change of the account",
+    prepare=_before_swap,
+    act=_choose_and_check,
+    again=_choose_and_check,
+)
 TAKEN_BACK = End(ARRIVED.counts)
 CUT_OFF_AND_BACK = replace(
     CUT_OFF,
@@ -187,4 +206,4 @@ CUT_OFF_AND_BACK = replace(
     ends_connected=True,
 )
 
-PLACES = (ADVANCE, ADMIT, CREATE, DISCARD, CUT_OFF, CUT_OFF_AND_BACK, WAIT, RECONNECT, CHOOSE)
+PLACES = (ADVANCE, ADMIT, CREATE, DISCARD, CUT_OFF, CUT_OFF_AND_BACK, WAIT, RECONNECT, CHOOSE, SWAP)

@@ -57,6 +57,7 @@ LEAST = {
     "flush meets a disconnect and a reconnect": 39,
     "disconnect and wait": 11,
     "reconnect": 18,
+    "change of the account": 30,
     "choose after a disconnect": 14,
     "connect again": 32,
     "import": 46,
