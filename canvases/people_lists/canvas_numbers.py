@@ -14,10 +14,11 @@ from canvases.people_lists import visits
 from canvases.people_lists.number import Number, UnknownNumber
 from canvases.steps.base import Text
 
-ENTERED, INSIDE, LEFT = "entered", "inside", "left"
+ENTERED, INSIDE, THROUGH, LEFT = "entered", "inside", "through", "left"
 LABELS: dict[str, Promise] = {
     ENTERED: _("Entered the canvas"),
     INSIDE: _("In the canvas now"),
+    THROUGH: _("Went all the way"),
     LEFT: _("Left early"),
 }
 REASONS = {f"{LEFT}_{one.value}": one for one in LeftBy}
@@ -28,10 +29,12 @@ def number(canvas: Canvas, name: str, *, is_counted: bool = True) -> Number:
     if name == ENTERED:
         return Number(name, LABELS[name], canvas.entered, 0, [Rows(visits.of_canvas(canvas))])
     if name == INSIDE:
-        tallies = StepTally.objects.filter(step__canvas=canvas)
-        n = tallies.aggregate(n=Sum("waiting"))["n"] or 0
-        open_ones = Rows(visits.of_canvas(canvas).filter(left_at=None))
-        return Number(name, LABELS[name], n, 0, [open_ones])
+        open_ones = visits.of_canvas(canvas).filter(left_at=None)
+        return Number(name, LABELS[name], _inside(canvas), 0, [Rows(open_ones)])
+    if name == THROUGH:
+        n = canvas.entered - _inside(canvas) - _early(canvas)
+        over = visits.of_canvas(canvas).filter(left_at__isnull=False, left_by=None)
+        return Number(name, LABELS[name], n, 0, [Rows(over)])
     if name == LEFT:
         by_reason = [_left(canvas, one) for one in LeftBy]
         return Number(name, LABELS[name], _early(canvas), 0, by_reason)
@@ -41,6 +44,11 @@ def number(canvas: Canvas, name: str, *, is_counted: bool = True) -> Number:
     if name in headcounts.LABELS:
         return _headcount(canvas, name, headcounts.LABELS[name], is_counted=is_counted)
     raise UnknownNumber
+
+
+def _inside(canvas: Canvas) -> int:
+    tallies = StepTally.objects.filter(step__canvas=canvas)
+    return tallies.aggregate(n=Sum("waiting"))["n"] or 0
 
 
 def _left(canvas: Canvas, why: LeftBy) -> Part:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from partners.models import Batch, Outcome, Tally
 from partners.people import counted
 
-MOST = 100_000
+MOST = 50_000
 """People of one Sync, outcome and reason who are counted."""
 MOST_BATCHES = 10_000
 """Newest batches of one Sync and outcome that are looked at."""

@@ -20,7 +20,7 @@ def every_number(canvas):
         names = [f"{passages.BRANCH}{branch}" for branch in branches]
         for name in [*sorted(numbers.OF_STEPS - {requests.NAME}), *names]:  # that of one call only
             yield numbers.of_step(step, name)
-    for name in ["entered", "inside", "left", *canvas_numbers.REASONS]:
+    for name in ["entered", "inside", "through", "left", *canvas_numbers.REASONS]:
         yield numbers.of_canvas(canvas, name)
 
 

@@ -12,10 +12,14 @@ from canvases import analytics, laws
 from canvases.engine import exits
 from canvases.models import Canvas, LeftBy, StepTally, Visit
 from canvases.views import people_lists as views
-from partners.models import Tally
+from partners.models import Audience, Tally
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 LINK = re.compile(r'<a [^>]*href="([^"]*/people/\?number=[^"]*)"[^>]*>\s*([\d.,]+)\s*<')
+MARKED = re.compile(
+    r'<(?:dd|td)[^>]* data-(?:metric|number)="([^"]+)"[^>]*>(.*?)</(?:dd|td)>', re.DOTALL
+)
+NO_LIST = {"turned-away"}  # people who did not enter: no rows are kept
 DAY = {"amount": 1, "unit": "days"}
 GERMAN = {"filter": {"field": "country", "op": "is", "value": "DE"}}
 
@@ -64,12 +68,21 @@ def walked(journeys, people):
 def pages(canvas):
     """Return the addresses of the pages with numbers of a canvas."""
     url, group = canvas.get_absolute_url(), canvas.app_group.slug
-    found = [url, f"{url}?left=1"]
-    found += [reverse(name, args=[group]) for name in ("analytics", "overview")]
+    found = [url, f"{url}?left=1", reverse("canvas_numbers", args=[group, canvas.pk])]
+    found += [reverse(name, args=[group]) for name in ("analytics", "overview", "group_audiences")]
+    used = Audience.objects.filter(syncs__steps__canvas=canvas).distinct()
+    found += [reverse("audience", args=[group, one.pk]) for one in used]
     for step in canvas.steps.all():
         found += [f"{url}?step={step.pk}&tab=numbers", f"{url}?step={step.pk}&reasons=1"]
         found.append(reverse("step_numbers", args=[group, canvas.pk, step.pk]))
     return found
+
+
+def is_explained(name, inner):
+    """Whether a marked number is a link or zero, or counts what no list can have."""
+    text = re.sub("<[^>]*>", " ", inner).split()
+    is_zero = not text or text[0] in {"0", "–"}
+    return is_zero or "people-link" in inner or name in NO_LIST
 
 
 def links(client, canvas):
@@ -78,7 +91,10 @@ def links(client, canvas):
     for page in pages(canvas):
         answer = client.get(page)
         assert answer.status_code == 200, page
-        for address, number in LINK.findall(answer.content.decode()):
+        body = answer.content.decode()
+        bare = [name for name, inner in MARKED.findall(body) if not is_explained(name, inner)]
+        assert not bare, f"{page} has numbers without a list: {bare}"
+        for address, number in LINK.findall(body):
             found.setdefault(unescape(address), set()).add(int(re.sub("[.,]", "", number)))
     return found
 
@@ -96,7 +112,16 @@ def listed(client, address):
 
 
 NUMBERS_OF_SENT = {"synced", "not_synced", "pending", "errored", "cancelled", "entered", "exited"}
-NUMBERS_OF_WALKED = {"entered", "proceeded", "exited", "waiting", "branch_1", "left_event"}
+NUMBERS_OF_WALKED = {
+    "entered",
+    "inside",
+    "through",
+    "proceeded",
+    "exited",
+    "waiting",
+    "branch_1",
+    "left_event",
+}
 
 
 @pytest.mark.parametrize(
