@@ -24,7 +24,7 @@ from partners import registry
 from partners.models import Action, Audience
 
 Text = str | Promise
-Chosen = dict[str, Any]
+Answers = dict[str, Any]
 MOST_DAYS, MOST_TIMES, MOST_HOURS = 730, 100, 720
 KEPT_DAYS = 30  # after which people who have filled no other cart leave the audience
 
@@ -89,35 +89,36 @@ class RecipeForm(forms.Form):
 class Recipe:
     """A canvas to start from.
 
-    ``asks``: field -> (label, first value). ``chosen``: the filter of the segment whose people
-    enter; they leave with it. It is kept up to date, or an ``event`` that is asked lets them enter.
+    ``asks``: field -> (label, first value). ``filter_of``: the filter of the segment, from the
+    answers. People enter when they join the segment, or with ``is_by_event`` when the event
+    happens; they leave the canvas when they leave the segment.
     """
 
     key: str
     title: Text
     help: Text
     asks: dict[str, tuple[Text, Any]]
-    chosen: Callable[[Chosen], dict[str, Any]]
+    filter_of: Callable[[Answers], dict[str, Any]]
     is_by_event: bool = False
 
 
-def _customers(asked: Chosen) -> dict[str, Any]:
+def _customers(asked: Answers) -> dict[str, Any]:
     return {"purchase": asked["product"], "op": "at_least", "n": 1, "days": asked["days"]}
 
 
-def _silent(asked: Chosen) -> dict[str, Any]:
+def _silent(asked: Answers) -> dict[str, Any]:
     return {"event": asked["event"], "op": "last_before", "days": asked["days"]}
 
 
-def _valuable(asked: Chosen) -> dict[str, Any]:
+def _valuable(asked: Answers) -> dict[str, Any]:
     return {"purchase": "", "op": "at_least", "n": asked["times"], "days": asked["days"]}
 
 
-def _lapsed(asked: Chosen) -> dict[str, Any]:
+def _lapsed(asked: Answers) -> dict[str, Any]:
     return {"purchase": asked["product"], "op": "last_before", "days": asked["days"]}
 
 
-def _with_cart(asked: Chosen) -> dict[str, Any]:
+def _with_cart(asked: Answers) -> dict[str, Any]:
     days = KEPT_DAYS + ceil(asked["hours"] / 24)
     return {"event": asked["event"], "op": "at_least", "n": 1, "days": days}
 
@@ -172,7 +173,9 @@ _ALL = [
 RECIPES = {recipe.key: recipe for recipe in _ALL}
 
 
-def build(recipe: Recipe, app_group: AppGroup, asked: Chosen, *, by: User, now: datetime) -> Canvas:
+def build(
+    recipe: Recipe, app_group: AppGroup, asked: Answers, *, by: User, now: datetime
+) -> Canvas:
     """Create the draft of a recipe: segment, canvas and components."""
     with transaction.atomic():
         segment = _segment(recipe, app_group, asked, by=by)
@@ -192,7 +195,7 @@ def build(recipe: Recipe, app_group: AppGroup, asked: Chosen, *, by: User, now: 
     return canvas
 
 
-def _entry(recipe: Recipe, asked: Chosen) -> dict[str, Any]:
+def _entry(recipe: Recipe, asked: Answers) -> dict[str, Any]:
     """Return the columns of entry and exit."""
     if not recipe.is_by_event:
         return {
@@ -220,9 +223,9 @@ def _settings(audience: Audience) -> dict[str, Any]:
     }
 
 
-def _segment(recipe: Recipe, app_group: AppGroup, asked: Chosen, *, by: User) -> Segment:
+def _segment(recipe: Recipe, app_group: AppGroup, asked: Answers, *, by: User) -> Segment:
     """Create the segment, with a number in its name if the name is taken."""
-    chosen = {"all": [recipe.chosen(asked)]}
+    chosen = {"all": [recipe.filter_of(asked)]}
     title, n = str(recipe.title), 1
     name = title
     taken = set(app_group.segments.filter(name__startswith=title).values_list("name", flat=True))

@@ -133,7 +133,7 @@ def _visits_of(step: Step, rows: Sequence[Delivery]) -> dict[int, int]:
 
 def csv_rows(canvas: Canvas, step: Step | None, number: Number) -> Iterator[list[Cell]]:
     """Yield the names of the columns, then a row per person."""
-    yield [csv_export.ID, *csv_export.COLUMNS, *HEADS]
+    yield [csv_export.ID_COLUMN, *csv_export.COLUMNS, *HEADS]
     for rows in lists.in_chunks(number.parts, CHUNK):
         for line in of(canvas, step, rows):
             person = line.profile

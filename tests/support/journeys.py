@@ -1,4 +1,4 @@
-"""Canvases of steps without HTTP to TikTok."""
+"""A small world for tests of canvases: steps are created as rows, and nothing is sent to TikTok."""
 
 import pytest
 from django.utils import timezone
@@ -74,7 +74,7 @@ def journeys(acme, alice):
 
 
 def change(journeys, *names, **fields):
-    """Change people as a writer does; live segments and journeys have not followed yet."""
+    """Change people and mark them as changed; live segments have not compared them yet."""
     people = Profile.objects.filter(external_id__in=names)
     people.update(**fields)
     live_marks.note(journeys.app_group.pk, people.values_list("pk", flat=True))

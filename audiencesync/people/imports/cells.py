@@ -124,7 +124,10 @@ _READERS: dict[
     "number": (numbers.exact, "number"),
     "truth": (spellings.boolean, "truth"),
     "day": (day, "day"),
-    "kept": (csv_export.value, "kept"),  # an attribute in our own export, with its JSON type
+    "kept": (
+        csv_export.read_attribute,
+        "kept",
+    ),  # as in our own export
     "rest": (_rest, "kept"),
 }
 
@@ -176,11 +179,11 @@ def _exactly(target: str, delimiter: str) -> Reader:
             cell if 0 < len(cell) <= spellings.LONGEST_LANGUAGE else plain(cell.strip())
         )
     if target == "kept":
-        return lambda cell: fit(csv_export.value(cell))
+        return lambda cell: fit(csv_export.read_attribute(cell))
     if target in ("external_id", "alias", "rest"):
         return lambda cell: plain(cell) if cell.strip() else None
     if target in ("text", "number", "truth", "day"):
-        return lambda cell: _as_type(target, csv_export.value(cell), plain)
+        return lambda cell: _as_type(target, csv_export.read_attribute(cell), plain)
     return lambda cell: plain(
         cell if target in ("email", "phone", "idfa", "gaid") else cell.strip()
     )

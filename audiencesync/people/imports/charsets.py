@@ -38,11 +38,11 @@ _FREQUENT = {
 _WORD = re.compile(r"[^\W\d_]+")
 
 
-_LIKENESS = {"cp1251": "ru", "koi8-r": "ru", "cp866": "ru", "cp1253": "el"}
+_LANGUAGE_OF = {"cp1251": "ru", "koi8-r": "ru", "cp866": "ru", "cp1253": "el"}
 
 
 class Found(NamedTuple):
-    """An encoding, and whether the bytes prove it; else it is the usual one."""
+    """An encoding, and whether no other one fits; otherwise it is the most common of several."""
 
     encoding: str
     is_sure: bool
@@ -50,9 +50,9 @@ class Found(NamedTuple):
 
 def find(sample: bytes) -> Found:
     """Return the encoding of bytes that are neither ASCII nor UTF-8."""
-    many = eastern.readings(sample)
-    if many and eastern.is_clear(many):
-        return Found(many[0].encoding, is_sure=True)
+    asian = eastern.readings(sample)
+    if asian and eastern.is_clear(asian):
+        return Found(asian[0].encoding, is_sure=True)
     texts = {
         name: sample.decode(name, "replace")
         for name, alphabets in _CANDIDATES
@@ -62,15 +62,15 @@ def find(sample: bytes) -> Found:
         # No letter that only Turkish has: names of many languages.
         texts = {"cp1252": texts.pop("cp1254")} | texts
     if not texts:
-        return Found(many[0].encoding if many else "cp1252", is_sure=False)
-    is_sure = not many and len(set(texts.values())) == 1
+        return Found(asian[0].encoding if asian else "cp1252", is_sure=False)
+    is_sure = not asian and len(set(texts.values())) == 1
     if "cp1254" in texts and texts["cp1254"] != texts.get("cp1252"):
-        rivals = {name for name in texts if name in ("cp1252", *_LIKENESS)}
+        rivals = {name for name in texts if name in ("cp1252", *_LANGUAGE_OF)}
         # Icelandic has the same bytes, and is rarer.
-        return Found("cp1254", is_sure=not rivals and not many)
-    best = max(texts, key=lambda name: _likeness(texts[name], name))  # the first of equals
-    if many and many[0].share >= 0.5 and _likeness(texts[best], best) < 0.5:
-        best = many[0].encoding
+        return Found("cp1254", is_sure=not rivals and not asian)
+    best = max(texts, key=lambda name: _frequent_share(texts[name], name))  # the first of equals
+    if asian and asian[0].share >= 0.5 and _frequent_share(texts[best], best) < 0.5:
+        best = asian[0].encoding
     return Found(best, is_sure=is_sure)
 
 
@@ -96,9 +96,9 @@ def _fits(sample: bytes, encoding: str, languages: dict[str, str]) -> bool:
     )
 
 
-def _likeness(text: str, encoding: str) -> float:
+def _frequent_share(text: str, encoding: str) -> float:
     """Return the share of the language's most frequent letters; 0.5 for Latin alphabets."""
-    language = _LIKENESS.get(encoding)
+    language = _LANGUAGE_OF.get(encoding)
     letters = [one for one in text.casefold() if one > "\x7f" and one.isalpha()]
     if not language or not letters:
         return 0.5

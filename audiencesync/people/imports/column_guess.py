@@ -180,7 +180,11 @@ class _Exported(_Guesser):
         super().__init__(app_group, "")
         # Elsewhere in the file, an attribute has such a name.
         are_rejected = tuple(headers[: len(REJECT_COLUMNS)]) == REJECT_COLUMNS
-        self.left = {csv_export.ID, csv_export.MADE, *(REJECT_COLUMNS if are_rejected else ())}
+        self.left = {
+            csv_export.ID_COLUMN,
+            csv_export.CREATED_COLUMN,
+            *(REJECT_COLUMNS if are_rejected else ()),
+        }
 
     def _guess(self, header: str, place: int, values: list[str]) -> Guess:
         name = header
@@ -192,7 +196,7 @@ class _Exported(_Guesser):
             is_ruled = self.ruling and field == "ads_consent"
             self.taken.add(field)
             return Guess(Column(header, "" if is_ruled else field, name, cells.EXACT))
-        if name == csv_export.REST:
+        if name == csv_export.REST_COLUMN:
             return Guess(Column(header, "rest", name, cells.EXACT))
         if self.app_group.hash_only and (
             in_clear.kind_of(name) or any(map(in_clear.has_email, values))

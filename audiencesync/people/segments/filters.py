@@ -154,7 +154,7 @@ class _Query:
         return ~joined if node.match == "none" else joined
 
     def _segment(self, node: SegmentCondition) -> Q:
-        """Inline another segment. One of another group matches no person of this one."""
+        """Inline the filter of another segment; a segment of another group matches no person."""
         other = self.known.get(node.segment)
         if other is None or other.tree is None:
             raise FilterError("", _("A segment it refers to no longer exists or cannot be read."))
@@ -185,7 +185,7 @@ def segments_in(raw: object) -> set[str]:
 def is_timed(raw: object) -> bool:
     """Whether time alone changes what a filter finds, itself or through another segment.
 
-    Also true of a condition on an audience: no change of a profile announces what we sent.
+    Also true of a condition on an audience: what is sent to it changes no profile.
     """
     return any(map(is_timed_leaf, _all(raw)))
 

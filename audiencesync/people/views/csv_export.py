@@ -33,12 +33,12 @@ COLUMNS = {
     "language": "language",
 }
 _BOOLEANS = {"true": True, "false": False}
-_BEGINNINGS = ("", '"', "[", "{")
+_JSON_BEGINNINGS = ("", '"', "[", "{")
 _NUMERIC = re.compile(r"[+-]?[0-9.,'’\s]*(?:e[+-]?[0-9]*)?", re.IGNORECASE)
 _NUMBER = re.compile(
     r"-?(?:0|[1-9][0-9]{0,400})(?:[.,][0-9]{1,400})?(?:e[+-]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE
 )
-ID, MADE, REST = "braze_id", "created_at", "more_attributes"
+ID_COLUMN, CREATED_COLUMN, REST_COLUMN = "braze_id", "created_at", "more_attributes"
 _NAMES = {
     "sqlite": "json_each(p.attributes) AS k WHERE json_type(p.attributes) = 'object'",
     "postgresql": (
@@ -52,16 +52,16 @@ _NAMES = {
 def rows(people: QuerySet[Profile]) -> Iterator[list[Cell]]:
     """Yield the names of the columns, then a row per person; only one chunk is in memory."""
     names = _names(people)
-    own = [name for name in names[:MOST_NAMES] if name != REST]
+    own = [name for name in names[:MOST_NAMES] if name != REST_COLUMN]
     has_more = len(own) < len(names)
-    yield [ID, *COLUMNS, MADE, *own, *[REST] * has_more]
+    yield [ID_COLUMN, *COLUMNS, CREATED_COLUMN, *own, *[REST_COLUMN] * has_more]
     asked = people.order_by("pk").values_list("pk", "created_at", "attributes", *COLUMNS.values())
     last = 0
     while chunk := list(asked.filter(pk__gt=last)[:CHUNK]):
         for pk, created_at, attributes, *fields in chunk:
             known = attributes if isinstance(attributes, dict) else {}
             cells = [_field(value) for value in fields]
-            own_cells = [written(known[name]) if name in known else "" for name in own]
+            own_cells = [write_attribute(known[name]) if name in known else "" for name in own]
             more = [_rest(known, own)] if has_more else []
             yield [f"{pk:024x}", *cells, created_at.isoformat(), *own_cells, *more]
         last = chunk[-1][0]
@@ -81,7 +81,7 @@ def _names(people: QuerySet[Profile]) -> list[str]:
 
 def is_ours(headers: Sequence[str]) -> bool:
     """Return whether these are the columns of our own export, or of its rejected rows."""
-    return {ID, MADE, *COLUMNS} <= set(headers)
+    return {ID_COLUMN, CREATED_COLUMN, *COLUMNS} <= set(headers)
 
 
 def fields(person: Profile) -> list[Cell]:
@@ -93,8 +93,8 @@ def _field(value: str | bool | None) -> Cell:
     return ("true" if value else "false") if isinstance(value, bool) else value or ""
 
 
-def written(value: Any) -> Cell:
-    """Write an attribute in such a way that ``value`` reads it back."""
+def write_attribute(value: Any) -> Cell:
+    """Write an attribute so that ``read_attribute`` returns the same value."""
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False) if _is_ambiguous(value) else value
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -106,18 +106,18 @@ def _is_ambiguous(text: str) -> bool:
     """Return whether a text could be read back as something other than a text."""
     plain = text.strip()
     return (
-        plain[:1] in _BEGINNINGS
+        plain[:1] in _JSON_BEGINNINGS
         or plain.lower() in _BOOLEANS
         or _NUMERIC.fullmatch(plain) is not None
     )
 
 
-def value(cell: str) -> Any:
+def read_attribute(cell: str) -> Any:
     """Read the attribute in a cell; None if it is empty.
 
     A number that a spreadsheet rewrote stays a number.
     """
-    if cell[:1] in _BEGINNINGS:
+    if cell[:1] in _JSON_BEGINNINGS:
         try:
             return json.loads(cell, parse_constant=_refuse)
         except (ValueError, RecursionError):

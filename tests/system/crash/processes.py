@@ -32,7 +32,7 @@ class Child:
             self.pid = os.fork()
         if self.pid == 0:
             os.close(self.reader)
-            _live(
+            _run_child(
                 work, lambda news: os.write(writer, json.dumps(news).encode() + b"\n"), most_seconds
             )
         os.close(writer)
@@ -46,7 +46,7 @@ class Child:
             and select.select([self.reader], [], [], max(0, ends_at - time.monotonic()))[0]
         ):
             is_over = not self._listen()
-            # At its point, it ends or stops now.
+            # The child has reached its point: the signal ends or stops it now.
             if is_over or (self.point and not self.has_struck):
                 self.has_struck = True
                 self.state = _state(os.waitpid(self.pid, os.WUNTRACED)[1])
@@ -93,8 +93,8 @@ def _state(status: int) -> str:
     return "killed" if os.WIFSIGNALED(status) else "ended"
 
 
-def _live(work: Callable, tell: Callable[[dict], None], most_seconds: int) -> None:
-    """Run a child: it never returns to the test, and tears down nothing of the test."""
+def _run_child(work: Callable, tell: Callable[[dict], None], most_seconds: int) -> None:
+    """Run in the child: never return to the test, and run none of its teardown."""
     gc.disable()  # a collection would write to, and so copy, the memory shared with the test
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""The work of the processes of a scenario: prepare, act until struck, interfere, recover."""
+"""What each process of a scenario does: prepare, act until a signal strikes, interfere, recover."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -17,7 +17,7 @@ Tell = Callable[[dict], None]
 class Roles:
     """The work of the children of a scenario.
 
-    With ``is_whole``, the recovering child reports the state that was left behind.
+    ``is_whole``: the recovering child also reports all rows that the dead process left.
     """
 
     def __init__(

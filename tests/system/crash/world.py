@@ -23,7 +23,8 @@ from partners.tiktok import client
 from tests.support import builder
 from tests.support.clock import CLOCK, real_monotonic
 
-# A busy machine must not lose its lease by itself: the points would differ from the numbered ones.
+# Long enough for a busy machine: a lease that ends too soon adds statements, and the kill points
+# no longer have the numbers of the first run.
 LEASE = 0.6
 DATABASE_PAUSE = 0.025
 PAUSE = LEASE / 3  # between two beats, on the clock of the scenario
@@ -61,7 +62,7 @@ class Remote:
     url: str
     tokens: tuple[str, str]
     audiences: dict[str, str]  # name -> id
-    ledger: Path  # of erasures, empty
+    ledger: Path  # the erasure ledger, an empty file
 
 
 class World:
@@ -114,7 +115,7 @@ class World:
         return builder.make_sync(Audience.objects.get(name=audience), action, label=label)
 
     def enter(self, label: str, *numbers: int, now: datetime | None = None) -> int:
-        """Enter people; the entry key is the person, so that a repetition is recognised."""
+        """Enter people; the entry key is the profile id, so that a second call changes nothing."""
         asked = Sync.objects.select_related("audience__ad_account__connection").get(label=label)
         profiles = Profile.objects.filter(external_id__in=map(str, numbers))
         return builder.enter(asked, profiles, now)
@@ -130,7 +131,7 @@ class World:
         flush.beat()
         while real_monotonic() < ends_at and self.waiting():
             wait(PAUSE)
-            if connection.vendor == "postgresql":  # it books send times by its own clock
+            if connection.vendor == "postgresql":  # its own clock decides the send times
                 time.sleep(DATABASE_PAUSE)
             flush.beat()
 
