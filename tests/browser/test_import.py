@@ -76,6 +76,11 @@ def test_an_import_from_upload_to_segment(page, look, sign_in, shoot):
     page.goto("/g/acme/people/imports/")
     wrong += violations(page, look)
     shoot("imports")
+    for behind in ("/people/?number=", "/rows/?number="):
+        page.goto("/g/acme/people/imports/")
+        page.locator(f"main a[href*='{behind}']").first.click()
+        expect(page.locator("main tbody tr").first).to_be_visible()
+        wrong += violations(page, look)
     assert wrong == []
 
 
