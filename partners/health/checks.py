@@ -107,8 +107,8 @@ def _report(connection: Connection, accounts: list[_Account]) -> Report:
     access = _access(connection, partner).of_row(newest.get((Kind.ACCESS, None)))
     report = Report(partner, [access], history.runs(rows), connection.is_connected)
     if connection.is_connected:
-        permissions = _permissions(connection, partner)
-        report.checks.append(permissions.of_row(newest.get((Kind.PERMISSIONS, None))))
+        permissions = newest.get((Kind.PERMISSIONS, None))
+        report.checks.append(_permissions(connection, partner, permissions).of_row(permissions))
         report.checks += [_ad_account(one.row, partner, newest) for one in accounts]
         if any(one.n_used for one in accounts):
             report.checks.append(_audiences(accounts))
@@ -132,11 +132,12 @@ def _access(connection: Connection, partner: Partner) -> Check:
             return Check(name, State.BAD, answer, connection.checked_at)
 
 
-def _permissions(connection: Connection, partner: Partner) -> Check:
+def _permissions(connection: Connection, partner: Partner, row: CheckAnswer | None) -> Check:
     missing = partner.missing_permissions(Token("", tuple(connection.scopes)))
     answer = answers.missing(missing) if missing else gettext("all granted")
     state = State.BAD if missing else State.GOOD
-    return Check(gettext("Permissions"), state, answer, connection.connected_at)
+    at = row.at if row else connection.connected_at
+    return Check(gettext("Permissions"), state, answer, at)
 
 
 def _ad_account(one: AdAccount, partner: Partner, newest: dict[Key, CheckAnswer]) -> Check:

@@ -59,7 +59,8 @@ def of_sync(sync: Sync, *, now: datetime) -> Pace | None:
     ad_account = sync.audience.ad_account
     limit = budget.limit_of(collect.partner_of(ad_account), ad_account.lane)
     slow = budget.next_try([limit.key, budget.lane_key(ad_account.lane)])
-    begins = max(found["due"], slow.at if slow else now, now)
+    held_until = ad_account.connection.swap_until  # at the latest: its account is being changed
+    begins = max(found["due"], slow.at if slow else now, held_until or now, now)
     ahead = risks.pending_batches().filter(
         in_lane(ad_account.lane, "ad_account__"), due_at__lte=max(found["last"], now)
     )

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from partners import why_pending
 from partners.models import Batch, Connection, Sync, Tally
+from partners.numbers import pace
 from partners.queue import flush, park
 from tiktok_sandbox.seed import EU, JONAS, UK, US
 
@@ -78,6 +79,7 @@ def test_the_reason_is_shown(alices, step):
     alices.start()
     found = Sync.objects.select_related("audience__ad_account__connection__app_group").get()
     assert "account is being changed" in why_pending.of_sync(found, now=timezone.now()).text
+    assert pace.of_sync(found, now=timezone.now()).next_at == alices.connection().swap_until
     page = alices.client.get(alices.url("partner")).content.decode()
     assert "The account is being changed" in page
     assert "Begun by <bdi>" in page
