@@ -93,7 +93,7 @@ def _table(
     request: HttpRequest, form: StaffFilter, *, readable: set[str], is_staff: bool
 ) -> HttpResponseBase:
     """``readable``: the slugs of groups whose canvases are linked."""
-    now = timezone.now()
+    now, address = timezone.now(), _address(request)
     if not form.is_valid():
         return render(request, TEMPLATE, {"form": form, "is_invalid": True}, status=422)
     query = form.query()
@@ -127,12 +127,22 @@ def _table(
         "synced_today": found.today,
         "columns": _columns(query.sort),
         "has_dates": query.has_dates,
-        "address": request.build_absolute_uri(),
+        "address": request.build_absolute_uri(address),
         "now": now,
     }
     response = render(request, PART if wants_parts(request) else TEMPLATE, context)
     patch_vary_headers(response, ["HX-Request"])
+    response["HX-Push-Url"] = address
     return response
+
+
+def _address(request: HttpRequest) -> str:
+    """Drop what a form leaves empty, also from the links of the page; return the address."""
+    asked = request.GET.copy()
+    for name in [name for name, value in asked.items() if not value]:
+        del asked[name]
+    request.GET = asked  # type: ignore[assignment]  # read by {% query %}
+    return f"{request.path}?{asked.urlencode()}" if asked else request.path
 
 
 def _ranges(form: StaffFilter, query: TableQuery) -> list[tuple[str, Text, bool]]:

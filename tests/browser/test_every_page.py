@@ -41,6 +41,8 @@ PAGES = [
     "/g/acme/settings/",
     "/analytics/",
     "/analytics/steps/1/",
+    "/staff/tables/",
+    "/staff/tables/partners/batch/",
     "/accounts/email/",
     "/accounts/password/change/",
     "/accounts/2fa/",
