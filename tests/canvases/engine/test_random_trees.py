@@ -83,9 +83,12 @@ class Watch:
 
 
 def happen(dice, journeys, canvas, people, now):
-    """Change profiles, and let some order."""
+    """Change profiles, let some order, and some be due before others that have gone on."""
     for person in dice.sample(people, 4):
         Profile.objects.filter(pk=person.pk).update(country=dice.choice(COUNTRIES))
+    waiting = list(Visit.objects.filter(canvas=canvas, left_at=None).order_by("pk"))
+    for visit in dice.sample(waiting, min(2, len(waiting))):
+        Visit.objects.filter(pk=visit.pk).update(due_at=visit.due_at - timedelta(hours=2))
     waits = list(Subscription.objects.filter(listener=canvas.pk, role="wait"))
     for person in dice.sample(people, 3) if waits else ():
         wait = dice.choice(waits)
@@ -104,12 +107,13 @@ def test_everybody_is_in_one_place_and_no_step_is_passed_twice(journeys, monkeyp
     journeys.launch(canvas)
     movement.admission.admit(canvas.pk, now=timezone.now())
     watch, now = Watch(canvas), timezone.now()
+    ends = crowds.Ends()  # of long ago, too: people come in behind them, and are not lost
 
     for round_ in range(26):
         happen(dice, journeys, canvas, people, now)
         signals.work(canvas.pk, now=now)
         for step in dice.sample(list(canvas.steps.all()), canvas.steps.count()):
-            movement.advance(step.pk, now=now)
+            movement.advance(step.pk, now=now, ends=ends)
         watch.look(len(people))
         now += timedelta(minutes=45)
         if round_ in (3, 12):
