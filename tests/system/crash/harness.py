@@ -178,28 +178,39 @@ class Stage:
 
     def _paused(self, name: str, at: int, children: list[Child]) -> Iterator[str]:
         frozen = self._start(children, name, self.roles.acting(at, signal.SIGSTOP))
+        other = None
         if frozen.wait() == "stopped":
             CLOCK.wait(LEASE + 0.01)
             holds = frozen.point["holds"]
-            other = self._start(children, name, self.roles.with_world(self.scenario.others))
+            other = self._start(children, name, self.roles.beside())
             if other.wait(PATIENCE if holds else MOST_SECONDS - 5) == "running" and not holds:
                 yield "another worker waits for a process that holds nothing"
             frozen.go_on()
             if "running" in (frozen.wait(), other.wait()):
                 yield "two workers wait for each other"
-            yield from self._errors(other)
+            if other.state != "stopped":  # it died of an error, and somebody else recovers
+                yield from self._errors(other)
+                other = None
         yield from self._errors(frozen)
-        yield from self._end(children, name, is_repeated=frozen.point is None)
+        yield from self._end(children, name, is_repeated=frozen.point is None, by=other)
 
     def _end(
-        self, children: list[Child], name: str, *, is_repeated: bool, died_at: str = ""
+        self,
+        children: list[Child],
+        name: str,
+        *,
+        is_repeated: bool,
+        by: Child | None = None,
+        died_at: str = "",
     ) -> Iterator[str]:
-        """Recover, then yield the violations."""
+        """Recover in a new process, or in the one that worked meanwhile; yield the violations."""
         token_before = {
             token: self.sandbox.accounts.token(token) is not None for token in self.remote.tokens
         }
         self.calls = len(self.sandbox.log.lines)
-        last = self._start(children, name, self.roles.recovering(is_repeated))
+        last = by or self._start(children, name, self.roles.recovering(is_repeated))
+        if by:
+            by.go_on()
         last.wait()
         yield from self._errors(last)
         if not last.said("after"):

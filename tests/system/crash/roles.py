@@ -1,5 +1,7 @@
 """What each process of a scenario does: prepare, act until a signal strikes, interfere, recover."""
 
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import asdict
 
@@ -60,27 +62,41 @@ class Roles:
 
         return run
 
+    def beside(self) -> Callable:
+        """Work while another process is frozen, stop until woken, then recover."""
+
+        def run(tell):
+            world = self.world()
+            self.scenario.others(world)
+            tell({"point": None, "label": "its work is done"})
+            os.kill(os.getpid(), signal.SIGSTOP)
+            self._recover(world, tell, is_repeated=False)
+
+        return run
+
     def recovering(self, is_repeated: bool) -> Callable:
         """Report the state left behind, go on until no work is left, report the end."""
 
         def run(tell):
-            world = self.world()
-            connection = world.connection
-            before = {
-                "counts": tallies(),
-                "token": connection.token if connection.is_connected else "",
-            }
-            tell({"before": before | {"left": _left(self.remote) if self.is_whole else {}}})
-            try:
-                if is_repeated:
-                    self.scenario.repeat(world)
-                if self.scenario.closing:
-                    self.scenario.closing(world)
-                world.drain()
-            finally:
-                tell({"after": report(world, self.scenario)})
+            self._recover(self.world(), tell, is_repeated=is_repeated)
 
         return run
+
+    def _recover(self, world: World, tell: Tell, *, is_repeated: bool) -> None:
+        connection = world.connection
+        before = {
+            "counts": tallies(),
+            "token": connection.token if connection.is_connected else "",
+        }
+        tell({"before": before | {"left": _left(self.remote) if self.is_whole else {}}})
+        try:
+            if is_repeated:
+                self.scenario.repeat(world)
+            if self.scenario.closing:
+                self.scenario.closing(world)
+            world.drain()
+        finally:
+            tell({"after": report(world, self.scenario)})
 
 
 def _left(remote: Remote) -> dict:
