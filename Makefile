@@ -10,6 +10,8 @@ TEMPLATES = '*templates/*.html' '*templates/*.txt'
 PYTEST = $(BIN)/pytest -q -rs -p no:cacheprovider
 # On two cores: a part of the tests waits.
 WORKERS = 3
+# Folders and files of which make test-fast runs nothing are not collected: each worker would.
+FAST = --ignore tests/browser --ignore tests/system/crash --ignore tests/rest/test_fuzzing.py
 PARALLEL = -n $(WORKERS) --dist loadgroup
 
 # Compiled modules are kept, whatever the caller's shell says: the tests start some hundred processes.
@@ -27,7 +29,7 @@ test: venv-dev ## everything: lint, types, contracts, translations, browser, all
 	@mkdir -p build; $(MAKE) --no-print-directory lint > build/lint.log 2>&1 & lint=$$!; \
 	$(PYTEST) -m "not browser and not machines" $(PARALLEL) --junitxml=build/junit-sqlite.xml; tested=$$?; \
 	wait $$lint; linted=$$?; cat build/lint.log; exit $$((tested + linted))
-	$(PYTEST) -m browser -n $(WORKERS) --dist loadfile --junitxml=build/junit-browser.xml
+	$(PYTEST) tests/browser -n $(WORKERS) --dist loadfile --junitxml=build/junit-browser.xml
 	$(BIN)/python -m scripts.postgres $(BIN)/python -m scripts.redis_server $(PYTEST) -m "not browser and not once" --ignore tests/system/crash/test_mutants.py $(PARALLEL) --create-db --junitxml=build/junit-postgresql.xml
 
 prove: venv-dev ## kill and freeze at every point instead of once per class of points, check the classes, see the seeded bugs on both databases
@@ -35,7 +37,7 @@ prove: venv-dev ## kill and freeze at every point instead of once per class of p
 	$(BIN)/python -m scripts.postgres $(PYTEST) tests/system/crash $(PARALLEL) --create-db --every-point
 
 test-fast: venv-dev ## the tests that together take under 90 seconds
-	$(PYTEST) -m "not slow and not thorough and not browser" -n 2 $(ARGS)
+	$(PYTEST) -m "not slow and not thorough" $(FAST) -n 2 $(ARGS)
 
 lint: style frontend types walls templates deploy german ## style, types, import contracts, templates, CSS and JavaScript, deployment check, migrations, translations
 
