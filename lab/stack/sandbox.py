@@ -39,11 +39,9 @@ class SandboxClient:
         return int(self._call("POST", "faults/", json=fault).json().get("id", 0))
 
     def clear_fault(self, fault_id: int) -> None:
-        """Clear one fault."""
         self._call("DELETE", "faults/", params={"id": fault_id})
 
     def clear_faults(self) -> None:
-        """Clear all faults."""
         self._call("DELETE", "faults/")
 
     def _call(self, method: str, path: str, **more: Any) -> Response:

@@ -155,7 +155,6 @@ def _send(group, person, *, now):
 
 
 def rows_of_acme():
-    """Return all rows of acme."""
     return {rows.model: list(rows.order_by("pk").values()) for rows in TABLES}
 
 

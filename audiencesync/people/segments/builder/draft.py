@@ -51,7 +51,6 @@ def fresh() -> Draft:
 
 
 def group(match: str, parts: list[Draft]) -> Draft:
-    """Return a group."""
     return Draft({"match": match}, parts)
 
 
