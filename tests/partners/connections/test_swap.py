@@ -48,6 +48,16 @@ def test_the_page_names_what_a_change_touches(alices, step):
     assert "Waits until the change is done" in page
 
 
+def test_the_page_costs_the_same_for_many_steps(
+    alices, audience, live_step, django_assert_max_num_queries
+):
+    for n in range(12):
+        live_step(audience, 1, label=f"Canvas {n}: {audience.name}")
+    with django_assert_max_num_queries(11):
+        page = alices.client.get(alices.url("change_account")).content.decode()
+    assert page.count("1 person waits") == 12
+
+
 def test_a_change_is_not_begun_without_a_confirmation(alices, step):
     answer = alices.client.post(alices.url("connect_partner"))
     assert answer["Location"] == alices.url("change_account")
