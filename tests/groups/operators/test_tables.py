@@ -143,3 +143,23 @@ def test_a_row_is_found_by_its_key_alone(staff, acme):
     assert address(model, "change", acme.pk) in listed(str(acme.pk))
     assert address(model, "change", acme.pk) not in listed("9" * 40)
     assert address(model, "change", acme.pk) not in listed(acme.slug[:3])
+
+
+def test_a_word_finds_no_row_where_keys_are_numbers(staff):
+    model = apps.get_model("partners.Push")
+    row, _markers = make(model)
+
+    page = staff.get(address(model, "changelist"), {"q": "word"}).content.decode()
+
+    assert address(model, "change", row.pk) not in page
+
+
+def test_other_rows_are_named_by_their_ids(staff, bob, acme):
+    membership = acme.memberships.get(user=bob)
+    model = type(membership)
+
+    for page in (address(model, "changelist"), address(model, "change", membership.pk)):
+        content = staff.get(page).content.decode()
+        assert bob.email not in content
+        assert acme.name not in content
+        assert address(type(bob), "change", bob.pk) in content
