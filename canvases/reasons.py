@@ -16,6 +16,7 @@ from partners.models import Outcome, Reason, Sync
 from partners.why_pending import NO_ANSWER
 
 NO_REASON = "no_reason"
+NO_REASON_TEXT: Promise = _("No reason was noted")
 # Of batches that could not be pushed.
 OWN_CODES: dict[str, Promise] = {
     "sealed": _(
@@ -140,7 +141,7 @@ def reason_text(reason: str, partner: Partner) -> str:
     if reason in OWN_CODES:
         return str(OWN_CODES[reason]) % {"partner": partner.label}
     if not reason:
-        return gettext("No reason was noted")
+        return str(NO_REASON_TEXT)
     return partner.error_of(reason if _is_code_of_partner(reason) else None).sentence()
 
 

@@ -149,7 +149,7 @@ CAUSES: dict[Reason, Text] = {
 OWN_CODES = (
     Entry(
         reasons.own_key("sealed"),
-        _("Our keys did not open the access"),
+        reasons.OWN_CODES["sealed"],
         _(
             "The access to %(partner)s is stored encrypted. This installation was started without "
             "the key that encrypted it (TOKEN_KEYS)."
@@ -158,7 +158,7 @@ OWN_CODES = (
     ),
     Entry(
         reasons.own_key("disconnected"),
-        _("Not connected in time"),
+        reasons.OWN_CODES["disconnected"],
         _("%(partner)s was disconnected, and no one connected it again within %(patience)s."),
         _("Connect %(partner)s again, then press Try again at the component."),
     ),
@@ -173,7 +173,7 @@ OWN_CODES = (
     ),
     Entry(
         reasons.NO_REASON,
-        _("No reason was noted"),
+        reasons.NO_REASON_TEXT,
         _("An older version of AudienceSync kept no reason for these people."),
         _("Press Try again at the component; the reason is noted from now on."),
     ),

@@ -53,6 +53,14 @@ def test_every_entry_says_title_cause_and_remedy(partner, language):
             assert "%(" not in "".join(texts), one.key
 
 
+@pytest.mark.parametrize("reason", ["", "sealed", "disconnected", *Reason])
+def test_a_reason_is_named_as_cards_show_it(reason):
+    partner = registry.default()
+    why = Why(Outcome.ERRORED, reason, 1, partner)
+    [title] = [one.title for one in entries.reasons_of(partner) if one.key == why.help_key]
+    assert title == why.text
+
+
 @pytest.mark.parametrize("partner", PARTNERS, ids=lambda one: one.key)
 def test_listed_codes_stand_for_the_cause_they_are_listed_under(partner):
     assert set(partner.codes) <= CAUSES
