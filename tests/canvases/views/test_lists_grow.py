@@ -45,7 +45,7 @@ def visits(step):
 
 
 def over(step):
-    """An incident is over of which alice was told."""
+    """An incident is over, and alice was notified of it."""
     now, audience = timezone.now(), step.syncs.get().audience
     incident = Incident.objects.create(
         app_group=step.canvas.app_group,
