@@ -10,8 +10,8 @@ from tests.system.crash.mutants import seeded
 @seeded(branches.BRANCHES, "kill")
 def branches_counted_after_the_commit():
     """the tally of a branch is written after the commit of the move"""
-    take = rows.take
-    rows.take = lambda *what: transaction.on_commit(lambda: take(*what))
+    take = rows.count_branch
+    rows.count_branch = lambda *what: transaction.on_commit(lambda: take(*what))
 
 
 @seeded(branches.WAITS, "kill")
@@ -27,11 +27,13 @@ def people_of_a_removed_step_counted_after_the_commit():
     move = clearance._move
 
     def moved(crowd, step, to, *, now):
-        leave = rows.leave
-        rows.leave = lambda *what, **how: transaction.on_commit(lambda: leave(*what, **how))
+        leave = rows.count_departures
+        rows.count_departures = lambda *what, **how: transaction.on_commit(
+            lambda: leave(*what, **how)
+        )
         try:
             return move(crowd, step, to, now=now)
         finally:
-            rows.leave = leave
+            rows.count_departures = leave
 
     clearance._move = moved

@@ -42,8 +42,10 @@ def added_while_being_removed():
 @seeded(live.EVENTS, "kill")
 def early_exits_are_not_counted():
     """visits that end early still wait in the tally of their step"""
-    leave = rows.leave
-    rows.leave = lambda step, n, *, to: None if to == "withdrawn" else leave(step, n, to=to)
+    leave = rows.count_departures
+    rows.count_departures = lambda step, n, *, to, now: (
+        None if to == "withdrawn" else leave(step, n, to=to, now=now)
+    )
 
 
 @seeded(live.LIVE, "kill")
