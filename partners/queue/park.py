@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 
-from audiencesync.core import beat as clock
+from audiencesync.core.beat import wake
 from audiencesync.groups.models import User
 from partners.base import MAX_CODE
 from partners.incidents import reconcile
@@ -127,7 +127,7 @@ def end_swap(connection_id: int, *, now: datetime) -> bool:
             first_failed_at=F("first_failed_at") + took, deadline_at=F("deadline_at") + took
         )
         held.update(swap_begun_at=None, swap_until=None, swap_by=None)
-    clock.wake(TASK)
+    wake(TASK)
     return True
 
 
