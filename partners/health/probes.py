@@ -31,7 +31,7 @@ from partners.models.checks import MAX_ANSWER
 SECONDS = 5.0
 """After this time a run asks nothing more."""
 REST = timedelta(minutes=1)
-"""Between two runs of one connection, whoever asks for them."""
+"""Between two runs of one connection, by the beat or by members."""
 ACCEPTED = "0"
 
 
