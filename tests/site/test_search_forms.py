@@ -8,7 +8,7 @@ from tests.site.forms import Forms
 pytestmark = pytest.mark.thorough
 PAGES = [*addresses.of_groups(), "analytics/", "staff/groups/"]
 LAYOUT = {"encoding", "delimiter", "header"}  # how a file is written
-TABLE = {"q", "group", "state", "since", "until", "sort"}
+TABLE = {"q", "group", "state", "since", "until", "sort", "range", "pending"}
 # Their text is searched in names of canvases, components, app groups and audiences only.
 ALLOWED = {
     "/analytics/": TABLE,
