@@ -97,5 +97,7 @@ def _times(*, now: datetime) -> Iterator[str]:
     ):
         yield f"L6 batch {pk}: its lease ended more than 10 seconds ago and was not reclaimed"
     late = Batch.objects.pending().filter(deadline_at__lt=now - DEADLINE_GRACE, n__gt=0)
-    for pk in late.not_paused().values_list("pk", flat=True):
+    # While the account of a connection is changed, no batch is tried and no window runs.
+    held = Q(ad_account__connection__swap_until__gt=now - DEADLINE_GRACE)
+    for pk in late.not_paused().exclude(held).values_list("pk", flat=True):
         yield f"L6 batch {pk}: still pending more than 10 minutes after its deadline"

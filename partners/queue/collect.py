@@ -179,7 +179,9 @@ def take(request: Request, *, now: datetime) -> bool:
     with transaction.atomic():
         if len(free.lock()) < len(ids):
             return False
-        free.update(lease=request.lease, lease_until=_lease_end(now))
+        # By id: a change of the account that begins now ends `not_held`, but not this lease.
+        mine = Batch.objects.filter(pk__in=ids)
+        mine.update(lease=request.lease, lease_until=_lease_end(now))
     # An opposite operation that was committed before the lease supersedes these batches now. A
     # later one sees the lease and waits.
     if supersede.overtaken(request.batches):

@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
-from partners import why_pending
+from partners import laws, why_pending
 from partners.models import Batch, Connection, Sync, Tally
 from partners.numbers import pace
 from partners.queue import flush, park
@@ -85,6 +86,23 @@ def test_a_request_that_was_planned_before_is_not_sent(alices, step):
     assert not flush.collect.take(request, now=timezone.now())
 
 
+def test_a_change_that_begins_while_a_request_is_leased_waits_for_it(alices, step):
+    """What is sent is leased: else a second worker sends it at the same time."""
+    [request] = flush.collect.plan(step.audience.ad_account.lane, most=1, now=timezone.now())
+    begun = []
+
+    def begin_first(execute, sql, params, many, context):
+        if sql.startswith("UPDATE") and "lease" in sql and not begun:
+            begun.append(sql)
+            park.begin_swap(alices.connection(), by=None, now=timezone.now())
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(begin_first):
+        is_taken = flush.collect.take(request, now=timezone.now())
+    assert begun
+    assert is_taken == Batch.objects.leased_to(request.lease).exists()
+
+
 def test_the_reason_is_shown(alices, step):
     alices.start()
     found = Sync.objects.select_related("audience__ad_account__connection__app_group").get()
@@ -160,6 +178,15 @@ def test_no_time_of_the_retry_window_is_lost(alices, step):
     assert timedelta(minutes=14) < batch.deadline_at - now <= timedelta(minutes=15)
     park.end_swap(alices.connection().pk, now=later + timedelta(hours=1))
     assert Batch.objects.get().deadline_at == batch.deadline_at
+
+
+def test_a_deadline_that_passes_meanwhile_breaks_no_law(alices, step):
+    now = timezone.now()
+    Batch.objects.update(first_failed_at=now, deadline_at=now + timedelta(minutes=1))
+    alices.start()
+    later = now + timedelta(minutes=15)
+    assert not list(laws.broken(now=later))
+    assert list(laws.broken(now=later + timedelta(hours=1)))  # a hold that never ends is found
 
 
 def test_a_left_out_account_is_not_errored_meanwhile(alices, step):
