@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import (
@@ -19,7 +20,7 @@ from django.db.models import (
     QuerySet,
     TextField,
 )
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
@@ -45,6 +46,13 @@ class FewRows(Paginator):
         """Return how many rows there are, at most MOST_ROWS."""
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]  # of a change list
         return rows.order_by().values("pk")[:MOST_ROWS].count()
+
+
+class NewestFirst(ChangeList):
+    """A list whose address chooses no other order: that could sort millions of rows."""
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        return list(self.model_admin.ordering or ())
 
 
 def is_set(value: Any) -> str:
@@ -121,6 +129,13 @@ class ReadOnly(admin.ModelAdmin):
         rows: QuerySet[Any] = self.model._base_manager.order_by(*self.ordering).only(*names)
         return rows
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return NewestFirst
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Refuse all filters in the address: by many, columns that are not shown can be guessed."""
+        return False
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
@@ -158,6 +173,12 @@ class ReadOnly(admin.ModelAdmin):
         named = {"table": name, "title": name, "subtitle": object_id, "row_id": object_id}
         context = {**(extra_context or {}), **named}
         return super().changeform_view(request, object_id, form_url, context)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Answer 404: it would show the text of the row, and there is no history."""
+        raise Http404
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.admin_site.has_permission(request)

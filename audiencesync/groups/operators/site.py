@@ -6,7 +6,7 @@ from functools import update_wrapper
 from typing import Any
 
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
@@ -45,6 +45,10 @@ class OperatorSite(AdminSite):
             for one in app["models"]:
                 one["name"] = one["model"].__name__
         return found
+
+    def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
+        """Answer 404: it would list the texts of rows, which hold names and addresses of people."""
+        raise Http404
 
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

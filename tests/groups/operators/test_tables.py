@@ -163,3 +163,30 @@ def test_other_rows_are_named_by_their_ids(staff, bob, acme):
         assert bob.email not in content
         assert acme.name not in content
         assert address(type(bob), "change", bob.pk) in content
+
+
+@pytest.mark.parametrize(
+    "lookup", ["email__startswith", "password__startswith", "password__regex", "id", "groups__name"]
+)
+def test_no_column_is_guessed_by_filters(staff, bob, lookup):
+    page = address(type(bob), "changelist")
+    assert staff.get(page, {"p": "1"}).status_code == 200
+    assert staff.get(page, {lookup: "("}).status_code == 400
+
+
+def test_no_other_page_names_rows(staff, bob):
+    field = {"app_label": "groups", "model_name": "membership", "field_name": "user", "term": ""}
+
+    assert staff.get(address(type(bob), "history", bob.pk)).status_code == 404
+    assert staff.get(reverse("admin:autocomplete"), field).status_code == 404
+
+
+def test_the_address_chooses_no_order(staff):
+    model = apps.get_model("partners.Delivery")
+    with CaptureQueriesContext(connection) as caught:
+        staff.get(address(model, "changelist"), {"o": "4.-5"})
+
+    listed = [one["sql"] for one in caught if f'FROM "{model._meta.db_table}"' in one["sql"]]
+    assert {sql.partition(" ORDER BY ")[2].split(" LIMIT")[0] for sql in listed} == {
+        *("", f'"{model._meta.db_table}"."id" DESC')
+    }
