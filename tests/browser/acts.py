@@ -56,11 +56,14 @@ def authorise(page, user="Mara"):
 
 
 def connect(page, *accounts, user="Mara"):
-    """Connect, or change the account, with exactly these ad accounts."""
+    """Connect, or change the account, with exactly these ad accounts; confirm what that breaks."""
     authorise(page, user)
     for label in page.locator("label.form-check:has(input[name=ad_accounts])").all():
         wanted = any(name in label.inner_text() for name in accounts)
         label.locator("input").set_checked(wanted)
+    confirm = page.locator("input[name=confirm]")
+    if confirm.count():
+        confirm.check()
     page.locator(".card-footer button.btn-primary").click()
     page.wait_for_url(PARTNER)
 
