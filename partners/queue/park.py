@@ -111,11 +111,7 @@ def end_swap(connection_id: int, *, now: datetime) -> bool:
     Retry windows are longer by the time in which nothing was sent.
     """
     with transaction.atomic():
-        # Batches before connections: workers lock them in this order.
-        begun = Batch.objects.pending().filter(
-            ad_account__connection=connection_id, first_failed_at__isnull=False
-        )
-        begun.lock()
+        # Connections before batches, as a disconnect locks them.
         held = Connection.objects.select_for_update(no_key=True).filter(
             pk=connection_id, swap_until__isnull=False
         )
@@ -123,9 +119,13 @@ def end_swap(connection_id: int, *, now: datetime) -> bool:
         if row is None or row.swap_begun_at is None or row.swap_until is None:
             return False
         took = max(min(now, row.swap_until) - row.swap_begun_at, timedelta())
-        begun.update(
-            first_failed_at=F("first_failed_at") + took, deadline_at=F("deadline_at") + took
+        begun = Batch.objects.pending().filter(
+            ad_account__connection=connection_id, first_failed_at__isnull=False
         )
+        for some in begun.chunks():
+            Batch.objects.filter(pk__in=some.lock()).update(
+                first_failed_at=F("first_failed_at") + took, deadline_at=F("deadline_at") + took
+            )
         held.update(swap_begun_at=None, swap_until=None, swap_by=None)
     wake(TASK)
     return True

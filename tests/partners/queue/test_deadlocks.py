@@ -10,7 +10,7 @@ from canvases import laws
 from partners import sync
 from partners.connections import connect
 from partners.models import Batch, Budget, Outcome
-from partners.queue import budget, collect, settle, tally, transitions
+from partners.queue import budget, collect, park, settle, tally, transitions
 from partners.queue.push import pack, send
 from tests.support.threads import Threads
 
@@ -73,6 +73,23 @@ def test_a_learned_cap_and_a_disconnect_do_not_deadlock(world, alice):
     assert errors == []
     world.eu.refresh_from_db()
     assert not world.eu.is_chosen
+    assert laws.broken(now=timezone.now()) == []
+
+
+def test_the_end_of_a_change_of_the_account_and_a_disconnect_do_not_deadlock(world, alice):
+    world.enter(world.sync(), world.people(2))
+    now, first = timezone.now(), Batch.objects.get()
+    held = copy_of(first)
+    Batch.objects.update(first_failed_at=now, deadline_at=now + timedelta(hours=13))
+    park.begin_swap(world.connection, by=alice, now=now)
+    errors = run_while_locked(
+        held,
+        lambda: park.end_swap(world.connection.pk, now=timezone.now()),
+        lambda: connect.disconnect(world.connection, discard=True, by=alice, now=timezone.now()),
+    )
+    assert errors == []
+    world.connection.refresh_from_db()
+    assert (world.connection.swap_until, world.connection.token_sealed) == (None, "")
     assert laws.broken(now=timezone.now()) == []
 
 
