@@ -31,6 +31,7 @@ from partners.models import Incident
 
 PAGE = 50
 TEMPLATE, PART = "canvases/analytics/page.html", "canvases/analytics/_content.html"
+INVALID = "canvases/analytics/_invalid.html"
 COLUMNS = {
     "canvas": gettext_lazy("Canvas and component"),
     **analytics.METRICS,
@@ -95,7 +96,10 @@ def _table(
     """``readable``: the slugs of groups whose canvases are linked."""
     now, address = timezone.now(), _address(request)
     if not form.is_valid():
-        return render(request, TEMPLATE, {"form": form, "is_invalid": True}, status=422)
+        template = INVALID if wants_parts(request) else TEMPLATE
+        response = render(request, template, {"form": form, "is_invalid": True}, status=422)
+        patch_vary_headers(response, ["HX-Request"])
+        return response
     query = form.query()
     found = lines.read(query, now=now)
     ordered = order.ordered(found, query.sort)

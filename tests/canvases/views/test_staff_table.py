@@ -122,6 +122,18 @@ def test_htmx_gets_only_the_part_that_the_filter_changes(staff, acme, winback):
     assert "HX-Request" in part["Vary"]
 
 
+def test_an_invalid_filter_takes_the_place_of_the_part(staff, acme, winback):
+    asked = {"since": "2026-03-03", "until": "2026-03-02"}
+    part = staff.get(URL, asked, headers={"HX-Request": "true"})
+    page = staff.get(URL, asked).content.decode()
+
+    assert part.status_code == 422
+    assert "<html" not in part.content.decode()
+    for content in (part.content.decode(), page):
+        assert content.count('id="analytics"') == 1
+        assert "The end lies before the beginning." in content
+
+
 def test_a_number_of_another_group_leads_to_the_step_without_people(staff, acme, winback):
     step = make_step(acme, winback, canvas="Foreign", synced=3, errored=2)
     own = reverse("staff_step", args=[step.pk])
