@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
@@ -96,10 +97,7 @@ def _table(
     """``readable``: the slugs of groups whose canvases are linked."""
     now, address = timezone.now(), _address(request)
     if not form.is_valid():
-        template = INVALID if wants_parts(request) else TEMPLATE
-        response = render(request, template, {"form": form, "is_invalid": True}, status=422)
-        patch_vary_headers(response, ["HX-Request"])
-        return response
+        return _answer(request, {"form": form, "is_invalid": True}, part=INVALID, status=422)
     query = form.query()
     found = lines.read(query, now=now)
     ordered = order.ordered(found, query.sort)
@@ -134,9 +132,18 @@ def _table(
         "address": request.build_absolute_uri(address),
         "now": now,
     }
-    response = render(request, PART if wants_parts(request) else TEMPLATE, context)
-    patch_vary_headers(response, ["HX-Request"])
+    response = _answer(request, context, part=PART)
     response["HX-Push-Url"] = address
+    return response
+
+
+def _answer(
+    request: HttpRequest, context: dict[str, Any], *, part: str, status: int = 200
+) -> HttpResponse:
+    """Answer with the page; for htmx only with its ``part``."""
+    template = part if wants_parts(request) else TEMPLATE
+    response = render(request, template, context, status=status)
+    patch_vary_headers(response, ["HX-Request"])
     return response
 
 
