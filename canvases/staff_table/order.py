@@ -33,9 +33,11 @@ def ordered(found: Read, sort: str) -> list[Line]:
         one = getattr(line, text)
         return one.casefold() if isinstance(one, str) else one
 
-    known = [line for line in found.lines if value(line) is not None]
+    # The database returns them in no order: without this, equal lines could change their pages.
+    lines = sorted(found.lines, key=lambda line: line.step)
+    known = [line for line in lines if value(line) is not None]
     known.sort(key=value, reverse=sort.startswith("-"))  # type: ignore[arg-type]  # no None left
-    return known + [line for line in found.lines if value(line) is None]
+    return known + [line for line in lines if value(line) is None]
 
 
 def _worst_first(found: Read) -> list[Line]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from django.db.models import Q, Sum
@@ -221,8 +222,9 @@ def _cells(row: Row) -> list[Any]:
     ]
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+def _number(value: float | None) -> str | Decimal:
+    """Return a number that is none of a text: of some days, it may be negative."""
+    return "" if value is None else Decimal(f"{value:.2f}")
 
 
 def _time(at: datetime | None) -> str:

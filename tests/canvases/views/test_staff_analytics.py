@@ -9,6 +9,8 @@ import pytest
 from django.utils import timezone
 
 from canvases.models import Canvas, Step, StepTally
+from canvases.staff_table import lines, order
+from canvases.staff_table.query import TableQuery
 from partners.incidents import reconcile
 from partners.models import Audience, Batch, Connection, Sync
 from tests.canvases.counting import count
@@ -119,6 +121,24 @@ def test_days_show_only_their_own_counts(staff, acme, winback):
         "-5",
     )
     assert (monday["Proceeded to next step"], monday["Exited canvas"]) == ("15", "0")
+
+
+def test_a_negative_rate_is_a_number_in_the_file(staff, acme, winback):
+    step = make_step(acme, winback, at=MONDAY, errored=5)
+    count(step.sync, at=TUESDAY, entered=10, synced=15, errored=-5)  # tried again
+
+    row = csv_of(staff, since="2026-03-03", until="2026-03-03")[0]
+
+    assert (row["Users errored"], row["Error rate in %"]) == ("-5", "-50.00")
+
+
+def test_equal_lines_keep_their_places(acme, winback):
+    steps = [make_step(acme, winback, canvas=name, synced=1).pk for name in "ab"]
+    found = lines.read(TableQuery(), now=timezone.now())
+    found.lines.reverse()  # a database may
+
+    for sort in ("-errored", "errored", "oldest_pending"):
+        assert [line.step for line in order.ordered(found, sort)] == steps
 
 
 def test_a_step_without_a_sync_has_no_numbers_by_day(staff, acme):
