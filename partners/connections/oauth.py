@@ -41,7 +41,10 @@ _AUTH_CODE = re.compile(r"[\x21-\x7e]{1,512}")
 
 
 class NotAuthorized(Exception):
-    """A failed authorisation: a sentence for the user and, where proven, the app group."""
+    """A failed authorisation: a sentence for the user and, where proven, the app group.
+
+    ``is_repeated``: its state was used before, so that this visit ends no authorisation.
+    """
 
     def __init__(
         self,
@@ -49,11 +52,13 @@ class NotAuthorized(Exception):
         app_group: AppGroup | None = None,
         *,
         open_state: OAuthState | None = None,
+        is_repeated: bool = False,
     ):
         super().__init__(sentence)
         self.sentence = sentence
         self.app_group = app_group
         self.open_state = open_state
+        self.is_repeated = is_repeated
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +189,8 @@ def _claim(
             _used_or_old(found),
             found.app_group,
             open_state=found if is_open(found, now=now) else None,
+            # A young one was used: since it was read, by the same visit sent twice, if not before.
+            is_repeated=found.used_at is not None or found.created_at > now - STATE_LIFETIME,
         )
     if not Membership.objects.filter(
         user=user, app_group=found.app_group, app_group__archived_at=None, role=Role.ADMIN

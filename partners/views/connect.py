@@ -81,7 +81,7 @@ def callback(request: HttpRequest, partner: str) -> HttpResponse:
             request.GET, found, user=user, session=request.session, now=timezone.now()
         )
     except NotAuthorized as problem:
-        if problem.app_group and not problem.open_state:
+        if problem.app_group and not problem.is_repeated:
             swap.end_of(problem.app_group, found.key, now=timezone.now())
         response = not_authorized(request, problem, found)
         if request.method != "GET":

@@ -7,7 +7,8 @@ from django.db import connection
 from django.utils import timezone
 
 from partners import laws, why_pending
-from partners.models import Batch, Connection, Sync, Tally
+from partners.connections import oauth
+from partners.models import Batch, Connection, OAuthState, Sync, Tally
 from partners.numbers import pace
 from partners.queue import flush, park
 from tiktok_sandbox.seed import EU, JONAS, UK, US
@@ -150,6 +151,22 @@ def test_cancel_lets_the_queue_go_on(alices, step):
 def test_cancel_at_the_partner_lets_the_queue_go_on(alices, step):
     address = alices.start()
     alices.come_back(alices.confirm(address, cancel="1"))
+    assert alices.connection().swap_until is None
+
+
+def test_an_old_return_address_does_not_end_a_change(alices, step):
+    address = alices.confirm(alices.start())
+    page = alices.come_back(address)["Location"]
+    alices.client.post(page, {"ad_accounts": [EU, US]})
+    alices.start()
+    assert alices.come_back(address).status_code == 400
+    assert alices.connection().swap_until is not None
+
+
+def test_a_change_ends_if_the_admin_comes_back_too_late(alices, step):
+    address = alices.confirm(alices.start())
+    OAuthState.objects.update(created_at=timezone.now() - oauth.STATE_LIFETIME)
+    assert alices.come_back(address).status_code == 400
     assert alices.connection().swap_until is None
 
 
