@@ -103,7 +103,9 @@ def _accounts(app_group: AppGroup) -> list[_Account]:
 def _report(connection: Connection, accounts: list[_Account]) -> Report:
     partner = registry.get(connection.partner)
     rows = history.recent(connection)
-    newest = history.newest(rows)
+    begun = connection.connected_at
+    # Answers to a former access do not say how it is with this one.
+    newest = history.newest([row for row in rows if begun is None or row.at >= begun])
     access = _access(connection, partner).of_row(newest.get((Kind.ACCESS, None)))
     report = Report(partner, [access], history.runs(rows), connection.is_connected)
     if connection.is_connected:

@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from partners.health import probes
+from partners.health import checks, probes
 from partners.models import AdAccount, CheckAnswer, Connection, Push
 from partners.queue import retention
 
@@ -79,6 +79,15 @@ def test_an_ad_account_that_the_user_no_longer_reaches(used):
     used.remote.ad_account = None
     assert answers(used)["ad_account"] == ("bad", "", "not_listed")
     assert "the connected user no longer reaches it" in page(used)
+
+
+def test_a_bad_answer_to_the_former_access_is_history(used):
+    used.remote.ad_account = None
+    answers(used)
+    Connection.objects.update(connected_at=timezone.now())
+    [report] = checks.of_group(used.group)
+    assert [one.answer for one in report.checks if one.state == "bad"] == []
+    assert len(report.runs) == 1
 
 
 def test_an_ad_account_in_which_nothing_runs(used, fake, monkeypatch):
