@@ -65,7 +65,7 @@ def everything(profile: Profile) -> dict[str, object]:
             {
                 "file": run.file_name,
                 "uploaded_at": run.created_at.isoformat(),
-                "created_profile": run.has_created,
+                "created_profile": run.has_created or (None if run.is_unknown else False),
             }
             for run in _imports(mine)
         ],
@@ -93,10 +93,16 @@ def everything(profile: Profile) -> dict[str, object]:
 
 
 def _imports(mine: Sequence[int]) -> Iterable[Any]:
-    """Return the imports of a person; ``has_created``: whether one created a profile of theirs."""
-    created = ImportMember.objects.filter(run=OuterRef("pk"), profile__in=mine, is_created=True)
+    """Return the imports of a person.
+
+    ``has_created``: whether one created a profile of theirs; ``is_unknown``: whether it may have.
+    """
+    members = ImportMember.objects.filter(run=OuterRef("pk"), profile__in=mine)
     runs = Import.objects.filter(members__profile__in=mine).distinct()
-    return runs.annotate(has_created=Exists(created)).order_by("pk")
+    return runs.annotate(
+        has_created=Exists(members.filter(is_created=True)),
+        is_unknown=Exists(members.filter(is_created=None)),
+    ).order_by("pk")
 
 
 def _activity(app_group: AppGroup, profile_ids: Iterable[int]) -> list[dict[str, object]]:

@@ -139,6 +139,13 @@ def test_the_export_says_that_an_import_created_the_profile(ann):
     assert (line["file"], line["created_profile"]) == ("fair.csv", True)
 
 
+@pytest.mark.parametrize("is_created", [False, None])
+def test_the_export_says_so_where_that_is_not_known(ann, is_created):
+    ImportMember.objects.update(is_created=is_created)  # None: an earlier version wrote it
+    [line] = export.everything(Profile.objects.get(pk=ann.pk))["imports"]
+    assert line["created_profile"] is is_created
+
+
 def test_every_table_is_classified():
     tables = {model._meta.label for model in apps.get_models() if model._meta.app_label in OURS}
     assert tables == EXPORTED.keys() | NOT_EXPORTED | WITHOUT_PROFILES, (
