@@ -35,6 +35,11 @@ class UserRows(ReadOnly):
         """Return the columns but the switches."""
         return [cell for cell in self.cells if cell not in SWITCHES]
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Name the switches as the activity log does."""
+        label = SWITCHES[db_field.name]
+        return super().formfield_for_dbfield(db_field, request, **kwargs | {"label": label})
+
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse changes of one's own row, so that no operator locks out the last one."""
         return self.has_view_permission(request) and (obj is None or obj.pk != request.user.pk)

@@ -63,6 +63,14 @@ def test_a_user_is_switched_off_and_the_groups_log_it(staff, bob, charlie, acme)
     assert [one.before for one in line.shown_changes] == ["yes", "no"]
 
 
+def test_the_switches_are_named_in_the_language_of_the_reader(staff, bob):
+    url = reverse("admin:groups_user_change", args=[bob.pk])
+    page = staff.get(url, headers={"Accept-Language": "de"}).content.decode()
+
+    assert page.count('type="checkbox"') == 2
+    assert "Darf sich anmelden" in page
+
+
 def test_other_columns_of_a_user_stay(staff, bob):
     switch(staff, bob, is_active="on", is_superuser="on", email="x@example.org", name="x")
 
