@@ -9,6 +9,7 @@ from typing import Any
 from django import forms
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
@@ -184,11 +185,15 @@ class StaffFilter(forms.Form):
             "state": Canvas.State(cleaned["state"]).label if cleaned["state"] else "",
             "pending": str(PENDING_OVER[cleaned["pending"]]) if cleaned["pending"] else "",
             "trouble": str(_("yes")) if cleaned.get("trouble") else "",
-            "since": cleaned["since"] or "",
-            "until": cleaned["until"] or "",
+            "since": _day(cleaned["since"]),
+            "until": _day(cleaned["until"]),
         }
         return [
             Chip(f"{self.fields[name].label}: {text}", (name,))
             for name, text in shown.items()
             if text
         ]
+
+
+def _day(day: date | None) -> str:
+    return date_format(day, "SHORT_DATE_FORMAT") if day else ""

@@ -97,7 +97,9 @@ def _table(
     """``readable``: the slugs of groups whose canvases are linked."""
     now, address = timezone.now(), _address(request)
     if not form.is_valid():
-        return _answer(request, {"form": form, "is_invalid": True}, part=INVALID, status=422)
+        response = _answer(request, {"form": form, "is_invalid": True}, part=INVALID, status=422)
+        response["HX-Push-Url"] = "false"  # htmx shows no error page when it goes back to one
+        return response
     query = form.query()
     found = lines.read(query, now=now)
     ordered = order.ordered(found, query.sort)
