@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -265,13 +265,22 @@ def segment(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
 @require_POST
 @access.signed_in
 def rejects(request: HttpRequest, group: str, import_id: int) -> HttpResponseBase:
-    """Download the rejected rows with line and reason, safe to open in a spreadsheet."""
+    """Download the rejected rows with line and reason, safe to open in a spreadsheet.
+
+    With ``number``, only the rows of this number (lists/rejected.py).
+    """
     row = access.get(request, Import, MARKETER, pk=import_id)
+    found = chunk_writer.rejects(row)
+    if name := request.POST.get("number"):
+        try:
+            found = filter(rejected.rows(row, name).counts, found)
+        except KeyError:
+            raise Http404 from None
     reauthentication.require(request)
     return exports.csv_file(
         request,
         [access.group(request)],
-        _rejected(row.plan.get("columns", []), chunk_writer.rejects(row)),
+        _rejected(row.plan.get("columns", []), found),
         name=f"rejected-{row.pk}",
         subject=row.file_name,
         kind=Activity.Kind.IMPORT,

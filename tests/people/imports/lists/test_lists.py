@@ -101,6 +101,15 @@ def test_the_people_of_a_number_are_downloaded(run, imports, bob):
     assert Activity.objects.filter(verb="exported", kind="import", subject=run.file_name).exists()
 
 
+@pytest.mark.parametrize(("number", "n"), [("unusable_phone", 2), ("left_out_3", 1), ("", 7)])
+def test_the_file_of_a_number_has_its_rows(run, imports, number, n):
+    page = imports.client.get(f"{URL}{run.pk}/rows/?number={number or 'rejected'}")
+    file = imports.client.post(f"{URL}{run.pk}/rejects/", {"number": number})
+
+    assert f'name="number" value="{number or "rejected"}"' in page.content.decode()
+    assert len(file.getvalue().splitlines()) == 1 + n
+
+
 def test_erased_and_merged_people_are_counted_as_no_longer_kept(run, imports, acme):
     Profile.objects.get(external_id="c-1").delete()
     answer = imports.client.get(f"{URL}{run.pk}/people/?number=created")
@@ -125,6 +134,7 @@ def test_after_the_retention_time_nothing_is_listed(run, imports):
 @pytest.mark.parametrize("page", ["people/?number=x", "rows/?number=left_out_9", "rows/?number="])
 def test_an_unknown_number_is_not_found(run, imports, page):
     assert imports.client.get(f"{URL}{run.pk}/{page}").status_code == 404
+    assert imports.client.post(f"{URL}{run.pk}/rejects/", {"number": "x"}).status_code == 404
 
 
 @pytest.mark.parametrize("place", ["before=0-1", "after=7-1-1", "before=0-1-1-1", "after=%00"])
