@@ -132,7 +132,8 @@ def _ad_accounts(connection: Connection, accounts: list[AdAccount]) -> list[Outc
 
 
 def _ad_account(account: AdAccount, asked: Outcome, listed: dict[str, str]) -> Outcome:
-    status = listed.get(account.remote_id, answers.NOT_LISTED)
+    # Without NUL, which PostgreSQL does not store.
+    status = listed.get(account.remote_id, answers.NOT_LISTED).replace("\0", "")
     result, answer = asked.result, ""
     if result == Result.GOOD and account.remote_id in listed:
         AdAccount.objects.filter(pk=account.pk).update(status=status[:40])

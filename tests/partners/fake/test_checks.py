@@ -6,6 +6,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from partners.base import RemoteAdAccount
 from partners.health import checks, probes
 from partners.models import AdAccount, CheckAnswer, Connection, Push
 from partners.queue import retention
@@ -94,6 +95,13 @@ def test_an_ad_account_in_which_nothing_runs(used, fake, monkeypatch):
     monkeypatch.setattr(fake, "active_statuses", frozenset(), raising=False)
     assert answers(used)["ad_account"] == ("bad", "", "LIVE")
     assert AdAccount.objects.get().status == "LIVE"
+
+
+def test_a_status_with_nul_is_stored_without(used, fake, monkeypatch):
+    account = RemoteAdAccount(used.remote.ad_account, "Acme", status="HAL\0TED")
+    monkeypatch.setattr(type(fake), "ad_accounts", lambda self, token: [account])
+    assert answers(used)["ad_account"] == ("bad", "", "HALTED")
+    assert AdAccount.objects.get().status == "HALTED"
 
 
 def test_a_refused_ad_account_appears_with_its_code(used):
