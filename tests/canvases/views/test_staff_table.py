@@ -1,6 +1,8 @@
 """The staff table: trouble first, forecasts, chips, parts for htmx, numbers of other groups."""
 
+import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.urls import reverse
@@ -73,6 +75,13 @@ def test_groups_with_an_open_incident_stand_first(staff, trouble):
     assert names(staff, sort="oldest_pending") == ["Fine", "Held"]
     assert names(staff, trouble="on") == ["Held"]
     assert [row["Connection"] for row in csv_of(staff)] == ["Reconnect", "Connected"]
+
+
+def test_numbers_of_all_groups_lead_to_all_of_them(staff, trouble):
+    page = staff.get(URL, {"q": "Fine", "state": "live"})
+    to = re.search(r'href="([^"]*)" id="kpi-trouble"[^>]*>\s*(\d+)', page.content.decode())
+
+    assert (to[2], staff.get(URL + unescape(to[1])).context["totals"].n_groups) == ("1", 1)
 
 
 def test_people_who_wait_have_a_forecast_unless_they_are_held(staff, trouble):
