@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.paginator import Paginator
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
@@ -17,7 +18,7 @@ from django.views.decorators.http import require_safe
 
 from audiencesync.groups import access, exports
 from audiencesync.groups.models import Activity
-from canvases import analytics
+from canvases import analytics, reasons
 from canvases.models import Step
 from canvases.numbers import installation
 from canvases.staff_table import lines, order, page
@@ -28,7 +29,7 @@ from canvases.views.numbers import step_page
 from canvases.views.stage.canvas_page import wants_parts
 from partners.health import titles
 from partners.health.lines import RELATED
-from partners.models import Incident
+from partners.models import Incident, Sync
 
 PAGE = 50
 TEMPLATE, PART = "canvases/analytics/page.html", "canvases/analytics/_content.html"
@@ -78,17 +79,26 @@ def staff_step(request: HttpRequest, step_id: int) -> HttpResponseBase:
     step = get_object_or_404(Step.objects.select_related(*related), pk=step_id)
     kind, group = KINDS[step.kind], step.canvas.app_group
     numbers = analytics.step_numbers([step])[step.pk]
-    incidents = Incident.objects.open().filter(app_group=group).select_related(*RELATED)
     context = {
         "step": step,
         "line": kind.line(step),
         "group": group,
         "metrics": numbers.metrics(sends=kind.sends),
         "groups": step_page.groups_of(step) if kind.sends else [],
-        "troubles": [(titles.title(one), one) for one in incidents.order_by("pk")],
+        "troubles": [(titles.title(one), one) for one in _incidents(step)],
         "is_member": access.my_groups(request).filter(pk=group.pk).exists(),
     }
     return render(request, "canvases/analytics/step.html", context)
+
+
+def _incidents(step: Step) -> QuerySet[Incident]:
+    """Return the open incidents at the places that a step sends to, or did."""
+    syncs = Sync.objects.filter(pk__in=reasons.all_syncs_of(step))
+    places = Q(sync__in=syncs) | Q(audience__in=syncs.values("audience"))
+    places |= Q(ad_account__in=syncs.values("audience__ad_account"))
+    places |= Q(connection__in=syncs.values("audience__ad_account__connection"))
+    found = Incident.objects.open().filter(places, app_group=step.canvas.app_group)
+    return found.select_related(*RELATED).order_by("pk")
 
 
 def _table(

@@ -11,7 +11,7 @@ from django.utils import timezone
 from audiencesync.groups.models import AppGroup
 from canvases.models import Canvas
 from partners.incidents import reconcile
-from partners.models import AdAccount, Audience, Batch, Connection, Push, PushShare
+from partners.models import AdAccount, Audience, Batch, Connection, Incident, Push, PushShare
 from tests.canvases.views.test_staff_analytics import URL, csv_of, make_step
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
@@ -154,6 +154,23 @@ def test_a_number_of_another_group_leads_to_the_step_without_people(staff, acme,
     assert page.status_code == 200
     assert 'data-metric="errored">2</dd>' in page.content.decode()
     assert "/people/" not in page.content.decode().split("<main")[1]
+
+
+def test_the_page_of_a_step_has_the_troubles_of_its_places_alone(
+    staff, trouble, other_group, theirs
+):
+    account = theirs.ad_account
+    beside = AdAccount.objects.create(connection=account.connection, remote_id="7300", name="x")
+    audience = Audience.objects.create(ad_account=beside, remote_id="9300", name="x")
+    fine = make_step(other_group, audience, canvas="Elsewhere", synced=1)
+
+    def troubles(step):
+        found = staff.get(reverse("staff_step", args=[step.pk])).context["troubles"]
+        return [incident.place for _title, incident in found]
+
+    assert (troubles(trouble), troubles(fine)) == (["connection"], ["connection"])
+    Incident.objects.update(connection=None, ad_account=account)
+    assert (troubles(trouble), troubles(fine)) == (["ad_account"], [])
 
 
 def test_only_staff_read_a_step_of_another_group(signed_in, charlie, alice, acme, winback):
