@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from audiencesync.people.models import Profile
-from audiencesync.people.models.imports import Import
+from audiencesync.people.models.imports import Import, ImportMember
 
 PEOPLE, CREATED, UPDATED = "people", "created", "updated"
 LABELS: dict[str, Promise] = {
@@ -50,3 +50,9 @@ def people(run: Import, name: str) -> People:
         return People(name, n, members.filter(imported_by__run=run))
     is_created = name == CREATED
     return People(name, n, members.filter(imported_by__run=run, imported_by__is_created=is_created))
+
+
+def is_noted(run: Import) -> bool:
+    """Return whether it was noted whom the import created: earlier versions did not."""
+    noted = ImportMember.objects.filter(run=run).order_by("profile_id")
+    return list(noted.values_list("is_created", flat=True)[:1]) != [None]

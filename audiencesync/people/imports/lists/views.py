@@ -55,6 +55,7 @@ def people(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
         "number": number,
         "form": form,
         "gone": gone,
+        "is_noted": number.name == members.PEOPLE or members.is_noted(row),
         "page": page,
         "people": shown,
         "has_names": any(one.name for one in shown),
