@@ -158,17 +158,19 @@ def _connected(n: int, n_waiting: int) -> str:
 
 
 def _closed(request: HttpRequest, state: OAuthState, partner: Partner) -> HttpResponse:
-    """Answer a request for an offer that is used (a second click) or too old."""
-    state.refresh_from_db(fields=["chosen_at"])
-    if state.chosen_at is not None:
+    """Answer a request for an offer that is used (a second click), too old, or given up.
+
+    A disconnect deletes it.
+    """
+    if OAuthState.objects.filter(pk=state.pk, chosen_at__isnull=False).exists():
         messages.info(
             request,
             _("The ad accounts have already been saved; press Change account to choose others."),
         )
         return redirect("partner", state.app_group.slug, partner.key)
     sentence = _(
-        "More than an hour has passed since you came back from the partner. Nothing was stored; "
-        "connect again."
+        "More than an hour has passed since you came back from the partner, or the connection was "
+        "disconnected meanwhile. Nothing was stored; connect again."
     )
     return not_authorized(request, NotAuthorized(sentence, state.app_group), partner)
 

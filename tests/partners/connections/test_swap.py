@@ -7,7 +7,7 @@ from django.db import connection
 from django.utils import timezone
 
 from partners import laws, why_pending
-from partners.connections import oauth
+from partners.connections import connect, oauth
 from partners.models import Batch, Connection, OAuthState, Sync, Tally
 from partners.numbers import pace
 from partners.queue import flush, park
@@ -235,6 +235,21 @@ def test_a_disconnect_ends_the_change(alices, step):
     alices.start()
     alices.client.post(alices.url("disconnect_partner"), {"people": "wait"})
     assert alices.connection().swap_until is None
+
+
+def test_a_disconnect_while_another_admin_saves_ad_accounts(alices, audience):
+    page, begun = alices.authorise(), []
+
+    def disconnect_first(execute, sql, params, many, context):
+        if "partners_sync" in sql and not begun:
+            begun.append(sql)
+            connect.disconnect(alices.connection(), discard=False, by=None, now=timezone.now())
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(disconnect_first):
+        assert alices.client.post(page, {"ad_accounts": [EU, US]}).status_code == 400
+    assert begun
+    assert not alices.connection().is_connected
 
 
 def test_the_disconnect_page_says_what_happens_to_each(alices, step):
