@@ -32,7 +32,7 @@ def load(**more):
 
 def test_every_numeric_setting_has_bounds():
     assert re.findall(r"env\.(int|float|bool)\(", SETTINGS) == []
-    assert len(DAYS) == 8
+    assert len(DAYS) == 11
     assert len(NUMBERS) >= 18
     assert len(FLAGS) >= 5
 

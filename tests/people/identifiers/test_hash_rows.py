@@ -11,6 +11,7 @@ from audiencesync.people.identifiers import normalise as identifiers
 from audiencesync.people.identifiers import phones
 from audiencesync.people.identifiers.normalise import KINDS, alternative, hash_rows, normalise
 from audiencesync.people.models import Profile
+from tests.support.profiles import set_hashes
 
 pytestmark = pytest.mark.thorough
 
@@ -121,7 +122,7 @@ def test_each_unusable_kind_sets_its_bit(acme):
         idfa=identifiers.ZERO,
         gaid=str(uuid.uuid4()),
     )
-    identifiers.apply(profile, region=acme.phone_region)
+    set_hashes(profile, region=acme.phone_region)
     assert (profile.invalid_kinds, profile.email_sha256, profile.phone_sha256) == (
         0b0101,
         None,
