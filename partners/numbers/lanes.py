@@ -1,11 +1,10 @@
-"""When the people who wait for each ad account are sent: all lanes at once, in five queries.
+"""When the people who wait for each ad account are sent: all lanes at once.
 
-pace.py says it more exactly for one Sync.
+Four queries, and one for each partner. pace.py says it more exactly for one Sync.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +12,8 @@ from datetime import datetime, timedelta
 from django.db.models import Avg, Count, Max, Min, Q, Sum
 
 from partners import registry, risks
-from partners.models import AdAccount, Push
+from partners.base import Preset
+from partners.models import AdAccount, Batch, Push
 from partners.numbers import pace
 from partners.queue import budget, collect
 
@@ -77,31 +77,40 @@ def _lane(row: AdAccount) -> Lane:
 
 def _count_work(lanes: dict[str, Lane], *, now: datetime) -> dict[str, int]:
     """Add the requests that are due to the lanes; return how many lanes of a partner have any."""
-    due = risks.pending_batches().filter(due_at__lte=now).order_by()
-    place = ("ad_account__connection__partner", "ad_account__remote_id")
-    rows = due.values_list(*place, "action", "kinds").annotate(people=Sum("n"), **_large())
-    busy: dict[str, set[str]] = defaultdict(set)
-    for partner, remote_id, _action, kinds, people, *large in rows:
+    partners = {lane.ad_account.connection.partner for lane in lanes.values()}
+    return {partner: _count_due(partner, lanes, now=now) for partner in partners}
+
+
+def _count_due(partner: str, lanes: dict[str, Lane], *, now: datetime) -> int:
+    """Do it for one partner: its limits say which batches travel alone."""
+    batches = risks.pending_batches().filter(ad_account__connection__partner=partner)
+    due = batches.filter(due_at__lte=now).order_by()
+    large = _large(registry.get(partner).preset)
+    rows = due.values_list("ad_account__remote_id", "action", "kinds").annotate(
+        people=Sum("n"), **large
+    )
+    busy = set()
+    for remote_id, _action, kinds, people, *n_large in rows:
         key = f"{partner}:{remote_id}"
-        busy[partner].add(key)
+        busy.add(key)
         if (lane := lanes.get(key)) is not None:
             n_kinds = min(MOST_KINDS, max(1, len(kinds)))
             most = collect.most_people(collect.preset_of(lane.ad_account), lane.ad_account, n_kinds)
-            lane.requests += max(large[n_kinds - 1], -(-people // most))
-    return defaultdict(int, {partner: len(keys) for partner, keys in busy.items()})
+            lane.requests += max(n_large[n_kinds - 1], -(-people // most))
+    return len(busy)
 
 
-def _large() -> dict[str, Count]:
+def _large(preset: Preset) -> dict[str, Count]:
     """Count the batches that travel alone, for each number of identifiers of a person."""
-    preset = registry.default().preset
-    found = {}
-    for n in range(1, MOST_KINDS + 1):
-        most = min(
-            preset.people_per_request or 10**9,
-            preset.ids_per_request // n if preset.ids_per_request else 10**9,
+    anywhere = AdAccount()  # without a limit of its own
+    return {
+        f"large_{n}": Count(
+            "pk",
+            filter=Q(n__gt=collect.most_people(preset, anywhere, n) // 2)
+            | Q(sharing=Batch.Sharing.ALONE),
         )
-        found[f"large_{n}"] = Count("pk", filter=Q(n__gt=most // 2))
-    return found
+        for n in range(1, MOST_KINDS + 1)
+    }
 
 
 def _measure(lanes: dict[str, Lane], *, now: datetime) -> None:
