@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import Count, Min, Q, Sum
 
+from audiencesync.core.charts.bins import utc_midnight
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.models import Erasure
 from audiencesync.people.models.imports import Import
@@ -17,7 +18,6 @@ from partners.models import Incident, Push
 from partners.queue import budget
 
 LOOKED_BACK = timedelta(seconds=10)
-ACCEPTED = "0"  # the code of a call whose people were all accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +79,13 @@ def read(*, now: datetime) -> State:
 
 def _sent_today(*, now: datetime) -> dict[int, tuple[int, int]]:
     """Return app group -> the people in today's requests, and in those that were accepted."""
-    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = utc_midnight(now)
     rows = (
         Push.objects.filter(at__gte=today)
         .order_by()
         .values_list("ad_account__connection__app_group")
     )
-    sums = rows.annotate(n=Sum("people"), ok=Sum("people", filter=Q(code=ACCEPTED), default=0))
+    sums = rows.annotate(n=Sum("people"), ok=Sum("people", filter=Q(code=Push.ACCEPTED), default=0))
     return {pk: (n, ok) for pk, n, ok in sums}
 
 

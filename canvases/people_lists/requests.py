@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.core.lists import Rows
@@ -11,14 +9,14 @@ from canvases import reasons
 from canvases.models import Step
 from canvases.people_lists.number import Number, UnknownNumber
 from partners.models import Delivery, PushShare
+from partners.numbers import requests
 
-NAME = "request"  # in the address; what follows is the key of a numbers.requests.Line
-KEY = re.compile(r"([0-9]{1,18})-([0-9]{1,18})", re.ASCII)
+NAME = "request"  # in the address; what follows is the key of a requests.Line
 
 
 def number(step: Step, key: str | None, *, is_counted: bool) -> Number:
     """Return the people of one Sync of ``step`` in one call. Raise UnknownNumber."""
-    asked = parse(key or "")
+    asked = requests.parse_key(key or "")
     if asked is None:
         raise UnknownNumber
     push, sync = asked
@@ -30,9 +28,3 @@ def number(step: Step, key: str | None, *, is_counted: bool) -> Number:
     gone = max(0, share.people - found.count()) if is_counted else 0
     rows = Rows(found.select_related("batch"))
     return Number(NAME, _("People of a request"), share.people, gone, [rows], request=key)
-
-
-def parse(key: str) -> tuple[int, int] | None:
-    """Return the push and the Sync that a key names; None if it names none."""
-    match = KEY.fullmatch(key)
-    return (int(match[1]), int(match[2])) if match else None

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db.models import Max, Min, QuerySet, Sum
 
+from audiencesync.core.charts.bins import utc_midnight
 from audiencesync.groups.models import AppGroup
 from canvases.analytics import METRICS, SUMMED, Numbers
 from canvases.models import Canvas, Step
@@ -27,6 +28,7 @@ from partners.models.tallies import COLUMNS, counts_from
 CONNECTED, NOT_CONNECTED, REFUSED = "connected", "not_connected", "token_refused"
 ACCOUNT = "sync__audience__ad_account"
 NAMES = ("canvas__name", "canvas__state", "kind", "name", "sync__audience__name")
+RELATED = ("canvas__app_group", f"{ACCOUNT}__connection")
 FIELDS = (
     *("pk", "canvas_id", "canvas__app_group_id", "sync_id", "sync__audience_id"),
     *(f"{ACCOUNT}_id", f"{ACCOUNT}__connection_id", *NAMES),
@@ -173,7 +175,7 @@ def read(query: TableQuery, *, now: datetime) -> Read:
 
 def _lines(query: TableQuery, troubles: Troubles) -> list[Line]:
     """Return the lines with their numbers. Texts in the query that sums would make it slow."""
-    numbers, connections = _numbers(query), _connections()
+    numbers, connections = _numbers(query), _connections(query)
     found = []
     for row in query.steps().order_by().values_list(*FIELDS):
         step, canvas, group, sync, audience, ad_account, connection, *names = row
@@ -218,10 +220,13 @@ def _numbers(query: TableQuery) -> dict[int, Numbers]:
     }
 
 
-def _connections() -> dict[int, str]:
+def _connections(query: TableQuery) -> dict[int, str]:
     """Return connection -> its state, of those with a token."""
-    rows = Connection.objects.exclude(token_sealed="").values_list("pk", "parked_by")
-    return {pk: REFUSED if by == ParkedBy.TOKEN else CONNECTED for pk, by in rows}
+    rows = Connection.objects.exclude(token_sealed="")
+    if query.group:
+        rows = rows.filter(app_group__slug=query.group)
+    states = rows.values_list("pk", "parked_by")
+    return {pk: REFUSED if by == ParkedBy.TOKEN else CONNECTED for pk, by in states}
 
 
 def _incidents(query: TableQuery) -> list[Incident]:
@@ -253,8 +258,7 @@ def _of_group(rows: QuerySet[Any], query: TableQuery) -> QuerySet[Any]:
 
 def _today(query: TableQuery, *, now: datetime) -> dict[int, int]:
     """Return step -> how many people were synced today (UTC)."""
-    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    hours = _of_group(TallyHour.objects.filter(hour__gte=midnight), query)
+    hours = _of_group(TallyHour.objects.filter(hour__gte=utc_midnight(now)), query)
     rows = hours.filter(sync__steps__isnull=False).order_by().values_list("sync__steps")
     return dict(rows.annotate(n=Sum("synced")))
 
@@ -342,5 +346,4 @@ def totals(found: Read) -> Totals:
 
 def steps_of(lines: Iterable[Line]) -> dict[int, Step]:
     """Return the steps of some lines by id, with what their texts need. One query."""
-    related = ("canvas__app_group", "sync__audience__ad_account__connection")
-    return Step.objects.select_related(*related).in_bulk([line.step for line in lines])
+    return Step.objects.select_related(*RELATED).in_bulk([line.step for line in lines])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +12,7 @@ from django.db.models import Q, Sum
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from audiencesync.core.charts.bins import utc_midnight
 from canvases.analytics import METRICS
 from canvases.models import Canvas, Step
 from canvases.staff_table.lines import CONNECTED, Group, Line, Read, steps_of
@@ -162,8 +163,7 @@ def _row(line: Line, group: Group, step: Step, tried: dict[int, float], forecast
 
 def _first_tries(steps: Iterable[int], *, now: datetime) -> dict[int, float]:
     """Return step -> the accepted people of today's requests, in per cent. Two queries."""
-    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    first = Push.objects.filter(at__gte=midnight).order_by("at").values_list("pk").first()
+    first = Push.objects.filter(at__gte=utc_midnight(now)).order_by("at").values_list("pk").first()
     if first is None:
         return {}
     sent = PushShare.objects.filter(sync__steps__in=list(steps), push__gte=first[0], people__gt=0)

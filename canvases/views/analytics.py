@@ -75,8 +75,7 @@ def of_group(request: HttpRequest, group: str) -> HttpResponseBase:
 def staff_step(request: HttpRequest, step_id: int) -> HttpResponseBase:
     """Show the numbers of a step of any group by reason; people are shown to its members only."""
     access.staff(request)
-    related = ("canvas__app_group", "sync__audience__ad_account__connection")
-    step = get_object_or_404(Step.objects.select_related(*related), pk=step_id)
+    step = get_object_or_404(Step.objects.select_related(*lines.RELATED), pk=step_id)
     kind, group = KINDS[step.kind], step.canvas.app_group
     numbers = analytics.step_numbers([step])[step.pk]
     context = {

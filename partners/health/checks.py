@@ -20,9 +20,6 @@ from partners.health.history import Key, Kind, Run
 from partners.incidents import codes, present
 from partners.models import AdAccount, CheckAnswer, Connection, Push
 
-OK = "0"
-"""The code of a push that was accepted."""
-
 
 class State(StrEnum):
     GOOD = "good"
@@ -174,7 +171,7 @@ def _audiences(accounts: list[_Account]) -> Check:
 def _push(one: _Account, partner: Partner) -> Check:
     """Return the answer to the last request with people: it shows whether the app is allowed."""
     name = gettext("Last request for %(name)s") % {"name": one.row.name}
-    if one.push_code == OK:
+    if one.push_code == Push.ACCEPTED:
         return Check(name, State.GOOD, gettext("accepted"), one.pushed_at)
     error = partner.error_of(one.push_code or None)
     return Check(name, State.BAD, error.sentence(), one.pushed_at)

@@ -32,7 +32,6 @@ SECONDS = 5.0
 """After this time a run asks nothing more."""
 REST = timedelta(minutes=1)
 """Between two runs of one connection, by the beat or by members."""
-ACCEPTED = "0"
 
 
 def beat() -> None:
@@ -168,7 +167,7 @@ def _allow_list(connection: Connection, accounts: list[AdAccount]) -> list[Outco
         push = Push.objects.filter(ad_account=account).order_by("-pk").first()
         if push is None:
             continue
-        error = None if push.code == ACCEPTED else partner.error_of(push.code or None)
+        error = None if push.code == Push.ACCEPTED else partner.error_of(push.code or None)
         refused = isinstance(error, Rejected) and error.cause is RejectedCause.AD_ACCOUNT
         unsure = Result.UNKNOWN if error else Result.GOOD
         found.append(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -215,6 +217,9 @@ class Delivery(models.Model):
 
 class Push(models.Model):
     """One HTTP call to a partner, without identifiers of people. Kept for 30 days."""
+
+    ACCEPTED: ClassVar[str] = "0"
+    """The code of a call whose people were all accepted."""
 
     ad_account = models.ForeignKey(AdAccount, models.CASCADE, related_name="pushes")
     batches: models.JSONField[list[int], list[int]] = models.JSONField(default=list)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,10 +16,10 @@ from audiencesync.core import chunks
 from audiencesync.core.chunks import Page
 from partners.base import Partner
 from partners.errors import Disconnected, Rejected, RejectedCause, Retry
-from partners.models import Batch, Outcome, PushShare
+from partners.models import Batch, Outcome, Push, PushShare
 from partners.queue.push import NO_ANSWER
 
-OK = "0"
+KEY = re.compile(r"([0-9]{1,18})-([0-9]{1,18})", re.ASCII)
 Tone = Literal["good", "warn", "bad"]
 Tries = dict[int, tuple[int, str, str]]  # batch -> its tries, its state, its last code
 
@@ -41,6 +42,12 @@ class Line:
     def seconds(self) -> float:
         """Return how long it took."""
         return self.ms / 1000
+
+
+def parse_key(key: str) -> tuple[int, int] | None:
+    """Return the push and the Sync that the key of a line names; None if it names none."""
+    match = KEY.fullmatch(key)
+    return (int(match[1]), int(match[2])) if match else None
 
 
 def of_syncs(syncs: Iterable[int], *, failed: bool = False) -> QuerySet[PushShare]:
@@ -83,7 +90,7 @@ def _line(row: PushShare, known: Tries, partner: Partner) -> Line:
     )
     word, tone = _answer(push.code, partner, is_over=is_over)
     return Line(
-        f"{row.push_id}-{row.sync_id}",
+        f"{row.push_id}-{row.sync_id}",  # read by `parse_key`
         push.at,
         row.people,
         word,
@@ -97,7 +104,7 @@ def _line(row: PushShare, known: Tries, partner: Partner) -> Line:
 
 def _answer(code: str, partner: Partner, *, is_over: bool) -> tuple[str | Promise, Tone]:
     """Return the answer in a word, and its tone."""
-    if code == OK:
+    if code == Push.ACCEPTED:
         return _("OK"), "good"
     error = partner.error_of(None if code == NO_ANSWER else code)
     match error:

@@ -16,7 +16,7 @@ from audiencesync.people.models import PastIdentifier, Profile
 from partners import base, registry
 from partners.base import MAX_CODE, Call, Cells, Partner, Receipt
 from partners.errors import PartnerError
-from partners.models import Action, AdAccount, Batch, Delivery, Sync
+from partners.models import Action, AdAccount, Batch, Delivery, Push, Sync
 from partners.queue.collect import Request
 from partners.queue.removals import shared
 from partners.queue.supersede import LAST_SEQ
@@ -106,9 +106,9 @@ class Answer:
 
     @property
     def code(self) -> str:
-        """Return the partner's code as it is stored: "0" if all was accepted, or NO_ANSWER."""
+        """Return the partner's code as it is stored: Push.ACCEPTED, or NO_ANSWER."""
         if self.error is None:
-            return "0"
+            return Push.ACCEPTED
         return self.error.code[:MAX_CODE] if self.error.code is not None else NO_ANSWER
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 HOUR = timedelta(hours=1)
@@ -61,9 +61,14 @@ def days(first: date, last: date, zone: ZoneInfo, *, per_bin: int = 1) -> Bins:
     return Bins(tuple(midnight(day, zone) for day in starts), zone, per_bin)
 
 
-def midnight(day: date, zone: ZoneInfo) -> datetime:
+def midnight(day: date, zone: tzinfo) -> datetime:
     """Return the beginning of a day, in UTC."""
     return datetime.combine(day, time.min, zone).astimezone(UTC)
+
+
+def utc_midnight(now: datetime) -> datetime:
+    """Return the beginning of the day in UTC."""
+    return midnight(now.astimezone(UTC).date(), UTC)
 
 
 def _hour(at: datetime) -> datetime:

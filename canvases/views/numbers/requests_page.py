@@ -11,7 +11,6 @@ from django.views.decorators.http import require_safe
 from audiencesync.groups import access
 from canvases import reasons
 from canvases.models import Step
-from canvases.people_lists.requests import parse
 from canvases.steps import KINDS
 from partners.numbers import requests
 
@@ -28,8 +27,8 @@ def page(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
     found = requests.page(
         requests.of_syncs(reasons.all_syncs_of(step), failed=failed),
         PAGE,
-        older_than=parse(request.GET.get("before", "")),
-        newer_than=parse(request.GET.get("after", "")),
+        older_than=requests.parse_key(request.GET.get("before", "")),
+        newer_than=requests.parse_key(request.GET.get("after", "")),
     )
     lines = requests.lines(found.rows, reasons.partner_of(step))
     context: dict[str, Any] = {
