@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -112,6 +112,16 @@ def page(
         older=last if has_older else None,
         newer=first if has_newer else None,
     )
+
+
+def asked(parts: Sequence[Part], size: int, data: Mapping[str, str]) -> Page:
+    """Return the page that an address asks for (before, after, last); else the first one."""
+    before, after = (Place.parse(data.get(name, "")) for name in ("before", "after"))
+    is_last = "last" in data and not (before or after)
+    try:
+        return page(parts, size, before=before, after=after, is_last=is_last)
+    except ValueError:
+        return page(parts, size)
 
 
 def _read(

@@ -17,7 +17,6 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from audiencesync.core import lists
 from audiencesync.core.database.time_limit import TooSlow, at_most
-from audiencesync.core.lists import Place
 from audiencesync.core.web import sealed_search
 from audiencesync.groups import access, exports, reauthentication
 from audiencesync.groups.models import Activity, Role
@@ -134,19 +133,9 @@ def _read(owner: Owner, data: QueryDict, form: WholeSearch) -> tuple[Number, lis
                 return number, lists.Page([]), False
             if text := form.cleaned_data["q"]:
                 number = search.only(owner.canvas, number, text)
-            return number, _page(number, data), False
+            return number, lists.asked(number.parts, PAGE, data), False
     except TooSlow:
         return owner.number(data, is_counted=False), lists.Page([]), True
-
-
-def _page(number: Number, data: QueryDict) -> lists.Page:
-    """Return the page asked for; the first one if its place is invalid."""
-    before, after = (Place.parse(data.get(name, "")) for name in ("before", "after"))
-    is_last = "last" in data and not (before or after)
-    try:
-        return lists.page(number.parts, PAGE, before=before, after=after, is_last=is_last)
-    except ValueError:
-        return lists.page(number.parts, PAGE)
 
 
 @require_POST

@@ -13,7 +13,6 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from audiencesync.core import lists
 from audiencesync.core.database.time_limit import TooSlow, at_most
-from audiencesync.core.lists import Part, Place
 from audiencesync.core.web import sealed_search
 from audiencesync.groups import access, exports, reauthentication
 from audiencesync.groups.models import Activity, Role
@@ -43,7 +42,7 @@ def people(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
     try:
         with at_most(SECONDS):
             if form.is_valid():
-                page = _page(request, lists.Rows(found, person="pk"))
+                page = lists.asked([lists.Rows(found, person="pk")], PAGE, request.GET)
             gone = number.gone()
     except TooSlow:
         is_slow = True
@@ -95,7 +94,7 @@ def rows(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
         raise Http404 from None
     page, is_slow = lists.Page([]), False
     try:
-        page = _page(request, number)
+        page = lists.asked([number], PAGE, request.GET)
     except TooSlow:
         is_slow = True
     if page.rows:
@@ -116,15 +115,6 @@ def _people(row: Import, name: str) -> members.People:
         return members.people(row, name)
     except KeyError:
         raise Http404 from None
-
-
-def _page(request: HttpRequest, part: Part) -> lists.Page:
-    """Return the page asked for; the first one if its place is invalid."""
-    before, after = (Place.parse(request.GET.get(name, "")) for name in ("before", "after"))
-    try:
-        return lists.page([part], PAGE, before=before, after=after)
-    except ValueError:
-        return lists.page([part], PAGE)
 
 
 def _log(request: HttpRequest, row: Import) -> None:
