@@ -123,12 +123,11 @@ def held_syncs(app_group: int | None) -> list[tuple[int, int]]:
 
 
 def held_people(syncs: Sequence[int]) -> dict[int, int]:
-    """Return Sync -> how many people its canvas would remove."""
-    return {
-        sync: Signal.objects.filter(held(), listener=canvas).count()
-        for _group, canvas, sync in _canvases_with_held(None)
-        if sync in syncs
-    }
+    """Return Sync -> how many people its canvas would remove. Two queries."""
+    canvases = {sync: canvas for _group, canvas, sync in _canvases_with_held(None) if sync in syncs}
+    signals = Signal.objects.filter(held(), listener__in=canvases.values()).order_by()
+    people = dict(signals.values_list("listener").annotate(n=Count("pk")))
+    return {sync: people.get(canvas, 0) for sync, canvas in canvases.items()}
 
 
 def _removed(steps: Sequence[Step], *, since: datetime) -> int:
