@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from django.db.models import BigIntegerField, BooleanField, F, Func, Model, QuerySet, Value
 
 SIZE = 10_000
 M = TypeVar("M", bound=Model)
+Row = TypeVar("Row")
+
+
+def read(
+    rows: QuerySet[Any, Row],
+    size: int | None = None,
+    *,
+    after: int = 0,
+    key: Callable[[Row], int] = attrgetter("pk"),
+) -> Iterator[list[Row]]:
+    """Yield ``rows`` in ascending order of their primary keys, at most ``size`` at a time.
+
+    Each chunk is read when it is asked for, so rows may change or go between two chunks.
+    ``key``: returns the primary key of a row that is not a model instance.
+    """
+    in_order = rows.order_by("pk")
+    while found := list(in_order.filter(pk__gt=after)[: size or SIZE]):
+        yield found
+        after = key(found[-1])
 
 
 def ids(
     rows: QuerySet[Any, Any], size: int | None = None, *, after: int = 0
 ) -> Iterator[list[int]]:
-    """Yield the primary keys of ``rows`` in ascending order, at most ``size`` at a time.
-
-    Each chunk is read when it is asked for, so rows may change or go between two chunks.
-    """
-    while found := list(
-        rows.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[: size or SIZE]
-    ):
-        yield found
-        after = found[-1]
+    """Yield the primary keys of ``rows``, as `read` does."""
+    return read(rows.values_list("pk", flat=True), size, after=after, key=int)
 
 
 def walk(rows: QuerySet[M], size: int | None = None, *, after: int = 0) -> Iterator[QuerySet[M]]:

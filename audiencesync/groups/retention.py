@@ -19,6 +19,7 @@ from django.core.cache.backends.db import DatabaseCache
 from django.db import connection, models, transaction
 from django.db.models import Exists, OuterRef
 
+from audiencesync.core import chunks
 from audiencesync.groups.models import Activity, PurgeCursor
 
 CHUNK = 1000
@@ -67,8 +68,7 @@ def _process_chunk(
         if cursor.begun_at and now < cursor.begun_at + WALK_EVERY:
             return True
         cursor.begun_at = now
-    after = rows.filter(pk__gt=cursor.after).order_by("pk")
-    ids = list(after.values_list("pk", flat=True)[:CHUNK])
+    ids = next(chunks.ids(rows, CHUNK, after=cursor.after), [])
     if ids:
         process(ids)
     cursor.after = ids[-1] if len(ids) == CHUNK else 0

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
+from audiencesync.core import chunks
 from audiencesync.people.models import Event
 from audiencesync.people.models.live import SegmentMember, Signal, Subscription
 from audiencesync.people.segments import filters
@@ -69,12 +70,11 @@ def work(canvas_id: int, *, now: datetime) -> int:
             return 0
         steps = exits.removing_steps(canvas)
         brake.apply(canvas, steps, now=now)
-        after, done = 0, list[int]()
-        while signals := list(_next(canvas, steps).filter(pk__gt=after)[:READ_AT_ONCE]):
+        done = list[int]()
+        for signals in chunks.read(_free(canvas, steps), READ_AT_ONCE):
             done = _work(canvas, steps, signals, now=now)
             if done:
                 break
-            after = signals[-1].pk
         _delete(done)
     return len(done)
 
@@ -103,14 +103,14 @@ def _work(
     return done
 
 
-def _next(canvas: Canvas, steps: Sequence[Step]) -> QuerySet[Signal]:
-    """Return the signals of a canvas in their order, without those that must wait.
+def _free(canvas: Canvas, steps: Sequence[Step]) -> QuerySet[Signal]:
+    """Return the signals of a canvas without those that must wait.
 
     People with a pending removal must: a new add would supersede it, and their former identifiers
     would stay in the audience.
     """
     mine = Signal.objects.filter(listener=canvas.pk)
-    mine = (brake.free(canvas.pk) if canvas.braked_at else mine).order_by("pk")
+    mine = brake.free(canvas.pk) if canvas.braked_at else mine
     if steps:
         removals = exits.pending_removals(steps).filter(profile=OuterRef("profile_id"))
         mine = mine.exclude(Exists(removals))

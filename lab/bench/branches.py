@@ -18,6 +18,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from audiencesync.core import chunks
 from audiencesync.groups.models import Membership, Role
 from audiencesync.people.models import Event, Profile, Segment
 from canvases import engine
@@ -75,18 +76,16 @@ def _let_in(canvas: Canvas, *, most: int, every: int) -> int:
     """Let people enter as after a launch; return how many."""
     Canvas.objects.filter(pk=canvas.pk).update(entry_until=None)
     chosen = Profile.objects.filter(app_group=canvas.app_group).alias(rest=F("pk") % every)
-    chosen, n, last = chosen.filter(rest=0).order_by("pk"), 0, 0
-    while not most or n < most:
-        size = min(admission.ADMITTED, most - n) if most else admission.ADMITTED
-        ids = list(chosen.filter(pk__gt=last).values_list("pk", flat=True)[:size])
-        if not ids:
-            break
-        people = chosen.filter(pk__gt=last, pk__lte=ids[-1])
+    chosen, n = chosen.filter(rest=0), 0
+    for ids in chunks.ids(chosen, admission.ADMITTED):
+        last = ids[-1] if not most else ids[: most - n][-1]
+        people = chosen.filter(pk__gte=ids[0], pk__lte=last).order_by("pk")
         with transaction.atomic():
             canvas = Canvas.objects.select_for_update().get(pk=canvas.pk)
             crowd = admission.Crowd(people, is_new=True)
             n += admission.enter(canvas, crowd, now=timezone.now())
-        last = ids[-1]
+        if n == most:
+            break
     return n
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Any, NoReturn
 
 from django.db import connection
 from django.db.models import QuerySet
 
+from audiencesync.core import chunks
 from audiencesync.core.csv_files import Cell
 from audiencesync.core.database.subquery import sql_of
 from audiencesync.people.models import Profile
@@ -55,16 +57,14 @@ def rows(people: QuerySet[Profile]) -> Iterator[list[Cell]]:
     own = [name for name in names[:MOST_NAMES] if name != REST_COLUMN]
     has_more = len(own) < len(names)
     yield [ID_COLUMN, *COLUMNS, CREATED_COLUMN, *own, *[REST_COLUMN] * has_more]
-    asked = people.order_by("pk").values_list("pk", "created_at", "attributes", *COLUMNS.values())
-    last = 0
-    while chunk := list(asked.filter(pk__gt=last)[:CHUNK]):
+    asked = people.values_list("pk", "created_at", "attributes", *COLUMNS.values())
+    for chunk in chunks.read(asked, CHUNK, key=itemgetter(0)):
         for pk, created_at, attributes, *fields in chunk:
             known = attributes if isinstance(attributes, dict) else {}
             cells = [_field(value) for value in fields]
             own_cells = [write_attribute(known[name]) if name in known else "" for name in own]
             more = [_rest(known, own)] if has_more else []
             yield [f"{pk:024x}", *cells, created_at.isoformat(), *own_cells, *more]
-        last = chunk[-1][0]
 
 
 def _names(people: QuerySet[Profile]) -> list[str]:

@@ -10,6 +10,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
+from audiencesync.core import chunks
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.models.imports import RejectPart
 from audiencesync.people.models.people import KINDS, Profile
@@ -44,8 +45,8 @@ def _rework_chunk(group_id: int) -> bool:
         group = AppGroup.objects.select_for_update(no_key=True).get(pk=group_id)
         if group.rework_cursor is None:
             return False
-        left = Profile.objects.filter(app_group=group, pk__gt=group.rework_cursor)
-        profiles = list(left.select_for_update(no_key=True).order_by("pk")[:AT_ONCE])
+        locked = Profile.objects.filter(app_group=group).select_for_update(no_key=True)
+        profiles = next(chunks.read(locked, AT_ONCE, after=group.rework_cursor), [])
         # Before the raw values are blanked: hashes can be made of them only now.
         rehash.rehash(group, [profile.pk for profile in profiles], now=now)
         _apply_settings(group, profiles, now=now)
