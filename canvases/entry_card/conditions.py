@@ -114,8 +114,3 @@ class EventForm(forms.Form):
         elif not self.errors:
             cleaned["where"] = read(self, cleaned, cleaned)
         return cleaned
-
-
-def typed_names(prefix: str = "") -> list[str]:
-    """Return the names of all fields."""
-    return [name for n in range(MOST) for name in names(prefix, n)]

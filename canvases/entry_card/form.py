@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from audiencesync.people.models import Event, Segment
 from canvases import schedule
 from canvases.entry_card import conditions, words
+from canvases.entry_card.typed_rows import typed_rows
 from canvases.models import Canvas
 from canvases.steps.base import Text
 
@@ -37,7 +38,6 @@ EVENT_KINDS: list[tuple[str, Text]] = [
     (Event.Kind.PURCHASE, _("Purchase")),
 ]
 DAYS = [*((str(n), str(n)) for n in range(1, 32)), (schedule.LAST, _("last day"))]
-EXIT_FIELDS = ("kind", "name", *conditions.typed_names())
 KNOWN_EVENTS = {"list": "known-events", "autocomplete": "off"}
 
 
@@ -359,12 +359,6 @@ def _schedule_initial(canvas: Canvas, zone: ZoneInfo, now: datetime) -> dict[str
     return {"every": "day", "on": tomorrow, "at": "09:00", "weekdays": [0], "day": "1"}
 
 
-def _typed_exits(data: QueryDict) -> list[dict[str, str]]:
-    total = data.get("exit-TOTAL_FORMS", "")
-    n = min(int(total), MOST_EXITS) if total.isascii() and total.isdigit() else 0
-    rows = [
-        {name: data.get(f"exit-{row}-{name}", "") for name in EXIT_FIELDS}
-        for row in range(n)
-        if str(row) != data.get("remove_exit")
-    ]
+def _typed_exits(data: QueryDict) -> list[dict[str, Any]]:
+    rows = typed_rows(ExitForms(data, prefix="exit"), without=data.get("remove_exit"))
     return [*rows, {}][:MOST_EXITS] if "add_exit" in data else rows

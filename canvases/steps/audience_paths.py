@@ -21,9 +21,11 @@ from canvases.steps.numbered import (
     EVERYONE_ELSE,
     LONGEST_NAME,
     MOST_PATHS,
+    distinct,
     free_number,
     lost,
     lost_words,
+    typed_number,
     with_components,
 )
 
@@ -80,11 +82,11 @@ class AudiencePathsForm(ConditionsForm):
     @classmethod
     def completed(cls, root: Draft, step: Step) -> Draft:
         """Give an added path a number that no path and no component has."""
-        used = with_components(step) | {
-            int(one.texts["number"]) for one in root.parts or [] if _number(one)
-        }
+        parts = (root.parts or [])[:MOST_PATHS]
+        numbers = [typed_number(one.texts.get("number")) for one in parts]
+        used = with_components(step).union(filter(None, numbers))
         root.parts = [
-            one if _number(one) else cls._fresh(used) for one in (root.parts or [])[:MOST_PATHS]
+            one if number else cls._fresh(used) for one, number in zip(parts, numbers, strict=True)
         ]
         return draft.numbered(root)
 
@@ -110,41 +112,28 @@ class AudiencePathsForm(ConditionsForm):
         for one in self.root.parts or []:
             if (name := cleaned.get(f"path-{one.path}")) and names.count(name) > 1:
                 self.add_error(f"path-{one.path}", _("Another path has this name."))
-        self._check_branches({number for number, _one in self._numbered()})
+        if lost_names := lost(self.step, AudiencePaths().branches(self.step), self._numbers()):
+            self.add_error(None, lost_words(lost_names))
         return cleaned
 
-    def _check_branches(self, numbers: set[int]) -> None:
-        if names := lost(self.step, AudiencePaths().branches(self.step), numbers):
-            self.add_error(None, lost_words(names))
-
-    def _numbered(self) -> list[tuple[int, Draft]]:
-        """Return each path with its number; a number that is missing or taken is replaced."""
-        found, used = list[tuple[int, Draft]](), set[int]()
-        for one in self.root.parts or []:
-            number = self.cleaned_data.get(f"number-{one.path}")
-            number = free_number(used) if number is None or number in used else number
-            used.add(number)
-            found.append((number, one))
-        return found
+    def _numbers(self) -> list[int]:
+        return distinct(
+            self.cleaned_data.get(f"number-{one.path}") for one in self.root.parts or []
+        )
 
     def settings(self) -> dict[str, Any]:
         """Return number, name and filter of each path."""
         cleaned = self.cleaned_data
-        rows = zip(self._numbered(), cleaned["filters"], strict=True)
+        rows = zip(self._numbers(), self.root.parts or [], cleaned["filters"], strict=True)
         return {
             "paths": [
                 {"number": number, "name": cleaned[f"path-{one.path}"], "filter": chosen}
-                for (number, one), chosen in rows
+                for number, one, chosen in rows
             ]
         }
 
 
 OF_PATH = ("path", "number")
-
-
-def _number(one: Draft) -> bool:
-    text = one.texts.get("number", "")
-    return text.isascii() and text.isdigit() and len(text) == 1
 
 
 class AudiencePaths(StepKind):

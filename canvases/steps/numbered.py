@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext
@@ -15,11 +15,25 @@ if TYPE_CHECKING:
 MOST_PATHS = 7
 EVERYONE_ELSE = MOST_PATHS + 1
 LONGEST_NAME = 40
+_NUMBERS = {str(n) for n in range(1, MOST_PATHS + 1)}
 
 
 def free_number(used: Collection[int]) -> int:
     """Return the lowest number of a branch that is not used."""
     return next((n for n in range(1, MOST_PATHS + 1) if n not in used), EVERYONE_ELSE)
+
+
+def typed_number(text: object) -> int | None:
+    """Return the number of a branch as a form sends it; None if it is none."""
+    return int(text) if isinstance(text, str) and text in _NUMBERS else None
+
+
+def distinct(numbers: Iterable[int | None]) -> list[int]:
+    """Return the numbers of branches; one that is missing or taken is replaced by a free one."""
+    used = list[int]()
+    for number in numbers:
+        used.append(free_number(used) if number is None or number in used else number)
+    return used
 
 
 def with_components(step: Step) -> set[int]:

@@ -14,6 +14,7 @@ from audiencesync.groups.logged_changes import LoggedChange
 from audiencesync.people.models import Event
 from audiencesync.people.segments import filters
 from canvases.entry_card import conditions
+from canvases.entry_card.typed_rows import typed_rows
 from canvases.steps import segments_used, waited_for
 from canvases.steps.base import Branch, StepForm, StepKind, StepProblem, Text
 from canvases.steps.conditions_form import rows_of, segments_of
@@ -22,9 +23,11 @@ from canvases.steps.numbered import (
     EVERYONE_ELSE,
     LONGEST_NAME,
     MOST_PATHS,
+    distinct,
     free_number,
     lost,
     lost_words,
+    typed_number,
     with_components,
 )
 from canvases.steps.rehearsal import Person, Rehearsed, RehearsedBranch
@@ -45,7 +48,6 @@ CHOOSES: list[tuple[str, Text]] = [
     ),
 ]
 BUTTONS = frozenset({"add", "remove", "up", "add_condition"})
-OF_ROW = ("label", "number", "kind", "name", "segment", *conditions.typed_names())
 
 
 def events_of(step: Step) -> Sequence[Mapping[str, Any]]:
@@ -98,6 +100,9 @@ class EventRow(conditions.EventForm):
         return found | {"name": cleaned["name"], "where": cleaned["where"]}
 
 
+EventRows = forms.formset_factory(EventRow, extra=0, max_num=MOST_PATHS, absolute_max=MOST_PATHS)
+
+
 class WaitUntilForm(DurationForm):
     """The events in their order, which of them decides, and how long people wait at most."""
 
@@ -117,53 +122,40 @@ class WaitUntilForm(DurationForm):
         super().__init__(data, step=step, initial={"chooses": "first", **(initial or {})})
         if rows is not None:
             self.initial["typed"] = True
-        n = _n_rows(data) if data is not None else len(shown)
-        self.rows = [
-            EventRow(
-                data,
-                prefix=f"row-{i}",
-                initial=shown[i] if data is None else None,
-                segments=choices,
-            )
-            for i in range(n)
-        ]
+        self.rows = EventRows(
+            data,
+            prefix="row",
+            initial=shown if data is None else None,
+            form_kwargs={"segments": choices, "empty_permitted": False},
+        )
 
     @classmethod
     def typed(cls, data: Mapping[str, object], *, step: Step) -> StepForm | None:
         """Return the form after a button that adds or removes an event; None for Save."""
         if BUTTONS.isdisjoint(data.keys()):
             return None
-        rows = [
-            {name: str(data.get(f"row-{i}-{name}", "")) for name in OF_ROW}
-            for i in range(_n_rows(data))
-            if str(i) != data.get("remove")
-        ]
+        sent = EventRows(data, prefix="row", form_kwargs={"segments": []})
+        rows = typed_rows(sent, without=data.get("remove"))
         up = str(data.get("up", ""))
         if up.isascii() and up.isdigit() and 0 < int(up) < len(rows):
             rows.insert(int(up) - 1, rows.pop(int(up)))
         if "add" in data and len(rows) < MOST_PATHS:
-            used = {int(row["number"]) for row in rows if row["number"].isdecimal()}
-            rows.append(fresh(used | with_components(step)))
+            numbers = [typed_number(row["number"]) for row in rows]
+            rows.append(fresh(with_components(step).union(filter(None, numbers))))
         window = {name: str(data[name]) for name in ("amount", "unit", "chooses") if name in data}
         return cls(step=step, initial=window, rows=rows)
 
     @property
-    def n_rows(self) -> str:
-        """Return how many rows the form sends."""
-        return str(len(self.rows))
-
-    @property
     def may_have_more(self) -> bool:
         """Return whether another event can be added."""
-        return len(self.rows) < MOST_PATHS
+        return len(self.rows.forms) < MOST_PATHS
 
     def clean(self) -> dict[str, Any]:
         """Check the rows: at least one, other names, no lost components."""
         cleaned = super().clean()
-        if not self.rows:
+        if not self.rows.forms:
             self.add_error(None, _("Add at least one event or segment."))
-        valid = [row.is_valid() for row in self.rows]  # all of them, for their errors
-        if not all(valid):
+        elif not self.rows.is_valid():
             self.add_error(None, _("Complete what people wait for, or remove it."))
             return cleaned
         labels = [row.cleaned_data["label"] for row in self.rows]
@@ -186,12 +178,7 @@ class WaitUntilForm(DurationForm):
                 used.add(cleaned["label"])
 
     def _numbers(self) -> list[int]:
-        """Return the number of each row; one that is missing or taken is replaced."""
-        used = list[int]()
-        for row in self.rows:
-            number = row.cleaned_data.get("number")
-            used.append(free_number(set(used)) if number is None or number in used else number)
-        return used
+        return distinct(row.cleaned_data.get("number") for row in self.rows)
 
     def settings(self) -> dict[str, Any]:
         """Return the window, what decides, and the events with the numbers of their branches."""
@@ -215,11 +202,6 @@ def fresh(used: set[int]) -> dict[str, Any]:
 def _segments(step: Step) -> dict[str, str]:
     """Return the names of the segments that a step waits for, by API id."""
     return {str(one.api_id): one.name for one in segments_of(step)}
-
-
-def _n_rows(data: Mapping[str, object]) -> int:
-    text = str(data.get("rows", ""))
-    return min(int(text), MOST_PATHS) if text.isascii() and text.isdigit() and len(text) < 3 else 0
 
 
 class WaitUntil(StepKind):

@@ -18,7 +18,8 @@ def test_the_form_asks_for_each_event(bobs, vip):
     step = bobs.add("wait_until")
     assert "Choose what people wait for." in bobs.get(launch=1).content.decode()
     first = {
-        "rows": "1",
+        "row-TOTAL_FORMS": "1",
+        "row-INITIAL_FORMS": "0",
         "row-0-label": "Order",
         "row-0-number": "1",
         "row-0-kind": "event",
@@ -32,8 +33,8 @@ def test_the_form_asks_for_each_event(bobs, vip):
     assert (added.status_code, Step.objects.get(pk=step.pk).version) == (200, 1)
     assert 'name="row-1-label"' in added.content.decode()
 
-    second = {"row-1-label": "VIP", "row-1-number": "2", "row-1-kind": "segment", "rows": "2"}
-    second["row-1-segment"] = str(vip.api_id)
+    second = {"row-1-label": "VIP", "row-1-number": "2", "row-1-kind": "segment"}
+    second |= {"row-1-segment": str(vip.api_id), "row-TOTAL_FORMS": "2"}
     assert bobs.post("step", step.pk, version=1, **first | second).status_code == 302
     page = bobs.get().content.decode()
     assert "Did “order” or joined “VIP” within 3 days; the first decides" in page
@@ -46,7 +47,8 @@ def test_the_form_asks_for_each_event(bobs, vip):
 
 def test_the_form_asks_which_of_several_decides(bobs):
     step = bobs.add("wait_until")
-    rows = {"rows": "2", "amount": "3", "unit": "days", "chooses": "ranked"}
+    rows = {"row-TOTAL_FORMS": "2", "row-INITIAL_FORMS": "0", "chooses": "ranked"}
+    rows |= {"amount": "3", "unit": "days"}
     for i, name in enumerate(("look", "order")):
         row = {"label": name, "number": i + 1, "kind": "event", "name": name}
         rows |= {f"row-{i}-{field}": str(value) for field, value in row.items()}
@@ -60,3 +62,24 @@ def test_the_form_asks_which_of_several_decides(bobs):
     page = bobs.get().content.decode()
     assert "Did “look” or did “order” within 3 days; the most important decides" in page
     assert bobs.post("step", step.pk, version=2, **rows | {"chooses": "x"}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {},
+        {"row-TOTAL_FORMS": "x", "row-INITIAL_FORMS": "0"},
+        {"row-TOTAL_FORMS": "1", "row-INITIAL_FORMS": "0"},
+        {"row-TOTAL_FORMS": "8", "row-INITIAL_FORMS": "0"},
+        {"row-TOTAL_FORMS": "1", "row-INITIAL_FORMS": "0", "row-0-number": "9" * 5000},
+    ],
+    ids=["nothing", "not a number", "an empty row", "too many", "an endless number"],
+)
+def test_rows_that_the_page_did_not_send_are_refused(odd, bobs):
+    step = bobs.add("wait_until")
+    sent = {"amount": "3", "unit": "days"} | odd
+
+    assert bobs.post("step", step.pk, version=1, **sent).status_code == 422
+    assert bobs.post("step", step.pk, version=1, add="1", **sent).status_code == 200
+    step.refresh_from_db()
+    assert (step.version, step.settings["amount"]) == (1, 1)

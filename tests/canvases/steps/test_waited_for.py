@@ -26,7 +26,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 )
 def test_a_branch_without_a_name_is_named_after_what_happens(rows, names, summary, bobs):
     step = bobs.add("wait_until")
-    sent = {"rows": str(len(rows)), "amount": "3", "unit": "days"}
+    sent = {"row-TOTAL_FORMS": str(len(rows)), "row-INITIAL_FORMS": "0"}
+    sent |= {"amount": "3", "unit": "days"}
     for i, (label, kind, name) in enumerate(rows):
         row = {"label": label, "number": str(i + 1), "kind": kind, "name": name}
         sent |= {f"row-{i}-{field}": value for field, value in row.items()}
@@ -40,7 +41,7 @@ def test_a_branch_without_a_name_is_named_after_what_happens(rows, names, summar
 
 def test_a_made_name_follows_what_people_wait_for_and_a_typed_one_stays(bobs):
     step = bobs.add("wait_until")
-    sent = {"rows": "2", "amount": "3", "unit": "days"}
+    sent = {"row-TOTAL_FORMS": "2", "row-INITIAL_FORMS": "0", "amount": "3", "unit": "days"}
     for i, label in enumerate(("", "Look")):
         sent |= {f"row-{i}-label": label, f"row-{i}-number": str(i + 1), f"row-{i}-kind": "event"}
         sent[f"row-{i}-name"] = "order"

@@ -26,7 +26,8 @@ ONE_PATH = {name: value for name, value in PATHS.items() if "0.0" in name}
 EVENTS = {
     "amount": 3,
     "unit": "days",
-    "rows": 2,
+    "row-TOTAL_FORMS": 2,
+    "row-INITIAL_FORMS": 0,
     "row-0-label": "Bought",
     "row-0-number": 1,
     "row-0-kind": "purchase",
@@ -35,7 +36,9 @@ EVENTS = {
     "row-1-kind": "event",
     "row-1-name": "order",
 }
-ONE_EVENT = {name: value for name, value in EVENTS.items() if "row-1" not in name} | {"rows": 1}
+ONE_EVENT = {name: value for name, value in EVENTS.items() if "row-1" not in name} | {
+    "row-TOTAL_FORMS": 1
+}
 
 
 @contextmanager

@@ -117,7 +117,7 @@ def test_another_users_name_is_not_overwritten(bobs, step):
 
 def test_a_typed_name_survives_a_button_inside_the_form(bobs):
     step = bobs.add("wait_until")
-    answer = bobs.post("step", step.pk, version=1, add="0", rows=1, step_name="Order soon")
+    answer = bobs.post("step", step.pk, version=1, add="0", step_name="Order soon")
 
     assert 'value="Order soon"' in answer.content.decode()
     step.refresh_from_db()
