@@ -12,13 +12,16 @@ from audiencesync.groups.models import AppGroup
 from canvases.models import Canvas, Step, StepTally, Visit
 
 # Jumps from step to step in the index of open visits: it reads one entry a step where people wait,
-# whether ten or a million do, and none of the many steps where no person is.
+# whether ten or a million do, and none of the many steps where no person is. It begins below all
+# steps and asks for the next one, not for the lowest: `min` implies "is not null", and where the
+# statistics know of no open visit, PostgreSQL would then read and sort all of them for each step.
 _DUE = """
 WITH RECURSIVE waiting (step_id) AS (
-    SELECT min(step_id) FROM {visit} WHERE step_id IS NOT NULL
+    SELECT CAST(0 AS bigint)
     UNION ALL
-    SELECT (SELECT min(step_id) FROM {visit} WHERE step_id > waiting.step_id)
-    FROM waiting WHERE waiting.step_id IS NOT NULL
+    SELECT (
+        SELECT step_id FROM {visit} WHERE step_id > waiting.step_id ORDER BY step_id LIMIT 1
+    ) FROM waiting WHERE waiting.step_id IS NOT NULL
 )
 SELECT due.step_id, due.canvas_id, due.n FROM (
     SELECT step.id AS step_id, step.canvas_id, coalesce(tally.waiting, 0) AS n,

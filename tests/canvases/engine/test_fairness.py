@@ -132,19 +132,44 @@ def test_an_idle_pass_asks_the_same_however_many_canvases_are_live(journeys):
     assert queries() == one == 5
 
 
-def test_due_steps_are_found_by_the_index_of_open_visits(journeys):
-    crowded(journeys, n_steps=2, n_each=300)
-    with connection.cursor() as cursor:
-        cursor.execute(f"ANALYZE {Visit._meta.db_table}")
+def plan_of_due_steps():
     with CaptureQueriesContext(connection) as found:
         assert len(due.rounds(now=timezone.now())) == 2
-    is_postgres = connection.vendor == "postgresql"
+    verb = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
     with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN {'' if is_postgres else 'QUERY PLAN'} {found[0]['sql']}")
-        plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
+        cursor.execute(f"{verb} {found[0]['sql']}")
+        return "\n".join(str(row[-1]) for row in cursor.fetchall())
+
+
+def analyze_visits():
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {Visit._meta.db_table}")
+
+
+def test_due_steps_are_found_by_the_index_of_open_visits(journeys):
+    crowded(journeys, n_steps=2, n_each=300)
+    analyze_visits()
+    plan = plan_of_due_steps()
 
     table = Visit._meta.db_table
-    assert plan.count("visit_due") >= 3, plan
+    assert plan.count("visit_due") >= 2, plan
     assert f"Seq Scan on {table}" not in plan, plan
     assert f"SCAN {table}\n" not in plan + "\n", plan
     assert Step.objects.count() == 2
+
+
+def test_due_steps_are_found_without_reading_all_who_wait(journeys):
+    """As after a launch whose people have all left: the statistics know of no open visit."""
+    former, _steps = journeys.canvas(DELAY)
+    now = timezone.now()
+    Visit.objects.bulk_create(
+        Visit(canvas=former, profile=person, entered_at=now, left_at=now)
+        for person in journeys.people(600)
+    )
+    analyze_visits()
+    crowded(journeys, n_steps=2, n_each=300)
+    plan = plan_of_due_steps()
+
+    assert plan.count("visit_due") >= 2, plan
+    assert "Bitmap" not in plan, plan
+    assert "Aggregate" not in plan, plan
