@@ -1,8 +1,10 @@
 """App configuration."""
 
 from django.apps import AppConfig
+from django.db.backends.signals import connection_created
 
 from audiencesync.core import checks
+from audiencesync.core.database import postgresql
 from audiencesync.core.process import interpreter
 
 
@@ -13,6 +15,7 @@ class CoreConfig(AppConfig):
     label = "core"
 
     def ready(self) -> None:
-        """Register the system checks and tune the interpreter."""
+        """Register the system checks; tune the database connections and the interpreter."""
         checks.register()
+        connection_created.connect(postgresql.tune)
         interpreter.tune()

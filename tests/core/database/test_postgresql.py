@@ -1,0 +1,14 @@
+"""What a connection to PostgreSQL is told."""
+
+import pytest
+from django.db import connection
+
+
+@pytest.mark.django_db
+def test_queries_are_not_compiled():
+    if connection.vendor != "postgresql":
+        assert connection.vendor == "sqlite"  # which has no such compiler
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW jit")
+        assert cursor.fetchone() == ("off",)
