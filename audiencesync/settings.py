@@ -9,7 +9,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
-from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.core import environment
@@ -246,26 +245,7 @@ SYNC = SyncTimes(
     throttle_park=env.amount("SYNC_THROTTLE_PARK", 300.0, least=0.1, most=DAY),
     threads=env.whole("SYNC_THREADS", 16, least=1, most=256),
 )
-
-environment.shorter(
-    "SYNC_REQUEST_DEADLINE", SYNC.request_deadline, than="SYNC_LEASE", limit=SYNC.lease
-)
-environment.shorter(
-    "SYNC_REQUEST_DEADLINE",
-    SYNC.request_deadline,
-    than="SYNC_CREATE_LEASE",
-    limit=SYNC.create_lease,
-)
-if SYNC.backoff_base > SYNC.backoff_max:
-    raise ImproperlyConfigured("SYNC_BACKOFF_BASE must not be longer than SYNC_BACKOFF_MAX.")
-if not DEMO:  # a push that arrives after the last removal would leave an erased profile in there
-    environment.shorter("SYNC_LEASE", SYNC.lease, than="SYNC_ERASURE_REST", limit=SYNC.erasure_rest)
-    environment.shorter(
-        "SYNC_ERASURE_REST",
-        SYNC.erasure_rest,
-        than="SYNC_ERASURE_DEADLINE",
-        limit=SYNC.erasure_deadline,
-    )
+SYNC.check(is_demo=DEMO)
 
 # Sign-in
 AUTH_USER_MODEL = "groups.User"

@@ -190,7 +190,7 @@ class Partner(Protocol):
         ...
 
     @property
-    def links(self) -> list[Link]:
+    def links(self) -> Sequence[Link]:
         """Return the partner's pages that the connected page links to."""
         ...
 

@@ -10,7 +10,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -42,7 +42,11 @@ class NoAnswer(Exception):
 class Answer:
     status: int
     body: bytes = field(repr=False)
-    retry_after: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def retry_after(self) -> str:
+        return self.headers.get("Retry-After", "")
 
 
 def new_session() -> requests.Session:
@@ -101,7 +105,7 @@ def _exchange(session: requests.Session, request: requests.Request, watch: "_Wat
                 raise _TooLarge
         if watch.is_over:  # without a Content-Length, a cut looks like a regular end
             raise TimeoutError
-        return Answer(response.status_code, bytes(body), response.headers.get("Retry-After", ""))
+        return Answer(response.status_code, bytes(body), response.headers)
 
 
 class _TooLarge(Exception):

@@ -5,6 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from django.core.exceptions import ImproperlyConfigured
+
+from audiencesync.core import environment
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SyncTimes:
@@ -23,6 +27,23 @@ class SyncTimes:
     probe: float
     throttle_park: float
     threads: int
+
+    def check(self, *, is_demo: bool) -> None:
+        """Raise ImproperlyConfigured if times contradict each other. In the demo all are short."""
+        pairs = [("request_deadline", "lease"), ("request_deadline", "create_lease")]
+        if not is_demo:  # a push after the last removal would leave an erased profile in there
+            pairs += [("lease", "erasure_rest"), ("erasure_rest", "erasure_deadline")]
+        for name, longer in pairs:
+            environment.shorter(
+                f"SYNC_{name.upper()}",
+                getattr(self, name),
+                than=f"SYNC_{longer.upper()}",
+                limit=getattr(self, longer),
+            )
+        if self.backoff_base > self.backoff_max:
+            raise ImproperlyConfigured(
+                "SYNC_BACKOFF_BASE must not be longer than SYNC_BACKOFF_MAX."
+            )
 
     def __or__(self, changes: Mapping[str, float]) -> SyncTimes:
         """Return a copy with some values changed."""

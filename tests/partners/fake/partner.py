@@ -1,16 +1,24 @@
-"""A partner for the tests that differs from TikTok wherever the contract allows it."""
+"""FakeAds, the partner of the tests: it makes use of every freedom that the contract gives."""
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode
 
 import orjson
 import requests
+from django.core.checks import CheckMessage
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 
 from partners.base import (
     Action,
     Call,
+    Cells,
+    FaqEntry,
     Link,
+    Lookalike,
+    Partner,
     PartnerUser,
     Preset,
     Receipt,
@@ -18,98 +26,129 @@ from partners.base import (
     RemoteAudience,
     Token,
 )
-from partners.errors import Disconnected, Rejected, RejectedCause, Retry, RetryCause
+from partners.errors import (
+    Disconnected,
+    PartnerError,
+    Rejected,
+    RejectedCause,
+    Retry,
+    RetryCause,
+)
 from partners.faq import LAUNCH, NUMBER_OF_AUDIENCES
+from partners.transport import Answer, NoAnswer, fetch, new_session
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 SCHEMA = {"email": "EMAIL_SHA256", "idfa": "IDFA_SHA256", "gaid": "AAID_SHA256"}
-METHODS = {Action.ADD: "POST", Action.REMOVE: "DELETE"}
+METHODS: dict[Action, Literal["POST", "DELETE"]] = {Action.ADD: "POST", Action.REMOVE: "DELETE"}
 LABEL = "FakeAds"
+SECONDS = 5.0  # for a whole request
 
 
 class FakePartner:
     """Audiences have UUIDs, codes are text, tokens expire, a request names one audience."""
 
-    key = "fake"
-    label = LABEL
-    category = "Advertising"
-    summary = "Send people to FakeAds segments."
-    description = "Add people to segments, or remove them."
-    icon = "users"
-    prerequisites = (Link("A FakeAds account."),)
-    settings_hint = "FAKE_CLIENT_ID, FAKE_CLIENT_SECRET"
-    kinds = ("email", "idfa", "gaid")
-    lookalike_reaches = {}  # it makes none
-    lookalike_seed = 0
-    code_parameter = "code"
-    created_type = "FIRST_PARTY"
-    ad_account_statuses = {"LIVE": "Live", "HALTED": "Halted"}
-    active_statuses = frozenset({"LIVE"})
-    requirement = "You need a FakeAds account."
-    needed_role = "Editor"
-    access_lost = "the FakeAds user was deleted."
-    matching_hours = (2, 6)
-    smallest_audience = 50
-    ads_manager = "FakeAds Console"
-    faq = (LAUNCH, NUMBER_OF_AUDIENCES)
-    codes = {"disconnected": ("E1001", "E1003"), "audience_gone": ("E4004",), "content": ("E4000",)}
-    audience_types = {"FIRST_PARTY": "First party"}
-    max_audience_name = 20
-    max_audiences_per_ad_account = 3
-    preset = Preset("fake", 100, None, 1, 1_000, "ad_account")
-    app_key = "client-1"
-    links = []
+    key: str = "fake"
+    label: str = LABEL
+    category: "StrOrPromise" = "Advertising"
+    summary: "StrOrPromise" = "Send people to FakeAds segments."
+    description: "StrOrPromise" = "Add people to segments, or remove them."
+    icon: str = "users"
+    prerequisites: tuple[Link, ...] = (Link("A FakeAds account."),)
+    settings_hint: str = "FAKE_CLIENT_ID, FAKE_CLIENT_SECRET"
+    kinds: tuple[str, ...] = ("email", "idfa", "gaid")
+    lookalike_reaches: "Mapping[str, StrOrPromise]" = {}  # it makes none
+    lookalike_seed: int = 0
+    code_parameter: str = "code"
+    created_type: str = "FIRST_PARTY"
+    ad_account_statuses: "Mapping[str, StrOrPromise]" = {"LIVE": "Live", "HALTED": "Halted"}
+    active_statuses: frozenset[str] = frozenset({"LIVE"})
+    requirement: "StrOrPromise" = "You need a FakeAds account."
+    needed_role: "StrOrPromise" = "Editor"
+    access_lost: "StrOrPromise" = "the FakeAds user was deleted."
+    matching_hours: tuple[int, int] = (2, 6)
+    smallest_audience: int = 50
+    ads_manager: str = "FakeAds Console"
+    faq: tuple[FaqEntry, ...] = (LAUNCH, NUMBER_OF_AUDIENCES)
+    codes: Mapping[str, tuple[str, ...]] = {
+        "disconnected": ("E1001", "E1003"),
+        "audience_gone": ("E4004",),
+        "content": ("E4000",),
+    }
+    audience_types: "Mapping[str, StrOrPromise]" = {"FIRST_PARTY": "First party"}
+    max_audience_name: int = 20
+    max_audiences_per_ad_account: int = 3
+    preset: Preset = Preset("fake", 100, None, 1, 1_000, "ad_account")
+    app_key: str = "client-1"
+    links: Sequence[Link] = ()
 
-    def __init__(self, url):
+    def __init__(self, url: str) -> None:
         self.url = url
 
     @property
-    def form_action(self):
+    def form_action(self) -> str:
         return self.url
 
-    def is_configured(self):
+    def is_configured(self) -> bool:
         return True
 
-    def check_settings(self):
+    def check_settings(self) -> list[CheckMessage]:
         return []
 
-    def authorize_url(self, *, state, redirect_uri):
+    def authorize_url(self, *, state: str, redirect_uri: str) -> str:
         return f"{self.url}/authorize?{urlencode({'state': state, 'redirect_uri': redirect_uri})}"
 
-    def exchange(self, code, *, redirect_uri):
+    @sensitive_variables()
+    def exchange(self, code: str, *, redirect_uri: str) -> Token:
         asked = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
         return _token(self._call("POST", "/token", data=asked))
 
-    def refresh(self, refresh_token):
+    @sensitive_variables()
+    def refresh(self, refresh_token: str) -> Token:
         asked = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         return _token(self._call("POST", "/token", data=asked))
 
-    def missing_permissions(self, token):
+    def missing_permissions(self, token: Token) -> "list[StrOrPromise]":
         return []
 
-    def revoke(self, token):
+    @sensitive_variables()
+    def revoke(self, token: str) -> None:
         self._call("POST", "/revoke", json={"token": token})
 
-    def user(self, access_token):
-        me = self._call("GET", "/me", token=access_token).json()
+    @sensitive_variables()
+    def user(self, access_token: str) -> PartnerUser:
+        me = _read(self._call("GET", "/me", token=access_token))
         return PartnerUser(me["id"], me["name"], me["email"])
 
-    def ad_accounts(self, access_token):
-        listed = self._call("GET", "/ad-accounts", token=access_token).json()["ad_accounts"]
-        return [RemoteAdAccount(one["id"], one["name"], status="LIVE") for one in listed]
+    @sensitive_variables()
+    def ad_accounts(self, access_token: str) -> list[RemoteAdAccount]:
+        found = _read(self._call("GET", "/ad-accounts", token=access_token))
+        return [
+            RemoteAdAccount(one["id"], one["name"], status="LIVE") for one in found["ad_accounts"]
+        ]
 
-    def create_audience(self, access_token, ad_account_id, *, name):
+    @sensitive_variables()
+    def create_audience(self, access_token: str, ad_account_id: str, *, name: str) -> str:
         path = f"/ad-accounts/{ad_account_id}/segments"
-        return self._call("POST", path, token=access_token, json={"name": name}).json()["id"]
+        made = _read(self._call("POST", path, token=access_token, json={"name": name}))
+        return str(made["id"])
 
-    def create_lookalike(self, access_token, ad_account_id, *, source_id, wanted):
+    def create_lookalike(
+        self, access_token: str, ad_account_id: str, *, source_id: str, wanted: Lookalike
+    ) -> str:
         raise NotImplementedError
 
-    def delete_audience(self, access_token, ad_account_id, *, audience_id, takes_people):
+    @sensitive_variables()
+    def delete_audience(
+        self, access_token: str, ad_account_id: str, *, audience_id: str, takes_people: bool
+    ) -> None:
         self._call("DELETE", f"/segments/{audience_id}", token=access_token)
 
-    def list_audiences(self, access_token, ad_account_id):
+    @sensitive_variables()
+    def list_audiences(self, access_token: str, ad_account_id: str) -> list[RemoteAudience]:
         path = f"/ad-accounts/{ad_account_id}/segments"
-        listed = self._call("GET", path, token=access_token).json()["segments"]
+        found = _read(self._call("GET", path, token=access_token))
         return [
             RemoteAudience(
                 one["id"],
@@ -120,42 +159,56 @@ class FakePartner:
                 is_expiring=False,
                 is_appendable=True,
             )
-            for one in listed
+            for one in found["segments"]
         ]
 
-    def get_audiences(self, access_token, ad_account_id, *, audience_ids):
+    @sensitive_variables()
+    def get_audiences(
+        self, access_token: str, ad_account_id: str, *, audience_ids: Sequence[str]
+    ) -> list[RemoteAudience]:
         listed = self.list_audiences(access_token, ad_account_id)
         return [one for one in listed if one.id in audience_ids]
 
-    def build_call(self, ad_account_id, action, kinds, cells):
+    def build_call(
+        self, ad_account_id: str, action: Action, kinds: Sequence[str], cells: Sequence[Cells]
+    ) -> Call:
         [part] = cells
         [audience_id] = part.audience_ids
         data = [[cell.hex() if cell else "" for cell in row] for row in part.rows]
         body = orjson.dumps({"schema": [SCHEMA[kind] for kind in kinds], "data": data})
         return Call(METHODS[action], f"/segments/{audience_id}/users", body, part.audience_ids)
 
-    def push(self, access_token, call):
+    @sensitive_variables()
+    def push(self, access_token: str, call: Call) -> Receipt:
         answer = self._call(call.method, call.path, token=access_token, data=call.body)
         return Receipt(answer.headers["X-Trace"])
 
-    def error_of(self, code):
+    def error_of(self, code: str | None) -> PartnerError:
         return Retry(LABEL, RetryCause.UNKNOWN) if code is None else _error(500, code)
 
-    def _call(self, method, path, *, token="", **content):
+    @sensitive_variables()
+    def _call(self, method: str, path: str, *, token: str = "", **content: Any) -> Answer:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
+        request = requests.Request(method, self.url + path, headers=headers, **content)
         try:
-            answer = requests.request(
-                method, self.url + path, headers=headers, timeout=5, **content
-            )
-        except requests.RequestException:
-            raise Retry(LABEL, RetryCause.UNKNOWN, detail="no answer") from None
-        if answer.status_code != 200:
-            raise _error(answer.status_code, answer.json()["error_code"])
+            answer = fetch(new_session(), request, seconds=SECONDS)
+        except NoAnswer as none:
+            raise Retry(LABEL, RetryCause.UNKNOWN, detail=none.reason) from None
+        if answer.status != 200:
+            raise _error(answer.status, _read(answer)["error_code"])
         return answer
 
 
-def _token(answer):
-    found = answer.json()
+def _read(answer: Answer) -> dict[str, Any]:
+    """Return the JSON of an answer; no answer is clear without it."""
+    try:
+        return dict(orjson.loads(answer.body))
+    except (ValueError, TypeError):
+        raise Retry(LABEL, RetryCause.UNKNOWN, detail="no JSON") from None
+
+
+def _token(answer: Answer) -> Token:
+    found = _read(answer)
     expires_at = timezone.now() + timedelta(seconds=found["expires_in"])
     return Token(
         found["access_token"],
@@ -165,7 +218,7 @@ def _token(answer):
     )
 
 
-def _error(status, code):
+def _error(status: int, code: str) -> PartnerError:
     rejected = {
         "E1002": RejectedCause.AUTH_CODE,
         "E3002": RejectedCause.AD_ACCOUNT,
@@ -180,3 +233,7 @@ def _error(status, code):
         return Rejected(LABEL, RejectedCause.OTHER, code=code)
     cause = RetryCause.THROTTLED_AD_ACCOUNT if code == "E2000" else RetryCause.TRANSIENT
     return Retry(LABEL, cause, code=code)
+
+
+if TYPE_CHECKING:
+    WHOLE: Partner = FakePartner("")  # the types are those of the contract
