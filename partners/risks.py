@@ -16,6 +16,7 @@ from django.utils.translation import gettext, ngettext, pgettext
 
 from audiencesync.core import deadlines
 from audiencesync.groups.models import AppGroup
+from partners.incidents import codes
 from partners.models import AdAccount, Audience, Batch, Connection, Incident, Sync
 
 PATHS = {
@@ -94,23 +95,29 @@ def pending_batches_of(sync: Sync) -> QuerySet[Batch]:
 
 
 def batches_of(incident: Incident) -> QuerySet[Batch]:
-    """Return the pending batches behind an incident."""
+    """Return the pending batches that an incident holds."""
+    if incident.code in codes.HOLD_NO_BATCHES:
+        return Batch.objects.none()
     return pending_batches().filter(**{PATHS[incident.place]: incident.place_id})
 
 
 def of_incidents(incidents: Sequence[Incident]) -> dict[int, Risk]:
     """Return incident id -> what it risks; one query."""
-    if not incidents:
-        return {}
+    holding = [one for one in incidents if one.code not in codes.HOLD_NO_BATCHES]
+    found = {one.pk: Risk() for one in incidents}
+    if not holding:
+        return found
     behind = Q(pk__in=[])
     for place, path in PATHS.items():
-        behind |= Q(**{f"{path}__in": [one.place_id for one in incidents if one.place == place]})
+        behind |= Q(**{f"{path}__in": [one.place_id for one in holding if one.place == place]})
     rows = pending_batches().filter(behind).order_by().values(*PATHS.values())
     by_place: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for row in rows.annotate(people=Sum("n"), first=Min("deadline_at")):
         for place, path in PATHS.items():
             by_place.setdefault((place, row[path]), []).append(row)
-    return {one.pk: _of_rows(by_place.get((one.place, one.place_id), [])) for one in incidents}
+    return found | {
+        one.pk: _of_rows(by_place.get((one.place, one.place_id), [])) for one in holding
+    }
 
 
 def _of_rows(rows: Sequence[dict[str, Any]]) -> Risk:

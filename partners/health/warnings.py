@@ -12,7 +12,7 @@ from partners import registry
 from partners.connections import problems
 from partners.connections.problems import Problem, Severity
 from partners.health import titles
-from partners.incidents import held, present, thresholds
+from partners.incidents import codes, thresholds
 from partners.models import AdAccount, Incident
 from partners.risks import Risk
 
@@ -105,9 +105,9 @@ def _audiences_page(account: AdAccount) -> str:
 
 
 OF_CODE: dict[str, Callable[[Incident, Risk], Problem | None]] = {
-    present.BACKLOG: _of_backlog,
-    held.REMOVALS_HELD: _of_held,
-    thresholds.ERROR_SHARE: _of_error_share,
-    thresholds.NEARLY_FULL: _of_nearly_full,
-    thresholds.TOO_SMALL: _of_too_small,
+    codes.BACKLOG: _of_backlog,
+    codes.REMOVALS_HELD: _of_held,
+    codes.ERROR_SHARE: _of_error_share,
+    codes.NEARLY_FULL: _of_nearly_full,
+    codes.TOO_SMALL: _of_too_small,
 }

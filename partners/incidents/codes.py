@@ -5,6 +5,11 @@ from __future__ import annotations
 from partners.models import AdAccount, Audience, Connection, ParkedBy
 from partners.models.batch_queries import SEALED
 
+BACKLOG, REMOVALS_HELD = "backlog", "removals_held"
+ERROR_SHARE, NEARLY_FULL, TOO_SMALL = "error_share", "audiences_nearly_full", "audience_small"
+HOLD_NO_BATCHES = (ERROR_SHARE, NEARLY_FULL, TOO_SMALL, REMOVALS_HELD)
+"""Codes that do not keep pending people from being sent."""
+
 
 def of_connection(connection: Connection, *, is_stuck: bool = False) -> str:
     """Return the code of a connection. ``is_stuck``: people wait for want of a key."""

@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from audiencesync.core import deadlines
 from partners import risks
 from partners.incidents import codes
+from partners.incidents.codes import BACKLOG
 from partners.models import (
     AdAccount,
     Audience,
@@ -41,7 +42,6 @@ class Trouble:
         return self.place, self.place_id, self.code
 
 
-BACKLOG = "backlog"
 SOON_HOURS = 6
 """Hours of the retry window of 13 within which people are errored soon."""
 GRACE = timedelta(minutes=5)
@@ -135,7 +135,8 @@ def _backlogs(
     usable = Q(audience__gone_at=None, audience__is_appendable=True)
     late = risks.pending_batches().filter(old, usable, ad_account=OuterRef("pk"))
     # After a reconnect, the people who waited are sent within minutes.
-    cured = Incident.objects.filter(ended_at__gt=now - GRACE).exclude(code=BACKLOG)
+    cured = Incident.objects.filter(ended_at__gt=now - GRACE)
+    cured = cured.exclude(code__in=(BACKLOG, *codes.HOLD_NO_BATCHES))
     cured = cured.filter(Q(connection=OuterRef("connection")) | Q(ad_account=OuterRef("pk")))
     rows = AdAccount.objects.filter(
         Exists(late), ~Exists(cured), **in_group(app_group, AdAccount.GROUP_PATH)

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from audiencesync.groups.models import AppGroup
 from partners import risks
-from partners.incidents import held, present, thresholds
+from partners.incidents import held, pauses, present, thresholds
 from partners.incidents.present import Trouble
 from partners.models import Incident
 from partners.risks import Risk
@@ -71,6 +71,7 @@ def _change(app_group: int, *, now: datetime) -> None:
             return
         troubles = _troubles(now=now, app_group=app_group)
         begun, over = _difference(troubles, _open(app_group))
+        begun = pauses.resume(begun, app_group=app_group, now=now)
         Incident.objects.bulk_create(
             [
                 Incident(

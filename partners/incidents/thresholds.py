@@ -15,10 +15,10 @@ from audiencesync.core import deadlines
 from audiencesync.groups.models import AppGroup
 from partners import registry
 from partners.base import Partner
+from partners.incidents.codes import ERROR_SHARE, NEARLY_FULL, TOO_SMALL
 from partners.incidents.present import Trouble, in_group, needed
 from partners.models import Action, AdAccount, Audience, Sync, TallyHour, Thresholds
 
-ERROR_SHARE, NEARLY_FULL, TOO_SMALL = "error_share", "audiences_nearly_full", "audience_small"
 CODES = (ERROR_SHARE, NEARLY_FULL, TOO_SMALL)
 """Codes that warn: nothing is held."""
 MOST_ERRORED_PERCENT = 5

@@ -12,12 +12,11 @@ from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
-from audiencesync.core import deadlines
 from audiencesync.groups import outbox
 from audiencesync.groups.mail_model import OutgoingMail
 from audiencesync.groups.models import Membership
 from partners.health import lines, titles
-from partners.incidents import codes, present
+from partners.incidents import codes, pauses, reminders
 from partners.models import AdAccount, Audience, Batch, Connection, Incident, Notice, Outcome, Sync
 from partners.notices import readers, texts
 
@@ -25,8 +24,6 @@ logger = logging.getLogger(__name__)
 Kind = Notice.Kind
 QUIET = ("not_connected", "ad_account_disconnected")
 """Codes of what members did themselves: only people running out of time are worth a message."""
-ORDER = (Kind.BEGUN, Kind.SIX_HOURS, Kind.ONE_HOUR)
-"""From the earliest: after one of these, none before it is written."""
 LOOK_BACK = timedelta(days=3)
 NEW = timedelta(minutes=2)
 AT_ONCE = 100
@@ -59,10 +56,9 @@ def _open(*, now: datetime) -> QuerySet[Incident]:
     notified = Notice.objects.filter(incident=OuterRef("pk"))
     fresh = ~Exists(notified) & ~Q(code__in=QUIET)
     due = Q(Exists(notified.filter(sent_at=None))) | fresh
-    for kind, hours in texts.HOURS.items():
-        from_here = ORDER[ORDER.index(kind) :]
-        soon = Q(deadline_at__lte=now + deadlines.share_of_delivery(hours))
-        due |= soon & ~Q(Exists(notified.filter(kind__in=from_here)))
+    for kind in reminders.HOURS:
+        from_here = reminders.ORDER[reminders.ORDER.index(kind) :]
+        due |= reminders.may_be_due(kind, now=now) & ~Q(Exists(notified.filter(kind__in=from_here)))
     rows = Incident.objects.open().filter(due)
     # In any order: those without a reader stay due, and must not take the turns of all others.
     return rows.select_related("app_group", *lines.RELATED).order_by("?")
@@ -70,22 +66,15 @@ def _open(*, now: datetime) -> QuerySet[Incident]:
 
 def _due(incident: Incident, *, now: datetime) -> Kind | None:
     """Return the message that is due, or the last one while its mail is not sent."""
-    written = incident.notices.values_list("kind", flat=True).distinct()
-    last = max((ORDER.index(Kind(kind)) for kind in written), default=-1)
-    level = _level(incident, now=now)
-    if level is not None and ORDER.index(level) > last:
+    order = reminders.ORDER
+    written = incident.notices.exclude(kind=Kind.OVER).values_list("kind", flat=True).distinct()
+    last = max((order.index(Kind(kind)) for kind in written), default=-1)
+    level = reminders.level(incident, now=now)
+    if level is not None and order.index(level) > last:
         return level
     if last >= 0:
-        return ORDER[last]
+        return order[last]
     return None if incident.code in QUIET else Kind.BEGUN
-
-
-def _level(incident: Incident, *, now: datetime) -> Kind | None:
-    """Return the reminder whose time has come: people are errored within its hours."""
-    for kind in (Kind.ONE_HOUR, Kind.SIX_HOURS):
-        if texts.due_soon(incident, kind, now=now).exists():
-            return kind
-    return None
 
 
 def _notify(incident: Incident, kind: Kind, *, now: datetime) -> None:
@@ -172,8 +161,9 @@ def _ended(*, now: datetime) -> list[list[Incident]]:
     notified = Exists(mine.exclude(kind=Kind.OVER).exclude(sent_at=None))
     over = mine.filter(kind=Kind.OVER)
     due = ~Exists(over) | Exists(over.filter(sent_at=None))
+    final = pauses.is_final(now=now)
     rows = Incident.objects.ended().filter(
-        notified, due, ended_at__gt=now - LOOK_BACK, app_group__archived_at=None
+        final, notified, due, ended_at__gt=now - LOOK_BACK, app_group__archived_at=None
     )
     found: dict[tuple[str, int], list[Incident]] = {}
     for row in rows.select_related("app_group", *lines.RELATED).order_by("pk"):
@@ -193,7 +183,7 @@ def _is_well(incident: Incident) -> bool:
             # People who were errored are notified of by a mail of their own.
             since = Batch.objects.filter(ad_account=ad_account, settled_at__gt=incident.begun_at)
             lost = since.filter(state=Outcome.ERRORED, n__gt=0)
-            is_lost = incident.code == present.BACKLOG and lost.exists()
+            is_lost = incident.code == codes.BACKLOG and lost.exists()
             return not codes.of_ad_account(ad_account) and not is_lost
         case Audience() | Sync():
             return True

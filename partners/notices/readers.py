@@ -104,11 +104,10 @@ def _authors_among(members: list[Membership], incident: Incident) -> list[Member
     """Return the authors of the canvases concerned who may still edit them."""
     if _is_of_connection(incident) or not _authors:
         return []
-    syncs = present.needed()
     if incident.sync_id is not None:
-        syncs = syncs.filter(pk=incident.sync_id)
+        syncs = Sync.objects.filter(pk=incident.sync_id)
     else:
-        syncs = syncs.filter(audience=incident.audience_id)
+        syncs = present.needed().filter(audience=incident.audience_id)
     authors = set(_authors[0](syncs.values_list("pk", flat=True)).values())
     return [one for one in members if one.user_id in authors and one.may(Role.MARKETER)]
 

@@ -11,21 +11,19 @@ from django.utils.timesince import timeuntil
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
-from audiencesync.core import deadlines
 from audiencesync.groups import outbox
 from audiencesync.groups.models import AppGroup, Membership, Role
 from audiencesync.groups.outbox import Text
 from partners import risks
 from partners.health import lines, titles
 from partners.health.lines import Line
-from partners.incidents import present
+from partners.incidents import codes, reminders
 from partners.models import Batch, Incident, Notice, Sync
 from partners.models.batch_queries import OF_STEPS
 
 MOST_LINES = 10
-OF_ACCESS = ("ad_account_disconnected", "ad_account_refused", present.BACKLOG)
+OF_ACCESS = ("ad_account_disconnected", "ad_account_refused", codes.BACKLOG)
 Kind = Notice.Kind
-HOURS = {Kind.ONE_HOUR: 1, Kind.SIX_HOURS: present.SOON_HOURS}
 IN_SUBJECT = {  # else the title of the incident
     "token_refused": gettext_noop("access refused"),
     "ad_account_refused": gettext_noop("ad account %(name)s refused"),
@@ -38,7 +36,7 @@ def of_notice(incident: Incident, kind: Kind, reader: Membership, *, now: dateti
     if kind == Kind.OVER:
         return _over(incident)
     line = lines.of_incident(incident, now=now)
-    if kind in HOURS:
+    if kind in reminders.HOURS:
         return _running_out(incident, kind, line, now=now)
     return _begun(incident, line, reader)
 
@@ -58,20 +56,14 @@ def _over(incident: Incident) -> Text:
     if is_of_access:
         subject = _("%(partner)s works again in %(group)s")
     text = _("%(what)s: this is over. You need not do anything.") % words
-    n = risks.batches_of(incident).aggregate(n=Sum("n"))["n"] or 0
+    n = reminders.held_no_more(incident).aggregate(n=Sum("n"))["n"] or 0
     sent = ngettext("%(n)s person who waits is sent now.", "%(n)s people who wait are sent now.", n)
     text = f"{text} {sent % {'n': number_format(n)}}" if n else text
     return subject % words, _body(incident, text, _url(incident, None))
 
 
-def due_soon(incident: Incident, kind: Kind, *, now: datetime) -> QuerySet[Batch]:
-    """Return the batches behind an incident whose people are errored within the hours of a kind."""
-    until = now + deadlines.share_of_delivery(HOURS[kind])
-    return risks.batches_of(incident).filter(deadline_at__gt=now, deadline_at__lte=until)
-
-
 def _running_out(incident: Incident, kind: Kind, line: Line | None, *, now: datetime) -> Text:
-    soon = due_soon(incident, kind, now=now)
+    soon = reminders.batches(incident, kind, now=now)
     found = soon.aggregate(first=Min("deadline_at"), n=Sum("n"))
     n, first = found["n"] or 0, max(found["first"] or now, now + timedelta(minutes=1))
     group = incident.app_group

@@ -17,17 +17,17 @@ from typing import Any
 
 import requests
 from django.conf import settings
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.views.decorators.debug import sensitive_variables
 
-from audiencesync.core import crypto, deadlines, lease
+from audiencesync.core import crypto, lease
 from audiencesync.core.beat import exclusive
 from audiencesync.groups import outbox
 from partners import transport
 from partners.health import lines, titles
-from partners.incidents import present
+from partners.incidents import pauses, reminders
 from partners.models import Incident, Notice, Webhook, WebhookCall
 
 logger = logging.getLogger(__name__)
@@ -35,10 +35,10 @@ Kind = Notice.Kind
 ANSWER_SECONDS = 10.0
 TURN_SECONDS, LONGEST_TURN = 20.0, 60.0
 BATCH = 50
+AT_ONCE = 100
 BACKOFF_BASE, BACKOFF_MAX = 60.0, 3600.0
 DEADLINE = timedelta(days=3)
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
-HOURS = {Kind.SIX_HOURS: present.SOON_HOURS, Kind.ONE_HOUR: 1}
 
 
 def beat() -> None:
@@ -53,13 +53,25 @@ def enqueue(*, now: datetime) -> None:
     rows = Incident.objects.filter(app_group__webhook__isnull=False)
     fresh = rows.open().filter(~_queued(Kind.BEGUN))
     _add(Kind.BEGUN, fresh, now=now)
-    for kind, hours in HOURS.items():
-        until = now + deadlines.share_of_delivery(hours)
-        soon = rows.open().filter(deadline_at__gt=now, deadline_at__lte=until, people__gt=0)
-        _add(kind, soon.filter(~_queued(kind)), now=now)
+    _add_reminders(rows.open(), now=now)
     begun = _queued(Kind.BEGUN, Kind.SIX_HOURS, Kind.ONE_HOUR)
     over = rows.ended().filter(begun, ~_queued(Kind.OVER), ended_at__gt=now - DEADLINE)
-    _add(Kind.OVER, over, now=now)
+    _add(Kind.OVER, over.filter(pauses.is_final(now=now)), now=now)
+
+
+def _add_reminders(incidents: QuerySet[Incident], *, now: datetime) -> None:
+    """Queue what is due of each incident, once each; that of six hours not after the other."""
+    soon = Q(pk__in=[])
+    for kind in reminders.HOURS:
+        soon |= reminders.may_be_due(kind, now=now) & ~Q(_queued(kind, Kind.ONE_HOUR))
+    due: dict[Kind, list[int]] = {}
+    # In any order: those of which another incident reminds must not take the turns of all others.
+    for incident in incidents.filter(soon).order_by("?")[:AT_ONCE]:
+        level = reminders.level(incident, now=now)
+        if level is not None:
+            due.setdefault(level, []).append(incident.pk)
+    for kind, pks in due.items():
+        _add(kind, incidents.filter(~_queued(kind), pk__in=pks), now=now)
 
 
 def _queued(*kinds: Kind) -> Exists:

@@ -1,0 +1,57 @@
+"""Incidents of thresholds, which come and go with each look: one that comes back soon is the same.
+
+Its row is opened again, so that its messages are not repeated; the end is notified only once it
+can no longer come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+
+from partners.incidents import codes
+from partners.incidents.present import Trouble
+from partners.models import Incident
+
+LONGEST = {
+    codes.BACKLOG: timedelta(minutes=15),
+    codes.ERROR_SHARE: timedelta(hours=1),
+    codes.NEARLY_FULL: timedelta(hours=1),
+    codes.TOO_SMALL: timedelta(hours=48),  # partners count an audience again once a day or two
+}
+"""How long an incident may be over and come back as the same."""
+MARGIN = timedelta(minutes=2)
+"""Clocks of machines differ: no row is opened again whose end is being notified."""
+
+
+def is_final(*, now: datetime) -> Q:
+    """Match ended incidents that do not come back."""
+    found = ~Q(code__in=LONGEST)
+    for code, longest in LONGEST.items():
+        found |= Q(code=code, ended_at__lte=now - longest - MARGIN)
+    return found
+
+
+def resume(troubles: Iterable[Trouble], *, app_group: int, now: datetime) -> list[Trouble]:
+    """Open the rows again of troubles that came back; return the other troubles."""
+    fresh, returned = [], []
+    for one in troubles:
+        row = _paused(one, app_group=app_group, now=now) if one.code in LONGEST else None
+        if row is None:
+            fresh.append(one)
+        else:
+            returned.append(row)
+    Incident.objects.filter(pk__in=returned).update(ended_at=None)
+    return fresh
+
+
+def _paused(trouble: Trouble, *, app_group: int, now: datetime) -> int | None:
+    rows = Incident.objects.filter(
+        app_group=app_group,
+        code=trouble.code,
+        ended_at__gt=now - LONGEST[trouble.code],
+        **{trouble.place: trouble.place_id},
+    )
+    return rows.order_by("-ended_at").values_list("pk", flat=True).first()
