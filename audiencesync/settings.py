@@ -201,6 +201,7 @@ BEATS = {
     "housekeeping": (60.0, "partners.housekeeping.beat"),
     "checks": (60.0, "partners.health.probes.beat"),
     "step_hours": (60.0, "canvases.engine.retention.beat"),
+    "brakes": (60.0, "canvases.engine.brake.beat"),
 }
 
 # Removals of a canvas are held until a member confirms them if within an hour at least so many

@@ -16,6 +16,7 @@ from tests.support import migrated
 pytest_plugins = [
     "tests.support.import_pages",
     "tests.support.journeys",
+    "tests.support.brake_world",
     "tests.support.live_segments",
     "tests.support.profiles",
     "tests.support.queue_world",

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.core.beat import wake
@@ -19,6 +20,7 @@ from audiencesync.people.models.live import SegmentMember, Signal, Subscription
 from canvases.engine.rows import TASK
 from canvases.models import Canvas, Step
 from partners.incidents import reconcile
+from partners.incidents.held import HeldAt
 from partners.models import Batch
 
 WINDOW = timedelta(hours=1)
@@ -102,32 +104,48 @@ def _is_too_many(canvas: Canvas, leaving: int) -> bool:
     return 100 * leaving / (staying + leaving) > settings.REMOVAL_BRAKE_PERCENT
 
 
-def _canvases_with_held(app_group: int | None) -> list[tuple[int, int, int]]:
-    """Return group, canvas and the first live Sync of the canvases that hold removals."""
-    steps = Step.objects.filter(
-        Exists(Signal.objects.filter(held(), listener=OuterRef("canvas"))),
-        canvas__state=Canvas.State.LIVE,
-        canvas__braked_at__isnull=False,
-        canvas__app_group__archived_at=None,
-        sync__is_live=True,
+def _links_of_braked() -> QuerySet[Any]:
+    """Return the pairs of step and Sync of live canvases whose brake holds removals."""
+    return Step.syncs.through.objects.filter(
+        step__canvas__state=Canvas.State.LIVE, step__canvas__braked_at__isnull=False
+    )
+
+
+def held_syncs(app_group: int | None) -> list[HeldAt]:
+    """Return the Syncs of each canvas that holds removals, for its incident.
+
+    Also those that none of its steps uses any more: their people wait all the same.
+    """
+    links = _links_of_braked().filter(
+        Exists(Signal.objects.filter(held(), listener=OuterRef("step__canvas"))),
+        step__canvas__app_group__archived_at=None,
     )
     if app_group is not None:
-        steps = steps.filter(canvas__app_group=app_group)
-    rows = steps.order_by().values_list("canvas__app_group", "canvas")
-    return list(rows.annotate(first=Min("sync")))
-
-
-def held_syncs(app_group: int | None) -> list[tuple[int, int]]:
-    """Return (group, Sync) of each canvas that holds removals, for its incident."""
-    return [(group, sync) for group, _canvas, sync in _canvases_with_held(app_group)]
+        links = links.filter(step__canvas__app_group=app_group)
+    found: dict[tuple[int, int], list[int]] = {}
+    rows = links.order_by("-sync__is_live", "sync", "pk")
+    for group, canvas, sync in rows.values_list("step__canvas__app_group", "step__canvas", "sync"):
+        found.setdefault((group, canvas), []).append(sync)
+    return [HeldAt(group, some) for (group, _canvas), some in found.items()]
 
 
 def held_people(syncs: Sequence[int]) -> dict[int, int]:
     """Return Sync -> how many people its canvas would remove. Two queries."""
-    canvases = {sync: canvas for _group, canvas, sync in _canvases_with_held(None) if sync in syncs}
+    links = _links_of_braked().filter(sync__in=syncs)
+    canvases = dict(links.values_list("sync", "step__canvas"))
     signals = Signal.objects.filter(held(), listener__in=canvases.values()).order_by()
     people = dict(signals.values_list("listener").annotate(n=Count("pk")))
     return {sync: people.get(canvas, 0) for sync, canvas in canvases.items()}
+
+
+def beat() -> None:
+    """Release the brakes that hold nothing any more, since all have come back.
+
+    Else the next person who leaves would be held, too. A brake that holds people stays.
+    """
+    holding = Exists(Signal.objects.filter(held(), listener=OuterRef("pk")))
+    braked = Canvas.objects.filter(state=Canvas.State.LIVE, braked_at__isnull=False)
+    braked.filter(~holding).update(braked_at=None)
 
 
 def _removed(steps: Sequence[Step], *, since: datetime) -> int:

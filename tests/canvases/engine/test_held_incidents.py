@@ -1,0 +1,114 @@
+"""Removals that a brake holds are one incident of their canvas, from begin to end."""
+
+import pytest
+from django.db.models import F
+from django.utils import timezone
+
+from audiencesync.people.models.live import Signal
+from audiencesync.people.segments import live
+from canvases.engine import brake
+from canvases.models import Canvas
+from partners import sync as partner_sync
+from partners.health import lines
+from partners.incidents import reconcile
+from partners.models import Incident, Sync, Tally
+from partners.notices import alerts
+from tests.support import brake_world, builder
+
+pytestmark = pytest.mark.thorough
+
+
+def _incidents():
+    reconcile.run(now=timezone.now())
+    return [(row.people, row.ended_at is None) for row in Incident.objects.order_by("pk")]
+
+
+def test_the_author_is_mailed_once_and_when_it_is_over(audience_of_ten, mailoutbox):
+    Canvas.objects.update(created_by=audience_of_ten.user)
+    Sync.objects.update(url=f"{audience_of_ten.live.get_absolute_url()}?step=1")
+    brake_world.move(audience_of_ten, range(4), "FR")
+    alerts.send_due(now=timezone.now())
+    brake_world.move(audience_of_ten, range(4, 6), "FR")
+    alerts.send_due(now=timezone.now())
+    [mail] = mailoutbox
+    assert "4 people left" in mail.body
+    assert f"{audience_of_ten.live.get_absolute_url()}#brake" in mail.body
+    brake.lift(audience_of_ten.live, by=audience_of_ten.user, now=timezone.now())
+    alerts.send_due(now=timezone.now())
+    assert mailoutbox[1].subject.startswith("Over in Acme")
+
+
+def test_held_removals_are_an_incident_until_a_member_confirms(audience_of_ten):
+    brake_world.move(audience_of_ten, range(4), "FR")
+    reconcile.run(now=timezone.now())
+    row = Incident.objects.get()
+    assert (row.code, row.people, row.ended_at) == ("removals_held", 4, None)
+    [line] = lines.of_group(audience_of_ten.app_group, now=timezone.now())
+    assert "4 people left the segment" in line.problem.text
+    brake_world.move(audience_of_ten, [4], "FR")
+    reconcile.run(now=timezone.now())
+    assert Incident.objects.get().people == 5
+    brake.lift(audience_of_ten.live, by=audience_of_ten.user, now=timezone.now())
+    reconcile.run(now=timezone.now())
+    assert Incident.objects.get().ended_at
+
+
+def test_the_incident_is_over_once_all_have_come_back(audience_of_ten):
+    brake_world.move(audience_of_ten, range(4), "FR")
+    reconcile.run(now=timezone.now())
+    brake_world.move(audience_of_ten, range(4), "DE")
+    reconcile.run(now=timezone.now())
+    assert Incident.objects.get().ended_at
+
+
+def test_held_removals_stay_one_incident_while_the_steps_change(audience_of_ten, mailoutbox):
+    """Their people wait although no step uses the Sync, or any Sync, any more."""
+    Canvas.objects.update(created_by=audience_of_ten.user)
+    brake_world.move(audience_of_ten, range(4), "FR")
+    assert _incidents() == [(4, True)]
+    step = audience_of_ten.live.steps.get()
+    former = step.sync
+    partner_sync.retire(step.syncs.all())
+    assert _incidents() == [(4, True)]
+    step.sync = builder.make_sync(former.audience)
+    step.syncs.add(step.sync)
+    step.save()
+    assert _incidents() == [(4, True)]
+    alerts.send_due(now=timezone.now())
+    brake.lift(audience_of_ten.live, by=audience_of_ten.user, now=timezone.now())
+    alerts.send_due(now=timezone.now())
+    assert _incidents() == [(4, False)]
+    assert len(mailoutbox) == 2
+
+
+def test_the_author_is_mailed_of_removals_that_a_removed_component_holds(
+    audience_of_ten, bob, mailoutbox
+):
+    Canvas.objects.update(created_by=bob)
+    Tally.objects.update(synced=F("pending"), pending=0)
+    brake_world.move(audience_of_ten, range(4), "FR")
+    step = audience_of_ten.live.steps.get()
+    partner_sync.retire(step.syncs.all())
+    type(step).objects.update(removed_at=timezone.now())
+    assert _incidents() == [(4, True)]
+    alerts.send_due(now=timezone.now())
+    assert [mail.to for mail in mailoutbox] == [[bob.email]]
+
+
+def test_two_canvases_that_hold_removals_are_two_incidents(audience_of_ten):
+    brake_world.move(audience_of_ten, range(4), "FR")
+    other, [step] = audience_of_ten.canvas(("audience_sync", {"removes": True}))
+    audience_of_ten.asks(step)
+    Canvas.objects.filter(pk=other.pk).update(state="live", braked_at=timezone.now())
+    entry = Signal.objects.filter(listener=audience_of_ten.live.pk).first().subscription
+    mine = live.subscribe(
+        other.app_group,
+        listener=other.pk,
+        role="entry",
+        segment=entry.segment,
+        now=timezone.now(),
+    )
+    Signal.objects.create(
+        listener=other.pk, subscription=mine, profile_id=1, kind="left", at=timezone.now()
+    )
+    assert sorted(_incidents()) == [(1, True), (4, True)]
