@@ -8,6 +8,8 @@ from django.utils import timezone
 from audiencesync.people.models import Event, Profile, Segment
 from canvases import engine, prospects
 from canvases.models import BranchTally, ExitSegment
+from canvases.prospects import walk
+from canvases.steps import KINDS
 from canvases.steps.decision_split import NO, YES
 from canvases.steps.numbered import EVERYONE_ELSE
 from partners.models import Tally
@@ -96,6 +98,18 @@ def test_the_launch_does_what_the_forecast_of_each_branch_says(journeys, canvas,
         "foreign": (4, 1),
         "all": (7, 1),
     }
+
+
+def test_branches_read_in_another_order_would_be_seen(journeys, canvas, people, monkeypatch):
+    """Seeded bug: the forecast asks the paths from the last to the first."""
+
+    def branches(step):
+        found = KINDS[step.kind].branches(step)
+        return (*found[-2::-1], *found[-1:])
+
+    monkeypatch.setattr(walk, "branches", branches)
+    with pytest.raises(AssertionError):
+        test_the_launch_does_what_the_forecast_of_each_branch_says(journeys, canvas, people)
 
 
 def test_a_delay_counts_in_its_branch_and_behind_the_block_alone(journeys, people):

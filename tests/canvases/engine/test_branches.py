@@ -1,5 +1,6 @@
 """People take one branch of a split, the first that fits; branches meet again after the block."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from audiencesync.people.models import Event, Profile
 from canvases import engine, laws
 from canvases.engine import movement
 from canvases.models import BranchTally, Step, Visit
+from canvases.steps.audience_paths import AudiencePaths
 from canvases.steps.numbered import EVERYONE_ELSE
 
 pytestmark = pytest.mark.thorough
@@ -97,6 +99,19 @@ def test_a_profile_that_changes_between_two_updates_takes_one_branch(journeys, c
 
     assert took(steps["split"]) == {1: 2, 2: 1, EVERYONE_ELSE: 1}
     assert laws.broken(now=timezone.now()) == []
+
+
+def test_a_rest_that_is_a_predicate_would_be_seen(journeys, canvas, people, monkeypatch):
+    """Seeded bug: "everyone else" is asked whether none of the conditions holds."""
+    asked = AudiencePaths.branches
+
+    def branches(kind, step):
+        *paths, rest = asked(kind, step)
+        return (*paths, replace(rest, condition={"none": [one.condition for one in paths]}))
+
+    monkeypatch.setattr(AudiencePaths, "branches", branches)
+    with pytest.raises(AssertionError):
+        test_a_profile_that_changes_between_two_updates_takes_one_branch(journeys, canvas, people)
 
 
 def changing_after_each_move(change):

@@ -1,10 +1,15 @@
-"""Random trees of splits, random crowds, profiles that change: each person is in one place."""
+"""Random trees of splits, random crowds, random kills, profiles that change.
+
+Each person is in one place all the time, all tallies hold, and no step is passed twice.
+"""
 
 import random
 from collections import defaultdict
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from audiencesync.people.models import Event, Profile
@@ -98,6 +103,36 @@ def happen(dice, journeys, canvas, people, now):
         Signal.objects.create(kind="event", at=now, **about)
 
 
+class Killed(BaseException):
+    """The process dies. No exception of Python's: the engine must not catch it."""
+
+
+@contextmanager
+def killed(*, before):
+    """Die before the statement of this number: what the transaction has done is lost."""
+    n = 0
+
+    def watch(execute, sql, *rest):
+        nonlocal n
+        # A savepoint stands for a transaction here: its end cannot be cut in half.
+        n += not sql.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK"))
+        if n == before:
+            n += 1  # the rollback goes through
+            raise Killed
+        return execute(sql, *rest)
+
+    with suppress(Killed), connection.execute_wrapper(watch):
+        yield
+
+
+def work(dice, move, *what, **how):
+    """Do a part of a beat; in one of three cases it is killed on the way, and comes again."""
+    if dice.random() < 1 / 3:
+        with killed(before=dice.randint(1, 25)):
+            move(*what, **how)
+    move(*what, **how)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_everybody_is_in_one_place_and_no_step_is_passed_twice(journeys, monkeypatch, seed):
     dice = random.Random(seed)
@@ -111,9 +146,9 @@ def test_everybody_is_in_one_place_and_no_step_is_passed_twice(journeys, monkeyp
 
     for round_ in range(26):
         happen(dice, journeys, canvas, people, now)
-        signals.work(canvas.pk, now=now)
+        work(dice, signals.work, canvas.pk, now=now)
         for step in dice.sample(list(canvas.steps.all()), canvas.steps.count()):
-            movement.advance(step.pk, now=now, ends=ends)
+            work(dice, movement.advance, step.pk, now=now, ends=ends)
         watch.look(len(people))
         now += timedelta(minutes=45)
         if round_ in (3, 12):
