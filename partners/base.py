@@ -6,10 +6,11 @@ To add a partner, follow docs/adding-a-partner.md.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from django.core.checks import CheckMessage
+from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from partners.errors import PartnerError
 
@@ -22,9 +23,15 @@ MAX_CODE = 40
 """The longest answer code that is stored; longer ones are cut."""
 
 
-class Action(StrEnum):
-    ADD = "add"
-    REMOVE = "remove"
+class Action(models.TextChoices):
+    """What happens to a person at the audience."""
+
+    ADD = "add", _("Add users to audience")
+    REMOVE = "remove", _("Remove users from audience")
+
+    @property
+    def opposite(self) -> "Action":
+        return Action.REMOVE if self is Action.ADD else Action.ADD
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ def _entries(
 
 
 @dataclass(frozen=True, slots=True)
-class AudienceSize:
+class UsedAudience:
     """An audience that steps use. ``n_add``, ``n_remove``: live canvases that do so."""
 
     audience: Audience
@@ -162,7 +162,7 @@ class AudienceSize:
         return (self.audience.size or 0) >= self.partner.smallest_audience
 
 
-def audiences(app_group: AppGroup) -> tuple[list[AudienceSize], int]:
+def audiences(app_group: AppGroup) -> tuple[list[UsedAudience], int]:
     """Return the largest audiences that steps use, and how many these are. Two queries."""
     used = Audience.objects.filter(
         ad_account__connection__app_group=app_group,
@@ -181,7 +181,7 @@ def audiences(app_group: AppGroup) -> tuple[list[AudienceSize], int]:
     shown = list(rows[:MOST_AUDIENCES])
     most = max((row.size or 0 for row in shown), default=0) or 1
     found = [
-        AudienceSize(
+        UsedAudience(
             row,
             registry.get(row.ad_account.connection.partner),
             row.n_add,

@@ -1,5 +1,6 @@
 """The tables of partners: connections, audiences, queue, deliveries, counts, incidents, checks."""
 
+from partners.base import Action
 from partners.models.audience_sizes import AudienceSize
 from partners.models.checks import CheckAnswer
 from partners.models.connections import (
@@ -13,7 +14,7 @@ from partners.models.connections import (
 )
 from partners.models.incidents import Incident, Notice, NoticeChoice
 from partners.models.lanes import Budget, Lane
-from partners.models.outcomes import Action, Outcome, Reason
+from partners.models.outcomes import Outcome, Reason
 from partners.models.queue import Batch, Delivery, Push, PushShare, Sync
 from partners.models.tallies import Count, Tally, TallyHour
 from partners.models.thresholds import Thresholds

@@ -11,7 +11,8 @@ from django.db import models
 from django.db.models import Case, IntegerField, Q, Value, When
 
 from audiencesync.core import chunks, lease
-from partners.models.outcomes import Action, Outcome
+from partners.base import Action
+from partners.models.outcomes import Outcome
 
 if TYPE_CHECKING:
     from partners.models.queue import Batch  # noqa: F401 - the model of the queryset

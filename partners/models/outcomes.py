@@ -1,20 +1,9 @@
-"""The words of the queue: what a Sync does, what a person or batch ends as, and why."""
+"""The words of the queue: what a person or batch ends as, and why."""
 
 from __future__ import annotations
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
-
-
-class Action(models.TextChoices):
-    """What happens to a person at the audience."""
-
-    ADD = "add", _("Add users to audience")
-    REMOVE = "remove", _("Remove users from audience")
-
-    @property
-    def opposite(self) -> Action:
-        return Action.REMOVE if self is Action.ADD else Action.ADD
 
 
 class Outcome(models.TextChoices):

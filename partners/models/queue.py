@@ -11,10 +11,10 @@ from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.models import Profile
-from partners.base import MAX_CODE
+from partners.base import MAX_CODE, Action
 from partners.models.batch_queries import BatchQuerySet
 from partners.models.connections import AdAccount, Audience
-from partners.models.outcomes import Action, Outcome
+from partners.models.outcomes import Outcome
 
 
 class Sync(models.Model):

@@ -23,7 +23,7 @@ MOST_KINDS = 4
 
 
 @dataclass(slots=True)
-class Lane:
+class LaneNumbers:
     """A remote ad account: its requests per second lately, its limit, and the work ahead."""
 
     ad_account: AdAccount
@@ -71,17 +71,17 @@ def read(ad_accounts: Iterable[int], *, now: datetime) -> Lanes:
     )
 
 
-def _lane(row: AdAccount) -> Lane:
-    return Lane(row, budget.limit_of(collect.partner_of(row), row.lane))
+def _lane(row: AdAccount) -> LaneNumbers:
+    return LaneNumbers(row, budget.limit_of(collect.partner_of(row), row.lane))
 
 
-def _count_work(lanes: dict[str, Lane], *, now: datetime) -> dict[str, int]:
+def _count_work(lanes: dict[str, LaneNumbers], *, now: datetime) -> dict[str, int]:
     """Add the requests that are due to the lanes; return how many lanes of a partner have any."""
     partners = {lane.ad_account.connection.partner for lane in lanes.values()}
     return {partner: _count_due(partner, lanes, now=now) for partner in partners}
 
 
-def _count_due(partner: str, lanes: dict[str, Lane], *, now: datetime) -> int:
+def _count_due(partner: str, lanes: dict[str, LaneNumbers], *, now: datetime) -> int:
     """Do it for one partner: its limits say which batches travel alone."""
     batches = risks.pending_batches().filter(ad_account__connection__partner=partner)
     due = batches.filter(due_at__lte=now).order_by()
@@ -113,7 +113,7 @@ def _large(preset: Preset) -> dict[str, Count]:
     }
 
 
-def _measure(lanes: dict[str, Lane], *, now: datetime) -> None:
+def _measure(lanes: dict[str, LaneNumbers], *, now: datetime) -> None:
     """Add what was sent within the last minute to the lanes."""
     sent = Push.objects.filter(at__gte=now - LOOKED_BACK).order_by()
     rows = sent.values_list("ad_account__connection__partner", "ad_account__remote_id").annotate(
@@ -133,7 +133,7 @@ def _measure(lanes: dict[str, Lane], *, now: datetime) -> None:
             lane.measured = (n - 1) / seconds
 
 
-def _begins(lanes: Iterable[Lane], *, now: datetime) -> dict[str, datetime]:
+def _begins(lanes: Iterable[LaneNumbers], *, now: datetime) -> dict[str, datetime]:
     """Return lane -> when its next request is tried."""
     keys = {
         lane.ad_account.lane: (lane.limit.key, budget.lane_key(lane.ad_account.lane))

@@ -28,7 +28,7 @@ from partners.queue import (
     transitions,
 )
 from partners.queue.collect import Request
-from partners.queue.push import Answer, NeedsRevalidation, Parcel, TooManyRows, pack, send
+from partners.queue.push import NeedsRevalidation, Parcel, PushAnswer, TooManyRows, pack, send
 
 logger = logging.getLogger(__name__)
 PLAN_AT_ONCE = 8
@@ -80,7 +80,7 @@ class Flush:
     def __init__(self, *, seconds: float) -> None:
         self.ends_at = time.monotonic() + seconds
         self.lease = secrets.token_hex(16)
-        self.in_flight: dict[Future[Answer], Request] = {}
+        self.in_flight: dict[Future[PushAnswer], Request] = {}
         self.held: set[str] = set()
         self.slowed: set[str] = set()
         # Connections with tokens that the keys of this machine do not open; None: not read yet.

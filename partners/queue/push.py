@@ -13,7 +13,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from audiencesync.people import eligibility
 from audiencesync.people.models import PastIdentifier, Profile
-from partners import base, registry
+from partners import registry
 from partners.base import MAX_CODE, Call, Cells, Partner, Receipt
 from partners.errors import PartnerError
 from partners.models import Action, AdAccount, Batch, Delivery, Push, Sync
@@ -89,7 +89,7 @@ class Parcel:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PushAnswer:
     """The answer to one parcel. ``error`` is None if the partner accepted it."""
 
     parcel: Parcel
@@ -245,7 +245,7 @@ def call_for(
 ) -> Call:
     """Return the request that carries these rows; no I/O."""
     partner = registry.get(ad_account.connection.partner)
-    return partner.build_call(ad_account.remote_id, base.Action(action), kinds, cells)
+    return partner.build_call(ad_account.remote_id, Action(action), kinds, cells)
 
 
 @sensitive_variables()
@@ -292,7 +292,7 @@ def _members(batch: Batch) -> list[int]:
 
 
 @sensitive_variables()
-def send(parcel: Parcel, *, at: float) -> Answer:
+def send(parcel: Parcel, *, at: float) -> PushAnswer:
     """Wait for the booked time (monotonic), then make the call if it is not too late.
 
     Runs in a thread without the database. Never raises a PartnerError.
@@ -300,7 +300,7 @@ def send(parcel: Parcel, *, at: float) -> Answer:
     time.sleep(max(0.0, at - time.monotonic()))
     sent_at, sent_us, started = timezone.now(), time.time_ns() // 1000, time.monotonic()
     if started > parcel.post_by:
-        return Answer(parcel, None, "", sent_at, sent_us, 0, was_sent=False)
+        return PushAnswer(parcel, None, "", sent_at, sent_us, 0, was_sent=False)
     error: PartnerError | None = None
     request_id = ""
     try:
@@ -309,7 +309,7 @@ def send(parcel: Parcel, *, at: float) -> Answer:
     except PartnerError as failure:
         error, request_id = failure, failure.request_id
     ms = round((time.monotonic() - started) * 1000)
-    return Answer(parcel, error, request_id, sent_at, sent_us, ms)
+    return PushAnswer(parcel, error, request_id, sent_at, sent_us, ms)
 
 
 def named_rows(parcel: Parcel, indexes: Sequence[int]) -> dict[int, list[int]]:

@@ -10,13 +10,13 @@ from partners.errors import Disconnected, Rejected, RejectedCause, Retry, RetryC
 from partners.models import Batch, Outcome, Push, PushShare
 from partners.queue import budget, collect, compensation, outcomes, park, split, tally, transitions
 from partners.queue.collect import Request
-from partners.queue.push import Answer, named_rows
+from partners.queue.push import PushAnswer, named_rows
 
 logger = logging.getLogger(__name__)
 TRIES_BEFORE_BISECT = 3
 
 
-def settle(answer: Answer, *, now: datetime) -> None:
+def settle(answer: PushAnswer, *, now: datetime) -> None:
     """Apply one answer. The answer to a late worker changes no batch."""
     if not answer.was_sent:
         transitions.release(answer.request, now=now)
@@ -33,7 +33,7 @@ def settle(answer: Answer, *, now: datetime) -> None:
         _settle_error(answer, now=now)
 
 
-def _settle_error(answer: Answer, *, now: datetime) -> None:
+def _settle_error(answer: PushAnswer, *, now: datetime) -> None:
     """Choose the action for an error: the table of answers, one line each."""
     match answer.error:
         case Retry(is_throttled=True) as error:  # come back later
@@ -64,7 +64,7 @@ def _was_late(request: Request) -> bool:
     return not Batch.objects.filter(lease=request.lease).exists()
 
 
-def _synced(answer: Answer, *, now: datetime) -> None:
+def _synced(answer: PushAnswer, *, now: datetime) -> None:
     """Mark the batches synced. A probe that went through unparks its places."""
     request = answer.request
     # The record is in the same transaction: one commit less for each request that arrives.
@@ -83,7 +83,7 @@ def _synced(answer: Answer, *, now: datetime) -> None:
             park.unpark(batch.audience)
 
 
-def _throttled(answer: Answer, error: Retry, *, now: datetime) -> None:
+def _throttled(answer: PushAnswer, error: Retry, *, now: datetime) -> None:
     """Park the limit after too many requests: nothing was applied, and people only wait."""
     ad_account = answer.request.ad_account
     limit = budget.limit_of(collect.partner_of(ad_account), ad_account.lane)
@@ -95,12 +95,12 @@ def _throttled(answer: Answer, error: Retry, *, now: datetime) -> None:
     _wait_for_probe(answer, now=now)
 
 
-def _wait_for_probe(answer: Answer, *, now: datetime) -> None:
+def _wait_for_probe(answer: PushAnswer, *, now: datetime) -> None:
     """Put back, due at once: the budget or the parked place times the next request."""
     transitions.fail(answer.request, code=answer.code, now=now, due_at=now, tried_at=answer.sent_at)
 
 
-def _try_again(answer: Answer, *, now: datetime, is_unclear: bool = False) -> None:
+def _try_again(answer: PushAnswer, *, now: datetime, is_unclear: bool = False) -> None:
     """Try again by the back-off. Nothing was applied, unless ``is_unclear``."""
     transitions.fail(
         answer.request,
@@ -113,11 +113,11 @@ def _try_again(answer: Answer, *, now: datetime, is_unclear: bool = False) -> No
     )
 
 
-def _try_later(answer: Answer, *, now: datetime) -> None:
+def _try_later(answer: PushAnswer, *, now: datetime) -> None:
     _try_again(answer, now=now, is_unclear=True)
 
 
-def _too_many(answer: Answer, error: Rejected, *, now: datetime) -> None:
+def _too_many(answer: PushAnswer, error: Rejected, *, now: datetime) -> None:
     """Learn the cap and cut the batches after too many people in one request."""
     request, people = answer.request, answer.parcel.people
     if people != request.people and len(request.batches) > 1:
@@ -130,7 +130,7 @@ def _too_many(answer: Answer, error: Rejected, *, now: datetime) -> None:
         _bad_content(answer, error, now=now)
 
 
-def _place_refused(answer: Answer, error: Rejected, *, now: datetime) -> None:
+def _place_refused(answer: PushAnswer, error: Rejected, *, now: datetime) -> None:
     """Park the ad account or the audience.
 
     Among several audiences, the partner does not say which: send each audience alone first.
@@ -150,7 +150,7 @@ def _has_several(request: Request) -> bool:
     return len(request.audience_ids) > 1
 
 
-def _partial(answer: Answer, error: Rejected, *, now: datetime) -> None:
+def _partial(answer: PushAnswer, error: Rejected, *, now: datetime) -> None:
     """Error the people in the rows that the partner named, and sync all others."""
     indexes = error.failed_rows
     if indexes is None or max(indexes, default=0) >= answer.parcel.people:
@@ -160,7 +160,7 @@ def _partial(answer: Answer, error: Rejected, *, now: datetime) -> None:
     _settle_named(answer, indexes, now=now)
 
 
-def _settle_named(answer: Answer, indexes: Sequence[int], *, now: datetime) -> None:
+def _settle_named(answer: PushAnswer, indexes: Sequence[int], *, now: datetime) -> None:
     code, named = answer.code, named_rows(answer.parcel, indexes)
     with tally.gathered(now=now):
         batches = transitions.still_leased(answer.request)
@@ -170,7 +170,7 @@ def _settle_named(answer: Answer, indexes: Sequence[int], *, now: datetime) -> N
         transitions.synced(batches, now=now, code=code, request_id=answer.request_id)
 
 
-def _bad_content(answer: Answer, error: Rejected, *, now: datetime) -> None:
+def _bad_content(answer: PushAnswer, error: Rejected, *, now: datetime) -> None:
     """Send with fewer other batches each time; try a lone batch three times, then bisect it."""
     request, is_partial = answer.request, error.cause == RejectedCause.PARTIAL
     if _has_several(request) or len(request.batches) > 1:
@@ -222,7 +222,7 @@ def _cut_to(request: Request, people: int, *, code: str, now: datetime) -> None:
         transitions.put_back(transitions.still_leased(request), now=now, due_at=now)
 
 
-def _record(answer: Answer) -> None:
+def _record(answer: PushAnswer) -> None:
     """Write a row and a log line for the call, and its share of each Sync, without identifiers."""
     request, people = answer.request, answer.parcel.people
     batches = [batch.pk for batch in request.batches]

@@ -20,7 +20,7 @@ from audiencesync.groups.models import AppGroup
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.imports import copy_lines
 from audiencesync.people.imports.copy_lines import is_new, is_rehashed, needs_upsert
-from audiencesync.people.imports.mapping import Batch, Plan
+from audiencesync.people.imports.mapping import ConvertedRows, Plan
 from audiencesync.people.models import KINDS, ErasedName, PastIdentifier, Profile
 from audiencesync.people.models.imports import Import, ImportMember
 from audiencesync.people.privacy import consent, erasure_ledger
@@ -85,10 +85,10 @@ class Columns:
         self.expects_only_new = True
         self.key_column = plan.key if plan.key == "external_id" else f"{plan.key}_sha256"
 
-    def copy_data(self, batch: Batch) -> CopyData:
+    def copy_data(self, converted: ConvertedRows) -> CopyData:
         """Return one line per person. Where a key repeats, the last value wins."""
-        fields = dict(batch.fields)
-        region, n = self.app_group.phone_region, len(batch)
+        fields = dict(converted.fields)
+        region, n = self.app_group.phone_region, len(converted)
         blank = [None] * n
         for kind in self.kinds:  # a placeholder is an empty cell
             fields[kind] = [
@@ -100,7 +100,7 @@ class Columns:
         invalid = [one.invalid for one in hashes]
         for name in HASHES:
             fields[name] = list(map(attrgetter(name.removesuffix("_sha256")), hashes))
-        fields["invalid"], fields["attributes"] = invalid, batch.attributes
+        fields["invalid"], fields["attributes"] = invalid, converted.attributes
         invalid_by_row = list(invalid)  # _merged changes the list in place
         keys, digests = fields[self.key_column], self._digests(fields)
         if len(set(keys)) < n:

@@ -18,7 +18,7 @@ from audiencesync.people.changes import Change, ChangeProblem
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.imports import bulk_copy
 from audiencesync.people.imports.csv_reader import ParsedRows, Reject
-from audiencesync.people.imports.mapping import Batch, Converter, Plan
+from audiencesync.people.imports.mapping import ConvertedRows, Converter, Plan
 from audiencesync.people.models import KINDS
 from audiencesync.people.models.imports import Import, ImportMember, RejectPart
 from audiencesync.people.writing import live_marks
@@ -51,7 +51,7 @@ class Prepared:
     """A chunk ready to be written. ``copied``: its rows for COPY; None without the fast path."""
 
     parsed: ParsedRows
-    batch: Batch
+    converted: ConvertedRows
     rejects: list[Reject]
     copied: bulk_copy.CopyData | None
 
@@ -80,28 +80,32 @@ class Writer:
 
     def prepare(self, parsed: ParsedRows) -> Prepared:
         """Convert and hash the rows; asks the database nothing."""
-        batch, rejects = self.converter.read(parsed)
-        copied = self.columns.copy_data(batch) if self.columns else None
-        unusable = self._unusable(parsed, batch, copied.invalid if copied else self._judged(batch))
+        converted, rejects = self.converter.read(parsed)
+        copied = self.columns.copy_data(converted) if self.columns else None
+        unusable = self._unusable(
+            parsed, converted, copied.invalid if copied else self._judged(converted)
+        )
         return Prepared(
-            parsed, batch, sorted([*rejects, *unusable]) if unusable else rejects, copied
+            parsed, converted, sorted([*rejects, *unusable]) if unusable else rejects, copied
         )
 
-    def _judged(self, batch: Batch) -> list[int]:
+    def _judged(self, converted: ConvertedRows) -> list[int]:
         """Return for each row which of its identifiers are invalid: a bit for each of KINDS."""
-        blank = [None] * len(batch)
-        raw = [[value or "" for value in batch.fields.get(kind, blank)] for kind in KINDS]
+        blank = [None] * len(converted)
+        raw = [[value or "" for value in converted.fields.get(kind, blank)] for kind in KINDS]
         if not any(map(any, raw)):
             return []
         hashes = normalise.hash_rows(zip(*raw, strict=True), region=self.app_group.phone_region)
         return [one.invalid for one in hashes]
 
-    def _unusable(self, parsed: ParsedRows, batch: Batch, invalid: Sequence[int]) -> list[Reject]:
+    def _unusable(
+        self, parsed: ParsedRows, converted: ConvertedRows, invalid: Sequence[int]
+    ) -> list[Reject]:
         """Return a reject for every invalid identifier; its row is kept."""
         headers = {column.target: column.header for _place, column in self.plan.used()}
         return [
             Reject(parsed.lines[place], "unusable", headers[kind], parsed.rows[place], True)
-            for place, bits in zip(batch.places, invalid, strict=False)
+            for place, bits in zip(converted.places, invalid, strict=False)
             if bits
             for bit, kind in enumerate(KINDS)
             if bits >> bit & 1
@@ -126,7 +130,7 @@ class Writer:
         parsed = chunk.parsed
         rows = zip(parsed.lines, parsed.rows, strict=True)
         rejects = [*parsed.rejects, *(Reject(line, "stored", "", cells) for line, cells in rows)]
-        return Prepared(parsed, Batch([], {self.plan.key: []}, []), rejects, None)
+        return Prepared(parsed, ConvertedRows([], {self.plan.key: []}, []), rejects, None)
 
     def write(self, chunk: Prepared, *, now: datetime) -> Written:
         """Apply the rows in their order, inside the caller's transaction."""
@@ -141,10 +145,10 @@ class Writer:
 
     def _upsert(self, chunk: Prepared, *, now: datetime) -> Written:
         """Write by ``upsert``; the rows it refuses become rejects."""
-        done = upsert(self.app_group, changes(chunk.batch, self.plan), now=now, from_file=True)
+        done = upsert(self.app_group, changes(chunk.converted, self.plan), now=now, from_file=True)
         rejects, parsed = list(chunk.rejects), chunk.parsed
         for index, problem in done.problems.items():
-            place = chunk.batch.places[index]
+            place = chunk.converted.places[index]
             # the cells of an erased person are not stored again
             cells = [] if problem in ("erased", "gone") else parsed.rows[place]
             rejects.append(Reject(parsed.lines[place], _REASONS.get(problem, "stored"), "", cells))
@@ -160,11 +164,11 @@ class Writer:
         return Written(done.created, len(people) - done.created, n_people, rejects)
 
 
-def changes(batch: Batch, plan: Plan) -> list[Change]:
+def changes(converted: ConvertedRows, plan: Plan) -> list[Change]:
     """Return one change per row: found by the key, every cell that is not blank is set."""
-    keys = batch.fields[plan.key]
-    names = [name for name in batch.fields if name not in ("external_id", "alias")]
-    columns = [batch.fields[name] for name in names]
+    keys = converted.fields[plan.key]
+    names = [name for name in converted.fields if name not in ("external_id", "alias")]
+    columns = [converted.fields[name] for name in names]
     values: Iterable[tuple[Any, ...]] = (
         zip(*columns, strict=True) if columns else (() for _key in keys)
     )
@@ -179,7 +183,7 @@ def changes(batch: Batch, plan: Plan) -> list[Change]:
             },
             attributes=attributes,
         )
-        for key, row, attributes in zip(keys, values, batch.attributes, strict=True)
+        for key, row, attributes in zip(keys, values, converted.attributes, strict=True)
     ]
 
 

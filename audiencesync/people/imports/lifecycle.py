@@ -18,7 +18,7 @@ from audiencesync.people import masking
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.imports import cells, chunk_writer, runner, uploads
 from audiencesync.people.imports.csv_reader import Layout, Reader, Reject, read_in_chunks
-from audiencesync.people.imports.mapping import Batch, Converter, Plan
+from audiencesync.people.imports.mapping import ConvertedRows, Converter, Plan
 from audiencesync.people.models import Segment
 from audiencesync.people.models.imports import Import, ImportMember, RejectPart
 from audiencesync.people.segments import edit, filters
@@ -95,11 +95,11 @@ def check(run: Import, plan: Plan) -> Checked:
         reader.take(1)
     found.is_all = True
     for parsed in read_in_chunks(reader, CHECK_CHUNK):
-        batch, rejects = converter.read(parsed)
+        converted, rejects = converter.read(parsed)
         erased = [
-            batch.places[index]
+            converted.places[index]
             for index in refused_as_erased(
-                run.app_group, chunk_writer.changes(batch, plan), now=timezone.now()
+                run.app_group, chunk_writer.changes(converted, plan), now=timezone.now()
             )
         ]
         rejects += [
@@ -109,7 +109,7 @@ def check(run: Import, plan: Plan) -> Checked:
         found.n_left_out += sum(reject.is_kept for reject in rejects)
         found.n_rejected += sum(not reject.is_kept for reject in rejects)
         found.problems += sorted(rejects)[: SHOWN - len(found.problems)]
-        _judge(found, batch, region=run.app_group.phone_region)
+        _judge(found, converted, region=run.app_group.phone_region)
         if found.n_rows >= CHECK_ROWS or time.monotonic() > ends_at:
             rest = reader.take(1)
             found.is_all = rest.is_end and not len(rest)
@@ -117,10 +117,10 @@ def check(run: Import, plan: Plan) -> Checked:
     return found
 
 
-def _judge(found: Checked, batch: Batch, *, region: str) -> None:
+def _judge(found: Checked, converted: ConvertedRows, *, region: str) -> None:
     """Count the usable identifiers; show how the first phone numbers are read."""
     for kind in ("email", "phone", "idfa", "gaid"):
-        cells = [cell for cell in batch.fields.get(kind, []) if cell is not None]
+        cells = [cell for cell in converted.fields.get(kind, []) if cell is not None]
         judged = [normalise.normalise(kind, cell, region=region) for cell in cells]
         n, usable = found.usable.get(kind, (0, 0))
         if n or cells:

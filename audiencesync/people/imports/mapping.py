@@ -87,8 +87,8 @@ class Plan:
 
 
 @dataclass(slots=True)
-class Batch:
-    """The input of some rows, column by column: a value per row, None where there is none."""
+class ConvertedRows:
+    """Rows with the values of their cells, column by column; None where a cell is empty."""
 
     places: list[int]  # in the rows they came from
     fields: dict[str, list[Any]]  # by the names of FIELDS
@@ -105,7 +105,7 @@ class Converter:
         self.plan, self.region, self.hash_only = plan, region, hash_only
         self.columns = list(plan.used())
 
-    def read(self, parsed: ParsedRows) -> tuple[Batch, list[Reject]]:
+    def read(self, parsed: ParsedRows) -> tuple[ConvertedRows, list[Reject]]:
         """Return the usable rows, and all rejects (rows and cells) in the order of the file."""
         bad: dict[int, tuple[str, str]] = {}
         unfit: list[tuple[int, str, str]] = []
@@ -138,9 +138,9 @@ class Converter:
             for i, reason, header in unfit
             if i not in bad
         ]
-        return self._batch(places, found), sorted([*parsed.rejects, *rejects])
+        return self._converted(places, found), sorted([*parsed.rejects, *rejects])
 
-    def _batch(self, places: list[int], found: list[list[Value]]) -> Batch:
+    def _converted(self, places: list[int], found: list[list[Value]]) -> ConvertedRows:
         fields, attributes = (
             {},
             [{} for _place in places],
@@ -153,7 +153,7 @@ class Converter:
             for known_of, value in zip(attributes, values, strict=True):
                 if value is not None:
                     known_of.update(value if is_rest else {column.name: value})
-        return Batch(places, fields, attributes)
+        return ConvertedRows(places, fields, attributes)
 
     def _column(
         self,

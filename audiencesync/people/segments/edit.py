@@ -106,7 +106,7 @@ def save(
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class LiveChange:
     """What an edit would do in live canvases; None: counting took too long."""
 
     leave: int | None = None
@@ -118,7 +118,7 @@ class Change:
         return "unknown" if self.leave is None else f"{self.leave}-{self.join}"
 
 
-def change_to_confirm(segment: Segment, chosen: dict[str, Any], *, token: str) -> Change | None:
+def change_to_confirm(segment: Segment, chosen: dict[str, Any], *, token: str) -> LiveChange | None:
     """Return a change of more than a fifth of the people of a live canvas that must be confirmed.
 
     ``token``: of the change that was confirmed; a greater one is asked about again.
@@ -127,13 +127,13 @@ def change_to_confirm(segment: Segment, chosen: dict[str, Any], *, token: str) -
         return None
     found = live.difference(segment, chosen)
     if found is None:
-        return None if token == Change().token else Change()
+        return None if token == LiveChange().token else LiveChange()
     shown = token.split("-")
     is_shown = len(shown) == 2 and all(part.isdigit() and len(part) < 12 for part in shown)
     if is_shown and found.leave <= int(shown[0]) and found.join <= int(shown[1]):
         return None
     is_live = found.leave or found.join
-    return Change(found.leave, found.join) if is_live and found.share > CONFIRMED else None
+    return LiveChange(found.leave, found.join) if is_live and found.share > CONFIRMED else None
 
 
 def _check(chosen: Any, app_group: AppGroup, segment: Segment | None = None) -> None:
