@@ -7,9 +7,8 @@ whether people are lost.
 import re
 from enum import StrEnum
 
-from django.utils.translation import gettext
-
 from audiencesync.core import deadlines
+from partners.catalogue import errors as catalogue
 
 MAX_LOG_TEXT = 200
 _SECRET_LOOKING = re.compile(
@@ -68,7 +67,8 @@ class PartnerError(Exception):
 
     def sentence(self) -> str:
         """Return a text for a marketer: what happened, what to do, whether people are lost."""
-        raise NotImplementedError
+        words = {"partner": self.partner, "code": self.code, "patience": deadlines.delivery()}
+        return str(catalogue.ENTRIES[self.cause].sentence) % words
 
 
 class RetryCause(StrEnum):
@@ -105,13 +105,6 @@ class Retry(PartnerError):
     def is_throttled(self) -> bool:
         return self.cause in (RetryCause.THROTTLED_APP, RetryCause.THROTTLED_AD_ACCOUNT)
 
-    def sentence(self) -> str:
-        return _retry_sentence(self.cause) % {
-            "partner": self.partner,
-            "code": self.code,
-            "patience": deadlines.delivery(),
-        }
-
 
 class RejectedCause(StrEnum):
     CONTENT = "content"
@@ -147,93 +140,8 @@ class Rejected(PartnerError):
     def name(self) -> str:
         return f"Rejected({self.cause})"
 
-    def sentence(self) -> str:
-        words = {"partner": self.partner, "code": self.code, "patience": deadlines.delivery()}
-        return _rejected_sentence(self.cause) % words
-
 
 class Disconnected(PartnerError):
     """The token is no longer accepted: an admin must connect again."""
 
     cause = DISCONNECTED
-
-    def sentence(self) -> str:
-        return gettext(
-            "%(partner)s no longer accepts our access. Reconnect %(partner)s: people who wait are "
-            "sent then. People who have waited %(patience)s count as errored and can be sent again "
-            "with Try again."
-        ) % {"partner": self.partner, "patience": deadlines.delivery()}
-
-
-def _retry_sentence(cause: RetryCause) -> str:
-    match cause:
-        case RetryCause.THROTTLED_APP:
-            return gettext(
-                "%(partner)s asks us to slow down. You need not do anything: people wait and are "
-                "sent soon. No one is lost."
-            )
-        case RetryCause.THROTTLED_AD_ACCOUNT:
-            return gettext(
-                "%(partner)s asks us to slow down for this ad account. You need not do anything: "
-                "people wait and are sent soon. No one is lost."
-            )
-        case RetryCause.TRANSIENT:
-            return gettext(
-                "%(partner)s has a problem on its side. You need not do anything: we try again for "
-                "%(patience)s. People not accepted by then count as errored and can be sent again "
-                "with Try again."
-            )
-        case RetryCause.UNKNOWN:
-            return gettext(
-                "%(partner)s did not answer clearly. You need not do anything: we try again for "
-                "%(patience)s, and no one is counted twice. People not accepted by then count as "
-                "errored and can be sent again with Try again."
-            )
-        case RetryCause.UNKNOWN_CODE:
-            return gettext(
-                "%(partner)s gave an answer that we do not know yet (code %(code)s). We try again "
-                "for %(patience)s; people not accepted by then count as errored and can be sent "
-                "again with Try again. If it stays, tell your support."
-            )
-
-
-def _rejected_sentence(cause: RejectedCause) -> str:
-    match cause:
-        case RejectedCause.CONTENT:
-            return gettext(
-                "%(partner)s refused some of the data. We look for the people concerned: they are "
-                "counted as errored, all others are sent."
-            )
-        case RejectedCause.TOO_MANY:
-            return gettext(
-                "%(partner)s accepts fewer people at once. You need not do anything: we send "
-                "smaller portions. No one is lost."
-            )
-        case RejectedCause.AUDIENCE_GONE:
-            return gettext(
-                "The audience no longer exists at %(partner)s. Choose or create another one in the "
-                "component. People who have waited %(patience)s count as errored and can be sent "
-                "again with Try again."
-            )
-        case RejectedCause.AD_ACCOUNT:
-            return gettext(
-                "%(partner)s does not let us use this ad account. Check at %(partner)s that it is "
-                "active and that the connected user may manage it. People who have waited "
-                "%(patience)s count as errored and can be sent again with Try again."
-            )
-        case RejectedCause.AUTH_CODE:
-            return gettext(
-                "The confirmation from %(partner)s was used already or is too old. Start "
-                "connecting again. Nothing was stored and no one is lost."
-            )
-        case RejectedCause.PARTIAL:
-            return gettext(
-                "%(partner)s accepted only a part of the people. The refused ones are counted as "
-                "errored, all others were sent."
-            )
-        case RejectedCause.OTHER:
-            return gettext(
-                "%(partner)s refused the request (code %(code)s). Trying again does not help here: "
-                "tell your support. People who could not be sent are counted as errored and can be "
-                "sent again with Try again."
-            )

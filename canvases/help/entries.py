@@ -1,13 +1,14 @@
-"""What each number, reason and error means, where it comes from, and what to do.
+"""What each number, reason, incident and error means, where it comes from, and what to do.
 
-Texts may name %(partner)s, %(patience)s (how long a delivery is retried), %(min)s (matched people
-from which a size is shown), %(from)s and %(to)s (hours that matching takes).
+Those of incidents and errors are those of partners/catalogue. Texts may name %(partner)s,
+%(patience)s (how long a delivery is retried), %(min)s (matched people from which a size is shown),
+%(from)s and %(to)s (hours that matching takes), and what the catalogue's may name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
@@ -17,10 +18,14 @@ from canvases import reasons
 from canvases.analytics import METRICS
 from canvases.steps.base import Text
 from partners.base import Partner
-from partners.errors import DISCONNECTED, RejectedCause, RetryCause
+from partners.catalogue.errors import ENTRIES as ERRORS
+from partners.catalogue.incidents import ENTRIES as INCIDENTS
+from partners.health import titles
+from partners.incidents import thresholds
 from partners.models import Reason
 from partners.why_pending import NO_ANSWER
 
+UNNAMED = "…"
 WAITING = "waiting"
 CANCELLED = "cancelled"
 
@@ -150,17 +155,14 @@ OWN_CODES = (
     Entry(
         reasons.own_key("sealed"),
         reasons.OWN_CODES["sealed"],
-        _(
-            "The access to %(partner)s is stored encrypted. This installation was started without "
-            "the key that encrypted it (TOKEN_KEYS)."
-        ),
-        _("Ask the operator to add that key. If it is lost, connect %(partner)s again."),
+        INCIDENTS["sealed"].cause,
+        INCIDENTS["sealed"].remedy,
     ),
     Entry(
         reasons.own_key("disconnected"),
         reasons.OWN_CODES["disconnected"],
         _("%(partner)s was disconnected, and no one connected it again within %(patience)s."),
-        _("Connect %(partner)s again, then press Try again at the component."),
+        INCIDENTS["not_connected"].remedy,
     ),
     Entry(
         NO_ANSWER,
@@ -178,104 +180,10 @@ OWN_CODES = (
         _("Press Try again at the component; the reason is noted from now on."),
     ),
 )
-ERRORS = (
-    Entry(
-        DISCONNECTED,
-        _("Access refused"),
-        _("%(partner)s no longer accepts our access: it was withdrawn, changed, or has expired."),
-        _(
-            "An admin of the app group connects %(partner)s again. People who wait are sent then, "
-            "and nothing in the canvases needs a change."
-        ),
-    ),
-    Entry(
-        RejectedCause.AD_ACCOUNT,
-        _("Ad account refused"),
-        _("The ad account is not active, or the connected user may not manage it."),
-        _(
-            "Check at %(partner)s the state of the ad account and the role of the connected user, "
-            "or connect with another user."
-        ),
-    ),
-    Entry(
-        RejectedCause.AUDIENCE_GONE,
-        _("Audience gone"),
-        _("The audience was deleted at %(partner)s or has expired there."),
-        _(
-            "Choose or create another audience in the component. You are asked whether the people "
-            "who wait move to it."
-        ),
-    ),
-    Entry(
-        RejectedCause.CONTENT,
-        _("Data refused"),
-        _("%(partner)s refused the data of at least one person in the request."),
-        _(
-            "Nothing at first: we send smaller and smaller portions until the people concerned are "
-            "found; only they are errored. Check their values."
-        ),
-    ),
-    Entry(
-        RejectedCause.PARTIAL,
-        _("Partly accepted"),
-        _("%(partner)s accepted some people of a request and refused the others."),
-        _("Check the values of the people who are errored; all others were sent."),
-    ),
-    Entry(
-        RejectedCause.TOO_MANY,
-        _("Too many at once"),
-        _("The request had more people or audiences than %(partner)s accepts in one."),
-        _("Nothing: we send smaller portions, and no one is lost."),
-    ),
-    Entry(
-        RetryCause.THROTTLED_APP,
-        _("Slow down"),
-        _("This installation has sent as many requests as %(partner)s allows."),
-        _("Nothing: people wait and are sent soon. No one is lost."),
-    ),
-    Entry(
-        RetryCause.THROTTLED_AD_ACCOUNT,
-        _("Slow down for this ad account"),
-        _("The ad account has sent as many requests as it may; other programs may share them."),
-        _("Nothing: people wait and are sent soon. No one is lost."),
-    ),
-    Entry(
-        RetryCause.TRANSIENT,
-        _("Problem at %(partner)s"),
-        _("The servers of %(partner)s failed or are being maintained."),
-        _(
-            "Nothing: we try again for %(patience)s. People not accepted by then count as errored "
-            "and can be sent again with Try again."
-        ),
-    ),
-    Entry(
-        RetryCause.UNKNOWN,
-        _("Perhaps done already"),
-        _("%(partner)s may have applied the request, but did not say so clearly."),
-        _("Nothing: we send it again, which changes nothing there, and no one is counted twice."),
-    ),
-    Entry(
-        RejectedCause.AUTH_CODE,
-        _("Confirmation used or too old"),
-        _("The confirmation that %(partner)s gave while connecting works once and for minutes."),
-        _("Start connecting again. Nothing was stored."),
-    ),
-    Entry(
-        RejectedCause.OTHER,
-        _("Request refused"),
-        _("%(partner)s understood the request and refused it for a reason that is rare."),
-        _("Give the code and the request id to your support: trying again does not help here."),
-    ),
-    Entry(
-        RetryCause.UNKNOWN_CODE,
-        _("Unknown answer"),
-        _("%(partner)s gave a code that this version does not know."),
-        _(
-            "Nothing at first: we try again for %(patience)s. If it stays, give the code and the "
-            "request id to your support."
-        ),
-    ),
-)
+REASONS: dict[str, Text] = {
+    "audience_not_appendable": _("its type or its state does not allow it."),
+}
+"""What stands for a reason that only the partner knows; else that of a lost access."""
 
 
 def numbers(partner: Partner) -> list[Entry]:
@@ -293,14 +201,35 @@ def reasons_of(partner: Partner) -> list[Entry]:
 def errors(partner: Partner) -> list[Entry]:
     """Return what the partner's answers mean, each with its codes."""
     return [
-        Entry(one.key, one.title, one.cause, one.remedy, partner.codes.get(one.key, ()))
-        for one in _worded(ERRORS, partner)
+        replace(one, codes=partner.codes.get(one.key, ()))
+        for one in _worded(
+            (Entry(key, one.title, one.cause, one.remedy) for key, one in ERRORS.items()), partner
+        )
     ]
 
 
-def _worded(entries: Iterable[Entry], partner: Partner) -> list[Entry]:
+def incidents(partner: Partner) -> list[Entry]:
+    """Return the problems that Health, banners and mails name."""
+    found = []
+    for code, one in INCIDENTS.items():
+        entry = Entry(titles.help_key(code), one.title, one.cause, one.remedy)
+        found += _worded([entry], partner, reason=REASONS.get(code))
+    return found
+
+
+def _worded(
+    entries: Iterable[Entry], partner: Partner, *, reason: Text | None = None
+) -> list[Entry]:
+    """Return entries with the words of a partner; of places and numbers "…"."""
     first, last = partner.matching_hours
-    words = {
+    words: dict[str, object] = {
+        "name": UNNAMED,
+        "n": UNNAMED,
+        "count": 2,
+        "percent": thresholds.MOST_ERRORED_PERCENT,
+        "most": number_format(partner.max_audiences_per_ad_account),
+        "least": number_format(partner.smallest_audience),
+        "reason": partner.access_lost if reason is None else reason,
         "partner": partner.label,
         "patience": deadlines.delivery(),
         "min": number_format(partner.smallest_audience),
@@ -308,6 +237,6 @@ def _worded(entries: Iterable[Entry], partner: Partner) -> list[Entry]:
         "to": last,
     }
     return [
-        Entry(one.key, str(one.title) % words, str(one.cause) % words, str(one.remedy) % words)
+        Entry(one.key, one.title % words, one.cause % words, (one.remedy % words).strip())
         for one in entries
     ]

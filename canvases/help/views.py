@@ -15,7 +15,7 @@ from partners.connections import oauth
 @require_safe
 @access.signed_in
 def page(request: HttpRequest, group: str) -> HttpResponse:
-    """Show questions, numbers, reasons and errors; ``?partner=`` names another partner."""
+    """Show all that Help explains; ``?partner=`` names another partner than the first."""
     access.group(request)
     partner = oauth.registered(request.GET.get("partner", "")) or registry.default()
     context = {
@@ -23,6 +23,7 @@ def page(request: HttpRequest, group: str) -> HttpResponse:
         "questions": faq.of(partner),
         "numbers": entries.numbers(partner),
         "reasons": entries.reasons_of(partner),
+        "incidents": entries.incidents(partner),
         "errors": entries.errors(partner),
     }
     return render(request, "canvases/help.html", context)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from django.urls import reverse
 from django.utils.formats import number_format
-from django.utils.translation import gettext, gettext_noop, ngettext
+from django.utils.translation import gettext, ngettext
 
 from partners import registry, risks
+from partners.catalogue.incidents import ENTRIES
 from partners.incidents import codes
 from partners.models import AdAccount, Audience, Connection, Sync
-from partners.models.batch_queries import SEALED
 from partners.risks import Risk
 
 SYNC_RELATED = "audience__ad_account__connection__app_group"
@@ -61,33 +62,7 @@ def of_connection(
         "reason": partner.access_lost,
         "time": risk.by(connection.app_group),
     }
-    cause, act, act_by = _OF_CONNECTION[code]
-    short = f"{gettext(act_by if risk.people else act) % words} {risk.otherwise}"
-    return Problem(code, f"{gettext(cause) % words} {short}", partner_page(connection), short=short)
-
-
-_OF_CONNECTION = {  # code -> cause, what to do, what to do while people wait
-    "not_connected": (
-        gettext_noop("%(partner)s is not connected."),
-        gettext_noop("Connect %(partner)s."),
-        gettext_noop("Connect %(partner)s by %(time)s."),
-    ),
-    "token_refused": (
-        gettext_noop("%(partner)s no longer accepts our access: %(reason)s"),
-        gettext_noop("Reconnect %(partner)s."),
-        gettext_noop("Reconnect %(partner)s by %(time)s."),
-    ),
-    SEALED: (
-        gettext_noop(
-            "The keys of this installation (TOKEN_KEYS) cannot open its access to %(partner)s: "
-            "another key sealed it."
-        ),
-        gettext_noop("Ask the operator to add that key; if it is lost, reconnect %(partner)s."),
-        gettext_noop(
-            "Ask the operator to add that key by %(time)s; if it is lost, reconnect %(partner)s."
-        ),
-    ),
-}
+    return _problem(code, words, partner_page(connection), risk)
 
 
 def of_ad_account(ad_account: AdAccount, *, risk: Risk | None = None) -> Problem | None:
@@ -99,32 +74,7 @@ def of_ad_account(ad_account: AdAccount, *, risk: Risk | None = None) -> Problem
     url, group = partner_page(ad_account.connection), ad_account.connection.app_group
     words = {"name": ad_account.name, "partner": registry.get(ad_account.connection.partner).label}
     words["time"] = risk.by(group)
-    cause, act, act_by = _OF_AD_ACCOUNT[code]
-    short = f"{gettext(act_by if risk.people else act) % words} {risk.otherwise}"
-    return Problem(code, f"{gettext(cause) % words} {short}", url, short=short)
-
-
-_OF_AD_ACCOUNT = {
-    "ad_account_disconnected": (
-        gettext_noop("The ad account %(name)s is disconnected."),
-        gettext_noop("Choose it again with Change account."),
-        gettext_noop("Choose it again with Change account by %(time)s."),
-    ),
-    "ad_account_refused": (
-        gettext_noop(
-            "%(partner)s does not let us use the ad account %(name)s. We try again every few "
-            "minutes."
-        ),
-        gettext_noop(
-            "Check at %(partner)s that it is active and that the connected user is an admin or "
-            "operator of it."
-        ),
-        gettext_noop(
-            "Check at %(partner)s by %(time)s that it is active and that the connected user is an "
-            "admin or operator of it."
-        ),
-    ),
-}
+    return _problem(code, words, url, risk)
 
 
 def of_audience(audience: Audience, *, now: datetime, risk: Risk | None = None) -> Problem | None:
@@ -138,27 +88,18 @@ def of_audience(audience: Audience, *, now: datetime, risk: Risk | None = None) 
     }
     url = _audiences_page(audience.ad_account)
     if code == "audience_not_created":
-        text = gettext("The audience %(name)s was not created yet. Press Create audience again.")
-        return Problem(code, text % words, url)
+        return Problem(code, ENTRIES[code].text(words), url)
     risk = risks.of_place(audience) if risk is None else risk
     words["time"] = risk.by(audience.ad_account.connection.app_group)
     words["reason"] = gettext(audience.why_not) if audience.why_not else ""
-    act = gettext(_OTHER_AUDIENCE_BY if risk.people else _OTHER_AUDIENCE) % words
-    short = f"{act} {risk.otherwise}"
-    return Problem(code, f"{gettext(_OF_AUDIENCE[code]) % words} {short}", url, short=short)
+    return _problem(code, words, url, risk)
 
 
-_OF_AUDIENCE = {
-    "audience_gone": gettext_noop("The audience %(name)s no longer exists at %(partner)s."),
-    "audience_not_appendable": gettext_noop(
-        "People cannot be sent to the audience %(name)s: %(reason)s"
-    ),
-}
-_OTHER_AUDIENCE = gettext_noop("Choose or create another one in the component.")
-_OTHER_AUDIENCE_BY = gettext_noop(
-    "Choose or create another one in the component by %(time)s: you are then asked whether the "
-    "people who wait move to it."
-)
+def _problem(code: str, words: Mapping[str, object], url: str, risk: Risk) -> Problem:
+    """Return a problem with its cause, what to do, and what happens otherwise."""
+    entry = ENTRIES[code]
+    short = f"{entry.what_to_do(words, by_a_time=bool(risk.people))} {risk.otherwise}"
+    return Problem(code, f"{str(entry.cause) % words} {short}", url, short=short)
 
 
 def of_sync(sync: Sync, *, now: datetime) -> Problem | None:

@@ -58,6 +58,11 @@ class Line:
         return titles.button(self.incident)
 
     @property
+    def help_key(self) -> str:
+        """Return the anchor of the incident on the help page."""
+        return titles.help_key(self.incident.code)
+
+    @property
     def notified(self) -> list[str]:
         """Return the names of the members who were notified."""
         return _notified(self.incident)

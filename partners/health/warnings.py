@@ -1,14 +1,17 @@
-"""The troubles that are thresholds, in words: nothing is broken, but people may be lost."""
+"""The troubles that are thresholds, in words: nothing is broken, but people may be lost.
+
+What is wrong and what to do stands in catalogue/incidents.py; the numbers come from here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from django.urls import reverse
 from django.utils.formats import number_format
-from django.utils.translation import gettext, ngettext
 
 from partners import registry
+from partners.catalogue.incidents import ENTRIES
 from partners.connections import problems
 from partners.connections.problems import Problem, Severity
 from partners.health import titles
@@ -22,25 +25,13 @@ def _of_backlog(incident: Incident, risk: Risk) -> Problem | None:
     if not risk.people:
         return None
     connection = titles.connection_of(titles.place_of(incident))
-    text = gettext(
-        "%(partner)s does not take people into the ad account %(name)s: our requests fail. We "
-        "keep trying; if it stays, tell your support. People not accepted by %(time)s count "
-        "as errored."
-    )
-    words = titles.words(incident) | {"time": risk.by(connection.app_group)}
-    return _problem(incident, text % words, problems.partner_page(connection))
+    words = {"time": risk.by(connection.app_group)}
+    return _problem(incident, words, problems.partner_page(connection), by_a_time=True)
 
 
 def _of_error_share(incident: Incident, risk: Risk) -> Problem | None:
-    text = gettext(
-        "More than %(percent)s %% of the people of %(name)s counted as errored within two hours. "
-        "Open the component to see the reasons and what to do; then send them again."
-    )
-    words = titles.words(incident) | {
-        "percent": str(thresholds.of_group(incident.app_group).error_percent)
-    }
-    url = incident.sync.url if incident.sync else ""
-    return _problem(incident, text % words, url)
+    percent = thresholds.of_group(incident.app_group).error_percent
+    return _problem(incident, {"percent": str(percent)}, incident.sync.url if incident.sync else "")
 
 
 def _of_nearly_full(incident: Incident, risk: Risk) -> Problem | None:
@@ -48,15 +39,8 @@ def _of_nearly_full(incident: Incident, risk: Risk) -> Problem | None:
     if account is None:
         return None
     most = registry.get(account.connection.partner).max_audiences_per_ad_account
-    text = gettext(
-        "The ad account %(name)s has %(n)s of %(most)s audiences. When it is full, none can be "
-        "created: delete those that no canvas needs."
-    )
-    words = titles.words(incident) | {
-        "n": number_format(account.n_audiences or 0),
-        "most": number_format(most),
-    }
-    return _problem(incident, text % words, _audiences_page(account))
+    words = {"n": number_format(account.n_audiences or 0), "most": number_format(most)}
+    return _problem(incident, words, _audiences_page(account))
 
 
 def _of_too_small(incident: Incident, risk: Risk) -> Problem | None:
@@ -65,37 +49,30 @@ def _of_too_small(incident: Incident, risk: Risk) -> Problem | None:
         return None
     partner = registry.get(audience.ad_account.connection.partner)
     limits = thresholds.of_group(incident.app_group)
-    if limits.fewest_people is None:
-        text = gettext(
-            "%(partner)s matched %(n)s people of the audience %(name)s after more than 48 hours; "
-            "ads run from about %(least)s. Add more people, or send more fields to match."
-        )
-    else:
-        text = gettext(
-            "%(partner)s matched %(n)s people of the audience %(name)s after more than 48 hours; "
-            "your app group asks for %(least)s. Add more people, or send more fields to match."
-        )
-    words = titles.words(incident) | {
+    words = {
         "n": number_format(audience.size or 0),
         "least": number_format(limits.least(partner)),
     }
-    return _problem(incident, text % words, _audiences_page(audience.ad_account))
+    is_own = limits.fewest_people is not None
+    return _problem(incident, words, _audiences_page(audience.ad_account), is_own_limit=is_own)
 
 
 def _of_held(incident: Incident, risk: Risk) -> Problem | None:
-    text = ngettext(
-        "%(n)s person left the segment of %(name)s at once. The removal from the audience waits "
-        "until a marketer or admin confirms it. Everything else goes on.",
-        "%(n)s people left the segment of %(name)s at once. The removal from the audience waits "
-        "until a marketer or admin confirms it. Everything else goes on.",
-        incident.people,
-    )
-    words = titles.words(incident) | {"n": number_format(incident.people)}
     page = incident.sync.url.split("?")[0] if incident.sync else ""
-    return _problem(incident, text % words, f"{page}#brake")
+    words = {"n": number_format(incident.people), "count": incident.people}
+    return _problem(incident, words, f"{page}#brake")
 
 
-def _problem(incident: Incident, text: str, url: str) -> Problem:
+def _problem(
+    incident: Incident,
+    numbers: Mapping[str, object],
+    url: str,
+    *,
+    by_a_time: bool = False,
+    is_own_limit: bool = False,
+) -> Problem:
+    words = {**titles.words(incident), **numbers}
+    text = ENTRIES[incident.code].text(words, by_a_time=by_a_time, is_own_limit=is_own_limit)
     return Problem(incident.code, text, url, Severity.WARNING)
 
 

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.formats import number_format
 from django.utils.timesince import timeuntil
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop, ngettext
+from django.utils.translation import ngettext
 
 from audiencesync.groups import outbox
 from audiencesync.groups.models import AppGroup, Membership, Role
@@ -24,11 +24,6 @@ from partners.models.batch_queries import OF_STEPS
 MOST_LINES = 10
 OF_ACCESS = ("ad_account_disconnected", "ad_account_refused", codes.BACKLOG)
 Kind = Notice.Kind
-IN_SUBJECT = {  # else the title of the incident
-    "token_refused": gettext_noop("access refused"),
-    "ad_account_refused": gettext_noop("ad account %(name)s refused"),
-    "audience_gone": gettext_noop("audience %(name)s does not exist any more"),
-}
 
 
 def of_notice(incident: Incident, kind: Kind, reader: Membership, *, now: datetime) -> Text:
@@ -85,10 +80,8 @@ def _running_out(incident: Incident, kind: Kind, line: Line | None, *, now: date
 
 
 def _words(incident: Incident) -> dict[str, str]:
-    words = titles.words(incident)
-    what = IN_SUBJECT.get(incident.code)
-    named = _(what) % words if what else titles.title(incident)
-    return words | {"group": incident.app_group.name, "what": named}
+    named = {"group": incident.app_group.name, "what": titles.subject(incident)}
+    return titles.words(incident) | named
 
 
 def _url(incident: Incident, line: Line | None) -> str:

@@ -8,7 +8,10 @@ from canvases.analytics import METRICS
 from canvases.help import entries
 from canvases.reasons import Why
 from partners import registry
+from partners.catalogue.errors import ENTRIES as ERRORS
+from partners.catalogue.incidents import ENTRIES as INCIDENTS
 from partners.errors import DISCONNECTED, RejectedCause, RetryCause
+from partners.health import titles, warnings
 from partners.models import Outcome, Reason
 from tests.partners.fake.partner import FakePartner
 
@@ -36,6 +39,7 @@ def test_every_line_has_its_own_anchor(client, vera):
 
 def test_every_number_reason_and_cause_has_its_line(shown):
     keys = {*METRICS, "waiting", "cancelled", *Reason.values, *CAUSES}
+    keys |= {titles.help_key(code) for code in INCIDENTS}
     assert {f"help-{key}" for key in keys} <= set(shown)
 
 
@@ -46,11 +50,32 @@ def test_every_entry_says_title_cause_and_remedy(partner, language):
         for one in (
             *entries.numbers(partner),
             *entries.reasons_of(partner),
+            *entries.incidents(partner),
             *entries.errors(partner),
         ):
             texts = [str(one.title), str(one.cause), str(one.remedy)]
             assert all(texts), one.key
             assert "%(" not in "".join(texts), one.key
+
+
+@pytest.mark.parametrize(
+    ("cause", "code"),
+    [
+        (DISCONNECTED, "token_refused"),
+        (RejectedCause.AD_ACCOUNT, "ad_account_refused"),
+        (RejectedCause.AUDIENCE_GONE, "audience_gone"),
+    ],
+)
+def test_an_answer_and_its_incident_are_explained_in_the_same_words(cause, code):
+    partner = registry.default()
+    [answer] = [one for one in entries.errors(partner) if one.key == cause]
+    [incident] = [one for one in entries.incidents(partner) if one.key == titles.help_key(code)]
+    assert (answer.cause, answer.remedy) == (incident.cause, incident.remedy)
+
+
+def test_the_catalogue_has_every_incident_and_every_error():
+    assert {*ERRORS} == CAUSES
+    assert {*warnings.OF_CODE, "token_refused", "audience_gone"} < {*INCIDENTS}
 
 
 @pytest.mark.parametrize("reason", ["", "sealed", "disconnected", *Reason])

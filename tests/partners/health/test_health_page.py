@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import timezone, translation
+from lxml import html
 
 from partners.health import lines
 from partners.incidents import reconcile
@@ -55,7 +56,16 @@ def test_the_banner_and_the_page_say_the_same(step, people_of, acme):
 
 def test_the_page_shows_no_banner_beside_its_line(step, signed_in, alice):
     Connection.objects.update(parked_by="token")
-    assert page(signed_in(alice)).count("TikTok no longer accepts our access") == 1
+    text = html.fromstring(page(signed_in(alice))).text_content()
+    assert text.count("TikTok no longer accepts our access") == 1
+
+
+def test_an_incident_leads_to_its_line_on_the_help_page(step, signed_in, vera):
+    Connection.objects.update(parked_by="token")
+    client = signed_in(vera)
+    [link] = html.fromstring(page(client)).xpath("//a[contains(@class, 'help-mark')]/@href")
+    path, _, anchor = link.partition("#")
+    assert html.fromstring(client.get(path).content).get_element_by_id(anchor) is not None
 
 
 def test_a_mended_trouble_is_not_shown_before_its_row_is_ended(step, acme):
