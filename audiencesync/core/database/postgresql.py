@@ -1,4 +1,4 @@
-"""What each connection to PostgreSQL is told."""
+"""What the application sets for each connection to PostgreSQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a connection to PostgreSQL is told."""
+"""What the application sets for a connection to PostgreSQL."""
 
 import pytest
 from django.db import connection
