@@ -1,4 +1,4 @@
-"""The face of the queue towards canvases: what a step may ask of it."""
+"""What canvases may ask of the queue: the one module of `partners` through which steps send."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from partners.queue import enqueue as queue_enqueue
 from partners.queue import flush, move, tally, transitions
 from partners.queue.removals import withdraw as removals_withdraw
 
-LOOKED_AT = 1_000
+MOST_KEPT = 1_000  # people who left and were kept, of whom `wanted_elsewhere` looks at the newest
 
 
 def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: datetime) -> int:
@@ -44,9 +44,9 @@ def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: dateti
 
 
 def withdraw(
-    one: Sync, profiles: Iterable[int], *, now: datetime, even_if_wanted: bool = False
+    sync: Sync, profiles: Iterable[int], *, now: datetime, even_if_wanted: bool = False
 ) -> int:
-    """Remove people again whom ``one`` added, inside the caller's transaction.
+    """Remove people again whom ``sync`` added, inside the caller's transaction.
 
     At most 10,000 profiles. Each add is reverted once: a repeated call changes nothing. People
     whom another Sync added to the same audience stay, and count as wanted elsewhere; not if
@@ -55,7 +55,7 @@ def withdraw(
     With several Syncs in one transaction, pass them in the order of their audiences' ids: each
     call locks the row of the audience until the end of the transaction.
     """
-    reverted = removals_withdraw.withdraw(one, profiles, now=now, even_if_wanted=even_if_wanted)
+    reverted = removals_withdraw.withdraw(sync, profiles, now=now, even_if_wanted=even_if_wanted)
     if reverted:
         wake(flush.TASK)
     return reverted
@@ -73,7 +73,7 @@ def claim(syncs: "QuerySet[Sync]", *, claims: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """A step that wants people in an audience who left other steps. ``n``: how many of them."""
+    """A step that still wants ``n`` people in an audience whom another step would remove."""
 
     label: str
     url: str
@@ -81,11 +81,11 @@ class Want:
 
 
 def wanted_elsewhere(syncs: Iterable[int]) -> list[Want]:
-    """Return who wants people that ``syncs`` added and who have left; most people first.
+    """Return the steps because of which people stay whom ``syncs`` added and who have left.
 
-    Of the last thousand of them.
+    Most people first; of the newest MOST_KEPT of these people.
     """
-    found = removals_withdraw.wanting(syncs, most=LOOKED_AT)
+    found = removals_withdraw.wanting(syncs, most=MOST_KEPT)
     return [Want(label, url, n) for label, url, n in found]
 
 
@@ -103,7 +103,7 @@ def total(syncs: "QuerySet[Sync]") -> dict[str, int]:
 
 
 def resume(syncs: "QuerySet[Sync]") -> None:
-    """The canvas is live: adds go on, and problems here are shown.
+    """Let the adds go on and show problems: the canvas is live again.
 
     People who waited while it was stopped have the whole retry window again.
     """
@@ -118,20 +118,20 @@ def resume(syncs: "QuerySet[Sync]") -> None:
 
 
 def pause(syncs: "QuerySet[Sync]") -> None:
-    """The canvas was stopped: adds wait, removals go on."""
+    """Let the adds wait, because the canvas was stopped; removals go on."""
     _with_undoing(syncs).update(is_live=False)
     syncs.update(paused=True)
     _reconcile(syncs)
 
 
 def retire(syncs: "QuerySet[Sync]") -> None:
-    """Their step uses another Sync by now: these only serve the people who are in them."""
+    """Take no more people, because the step uses another Sync by now; those inside are sent."""
     if _with_undoing(syncs).update(is_live=False):
         _reconcile(syncs)
 
 
 def _reconcile(syncs: "QuerySet[Sync]") -> None:
-    """Open or end incidents: which troubles matter has changed."""
+    """Open or end incidents: only those of live Syncs are shown."""
     for app_group in set(syncs.order_by().values_list("app_group", flat=True)):
         reconcile.soon(app_group)
 

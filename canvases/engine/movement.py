@@ -39,18 +39,18 @@ from canvases.steps import KINDS
 from canvases.steps.base import Branch
 
 logger = logging.getLogger(__name__)
-CROWDS_SECONDS = 2.0  # of crowds alone, until signals and entries are looked for again
+CROWDS_SECONDS = 2.0  # for which only crowds are moved, before the next look at signals and entries
 
 
 def beat() -> None:
     """Run as a task: move crowds for a bounded time, and schedule another run if work is left."""
     ends_at = time.monotonic() + settings.SYNC.flush_seconds
-    is_more = _update_segments(now=timezone.now(), seconds=settings.SYNC.flush_seconds / 2)
+    has_more = _update_segments(now=timezone.now(), seconds=settings.SYNC.flush_seconds / 2)
     while move_all(now=timezone.now(), ends_at=ends_at):
         if time.monotonic() > ends_at:
-            is_more = True
+            has_more = True
             break
-    if is_more:
+    if has_more:
         wake(rows.TASK)
 
 
@@ -66,10 +66,10 @@ def _update_segments(*, now: datetime, seconds: float) -> bool:
 
 
 def move_all(*, now: datetime, ends_at: float | None = None) -> int:
-    """Handle signals, empty removed steps, admit a crowd to each canvas, move one of each step.
+    """Work off some signals, removed steps and entries of each canvas, then one crowd of each step.
 
-    ``ends_at``: when no further round begins (time.monotonic). The first one always runs: it moves
-    one crowd of each canvas. With it, further crowds move for a while if nothing else is to do.
+    ``ends_at``: from when on no further round begins (time.monotonic); if it is given and there
+    are crowds alone to move, several of each step are. The first round always runs.
     Return the number of signals and people together.
     """
     live = Canvas.objects.filter(state=Canvas.State.LIVE, app_group__archived_at=None)
@@ -89,10 +89,10 @@ def move_all(*, now: datetime, ends_at: float | None = None) -> int:
 
 
 def _move_due(*, now: datetime, ends_at: float | None, repeats_until: float) -> int:
-    """Move a crowd of each step with due people, and further full ones until a time.
+    """Move a crowd of each step with due people; until ``repeats_until``, go on where it was full.
 
-    What is due is asked once, and where a crowd ended is kept meanwhile: both questions read what
-    the index holds of those who have moved. The next pass begins at the start again.
+    What is due is asked once, and where each crowd ended is kept in memory: both queries read
+    past the index entries of all who have moved. The next call asks again.
     """
     n, ends = 0, crowds.Ends()
     rounds = due.rounds(now=now)

@@ -41,7 +41,7 @@ class AdAccountField(forms.ModelChoiceField):
 
 
 class AudienceSelect(forms.Select):
-    """A select whose options carry the data of the combobox; unusable audiences are disabled."""
+    """A select with what the combobox shows as data of its options; unusable ones are disabled."""
 
     def create_option(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Add the data of the audience to its option."""
@@ -130,7 +130,7 @@ class AudienceSyncForm(StepForm):
 
     again = forms.BooleanField(label=_("Remove them and add them again"), required=False)
 
-    not_yet = ("Facebook", "Google", "Pinterest", "Snapchat")
+    not_yet = ("Facebook", "Google", "Pinterest", "Snapchat")  # partners, for "Coming later"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -284,6 +284,7 @@ class AudienceSyncForm(StepForm):
             self.add_error("again", resend.sentence(self.step.canvas, n))
 
     def _named(self, name: str) -> Audience | None:
+        """Return the audience with a typed name; add an error unless there is exactly one."""
         found = list(self.audiences.filter(name=name)[:2]) if name else []
         if len(found) == 1:
             return found[0]
@@ -305,7 +306,7 @@ class AudienceSyncForm(StepForm):
             "action": cleaned["action"],
             "kinds": [kind for kind in KINDS if kind in cleaned["kinds"]],
         }
-        # Left out where it is off, as in settings of before.
+        # Left out if it is off: settings of before this choice existed do not have it either.
         if cleaned["removes"] and cleaned["action"] == Action.ADD:
             found["removes"] = True
         return found

@@ -199,9 +199,10 @@ class StepKind:
         return EVERYBODY
 
     def lately(self, step: Step, *, now: datetime) -> Mapping[int, Q | None]:
-        """Return who has done what chooses each branch, in a time before now as long as the wait.
+        """Return a condition on profiles for each branch that an event of a person chooses.
 
-        A condition on profiles; None: it cannot be known. Empty if nothing that people do chooses.
+        Who fits it did so lately: within the length of the wait before ``now``. None: it cannot be
+        known. Empty for kinds whose branches are not chosen by events.
         """
         return {}
 

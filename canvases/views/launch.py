@@ -32,6 +32,7 @@ def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     """Launch; answer 422 with the checklist if something is missing."""
     now = timezone.now()
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
+    # The partner is asked about audiences only if nothing that we know ourselves is missing.
     is_ready = canvas.is_idle and not checklist.blockers(canvas, now=now)
     verified = checklist.verified(canvas, now=now) if is_ready else []
     if canvas.state == Canvas.State.ARCHIVED or checklist.blockers(canvas, now=now, found=verified):

@@ -238,7 +238,7 @@ def write_some(ad_account: AdAccount, listed: list[RemoteAudience], *, now: date
     back = ad_account.audiences.filter(remote_id__in=[one.id for one in listed]).exclude(
         gone_at=None
     )
-    back.filter(parked_by=ParkedBy.AUDIENCE_GONE).update(gone_at=None, **park.FREE)
+    back.filter(parked_by=ParkedBy.AUDIENCE_GONE).update(gone_at=None, **park.NOT_PARKED)
     back.update(gone_at=None)
     sizes.note(ad_account, listed, now=now)
 

@@ -101,7 +101,7 @@ def disconnect(
         if isinstance(subject, Connection):
             _wipe(subject, now=now)
         else:
-            AdAccount.objects.filter(pk=subject.pk).update(is_chosen=False, **park.FREE)
+            AdAccount.objects.filter(pk=subject.pk).update(is_chosen=False, **park.NOT_PARKED)
         _log(connection.app_group, by, Activity.Verb.DISCONNECTED, _subject(subject))
         reconcile.soon(connection.app_group_id)
     if isinstance(subject, Connection):
@@ -167,7 +167,7 @@ def _renew(
     connection.disconnected_at = None
     if connection.swap_until is not None:  # the caller checks the new account and ends the hold
         connection.swap_until = min(connection.swap_until, now + park.SWAP_CHECK)
-    for name, value in park.FREE.items():
+    for name, value in park.NOT_PARKED.items():
         setattr(connection, name, value)
     connection.save()
     return connection, old_token
@@ -188,7 +188,7 @@ def _keep_ad_accounts(connection: Connection, offer: Offer, remote_ids: Collecti
         for one in offer.ad_accounts
         if one.id in remote_ids
     ]
-    fields = ["name", "currency", "time_zone", "status", "is_chosen", *park.FREE]
+    fields = ["name", "currency", "time_zone", "status", "is_chosen", *park.NOT_PARKED]
     AdAccount.objects.bulk_create(
         chosen,
         update_conflicts=True,
@@ -200,7 +200,11 @@ def _keep_ad_accounts(connection: Connection, offer: Offer, remote_ids: Collecti
 
 def _wipe(connection: Connection, *, now: datetime) -> None:
     Connection.objects.filter(pk=connection.pk).update(
-        token_sealed="", refresh_sealed="", token_expires_at=None, disconnected_at=now, **park.FREE
+        token_sealed="",
+        refresh_sealed="",
+        token_expires_at=None,
+        disconnected_at=now,
+        **park.NOT_PARKED,
     )
     connection.ad_accounts.update(is_chosen=False)
 

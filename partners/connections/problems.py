@@ -115,14 +115,18 @@ def of_sync(sync: Sync, *, now: datetime) -> Problem | None:
 
 
 def _at_each_place(sync: Sync, risk: Risk, *, now: datetime) -> tuple[Problem | None, ...]:
+    """Return the problems of connection, ad account and audience of a Sync, None for each without.
+
+    ``risk``: the people of the Sync. With an empty one, no text names people, and nothing is read.
+    """
     ad_account = sync.audience.ad_account
-    of_place = of_audience(sync.audience, now=now, risk=risk)
-    if of_place is not None and sync.url:
-        of_place = replace(of_place, url=sync.url + AUDIENCE_FIELD)
+    of_its_audience = of_audience(sync.audience, now=now, risk=risk)
+    if of_its_audience is not None and sync.url:
+        of_its_audience = replace(of_its_audience, url=sync.url + AUDIENCE_FIELD)
     return (
         of_connection(ad_account.connection, now=now, risk=risk),
         of_ad_account(ad_account, risk=risk),
-        of_place,
+        of_its_audience,
     )
 
 

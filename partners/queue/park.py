@@ -25,7 +25,7 @@ SWAP = timedelta(minutes=20)
 """A swap ends by itself so long after its last step: confirmed, or back from the partner."""
 SWAP_CHECK = timedelta(minutes=2)
 """The longest time from the choice of ad accounts until they are checked."""
-FREE = {"parked_until": None, "parked_by": "", "parked_code": "", "parked_since": None}
+NOT_PARKED = {"parked_until": None, "parked_by": "", "parked_code": "", "parked_since": None}
 
 
 def park_connection(connection: Connection, code: str | None, now: datetime) -> bool:
@@ -51,17 +51,17 @@ def park_audience(audience: Audience, code: str | None, now: datetime) -> bool:
 
 
 def unpark(row: Connection | AdAccount | Audience) -> bool:
-    """Open a row after a request went through. Return False if it was not parked."""
+    """Send through a row again, after a request succeeded. Return False if it was not parked."""
     match row:
         case Connection():
             rows = Connection.objects.filter(pk=row.pk, token_sealed=row.token_sealed)
-            return _reconcile(bool(rows.exclude(parked_by="").update(**FREE)), row)
+            return _reconcile(bool(rows.exclude(parked_by="").update(**NOT_PARKED)), row)
         case AdAccount():
             mine = AdAccount.objects.filter(pk=row.pk).exclude(parked_by="")
-            return _reconcile(bool(mine.update(**FREE)), row.connection)
+            return _reconcile(bool(mine.update(**NOT_PARKED)), row.connection)
         case Audience():
             parked = Audience.objects.filter(pk=row.pk).exclude(parked_by="")
-            is_back = bool(parked.update(**FREE, gone_at=None))
+            is_back = bool(parked.update(**NOT_PARKED, gone_at=None))
             return is_back and _reconcile(True, row.ad_account.connection)
 
 
@@ -93,7 +93,7 @@ def _park(
 
 
 def begin_swap(connection: Connection, *, by: User | None, now: datetime) -> None:
-    """Hold the queue of a connection while its account is changed, or go on to hold it."""
+    """Hold the queue of a connection while its account is changed, or keep holding it."""
     Connection.objects.filter(pk=connection.pk).exclude(token_sealed="").update(
         swap_begun_at=Coalesce(F("swap_begun_at"), Value(now)), swap_until=now + SWAP, swap_by=by
     )

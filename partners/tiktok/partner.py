@@ -159,6 +159,8 @@ class TikTok:
 
     def missing_permissions(self, token: Token) -> "list[StrOrPromise]":
         """Name the missing permissions as TikTok's consent page does."""
+        # Scopes are numbers, and some contain others: 1 > 10 > 100 (read ad accounts), and
+        # 3 > 30 and 31 (read audiences; create and fill them).
         granted = set(token.scopes)
         needed = {
             _("Ad Account Management"): bool(granted & {"1", "10", "100"}),

@@ -1,4 +1,8 @@
-"""Convert the cells of a column by its target; readers return None for cells that do not fit."""
+"""Convert the cells of a column to what its target takes.
+
+The target of a column is a field of a profile, or the type of an attribute. A reader returns None
+for a cell that does not fit.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +63,7 @@ def _gender(cell: str) -> str | None:
 
 
 def is_name(name: str) -> bool:
-    """Whether an attribute may have this name, by the rule of the API."""
+    """Return whether an attribute may have this name, by the rule of the API."""
     return bool(name.strip()) and len(name) <= LONGEST_NAME and "\0" not in name and _is_clean(name)
 
 
@@ -107,9 +111,8 @@ def _is_clean(text: str) -> bool:
     return True
 
 
-_READERS: dict[
-    str, tuple[Reader, str]
-] = {  # target -> reader, and the reason if a value does not fit
+# Target -> reader, and the reason if a cell does not fit: a key of words.REASONS.
+_READERS: dict[str, tuple[Reader, str]] = {
     "external_id": (_short_id, "long"),
     "alias": (_short_id, "long"),
     "email": (_at_most(320), "long"),
@@ -124,10 +127,7 @@ _READERS: dict[
     "number": (numbers.exact, "number"),
     "truth": (spellings.boolean, "truth"),
     "day": (day, "day"),
-    "kept": (
-        csv_export.read_attribute,
-        "kept",
-    ),  # as in our own export
+    "kept": (csv_export.read_attribute, "kept"),  # as in our own export
     "rest": (_rest, "kept"),
 }
 
@@ -191,21 +191,22 @@ def _exactly(target: str, delimiter: str) -> Reader:
 
 def _as_type(target: str, value: Value, plain: Reader) -> Value:
     """Convert a value of our export to the type that was chosen for its column."""
+    if isinstance(value, str) and value:
+        return plain(value)
+    if target == "text":
+        if isinstance(value, bool):
+            return str(value).lower()
+        return str(value) if isinstance(value, int | float | str) else None
     if isinstance(value, bool):
-        return value if target == "truth" else str(value).lower() if target == "text" else None
-    if isinstance(value, int | float):
-        return value if target == "number" else str(value) if target == "text" else None
-    return (
-        plain(value)
-        if isinstance(value, str) and value
-        else value
-        if target == "text" and value == ""
-        else None
-    )
+        return value if target == "truth" else None
+    return value if target == "number" and isinstance(value, int | float) else None
 
 
 def cell_of(raw: str, *, is_exact: bool) -> str:
-    """Return a cell without its guard against formulas; our own export is not changed otherwise."""
+    """Return a cell without its guard against formulas, and without the spaces around it.
+
+    ``is_exact``: of our own export, whose spaces are kept.
+    """
     if is_exact:
         return csv_files.unguarded(raw)
     cell = raw.strip()

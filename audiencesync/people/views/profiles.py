@@ -33,7 +33,7 @@ SHORTEST_WORD, MOST_WORDS = 2, 5
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ProfilesPage:
     """One page of the list, newest first. ``older``, ``newer``: ids to continue from, or empty."""
 
     profiles: list[Profile]
@@ -56,15 +56,14 @@ def profiles(request: HttpRequest, group: str) -> HttpResponse:
         found = search(everybody, form.cleaned_data["q"], app_group, masked=masked)
     try:
         with at_most(SEARCH_SECONDS):
-            page, n = (
-                _page(found, older_than=_id(request, "before"), newer_than=_id(request, "after")),
-                _n(found),
-            )
+            older_than, newer_than = _id(request, "before"), _id(request, "after")
+            page = _page(found, older_than=older_than, newer_than=newer_than)
+            n = _n(found)
     except TooSlow:
         form.add_error(
             "q", _("The search took too long and was stopped. Search by a whole ID or address.")
         )
-        page, n = Page([], "", ""), 0
+        page, n = ProfilesPage([], "", ""), 0
     if page.profiles and not masked:
         Activity.log_view(
             app_group,
@@ -163,8 +162,10 @@ def _by_id_or_alias(text: str, app_group: AppGroup) -> list[int]:
     return found
 
 
-def _page(found: QuerySet[Profile], *, older_than: int | None, newer_than: int | None) -> Page:
-    """Return one page by keyset pagination, so that the thousandth costs what the first does."""
+def _page(
+    found: QuerySet[Profile], *, older_than: int | None, newer_than: int | None
+) -> ProfilesPage:
+    """Return one page by keyset pagination: the thousandth costs no more than the first."""
     page = chunks.page(
         found,
         PAGE,
@@ -172,7 +173,7 @@ def _page(found: QuerySet[Profile], *, older_than: int | None, newer_than: int |
         newer_than=None if newer_than is None else (newer_than,),
     )
     rows = page.rows
-    return Page(
+    return ProfilesPage(
         profiles=rows,
         older=str(rows[-1].pk) if rows and page.has_older else "",
         newer=str(rows[0].pk) if rows and page.has_newer else "",
