@@ -15,7 +15,7 @@ from partners import risks
 from partners.connections import problems
 from partners.connections.problems import AUDIENCE_FIELD, Problem, Severity
 from partners.health import titles, warnings
-from partners.incidents import present
+from partners.incidents import codes, present
 from partners.models import AdAccount, Audience, Connection, Incident, Sync
 from partners.models.batch_queries import SEALED
 from partners.risks import Risk
@@ -76,6 +76,11 @@ class Line:
     def is_for_admins(self) -> bool:
         """Return whether only an admin can cure it."""
         return self.is_danger and self.incident.audience_id is None
+
+    @property
+    def is_only_a_warning(self) -> bool:
+        """Return whether it keeps no people from being sent."""
+        return self.incident.code in codes.HOLD_NO_BATCHES
 
     @property
     def by(self) -> str:

@@ -1,7 +1,7 @@
 """The overview: what needs attention, people synced by day, live canvases, audiences."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection as database
@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from canvases.models import Canvas, CanvasHour, Step, StepTally
 from partners.incidents import reconcile
-from partners.models import Action, Audience, ParkedBy
+from partners.models import Action, AdAccount, Audience, Batch, ParkedBy
 from tests.canvases.counting import count
 from tests.support import builder
 
@@ -146,6 +146,33 @@ def test_a_trouble_is_named_first_with_what_cures_it(sync, winback, read, client
     assert button not in page.content.decode().split('id="by-day"')[0]
     client.force_login(bob)
     assert button in client.get(URL).content.decode().split('id="by-day"')[0]
+
+
+def test_a_trouble_says_how_many_people_wait_and_until_when(sync, winback, eu, read):
+    Audience.objects.filter(pk=winback.pk).update(gone_at=timezone.now())
+    reconcile.run(now=timezone.now())
+    assert "No one is waiting yet" in words(read())
+    now = timezone.now()
+    Batch.objects.create(
+        sync=sync,
+        audience=winback,
+        ad_account=eu,
+        action="add",
+        seq=1,
+        n=3,
+        created_at=now,
+        due_at=now,
+        deadline_at=datetime(2031, 5, 6, 10, 7, tzinfo=UTC),
+    )
+    assert "3 people wait and count as errors from 6 May, 10:07" in words(read())
+
+
+def test_a_warning_says_what_to_do_and_not_that_no_one_waits(sync, eu, read):
+    AdAccount.objects.filter(pk=eu.pk).update(n_audiences=391)
+    reconcile.run(now=timezone.now())
+    page = words(read())
+    assert "391 of 400" in page.split("Needs attention 1")[1]
+    assert "No one is waiting yet" not in page
 
 
 def test_the_connection_says_what_works(sync, read):
