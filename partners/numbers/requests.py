@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -21,12 +21,15 @@ from partners.queue.push import NO_ANSWER
 
 KEY = re.compile(r"([0-9]{1,18})-([0-9]{1,18})", re.ASCII)
 Tone = Literal["good", "warn", "bad"]
-Tries = dict[int, tuple[int, str, str]]  # batch -> its tries, its state, its last code
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One call. ``tries``: of its people until now; None if they are no longer kept."""
+    """One call.
+
+    ``tries``: with that of the call, how often its people were tried; None if they were tried
+    again later, or are no longer kept.
+    """
 
     key: str
     at: datetime
@@ -42,6 +45,26 @@ class Line:
     def seconds(self) -> float:
         """Return how long it took."""
         return self.ms / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """A batch as it is now. ``call``: the newest one of those that are shown."""
+
+    tries: int
+    state: str
+    code: str
+    request_id: str
+    call: int
+
+    def is_after(self, push: Push) -> bool:
+        """Return whether nothing was sent for the batch after this call."""
+        is_newest = self.call == push.pk
+        return is_newest and (not push.request_id or self.request_id == push.request_id)
+
+    def has_given_up(self, push: Push) -> bool:
+        """Return whether this call was its last, and its people are errored."""
+        return self.is_after(push) and self.state == Outcome.ERRORED and self.code == push.code
 
 
 def parse_key(key: str) -> tuple[int, int] | None:
@@ -72,22 +95,26 @@ def page(
 def lines(calls: Iterable[PushShare], partner: Partner) -> list[Line]:
     """Return the calls in words. One query."""
     rows = list(calls)
-    ids = {batch for row in rows for batch in row.push.batches}
-    known: Tries = {
-        pk: (attempts + refusals + (state == Outcome.SYNCED), state, code)
-        for pk, attempts, refusals, state, code in Batch.objects.filter(pk__in=ids).values_list(
-            "pk", "attempts", "refusals", "state", "last_code"
+    newest: dict[int, int] = {}  # batch -> its newest call of the page
+    for row in rows:
+        for batch in row.push.batches:
+            newest[batch] = max(row.push_id, newest.get(batch, 0))
+    known = {
+        pk: _State(
+            attempts + refusals + (state == Outcome.SYNCED), state, code, request, newest[pk]
         )
+        for pk, attempts, refusals, state, code, request in Batch.objects.filter(
+            pk__in=newest
+        ).values_list("pk", "attempts", "refusals", "state", "last_code", "last_request_id")
     }
     return [_line(row, known, partner) for row in rows]
 
 
-def _line(row: PushShare, known: Tries, partner: Partner) -> Line:
+def _line(row: PushShare, known: Mapping[int, _State], partner: Partner) -> Line:
     push = row.push
     mine = [known[batch] for batch in push.batches if batch in known]
-    is_over = bool(mine) and all(
-        state == Outcome.ERRORED and code == push.code for _tries, state, code in mine
-    )
+    last = [one for one in mine if one.is_after(push)]
+    is_over = bool(mine) and all(one.has_given_up(push) for one in mine)
     word, tone = _answer(push.code, partner, is_over=is_over)
     return Line(
         f"{row.push_id}-{row.sync_id}",  # read by `parse_key`
@@ -97,7 +124,7 @@ def _line(row: PushShare, known: Tries, partner: Partner) -> Line:
         tone,
         "" if push.code == NO_ANSWER else push.code,
         push.request_id,
-        max((max(1, tries) for tries, _state, _code in mine), default=None),
+        max((max(1, one.tries) for one in last), default=None),
         push.ms,
     )
 

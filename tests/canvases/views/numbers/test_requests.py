@@ -1,7 +1,6 @@
 """The requests of a step: its own only, in words, page by page."""
 
 import re
-from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -40,17 +39,25 @@ def call(to_sync, code="0", *, people=5, state="synced", attempts=0):
         created_at=at,
         due_at=at,
     )
+    return again(batch, to_sync, code)
+
+
+def again(batch, to_sync, code):
+    """Send a batch, once more."""
+    request_id = f"R{Push.objects.count() + 1}"
+    Batch.objects.filter(pk=batch.pk).update(last_code=code, last_request_id=request_id)
     push = Push.objects.create(
-        ad_account=account,
+        ad_account=batch.ad_account,
         batches=[batch.pk],
         action="add",
-        people=people,
-        ids=people,
-        at=at - timedelta(minutes=Push.objects.count()),
+        people=batch.n,
+        ids=batch.n,
+        at=timezone.now(),
         ms=1400,
         code=code,
-        request_id=f"R{batch.pk}",
+        request_id=request_id,
     )
+    people = batch.n
     return PushShare.objects.create(push=push, sync=to_sync, people=people, is_failed=code != "0")
 
 
@@ -83,6 +90,17 @@ def test_an_answer_stands_in_a_word(bobs, step, code, state, word):
     assert row[5:] == ["3" if state == "synced" else "2", "1.4 s"]
 
 
+def test_only_the_last_call_of_a_batch_gave_up_and_counts_the_tries(bobs, step):
+    first = call(step.sync, "50000", state="errored", attempts=3)
+    batch = Batch.objects.get(pk=first.push.batches[0])
+    for _n in range(2):
+        again(batch, step.sync, "50000")
+
+    found = [(row[2], row[5]) for row in rows(bobs.get("step_requests", step.pk))]
+
+    assert found == [("Gave up", "3"), ("Problem there", "–"), ("Problem there", "–")]
+
+
 def test_calls_of_another_step_are_not_listed(bobs, step, winback):
     call(builder.make_sync(winback))
 
@@ -108,7 +126,7 @@ def test_pages_list_each_call_once(bobs, step, monkeypatch):
         older = answer.context["page"]["older"]
         query = {"before": older} if older else None
 
-    assert found == [f"R{pk}" for pk in sorted(Batch.objects.values_list("pk", flat=True))[::-1]]
+    assert found == ["R5", "R4", "R3", "R2", "R1"]
 
 
 @pytest.mark.parametrize("key", ["x", "1", "1-", "9" * 30 + "-1"])
