@@ -2,10 +2,13 @@
 
 import dataclasses
 import hashlib
+import time
 
 import pytest
 import requests
 
+from tiktok_sandbox import faults, routes
+from tiktok_sandbox.endpoints import segment
 from tiktok_sandbox.limits import DEFAULT
 from tiktok_sandbox.sandbox import Options
 from tiktok_sandbox.seed import EU, MARA
@@ -33,7 +36,7 @@ class Caller:
     def post(self, endpoint, **body):
         return self.send("POST", endpoint, json=body)
 
-    def send(self, method, endpoint, *, token=None, timeout=5, **how):
+    def send(self, method, endpoint, *, token=None, timeout=60, **how):
         headers = {"Access-Token": token or self.token}
         url = self.url(endpoint)
         return requests.request(
@@ -54,6 +57,31 @@ class Caller:
 
     def people(self, audience_id):
         return self.sandbox.audiences.members(audience_id).people
+
+
+class Clock:
+    """The module time, but its monotonic clock moves only by ``wait``."""
+
+    def __init__(self):
+        self.now = time.monotonic()
+
+    def __getattr__(self, name):
+        return getattr(time, name)
+
+    def monotonic(self):
+        return self.now
+
+    def wait(self, seconds):
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Stop the clock of limits and faults: no window ends because the machine is busy."""
+    made = Clock()
+    for module in (faults, routes, segment):
+        monkeypatch.setattr(module, "time", made)
+    return made
 
 
 @pytest.fixture

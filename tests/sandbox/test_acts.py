@@ -15,7 +15,7 @@ def jonas(caller, server):
 def act(server):
     def post(kind, **more):
         return requests.post(
-            f"{server.url}/sandbox/api/faults/", json={"kind": kind, **more}, timeout=5
+            f"{server.url}/sandbox/api/faults/", json={"kind": kind, **more}, timeout=60
         ).json()
 
     return post
@@ -45,11 +45,11 @@ def test_an_ad_account_is_dropped_for_one_user(act, mara, jonas):
 def test_a_dropped_ad_account_is_listed_and_healed(act, mara, jonas, server):
     act("drop_account", advertiser_id=EU)
     assert (may(mara), may(jonas)) == (40001, 40001)
-    dropped = requests.get(f"{server.url}/sandbox/api/faults/", timeout=5).json()[
+    dropped = requests.get(f"{server.url}/sandbox/api/faults/", timeout=60).json()[
         "dropped_accounts"
     ]
     assert {one["user_id"] for one in dropped} == {MARA, JONAS}
-    requests.delete(f"{server.url}/sandbox/api/faults/", timeout=5)
+    requests.delete(f"{server.url}/sandbox/api/faults/", timeout=60)
     assert may(mara) == 0
 
 
@@ -65,7 +65,7 @@ def test_reset_restores_the_demo_data(act, mara, row, server):
     mara.map([row(audience, 1)])
     act("drop_account", advertiser_id=EU)
     act("code", code=50000)
-    assert requests.post(f"{server.url}/sandbox/api/reset/", timeout=5).status_code == 200
+    assert requests.post(f"{server.url}/sandbox/api/reset/", timeout=60).status_code == 200
     assert may(mara) == 40105
     mara.token = mara.sandbox.accounts.issue_token(MARA)
     assert may(mara) == 0

@@ -17,13 +17,13 @@ ASKED = {"app_id": DEMO_APP_ID, "state": "s & t", "redirect_uri": BACK}
 def ask(server, language="en", **change):
     headers = {"Accept-Language": language}
     return requests.get(
-        f"{server.url}/portal/auth", params={**ASKED, **change}, headers=headers, timeout=5
+        f"{server.url}/portal/auth", params={**ASKED, **change}, headers=headers, timeout=60
     )
 
 
 def decide(server, **form):
     body = {**ASKED, "user": MARA, "scope": ["1", "3"], **form}
-    return requests.post(f"{server.url}/portal/auth", data=body, timeout=5, allow_redirects=False)
+    return requests.post(f"{server.url}/portal/auth", data=body, timeout=60, allow_redirects=False)
 
 
 def sent_back(answer):

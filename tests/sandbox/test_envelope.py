@@ -23,8 +23,8 @@ def test_success_says_ok(mara):
 @pytest.mark.parametrize("endpoint", LOCKED)
 def test_a_missing_and_a_wrong_token_have_different_codes(server, endpoint):
     url, method = f"{server.url}/open_api/v1.3/{endpoint}/", ENDPOINTS[endpoint].method
-    none = requests.request(method, url, timeout=5)
-    wrong = requests.request(method, url, headers={"Access-Token": "guess"}, timeout=5)
+    none = requests.request(method, url, timeout=60)
+    wrong = requests.request(method, url, headers={"Access-Token": "guess"}, timeout=60)
     assert (none.status_code, none.json()["code"], none.json()["data"]) == (200, 40104, {})
     assert (wrong.status_code, wrong.json()["code"], wrong.json()["data"]) == (200, 40105, {})
 
@@ -45,7 +45,7 @@ def test_missing_parameters_are_refused(mara, endpoint):
 def test_a_body_other_than_a_json_object_is_refused(mara, body):
     headers = {"Access-Token": mara.token, "Content-Type": "application/json"}
     url = f"{mara.server.url}/open_api/v1.3/segment/mapping/"
-    answer = requests.post(url, data=body, headers=headers, timeout=5)
+    answer = requests.post(url, data=body, headers=headers, timeout=60)
     assert answer.json()["code"] == 40002
 
 
@@ -69,7 +69,7 @@ def test_the_last_slash_may_be_missing_unless_strict(start, caller):
         caller_ = caller(start(strict_slash=strict))
         url = f"{caller_.server.url}/open_api/v1.3/user/info"
         assert (
-            requests.get(url, headers={"Access-Token": caller_.token}, timeout=5).status_code
+            requests.get(url, headers={"Access-Token": caller_.token}, timeout=60).status_code
             == status
         )
         assert caller_.get("user/info").status_code == 200
@@ -91,7 +91,7 @@ def test_the_body_is_checked_before_the_ad_account(caller, server):
 def test_too_large_a_body_is_not_read(server):
     headers = {"Content-Length": str(10**9), "Access-Token": "x"}
     answer = requests.post(
-        f"{server.url}/open_api/v1.3/segment/mapping/", headers=headers, timeout=5
+        f"{server.url}/open_api/v1.3/segment/mapping/", headers=headers, timeout=60
     )
     assert answer.status_code == 413
 

@@ -6,6 +6,7 @@ import time
 import pytest
 import requests
 
+from tests.support.stack import wait_until
 from tiktok_sandbox.seed import EU
 
 pytestmark = pytest.mark.thorough
@@ -15,7 +16,7 @@ def set_fault(caller, kind, **more):
     caller.sandbox.faults.set(kind, count=1, **more)
 
 
-def create(caller, timeout=5):
+def create(caller, timeout=60):
     body = {"advertiser_id": EU, "custom_audience_name": "winback"}
     return caller.send("POST", "segment/audience", json=body, timeout=timeout)
 
@@ -46,10 +47,10 @@ def test_apply_then_drop_applies(mara):
 
 
 def test_a_slow_answer_was_applied_before(mara):
-    set_fault(mara, "slow", seconds=1)
+    set_fault(mara, "slow", seconds=600)
     with pytest.raises(requests.Timeout):
-        create(mara, timeout=0.3)
-    assert created(mara) == 1
+        create(mara, timeout=(60, 0.3))
+    wait_until(lambda: created(mara) == 1)  # a busy server may read the request later
 
 
 def test_a_slow_answer_comes(mara):
@@ -60,18 +61,16 @@ def test_a_slow_answer_comes(mara):
 
 
 def test_other_calls_do_not_wait_for_a_slow_one(mara):
-    set_fault(mara, "slow", seconds=2)
+    set_fault(mara, "slow", endpoint="segment/audience", seconds=600)
     with pytest.raises(requests.Timeout):
-        create(mara, timeout=0.1)
-    started = time.monotonic()
+        create(mara, timeout=(60, 0.1))
     assert mara.get("user/info").json()["code"] == 0
-    assert time.monotonic() - started < 2  # the slow one is not over
 
 
 def test_a_dripping_answer_outlasts_a_timeout_per_byte(mara):
     set_fault(mara, "drip", seconds=0.01)
     started = time.monotonic()
-    assert create(mara, timeout=0.5).json()["code"] == 0
+    assert create(mara, timeout=0.9).json()["code"] == 0
     assert time.monotonic() - started > 1
 
 
@@ -107,7 +106,7 @@ def test_a_redirect(mara):
     set_fault(mara, "redirect", location=f"{mara.server.url}/sandbox/elsewhere/")
     answer = create(mara)
     assert answer.status_code == 302
-    assert requests.get(answer.headers["Location"], timeout=5).text == "You followed a redirect."
+    assert requests.get(answer.headers["Location"], timeout=60).text == "You followed a redirect."
 
 
 def test_a_huge_answer(mara):

@@ -78,7 +78,7 @@ def test_odd_bodies(mara, endpoint):
         headers = {"Content-Type": "application/json", "Access-Token": mara.token}
         judge(
             mara.session.post(
-                mara.url(endpoint), data=orjson.dumps(content), headers=headers, timeout=5
+                mara.url(endpoint), data=orjson.dumps(content), headers=headers, timeout=60
             )
         )
 
@@ -98,7 +98,7 @@ def test_odd_queries(mara, endpoint):
     def check(query):
         judge(
             mara.session.get(
-                mara.url(endpoint), params=query, headers={"Access-Token": mara.token}, timeout=5
+                mara.url(endpoint), params=query, headers={"Access-Token": mara.token}, timeout=60
             )
         )
 

@@ -1,7 +1,6 @@
 """Both published sets of limits are enforced."""
 
 import dataclasses
-import time
 
 import pytest
 
@@ -45,17 +44,17 @@ def test_ten_audiences_a_request(start, caller, row, limits):
     assert mara.map([row(audiences[:10], 1)]).json()["code"] == 0
 
 
-def test_the_app_is_throttled(start, caller):
+def test_the_app_is_throttled(start, caller, clock):
     mara = caller(start(limits=dataclasses.replace(BRAZE, app_rate=3)))
     codes = [mara.get("user/info").json()["code"] for _ in range(4)]
     assert codes == [0, 0, 0, 40100]
-    time.sleep(1.05)
+    clock.wait(1.05)
     answer = mara.get("user/info")
     assert (answer.status_code, answer.json()["code"]) == (200, 0)
     assert "Retry-After" not in answer.headers
 
 
-def test_the_throttle_counts_all_endpoints_and_comes_first(start, caller):
+def test_the_throttle_counts_all_endpoints_and_comes_first(start, caller, clock):
     mara = caller(start(limits=dataclasses.replace(BRAZE, app_rate=1)))
     assert mara.get("user/info").json()["code"] == 0
     assert mara.send("POST", "segment/mapping", token="guess", data=b"{").json()["code"] == 40100
@@ -80,7 +79,7 @@ def test_the_presets_hold_the_published_limits():
     )
 
 
-def test_tiktoks_mapping_rate_is_per_ad_account(start, caller, row):
+def test_tiktoks_mapping_rate_is_per_ad_account(start, caller, row, clock):
     mara = caller(start(limits=dataclasses.replace(TIKTOK, app_rate=5, mapping_rate=2)))
     german, british = mara.create(), mara.create(advertiser_id=UK)
     codes = [mara.map([row(german, 1)]).json()["code"] for _ in range(3)]
@@ -89,7 +88,7 @@ def test_tiktoks_mapping_rate_is_per_ad_account(start, caller, row):
 
 
 @pytest.mark.parametrize("limits", [BRAZE, TIKTOK])
-def test_one_new_audience_a_second_and_ad_account(start, caller, limits):
+def test_one_new_audience_a_second_and_ad_account(start, caller, limits, clock):
     mara = caller(start(limits=limits))
     body = {"custom_audience_name": "winback"}
     assert mara.post("segment/audience", advertiser_id=EU, **body).json()["code"] == 0
@@ -97,7 +96,7 @@ def test_one_new_audience_a_second_and_ad_account(start, caller, limits):
     assert answer["code"] == 40133
     assert EU in answer["message"]
     assert mara.post("segment/audience", advertiser_id=UK, **body).json()["code"] == 0
-    time.sleep(1.05)
+    clock.wait(1.05)
     assert mara.post("segment/audience", advertiser_id=EU, **body).json()["code"] == 0
 
 

@@ -46,7 +46,7 @@ def test_ad_accounts_are_listed_only_with_their_permission(server, mara):
 
 
 def codes(server, body):
-    return requests.post(f"{server.url}/sandbox/api/auth_codes/", json=body, timeout=5)
+    return requests.post(f"{server.url}/sandbox/api/auth_codes/", json=body, timeout=60)
 
 
 @pytest.mark.parametrize(

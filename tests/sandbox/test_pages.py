@@ -7,13 +7,13 @@ from tiktok_sandbox.seed import EU, FIRST_AUDIENCE
 
 
 def read(server, path, language="en"):
-    answer = requests.get(f"{server.url}{path}", headers={"Accept-Language": language}, timeout=5)
+    answer = requests.get(f"{server.url}{path}", headers={"Accept-Language": language}, timeout=60)
     assert answer.status_code == 200
     return answer.text
 
 
 def press(server, **form):
-    return requests.post(f"{server.url}/control/", data=form, timeout=5, allow_redirects=False)
+    return requests.post(f"{server.url}/control/", data=form, timeout=60, allow_redirects=False)
 
 
 @pytest.mark.parametrize("path", ["/", "/ads-manager/"])
@@ -48,7 +48,7 @@ def test_it_reloads_unless_switched_off(server):
 
 
 def test_the_style_is_served(server):
-    answer = requests.get(f"{server.url}/sandbox/sandbox.css", timeout=5)
+    answer = requests.get(f"{server.url}/sandbox/sandbox.css", timeout=60)
     assert answer.headers["Content-Type"].startswith("text/css")
 
 
@@ -56,18 +56,18 @@ def test_the_style_is_served(server):
     "path", ["/no/such/page/", "/sandbox/api/", "/../etc/passwd", "/sandbox/../server.py"]
 )
 def test_unknown_pages_are_404(server, path):
-    assert requests.get(f"{server.url}{path}", timeout=5).status_code == 404
+    assert requests.get(f"{server.url}{path}", timeout=60).status_code == 404
 
 
 def test_pages_take_no_other_method(server):
-    answer = requests.put(f"{server.url}/control/", timeout=5)
+    answer = requests.put(f"{server.url}/control/", timeout=60)
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, POST")
 
 
 def test_head_has_no_body(server):
     with requests.Session() as session:
-        assert session.head(f"{server.url}/control/", timeout=5).content == b""
-        assert session.get(f"{server.url}/sandbox/healthz", timeout=5).json()["status"] == "ok"
+        assert session.head(f"{server.url}/control/", timeout=60).content == b""
+        assert session.get(f"{server.url}/sandbox/healthz", timeout=60).json()["status"] == "ok"
 
 
 @pytest.mark.parametrize("language", ["en", "de"])

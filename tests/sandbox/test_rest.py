@@ -7,7 +7,7 @@ from tiktok_sandbox.seed import EU, FIRST_AUDIENCE
 
 
 def fetch(server, path):
-    return requests.get(f"{server.url}/sandbox/api/{path}", timeout=5)
+    return requests.get(f"{server.url}/sandbox/api/{path}", timeout=60)
 
 
 def test_audiences_are_counted_exactly(mara, server, row):
@@ -88,4 +88,4 @@ def test_the_busiest_second_slides():
 
 
 def test_it_is_healthy(server):
-    assert requests.get(f"{server.url}/sandbox/healthz", timeout=5).json()["status"] == "ok"
+    assert requests.get(f"{server.url}/sandbox/healthz", timeout=60).json()["status"] == "ok"

@@ -41,7 +41,7 @@ def generic(client, token):
             body=body,
             response_type="InlineResponse200",
             _return_http_data_only=True,
-            _request_timeout=(5, 5),
+            _request_timeout=(60, 60),
         )
         return answer["data"]
 
