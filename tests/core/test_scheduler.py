@@ -56,9 +56,11 @@ def test_beats_are_neither_redelivered_nor_stored(transactional_db):
     assert OrmQ.objects.count() == 0
 
 
-def test_beats_come_before_queued_tasks(transactional_db):
+def test_beats_come_before_queued_tasks(transactional_db, time_machine):
+    time_machine.move_to(NOW, tick=False)  # no other slot begins within the test
     broker = TickOrm("test")
     async_task("builtins.len", "abc", broker=broker)
+    time_machine.shift(1.0)  # tasks of this very instant are not yet due
     assert functions(broker.dequeue()) == [HEARTBEAT, BEAT]
     assert functions(broker.dequeue()) == ["builtins.len"]
 
@@ -105,7 +107,10 @@ def test_dequeue_raises_other_errors(transactional_db):
         ticker.dequeue(lambda: 1 / 0)
 
 
-def test_redis_delivers_beats_before_tasks_and_survives_its_loss(transactional_db, redis_server):
+def test_redis_delivers_beats_before_tasks_and_survives_its_loss(
+    transactional_db, redis_server, time_machine
+):
+    time_machine.move_to(NOW, tick=False)  # no other slot begins within the test
     broker = TickRedis("test")
     async_task("builtins.len", "abc", broker=broker)
     assert functions(broker.dequeue()) == [HEARTBEAT, BEAT]

@@ -3,24 +3,22 @@
 import os
 import re
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from audiencesync.core.process import supervisor
 from audiencesync.core.process.supervisor import Engine, Patience
+from tests.support.clock import StoppedTime
 from tests.support.stack import wait_until
 
 pytestmark = pytest.mark.thorough
 
+PATIENCE = Patience(silence=10.0, stop=0.6)
 SILENT = "import time; time.sleep(600)"
 IGNORES_SIGTERM = (
     "import pathlib, signal, sys, time; signal.signal(15, signal.SIG_IGN); "
     "pathlib.Path(sys.argv[1]).touch(); time.sleep(600)"
-)
-BEATING = (
-    "import os, pathlib, time\n"
-    "while True: pathlib.Path(os.environ['PULSE']).touch(); time.sleep(0.1)"
 )
 ORPHAN = (
     "import subprocess, sys; "
@@ -37,20 +35,26 @@ def is_alive(pid):
 
 
 @pytest.fixture
-def engine(tmp_path):
+def clock(monkeypatch):
+    """Stop the clock of the supervisor: no engine is silent because the machine is busy."""
+    made = StoppedTime()
+    monkeypatch.setattr(supervisor, "time", made)
+    return made
+
+
+@pytest.fixture
+def engine(tmp_path, clock):
     """Return engine(script) -> a supervised fake cluster."""
     made = []
 
     def make(script, *arguments):
-        heartbeat_file = tmp_path / "pulse"
-        env = dict(os.environ) | {"PULSE": str(heartbeat_file)}
         command = [sys.executable, "-c", script, *arguments]
         made.append(
             Engine(
                 command,
-                heartbeat_file=heartbeat_file,
-                env=env,
-                patience=Patience(silence=0.6, stop=0.6),
+                heartbeat_file=tmp_path / "pulse",
+                env=dict(os.environ),
+                patience=PATIENCE,
             )
         )
         made[-1].start()
@@ -61,18 +65,18 @@ def engine(tmp_path):
         one.kill()
 
 
-def test_a_beating_engine_is_left_alone(engine):
-    one = engine(BEATING)
-    until = time.monotonic() + 1.5
-    while time.monotonic() < until:
+def test_a_beating_engine_is_left_alone(engine, clock):
+    one = engine(SILENT)
+    for beat in range(1, 4):
+        clock.sleep(0.9 * PATIENCE.silence)
+        os.utime(one.heartbeat_file, (beat, beat))
         assert one.incident() is None
-        time.sleep(0.1)
 
 
-def test_a_silent_engine_is_restarted(engine, caplog):
+def test_a_silent_engine_is_restarted(engine, clock, caplog):
     one = engine(SILENT)
     first = one.process.pid
-    wait_until(one.incident, seconds=5)
+    clock.sleep(1.1 * PATIENCE.silence)
     one.restart(one.incident())
     assert not is_alive(first)
     assert is_alive(one.process.pid)
@@ -82,19 +86,19 @@ def test_a_silent_engine_is_restarted(engine, caplog):
 def test_orphans_of_a_dead_main_process_are_killed(engine, tmp_path):
     note = tmp_path / "orphan"
     one = engine(ORPHAN, str(note))
-    wait_until(one.incident, seconds=5)
+    wait_until(one.incident)
     orphan = int(note.read_text())
     assert is_alive(orphan)
     assert one.incident() == "its main process ended"
     one.restart("test")
-    wait_until(lambda: not is_alive(orphan), seconds=5)
+    wait_until(lambda: not is_alive(orphan))
 
 
 def test_repeated_early_deaths_delay_the_restart(engine, caplog):
     one = engine("pass")
     one.failures = 0
     for _ in range(3):
-        wait_until(one.incident, seconds=5)
+        wait_until(one.incident)
         one.restart("test")
     assert re.findall(r"restarts in (\d) s", caplog.text) == ["0", "1", "2"]
 

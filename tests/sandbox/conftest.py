@@ -2,11 +2,11 @@
 
 import dataclasses
 import hashlib
-import time
 
 import pytest
 import requests
 
+from tests.support.clock import StoppedTime
 from tiktok_sandbox import faults, routes
 from tiktok_sandbox.endpoints import segment
 from tiktok_sandbox.limits import DEFAULT
@@ -59,26 +59,10 @@ class Caller:
         return self.sandbox.audiences.members(audience_id).people
 
 
-class Clock:
-    """The module time, but its monotonic clock moves only by ``wait``."""
-
-    def __init__(self):
-        self.now = time.monotonic()
-
-    def __getattr__(self, name):
-        return getattr(time, name)
-
-    def monotonic(self):
-        return self.now
-
-    def wait(self, seconds):
-        self.now += seconds
-
-
 @pytest.fixture
 def clock(monkeypatch):
     """Stop the clock of limits and faults: no window ends because the machine is busy."""
-    made = Clock()
+    made = StoppedTime()
     for module in (faults, routes, segment):
         monkeypatch.setattr(module, "time", made)
     return made

@@ -48,7 +48,7 @@ def test_the_app_is_throttled(start, caller, clock):
     mara = caller(start(limits=dataclasses.replace(BRAZE, app_rate=3)))
     codes = [mara.get("user/info").json()["code"] for _ in range(4)]
     assert codes == [0, 0, 0, 40100]
-    clock.wait(1.05)
+    clock.sleep(1.05)
     answer = mara.get("user/info")
     assert (answer.status_code, answer.json()["code"]) == (200, 0)
     assert "Retry-After" not in answer.headers
@@ -96,7 +96,7 @@ def test_one_new_audience_a_second_and_ad_account(start, caller, limits, clock):
     assert answer["code"] == 40133
     assert EU in answer["message"]
     assert mara.post("segment/audience", advertiser_id=UK, **body).json()["code"] == 0
-    clock.wait(1.05)
+    clock.sleep(1.05)
     assert mara.post("segment/audience", advertiser_id=EU, **body).json()["code"] == 0
 
 

@@ -1,4 +1,7 @@
-"""A clock for several processes: waiting for a lease moves it forward instead of sleeping."""
+"""Clocks that the tests move: one for several processes, and one for modules of this one.
+
+Waiting for a lease moves the first forward instead of sleeping.
+"""
 
 import mmap
 import struct
@@ -8,6 +11,22 @@ from datetime import timedelta
 from django.utils import timezone
 
 real_monotonic, real_now = time.monotonic, timezone.now
+
+
+class StoppedTime:
+    """The module time for one module: its monotonic clock moves only by ``sleep``."""
+
+    def __init__(self) -> None:
+        self._now = real_monotonic()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(time, name)
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        self._now += seconds
 
 
 class Clock:
