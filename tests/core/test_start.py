@@ -28,11 +28,11 @@ def run(var, *command, until=None, **more):
         try:
             if until:
                 stack.wait_until(
-                    lambda: until in log.read_text(), seconds=60, what=f"it did not say {until}"
+                    lambda: until in log.read_text(), seconds=120, what=f"it did not say {until}"
                 )
                 time.sleep(3)  # would it print the text again?
                 process.terminate()
-            process.wait(60)
+            process.wait(120)
         finally:
             process.kill()
             process.wait()
@@ -189,7 +189,7 @@ def test_the_web_server_reports_an_unreachable_database(tmp_path):
         installation.await_answer("web", f"{installation.url}/healthz")
         cookie = {"Cookie": f"sessionid={'a' * 32}"}
         answers = {
-            path: requests.get(f"{installation.url}{path}", headers=cookie, timeout=10)
+            path: requests.get(f"{installation.url}{path}", headers=cookie, timeout=60)
             for path in ("/healthz", "/readyz", "/g/acme/")
         }
     finally:

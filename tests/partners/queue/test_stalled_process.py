@@ -79,6 +79,6 @@ def test_a_request_booked_after_the_end_of_the_run_is_not_leased(world, settings
     world.eu.save()
     sync_row = world.sync()
     world.enter(sync_row, world.people(2))
-    world.flush(seconds=1.0)
+    world.flush(seconds=5.0)
     assert world.counts(sync_row) == {"entered": 2, "pending": 1, "synced": 1}
     assert len(taken) == Push.objects.count() == 1

@@ -60,8 +60,8 @@ def test_an_endless_redirect_ends_at_once() -> None:
     with serve(behave) as (address, _):
         started = time.monotonic()
         with pytest.raises(Retry):
-            Client("1", "s", address, deadline=5).push("token", b"{}")
-        assert time.monotonic() - started < 2
+            Client("1", "s", address, deadline=60).push("token", b"{}")
+        assert time.monotonic() - started < 30
 
 
 def test_it_follows_no_redirect() -> None:
