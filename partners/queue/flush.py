@@ -191,12 +191,14 @@ class Flush:
     def _post(self, request: Request, pool: ThreadPoolExecutor, *, at: float) -> bool:
         """Lease and build one request, and let a thread send it ``at`` a monotonic time.
 
-        Return whether something was done.
+        Return whether something was done, or is to be done at once.
         """
+        if at > self.ends_at:
+            return False
         # Its time has passed, because a request before it took long or the machine stood still.
         # Several late requests at once would exceed the rate limit: it gets another time.
-        if not time.monotonic() - LEASE_TOLERANCE <= at <= self.ends_at:
-            return False
+        if at < time.monotonic() - LEASE_TOLERANCE:
+            return True
         now = timezone.now()
         slack = (settings.SYNC.lease - settings.SYNC.request_deadline) * 7 / 8
         post_by = min(time.monotonic() + slack, self.ends_at)

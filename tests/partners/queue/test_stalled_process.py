@@ -69,6 +69,17 @@ def test_requests_planned_with_a_slow_lease_are_booked_again(world, monkeypatch)
     assert world.counts(sync_row) == {"entered": flush.PLAN_AT_ONCE, "synced": flush.PLAN_AT_ONCE}
 
 
+def test_a_run_that_stood_still_books_its_only_request_again(world, monkeypatch):
+    waits, book = [-1.0], flush.Flush._book
+    monkeypatch.setattr(
+        flush.Flush, "_book", lambda *arguments: [waits.pop()] if waits else book(*arguments)
+    )
+    sync_row = world.sync()
+    world.enter(sync_row, world.people(3))
+    world.flush(seconds=10.0)
+    assert world.counts(sync_row) == {"entered": 3, "synced": 3}
+
+
 def test_a_request_booked_after_the_end_of_the_run_is_not_leased(world, settings, monkeypatch):
     taken, take = [], collect.take
     monkeypatch.setattr(
