@@ -66,8 +66,8 @@ class World:
             flush.Flush(seconds=seconds).run()
 
     def drain(self):
-        """Flush until no batch of people and no repeat is pending; fail after a minute."""
-        ends = time.monotonic() + 60
+        """Flush until no batch of people and no repeat is pending; fail after three minutes."""
+        ends = time.monotonic() + 180
         pending = Batch.objects.filter(state="pending").exclude(n=0, repeat_of=None)
         while pending.exists():
             assert time.monotonic() < ends, f"still pending: {pending.values()}"

@@ -41,7 +41,7 @@ class CheckedWorld(World):
             self.beat()
             time.sleep(every)
 
-    def beat_until(self, condition, seconds=40.0):
+    def beat_until(self, condition, seconds=180.0):
         """Beat until ``condition()`` is true."""
         ends_at = time.monotonic() + seconds
         while not condition():
@@ -49,7 +49,7 @@ class CheckedWorld(World):
             self.beat()
             time.sleep(0.02)
 
-    def drain(self, seconds=40.0):
+    def drain(self, seconds=180.0):
         """Beat until no batch is pending."""
         self.beat_until(lambda: not Batch.objects.filter(state="pending").exists(), seconds)
 

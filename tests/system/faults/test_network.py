@@ -9,6 +9,8 @@ from django.utils import timezone
 
 from partners.models import Batch, Push
 from tests.support.odd_servers import serve
+from tests.support.queue_world import FAST
+from tests.support.stack import wait_until
 from tests.system.faults.checked_world import PRODUCTION_TIMES, N
 
 pytestmark = pytest.mark.slow
@@ -43,9 +45,10 @@ def test_f14_a_request_that_times_out_before_it_is_applied_is_repeated(world, se
     pace(request_deadline=1.0, flush_seconds=0.5)
     to_sync = _entered(world)
     sandbox = settings.TIKTOK_API_URL
-    with serve(lambda connection: time.sleep(4)) as (nowhere, _):
+    with serve(lambda connection: time.sleep(60)) as (nowhere, _):
         settings.TIKTOK_API_URL = nowhere
         world.beat_until(Push.objects.exists)
+    pace(**FAST)
     assert [push.code for push in Push.objects.all()] == ["no_answer"]
     assert world.counts(to_sync) == {"entered": N, "pending": N}
     settings.TIKTOK_API_URL = sandbox
@@ -58,10 +61,11 @@ def test_f14_a_request_that_times_out_before_it_is_applied_is_repeated(world, se
 def test_f14_a_request_that_times_out_after_it_is_applied_is_repeated_and_counted_once(world, pace):
     pace(request_deadline=1.0, flush_seconds=0.5)
     to_sync = _entered(world)
-    world.fault("slow", seconds=4, count=1)
+    world.fault("slow", seconds=60, count=1)
     world.beat_until(Push.objects.exists)
     assert world.counts(to_sync) == {"entered": N, "pending": N}
-    assert world.members(to_sync.audience) == N
+    wait_until(lambda: world.members(to_sync.audience) == N)
+    pace(**FAST)
     world.drain()
     assert world.counts(to_sync) == {"entered": N, "synced": N}
     assert len(world.mappings()) == 2
@@ -79,6 +83,7 @@ def test_f15_an_endless_answer_ends_at_the_deadline_of_the_request(world, pace):
     # At its deadline and within the lease; the whole answer would have taken a minute.
     assert 2_900 < push.ms < 6_000
     assert Batch.objects.get().n == N
+    pace(**FAST, lease=60.0)
     world.drain()
     assert world.counts(to_sync) == {"entered": N, "synced": N}
     world.check_at_rest()

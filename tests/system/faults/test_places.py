@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from partners import housekeeping, sync
 from partners.connections import problems
-from partners.models import AdAccount, Audience, Connection, Sync
+from partners.models import AdAccount, Audience, Batch, Connection, Sync
 from tests.system.faults.checked_world import N
 
 pytestmark = pytest.mark.slow
@@ -22,7 +22,7 @@ def _problem(to_sync):
 def test_f22_a_deleted_audience_is_parked_at_the_first_flush_and_affects_no_other(
     world, pace, alice, mailoutbox
 ):
-    pace(deadline=6.0, probe=0.5)
+    pace(probe=0.5)
     gone, well = world.sync(world.audience("gone")), world.sync(world.audience("well"))
     world.enter(gone, world.people(N))
     world.enter(well, world.people(N))
@@ -33,6 +33,7 @@ def test_f22_a_deleted_audience_is_parked_at_the_first_flush_and_affects_no_othe
     assert world.counts(well) == {"entered": N, "synced": N}
     housekeeping.beat()
     assert "The audience gone no longer exists" in mailoutbox[0].body
+    Batch.objects.update(deadline_at=timezone.now())
     world.drain()
     assert sync.reasons([gone.pk, well.pk]) == {"errored": {"40007": N}}
     world.check_at_rest()

@@ -71,6 +71,7 @@ def test_f21_after_the_deadline_people_are_errored_and_the_retry_button_sends_th
     world.sandbox.accounts.revoke_all()
     world.drain()
     assert sync.reasons([live.sync_id]) == {"errored": {"40105": N}}
+    pace(deadline=3600.0)
     buttons = Editor(partner_pages.client, live.canvas)
     page = buttons.get(step=live.pk).content.decode()
     assert "no longer accepts our access" in page

@@ -111,7 +111,7 @@ def assert_people_wait_for_a_good_address(world, settings, address):
     good, settings.TIKTOK_API_URL = settings.TIKTOK_API_URL, address
     to_sync = world.sync()
     world.enter(to_sync, world.people(1000))
-    world.beat_for(0.5)
+    world.beat_until(Push.objects.exists)
     assert world.counts(to_sync) == {"entered": 1000, "pending": 1000}
     assert set(Push.objects.values_list("code", flat=True)) == {"no_answer"}
     assert world.mappings() == []
