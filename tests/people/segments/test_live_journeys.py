@@ -136,7 +136,7 @@ def small_chunks(monkeypatch):
     monkeypatch.setattr(live, "CHUNK", 2)
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(changes=st.lists(steps, min_size=5, max_size=25))
 def test_once_all_work_is_done_members_match_the_segment(acme, small_chunks, changes):
     ahead = timezone.now() + timedelta(hours=1)

@@ -63,7 +63,7 @@ def test_conditions_ignore_case_and_composition(cities, op, value, found):
     assert {person.attributes["city"] for person in people} == found
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=list(HealthCheck))
 @given(
     st.text(
         st.characters(exclude_categories=["Cs", "Cn", "Co"], exclude_characters="\0"), max_size=8
