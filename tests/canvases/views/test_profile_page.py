@@ -1,6 +1,7 @@
 """The page of a profile, its export, and erasures by an admin."""
 
 import json
+import re
 
 import pytest
 from django.urls import reverse
@@ -105,7 +106,8 @@ def test_a_profile_is_erased_after_a_confirmation(ann, alice, signed_in):
     erase.beat()
     html = client.get(url("erasures")).content.decode()
     assert Erasure.objects.get().key in html
-    assert "ann" not in html.replace("cannot", "")
+    text = re.sub(r"<[^>]+>", " ", html)  # without the tokens of its forms
+    assert "ann" not in text.replace("cannot", "")
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,13 @@
 import re
 
 import pytest
-from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
 from audiencesync.groups.models import Activity
-from audiencesync.people.models import Profile
 from canvases import analytics, engine
-from canvases.models import Canvas, Visit
-from partners.models import Batch, Delivery, Sync, Tally
+from canvases.models import Canvas
+from partners.models import Batch, Sync, Tally
 from partners.queue import flush
 
 pytestmark = pytest.mark.thorough
@@ -37,11 +35,6 @@ def waiting(live, world):
     engine.beat()
     world.beat_for(0.3)
     assert Tally.objects.get().pending == 1000
-    with connection.cursor() as cursor:
-        # PostgreSQL may have vacuumed the tables while no row of them was committed: it would take
-        # them for empty, and loop for minutes.
-        for model in (Batch, Delivery, Profile, Visit):
-            cursor.execute(f"ANALYZE {model._meta.db_table}")
     return live
 
 
