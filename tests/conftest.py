@@ -9,6 +9,7 @@ import pytest
 from django.core.cache import cache
 from django.db import connections
 from django.test import Client
+from django.utils import timezone
 
 from audiencesync.groups.models import AppGroup, Membership, Role, User
 from tests.support import migrated
@@ -114,6 +115,12 @@ def django_db_keepdb(django_db_keepdb):
 def _fresh_limits():
     """Clear the rate limits, so that no test is locked out by another one."""
     cache.clear()
+
+
+@pytest.fixture
+def amid_an_hour(time_machine):
+    """Stop the clock: no hour, day or window of a limit begins within the test."""
+    time_machine.move_to(timezone.now().replace(minute=30, second=30, microsecond=0), tick=False)
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def test_the_first_admin_of_a_new_group_is_invited(staff_client):
     assert mail.outbox[0].to == ["first@example.org"]
 
 
-def test_staff_invitations_count_for_the_limit_of_the_group(staff_client):
+def test_staff_invitations_count_for_the_limit_of_the_group(amid_an_hour, staff_client):
     answers = [
         staff_client.post("/staff/groups/g/acme/invite/", {"email": f"p{n}@example.org"})
         for n in range(21)

@@ -58,7 +58,7 @@ def test_mailed_links_use_the_site_url(acme, alice, signed_in, settings):
     assert sum("https://sync.example.org/" in message.body for message in mail.outbox) == 3
 
 
-def test_a_group_may_send_20_invitations_an_hour(acme, alice, signed_in):
+def test_a_group_may_send_20_invitations_an_hour(amid_an_hour, acme, alice, signed_in):
     client = signed_in(alice)
     for n in range(20):
         client.post("/g/acme/members/invite/", {"email": f"d{n}@example.org", "role": "viewer"})
