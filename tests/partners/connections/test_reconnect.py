@@ -32,7 +32,7 @@ def test_pending_people_are_sent_after_a_reconnect_by_another_user(alices, audie
     assert problem_of(step).code == "not_connected"
     alices.connect(EU, user=JONAS)
     assert problem_of(step) is None
-    Flush(seconds=2).run()
+    Flush(seconds=30).run()
     assert Tally.objects.get(pk=step.pk).synced == 3
 
 
@@ -59,7 +59,7 @@ def test_a_reconnect_reuses_the_rows(alices, audience):
 def test_a_reconnect_unparks_and_makes_batches_due(alices, audience, live_step, sandbox):
     live_step(audience, 1)
     sandbox.accounts.revoke_all()
-    Flush(seconds=1).run()
+    Flush(seconds=30).run()
     assert alices.connection().parked_by == "token"
     alices.connect(EU, US)
     assert alices.connection().parked_by == ""

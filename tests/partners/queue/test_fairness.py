@@ -18,8 +18,8 @@ def _requests_before(world, sync_row):
 
 
 def _flush_until_sent(world, sync_row):
-    """Flush until the sync has no pending people, for at most 40 runs."""
-    for _ in range(40):
+    """Flush until the sync has no pending people, for at most 200 runs."""
+    for _ in range(200):
         world.flush(seconds=1)
         if "pending" not in world.counts(sync_row):
             return

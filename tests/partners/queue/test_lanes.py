@@ -2,7 +2,7 @@
 
 import pytest
 
-from partners.models import Budget
+from partners.models import Budget, Push
 from partners.queue import flush
 
 pytestmark = pytest.mark.thorough
@@ -14,7 +14,7 @@ def test_a_throttled_ad_account_gets_no_further_requests(world, settings):
     eu, uk = world.sync(), world.sync(world.audience("uk", world.uk))
     world.enter(eu, world.people(3))
     world.enter(uk, world.people(3))
-    world.flush(seconds=0.5)
+    world.flush(seconds=60)
     assert len([line for line in world.mappings() if line.code == 40133]) == 1
     assert Budget.objects.get(key=f"lane:{world.eu.lane}").throttles == 1
     assert world.counts(uk) == {"entered": 3, "synced": 3}
@@ -25,7 +25,7 @@ def test_new_people_are_sent_during_a_slow_call(world, settings):
     world.fault("slow", seconds=4, advertiser_id=world.eu.remote_id)
     eu, uk = world.sync(), world.sync(world.audience("uk", world.uk))
     world.enter(eu, world.people(1))
-    run, entered = flush.Flush(seconds=2), []
+    run, entered = flush.Flush(seconds=60), []
     real = run._settle
 
     def spy(*, block):
@@ -36,3 +36,5 @@ def test_new_people_are_sent_during_a_slow_call(world, settings):
     run._settle = spy
     run.run()
     assert world.counts(uk) == {"entered": 1, "synced": 1}
+    answers = Push.objects.order_by("pk").values_list("ad_account", flat=True)
+    assert list(answers) == [world.uk.pk, world.eu.pk]

@@ -58,7 +58,7 @@ def test_a_fault_leaks_no_planted_value(world, planted, caplog, kind):
     details = FAULTS[kind] | ({"hash": planted.people["hash 0"]} if kind == "poison" else {})
     world.fault(kind, **details, count=2)
     world.enter(to_sync, [*Profile.objects.filter(external_id="canary"), *world.people(2)])
-    world.flush(times=2, seconds=0.3)
+    world.flush(times=2)
 
     rows = [list(model.objects.values()) for model in (Push, Batch, Delivery)]
     assert rows[0]
