@@ -85,12 +85,11 @@ def _visits() -> Iterator[str]:
 
 
 def _canvases() -> Iterator[str]:
-    """Check L4 of canvases: entries equal visits, and the sum of the hours."""
+    """Check L4 of canvases: entries equal visits, and the sum of the hours and of their base."""
     for canvas in Canvas.objects.annotate(n=Count("visits")).exclude(entered=F("n")):
         yield f"L4 canvas {canvas.pk}: {canvas.entered} entered, there are {canvas.n} visits"
-    for counted in Canvas.objects.annotate(hours_sum=Sum("hours__entered", default=0)).exclude(
-        entered=F("hours_sum")
-    ):
+    by_hour = F("hours_base") + Sum("hours__entered", default=0)
+    for counted in Canvas.objects.annotate(hours_sum=by_hour).exclude(entered=F("hours_sum")):
         yield f"L4 canvas {counted.pk}: {counted.entered} entered, by the hours {counted.hours_sum}"
 
 

@@ -99,6 +99,7 @@ class Canvas(models.Model):
     # Entries of the last day with any, in the time zone of the group then.
     entered_on = models.DateField(null=True, blank=True)
     entered_that_day = models.BigIntegerField(default=0, db_default=0)
+    hours_base = models.BigIntegerField(default=0, db_default=0)  # of hours that are not kept
     first_entry_at = models.DateTimeField(null=True, blank=True)
     last_entry_at = models.DateTimeField(null=True, blank=True)
 

@@ -92,7 +92,7 @@ def members(audience: Audience) -> int | None:
 
 
 def first_added_at(audience: Audience) -> datetime | None:
-    """Return the hour in which the first person was added."""
+    """Return the first hour, of those that are kept, in which a person was added."""
     hours = TallyHour.objects.filter(sync__audience=audience, sync__action=Action.ADD, synced__gt=0)
     first: datetime | None = hours.aggregate(first=Min("hour"))["first"]
     return first

@@ -22,7 +22,7 @@ from audiencesync.groups import access
 from audiencesync.groups.models import AppGroup, Role
 from canvases.audiences import numbers
 from canvases.audiences.forms import LookalikeForm, NewAudienceForm
-from canvases.numbers import audience_uses
+from canvases.numbers import audience_uses, kept
 from partners import audiences, registry
 from partners.audiences import deletion, lookalike
 from partners.connections import affected, problems
@@ -32,6 +32,8 @@ from partners.models import Action, AdAccount, Audience
 
 PAGE = 50
 DAYS = 30
+NEAR = timedelta(days=1)
+"""So near to the oldest numbers that are kept, there may have been others before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ def _page(request: HttpRequest, row: Audience, form: LookalikeForm | None = None
     uses, partner = numbers.uses(row), audiences.partner_of(row.ad_account)
     sizes = numbers.sizes(row, DAYS, now=now)
     before = numbers.size_before(row, DAYS - 1, now=now)
+    since = numbers.first_added_at(row)
     context = {
         "audience": row,
         "partner": partner,
@@ -136,7 +139,8 @@ def _page(request: HttpRequest, row: Audience, form: LookalikeForm | None = None
         "n_days": sum(n > 0 for n in sizes.series[0].values),
         "growth": (row.size or 0) - before if before is not None else None,
         "members": numbers.members(row),
-        "since": numbers.first_added_at(row),
+        "since": since,
+        "is_since_before": since is not None and kept.are_older_gone(since - NEAR, now=now),
         "changes": numbers.changes(row, _last_days(app_group, now=now)),
         "form": form,
         "days": DAYS,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
-from django.db.models import Sum
+from django.db.models import Min, Sum
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.core.charts.bars import Bars, Series
@@ -35,6 +36,12 @@ class Ends:
     def reasons(self) -> list[tuple[str, Text, int]]:
         """Return why visits ended early: the name of the list, the words, how many."""
         return [(f"left_{reason}", LeftBy(reason).label, n) for reason, n in self.early.items()]
+
+
+def since(canvas: Canvas) -> datetime | None:
+    """Return the first hour of which entries are kept."""
+    first: datetime | None = canvas.hours.aggregate(first=Min("hour"))["first"]
+    return first
 
 
 def entries(canvas: Canvas, bins: Bins) -> Bars:

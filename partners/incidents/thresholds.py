@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, F, OuterRef, Q, Sum, Value
+from django.db.models import Exists, F, OuterRef, Q, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 
 from audiencesync.core import deadlines
@@ -109,9 +109,14 @@ def _nearly_full(app_group: int | None) -> list[Trouble]:
 
 def _too_small(app_group: int | None, *, now: datetime) -> list[Trouble]:
     """Return audiences whose people were matched long ago, and are too few for ads."""
-    early = TallyHour.objects.filter(sync=OuterRef("pk"), synced__gt=0, hour__lte=now - MATCHING)
+    # By the hours since then: older ones may not be kept.
+    late = TallyHour.objects.filter(sync=OuterRef("pk"), hour__gt=now - MATCHING).order_by()
+    n_late = late.values("sync").annotate(n=Sum("synced")).values("n")
     adds = Sync.objects.filter(
-        Exists(early), audience=OuterRef("pk"), is_live=True, action=Action.ADD
+        audience=OuterRef("pk"),
+        is_live=True,
+        action=Action.ADD,
+        tally__synced__gt=Coalesce(Subquery(n_late), 0),
     )
     own = f"{Audience.GROUP_PATH}__thresholds__fewest_people"
     few = Q(pk__in=[])

@@ -1,4 +1,6 @@
-"""Delete old deliveries, batches, calls, incidents, checks and sizes. The counts stay as they are.
+"""Delete old deliveries, batches, calls, incidents, checks, sizes and numbers by hour.
+
+The counts stay as they are.
 
 Of each person, audience and action, the newest delivery and the newest synced one are kept as
 long as the audience exists: they show from where a person must be removed. Of an add by which a
@@ -9,7 +11,7 @@ as the add. All others move into the base of their tally.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet
@@ -27,9 +29,12 @@ from partners.models import (
     Outcome,
     Push,
     Tally,
+    TallyHour,
 )
 from partners.queue import supersede
 
+HOURS_IN_USE = timedelta(days=3)
+"""How far back incidents (incidents/thresholds.py) and the day of each time zone look."""
 SHARE = 0.3  # seconds of one call
 # In these states, the last code of the batch is the reason.
 WITH_CODE = (Outcome.ERRORED, Outcome.CANCELLED)
@@ -51,6 +56,9 @@ def purge(*, now: datetime) -> None:
         old = AudienceSize.objects.filter(day__lt=before.date())
         drop = partial(retention.delete_rows, old)
         retention.walk_in_chunks("audience_sizes", AudienceSize.objects.all(), drop, now=now)
+    if before := retention.cutoff("step_hours", now=now):
+        before = min(before, now - HOURS_IN_USE)
+        retention.delete_in_chunks(TallyHour.objects.filter(hour__lt=before).order_by("hour"))
     if before := retention.cutoff("checks", now=now):
         retention.delete_in_chunks(CheckAnswer.objects.filter(at__lt=before).order_by("at"))
 

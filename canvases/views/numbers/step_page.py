@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 from audiencesync.groups import access
 from canvases import reasons
 from canvases.models import Canvas, Step
+from canvases.numbers import kept
 from canvases.numbers import step as step_numbers
 from canvases.numbers.ranges import Range
 from canvases.reasons import Why
@@ -83,11 +84,13 @@ def page(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
 def _chart(request: HttpRequest, step: Step, *, now: datetime) -> dict[str, Any]:
     canvas = step.canvas
     sends = KINDS[step.kind].sends
-    since = step_numbers.since(step, sends=sends) or canvas.first_entry_at or canvas.created_at
+    begun = canvas.first_entry_at or canvas.created_at
+    since = step_numbers.since(step, sends=sends) or begun
     zone = ZoneInfo(canvas.app_group.time_zone)
     span = Range.asked(request.GET, since=since, zone=zone)
     chart = step_numbers.of_step(step, span.bins(now=now), sends=sends)
-    return {"card_of_chart": ChartCard(chart, span, now), "canvas": canvas}
+    card = ChartCard(chart, span, now, kept.note(begun, now=now))
+    return {"card_of_chart": card, "canvas": canvas}
 
 
 def _numbers(step: Step, *, now: datetime) -> dict[str, Any]:

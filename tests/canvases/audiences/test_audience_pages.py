@@ -11,7 +11,7 @@ from django.utils import timezone
 from audiencesync.people.models import Profile
 from canvases.models import Canvas, Step
 from partners import audiences
-from partners.models import Action, AdAccount, Audience, AudienceSize, Batch, Outcome
+from partners.models import Action, AdAccount, Audience, AudienceSize, Batch, Outcome, TallyHour
 from tests.canvases.counting import count
 from tests.support import builder
 
@@ -118,6 +118,13 @@ def test_the_first_addition_is_named(page, winback, canvas):
     assert page().context["since"] is None
     count(use(canvas, winback), at=timezone.now(), entered=1, synced=1)
     assert page().context["since"] is not None
+
+
+@pytest.mark.parametrize(("days", "is_said"), [(729.5, True), (700, False)])
+def test_the_first_hour_that_is_kept_may_not_be_the_first(page, canvas, winback, days, is_said):
+    at = timezone.now() - timedelta(days=days)
+    TallyHour.objects.create(sync=use(canvas, winback), hour=at, synced=1)
+    assert ("or before: older numbers are not kept" in words(page())) is is_said
 
 
 def test_adds_and_removals_stand_by_day(page, winback, canvas):

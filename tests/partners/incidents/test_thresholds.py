@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from partners.health import lines
 from partners.incidents import reconcile
-from partners.models import AdAccount, Audience, Batch, Incident, TallyHour, Thresholds
+from partners.models import AdAccount, Audience, Batch, Incident, Tally, TallyHour, Thresholds
 from partners.notices import alerts
 from tests.support import builder
 
@@ -32,6 +32,11 @@ def found(group):
 def hour(step, *, hours=0.0, **counts):
     at = timezone.now() - timedelta(hours=hours)
     TallyHour.objects.create(sync=step, hour=at, **counts)
+    total, _is_new = Tally.objects.get_or_create(sync=step)
+    for name, n in counts.items():
+        setattr(total, name, getattr(total, name) + n)
+        total.entered += n
+    total.save()
 
 
 @pytest.mark.parametrize(
@@ -71,6 +76,13 @@ def test_an_audience_too_small_after_two_days_is_an_incident(step, acme, size, h
     Audience.objects.update(size=size)
     hour(step, hours=hours, synced=999)
     assert ("audience_small" in found(acme)) is is_told
+
+
+def test_an_audience_is_too_small_although_its_hours_are_no_longer_kept(step, acme):
+    Audience.objects.update(size=999)
+    hour(step, hours=49, synced=999)
+    TallyHour.objects.all().delete()
+    assert "audience_small" in found(acme)
 
 
 def test_a_threshold_is_mailed_at_begin_and_end(step, mailoutbox):

@@ -1,0 +1,28 @@
+"""How long the numbers by hour are kept (KEEP_STEP_HOURS_DAYS), in words."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.utils.translation import gettext
+
+from audiencesync.core import deadlines
+from audiencesync.groups import retention
+
+
+def are_older_gone(begun: datetime, *, now: datetime) -> bool:
+    """Return whether numbers by hour since ``begun`` are no longer kept."""
+    before = retention.cutoff("step_hours", now=now)
+    return before is not None and begun < before
+
+
+def note(begun: datetime, *, now: datetime) -> str:
+    """Return that older numbers than those of a chart are no longer kept; empty if all are."""
+    before = retention.cutoff("step_hours", now=now)
+    if before is None or not are_older_gone(begun, now=now):
+        return ""
+    time = deadlines.in_words((now - before).total_seconds())
+    text = gettext(
+        "Numbers by the hour are kept for %(time)s: older people count only in the totals."
+    )
+    return text % {"time": time}
