@@ -58,12 +58,12 @@ def test_the_laws_hold_with_the_hours_that_are_left(step):
 
 def test_the_sums_of_many_chunks_are_kept(step, monkeypatch):
     monkeypatch.setattr(groups_retention, "CHUNK", 1)
-    monkeypatch.setattr(groups_retention, "TABLE_SECONDS", 60.0)
     other = Canvas.objects.create(app_group=step.canvas.app_group, name="Other")
     for days in (801, 802):
         at = timezone.now() - timedelta(days=days)
         CanvasHour.objects.create(canvas=other, hour=at, entered=days)
-    retention.beat()
+    for _chunk in range(5):  # each turn takes at least one, however slow
+        retention.beat()
     assert dict(Canvas.objects.values_list("name", "hours_base")) == {"Welcome": 5, "Other": 1603}
     assert CanvasHour.objects.count() == 1
 
