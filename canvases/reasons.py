@@ -8,10 +8,13 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from audiencesync.core import deadlines
 from canvases.models import Step
 from canvases.steps.base import Text
 from partners import registry, sync
 from partners.base import Partner
+from partners.catalogue.errors import ENTRIES as ERRORS
+from partners.errors import Retry, RetryCause
 from partners.models import Outcome, Reason, Sync
 from partners.why_pending import NO_ANSWER
 
@@ -82,7 +85,26 @@ class Why:
         # Our own codes say why people were errored, not why they wait.
         if self.outcome == Outcome.PENDING and not _is_code_of_partner(self.reason):
             return gettext("Waiting to be sent")
+        if self.given_up is not None:
+            return gettext("Not accepted by %(partner)s within %(patience)s") % self._words
         return reason_text(self.reason, self.partner)
+
+    @property
+    def given_up(self) -> Retry | None:
+        """Return the error that lasted until people were errored; None for other reasons."""
+        is_code = self.reason == NO_ANSWER or _is_code_of_partner(self.reason)
+        if self.outcome != Outcome.ERRORED or not is_code:
+            return None
+        error = self.partner.error_of(None if self.reason == NO_ANSWER else self.reason)
+        return error if isinstance(error, Retry) else None
+
+    @property
+    def _words(self) -> dict[str, str]:
+        return {
+            "partner": self.partner.label,
+            "patience": deadlines.delivery(),
+            "code": self.reason,
+        }
 
     @property
     def help_key(self) -> str:
@@ -101,7 +123,17 @@ class Why:
     @property
     def advice(self) -> Text:
         """Return what to do, where the words of the reason do not say it."""
+        if self.given_up is not None:
+            return _advice_to_retry(self.given_up, self._words)
         return ADVICE.get(self.reason, "")
+
+
+def _advice_to_retry(error: Retry, words: dict[str, str]) -> str:
+    if error.cause == RetryCause.UNKNOWN:
+        return gettext("%(partner)s gave no clear answer. When it works again, retry.") % words
+    last = str(ERRORS[error.cause].title) % words
+    text = gettext("Last answer: %(title)s (code %(code)s). When that is over, retry.")
+    return text % (words | {"title": last})
 
 
 def reasons(step: Step) -> list[Why]:

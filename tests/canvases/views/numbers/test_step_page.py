@@ -186,6 +186,23 @@ def test_the_people_of_one_reason_are_tried_again(bobs, step, people):
     assert (tally.pending, tally.errored) == (3, 2)
 
 
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("50000", "Last answer: Problem at TikTok (code 50000). When that is over, retry."),
+        ("no_answer", "TikTok gave no clear answer. When it works again, retry."),
+    ],
+)
+def test_people_who_were_given_up_are_not_said_to_be_tried(bobs, step, people, code, advice):
+    errored(step, code, people[:3])
+
+    page = words(bobs.get("step_numbers", step.pk)).split("Errored")[-1]
+
+    assert "Not accepted by TikTok within 13 hours" in page
+    assert advice in page
+    assert "You need not do anything" not in page
+
+
 def test_a_viewer_sees_no_button_to_retry(editor, vera, step, people):
     errored(step, "51010", people[:3])
 
