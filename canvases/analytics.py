@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from django.db.models import F, Q, QuerySet, Sum
+from django.db.models import F, Q, Sum
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -64,19 +63,19 @@ class Numbers:
         ]
 
 
-def step_numbers(
-    steps: Iterable[Step], ids: QuerySet[Any, Any] | None = None
-) -> dict[int, Numbers]:
-    """Return the numbers of each step over all its Syncs. ``ids``: the same steps as a query.
+def step_numbers(steps: Iterable[Step]) -> dict[int, Numbers]:
+    """Return the numbers of each step over all its Syncs.
 
     One query, because the numbers of a card must add up: between two queries visits may move.
     """
     found = {step.pk: Numbers() for step in steps}
-    mine: Any = list(found) if ids is None else ids
     passage = [f"tally__{name}" for name in PASSAGE]
     sums = [Sum(f"syncs__tally__{name}", default=0) for name in COLUMNS]
     for step, *counts in (
-        Step.objects.filter(pk__in=mine).order_by().values_list("pk", *passage).annotate(*sums)
+        Step.objects.filter(pk__in=list(found))
+        .order_by()
+        .values_list("pk", *passage)
+        .annotate(*sums)
     ):
         passed, sent = (
             counts[: len(PASSAGE)],

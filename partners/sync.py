@@ -19,10 +19,8 @@ from partners.models import (
     Outcome,
     Reason,
     Sync,
-    Tally,
 )
 from partners.models.batch_queries import PAUSED, BatchQuerySet
-from partners.models.tallies import COLUMNS, counts_from, no_counts
 from partners.people import by_reason, retry
 from partners.people.by_reason import Reasons
 from partners.queue import enqueue as queue_enqueue
@@ -89,19 +87,6 @@ def wanted_elsewhere(syncs: Iterable[int]) -> list[Want]:
     return [Want(label, url, n) for label, url, n in found]
 
 
-def counts(syncs: Iterable[int]) -> dict[int, dict[str, int]]:
-    """Return Sync id -> the six counts, from ``entered`` to ``cancelled``."""
-    found = {row.pk: row.as_dict() for row in Tally.objects.filter(pk__in=list(syncs))}
-    return {sync: found.get(sync, no_counts()) for sync in syncs}
-
-
-def total(syncs: "QuerySet[Sync]") -> dict[str, int]:
-    """Return the six counts summed over ``syncs``."""
-    return counts_from(
-        Tally.objects.filter(sync__in=syncs).aggregate(**{name: Sum(name) for name in COLUMNS})
-    )
-
-
 def resume(syncs: "QuerySet[Sync]") -> None:
     """Let the adds go on and show problems: the canvas is live again.
 
@@ -160,11 +145,6 @@ def retry_now(connection: Connection) -> None:
         with transaction.atomic():
             Batch.objects.filter(pk__in=some.lock()).update(due_at=F("created_at"))
     wake(flush.TASK)
-
-
-def pending(*, connection: Connection | None = None, ad_account: AdAccount | None = None) -> int:
-    """Return how many people are pending in a connection or an ad account."""
-    return _people(_of(connection, ad_account).pending())
 
 
 def flowing(connection: Connection) -> int:

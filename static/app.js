@@ -12,7 +12,7 @@
     $(kind === "danger" ? "#toasts-urgent" : "#toasts").append(box);
     if (kind !== "danger") setTimeout(() => box.remove(), 6000);
   };
-  on("toast", (event) => toast(event.detail.text, event.detail.kind));
+  on("toast", (event) => toast(event.detail.text));
 
   // Copies the text of an element, and selects it, so that the keys copy it where the browser cannot.
   const copyText = async (from, done) => {

@@ -1,6 +1,5 @@
 """The table of API endpoints, and the path of a call through limits, faults and its handler."""
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from tiktok_sandbox.log import Line
 from tiktok_sandbox.sandbox import Sandbox
 from tiktok_sandbox.wire import Answer, Request, TikTokError, envelope, text
 
-logger = logging.getLogger(__name__)
 ROOT = "/open_api/v1.3/"
 
 

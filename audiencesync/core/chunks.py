@@ -39,12 +39,12 @@ def ids(
     return read(rows.values_list("pk", flat=True), size, after=after, key=int)
 
 
-def walk(rows: QuerySet[M], size: int | None = None, *, after: int = 0) -> Iterator[QuerySet[M]]:
+def walk(rows: QuerySet[M], size: int | None = None) -> Iterator[QuerySet[M]]:
     """Yield ``rows`` as querysets of at most ``size`` rows, in ascending order of their keys.
 
     A queryset keeps the filters of ``rows``: a row that no longer matches is not in it.
     """
-    for some in ids(rows, size, after=after):
+    for some in ids(rows, size):
         yield rows.filter(pk__in=some)
 
 

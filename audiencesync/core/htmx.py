@@ -10,10 +10,7 @@ def asks(request: HttpRequest) -> bool:
     return bool(getattr(request, "htmx", False))  # set by django-htmx's middleware
 
 
-def toast(response: HttpResponse, text: str, *, kind: str = "success") -> HttpResponse:
-    """Add a toast to ``response``; app.js shows it in the live region.
-
-    ``kind``: success or danger.
-    """
-    response["HX-Trigger"] = json.dumps({"toast": {"text": text, "kind": kind}})
+def toast(response: HttpResponse, text: str) -> HttpResponse:
+    """Add a toast to ``response``; app.js shows it in the live region."""
+    response["HX-Trigger"] = json.dumps({"toast": {"text": text}})
     return response

@@ -64,11 +64,6 @@ def _add(key: str, user: User, text: dict[str, str], *, now: datetime) -> None:
     OutgoingMail.objects.bulk_create([mail], ignore_conflicts=True)
 
 
-def delete(key: str) -> None:
-    """Delete the mails of an incident that is over, so that the next one is mailed again."""
-    OutgoingMail.objects.filter(key__startswith=f"{key}:").delete()
-
-
 def send_due(*, now: datetime, count_failure: Callable[[], None]) -> int:
     """Send the mails that are due and return their number; delete old rows.
 

@@ -76,9 +76,9 @@ def _process_chunk(
     return not cursor.after
 
 
-def delete_in_chunks(rows: models.QuerySet[Any], *, seconds: float = TABLE_SECONDS) -> None:
+def delete_in_chunks(rows: models.QuerySet[Any]) -> None:
     """Delete rows that an index finds, until the time is up."""
-    ends_at = time.monotonic() + seconds
+    ends_at = time.monotonic() + TABLE_SECONDS
     while time.monotonic() < ends_at:
         ids = list(rows.values_list("pk", flat=True)[:CHUNK])
         rows.model._default_manager.filter(pk__in=ids).delete()

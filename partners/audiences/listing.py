@@ -28,6 +28,7 @@ from partners.queue import park, sealed
 logger = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 60
+READ_FIRST = 5  # ad accounts
 _UNSEEN = frozenset(
     "\u200b\u2060\ufeff\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
@@ -153,9 +154,9 @@ def _claim_refresh(ad_account: AdAccount) -> bool:
         return True
 
 
-def refresh_first(connection: Connection, *, now: datetime, at_most: int = 5) -> None:
+def refresh_first(connection: Connection, *, now: datetime) -> None:
     """Read the audiences of a few newly connected ad accounts; housekeeping reads the rest."""
-    for ad_account in connection.ad_accounts.filter(is_chosen=True)[:at_most]:
+    for ad_account in connection.ad_accounts.filter(is_chosen=True)[:READ_FIRST]:
         ad_account.connection = connection
         try:
             refresh(ad_account, now=now, is_forced=True)

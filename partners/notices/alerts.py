@@ -4,7 +4,6 @@ The daily ones: people who missed their deadline, and to the admins removals tha
 blocked. The texts are written here and in texts.py; groups/outbox.py sends them.
 """
 
-import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -26,7 +25,6 @@ from partners.models.batch_queries import OF_STEPS
 from partners.notices import notify, readers, webhooks
 from partners.notices.texts import MOST_LINES, mail_text, sync_lines
 
-logger = logging.getLogger(__name__)
 LOOK_BACK = timedelta(hours=1)
 DAY_SECONDS = 24 * 3600.0
 

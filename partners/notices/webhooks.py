@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import ipaddress
 import json
-import logging
 import time
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,7 +29,6 @@ from partners.health import lines, titles
 from partners.incidents import pauses, reminders
 from partners.models import Incident, Notice, Webhook, WebhookCall
 
-logger = logging.getLogger(__name__)
 Kind = Notice.Kind
 ANSWER_SECONDS = 10.0
 TURN_SECONDS, LONGEST_TURN = 20.0, 60.0

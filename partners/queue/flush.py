@@ -1,6 +1,5 @@
 """One run of the queue: lease batches, build requests, send them in threads, settle answers."""
 
-import logging
 import secrets
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -30,7 +29,6 @@ from partners.queue import (
 from partners.queue.collect import Request
 from partners.queue.push import NeedsRevalidation, Parcel, PushAnswer, TooManyRows, pack, send
 
-logger = logging.getLogger(__name__)
 PLAN_AT_ONCE = 8
 RESERVE = 4
 """A single lane leaves this many threads free; of many lanes each may use this many."""

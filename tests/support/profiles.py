@@ -16,6 +16,17 @@ def set_hashes(profile, *, region):
     profile.invalid_kinds, profile.rule_version = found.invalid, normalise.RULE_VERSION
 
 
+def stored_hashes(profile):
+    """Return the hashes in the columns of a profile."""
+    columns = {
+        name: getattr(profile, f"{name}_sha256")
+        for name in normalise.Hashes._fields
+        if name != "invalid"
+    }
+    digests = {name: None if value is None else bytes(value) for name, value in columns.items()}
+    return normalise.Hashes(**digests, invalid=profile.invalid_kinds)
+
+
 @pytest.fixture
 def make_profile(acme):
     """make_profile(**columns) -> a saved profile of acme with its hashes and a new external id."""

@@ -4,10 +4,12 @@ import hashlib
 import time
 
 import pytest
+from django.db.models import Sum
 from django.utils import timezone
 
 from audiencesync.people.models import Profile
 from partners.models import Audience, Batch, Tally
+from partners.models.tallies import COLUMNS, counts_from
 from partners.queue import collect, flush
 from partners.queue.push import pack
 from tests.support import builder
@@ -95,6 +97,12 @@ class World:
 
     def fault(self, kind, **details):
         return self.sandbox.faults.set(kind, endpoint="segment/mapping", **details)
+
+
+def total(syncs):
+    """Return the six counts summed over some Syncs."""
+    tallies = Tally.objects.filter(sync__in=[one.pk for one in syncs])
+    return counts_from(tallies.aggregate(**{name: Sum(name) for name in COLUMNS}))
 
 
 @pytest.fixture

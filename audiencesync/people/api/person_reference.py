@@ -103,15 +103,21 @@ def external_id(value: object, field: str = "external_id") -> str:
     return value
 
 
-def alias(value: object, field: str = "user_alias") -> tuple[str, str]:
+def alias(value: object) -> tuple[str, str]:
     """Return label and name of an alias. Raise ObjectError."""
     if not isinstance(value, dict):
-        raise ObjectError("BAD_USER_ALIAS", "It must have alias_name and alias_label.", field)
+        raise ObjectError(
+            "BAD_USER_ALIAS", "It must have alias_name and alias_label.", "user_alias"
+        )
     label, name = (number_as_text(value.get(part)) for part in ("alias_label", "alias_name"))
     if not (isinstance(label, str) and isinstance(name, str) and label.strip() and name.strip()):
-        raise ObjectError("BAD_USER_ALIAS", "It must have alias_name and alias_label.", field)
+        raise ObjectError(
+            "BAD_USER_ALIAS", "It must have alias_name and alias_label.", "user_alias"
+        )
     if len(label) > LONGEST_LABEL or len(name.encode()) > LONGEST_EXTERNAL_ID:
-        raise ObjectError("USER_ALIAS_TOO_LARGE", "The label or the name is too long.", field)
+        raise ObjectError(
+            "USER_ALIAS_TOO_LARGE", "The label or the name is too long.", "user_alias"
+        )
     return label, name
 
 
@@ -123,13 +129,13 @@ def boolean(item: Mapping[str, Any], field: str) -> bool | None:
     return value
 
 
-def email(value: object, field: str = "email") -> str:
+def email(value: object) -> str:
     """Return a usable address, or its SHA-256 in hex. Raise ObjectError."""
     if isinstance(value, str) and len(value) <= normalise.LONGEST_EMAIL:
         judged = normalise.normalise("email", value, region="")
         if judged.sha256 is not None:
             return value.strip()
-    raise ObjectError("EMAIL_BAD_FORMAT", "This is not an e-mail address.", field)
+    raise ObjectError("EMAIL_BAD_FORMAT", "This is not an e-mail address.", "email")
 
 
 def phone(value: object, field: str = "phone") -> str:

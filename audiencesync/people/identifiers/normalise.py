@@ -19,7 +19,7 @@ import email_validator
 
 from audiencesync.people.identifiers import phones
 from audiencesync.people.identifiers.phones import PhoneReading
-from audiencesync.people.models import KINDS, Profile
+from audiencesync.people.models import KINDS
 from audiencesync.people.parsers import placeholders
 
 RULE_VERSION = 8  # 7 spelt values the same, but stored no alternative hashes
@@ -278,12 +278,3 @@ def _clean_lines(kind: str, raws: Sequence[str]) -> list[bytes]:
     found = (_EMAIL_LINES if kind == "email" else _DEVICE_LINES).findall(text)
     # A value with a line break inside would shift all after it.
     return found if len(found) == len(raws) else [b""] * len(raws)
-
-
-def stored(profile: Profile) -> Hashes:
-    """Return the hashes in the columns of ``profile``."""
-    columns = {
-        name: getattr(profile, f"{name}_sha256") for name in Hashes._fields if name != "invalid"
-    }
-    digests = {name: None if value is None else bytes(value) for name, value in columns.items()}
-    return Hashes(**digests, invalid=profile.invalid_kinds)

@@ -275,9 +275,9 @@ def people_of(app_group: AppGroup, names: set[Name]) -> list[int]:
     return sorted(found)
 
 
-def file(*, path: Path | None = None) -> int:
+def file() -> int:
     """Append the names that are not in the file yet, with fsync. Return how many."""
-    target = path or Path(settings.ERASURE_LEDGER)
+    target = Path(settings.ERASURE_LEDGER)
     with transaction.atomic():
         rows = list(
             ErasedName.objects.select_for_update().filter(is_filed=False).order_by("pk")[:5000]

@@ -7,11 +7,11 @@ from django.utils import timezone
 
 from audiencesync.people.models import Profile
 from canvases import laws
-from partners import sync
-from partners.models import Batch, Delivery, Reason, Sync, Tally
+from partners.models import Batch, Delivery, Reason, Tally
 from partners.queue import collect, flush, settle
 from partners.queue import move as moving
 from partners.queue.push import pack, send
+from tests.support.queue_world import total
 
 pytestmark = pytest.mark.thorough
 
@@ -37,11 +37,7 @@ def moved(world):
 
 def net(*syncs):
     """Return the counts of a step over these syncs, without zeros."""
-    return {
-        name: n
-        for name, n in sync.total(Sync.objects.filter(pk__in=[one.pk for one in syncs])).items()
-        if n
-    }
+    return {name: n for name, n in total(syncs).items() if n}
 
 
 def leased(world):

@@ -11,6 +11,7 @@ from partners.models import Batch, Outcome, Sync
 from partners.models.tallies import no_counts
 from partners.people import retry
 from partners.queue import move, outcomes, tally, transitions
+from tests.support.queue_world import total
 
 pytestmark = pytest.mark.thorough
 
@@ -74,8 +75,8 @@ def test_many_people_are_retried_in_chunks(world, monkeypatch):
 
 
 def _now(*syncs):
-    total = sync.total(Sync.objects.filter(pk__in=[one.pk for one in syncs]))
-    return {name: total[name] for name in ("pending", "errored")}
+    found = total(syncs)
+    return {name: found[name] for name in ("pending", "errored")}
 
 
 @pytest.mark.parametrize("is_gone", [False, True])
@@ -100,7 +101,7 @@ def test_errored_people_are_retried_with_the_new_sync_of_the_step(world, monkeyp
     assert laws.broken(now=timezone.now()) == []
     assert sync.retry_errored(sync_row, to=new_sync, now=timezone.now()) == 0
     world.drain()
-    assert sync.total(Sync.objects.all()) == no_counts() | {"entered": 45, "synced": 45}
+    assert total(Sync.objects.all()) == no_counts() | {"entered": 45, "synced": 45}
     assert (world.members(sync_row.audience), world.members(new_sync.audience)) == (0, 45)
 
 

@@ -16,6 +16,7 @@ from audiencesync.people.imports.mapping import Column, Plan
 from audiencesync.people.models import KINDS, PastIdentifier, Profile
 from audiencesync.people.models.imports import Import, ImportMember
 from tests.support.import_pages import turns
+from tests.support.profiles import stored_hashes
 
 pytestmark = pytest.mark.thorough
 
@@ -91,7 +92,7 @@ def shown(profile):
     return columns | {
         "consent": profile.ads_consent,
         "attributes": profile.attributes,
-        "hashes": normalise.stored(profile),
+        "hashes": stored_hashes(profile),
     }
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import PastIdentifier, Profile
+from tests.support.profiles import stored_hashes
 
 pytestmark = pytest.mark.thorough
 
@@ -14,10 +14,10 @@ def test_an_unusable_cell_keeps_the_usable_identifier(imports, make_profile, cel
     row = imports.run(f"external_id,email,phone,city\nc-1,{cells},Ulm\n")
     assert (row.n_updated, row.n_rejected) == (1, 0)
     profile = Profile.objects.get()
-    assert (profile.email, profile.phone, normalise.stored(profile)) == (
+    assert (profile.email, profile.phone, stored_hashes(profile)) == (
         before.email,
         before.phone,
-        normalise.stored(before),
+        stored_hashes(before),
     )
     assert (profile.attributes, PastIdentifier.objects.count()) == ({"city": "Ulm"}, 0)
 

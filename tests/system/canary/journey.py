@@ -17,7 +17,6 @@ ERASED = "file external id"
 OWN_REDIS = 13  # the number of a database that no other test uses
 PLANT = """
 from audiencesync.groups.models import AppGroup
-from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import Profile
 from tests.support import profiles
 acme = AppGroup.objects.get(slug="acme")
@@ -25,7 +24,7 @@ planted = Profile(app_group=acme, external_id="canary", ads_consent=True,
                   ad_tracking_enabled=True, **{fields})
 profiles.set_hashes(planted, region="DE")
 planted.save()
-print("\\n" + ",".join(planted_hash.hex() for planted_hash in normalise.stored(planted)[:4]))
+print("\\n" + ",".join(planted_hash.hex() for planted_hash in profiles.stored_hashes(planted)[:4]))
 """
 ISSUE = """
 from audiencesync.groups import api_keys

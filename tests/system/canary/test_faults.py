@@ -4,10 +4,10 @@ import logging
 
 import pytest
 
-from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import Profile
 from partners.models import Batch, Delivery, Push
 from tests.support import profiles
+from tests.support.profiles import stored_hashes
 from tests.system.canary.planted import Planted, person
 
 pytestmark = pytest.mark.thorough
@@ -46,7 +46,7 @@ def planted(world):
     profile = Profile(app_group=world.app_group, external_id="canary", **fields)
     profiles.set_hashes(profile, region="DE")
     profile.save()
-    hashes = {f"hash {n}": value.hex() for n, value in enumerate(normalise.stored(profile)[:4])}
+    hashes = {f"hash {n}": value.hex() for n, value in enumerate(stored_hashes(profile)[:4])}
     return Planted(secrets={"token": world.remote_token}, people=fields | hashes)
 
 

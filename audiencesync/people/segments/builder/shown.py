@@ -41,12 +41,12 @@ def shown(raw: Any) -> Draft | None:
         return None
 
 
-def parts_of(raw: Any, place: str = draft.ROOT) -> dict[str, Any]:
+def parts_of(raw: Any) -> dict[str, Any]:
     """Return place -> filter of each group and condition; empty if the builder cannot show it."""
     if shown(raw) is None or not raw:
         return {}
     is_group = raw.keys() <= set(MATCHES)
-    return _places(raw if is_group else {"all": [raw]}, place)
+    return _places(raw if is_group else {"all": [raw]}, draft.ROOT)
 
 
 def _places(raw: Any, place: str) -> dict[str, Any]:
