@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audiencesync.groups.models import AppGroup, User
 from audiencesync.people.models import Profile, Segment
+from canvases.indexes import InOrderOfIds
 from partners.models import Action, Sync
 
 NAME_LENGTH, DESCRIPTION_LENGTH = 120, 500  # of canvases and steps
@@ -351,6 +352,7 @@ class Visit(models.Model):
                 condition=Q(left_by__isnull=False),
                 name="visit_left_early",
             ),
+            InOrderOfIds("canvas", name="visit_of_canvas"),
         ]
 
     def __str__(self) -> str:

@@ -1,28 +1,8 @@
-"""Index the visits of a canvas for lists alone (canvases/people_lists/visits.py).
-
-PostgreSQL: a block range index, to which a launch adds nothing that can be measured. SQLite: an
-index of the expression, which has its rows in the order of their ids.
-"""
-
-from typing import Any
+"""Index the visits of a canvas for lists alone (canvases/people_lists/visits.py)."""
 
 from django.db import migrations
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
-NAME = "visit_of_canvas"
-SQL = {
-    "postgresql": f"CREATE INDEX {NAME} ON canvases_visit "
-    "USING brin ((canvas_id + 0) int8_minmax_multi_ops) WITH (autosummarize = on)",
-    "sqlite": f"CREATE INDEX {NAME} ON canvases_visit ((canvas_id + 0))",
-}
-
-
-def add(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    schema_editor.execute(SQL[schema_editor.connection.vendor])
-
-
-def remove(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    schema_editor.execute(f"DROP INDEX {NAME}")
+from canvases.indexes import InOrderOfIds
 
 
 class Migration(migrations.Migration):
@@ -30,4 +10,6 @@ class Migration(migrations.Migration):
 
     dependencies = [("canvases", "0024_due_at_a_step")]
 
-    operations = [migrations.RunPython(add, remove)]
+    operations = [
+        migrations.AddIndex("visit", InOrderOfIds("canvas", name="visit_of_canvas")),
+    ]
