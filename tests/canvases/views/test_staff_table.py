@@ -15,7 +15,13 @@ from partners.models import AdAccount, Audience, Batch, Connection, Incident, Pu
 from tests.canvases.views.test_staff_analytics import URL, csv_of, make_step
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
-NOW = timezone.now()
+NOW = timezone.now().replace(hour=12, minute=30)
+
+
+@pytest.fixture(autouse=True)
+def _noon(time_machine):
+    """No day ends between the start of the tests and this one."""
+    time_machine.move_to(NOW)
 
 
 @pytest.fixture
