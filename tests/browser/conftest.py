@@ -18,6 +18,8 @@ from tests.support import stack as stacks
 
 CHROMIUM = "/usr/bin/chromium"
 SCREENSHOTS = stacks.ROOT / "build" / "screenshots"
+PATIENCE = 30_000  # milliseconds, on a busy machine
+expect.set_options(timeout=PATIENCE)
 LOOKS = [("en", 1280), ("en", 390), ("de", 1280), ("de", 390)]
 # Answers that pages expect and Chromium reports as errors: an invalid form (422), a stale save
 # (409), a failed authorisation (400).
@@ -82,7 +84,7 @@ def open_page(browser, stack):
             viewport={"width": width, "height": 844 if width < 600 else 800},
             java_script_enabled=javascript,
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE)
         context.on("page", listen)
         contexts.append(context)
         return context.new_page()

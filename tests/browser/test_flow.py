@@ -91,7 +91,7 @@ def test_zoom_and_folded_branches_outlast_an_edit_and_the_poll(open_page, sign_i
     expect(page.locator("#step-form")).to_be_visible()
     expect(page.locator("#flow .folded")).to_have_count(2)
     expect(page).to_have_url(re.compile(f"zoom=60&fold={inner}"))
-    with page.expect_response(re.compile("/counts/"), timeout=8_000):
+    with page.expect_response(re.compile("/counts/")):
         pass
     expect(page.locator("#flow .zoom-60 .folded")).to_have_count(2)
     page.keyboard.press("Escape")

@@ -90,7 +90,7 @@ def test_without_javascript(open_page, sign_in):
     sign_in(page)
     upload(page, "plain")
     start(page)
-    for _ in range(60):
+    for _ in range(240):
         if page.locator(REJECTED).count():
             break
         page.locator("#import-state a.no-js-only").click()

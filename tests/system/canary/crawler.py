@@ -15,7 +15,7 @@ def crawl(session, start):
         kinds[kind := re.sub(r"\d+", "1", url)] += url not in pages
         if url in pages or kinds[kind] > MOST_OF_A_KIND:
             continue
-        answer = session.get(url, timeout=20)
+        answer = session.get(url, timeout=120)
         pages[url] = answer.text
         todo += [link for link in links(url, answer.text) if link not in pages]
     return pages

@@ -123,7 +123,7 @@ class Journey:
         for path in paths:
             for method in ("GET", "POST"):
                 answer = session.request(
-                    method, f"{self.stack.url}/{path}", params=query, timeout=20
+                    method, f"{self.stack.url}/{path}", params=query, timeout=120
                 )
                 assert answer.status_code < 500
 
@@ -147,12 +147,12 @@ class Journey:
         browser.open(url)
         sent = {"csrfmiddlewaretoken": browser.session.cookies["csrftoken"]}
         answer = browser.session.post(
-            url, data=sent, files={"file": ("people.csv", body)}, timeout=20
+            url, data=sent, files={"file": ("people.csv", body)}, timeout=120
         )
         browser.open(answer.url).press("Check first")
         browser.open(answer.url).press("Start the import")
         stack.wait_until(
-            lambda: "The import is done" in browser.session.get(answer.url, timeout=20).text,
+            lambda: "The import is done" in browser.session.get(answer.url, timeout=120).text,
             seconds=60,
             what="the import did not end",
         )
@@ -169,7 +169,7 @@ class Journey:
         browser.open(url)
         sent = {"email": self.planted.people["invited e-mail"], "role": "viewer"}
         sent["csrfmiddlewaretoken"] = browser.session.cookies["csrftoken"]
-        assert browser.session.post(f"{url}invite/", data=sent, timeout=20).status_code == 200
+        assert browser.session.post(f"{url}invite/", data=sent, timeout=120).status_code == 200
         form = (
             Browser().open(f"{self.stack.url}/accounts/password/reset/").form("Reset my password")
         )
@@ -180,14 +180,14 @@ class Journey:
         header = {"Authorization": f"Bearer {self.planted.secrets['API key']}"}
         body = {"external_ids": [self.planted.people[ERASED]]}
         answer = requests.post(
-            f"{self.stack.url}/users/delete", json=body, headers=header, timeout=20
+            f"{self.stack.url}/users/delete", json=body, headers=header, timeout=120
         )
         assert answer.json()["deleted"] == 1
         key = {"key": answer.json()["erasures"][0]}
 
         def is_done():
             answer = requests.get(
-                f"{self.stack.url}/users/erasures", params=key, headers=header, timeout=20
+                f"{self.stack.url}/users/erasures", params=key, headers=header, timeout=120
             )
             return answer.json()["erasures"][0]["state"] == "done"
 

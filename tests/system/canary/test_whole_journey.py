@@ -38,8 +38,8 @@ def journey(databases, tmp_path_factory):
         one.stack.start()
         one.go()
         header = {"Authorization": f"Bearer {one.planted.secrets['METRICS_TOKEN']}"}
-        one.metrics = requests.get(f"{one.stack.url}/metrics", headers=header, timeout=20).text
-        one.ready = requests.get(f"{one.stack.url}/readyz", timeout=20).text
+        one.metrics = requests.get(f"{one.stack.url}/metrics", headers=header, timeout=120).text
+        one.ready = requests.get(f"{one.stack.url}/readyz", timeout=120).text
     finally:
         one.stack.stop()
     yield one

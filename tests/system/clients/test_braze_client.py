@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.thorough]
 @pytest.fixture(params=[True, False], ids=["header", "body"])
 def client(request, live_server, acme, issue):
     requests.get(
-        f"{live_server.url}/api/openapi.json", timeout=30
+        f"{live_server.url}/api/openapi.json", timeout=120
     )  # the client waits two seconds only: be warm
     client = BrazeClient(issue(acme), api_url=live_server.url, use_auth_header=request.param)
     yield client

@@ -28,7 +28,7 @@ def _confirm(world: World, address: str) -> str:
         f"{world.remote.url}/portal/auth",
         data=asked | {"user": MARA, "scope": ["1", "3"]},
         allow_redirects=False,
-        timeout=20,
+        timeout=120,
     )
     return answer.headers["Location"]
 

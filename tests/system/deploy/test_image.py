@@ -21,7 +21,7 @@ def ask(env, path):
         f"http://127.0.0.1:{env['WEB_PORT']}{path}",
         {"Host": HOST, "Accept-Language": "de"},
     )
-    return requests.get(url, headers=headers, timeout=20)
+    return requests.get(url, headers=headers, timeout=120)
 
 
 def is_well(env, path="/healthz"):

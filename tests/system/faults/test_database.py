@@ -101,7 +101,7 @@ class Killed:
 
 
 def _is_ready(one):
-    return requests.get(f"{one.url}/readyz", timeout=30).status_code == 200
+    return requests.get(f"{one.url}/readyz", timeout=120).status_code == 200
 
 
 def test_f07_a_database_that_fails_three_times_during_flushes_loses_no_people(site, is_sqlite):

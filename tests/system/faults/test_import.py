@@ -95,7 +95,7 @@ def test_f05_an_import_with_five_killed_workers_and_a_killed_web_ends_exactly(si
     pages = f"{one.url}/g/acme/people/imports/"
     assert (
         "100,000"
-        in requests.get(pages, cookies={"sessionid": one.facts["session"]}, timeout=30).text
+        in requests.get(pages, cookies={"sessionid": one.facts["session"]}, timeout=120).text
     )
 
 
@@ -104,7 +104,7 @@ def _cut_off(one, *, abruptly):
     page = requests.get(
         f"{one.url}/g/acme/people/imports/new/",
         cookies={"sessionid": one.facts["session"]},
-        timeout=30,
+        timeout=120,
     )
     token, at = page.cookies["csrftoken"], urlsplit(one.url)
     body = (
@@ -119,7 +119,7 @@ def _cut_off(one, *, abruptly):
         f"Cookie: sessionid={one.facts['session']}; csrftoken={token}\r\n"
         "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
     )
-    with socket.create_connection((at.hostname, at.port), timeout=30) as wire:
+    with socket.create_connection((at.hostname, at.port), timeout=120) as wire:
         wire.sendall((head + body)[: len(head) + len(body) // 2].encode())
         if abruptly:  # a reset instead of an end
             wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

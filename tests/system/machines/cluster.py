@@ -124,14 +124,14 @@ class Cluster:
         """Return the number of people synced since the last launch."""
         return self.numbers()["synced"] - self.before["synced"]
 
-    def wait_for_synced(self, n, seconds=30):
+    def wait_for_synced(self, n, seconds=180):
         """Wait until ``n`` people are synced since the last launch."""
         self.wait_until(lambda: self.synced() >= n, seconds=seconds)
 
     def wait_until_at_rest(self):
         """Wait until no people are pending, then check all laws."""
         done = {"entered": self.n_entered, "pending": 0}
-        self.wait_until(lambda: done.items() <= self.numbers().items(), seconds=60)
+        self.wait_until(lambda: done.items() <= self.numbers().items(), seconds=240)
         manage(self.env, "check_counters")
 
     def wait_until(self, condition, *, seconds):
@@ -149,7 +149,7 @@ class Cluster:
 
     def members(self, audience_id):
         """Return the set of (schema, hash) in an audience of the sandbox."""
-        answer = requests.get(self.sandbox_at(f"audiences/{audience_id}/members/"), timeout=30)
+        answer = requests.get(self.sandbox_at(f"audiences/{audience_id}/members/"), timeout=120)
         return {tuple(json.loads(line)) for line in answer.iter_lines()}
 
     def sandbox_at(self, path):
@@ -158,7 +158,7 @@ class Cluster:
     def mappings(self):
         """Return the mapping requests of the sandbox's log, oldest first."""
         url = self.sandbox_at("requests/?limit=100000")
-        lines = requests.get(url, timeout=30).json()["requests"]
+        lines = requests.get(url, timeout=120).json()["requests"]
         return [line for line in reversed(lines) if line["endpoint"] == "segment/mapping"]
 
     def new_mappings(self):

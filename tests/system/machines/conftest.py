@@ -30,7 +30,7 @@ def start(cluster):
         for one in found[:engines]:
             cluster.wait_until(
                 lambda one=one: any("heartbeat" in line["message"] for line in one.log_lines()),
-                seconds=30,
+                seconds=120,
             )
         return found
 
@@ -47,17 +47,17 @@ class Visitor:
         self.password = cluster.demo_output.partition("with the password ")[2].split()[0]
 
     def sign_in(self, web, *, password=None):
-        token = self.session.get(f"{web.url}/accounts/login/", timeout=10).text
+        token = self.session.get(f"{web.url}/accounts/login/", timeout=60).text
         token = token.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
         form = {
             "login": "demo@example.org",
             "password": password or self.password,
             "csrfmiddlewaretoken": token,
         }
-        return self.session.post(f"{web.url}/accounts/login/", data=form, timeout=10)
+        return self.session.post(f"{web.url}/accounts/login/", data=form, timeout=60)
 
     def get(self, web, path="/g/acme/canvases/"):
-        return self.session.get(f"{web.url}{path}", timeout=10, allow_redirects=False)
+        return self.session.get(f"{web.url}{path}", timeout=60, allow_redirects=False)
 
 
 @pytest.fixture

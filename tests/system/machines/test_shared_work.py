@@ -8,7 +8,7 @@ import pytest
 from tests.system.machines.conftest import Visitor
 
 pytestmark = [pytest.mark.slow, pytest.mark.machines]
-RATE = "30"  # requests per second for all; three engines with budgets of their own would send 90
+RATE = "20"  # requests per second for all; three engines with budgets of their own would send 60
 MOST_PER_SECOND = 50  # the limit of the sandbox, as at TikTok
 
 
@@ -44,9 +44,12 @@ def test_one_beat_per_slot_over_all_engines(cluster, start):
     machines = start(engines=3, BEAT_SECONDS="0.5")
     cluster.wait_until(
         lambda: min(len(starts(one, "audiencesync.core.beat.heartbeat")) for one in machines) >= 3,
-        seconds=60,
+        seconds=180,
     )
-    beats = sorted(at for one in machines for at in starts(one, "partners.housekeeping.probe"))
+    # Tasks of slots that began while the workers started may run at once.
+    begun = max(starts(one, "audiencesync.core.beat.heartbeat")[1] for one in machines)
+    probes = [at for one in machines for at in starts(one, "partners.housekeeping.probe")]
+    beats = sorted(at for at in probes if at >= begun)
     slots = (beats[-1] - beats[0]) / 0.5 + 4  # a beat may come late into its slot
     assert slots / 2 <= len(beats) <= slots
 

@@ -91,7 +91,7 @@ class Site(stack.Stack):
         """Return the whole log of a process."""
         return (self.var / f"{name}.log").read_text()
 
-    def wait(self, condition, what: str, seconds: float = 60.0) -> None:
+    def wait(self, condition, what: str, seconds: float = 240.0) -> None:
         """Wait for ``condition()``; fail with the counts and the end of the engine's log."""
         ends_at = time.monotonic() + seconds
         while not condition():
@@ -100,7 +100,7 @@ class Site(stack.Stack):
             )
             time.sleep(0.2)
 
-    def rest(self, seconds: float = 60.0) -> dict[str, int]:
+    def rest(self, seconds: float = 240.0) -> dict[str, int]:
         """Wait until all people have entered and none is pending; return the counts."""
         self.wait(lambda: self.do(crowd.is_at_rest), "people are still pending", seconds)
         return self.do(crowd.counts)

@@ -48,7 +48,7 @@ def marketer(one, url):
     """Return a signed-in browser that has opened the page."""
     browser = requests.Session()
     browser.cookies["sessionid"] = one.facts["session"]
-    browser.get(url, timeout=30)
+    browser.get(url, timeout=120)
     return browser
 
 
@@ -59,7 +59,7 @@ def new_canvases(one, n):
     form = {"csrfmiddlewaretoken": browser.cookies["csrftoken"], "segment": one.facts["segment"]}
     for number in range(n):
         values = form | {"name": f"Canvas {number}", "description": "d" * 500}
-        yield browser.post(url, values, allow_redirects=False, timeout=30)
+        yield browser.post(url, values, allow_redirects=False, timeout=120)
 
 
 def upload(one):

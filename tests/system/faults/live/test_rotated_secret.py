@@ -23,7 +23,7 @@ def purge_tasks():
 def page(one):
     """Return the response to a session that was signed with the old key."""
     address, cookies = f"{one.url}/g/acme/canvases/", {"sessionid": one.facts["session"]}
-    return requests.get(address, cookies=cookies, allow_redirects=False, timeout=30)
+    return requests.get(address, cookies=cookies, allow_redirects=False, timeout=120)
 
 
 def test_a_new_secret_key_invalidates_tasks_and_sessions_but_loses_no_people(site):

@@ -31,7 +31,7 @@ class Watcher:
         self.cards, self.codes = [], []
 
     def look(self, path, **more):
-        answer = self.browser.get(f"{self.one.url}/g/acme/canvases/{path}", timeout=30, **more)
+        answer = self.browser.get(f"{self.one.url}/g/acme/canvases/{path}", timeout=120, **more)
         self.codes.append(answer.status_code)
         return answer.text
 
