@@ -53,9 +53,9 @@ def test_every_declared_index_is_there():
         assert {one.name for one in model._meta.indexes} <= set(in_database(model))
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="only SQLite rebuilds tables")
 @pytest.mark.django_db(transaction=True)
 def test_a_rebuilt_table_has_the_index_of_visits_again():
     with connection.schema_editor() as editor:
-        editor._remake_table(Visit)
+        if connection.vendor == "sqlite":  # the only one that rebuilds tables
+            editor._remake_table(Visit)
     assert {one.name for one in Visit._meta.indexes} <= set(in_database(Visit))
