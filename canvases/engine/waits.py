@@ -45,6 +45,16 @@ def segments(canvas: Canvas, rows: Iterable[Mapping[str, Any]]) -> QuerySet[Segm
     return Segment.objects.filter(app_group=canvas.app_group_id, api_id__in=named)
 
 
+def asked(canvas: Canvas, name: tuple[str, str], *, now: datetime) -> Q:
+    """Return the condition on events of this kind and name that any of the steps waits for."""
+    found = Q(pk__in=[])
+    for step in steps(canvas):
+        for row in events_of(step):
+            if (row["kind"], row.get("name")) == name:
+                found |= filters.of_event(row, now=now)
+    return found
+
+
 def choose(canvas: Canvas, signals: Mapping[int, Signal], *, now: datetime) -> None:
     """Choose the branch of the people of these signals, where they wait for it.
 
