@@ -36,7 +36,6 @@ def at_tiktok(sandbox):
 
 @pytest.fixture
 def short_waits(monkeypatch):
-    monkeypatch.setattr(creation, "WAIT_SECONDS", 1.5)
     monkeypatch.setattr(creation, "LOOK_AGAIN_SECONDS", (0.01, 0.02))
 
 
@@ -144,7 +143,7 @@ def test_a_rejection_is_explained_and_can_be_retried(
 
 
 def test_a_dead_creation_blocks_the_name_until_its_lease_expires(
-    create, at_tiktok, eu, alice, short_waits
+    create, at_tiktok, eu, alice, monkeypatch
 ):
     Audience.objects.create(
         ad_account=eu,
@@ -152,8 +151,10 @@ def test_a_dead_creation_blocks_the_name_until_its_lease_expires(
         create_tries=1,
         create_until=timezone.now() + timedelta(seconds=60),
     )
-    with pytest.raises(PartnerError) as error:
-        create()
+    with monkeypatch.context() as patch:
+        patch.setattr(creation, "WAIT_SECONDS", 0.3)
+        with pytest.raises(PartnerError) as error:
+            create()
     assert "it will not be created twice" in error.value.sentence()
     Audience.objects.filter(name="winback").update(
         create_until=timezone.now() - timedelta(seconds=1)
@@ -170,8 +171,9 @@ def test_the_limit_is_400_audiences(create, eu, sandbox, at_tiktok):
     assert at_tiktok("number 401") == []
 
 
-def test_creations_are_throttled(create, eu, short_waits):
+def test_creations_are_throttled(create, eu, monkeypatch):
     create("first")
+    monkeypatch.setattr(creation, "WAIT_SECONDS", 0.3)
     Budget.objects.filter(key=f"create:tiktok:{EU}").update(next_us=budget.now_us() + 30_000_000)
     with pytest.raises(PartnerError) as error:
         create("second")

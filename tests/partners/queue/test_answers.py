@@ -56,8 +56,8 @@ def test_an_unreadable_answer_never_counts_as_success(world, kind):
 
 
 def test_a_call_ends_at_the_deadline_of_the_settings(world, settings):
-    settings.SYNC = settings.SYNC | {"request_deadline": 0.5}
-    world.fault("slow", seconds=4, count=1)
+    settings.SYNC = settings.SYNC | {"request_deadline": 1.5}
+    world.fault("slow", seconds=60, count=1)
     sync_row = world.sync()
     world.enter(sync_row, world.people(3))
     world.drain()
