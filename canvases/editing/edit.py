@@ -306,9 +306,9 @@ def save_settings(
     branch, pending.Undecided if people are pending in a former Sync and ``choice`` does not decide
     about them.
     """
-    if step.canvas.state == Canvas.State.LIVE and step.version == version:
-        engine.prepare_wait(step, settings, now=now)  # in transactions of its own
-    with editing(step.canvas, by=by, now=now):
+    # In transactions of its own, before this one; nothing for a save that is stale already.
+    prepared = engine.prepared_wait(step, settings if step.version == version else {}, now=now)
+    with prepared, editing(step.canvas, by=by, now=now):
         stored = here(step)
         before = stored.settings
         renamed = {k: text for k, text in (names or {}).items() if text != getattr(stored, k)}

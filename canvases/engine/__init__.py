@@ -17,8 +17,8 @@ from canvases.engine.clearance import clear
 from canvases.engine.exits import end_visits
 from canvases.engine.lifecycle import (
     launch,
-    prepare_wait,
     prepare_waits,
+    prepared_wait,
     remove_former_members,
     stop,
     update_subscriptions,
@@ -43,8 +43,8 @@ __all__ = [
     "inherit",
     "launch",
     "move_all",
-    "prepare_wait",
     "prepare_waits",
+    "prepared_wait",
     "remove_former_members",
     "stop",
     "update_subscriptions",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -65,14 +66,32 @@ def prepare_waits(canvas: Canvas, *, now: datetime) -> None:
     _note_members(canvas, [segment for *_what, segment in waits.wanted(canvas)], now=now)
 
 
-def prepare_wait(step: Step, settings: dict[str, Any], *, now: datetime) -> None:
+@contextmanager
+def prepared_wait(step: Step, settings: dict[str, Any], *, now: datetime) -> Iterator[None]:
     """Do the same before the settings of a step of a live canvas are stored.
 
-    `update_subscriptions` lets them collect, or drops them if the settings were not stored.
+    `update_subscriptions` lets them collect. If the settings are refused, nothing is left of it.
     """
-    if step.kind == WaitUntil.key:
-        rows = events_of(Step(settings=settings))
-        _note_members(step.canvas, waits.segments(step.canvas, rows), now=now)
+    canvas, segments = step.canvas, list[Segment]()
+    if step.kind == WaitUntil.key and canvas.state == Canvas.State.LIVE:
+        segments = list(waits.segments(canvas, events_of(Step(settings=settings))))
+    mine = Subscription.objects.filter(listener=canvas.pk, role="wait", segment__in=segments)
+    known = set(mine.values_list("pk", flat=True)) if segments else set()
+    try:
+        _note_members(canvas, segments, now=now)
+        yield
+    except Exception:
+        if segments:
+            _forget(canvas, mine.exclude(pk__in=known))
+        raise
+
+
+def _forget(canvas: Canvas, prepared: QuerySet[Subscription]) -> None:
+    """Delete what was prepared, unless another save has stored settings that need it."""
+    with transaction.atomic():
+        Canvas.objects.select_for_update(of=("self",)).get(pk=canvas.pk)
+        wanted = [segment for *_what, segment in waits.wanted(canvas) if segment is not None]
+        prepared.filter(is_paused=True).exclude(segment__in=wanted).delete()
 
 
 def _note_members(canvas: Canvas, segments: Iterable[Segment | None], *, now: datetime) -> None:

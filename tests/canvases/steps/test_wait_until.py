@@ -148,6 +148,47 @@ def test_members_of_a_segment_are_noted_before_a_live_wait_names_it(waiting, acm
     assert took(waiting) == {2: 1, 4: 1}
 
 
+def save_meanwhile(waiting, **meanwhile):
+    """Save a wait for one more segment; other columns change before the save has its lock."""
+    step = waiting.steps["wait"]
+    french = {"field": "country", "op": "is", "value": "FR"}
+    segment = Segment.objects.create(app_group=waiting.app_group, name="French", filter=french)
+    row = {"number": 4, "label": "FR", "kind": "segment", "segment": str(segment.api_id)}
+    settings = step.settings | {"events": [*step.settings["events"], row]}
+    if meanwhile.pop("stores", False):
+        meanwhile["settings"] = settings | {"amount": 9}
+
+    def change_first(execute, sql, params, many, context):
+        if sql.strip().startswith(f"INSERT INTO {SegmentMember._meta.db_table}"):
+            Step.objects.filter(pk=step.pk).update(**meanwhile)
+        return execute(sql, params, many, context)
+
+    how = {"version": step.version, "by": waiting.user, "now": timezone.now()}
+    with connection.execute_wrapper(change_first):
+        edit.save_settings(step, settings, **how)
+
+
+def heard():
+    rows = Subscription.objects.filter(kind="segment").order_by("segment__name")
+    return list(rows.values_list("segment__name", "is_paused"))
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "refusal"),
+    [({"version": 9}, edit.Stale), ({"removed_at": timezone.now()}, edit.NotAllowed)],
+)
+def test_a_refused_save_leaves_nothing_behind(waiting, meanwhile, refusal):
+    with pytest.raises(refusal):
+        save_meanwhile(waiting, **meanwhile)
+    assert heard() == [("VIP", False)]
+
+
+def test_a_refused_save_leaves_what_another_save_needs(waiting):
+    with pytest.raises(edit.Stale):
+        save_meanwhile(waiting, version=9, stores=True)
+    assert [name for name, _is_paused in heard()] == ["French", "VIP"]
+
+
 def test_who_joined_while_the_canvas_was_stopped_counts(waiting):
     engine.stop(waiting.journey, by=waiting.user, now=timezone.now())
     Profile.objects.filter(external_id="p0").update(country="DE")
