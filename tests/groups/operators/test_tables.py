@@ -1,5 +1,7 @@
 """Every table in the admin: its pages open, show no secret, and nothing can be written."""
 
+import re
+
 import pytest
 from django.apps import apps
 from django.db import connection
@@ -80,6 +82,7 @@ def test_its_pages_show_the_row_and_no_secret(staff, model):
 
     assert (listed.status_code, page.status_code) == (200, 200)
     assert address(model, "change", row.pk) in listed.content.decode()
+    assert re.search(r'<p class="paginator">\s*[0-9]+ rows?\s*</p>', listed.content.decode())
     both = listed.content.decode() + page.content.decode()
     shown = {name for name, marker in markers.items() if marker in both}
     shown -= {model._meta.pk.name}
