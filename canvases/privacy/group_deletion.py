@@ -44,6 +44,7 @@ from partners.models import (
     PushShare,
     Sync,
     Tally,
+    TallyDay,
     TallyHour,
     WebhookCall,
 )
@@ -138,6 +139,7 @@ def _delete_rows(app_group: AppGroup) -> None:
         PushShare: "sync__app_group",
         Batch: "sync__app_group",
         TallyHour: "sync__app_group",
+        TallyDay: "sync__app_group",
         Tally: "sync__app_group",
         Sync: "app_group",
         Push: "ad_account__connection__app_group",

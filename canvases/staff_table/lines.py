@@ -11,19 +11,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import Max, Min, QuerySet, Sum
+from django.db.models import Max, Min, Sum
 
-from audiencesync.core.charts.bins import utc_midnight
 from audiencesync.groups.models import AppGroup
 from canvases.analytics import METRICS, SUMMED, Numbers
 from canvases.models import Canvas, Step
+from canvases.staff_table import chosen_days
 from canvases.staff_table.query import TableQuery
 from canvases.steps import KINDS
 from partners.health import lines as health_lines
 from partners.incidents import thresholds
-from partners.models import Batch, Connection, Incident, Outcome, ParkedBy, TallyHour
+from partners.models import Batch, Connection, Incident, Outcome, ParkedBy
 from partners.models.incidents import PLACES
-from partners.models.tallies import COLUMNS, counts_from
 
 CONNECTED, NOT_CONNECTED, REFUSED = "connected", "not_connected", "token_refused"
 ACCOUNT = "sync__audience__ad_account"
@@ -158,7 +157,7 @@ def read(query: TableQuery, *, now: datetime) -> Read:
     """Return the lines that match. Seven queries; eight if only some days are counted."""
     incidents = _incidents(query)
     groups = _groups(query, incidents)
-    today, pending = _today(query, now=now), _pending(query)
+    today, pending = chosen_days.synced_today(query, now=now), _pending(query)
     lines = _lines(query, Troubles.of(incidents))
     if query.has_dates:
         _only_dates(lines, query)
@@ -251,58 +250,23 @@ def _groups(query: TableQuery, incidents: Iterable[Incident]) -> dict[int, Group
     return found
 
 
-def _of_group(rows: QuerySet[Any], query: TableQuery) -> QuerySet[Any]:
-    """Keep the rows of the group of the filter. Other filters would cost more than they save."""
-    return rows.filter(sync__app_group__slug=query.group) if query.group else rows
-
-
-def _today(query: TableQuery, *, now: datetime) -> dict[int, int]:
-    """Return step -> how many people were synced today (UTC)."""
-    hours = _of_group(TallyHour.objects.filter(hour__gte=utc_midnight(now)), query)
-    rows = hours.filter(sync__steps__isnull=False).order_by().values_list("sync__steps")
-    return dict(rows.annotate(n=Sum("synced")))
+def _only_dates(lines: Iterable[Line], query: TableQuery) -> None:
+    """Replace the sums by those of the chosen days, as far as they are counted by day."""
+    found = chosen_days.numbers(query)
+    for line in lines:
+        whole = line.numbers
+        line.numbers = found.get(line.step) or Numbers()
+        chosen_days.derive_passage(line.numbers, whole, is_counted=line.sync is not None)
 
 
 def _pending(query: TableQuery) -> dict[int, Pending]:
     """Return step -> its people who wait."""
     batches = Batch.objects.filter(state=Outcome.PENDING, n__gt=0, sync__steps__isnull=False)
-    rows = _of_group(batches, query).order_by().values_list("sync__steps")
+    if query.group:
+        batches = batches.filter(sync__app_group__slug=query.group)
+    rows = batches.order_by().values_list("sync__steps")
     times = rows.annotate(since=Min("created_at"), due=Max("due_at"), ends=Min("deadline_at"))
     return {step: Pending(*rest) for step, *rest in times}
-
-
-def _only_dates(lines: Iterable[Line], query: TableQuery) -> None:
-    """Replace the sums by those of the chosen days, as far as they are counted by the hour."""
-    hours = _of_group(TallyHour.objects.filter(sync__steps__isnull=False), query)
-    if query.begin:
-        hours = hours.filter(hour__gte=query.begin)
-    if query.end:
-        hours = hours.filter(hour__lte=query.end)
-    sums = [Sum(name, default=0) for name in COLUMNS]
-    found = {
-        step: counts_from(dict(zip(COLUMNS, counts, strict=True)))
-        for step, *counts in hours.order_by().values_list("sync__steps").annotate(*sums)
-    }
-    for line in lines:
-        whole = line.numbers
-        line.numbers = Numbers(**found.get(line.step, {}))
-        _passage(line.numbers, whole, counted=line.sync is not None)
-
-
-def _passage(days: Numbers, whole: Numbers, *, counted: bool) -> None:
-    """Derive proceeded and exited of the chosen days.
-
-    A visit leaves an Audience Sync step at once, so the way out equals entered, unless both ways
-    were used. Other steps are not counted by the hour.
-    """
-    if not counted:
-        days.entered = days.proceeded = days.exited = None
-    elif whole.proceeded and whole.exited:
-        days.proceeded = days.exited = None
-    elif whole.proceeded:
-        days.proceeded = days.entered
-    else:
-        days.exited = days.entered
 
 
 @dataclass(frozen=True, slots=True)

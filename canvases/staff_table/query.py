@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, timedelta
 from typing import Any
 
 from django import forms
@@ -64,16 +64,6 @@ class TableQuery:
     def has_dates(self) -> bool:
         """Return whether only some days are counted."""
         return bool(self.since or self.until)
-
-    @property
-    def begin(self) -> datetime | None:
-        """Return the first moment that is counted; None: since launch."""
-        return datetime.combine(self.since, time.min, UTC) if self.since else None
-
-    @property
-    def end(self) -> datetime | None:
-        """Return the last moment that is counted; None: until now."""
-        return datetime.combine(self.until, time.max, UTC) if self.until else None
 
     def steps(self) -> QuerySet[Step]:
         """Return the steps of the filter, but for how long people wait there."""

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Model
 
 from canvases.models import Canvas, CanvasHour, StepHour, StepTally
-from partners.models import Audience, AudienceSize, Tally, TallyHour
+from partners.models import Audience, AudienceSize, Tally, TallyDay, TallyHour
 from partners.models.tallies import COLUMNS
 
 BY_HOUR = (1, 1, 1, 1, 1, 2, 4, 7, 9, 9, 8, 8, 9, 9, 8, 8, 9, 11, 14, 17, 18, 14, 8, 3)
@@ -65,7 +65,9 @@ def make(*, days: int, seed: int, now: datetime) -> int:
     with transaction.atomic():
         tallies = list(Tally.objects.select_for_update())
         for tally in tallies:
-            _write(TallyHour, {"sync": tally.sync}, _rows(month, tally, COLUMNS))
+            rows = _rows(month, tally, COLUMNS)
+            _write(TallyHour, {"sync": tally.sync}, rows)
+            _write_days(tally, rows)
         for step in StepTally.objects.select_for_update():
             _write(StepHour, {"step": step.step}, _rows(month, step, PASSAGE))
         for canvas in Canvas.objects.exclude(launched_at=None):
@@ -98,6 +100,19 @@ def _rows(month: Month, tally: Model, names: Sequence[str]) -> dict[datetime, di
 def _write(model: Any, owner: dict[str, Model], rows: dict[datetime, dict[str, int]]) -> None:
     model.objects.filter(**owner).delete()
     model.objects.bulk_create(model(**owner, hour=hour, **counts) for hour, counts in rows.items())
+
+
+def _write_days(tally: Tally, rows: dict[datetime, dict[str, int]]) -> None:
+    """Write what the tally said when each day began: without what its hours and later ones add."""
+    said = {name: getattr(tally, name) for name in COLUMNS}
+    days = {}
+    for hour in sorted(rows, reverse=True):
+        said = {name: n - rows[hour][name] for name, n in said.items()}
+        days[hour.date()] = said
+    TallyDay.objects.filter(sync=tally.pk).delete()
+    TallyDay.objects.bulk_create(
+        TallyDay(sync_id=tally.pk, day=day, **counts) for day, counts in days.items()
+    )
 
 
 def _move_launches(month: Month) -> None:

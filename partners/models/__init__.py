@@ -16,7 +16,7 @@ from partners.models.incidents import Incident, Notice, NoticeChoice
 from partners.models.lanes import Budget, Lane
 from partners.models.outcomes import Outcome, Reason
 from partners.models.queue import Batch, Delivery, Push, PushShare, Sync
-from partners.models.tallies import Count, Tally, TallyHour
+from partners.models.tallies import Count, Tally, TallyDay, TallyHour
 from partners.models.thresholds import Thresholds
 from partners.models.webhooks import Webhook, WebhookCall
 
@@ -44,6 +44,7 @@ __all__ = [
     "SpentToken",
     "Sync",
     "Tally",
+    "TallyDay",
     "TallyHour",
     "Thresholds",
     "Webhook",

@@ -1,4 +1,4 @@
-"""The counts of a Sync: in total, by hour, and the counters of the installation."""
+"""The counts of a Sync: in total, by hour and day, and the counters of the installation."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from partners.models.queue import Sync
 
 COUNTS = ("entered", "synced", "not_synced", "pending", "errored", "cancelled")
 COLUMNS = (*COUNTS, "moved")
+ADDS_UP = Q(entered=F("synced") + F("not_synced") + F("pending") + F("errored") + F("cancelled"))
 
 
 class Numbers(models.Model):
@@ -44,16 +45,7 @@ class Tally(Numbers):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(
-                condition=Q(
-                    entered=F("synced")
-                    + F("not_synced")
-                    + F("pending")
-                    + F("errored")
-                    + F("cancelled")
-                ),
-                name="tally_adds_up",
-            ),
+            models.CheckConstraint(condition=ADDS_UP, name="tally_adds_up"),
             models.CheckConstraint(
                 condition=Q(**{f"{name}__gte": 0 for name in COUNTS}), name="tally_positive"
             ),
@@ -78,6 +70,25 @@ class TallyHour(Numbers):
 
     def __str__(self) -> str:
         return f"tally of sync {self.sync_id} at {self.hour}"
+
+
+class TallyDay(Numbers):
+    """What a tally said when a day (UTC) began, of each day on which it changed.
+
+    The counts of some days are the difference of two of these, however many days they are.
+    """
+
+    sync = models.ForeignKey(Sync, models.CASCADE, related_name="days", db_index=False)
+    day = models.DateField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["sync", "day"], name="tally_day_once"),
+            models.CheckConstraint(condition=ADDS_UP, name="tally_day_adds_up"),
+        ]
+
+    def __str__(self) -> str:
+        return f"tally of sync {self.sync_id} when {self.day} began"
 
 
 class Count(models.Model):

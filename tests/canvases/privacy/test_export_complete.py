@@ -84,7 +84,16 @@ WITHOUT_PROFILES = {
     ),
     *(
         f"partners.{name}"
-        for name in ("Push", "PushShare", "Tally", "TallyHour", "Budget", "Count", "Lane")
+        for name in (
+            "Push",
+            "PushShare",
+            "Tally",
+            "TallyHour",
+            "TallyDay",
+            "Budget",
+            "Count",
+            "Lane",
+        )
     ),
     *(f"canvases.{name}" for name in ("Canvas", "CanvasHour", "Step", "StepHour", "StepTally")),
     *(f"canvases.{name}" for name in ("BranchTally", "ExitSegment", "ExitTally", "StepSegment")),

@@ -121,6 +121,8 @@ def test_days_show_only_their_own_counts(staff, acme, winback):
         "-5",
     )
     assert (monday["Proceeded to next step"], monday["Exited canvas"]) == ("15", "0")
+    assert csv_of(staff, until="2026-03-02")[0] == monday
+    assert csv_of(staff, since="2026-03-03")[0] == tuesday
 
 
 def test_a_negative_rate_is_a_number_in_the_file(staff, acme, winback):

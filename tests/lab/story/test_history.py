@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from canvases import laws
 from canvases.models import CanvasHour
-from partners.models import Audience, AudienceSize, Batch, Outcome, Tally, TallyHour
+from partners.models import Audience, AudienceSize, Batch, Outcome, Tally, TallyDay, TallyHour
 from partners.models.tallies import COLUMNS
 from tests.canvases.counting import count
 
@@ -42,6 +42,9 @@ def test_totals_and_laws_stay(launched, settings):
     assert sums() == before
     assert before["entered"] == Tally.objects.aggregate(n=Sum("entered"))["n"] > 0
     assert TallyHour.objects.count() > hours
+    assert TallyDay.objects.count() in (10, 11)
+    first = TallyDay.objects.earliest("day")
+    assert {getattr(first, name) for name in COLUMNS} == {0}
     first = min(CanvasHour.objects.values_list("hour", flat=True))
     assert first < timezone.now() - timedelta(days=5)
 
