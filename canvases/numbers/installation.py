@@ -6,15 +6,15 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import Count, Min
 
-from audiencesync.core.charts.bins import utc_midnight
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.models import Erasure
 from audiencesync.people.models.imports import Import
 from canvases import metrics
 from partners import registry
 from partners.models import Incident, Push
+from partners.numbers import first_tries
 from partners.queue import budget
 
 LOOKED_BACK = timedelta(seconds=10)
@@ -37,13 +37,14 @@ class Used:
 class State:
     """``broken_laws``: None before the first check has ended.
 
-    ``accepted``: app group -> the accepted people of today's requests, in per cent.
+    ``first_try``: of the people tried first today, how many were accepted, in per cent; also by
+    app group.
     """
 
     n_groups: int
     n_in_trouble: int
-    accepted_share: float | None
-    accepted: dict[int, float]
+    first_try: float | None
+    first_try_of: dict[int, float]
     used: list[Used]
     broken_laws: int | None
     checked_at: datetime | None
@@ -53,7 +54,7 @@ class State:
 
 
 def read(*, now: datetime) -> State:
-    """Return the state. Six queries."""
+    """Return the state. Seven queries."""
     imports = Import.objects.filter(state=Import.State.RUNNING).aggregate(
         n=Count("pk"), oldest=Min("created_at")
     )
@@ -61,13 +62,13 @@ def read(*, now: datetime) -> State:
         n=Count("pk"), oldest=Min("requested_at")
     )
     waits = [one["oldest"] for one in (imports, erasures) if one["oldest"]]
-    sent = _sent_today(now=now)
-    n, accepted = (sum(counts) for counts in zip(*sent.values(), strict=True)) if sent else (0, 0)
+    tried = first_tries.sums(first_tries.of_today(now=now), "sync__app_group")
+    n, accepted = (sum(counts) for counts in zip(*tried.values(), strict=True)) if tried else (0, 0)
     return State(
         n_groups=AppGroup.objects.filter(archived_at=None).count(),
         n_in_trouble=Incident.objects.open().values("app_group").distinct().count(),
-        accepted_share=100 * accepted / n if n else None,
-        accepted={pk: 100 * ok / n for pk, (n, ok) in sent.items() if n},
+        first_try=100 * accepted / n if n else None,
+        first_try_of={pk: 100 * ok / n for pk, (n, ok) in tried.items()},
         used=_used(now=now),
         broken_laws=metrics.last_violations(),
         checked_at=metrics.kept.checked_at,
@@ -75,18 +76,6 @@ def read(*, now: datetime) -> State:
         n_erasures=erasures["n"],
         oldest_wait=min(waits, default=None),
     )
-
-
-def _sent_today(*, now: datetime) -> dict[int, tuple[int, int]]:
-    """Return app group -> the people in today's requests, and in those that were accepted."""
-    today = utc_midnight(now)
-    rows = (
-        Push.objects.filter(at__gte=today)
-        .order_by()
-        .values_list("ad_account__connection__app_group")
-    )
-    sums = rows.annotate(n=Sum("people"), ok=Sum("people", filter=Q(code=Push.ACCEPTED), default=0))
-    return {pk: (n, ok) for pk, n, ok in sums}
 
 
 def _used(*, now: datetime) -> list[Used]:

@@ -8,11 +8,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Q, Sum
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync.core.charts.bins import utc_midnight
 from canvases.analytics import METRICS
 from canvases.models import Canvas, Step
 from canvases.staff_table.lines import CONNECTED, Group, Line, Read, steps_of
@@ -20,8 +18,7 @@ from canvases.steps import KINDS
 from canvases.steps.base import Text
 from partners.health import titles
 from partners.incidents import thresholds
-from partners.models import Push, PushShare
-from partners.numbers import lanes
+from partners.numbers import first_tries, lanes
 
 CHUNK = 500
 CONNECTIONS: dict[str, Text] = {
@@ -45,7 +42,7 @@ CONNECTIONS: dict[str, Text] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A step in the table. ``first_try``: in per cent, of the people of today's requests."""
+    """A step in the table. ``first_try``: of its people tried first today, in per cent."""
 
     line: Line
     group: Group
@@ -162,17 +159,12 @@ def _row(line: Line, group: Group, step: Step, tried: dict[int, float], forecast
 
 
 def _first_tries(steps: Iterable[int], *, now: datetime) -> dict[int, float]:
-    """Return step -> the accepted people of today's requests, in per cent. Two queries."""
-    first = Push.objects.filter(at__gte=utc_midnight(now)).order_by("at").values_list("pk").first()
-    if first is None:
-        return {}
-    sent = PushShare.objects.filter(sync__steps__in=list(steps), push__gte=first[0], people__gt=0)
-    sums = (
-        sent.order_by()
-        .values_list("sync__steps")
-        .annotate(n=Sum("people"), failed=Sum("people", filter=Q(is_failed=True), default=0))
-    )
-    return {step: 100 * (n - failed) / n for step, n, failed in sums}
+    """Return step -> how many of the people tried first today were accepted, in per cent."""
+    calls = first_tries.of_today(now=now).filter(sync__steps__in=list(steps))
+    return {
+        step: 100 * accepted / n
+        for step, (n, accepted) in first_tries.sums(calls, "sync__steps").items()
+    }
 
 
 HEADS: tuple[Text, ...] = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -162,6 +162,14 @@ class Batch(models.Model):
         return f"batch {self.pk}"
 
     @property
+    def is_first_try(self) -> bool:
+        """Return whether its people were in no request before, as far as answers tell.
+
+        An answer leaves its code or narrows what they share; a worker that died counts as a try.
+        """
+        return not (self.last_code or self.sharing or self.crashes)
+
+    @property
     def is_undo(self) -> bool:
         """Return whether it compensates a discarded add that may have arrived."""
         return self.repeat_of is not None and self.repeat_of.action != self.action
@@ -242,6 +250,9 @@ class PushShare(models.Model):
     sync = models.ForeignKey(Sync, models.CASCADE, related_name="+", db_index=False)
     people = models.PositiveIntegerField()
     is_failed = models.BooleanField(default=False, db_default=False)
+    # Those of them who were in no call before, and how many of these the partner took.
+    first_people = models.PositiveIntegerField(default=0, db_default=0)
+    first_accepted = models.PositiveIntegerField(default=0, db_default=0)
 
     class Meta:
         indexes = [
@@ -249,7 +260,13 @@ class PushShare(models.Model):
                 fields=["sync", "push"], condition=Q(is_failed=True), name="push_share_failed"
             )
         ]
-        constraints = [models.UniqueConstraint(fields=["sync", "push"], name="push_share_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["sync", "push"], name="push_share_once"),
+            models.CheckConstraint(
+                condition=Q(first_people__lte=F("people"), first_accepted__lte=F("first_people")),
+                name="push_share_first",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.people} people of sync {self.sync_id} in push {self.push_id}"

@@ -2,7 +2,6 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
 from datetime import datetime
 
 from audiencesync.core.beat import claim
@@ -152,22 +151,29 @@ def _has_several(request: Request) -> bool:
 
 def _partial(answer: PushAnswer, error: Rejected, *, now: datetime) -> None:
     """Error the people in the rows that the partner named, and sync all others."""
-    indexes = error.failed_rows
-    if indexes is None or max(indexes, default=0) >= answer.parcel.people:
-        # No rows were named, or rows that were not sent.
+    named = _named(answer)
+    if named is None:
         _bad_content(answer, error, now=now)
         return
-    _settle_named(answer, indexes, now=now)
-
-
-def _settle_named(answer: PushAnswer, indexes: Sequence[int], *, now: datetime) -> None:
-    code, named = answer.code, named_rows(answer.parcel, indexes)
+    code = answer.code
     with tally.gathered(now=now):
         batches = transitions.still_leased(answer.request)
         for batch in batches:
             refused = named.get(batch.pk, [])
             outcomes.set_outcome(batch, refused, Outcome.ERRORED, reason=code, now=now)
         transitions.synced(batches, now=now, code=code, request_id=answer.request_id)
+
+
+def _named(answer: PushAnswer) -> dict[int, list[int]] | None:
+    """Return batch -> the people whom a partial success named as refused.
+
+    None for other answers, and if it named no rows, or rows that were not sent.
+    """
+    match answer.error:
+        case Rejected(cause=RejectedCause.PARTIAL, failed_rows=[*rows]):
+            is_known = max(rows, default=0) < answer.parcel.people
+            return named_rows(answer.parcel, rows) if is_known else None
+    return None
 
 
 def _bad_content(answer: PushAnswer, error: Rejected, *, now: datetime) -> None:
@@ -215,11 +221,15 @@ def _cut_to(request: Request, people: int, *, code: str, now: datetime) -> None:
     """Cut each batch that is still ours to a size. All pieces are due at once."""
     with tally.gathered(now=now):
         for batch in _without_discarded(request, now=now):
+            batch.last_code = code
             if batch.repeat_of_id is None:
                 split.split_to_cap(batch, people, now=now)
             elif not split.cut_repeat(batch, now=now):
                 transitions.finish([batch], Outcome.ERRORED, now=now, code=code)
-        transitions.put_back(transitions.still_leased(request), now=now, due_at=now)
+        rest = transitions.still_leased(request)
+        for batch in rest:
+            batch.last_code = code
+        transitions.put_back(rest, now=now, due_at=now)
 
 
 def _record(answer: PushAnswer) -> None:
@@ -237,13 +247,7 @@ def _record(answer: PushAnswer) -> None:
         code=answer.code,
         request_id=answer.request_id[:80],
     )
-    shares = Counter[int]()
-    for batch in request.batches:
-        shares[batch.sync_id] += batch.n
-    PushShare.objects.bulk_create(
-        PushShare(push=push, sync_id=sync_id, people=n, is_failed=answer.error is not None)
-        for sync_id, n in sorted(shares.items())
-    )
+    _record_shares(push, answer)
     extra = {
         "batch": batches,
         "code": answer.code,
@@ -251,6 +255,32 @@ def _record(answer: PushAnswer) -> None:
         "duration_ms": answer.ms,
     }
     logger.info("pushed %s people (%s): code %s", people, request.action, answer.code, extra=extra)
+
+
+def _record_shares(push: Push, answer: PushAnswer) -> None:
+    """Write the people of each Sync, and how many of those tried for the first time were taken."""
+    refused = _named(answer)
+    people, first, accepted = Counter[int](), Counter[int](), Counter[int]()
+    for batch in answer.request.batches:
+        people[batch.sync_id] += batch.n
+        if not batch.is_first_try:
+            continue
+        first[batch.sync_id] += batch.n
+        if answer.error is None:
+            accepted[batch.sync_id] += batch.n
+        elif refused is not None:
+            accepted[batch.sync_id] += max(0, batch.n - len(set(refused.get(batch.pk, []))))
+    PushShare.objects.bulk_create(
+        PushShare(
+            push=push,
+            sync_id=sync,
+            people=n,
+            is_failed=answer.error is not None,
+            first_people=first[sync],
+            first_accepted=accepted[sync],
+        )
+        for sync, n in sorted(people.items())
+    )
 
 
 def _report_once(code: str) -> None:

@@ -13,7 +13,7 @@ from audiencesync.people.models.imports import Import
 from canvases import metrics
 from canvases.numbers import installation
 from partners.incidents import reconcile
-from partners.models import Connection, Push
+from partners.models import Connection, Push, PushShare
 from tests.support import builder
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
@@ -25,19 +25,27 @@ def read():
 
 def push(account, people, *, code="0", ago=0):
     at = timezone.now() - timedelta(seconds=ago)
-    Push.objects.create(
+    return Push.objects.create(
         ad_account=account, action="add", people=people, ids=people, at=at, ms=9, code=code
     )
 
 
-def test_people_of_todays_requests_that_were_accepted(eu, winback, acme):
-    push(eu, 990)
-    push(eu, 10, code="40100")
-    push(eu, 500, code="40100", ago=86_400)
+def share(call, sync, *, first, accepted):
+    PushShare.objects.create(
+        push=call, sync=sync, people=call.people, first_people=first, first_accepted=accepted
+    )
+
+
+def test_people_of_todays_first_tries_who_were_accepted(eu, winback, acme):
+    sync = builder.make_sync(winback)
+    share(push(eu, 500, code="40100", ago=86_400), sync, first=500, accepted=0)
+    share(push(eu, 900), sync, first=900, accepted=900)
+    share(push(eu, 100, code="20001"), sync, first=100, accepted=90)
+    share(push(eu, 300), sync, first=0, accepted=0)  # tried before
 
     state = read()
 
-    assert (state.accepted_share, state.accepted) == (99.0, {acme.pk: 99.0})
+    assert (state.first_try, state.first_try_of) == (99.0, {acme.pk: 99.0})
 
 
 def test_requests_of_the_last_seconds_are_compared_with_the_limit(eu):
@@ -91,13 +99,15 @@ def test_members_see_no_state_of_the_installation(bobs, canvas):
     assert "Laws of counting" not in bobs.client.get("/g/acme/analytics/").content.decode()
 
 
-def test_the_queries_do_not_grow(eu, acme):
+def test_the_queries_do_not_grow(eu, winback):
+    sync = builder.make_sync(winback)
+    share(push(eu, 5), sync, first=5, accepted=5)
     read()
     with CaptureQueriesContext(connection) as few:
         read()
     for n in range(5):
         AppGroup.objects.create(name=f"G{n}", slug=f"g{n}")
-        push(eu, 5)
+        share(push(eu, 5), sync, first=5, accepted=5)
     with CaptureQueriesContext(connection) as many:
         read()
-    assert len(many) == len(few) == 6
+    assert len(many) == len(few) == 7

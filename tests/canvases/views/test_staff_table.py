@@ -102,21 +102,23 @@ def test_only_people_who_wait_long_are_listed_if_asked(staff, trouble):
     assert names(staff, pending="360") == []
 
 
-def test_first_try_is_of_the_people_of_todays_requests(staff, acme, winback):
+def test_first_try_is_of_the_people_tried_first_today(staff, acme, winback):
     step = make_step(acme, winback, synced=100)
-    for failed, people in ((False, 75), (True, 25)):
+    for first, accepted in ((75, 75), (25, 15), (0, 0)):
         push = Push.objects.create(
             ad_account=winback.ad_account,
             action="add",
-            people=people,
-            ids=people,
+            people=75,
+            ids=75,
             at=timezone.now(),
             ms=9,
-            code="40100" if failed else "0",
+            code="0" if first == accepted else "20001",
         )
-        PushShare.objects.create(push=push, sync=step.sync, people=people, is_failed=failed)
+        PushShare.objects.create(
+            push=push, sync=step.sync, people=75, first_people=first, first_accepted=accepted
+        )
 
-    assert csv_of(staff)[0]["First try in %"] == "75.00"
+    assert csv_of(staff)[0]["First try in %"] == "90.00"
 
 
 def test_each_chip_removes_its_filter_and_the_address_can_be_copied(staff, acme, winback):
