@@ -21,6 +21,7 @@ from canvases.staff_table.query import TableQuery
 from canvases.steps import KINDS
 from partners.health import lines as health_lines
 from partners.incidents import thresholds
+from partners.incidents.held import REMOVALS_HELD
 from partners.models import Batch, Connection, Incident, Outcome, ParkedBy
 from partners.models.incidents import PLACES
 
@@ -77,9 +78,19 @@ class Line:
         return bool(self.trouble) and self.trouble not in thresholds.CODES
 
     @property
+    def has_held_removals(self) -> bool:
+        """Return whether removals wait until a member confirms them; all others go on."""
+        return self.trouble == REMOVALS_HELD
+
+    @property
+    def is_held(self) -> bool:
+        """Return whether an open incident holds the people who wait."""
+        return self.is_in_trouble and not self.has_held_removals
+
+    @property
     def is_sent(self) -> bool:
-        """Return whether people who wait are sent: the canvas is live, and nothing holds it."""
-        return self.state == Canvas.State.LIVE and not self.is_in_trouble
+        """Return whether people who wait are sent: the canvas is live, and nothing holds them."""
+        return self.state == Canvas.State.LIVE and not self.is_held
 
 
 @dataclass(slots=True)

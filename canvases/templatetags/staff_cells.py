@@ -102,6 +102,10 @@ def _today(row: Row) -> str | SafeString:
 
 
 def _done(context: Context, row: Row) -> str | SafeString:
-    if row.done_at is None:
-        return ""
-    return format_html(BELOW, gettext("done about"), ui.clock(context, row.done_at, zoned=False))
+    held, done = "", ""
+    if row.line.has_held_removals:
+        held = format_html('<span class="below">{}</span>', gettext("removals held"))
+    if row.done_at:
+        clock = ui.clock(context, row.done_at, zoned=False)
+        done = format_html(BELOW, gettext("done about"), clock)
+    return format_html("{}{}", held, done)

@@ -97,6 +97,21 @@ def test_people_who_wait_have_a_forecast_unless_they_are_held(staff, trouble):
     assert fine["Done about (UTC)"] > NOW.isoformat(timespec="minutes")[:16]
 
 
+def test_held_removals_are_named_and_hold_no_one_else(staff, acme, winback):
+    step = make_step(acme, winback, pending=5)
+    wait(step, ago=timedelta(minutes=5))
+    Incident.objects.create(app_group=acme, sync=step.sync, code="removals_held", begun_at=NOW)
+
+    cell = staff.get(URL).content.decode().split('data-metric="pending"')[1].split("</td>")[0]
+
+    assert "removals held" in cell
+    assert "done about" in cell
+    assert csv_of(staff)[0]["Connection"] == "Removals held"
+    Incident.objects.update(code="audience_gone")
+    cell = staff.get(URL).content.decode().split('data-metric="pending"')[1].split("</td>")[0]
+    assert 'class="below"' not in cell
+
+
 def test_only_people_who_wait_long_are_listed_if_asked(staff, trouble):
     assert names(staff, pending="60") == ["Fine"]
     assert names(staff, pending="360") == []
