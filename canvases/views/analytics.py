@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.core.paginator import Paginator
@@ -34,6 +36,8 @@ from partners.models import Incident, Sync
 PAGE = 50
 TEMPLATE, PART = "canvases/analytics/page.html", "canvases/analytics/_content.html"
 INVALID = "canvases/analytics/_invalid.html"
+POLL = "poll"
+"""The id of the element that asks for the numbers again."""
 COLUMNS = {
     "canvas": gettext_lazy("Canvas and component"),
     **analytics.METRICS,
@@ -113,14 +117,7 @@ def _table(
     found = lines.read(query, now=now)
     ordered = order.ordered(found, query.sort)
     if request.GET.get("format") == "csv":
-        return exports.csv_file(
-            request,
-            [found.groups[pk].row for pk in {line.group for line in ordered}],
-            page.csv_rows(found, ordered, now=now),
-            name="analytics",
-            subject=_("Analytics"),
-            kind=Activity.Kind.GROUP,
-        )
+        return _csv(request, found, ordered, now=now)
     shown = Paginator(ordered, PAGE).get_page(request.GET.get("page"))
     forecast = page.speeds(found, shown.object_list, now=now)
     rows = page.rows(found, list(shown.object_list), forecast, now=now)
@@ -141,11 +138,26 @@ def _table(
         "columns": _columns(query.sort),
         "has_dates": query.has_dates,
         "address": request.build_absolute_uri(address),
+        "here": address,
         "now": now,
     }
     response = _answer(request, context, part=PART)
-    response["HX-Push-Url"] = address
+    if request.headers.get("HX-Trigger") != POLL:  # it asks for the page that is shown
+        response["HX-Push-Url"] = address
     return response
+
+
+def _csv(
+    request: HttpRequest, found: lines.Read, ordered: Sequence[lines.Line], *, now: datetime
+) -> HttpResponseBase:
+    return exports.csv_file(
+        request,
+        [found.groups[pk].row for pk in {line.group for line in ordered}],
+        page.csv_rows(found, ordered, now=now),
+        name="analytics",
+        subject=_("Analytics"),
+        kind=Activity.Kind.GROUP,
+    )
 
 
 def _answer(

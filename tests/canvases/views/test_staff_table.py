@@ -156,6 +156,24 @@ def test_htmx_gets_only_the_part_that_the_filter_changes(staff, acme, winback):
     assert "HX-Request" in part["Vary"]
 
 
+def test_the_poll_asks_for_the_same_page_and_adds_no_history(staff, acme, winback):
+    make_step(acme, winback, synced=1)
+    asked = f"{URL}?state=live&sort=-errored"
+    page = staff.get(asked).content.decode()
+    [poll] = re.findall(r'<div id="poll"[^>]*>', page)
+    parts = re.search('hx-select-oob="([^"]*)"', poll)[1].replace(":morph", "").split(",")
+
+    assert f'hx-get="{asked.replace("&", "&amp;")}"' in poll
+    for part in ("#staff-rows", *parts):
+        assert page.count(f'id="{part[1:]}"') == 1
+    filtered, polled = (
+        staff.get(asked, headers={"HX-Request": "true", "HX-Trigger": by})
+        for by in ("staff-show", "poll")
+    )
+    assert filtered["HX-Push-Url"] == asked
+    assert "HX-Push-Url" not in polled
+
+
 def test_an_invalid_filter_takes_the_place_of_the_part(staff, acme, winback):
     asked = {"since": "2026-03-03", "until": "2026-03-02"}
     part = staff.get(URL, asked, headers={"HX-Request": "true"})
