@@ -209,6 +209,7 @@ def _event(draft: Draft, number: str, given: Offers) -> dict[str, forms.Field]:
     op = op if op in EVENT_OPS else "at_least"  # of the kind that was chosen before
     if op in COUNTED:
         made["n"] = _amount(_("How often, condition %(number)s"), number, MAX_TIMES)
+        made["n"].initial = "1"
     if op in (*COUNTED, "never"):
         words, shown = _("Days of condition %(number)s; empty: at any time"), _("all")
     else:

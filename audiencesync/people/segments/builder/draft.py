@@ -17,6 +17,8 @@ ROOT, DEEPEST = "0", 2
 # In the order of the sentence that they form.
 CONTROLS = ("kind", "field", "event", "op", "value", "n", "day", "days", "segment", "audience")
 OF_PROPERTY = ("property", "compare", "amount")
+# What a condition of each kind compares.
+COMPARED = {"event": "event", "purchase": "event", "segment": "segment", "audience": "audience"}
 _PLACE = re.compile(
     r"(?P<name>[a-z]+)-(?P<path>0(?:\.[0-9]{1,3})*)(?:w(?P<where>[0-9]))?", re.ASCII
 )
@@ -68,6 +70,8 @@ def from_data(data: Mapping[str, object]) -> Draft:
     for draft in found.values():
         if "match" in draft.texts:
             draft.parts = []
+        elif COMPARED.get(draft.kind, "field") not in draft.texts and draft.kind != "import":
+            draft.texts.pop("op", None)  # of the kind that was chosen before
     root = found.get(ROOT)
     if root is None or root.parts is None:
         root = group("", [])

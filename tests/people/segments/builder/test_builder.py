@@ -1,5 +1,7 @@
 """Build a filter by buttons that work without JavaScript: add, nest, copy, remove, preview."""
 
+import re
+
 import pytest
 from django.utils import timezone
 
@@ -143,6 +145,16 @@ def test_a_new_kind_of_condition_shows_its_own_controls(browser):
     data = segment_data(("total", "greater", "5")) | {"kind-0.0": "event"}
     shown = controls(browser.post(NEW, data | {"draw": "1"}))
     assert {"event-0.0", "n-0.0", "days-0.0"} <= shown.keys()
+    assert (shown["op-0.0"], shown["n-0.0"]) == ("at_least", "1")
+
+
+@pytest.mark.parametrize("kind", ["attribute", "field"])
+def test_a_new_kind_of_condition_forgets_the_comparison_of_the_one_before(browser, kind):
+    """“is in” a segment is no “is one of” of an attribute."""
+    data = segment_data() | {"kind-0.0": "segment", "op-0.0": "in", "segment-0.0": ""}
+    answer = browser.post(NEW, data | {"kind-0.0": kind, "draw": "1"})
+    [select] = re.findall(r'<select name="op-0.0".*?</select>', answer.content.decode(), re.DOTALL)
+    assert "selected" not in select
 
 
 def test_an_empty_inner_group_is_left_out(browser):
