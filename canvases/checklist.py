@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -44,12 +44,13 @@ def steps_of(canvas: Canvas) -> QuerySet[Step]:
 
 def verified(canvas: Canvas, *, now: datetime) -> list[Item]:
     """Return the problems that only the partner knows. Sends requests, for a bounded time."""
-    steps = {step.sync_id: step for step in tree.in_order(steps_of(canvas)) if step.sync}
+    ordered = tree.in_order(steps_of(canvas))
+    steps, names = {step.sync_id: step for step in ordered if step.sync}, _names(ordered)
     page = canvas.get_absolute_url()
     return [
         _item(
             steps[finding.sync.pk],
-            KINDS[steps[finding.sync.pk].kind].title(steps[finding.sync.pk]),
+            names,
             StepProblem(finding.text, blocks_launch=finding.blocks, field="audience_name"),
             page,
         )
@@ -62,7 +63,7 @@ def items(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> list[
     steps = tree.in_order(steps_of(canvas))
     page = canvas.get_absolute_url()
     found = [*_of_canvas(canvas, steps, page, now=now), *found]
-    opposed = conflicts.of_steps(steps)
+    opposed, names = conflicts.of_steps(steps), _names(steps)
     for step in steps:
         kind = KINDS[step.kind]
         problems = [*kind.problems(step, now=now), *kind.warnings(step, now=now)]
@@ -70,9 +71,9 @@ def items(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> list[
             StepProblem(one.text, blocks_launch=False, url=one.url)
             for one in opposed.get(step.pk, [])
         ]
-        found += [_item(step, kind.title(step), problem, page) for problem in problems]
+        found += [_item(step, names, problem, page) for problem in problems]
     found += [
-        _item(step, KINDS[step.kind].title(step), StepProblem(UNREACHED, blocks_launch=False), page)
+        _item(step, names, StepProblem(UNREACHED, blocks_launch=False), page)
         for step in tree.unreached(tree.outline(steps, branch_numbers))
     ]
     return sorted(found, key=lambda item: not item.blocks)
@@ -82,12 +83,10 @@ def blockers(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> li
     """Return the items that block a launch. Skips the warnings, which count profiles."""
     steps = tree.in_order(steps_of(canvas))
     page = canvas.get_absolute_url()
-    found = [*_of_canvas(canvas, steps, page, now=now), *found]
+    found, names = [*_of_canvas(canvas, steps, page, now=now), *found], _names(steps)
     for step in steps:
-        kind = KINDS[step.kind]
-        found += [
-            _item(step, kind.title(step), problem, page) for problem in kind.problems(step, now=now)
-        ]
+        problems = KINDS[step.kind].problems(step, now=now)
+        found += [_item(step, names, problem, page) for problem in problems]
     return [item for item in found if item.blocks]
 
 
@@ -101,8 +100,13 @@ def _of_canvas(canvas: Canvas, steps: Sequence[Step], page: str, *, now: datetim
     return found
 
 
-def _item(step: Step, label: Text, problem: StepProblem, page: str) -> Item:
+def _names(steps: Sequence[Step]) -> dict[int, str]:
+    """Return step -> number and title, as its card shows them."""
+    return {step.pk: f"{n} {KINDS[step.kind].title(step)}" for n, step in enumerate(steps, 1)}
+
+
+def _item(step: Step, names: Mapping[int, str], problem: StepProblem, page: str) -> Item:
     url = problem.url or f"{page}?step={step.pk}" + (
         f"#id_{problem.field}" if problem.field else ""
     )
-    return Item(label, problem.text, url, problem.blocks_launch)
+    return Item(names[step.pk], problem.text, url, problem.blocks_launch)

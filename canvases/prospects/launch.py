@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,12 +19,13 @@ from canvases.steps.base import Text
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """The forecast at one step. ``way``: the branches it stands in, the outermost first.
+    """The forecast at one step, ``pk``. ``way``: the branches it stands in, the outermost first.
 
     ``is_later``: people wait before the step. ``is_at_most``: how many of them take this way
     depends on what they do while they wait.
     """
 
+    pk: str
     step: Text
     text: Text
     way: str
@@ -31,19 +33,25 @@ class Prospect:
     is_at_most: bool
 
 
-def of_launch(canvas: Canvas, people: QuerySet[Profile], *, now: datetime) -> list[Prospect]:
-    """Return a forecast for each step that people of a launch would come to, as they are now."""
+def of_launch(canvas: Canvas, people: QuerySet[Profile], *, now: datetime) -> Iterator[Prospect]:
+    """Yield a forecast for each step that people of a launch would come to, as they are now.
+
+    One query for each.
+    """
     steps = list(checklist.steps_of(canvas))
     walk, by_pk = Walk(steps, people, now=now), {step.pk: step for step in steps}
-    found = [_prospect(walk, by_pk[pk]) for pk in walk.crowds]
-    return [one for one in found if one.text]
+    for pk in walk.crowds:
+        found = _prospect(walk, by_pk[pk])
+        if found.text:
+            yield found
 
 
 def _prospect(walk: Walk, step: Step) -> Prospect:
     kind, crowd, people = KINDS[step.kind], walk.crowds[step.pk], walk.people_at(step)
     text = _shares(step, people) if asks(step) else kind.forecast(step, people)
     name = f"{walk.number[step.pk]} {kind.title(step) if asks(step) else kind.line(step)}"
-    return Prospect(name, text, " › ".join(crowd.way), crowd.is_later, crowd.is_at_most)
+    way = " › ".join(crowd.way)
+    return Prospect(str(step.pk), name, text, way, crowd.is_later, crowd.is_at_most)
 
 
 def _shares(split: Step, people: QuerySet[Profile]) -> str:

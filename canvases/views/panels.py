@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +33,7 @@ from canvases.views.stage.cards import Card
 MOST_SUGGESTED = 250  # names of events
 
 COUNT_SECONDS = 2.0
+FORECAST_SECONDS = 10.0
 MOST_RECIPES = 3  # beside an empty canvas
 
 
@@ -241,16 +243,25 @@ def of_launch(
 
 
 def _forecast(canvas: Canvas, segment: Segment, *, now: datetime) -> dict[str, Any]:
-    """Return who would enter at a launch now, who not and why, and what becomes of them."""
-    allowed = engine.entering(canvas, now=now)
-    entering = engine.would_enter(canvas, allowed, now=now)
-    n_allowed, people = allowed.count(), entering.count()
-    return {
-        "people": people,
-        "been": filters.members(segment).count() - n_allowed if canvas.launched_at else 0,
-        "kept_out": n_allowed - people,
-        "prospects": prospects.of_launch(canvas, entering, now=now),
-    }
+    """Return who would enter at a launch now, who not and why, and what becomes of them.
+
+    For a bounded time; ``is_cut``: not all could be counted.
+    """
+    ends_at, found = time.monotonic() + FORECAST_SECONDS, dict[str, Any](prospects=[])
+    try:
+        with at_most(FORECAST_SECONDS):
+            allowed = engine.entering(canvas, now=now)
+            entering = engine.would_enter(canvas, allowed, now=now)
+            n_allowed, people = allowed.count(), entering.count()
+            been = filters.members(segment).count() - n_allowed if canvas.launched_at else 0
+            found |= {"people": people, "been": been, "kept_out": n_allowed - people}
+            for one in prospects.of_launch(canvas, entering, now=now):
+                found["prospects"].append(one)
+                if time.monotonic() > ends_at:
+                    raise TooSlow
+    except TooSlow:
+        found["is_cut"] = True
+    return found
 
 
 def _since_the_stop(canvas: Canvas, *, now: datetime) -> dict[str, int]:

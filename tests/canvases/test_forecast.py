@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from audiencesync.people.models import PastIdentifier, Profile
 from canvases import engine, prospects
+from canvases.views import panels
 from partners.forecast import forecast
 from partners.models import Delivery, Tally
 from tests.support import profiles
@@ -75,6 +76,16 @@ def test_the_panel_shows_the_forecast_in_one_line(bobs, winback, canvas, special
     page = bobs.get(launch=1).content.decode()
     assert "22 people enter at the launch." in page
     assert "13 people will be sent, 9 not: 2 without consent, 7 without a usable field." in page
+    step = canvas.steps.get()
+    assert f'href="{canvas.get_absolute_url()}?step={step.pk}&amp;tab=who#panel"' in page
+
+
+def test_a_launch_does_not_wait_for_its_forecast(bobs, winback, canvas, people, monkeypatch):
+    bobs.set_up(bobs.add("audience_sync"), winback)
+    monkeypatch.setattr(panels, "FORECAST_SECONDS", 0.0)
+    page = bobs.get(launch=1).content.decode()
+    assert "Counting took too long and was stopped." in page
+    assert f'action="{bobs.url("canvas_launch")}"' in page
 
 
 def test_earlier_visitors_are_not_in_the_forecast(bobs, winback, canvas, special_cases, bob, acme):

@@ -57,7 +57,7 @@ def test_the_checklist_calls_a_component_by_its_name(bobs, canvas):
     assert bobs.post("step", step.pk, **data).status_code == 422
     Step.objects.filter(pk=step.pk).update(name="Win back")
 
-    assert "Win back" in [str(one.where) for one in checklist.items(canvas, now=timezone.now())]
+    assert "1 Win back" in [str(one.where) for one in checklist.items(canvas, now=timezone.now())]
 
 
 def test_only_the_name_changes(bobs, step):
