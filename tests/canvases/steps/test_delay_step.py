@@ -1,5 +1,6 @@
 """The Delay step: form values and due time."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -118,6 +119,16 @@ def test_people_wait_until_a_local_time(bobs, step, acme, sent, now, due):
 )
 def test_an_end_that_does_not_exist_is_refused(bobs, step, sent):
     assert bobs.post("step", step.pk, version=1, **sent).status_code == 422
+
+
+def test_each_way_of_waiting_has_its_own_hint(bobs, step):
+    page = bobs.get(step=step.pk).content.decode()
+    hints = re.findall(r'<p class="form-hint" data-delay="(\w+)">(.*?)</p>', page, re.DOTALL)
+    shown = {way: " ".join(text.split()) for way, text in hints}
+    assert shown == {
+        "date": "People who come after this time go on at once.",
+        "weekday": ("People who come on this day, but after this time, wait until the week after."),
+    }
 
 
 def test_a_date_that_is_over_is_a_warning(bobs, step):

@@ -47,6 +47,12 @@ def test_no_line_leads_out_of_a_branch_that_ends(bobs, split):
     assert 'class="branch merge-start merge-down"' in page
 
 
+def test_a_print_names_the_canvas(bobs, split):
+    head = bobs.get().content.decode().partition('id="canvas-head"')
+    assert "d-print-none" not in head[0].rpartition("<")[2]
+    assert "d-print-none" not in head[2].partition("</h1>")[0]
+
+
 def test_an_edit_is_announced(bobs, split):
     answer = bobs.post("step_add", htmx=True, kind="delay", after=split.pk).content.decode()
 
