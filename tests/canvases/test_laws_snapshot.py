@@ -20,7 +20,7 @@ def write():
 def test_a_snapshot_does_not_see_concurrent_writes():
     with laws._snapshot(), ThreadPoolExecutor(1) as pool:
         assert not Count.objects.exists()
-        pool.submit(write).result(timeout=10)
+        pool.submit(write).result(timeout=60)
         assert not Count.objects.exists()
     assert Count.objects.get().n == 1
 

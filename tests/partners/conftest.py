@@ -44,7 +44,7 @@ class Journey:
             address.split("?")[0],
             data=fields | {"user": user, "scope": list(scope)} | more,
             allow_redirects=False,
-            timeout=5,
+            timeout=60,
         )
         return answer.headers["Location"]
 

@@ -96,7 +96,7 @@ def _during_an_open_enqueue(world, remove, people, work):
             go.wait(10)
 
     first = _in_thread(enter)
-    assert entered.wait(10)
+    assert entered.wait(120)
     second = _in_thread(work)
     second.join(1)
     go.set()

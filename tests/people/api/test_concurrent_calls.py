@@ -22,7 +22,7 @@ def at_once(*jobs):
 
     def run(place, job):
         try:
-            barrier.wait(timeout=30)
+            barrier.wait(timeout=120)
             results[place] = job()
         finally:
             connections.close_all()
@@ -31,7 +31,7 @@ def at_once(*jobs):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=240)
     assert not any(thread.is_alive() for thread in threads)
     return results
 
