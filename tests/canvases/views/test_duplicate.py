@@ -19,7 +19,7 @@ OWN = {
     *("entry_cursor", "entry_until", "next_run_at", "serial"),
     *("braked_at", "brake_lifted_at", "brake_seen", "brake_waiting"),
     *("turned_away", "too_old", "entered", "entered_on", "entered_that_day"),
-    *("first_entry_at", "last_entry_at"),
+    *("first_entry_at", "last_entry_at", "hours_base"),
 }
 
 
