@@ -36,7 +36,7 @@ def test_the_others_are_told_or_wait_and_nothing_is_half_written(frozen):
         name, stage.roles.with_world(ENQUEUE.act), busy_seconds=BUSY_SECONDS
     )
     if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-        assert other.wait(10) == "ended"
+        assert other.wait(60) == "ended"
         assert "database is locked" in other.said("error")[0]
     else:
         assert other.wait(BUSY_SECONDS) == "running"  # it waits for the row of the audience
