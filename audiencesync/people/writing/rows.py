@@ -1,7 +1,6 @@
 """Find, lock, insert and update profiles many at a time, in the SQL of each database.
 
-Measured in one run on SQLite: 8,400 inserts a second; ``bulk_create`` makes 2,300, and 2,000 with
-``update_conflicts``.
+Django's ``bulk_create`` and ``bulk_update`` take 2.5 to 50 times the CPU: docs/decisions, 14.
 """
 # ruff: noqa: S608  # every statement is made of our own names of tables and columns
 
@@ -18,7 +17,7 @@ from audiencesync.people.models import PastIdentifier, Profile
 from audiencesync.people.writing.columns import ATTRIBUTES, COLUMNS, CONSENTS, HASHES, TYPES, Row
 
 PastHash = tuple[int, str, bytes]  # profile id, kind, SHA-256
-_TABLE, _PAST = Profile._meta.db_table, PastIdentifier._meta.db_table
+_TABLE = Profile._meta.db_table
 _CHANGING = COLUMNS[2:]  # all but id and external id
 _RECORDS = "json_to_recordset(%s) AS given ({})".format(
     ", ".join(f"{name} {'text' if kind == 'bytea' else kind}" for name, kind in TYPES.items())
@@ -153,22 +152,11 @@ def update(rows: Sequence[Row], *, now: datetime | None) -> None:
 
 def remember(past: Sequence[PastHash], *, now: datetime) -> None:
     """Record the replaced hashes of profiles. One that is recorded already stays as it is."""
-    if not past:
-        return
-    columns = "(profile_id, kind, sha256, replaced_at)"
-    with connection.cursor() as cursor:
-        if _is_postgresql():
-            records = "json_to_recordset(%s) AS given (id bigint, kind text, sha256 text)"
-            statement = (
-                f"INSERT INTO {_PAST} {columns}"
-                f" SELECT given.id, given.kind, decode(given.sha256, 'hex'), %s FROM {records}"
-                " ON CONFLICT DO NOTHING"
-            )
-            given = [{"id": pk, "kind": kind, "sha256": digest.hex()} for pk, kind, digest in past]
-            cursor.execute(statement, [database_time(now), json.dumps(given)])
-            return
-        statement = f"INSERT INTO {_PAST} {columns} VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"
-        cursor.executemany(statement, [(*one, database_time(now)) for one in past])
+    made = [
+        PastIdentifier(profile_id=pk, kind=kind, sha256=digest, replaced_at=now)
+        for pk, kind, digest in past
+    ]
+    PastIdentifier.objects.bulk_create(made, ignore_conflicts=True)
 
 
 def _as_json(rows: Sequence[Row]) -> str:
