@@ -9,7 +9,7 @@ import pytest
 from django.core.cache import cache
 from django.db import connections
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from audiencesync.groups.models import AppGroup, Membership, Role, User
 from tests.support import migrated
@@ -115,6 +115,13 @@ def django_db_keepdb(django_db_keepdb):
 def _fresh_limits():
     """Clear the rate limits, so that no test is locked out by another one."""
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _fresh_language_and_time_zone():
+    """Forget those of the last request: a test without one must not depend on the one before."""
+    translation.deactivate()
+    timezone.deactivate()
 
 
 @pytest.fixture
