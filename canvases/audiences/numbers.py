@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, Min, Sum
+from django.db.models import Count, Min, QuerySet, Sum
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.core.charts import bins
@@ -69,6 +69,11 @@ def _is_current(step: Step, audience: Audience, action: Action) -> bool:
     return one.audience_id == audience.pk and one.action == action
 
 
+def is_used(found: Iterable[Use]) -> bool:
+    """Return whether a step sends to it now."""
+    return any(one.is_current for one in found)
+
+
 def is_conflict(found: Iterable[Use]) -> bool:
     """Return whether one step adds people to it and another removes people from it."""
     actions = {
@@ -79,14 +84,18 @@ def is_conflict(found: Iterable[Use]) -> bool:
     return len(actions) > 1
 
 
-def members(audience: Audience) -> int | None:
-    """Return how many people are in it by what we sent; None if counting takes too long."""
-    people = Profile.objects.filter(
+def people(audience: Audience) -> QuerySet[Profile]:
+    """Return the people who are in it by what we sent."""
+    return Profile.objects.filter(
         sent.members(audience.pk), app_group=audience.ad_account.connection.app_group_id
     )
+
+
+def members(audience: Audience) -> int | None:
+    """Return how many people are in it by what we sent; None if counting takes too long."""
     try:
         with at_most(COUNT_SECONDS):
-            return people.count()
+            return people(audience).count()
     except TooSlow:
         return None
 

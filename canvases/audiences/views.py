@@ -132,7 +132,9 @@ def _page(request: HttpRequest, row: Audience, form: LookalikeForm | None = None
     context = {
         "audience": row,
         "partner": partner,
-        "problem": problems.of_audience(row, now=now),
+        # Without a component that sends to it, nothing is wrong.
+        "problem": problems.of_audience(row, now=now) if numbers.is_used(uses) else None,
+        "why_not": _(row.why_not) if row.why_not else "",
         "uses": uses,
         "is_conflict": numbers.is_conflict(uses),
         "sizes": sizes,

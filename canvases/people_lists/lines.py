@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -81,6 +81,12 @@ def of(canvas: Canvas, step: Step | None, rows: Sequence[Row]) -> list[Line]:
     return found
 
 
+def of_members(rows: Sequence[Row]) -> list[Line]:
+    """Return a line per member of an audience, with the annotated time of the last addition."""
+    people = [row for row in rows if isinstance(row, Profile)]
+    return [Line(row, at=getattr(row, "added_at", None)) for row in people]
+
+
 def _of_profile(row: Profile) -> Line:
     code = getattr(row, "why", "")
     return Line(row, reason=str(headcounts.REASONS.get(code, "")), reason_code=code)
@@ -131,11 +137,13 @@ def _visits_of(step: Step, rows: Sequence[Delivery]) -> dict[int, int]:
     return {pk: added[key] for pk, key in own.items() if key in added}
 
 
-def csv_rows(canvas: Canvas, step: Step | None, number: Number) -> Iterator[list[Cell]]:
-    """Yield the names of the columns, then a row per person."""
+def csv_rows(
+    number: Number, lines_of: Callable[[Sequence[Row]], list[Line]]
+) -> Iterator[list[Cell]]:
+    """Yield the names of the columns, then a row per person; ``lines_of`` makes the lines."""
     yield [csv_export.ID_COLUMN, *csv_export.COLUMNS, *HEADS]
     for rows in lists.in_chunks(number.parts, CHUNK):
-        for line in of(canvas, step, rows):
+        for line in lines_of(rows):
             person = line.profile
             fields = (
                 [f"{person.pk:024x}", *csv_export.fields(person)]

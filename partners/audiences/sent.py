@@ -17,14 +17,23 @@ def members(audience: int) -> Q:
     Walks the deliveries of each person, which are few. Those that are still pending, or that ended
     without being sent, say nothing about where a person is. Retention keeps the newest synced one.
     """
+    last = _last(audience, "batch__action")
+    return Q(Exact(Coalesce(last, Value("")), Value(str(Action.ADD))))
+
+
+def last_sent_at(audience: int) -> Subquery:
+    """Return when the last thing that we sent for a person was accepted."""
+    return _last(audience, "batch__settled_at")
+
+
+def _last(audience: int, column: str) -> Subquery:
     sent = Delivery.objects.filter(
         profile=OuterRef("pk"),
         outcome=None,
         batch__state=Outcome.SYNCED,
         batch__audience=audience,
     )
-    last = Subquery(sent.order_by("-batch__seq", "-pk").values("batch__action")[:1])
-    return Q(Exact(Coalesce(last, Value("")), Value(str(Action.ADD))))
+    return Subquery(sent.order_by("-batch__seq", "-pk").values(column)[:1])
 
 
 def names(app_group: AppGroup) -> dict[int, str]:

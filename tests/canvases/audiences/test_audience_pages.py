@@ -111,7 +111,9 @@ def test_people_are_counted_by_the_last_thing_sent(page, people, winback, canvas
         builder.enter(sync, Profile.objects.filter(pk__in=ids))
         Batch.objects.pending().update(state=Outcome.SYNCED, settled_at=timezone.now())
 
-    assert page().context["members"] == 3
+    answer = page()
+    assert answer.context["members"] == 3
+    assert f'{LIST}{winback.pk}/people/?number=members">3</a>' in answer.content.decode()
 
 
 def test_the_first_addition_is_named(page, winback, canvas):
@@ -121,10 +123,24 @@ def test_the_first_addition_is_named(page, winback, canvas):
 
 
 @pytest.mark.parametrize(("days", "is_said"), [(729.5, True), (700, False)])
-def test_the_first_hour_that_is_kept_may_not_be_the_first(page, canvas, winback, days, is_said):
-    at = timezone.now() - timedelta(days=days)
-    TallyHour.objects.create(sync=use(canvas, winback), hour=at, synced=1)
+def test_the_first_hour_that_is_kept_may_not_be_the_first(
+    page, people, canvas, winback, days, is_said
+):
+    sync = use(canvas, winback)
+    TallyHour.objects.create(sync=sync, hour=timezone.now() - timedelta(days=days), synced=1)
+    builder.enter(sync, Profile.objects.filter(pk=people[0].pk))
+    Batch.objects.pending().update(state=Outcome.SYNCED, settled_at=timezone.now())
     assert ("or before: older numbers are not kept" in words(page())) is is_said
+
+
+def test_an_audience_that_takes_no_people_is_a_problem_only_if_it_is_used(page, winback, canvas):
+    why = "Another ad account shares this audience; only its owner can change it."
+    Audience.objects.filter(pk=winback.pk).update(is_appendable=False, why_not=why)
+    unused = words(page())
+    assert why in unused
+    assert "No one is waiting yet" not in unused
+    use(canvas, winback)
+    assert "No one is waiting yet" in words(page())
 
 
 def test_adds_and_removals_stand_by_day(page, winback, canvas):

@@ -11,7 +11,7 @@ from django.utils import timezone
 from canvases import analytics, laws
 from canvases.engine import exits
 from canvases.models import Canvas, LeftBy, StepTally, Visit
-from canvases.views import people_lists as views
+from canvases.people_lists import page as pages_of_lists
 from partners.models import Audience, Tally
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
@@ -111,7 +111,16 @@ def listed(client, address):
     return rows, answer.context["number"].gone
 
 
-NUMBERS_OF_SENT = {"synced", "not_synced", "pending", "errored", "cancelled", "entered", "exited"}
+NUMBERS_OF_SENT = {
+    "synced",
+    "not_synced",
+    "pending",
+    "errored",
+    "cancelled",
+    "entered",
+    "exited",
+    "members",
+}
 NUMBERS_OF_WALKED = {
     "entered",
     "inside",
@@ -128,7 +137,7 @@ NUMBERS_OF_WALKED = {
     ("world", "names"), [("sent", NUMBERS_OF_SENT), ("walked", NUMBERS_OF_WALKED)]
 )
 def test_every_list_is_as_long_as_its_number(signed_in, bob, monkeypatch, request, world, names):
-    monkeypatch.setattr(views, "PAGE", 3)
+    monkeypatch.setattr(pages_of_lists, "PAGE", 3)
     client, canvas = signed_in(bob), request.getfixturevalue(world)
     Canvas.objects.filter(pk=canvas.pk).update(launched_at=timezone.now())
     found = links(client, canvas)

@@ -14,7 +14,7 @@ from audiencesync.groups.models import Activity
 from audiencesync.people.models import Profile
 from canvases import analytics, reasons
 from canvases.models import Visit
-from canvases.views import people_lists as views
+from canvases.people_lists import page as views
 from partners import laws
 from partners.models import Delivery, Outcome, Tally
 from partners.people import counted

@@ -1,0 +1,68 @@
+"""The people who are in an audience by what we sent: list, search, file."""
+
+from datetime import UTC, datetime
+
+import pytest
+from django.urls import reverse
+
+from audiencesync.people.models import Profile
+from partners.models import Action, Batch, Outcome
+from tests.support import builder
+
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+ADDED, REMOVED = datetime(2031, 5, 6, 10, 7, tzinfo=UTC), datetime(2031, 5, 7, tzinfo=UTC)
+
+
+@pytest.fixture
+def members(people, winback):
+    """Five people were added, the first two removed again; return the other three."""
+    sendable = [person.pk for person in people if person.email][:5]
+    for action, ids, at in ((Action.ADD, sendable, ADDED), (Action.REMOVE, sendable[:2], REMOVED)):
+        builder.enter(builder.make_sync(winback, action=action), Profile.objects.filter(pk__in=ids))
+        Batch.objects.pending().update(state=Outcome.SYNCED, settled_at=at)
+    return list(Profile.objects.filter(pk__in=sendable[2:]).order_by("-pk"))
+
+
+@pytest.fixture
+def url(winback):
+    return reverse("audience_people", args=["acme", winback.pk])
+
+
+def test_members_are_listed_with_the_time_of_their_addition(bobs, members, url):
+    answer = bobs.client.get(url)
+
+    assert answer.context["number"].n == 3
+    found = [(line.profile, line.at) for line, _person in answer.context["people"]]
+    assert found == [(one, ADDED) for one in members]
+
+
+def test_a_search_finds_a_member_only(bobs, members, url, people):
+    gone = next(one for one in people if one.email and one not in members)
+    for person, n in ((members[0], 1), (gone, 0)):
+        answer = bobs.client.post(url, {"q": person.email}, follow=True)
+        assert len(answer.context["people"]) == n
+
+
+def test_the_file_has_the_members(bobs, members, url):
+    answer = bobs.client.post(f"{url}export/")
+
+    rows = b"".join(answer.streaming_content).decode().strip().splitlines()
+    assert len(rows) == 4
+    assert all("2031-05-06T10:07" in row for row in rows[1:])
+
+
+def test_a_viewer_sees_them_masked_and_gets_no_file(editor, vera, members, url):
+    veras = editor(vera).client
+
+    assert members[0].email not in veras.get(url).content.decode()
+    assert veras.post(f"{url}export/").status_code == 403
+
+
+@pytest.mark.parametrize("query", ["?number=synced", "?reason=x", "?number=%00"])
+def test_an_unknown_number_is_not_found(bobs, members, url, query):
+    assert bobs.client.get(url + query).status_code == 404
+
+
+@pytest.mark.parametrize("query", ["?before=x", "?after=9-9", "?last=1&before=0-1-2-3"])
+def test_an_odd_place_shows_a_page(bobs, members, url, query):
+    assert bobs.client.get(url + query).status_code == 200
