@@ -99,6 +99,23 @@ def test_zoom_and_folded_branches_outlast_an_edit_and_the_poll(open_page, sign_i
     expect(page.locator("#flow .step:focus")).to_have_count(1)
 
 
+def test_the_open_card_is_in_sight_of_a_stage_that_is_too_narrow(open_page, sign_in, canvas):
+    path, _outer, inner = canvas
+    page = open_page()
+    sign_in(page)
+    page.set_viewport_size({"width": 1000, "height": 700})
+    page.goto(path)
+    last = page.locator(f"[id='branch-{inner}{NO}'] ~ .path .step").last
+    address = last.get_attribute("href")
+
+    last.evaluate("card => card.click()")
+    expect(page.locator("#panel-close")).to_be_visible()
+    expect(last).to_be_in_viewport(ratio=1)
+
+    page.goto(address)
+    expect(last).to_be_in_viewport(ratio=1)
+
+
 @pytest.mark.parametrize(("language", "width"), [("en", 1280), ("de", 390)])
 def test_a_named_component_is_removed_and_back_by_keyboard(
     open_page, sign_in, keep_picture, language, width

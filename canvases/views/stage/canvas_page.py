@@ -150,6 +150,11 @@ class Flow:
         return sum(card.numbers.waiting for card in self.cards)
 
     @property
+    def n_through(self) -> int:
+        """Return how many people came to the end of the flow, without those who took an exit."""
+        return sum(card.numbers.exited or 0 for card in self.all_cards if not card.leaves)
+
+    @property
     def n_clearing(self) -> int:
         """Return how many people at removed components are still to be moved."""
         return sum(card.numbers.waiting for card in self.removed if card.step.is_clearing)

@@ -28,8 +28,8 @@ def _widths(split: Card) -> list[float]:
 
 def fitting(path: Sequence[Card]) -> str:
     """Return the largest zoom at which a path fits the stage; the smallest if none does."""
-    share = 100 * STAGE / width(path)
-    return next((zoom for zoom in flow_view.ZOOMS if int(zoom) <= share), flow_view.ZOOMS[-1])
+    share, zooms = 100 * STAGE / width(path), (*flow_view.ZOOMS, *flow_view.SMALLER)
+    return next((zoom for zoom in zooms if int(zoom) <= share), zooms[-1])
 
 
 def draw_merges(path: Sequence[Card]) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from django.http import HttpRequest, QueryDict
 
 ZOOMS = ("100", "80", "60", "40")
+SMALLER = ("30", "20", "15", "10")  # only to fit
 FIT = "fit"
 ALL = "all"
 MOST_FOLDED = 200

@@ -53,6 +53,18 @@ def test_a_changed_number_brings_only_the_cards_that_show_it(bobs, steps):
     assert poll(bobs, opened(bobs)) == ""
 
 
+def test_who_went_through_to_the_end_is_shown_and_brought(bobs, steps):
+    """Who took an exit has not come to the end."""
+    _split, inside, sends = steps
+    StepTally.objects.filter(step=sends).update(exited=3, waiting=2)
+    StepTally.objects.create(step=bobs.add("exit", inside), entered=9, exited=9)
+    known = opened(bobs)
+    assert '<b id="count-end">3 went through</b>' in bobs.get().content.decode()
+    StepTally.objects.filter(step=sends).update(exited=5, waiting=0)
+
+    assert '<b id="count-end">5 went through</b>' in poll(bobs, known)
+
+
 def test_the_people_of_branches_and_of_their_meeting_are_brought(bobs, steps):
     split, inside, sends = steps
     known = opened(bobs)

@@ -2,6 +2,8 @@
 
 import pytest
 
+from canvases.models import Step
+
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
@@ -45,6 +47,20 @@ def test_no_line_leads_out_of_a_branch_that_ends(bobs, split):
 
     assert 'class="branches wipe-start"' in page
     assert 'class="branch merge-start merge-down"' in page
+
+
+@pytest.mark.parametrize(("places", "zoom"), [([0], "40"), ([0, 1], "20"), ([0, 1, 2], "15")])
+def test_to_fit_a_flow_becomes_as_small_as_it_must(bobs, canvas, places, zoom):
+    """Blocks of eight branches, one in a branch of the other."""
+    paths = [{"number": n, "name": str(n), "filter": {}} for n in range(1, 8)]
+    parent = None
+    for branch in places:
+        place = {"parent": parent, "branch": branch}
+        parent = Step.objects.create(
+            canvas=canvas, kind="audience_paths", settings={"paths": paths}, **place
+        )
+
+    assert f'class="flow zoom-{zoom}"' in bobs.get(zoom="fit").content.decode()
 
 
 def test_a_print_names_the_canvas(bobs, split):
