@@ -36,22 +36,19 @@ def is_final(*, now: datetime) -> Q:
 
 def resume(troubles: Iterable[Trouble], *, app_group: int, now: datetime) -> list[Trouble]:
     """Open the rows again of troubles that came back; return the other troubles."""
-    fresh, returned = [], []
-    for one in troubles:
-        row = _paused(one, app_group=app_group, now=now) if one.code in LONGEST else None
-        if row is None:
-            fresh.append(one)
-        else:
-            returned.append(row)
+    troubles = list(troubles)
+    if not any(one.code in LONGEST for one in troubles):
+        return troubles
+    paused = _paused(app_group, now=now)
+    returned = [paused[one.key] for one in troubles if one.key in paused]
     Incident.objects.filter(pk__in=returned).update(ended_at=None)
-    return fresh
+    return [one for one in troubles if one.key not in paused]
 
 
-def _paused(trouble: Trouble, *, app_group: int, now: datetime) -> int | None:
-    rows = Incident.objects.filter(
-        app_group=app_group,
-        code=trouble.code,
-        ended_at__gt=now - LONGEST[trouble.code],
-        **{trouble.place: trouble.place_id},
-    )
-    return rows.order_by("-ended_at").values_list("pk", flat=True).first()
+def _paused(app_group: int, *, now: datetime) -> dict[tuple[str, int, str], int]:
+    """Return place and code -> the newest row that may come back; one query."""
+    recent = Q(pk__in=[])
+    for code, longest in LONGEST.items():
+        recent |= Q(code=code, ended_at__gt=now - longest)
+    rows = Incident.objects.filter(recent, app_group=app_group).order_by("ended_at", "pk")
+    return {(row.place, row.place_id, row.code): row.pk for row in rows}

@@ -156,7 +156,10 @@ def _membership() -> QuerySet[Membership]:
 
 
 def _ended(*, now: datetime) -> list[list[Incident]]:
-    """Return the incidents whose end is to be notified, oldest first, one list for each place."""
+    """Return the incidents whose end is to be notified, oldest first.
+
+    One list for each place, and one for each threshold there: its end says nothing about the place.
+    """
     mine = Notice.objects.filter(incident=OuterRef("pk"))
     notified = Exists(mine.exclude(kind=Kind.OVER).exclude(sent_at=None))
     over = mine.filter(kind=Kind.OVER)
@@ -165,16 +168,19 @@ def _ended(*, now: datetime) -> list[list[Incident]]:
     rows = Incident.objects.ended().filter(
         final, notified, due, ended_at__gt=now - LOOK_BACK, app_group__archived_at=None
     )
-    found: dict[tuple[str, int], list[Incident]] = {}
+    found: dict[tuple[str, int, str], list[Incident]] = {}
     for row in rows.select_related("app_group", *lines.RELATED).order_by("pk"):
-        found.setdefault((row.place, row.place_id), []).append(row)
+        threshold = row.code if row.code in codes.HOLD_NO_BATCHES else ""
+        found.setdefault((row.place, row.place_id, threshold), []).append(row)
     return list(found.values())
 
 
 def _is_well(incident: Incident) -> bool:
     """Return whether the place works again, or nothing needs it any more."""
-    at_place = {incident.place: incident.place_id}
-    if Incident.objects.open().filter(**at_place).exists():
+    if incident.code in codes.HOLD_NO_BATCHES:
+        return True
+    others = Incident.objects.open().filter(**{incident.place: incident.place_id})
+    if others.exclude(code__in=codes.HOLD_NO_BATCHES).exists():
         return False
     match titles.place_of(incident):
         case Connection() as connection:

@@ -102,7 +102,9 @@ def _body(incident: Incident, text: str, url: str) -> str:
     mine = Sync.objects.filter(purpose__in=OF_STEPS, **{PATHS[incident.place]: incident.place_id})
     needed = mine.filter(Q(is_live=True, undoes=None) | Q(tally__pending__gt=0))
     syncs = needed.order_by("-is_live", "pk")
-    waiting = risks.batches_of(incident).filter(sync__in=needed)
+    waiting = None
+    if incident.code not in codes.HOLD_NO_BATCHES:
+        waiting = risks.batches_of(incident).filter(sync__in=needed)
     return mail_text(incident.app_group, text, url, sync_lines(syncs, waiting))
 
 
@@ -115,8 +117,13 @@ def mail_text(group: AppGroup, text: str, url: str, lines: list[str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def sync_lines(syncs: QuerySet[Sync], waiting: QuerySet[Batch]) -> list[str]:
-    """Return a line per Sync: its label, its people among ``waiting``, its address."""
+def sync_lines(syncs: QuerySet[Sync], waiting: QuerySet[Batch] | None) -> list[str]:
+    """Return a line per Sync: its label, its people among ``waiting``, its address.
+
+    Without ``waiting``, no people are named.
+    """
+    if waiting is None:
+        return [f"- {one.label}: {outbox.absolute_url(one.url)}" for one in syncs[:MOST_LINES]]
     people = dict(waiting.order_by().values_list("sync").annotate(total=Sum("n")))
     found = []
     for sync in syncs[:MOST_LINES]:

@@ -136,6 +136,33 @@ def test_the_end_does_not_promise_people_whom_another_incident_holds(step, mailo
     assert "sent now" not in mailoutbox[-1].body
 
 
+def test_a_warning_at_the_same_place_does_not_keep_the_end_of_a_refusal(step, mailoutbox):
+    AdAccount.objects.update(n_audiences=395, parked_by="ad_account")
+    alerts.send_due(now=timezone.now())
+    AdAccount.objects.update(parked_by="")
+    alerts.send_due(now=timezone.now())
+    assert [mail.subject for mail in mailoutbox][2:] == ["TikTok works again in Acme"]
+
+
+def test_a_refusal_does_not_keep_the_end_of_a_warning(step, mailoutbox):
+    AdAccount.objects.update(n_audiences=395, parked_by="ad_account")
+    alerts.send_due(now=timezone.now())
+    AdAccount.objects.update(n_audiences=300)
+    alerts.send_due(now=timezone.now())
+    Incident.objects.update(ended_at=F("ended_at") - timedelta(hours=2))
+    alerts.send_due(now=timezone.now())
+    [over] = mailoutbox[2:]
+    assert over.subject == "Over in Acme: The ad account Acme EU has hardly room for audiences"
+
+
+def test_the_mail_of_a_warning_names_no_people_who_wait(step, mailoutbox):
+    AdAccount.objects.update(n_audiences=395)
+    alerts.send_due(now=timezone.now())
+    [mail] = mailoutbox
+    assert "- x: http" in mail.body
+    assert "3 people" not in mail.body
+
+
 @pytest.mark.django_db(transaction=True)
 def test_four_workers_remind_once_of_people_whom_two_incidents_hold(step, mailoutbox):
     AdAccount.objects.update(parked_by="ad_account")
