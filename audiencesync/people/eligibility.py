@@ -11,7 +11,7 @@ DEVICE_KINDS = ("idfa", "gaid")
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class FalseColumn:
     """A boolean column of a profile is False, or (``or_unknown``) False or NULL."""
 
     column: str
@@ -28,13 +28,13 @@ class Condition:
         return f"q.{self.column} {'IS NOT TRUE' if self.or_unknown else 'IS FALSE'}"
 
 
-NOT_TRACKED = Condition("ad_tracking_enabled")
+NOT_TRACKED = FalseColumn("ad_tracking_enabled")
 """Ad tracking is switched off: device ids must not be sent."""
 
 
-def no_consent(*, is_strict: bool) -> Condition:
+def no_consent(*, is_strict: bool) -> FalseColumn:
     """Return the condition of no consent to ads; ``is_strict``: never asked counts as none."""
-    return Condition("ads_consent", or_unknown=is_strict)
+    return FalseColumn("ads_consent", or_unknown=is_strict)
 
 
 def barred_sql(kind: str, *, is_strict: bool) -> str:

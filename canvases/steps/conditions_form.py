@@ -59,7 +59,7 @@ class ConditionsForm(StepForm):
         self.is_in_doubt = False
         self.is_drawn = root is not None
         app_group = step.canvas.app_group
-        super().__init__(data, step=step, initial=self.first_values(step) | draft.data(self.root))
+        super().__init__(data, step=step, initial=draft.data(self.root))
         made = controls.fields(self.root, controls.offers(app_group, None))
         del made[f"match-{draft.ROOT}"]
         self._adapt(made, reverse("step", args=[app_group.slug, step.canvas_id, step.pk]))
@@ -70,10 +70,6 @@ class ConditionsForm(StepForm):
     def stored(self, settings: Mapping[str, Any]) -> list[Draft]:
         """Return the conditions of the settings."""
         raise NotImplementedError
-
-    def first_values(self, step: Step) -> dict[str, Any]:
-        """Return the values of the other fields."""
-        return {}
 
     @classmethod
     def sent(cls, data: Mapping[str, object]) -> Draft:

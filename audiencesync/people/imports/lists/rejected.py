@@ -42,7 +42,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class RejectedRows:
     """A number of rows of an import, and the part of a list (core/lists.py) with these rows."""
 
     run: Import
@@ -97,30 +97,30 @@ class Rejected:
         """Return the keys of a row."""
         return (row.position, row.place)
 
-    def of(self, people: Collection[int]) -> Rejected:
+    def of(self, people: Collection[int]) -> RejectedRows:
         """Return all rows: a rejected row is of no known person."""
         return self
 
 
-def rows(run: Import, name: str) -> Rejected:
+def rows(run: Import, name: str) -> RejectedRows:
     """Return a number of rows of an import. Raise KeyError for an unknown name."""
     if name == REJECTED:
-        return Rejected(run, name, run.n_rejected, _("Rejected rows"))
+        return RejectedRows(run, name, run.n_rejected, _("Rejected rows"))
     return {one.name: one for one in with_a_cell_left_out(run)}[name]
 
 
-def with_a_cell_left_out(run: Import) -> list[Rejected]:
+def with_a_cell_left_out(run: Import) -> list[RejectedRows]:
     """Return the numbers of rows that were imported without a cell, or with an unusable one."""
     headers = [column["header"] for column in run.plan.get("columns", [])]
     of_target = {column["target"]: column["header"] for column in run.plan.get("columns", [])}
     found = [
-        Rejected(run, UNUSABLE + kind, n, str(mapping.FIELDS[kind]), of_target[kind])
+        RejectedRows(run, UNUSABLE + kind, n, str(mapping.FIELDS[kind]), of_target[kind])
         for kind, n in run.problem_counts.get("unusable", {}).items()
         if kind in of_target
     ]
     # The name of a column may be personal data, so that its place stands in the address.
     return found + [
-        Rejected(run, f"{LEFT_OUT}{headers.index(header)}", n, header, header)
+        RejectedRows(run, f"{LEFT_OUT}{headers.index(header)}", n, header, header)
         for header, n in run.problem_counts.get("left_out", {}).items()
         if header in headers
     ]
