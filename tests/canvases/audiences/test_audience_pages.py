@@ -15,7 +15,11 @@ from partners.models import Action, AdAccount, Audience, AudienceSize, Batch, Ou
 from tests.canvases.counting import count
 from tests.support import builder
 
-pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.thorough,
+    pytest.mark.usefixtures("amid_an_hour"),
+]
 LIST = "/g/acme/audiences/"
 
 

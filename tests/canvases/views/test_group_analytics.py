@@ -7,7 +7,11 @@ import pytest
 from canvases.views import analytics
 from tests.canvases.views.test_staff_analytics import make_step
 
-pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.thorough,
+    pytest.mark.usefixtures("amid_an_hour"),
+]
 URL = "/g/acme/analytics/"
 CSV = f"{URL}?format=csv"
 

@@ -16,7 +16,11 @@ from partners.incidents import reconcile
 from partners.models import Connection, Push, PushShare
 from tests.support import builder
 
-pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.thorough,
+    pytest.mark.usefixtures("amid_an_hour"),
+]
 
 
 def read():

@@ -15,7 +15,11 @@ from django.utils import timezone
 from canvases import engine
 from canvases.models import Canvas, LeftBy
 
-pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.thorough,
+    pytest.mark.usefixtures("amid_an_hour"),
+]
 
 DELAY = ("delay", {"amount": 10, "unit": "minutes"})
 

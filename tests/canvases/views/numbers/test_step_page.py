@@ -14,7 +14,11 @@ from partners.models import Batch, Delivery, Tally
 from tests.canvases.counting import count
 from tests.support import builder
 
-pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.thorough,
+    pytest.mark.usefixtures("amid_an_hour"),
+]
 
 HTMX = {"HX-Request": "true"}
 
