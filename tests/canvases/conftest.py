@@ -1,5 +1,7 @@
 """A group with people, a segment, a connected ad account, audiences, and an editor client."""
 
+from datetime import UTC, datetime
+
 import pytest
 from django.urls import reverse
 
@@ -10,6 +12,12 @@ from tests.support import builder, profiles
 from tiktok_sandbox.seed import MARA
 
 HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def one_morning(time_machine):
+    """Begin a random walk at the same time in each run: its seed alone decides what happens."""
+    time_machine.move_to(datetime(2026, 11, 30, 8, 17, tzinfo=UTC))
 
 
 @pytest.fixture

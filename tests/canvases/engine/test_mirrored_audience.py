@@ -18,7 +18,7 @@ from canvases.privacy import erase
 from canvases.privacy.identify import identify
 from partners.models import Delivery
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.usefixtures("one_morning")]
 
 GERMAN = {"all": [{"field": "country", "op": "is", "value": "DE"}]}
 FRENCH = {"all": [{"field": "language", "op": "is", "value": "fr"}]}

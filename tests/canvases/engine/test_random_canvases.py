@@ -18,7 +18,7 @@ from canvases import engine, laws
 from canvases.models import Canvas, Step, StepTally, Visit
 from tests.canvases.counting import wrong_lists
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.usefixtures("one_morning")]
 
 SECOND = timedelta(seconds=1)
 GERMAN = {"field": "country", "op": "is", "value": "DE"}

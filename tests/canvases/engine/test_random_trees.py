@@ -20,7 +20,7 @@ from canvases.models import Canvas, Step, StepTally, Visit
 from canvases.steps import KINDS
 from tests.canvases.counting import wrong_lists
 
-pytestmark = [pytest.mark.thorough, pytest.mark.slow]
+pytestmark = [pytest.mark.thorough, pytest.mark.slow, pytest.mark.usefixtures("one_morning")]
 
 COUNTRIES = ("DE", "FR", "PL", "")
 DELAY = {"amount": 1, "unit": "hours"}

@@ -15,7 +15,7 @@ from canvases.models import Canvas, ExitSegment, StepTally, Visit
 from canvases.steps.numbered import EVERYONE_ELSE
 from tests.canvases.engine.test_random_trees import COUNTRIES, grow
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.usefixtures("one_morning")]
 
 DAY = {"amount": 1, "unit": "days"}
 WAIT = DAY | {"events": [{"number": 1, "label": "Bought", "kind": "event", "name": "order"}]}
