@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from audiencesync.groups import access
-from canvases.help import entries
+from canvases.help import entries, of_canvas
 from partners import faq, registry
 from partners.connections import oauth
 
@@ -22,6 +22,8 @@ def page(request: HttpRequest, group: str) -> HttpResponse:
         "partner": partner,
         "questions": faq.of(partner),
         "numbers": entries.numbers(partner),
+        "canvas_numbers": of_canvas.NUMBERS,
+        "exits": of_canvas.exits(),
         "reasons": entries.reasons_of(partner),
         "incidents": entries.incidents(partner),
         "errors": entries.errors(partner),

@@ -5,7 +5,8 @@ from django.utils import translation
 from lxml import html
 
 from canvases.analytics import METRICS
-from canvases.help import entries
+from canvases.help import entries, of_canvas
+from canvases.models import ExitTally, LeftBy
 from canvases.reasons import Why
 from partners import registry
 from partners.catalogue.errors import ENTRIES as ERRORS
@@ -40,6 +41,7 @@ def test_every_line_has_its_own_anchor(client, vera):
 def test_every_number_reason_and_cause_has_its_line(shown):
     keys = {*METRICS, "waiting", "cancelled", *Reason.values, *CAUSES}
     keys |= {titles.help_key(code) for code in INCIDENTS}
+    keys |= {f"left_{reason}" for reason in LeftBy}
     assert {f"help-{key}" for key in keys} <= set(shown)
 
 
@@ -52,6 +54,8 @@ def test_every_entry_says_title_cause_and_remedy(partner, language):
             *entries.reasons_of(partner),
             *entries.incidents(partner),
             *entries.errors(partner),
+            *of_canvas.NUMBERS,
+            *of_canvas.exits(),
         ):
             texts = [str(one.title), str(one.cause), str(one.remedy)]
             assert all(texts), one.key
@@ -100,6 +104,16 @@ def test_listed_codes_stand_for_the_cause_they_are_listed_under(partner):
 def test_every_shown_reason_leads_to_a_line(shown, code):
     why = Why(Outcome.ERRORED, code, 1, registry.default())
     assert f"help-{why.help_key}" in shown
+
+
+def test_the_numbers_and_exits_of_a_canvas_lead_to_their_lines(client, vera, canvas, shown):
+    ExitTally.objects.create(canvas=canvas, reason=LeftBy.EVENT, n=1)
+    page = html.fromstring(client.get(f"/g/acme/canvases/{canvas.pk}/numbers/").content)
+    keys = {
+        href.split("#")[1] for href in page.xpath("//a[@class][contains(@href, '/help/#')]/@href")
+    }
+    assert keys == {*(f"help-{one.key}" for one in of_canvas.NUMBERS), "help-left_event"}
+    assert keys <= set(shown)
 
 
 def test_codes_of_the_partner_are_listed(shown):
