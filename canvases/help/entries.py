@@ -155,7 +155,7 @@ OWN_CODES = (
     Entry(
         reasons.own_key("sealed"),
         reasons.OWN_CODES["sealed"],
-        INCIDENTS["sealed"].cause,
+        INCIDENTS["sealed"].meaning,
         INCIDENTS["sealed"].remedy,
     ),
     Entry(
@@ -212,7 +212,7 @@ def incidents(partner: Partner) -> list[Entry]:
     """Return the problems that Health, banners and mails name."""
     found = []
     for code, one in INCIDENTS.items():
-        entry = Entry(titles.help_key(code), one.title, one.cause, one.remedy)
+        entry = Entry(titles.help_key(code), one.title, one.meaning, one.remedy)
         found += _worded([entry], partner, reason=REASONS.get(code))
     return found
 

@@ -26,7 +26,7 @@ class Entry:
 ENTRIES = {
     "disconnected": Entry(
         _("Access refused"),
-        INCIDENTS["token_refused"].cause,
+        INCIDENTS["token_refused"].meaning,
         INCIDENTS["token_refused"].remedy,
         _(
             "%(partner)s no longer accepts our access. Reconnect %(partner)s: people who wait are "
@@ -36,7 +36,7 @@ ENTRIES = {
     ),
     "ad_account": Entry(
         _("Ad account refused"),
-        INCIDENTS["ad_account_refused"].cause,
+        INCIDENTS["ad_account_refused"].meaning,
         INCIDENTS["ad_account_refused"].remedy,
         _(
             "%(partner)s does not let us use this ad account. Check at %(partner)s that it is "
@@ -46,7 +46,7 @@ ENTRIES = {
     ),
     "audience_gone": Entry(
         _("Audience gone"),
-        INCIDENTS["audience_gone"].cause,
+        INCIDENTS["audience_gone"].meaning,
         INCIDENTS["audience_gone"].remedy,
         _(
             "The audience no longer exists at %(partner)s. Choose or create another one in the "

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """``act_by``: what to do while people wait. ``more``: what only Help adds to it.
+    """``act_by``: what to do while people wait. ``why``, ``more``: what only Help adds.
 
     ``by_own_limit``: the cause if the group has set the limit. ``subject``: of mails, where the
     title would not do.
@@ -27,6 +27,7 @@ class Entry:
     act: StrOrPromise
     button: StrOrPromise
     act_by: StrOrPromise = ""
+    why: StrOrPromise | None = None
     more: StrOrPromise = ""
     by_own_limit: StrOrPromise = ""
     subject: StrOrPromise = ""
@@ -40,6 +41,12 @@ class Entry:
 
     def what_to_do(self, words: Mapping[str, object], *, by_a_time: bool) -> str:
         return str((by_a_time and self.act_by) or self.act) % words
+
+    @property
+    def meaning(self) -> StrOrPromise:
+        """Return the cause, as Help says it."""
+        # Alone, a plural stays one that chooses its form by the number.
+        return self.cause if self.why is None else format_lazy("{} {}", self.cause, self.why)
 
     @property
     def remedy(self) -> StrOrPromise:
@@ -61,6 +68,7 @@ ENTRIES = {
         _("Connect %(partner)s."),
         _("Connect %(partner)s"),
         act_by=_("Connect %(partner)s by %(time)s."),
+        why=_("A member disconnected it, or it was never connected."),
         more=_("People who count as errored are sent again with Try again at the component."),
     ),
     "token_refused": Entry(
@@ -93,6 +101,8 @@ ENTRIES = {
         _("Choose it again with Change account."),
         _("Choose ad accounts"),
         act_by=_("Choose it again with Change account by %(time)s."),
+        why=_("A member took it out of the ad accounts of this app group."),
+        more=_("People who wait are sent then."),
     ),
     "ad_account_refused": Entry(
         _("%(partner)s does not let us use the ad account %(name)s"),
@@ -109,6 +119,7 @@ ENTRIES = {
             "Check at %(partner)s by %(time)s that it is active and that the connected user is an "
             "admin or operator of it."
         ),
+        why=_("It is not active, or the connected user may not manage it."),
         more=_("Or connect with another user."),
         subject=_("ad account %(name)s refused"),
     ),
@@ -155,6 +166,7 @@ ENTRIES = {
         _("The ad account %(name)s has %(n)s of %(most)s audiences."),
         _("When it is full, none can be created: delete those that no canvas needs."),
         _("See the audiences"),
+        why=_("%(partner)s allows no more in one ad account."),
     ),
     "audience_small": Entry(
         _("The audience %(name)s is too small for ads"),
@@ -174,6 +186,7 @@ ENTRIES = {
         _("The audience %(name)s was not created yet."),
         _("Press Create audience again."),
         _("Create the audience"),
+        why=_("Its creation was not answered, or it was refused."),
     ),
     "audience_gone": Entry(
         _("The audience %(name)s no longer exists at %(partner)s"),

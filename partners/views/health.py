@@ -1,5 +1,6 @@
 """The page Health: open incidents, their history, and what was checked at each partner."""
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -7,6 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from audiencesync.core import deadlines
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
 from partners.health import checks, lines, probes
@@ -25,6 +27,7 @@ def health(request: HttpRequest, group: str) -> HttpResponse:
     context = {
         "lines": lines.of_group(app_group, now=timezone.now()),
         "page": page,
+        "kept": _kept(),
         "reports": checks.of_group(app_group),
         "notified": readers.of_group(app_group),
     }
@@ -44,6 +47,12 @@ def check_now(request: HttpRequest, group: str, partner: str) -> HttpResponse:
     else:
         messages.info(request, _("That was checked within the last minute. Try again soon."))
     return redirect("health", group)
+
+
+def _kept() -> str:
+    """Return how long incidents that are over are listed; empty if for ever."""
+    days = settings.KEEP_DAYS["incidents"]
+    return deadlines.in_words(days * deadlines.DAY) if days else ""
 
 
 def _key(request: HttpRequest, name: str) -> int | None:

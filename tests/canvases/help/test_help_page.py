@@ -77,6 +77,11 @@ def test_an_answer_and_its_incident_are_explained_in_the_same_words(cause, code)
     assert (answer.cause, answer.remedy) == (incident.cause, incident.remedy)
 
 
+def test_a_plural_keeps_its_words_on_the_help_page():
+    [held] = [one for one in entries.incidents(registry.default()) if "removals_held" in one.key]
+    assert held.cause.startswith("… people left the segment of … at once.")
+
+
 def test_the_catalogue_has_every_incident_and_every_error():
     assert {*ERRORS} == CAUSES
     assert {*warnings.OF_CODE, "token_refused", "audience_gone"} < {*INCIDENTS}

@@ -139,6 +139,12 @@ def test_a_quiet_group_says_so(acme, signed_in, vera):
     assert "No partner is connected yet." in text
 
 
+@pytest.mark.parametrize(("keep", "words"), [(365.0, "here for 365 days."), (0.0, "listed here. ")])
+def test_the_history_says_how_long_it_is_kept(acme, signed_in, vera, settings, keep, words):
+    settings.KEEP_DAYS = settings.KEEP_DAYS | {"incidents": keep}
+    assert words in page(signed_in(vera))
+
+
 def test_the_page_costs_the_same_for_many_incidents(
     step, signed_in, vera, django_assert_max_num_queries
 ):
