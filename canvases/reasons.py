@@ -82,12 +82,17 @@ class Why:
     @property
     def text(self) -> str:
         """Return the reason in words."""
-        # Our own codes say why people were errored, not why they wait.
-        if self.outcome == Outcome.PENDING and not _is_code_of_partner(self.reason):
+        if self.is_only_waiting:
             return gettext("Waiting to be sent")
         if self.given_up is not None:
             return gettext("Not accepted by %(partner)s within %(patience)s") % self._words
         return reason_text(self.reason, self.partner)
+
+    @property
+    def is_only_waiting(self) -> bool:
+        """Return whether people are pending, and the partner has not refused them."""
+        # Our own codes say why people were errored, not why they wait.
+        return self.outcome == Outcome.PENDING and not _is_code_of_partner(self.reason)
 
     @property
     def given_up(self) -> Retry | None:
@@ -109,6 +114,8 @@ class Why:
     @property
     def help_key(self) -> str:
         """Return the anchor of the reason on the help page."""
+        if self.is_only_waiting:
+            return Outcome.PENDING
         if not self.reason:
             return NO_REASON
         if not _is_code_of_partner(self.reason):

@@ -111,6 +111,12 @@ def test_every_shown_reason_leads_to_a_line(shown, code):
     assert f"help-{why.help_key}" in shown
 
 
+@pytest.mark.parametrize("code", ["", "sealed", "no_answer"])
+def test_people_who_only_wait_are_explained_as_pending(shown, code):
+    why = Why(Outcome.PENDING, code, 1, registry.default())
+    assert (why.text, why.help_key) == ("Waiting to be sent", "pending")
+
+
 def test_the_numbers_and_exits_of_a_canvas_lead_to_their_lines(client, vera, canvas, shown):
     ExitTally.objects.create(canvas=canvas, reason=LeftBy.EVENT, n=1)
     page = html.fromstring(client.get(f"/g/acme/canvases/{canvas.pk}/numbers/").content)
