@@ -117,6 +117,14 @@ def test_the_branch_that_is_kept_moves_up(bobs, split, canvas):
     assert flow(canvas) == {split.no.pk: (None, 0), split.after.pk: (split.no.pk, 0)}
 
 
+def test_the_question_says_how_much_each_branch_holds(bobs, split):
+    bobs.add("delay", split.no)
+    page = bobs.get(remove=split.pk).content.decode()
+
+    held = re.findall(r'name="keep"\s+value="[12]".*?>\s*(\d+ components?)\s*<', page, re.DOTALL)
+    assert held == ["1 component", "2 components"]
+
+
 def test_no_branch_is_kept(bobs, split, canvas):
     assert "Which branch stays?" in bobs.get(remove=split.pk).content.decode()
     bobs.post("step_remove", split.pk, keep="0")
