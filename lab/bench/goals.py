@@ -51,6 +51,7 @@ GOALS = (
     Goal(("page", "counters", "cpu_ms"), _both(100), is_least=False),
     Goal(("page", "counters_all_changed", "cpu_ms"), _both(100), is_least=False),
     Goal(("page", "counters_unchanged", "cpu_ms"), _both(100), is_least=False),
+    Goal(("page", "duplicate", "ms"), _both(1_000), is_least=False),
     Goal(("waits", "p95_seconds"), _both(10), is_least=False),  # two beats
     Goal(("changes", "joined", "p95_seconds"), _both(12), is_least=False),
     Goal(("changes", "left", "p95_seconds"), _both(12), is_least=False),

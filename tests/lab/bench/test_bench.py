@@ -38,6 +38,7 @@ def test_a_small_bench_measures_every_number(tmp_path, monkeypatch):
     assert found["splits"]["people"] > found["splits"]["yes"] > 0
     assert 0 < found["waits"]["p50_seconds"] <= found["waits"]["p100_seconds"]
     assert found["page"]["steps"] == 200
+    assert found["page"]["duplicate"]["ms"] > 0
     assert found["churn"]["changed"] >= 150
     assert found["churn"]["laws"] == "hold"
     assert found["goals"]["bodies: from_stored_email"].startswith(">= 1,000,000")
