@@ -19,7 +19,7 @@ pytestmark = pytest.mark.thorough
 LARGE = 1_234_567  # ids of this size get separators in a template without "unlocalize"
 SEPARATED_ID = re.compile(r"1[.,\s\u00a0\u202f]234[.,\s\u00a0\u202f]5[67]\d")
 NAMES = {"TikTok Ads Manager", "TikTok Business Center", "TikTok Audience Sync", "Audience Sync"}
-NAMES |= {"Audience Sync:", "Android GAID", "iOS IDFA", "Acme ads"}
+NAMES |= {"Audience Sync:", "1 Audience Sync:", "Android GAID", "iOS IDFA", "Acme ads"}
 CANVAS_PANELS = [
     "",
     "?entry=1",
