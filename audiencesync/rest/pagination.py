@@ -9,13 +9,13 @@ from uuid import UUID
 from django.db.models import Model, QuerySet
 from ninja import Field, Schema
 
+from audiencesync.core.web import sent_numbers
 from audiencesync.groups import timestamps
 from audiencesync.rest import door
 
 M = TypeVar("M", bound=Model)
 PAGE_SIZE = 100
 MAX_PAGE = 10**6
-MAX_ID = 2**63 - 1
 
 
 class Listing(Schema):
@@ -48,6 +48,7 @@ def api_id(text: str, name: str) -> UUID:
 
 def number(text: str, name: str) -> int:
     """Parse a numeric id. Raises ApiError."""
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= MAX_ID):
+    found = sent_numbers.whole(text)
+    if found is None:
         raise door.ApiError(400, f"{name} must be an id as this API gives them.")
-    return int(text)
+    return found

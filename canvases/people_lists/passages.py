@@ -12,6 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.core.lists import Part, Rows
+from audiencesync.core.web import sent_numbers
 from canvases import analytics, reasons
 from canvases.engine import trails
 from canvases.models import BranchTally, Step, StepTally
@@ -68,8 +69,7 @@ def _entered(step: Step, tally: StepTally) -> Number:
 
 def _branch(step: Step, name: str) -> Number:
     names = {one.number: one.label for one in KINDS[step.kind].branches(step)}
-    text = name.removeprefix(BRANCH)
-    branch = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
+    branch = sent_numbers.whole(name.removeprefix(BRANCH), most=999) or 0
     tally = BranchTally.objects.filter(step=step, branch=branch).first()
     if tally is None and not (branch and branch in names):
         raise UnknownNumber

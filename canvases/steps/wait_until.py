@@ -10,6 +10,7 @@ from django import forms
 from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
+from audiencesync.core.web import sent_numbers
 from audiencesync.groups.logged_changes import LoggedChange
 from audiencesync.people.models import Event
 from audiencesync.people.segments import filters
@@ -136,9 +137,9 @@ class WaitUntilForm(DurationForm):
             return None
         sent = EventRows(data, prefix="row", form_kwargs={"segments": []})
         rows = typed_rows(sent, without=data.get("remove"))
-        up = str(data.get("up", ""))
-        if up.isascii() and up.isdigit() and 0 < int(up) < len(rows):
-            rows.insert(int(up) - 1, rows.pop(int(up)))
+        up = sent_numbers.whole(data.get("up")) or 0
+        if 0 < up < len(rows):
+            rows.insert(up - 1, rows.pop(up))
         if "add" in data and len(rows) < MOST_PATHS:
             numbers = [typed_number(row["number"]) for row in rows]
             rows.append(fresh(with_components(step).union(filter(None, numbers))))

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from audiencesync.core.web import sent_numbers
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
 from canvases.editing import edit, pending, undo
@@ -318,7 +319,7 @@ def posted_version(request: HttpRequest) -> int:
 
 def number(text: str) -> int | None:
     """Return the number of a branch that was sent; None if it is none."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else None
+    return sent_numbers.whole(text, most=999)
 
 
 def typed(data: QueryDict) -> dict[str, Any]:

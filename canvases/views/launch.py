@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
+from audiencesync.core.web import sent_numbers
 from audiencesync.groups import access
 from audiencesync.groups.models import Activity, Role
 from canvases import checklist, engine, tree
@@ -80,8 +81,8 @@ def lift_brake(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse
     """Remove the people whose removal is held. ``n``: how many the page showed."""
     now = timezone.now()
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
-    shown, n = request.POST.get("n", ""), brake.n_held(canvas)
-    if canvas.braked_at and not (shown.isdigit() and n <= int(shown[:12])):
+    shown = sent_numbers.whole(request.POST.get("n"))
+    if canvas.braked_at and (shown is None or brake.n_held(canvas) > shown):
         messages.error(request, _("More people left meanwhile. Look at the new number first."))
     elif brake.lift(canvas, by=access.user(request), now=now):
         messages.success(request, _("The people are removed now."))

@@ -11,6 +11,7 @@ from django.core import checks
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
+from audiencesync.core.web import sent_numbers
 from partners.base import (
     KINDS,
     Action,
@@ -238,7 +239,8 @@ class TikTok:
     def error_of(self, code: str | None) -> PartnerError:
         """Return the error of a stored answer code; None stands for no clear answer."""
         # The code may come from a URL, which a user can type.
-        return error_for(int(code)) if code and code.isdecimal() else unknown("")
+        number = sent_numbers.whole(code)
+        return unknown("") if number is None else error_for(number)
 
 
 def _client() -> Client:

@@ -9,13 +9,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from audiencesync.core import deadlines
+from audiencesync.core.web import sent_numbers
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
 from partners.health import checks, lines, probes
 from partners.notices import readers
 from partners.views.pages import connection_of, known
-
-LONGEST_ID = 18
 
 
 @require_safe
@@ -57,5 +56,4 @@ def _kept() -> str:
 
 def _key(request: HttpRequest, name: str) -> int | None:
     """Return the id from which a page of the history starts; None if missing or invalid."""
-    text = request.GET.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= LONGEST_ID else None
+    return sent_numbers.whole(request.GET.get(name))

@@ -15,6 +15,7 @@ from django.db.models import Count, F
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.core.database.time_limit import TooSlow, at_most
+from audiencesync.core.web import sent_numbers
 from audiencesync.groups.logged_changes import LoggedChange
 from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people.models import Profile, Segment
@@ -128,9 +129,10 @@ def change_to_confirm(segment: Segment, chosen: dict[str, Any], *, token: str) -
     found = live.difference(segment, chosen)
     if found is None:
         return None if token == LiveChange().token else LiveChange()
-    shown = token.split("-")
-    is_shown = len(shown) == 2 and all(part.isdigit() and len(part) < 12 for part in shown)
-    if is_shown and found.leave <= int(shown[0]) and found.join <= int(shown[1]):
+    leave, _sign, join = token.partition("-")
+    shown = [sent_numbers.whole(part) for part in (leave, join)]
+    real = (found.leave, found.join)
+    if all(most is not None and n <= most for n, most in zip(real, shown, strict=True)):
         return None
     is_live = found.leave or found.join
     return LiveChange(found.leave, found.join) if is_live and found.share > CONFIRMED else None

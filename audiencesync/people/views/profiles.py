@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from audiencesync.core import chunks
 from audiencesync.core.database.time_limit import TooSlow, at_most
-from audiencesync.core.web import sealed_search
+from audiencesync.core.web import sealed_search, sent_numbers
 from audiencesync.groups import access
 from audiencesync.groups.models import Activity, AppGroup, Role
 from audiencesync.people import masking
@@ -27,7 +27,6 @@ from audiencesync.people.segments.forms import ProfileSearch
 PAGE = 50
 NEWEST = 20  # events and aliases on the page of one person
 COUNTED = 10_000  # a larger result is not counted to its end
-BIGGEST_ID = 2**63 - 1
 SEARCH_SECONDS = 5.0
 SHORTEST_WORD, MOST_WORDS = 2, 5
 
@@ -157,7 +156,7 @@ def _by_id_or_alias(text: str, app_group: AppGroup) -> list[int]:
     """Return ids of profiles by id or alias. A list: with a subquery all profiles are read."""
     aliases = UserAlias.objects.filter(app_group=app_group, name=text)
     found = list(aliases.values_list("profile", flat=True)[:PAGE])
-    if person_reference.BRAZE_ID.fullmatch(text.lower()) and int(text, 16) <= BIGGEST_ID:
+    if person_reference.BRAZE_ID.fullmatch(text.lower()) and int(text, 16) <= sent_numbers.BIGGEST:
         found.append(int(text, 16))
     return found
 
@@ -182,6 +181,4 @@ def _page(
 
 def _id(request: HttpRequest, name: str) -> int | None:
     """Return an id from the query string; None if there is no valid one."""
-    text = request.GET.get(name, "")
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
-    return number if 0 <= number <= BIGGEST_ID else None
+    return sent_numbers.whole(request.GET.get(name))

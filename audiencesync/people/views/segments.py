@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audiencesync.core import htmx
+from audiencesync.core.web import sent_numbers
 from audiencesync.groups import access
 from audiencesync.groups.models import Activity, AppGroup, Role
 from audiencesync.people import masking
@@ -33,7 +34,6 @@ from audiencesync.people.writing import event_names
 
 PAGE = 25
 MOST_EVENTS = 250  # names that are suggested
-BIGGEST_ID = 2**63 - 1
 EFFECT_SECONDS = 1.0  # for what saving would do, in a preview
 
 
@@ -172,10 +172,10 @@ def _drawn(request: HttpRequest, app_group: AppGroup, row: Segment | None) -> Ht
 
 def _copied(request: HttpRequest, app_group: AppGroup) -> SegmentForm | None:
     """Return the form with the conditions of another segment; None if no copy is asked for."""
-    asked = request.GET.get("from", "")
-    if request.method == "POST" or not (asked.isascii() and asked.isdigit() and len(asked) < 19):
+    asked = sent_numbers.whole(request.GET.get("from"))
+    if request.method == "POST" or asked is None:
         return None
-    row = Segment.objects.filter(app_group=app_group, pk=int(asked)).first()
+    row = Segment.objects.filter(app_group=app_group, pk=asked).first()
     root = shown(row.filter) if row else None
     if row is None or root is None:
         return None
@@ -240,13 +240,12 @@ def _numbers(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> di
     elif form.is_drawn:
         chosen = None
     waited = "wait" in request.POST
-    after = str(request.POST.get("others", "0"))
     counted = numbers.count(
         app_group,
         chosen,
         form.parts,
         seconds=numbers.AT_LAST if waited else numbers.SOON,
-        after=min(int(after), BIGGEST_ID) if after.isascii() and after.isdigit() else 0,
+        after=sent_numbers.whole(request.POST.get("others")) or 0,
     )
     form.counts, form.reasons = counted.by_place, counted.reasons
     masked = not access.membership(request).may(Role.MARKETER)

@@ -81,5 +81,6 @@ def test_rows_that_the_page_did_not_send_are_refused(odd, bobs):
 
     assert bobs.post("step", step.pk, version=1, **sent).status_code == 422
     assert bobs.post("step", step.pk, version=1, add="1", **sent).status_code == 200
+    assert bobs.post("step", step.pk, version=1, up="9" * 5000, **sent).status_code == 200
     step.refresh_from_db()
     assert (step.version, step.settings["amount"]) == (1, 1)

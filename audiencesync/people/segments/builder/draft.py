@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 
+from audiencesync.core.web import sent_numbers
 from audiencesync.people.segments.nodes import MAX_NODES, MAX_WHERE
 
 ROOT, DEEPEST = "0", 2
@@ -160,8 +161,9 @@ def _remove(root: Draft, found: Mapping[str, Draft], place: str) -> str:
     path, _w, where = place.partition("w")
     if where:
         one = found.get(path)
-        if one is not None and where.isdigit() and int(where) < len(one.where):
-            del one.where[int(where)]
+        number = sent_numbers.whole(where)
+        if one is not None and number is not None and number < len(one.where):
+            del one.where[number]
         return f"kind-{path}"
     parent, i = _parent(found, path)
     if parent is None or parent.parts is None:
