@@ -1,4 +1,4 @@
-"""Delete old deliveries, batches, calls, incidents, checks, sizes and numbers by hour.
+"""Delete old deliveries, batches, calls, incidents, checks, sizes and numbers by time.
 
 The counts stay as they are.
 
@@ -29,6 +29,7 @@ from partners.models import (
     Outcome,
     Push,
     Tally,
+    TallyDay,
     TallyHour,
 )
 from partners.queue import supersede
@@ -59,6 +60,8 @@ def purge(*, now: datetime) -> None:
     if before := retention.cutoff("step_hours", now=now):
         before = min(before, now - HOURS_IN_USE)
         retention.delete_in_chunks(TallyHour.objects.filter(hour__lt=before).order_by("hour"))
+        drop = partial(retention.delete_rows, TallyDay.objects.filter(day__lt=before.date()))
+        retention.walk_in_chunks("tally_days", TallyDay.objects.all(), drop, now=now)
     if before := retention.cutoff("checks", now=now):
         retention.delete_in_chunks(CheckAnswer.objects.filter(at__lt=before).order_by("at"))
 

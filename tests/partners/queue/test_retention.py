@@ -13,7 +13,7 @@ from audiencesync.people.models import Event, Profile
 from canvases import laws
 from canvases.privacy import erase as privacy
 from partners import housekeeping, sync
-from partners.models import Batch, Delivery, Push, Tally, TallyHour
+from partners.models import Batch, Delivery, Push, Tally, TallyDay, TallyHour
 from partners.queue import retention
 
 pytestmark = pytest.mark.thorough
@@ -185,16 +185,20 @@ def test_events_activities_and_sessions_are_purged_by_age(world, alice):
 
 
 @pytest.mark.parametrize(("keep", "left"), [(730.0, 3), (30.0, 2), (0.5, 1), (0.0, 4)])
-def test_numbers_by_hour_are_purged_by_age_in_chunks(world, settings, monkeypatch, keep, left):
+def test_numbers_by_hour_and_day_are_purged_by_age_in_chunks(
+    world, settings, monkeypatch, keep, left
+):
     """Not those of the last three days, which incidents read."""
     settings.KEEP_DAYS = settings.KEEP_DAYS | {"step_hours": keep}
     monkeypatch.setattr(groups_retention, "CHUNK", 1)
     now, sync = timezone.now(), world.sync()
     for days in (800, 40, 20, 2):
-        TallyHour.objects.create(sync=sync, hour=now - timedelta(days=days), synced=1)
+        at = now - timedelta(days=days)
+        TallyHour.objects.create(sync=sync, hour=at, synced=1)
+        TallyDay.objects.create(sync=sync, day=at.date())
     for _chunk in range(4):  # each turn takes at least one, however slow
         housekeeping.purge(now=now)
-    assert TallyHour.objects.count() == left
+    assert TallyHour.objects.count() == TallyDay.objects.count() == left
 
 
 def test_a_purge_without_time_begins_no_chunk_and_the_next_continues(world, monkeypatch):
