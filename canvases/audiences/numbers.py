@@ -91,10 +91,10 @@ def people(audience: Audience) -> QuerySet[Profile]:
     )
 
 
-def members(audience: Audience) -> int | None:
+def members(audience: Audience, *, seconds: float = COUNT_SECONDS) -> int | None:
     """Return how many people are in it by what we sent; None if counting takes too long."""
     try:
-        with at_most(COUNT_SECONDS):
+        with at_most(seconds):
             return people(audience).count()
     except TooSlow:
         return None

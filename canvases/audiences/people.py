@@ -21,6 +21,7 @@ from partners.audiences import sent
 from partners.models import Audience
 
 MEMBERS = "members"
+COUNT_SECONDS = 0.3  # the page of the audience counts for longer; each page of this list counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Place:
         """Return the number of members. Raise Http404 for another one."""
         if data.get("number", MEMBERS) != MEMBERS or "reason" in data:
             raise Http404
-        n = numbers.members(self.audience) if is_counted else None
+        n = numbers.members(self.audience, seconds=COUNT_SECONDS) if is_counted else None
         found = numbers.people(self.audience).annotate(added_at=sent.last_sent_at(self.key))
         return Number(
             MEMBERS, _("In the audience by what we sent"), n, 0, [Rows(found, person="pk")]

@@ -102,8 +102,10 @@ def _read(place: Place, data: QueryDict, form: WholeSearch) -> tuple[Number, lis
     try:
         with at_most(SECONDS):
             number = place.number(data)
-            if not is_valid:
-                return number, lists.Page([]), False
+        if not is_valid:
+            return number, lists.Page([]), False
+        # A limit of its own: a number may have counted with one, which ends the first.
+        with at_most(SECONDS):
             if text := form.cleaned_data["q"]:
                 number = search.only(place.app_group, number, text)
             return number, lists.asked(number.parts, PAGE, data), False

@@ -3,9 +3,11 @@
 from datetime import UTC, datetime
 
 import pytest
+from django.db import connection
 from django.urls import reverse
 
 from audiencesync.people.models import Profile
+from canvases.people_lists import page
 from partners.models import Action, Batch, Outcome
 from tests.support import builder
 
@@ -66,3 +68,24 @@ def test_an_unknown_number_is_not_found(bobs, members, url, query):
 @pytest.mark.parametrize("query", ["?before=x", "?after=9-9", "?last=1&before=0-1-2-3"])
 def test_an_odd_place_shows_a_page(bobs, members, url, query):
     assert bobs.client.get(url + query).status_code == 200
+
+
+COUNTED = "SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000000"
+SLOW = {
+    "postgresql": "SELECT pg_sleep(10)",
+    "sqlite": f"WITH RECURSIVE n(i) AS ({COUNTED}) SELECT max(i) FROM n",
+}
+
+
+def test_a_list_that_takes_too_long_says_so(bobs, members, url, monkeypatch):
+    def asked(*args):
+        with connection.cursor() as cursor:  # ends by the limit only
+            cursor.execute(SLOW[connection.vendor])
+
+    monkeypatch.setattr(page.lists, "asked", asked)
+    monkeypatch.setattr(page, "SECONDS", 0.5)
+
+    text = bobs.client.get(url).content.decode()
+
+    assert "Reading the list took too long" in text
+    assert f"{url}export/" in text
