@@ -2,39 +2,50 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
-from django.db.models import QuerySet, Value
+from django.db.models import JSONField, QuerySet, Subquery, Value
 
 from canvases.analytics import Numbers
 from canvases.staff_table.query import TableQuery
-from partners.models import Sync, TallyDay
+from partners.models import Sync
 from partners.models.tallies import COLUMNS, counts_from
 from partners.numbers import days
 
 
 def synced_today(query: TableQuery, *, now: datetime) -> dict[int, int]:
     """Return step -> how many people were synced today (UTC). One query."""
-    rows = _begun(query, now.astimezone(UTC).date()).values_list("sync__steps")
-    return dict(rows.annotate(n=days.CHANGES["sum_synced"]))
+    today = now.astimezone(UTC).date()
+    found: dict[int, int] = defaultdict(int)
+    for step, n, said in _syncs(query).values_list(
+        "steps", "tally__synced", days.said(today, "synced")
+    ):
+        found[step] += n - said[0] if said else 0
+    return found
 
 
 def numbers(query: TableQuery) -> dict[int, Numbers]:
-    """Return step -> its numbers of the chosen days: since the first, without after the last.
+    """Return step -> its numbers of the chosen days. One query, so they add up."""
+    first, after = days.said(query.since or date.min), _after(query.until)
+    found: dict[int, list[int]] = {}
+    for step, *counts, begun, ended in _syncs(query).values_list("steps", *days.NOW, first, after):
+        if begun is None:  # nothing has changed since
+            continue
+        changed = [n - before for n, before in zip(ended or counts, begun, strict=True)]
+        known = found.get(step)
+        found[step] = [a + b for a, b in zip(known, changed, strict=True)] if known else changed
+    return {
+        step: Numbers(**counts_from(dict(zip(COLUMNS, sums, strict=True))))
+        for step, sums in found.items()
+    }
 
-    One query for both: what changes meanwhile is in both, or in none.
-    """
-    rows = _since(query, query.since or date.min, sign=1)
-    if query.until and query.until < date.max:
-        after = _since(query, query.until + timedelta(days=1), sign=-1)
-        rows = rows.union(after, all=True)
-    found: dict[int, dict[str, int]] = {}
-    for step, *sums, sign in rows:
-        mine = found.setdefault(step, dict.fromkeys(COLUMNS, 0))
-        for name, n in zip(COLUMNS, sums, strict=True):
-            mine[name] += sign * n
-    return {step: Numbers(**counts_from(sums)) for step, sums in found.items()}
+
+def _after(until: date | None) -> Subquery | Value:
+    """Return what tallies said after the last chosen day; NULL: what they say now."""
+    if until is None or until == date.max:
+        return Value(None, JSONField())
+    return days.said(until + timedelta(days=1))
 
 
 def derive_passage(of_days: Numbers, whole: Numbers, *, is_counted: bool) -> None:
@@ -53,18 +64,10 @@ def derive_passage(of_days: Numbers, whole: Numbers, *, is_counted: bool) -> Non
         of_days.exited = of_days.entered
 
 
-def _since(query: TableQuery, day: date, *, sign: int) -> QuerySet[Any, Any]:
-    """Return (step, the changes since ``day`` began, ``sign``)."""
-    rows = _begun(query, day).values_list("sync__steps")
-    return rows.annotate(**days.CHANGES, sign=Value(sign))
+def _syncs(query: TableQuery) -> QuerySet[Sync]:
+    """Return the Syncs of steps, of the group of the filter.
 
-
-def _begun(query: TableQuery, day: date) -> QuerySet[TallyDay]:
-    """Return what the tallies of steps said when a day began.
-
-    Of the group of the filter: its other parts would cost more than they save.
+    Its other parts would cost more than they save.
     """
-    syncs = Sync.objects.filter(purpose=Sync.Purpose.STEP)
-    if query.group:
-        syncs = syncs.filter(app_group__slug=query.group)
-    return days.begun(syncs, day).filter(sync__steps__isnull=False)
+    found = Sync.objects.filter(steps__isnull=False).order_by()
+    return found.filter(app_group__slug=query.group) if query.group else found

@@ -1,23 +1,25 @@
-"""What tallies have changed by since a day began: from what they said then."""
+"""What tallies said when a day began: what they have changed by since is the difference."""
 
 from __future__ import annotations
 
 from datetime import date
 
-from django.db.models import F, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import OuterRef, Subquery
+from django.db.models.functions import JSONArray
 
-from partners.models import Sync, TallyDay
+from partners.models import TallyDay
 from partners.models.tallies import COLUMNS
 
-CHANGES = {f"sum_{name}": Sum(F(f"sync__tally__{name}") - F(name)) for name in COLUMNS}
+NOW = tuple(f"tally__{name}" for name in COLUMNS)
+"""What the tally of a Sync says now."""
 
 
-def begun(syncs: QuerySet[Sync], day: date) -> QuerySet[TallyDay]:
-    """Return what each tally said when ``day`` (UTC) began; of those that have changed since.
+def said(day: date, *names: str) -> Subquery:
+    """Return what the tally of a Sync said when ``day`` (UTC) began, in the order of COLUMNS.
 
-    One look at an index for each Sync, however long ago the day is: it takes the first day from
-    then on that has a row.
+    A list of integers, or NULL if nothing has changed since. It is in the first row from that day
+    on: one look at an index, however long ago the day is. Not a join: PostgreSQL would read the
+    whole table for it.
     """
-    first = TallyDay.objects.filter(sync=OuterRef("pk"), day__gte=day).order_by("day")
-    rows = syncs.order_by().annotate(first=Subquery(first.values("pk")[:1]))
-    return TallyDay.objects.filter(pk__in=rows.values("first")).order_by()
+    rows = TallyDay.objects.filter(sync=OuterRef("pk"), day__gte=day).order_by("day")
+    return Subquery(rows.values(said=JSONArray(*(names or COLUMNS)))[:1])

@@ -47,7 +47,12 @@ def of_hours(day):
 
 
 def of_days(day):
-    return list(days.begun(Sync.objects.all(), day).values_list("sync").annotate(**days.CHANGES))
+    rows = Sync.objects.values_list("pk", *days.NOW, days.said(day))
+    return [
+        (pk, *(n - before for n, before in zip(now, said, strict=True)))
+        for pk, *now, said in rows
+        if said is not None
+    ]
 
 
 def rows():
