@@ -3,6 +3,7 @@
 import gc
 import shutil
 import time
+from datetime import timedelta
 
 import hypothesis
 import pytest
@@ -126,8 +127,9 @@ def _fresh_language_and_time_zone():
 
 @pytest.fixture
 def amid_an_hour(time_machine):
-    """Stop the clock: no hour, day or window of a limit begins within the test."""
-    time_machine.move_to(timezone.now().replace(minute=30, second=30, microsecond=0), tick=False)
+    """Move on to half past: no hour, day or window of a limit begins within the test."""
+    now = timezone.now()
+    time_machine.move_to(now + timedelta(minutes=(30 - now.minute) % 60))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from canvases.privacy import erase
 from partners.models import Connection
 from partners.notices import alerts
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.usefixtures("amid_an_hour")]
 
 SUBJECT = "People who must leave are still in audiences of Acme"
 DAY = timedelta(days=1)

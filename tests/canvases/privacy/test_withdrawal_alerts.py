@@ -15,7 +15,7 @@ from partners.notices import alerts
 from partners.queue import flush
 from tiktok_sandbox.seed import MARA
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.usefixtures("amid_an_hour")]
 
 WAITING = "People who must leave are still in audiences of Acme"
 EXPIRED = "People were not taken out of audiences of Acme"

@@ -15,7 +15,7 @@ from partners.models import AdAccount, Audience, Batch, Connection, Incident, Pu
 from tests.canvases.views.test_staff_analytics import URL, csv_of, make_step
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
-NOW = timezone.now().replace(hour=12, minute=30)
+NOW = (timezone.now() + timedelta(days=1)).replace(hour=12, minute=30)
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from django.utils import timezone
 from partners.models import Batch, Connection, Sync
 from partners.notices import alerts
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.usefixtures("amid_an_hour")]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from partners.models import AdAccount, Audience, Batch, Connection, Incident, No
 from partners.notices import alerts
 from tests.support import builder
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("amid_an_hour")]
 
 
 @pytest.fixture

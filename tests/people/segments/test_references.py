@@ -148,7 +148,7 @@ def test_segments_of_a_filter_are_listed(segment):
         ("in_the_next_days", 5, ["new", "soon"]),
     ],
 )
-def test_a_date_is_compared_with_today(make_profile, op, n, expected):
+def test_a_date_is_compared_with_today(amid_an_hour, make_profile, op, n, expected):
     today = timezone.now().date()
     for name, days in (("new", 0), ("old", -10), ("soon", 4), ("later", 60)):
         made = timezone.now() + timedelta(days=min(days, 0))
