@@ -76,12 +76,15 @@
     const button = [...form.querySelectorAll("button:not([type=button])")].find(
       (one) => one.offsetParent,
     );
-    const saved = (event) => {
-      if (event.detail.xhr.getResponseHeader("HX-Push-Url"))
+    // At the document: htmx says it to what is swapped, which the form is inside of.
+    const saving = form;
+    const saved = ({ detail }) => {
+      if (detail.requestConfig.elt !== saving) return;
+      document.removeEventListener("htmx:beforeSwap", saved);
+      if (detail.xhr.getResponseHeader("HX-Push-Url"))
         document.addEventListener("htmx:afterSettle", next, { once: true });
     };
-    if (form.hasAttribute("hx-post"))
-      form.addEventListener("htmx:beforeSwap", saved, { once: true });
+    if (form.hasAttribute("hx-post")) document.addEventListener("htmx:beforeSwap", saved);
     form.requestSubmit(button);
   };
   const hold = (event, next) => {

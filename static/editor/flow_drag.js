@@ -40,18 +40,11 @@
   });
   document.addEventListener("drop", (event) => {
     const place = card && placeAt(event.target);
-    const form = document.getElementById("drop");
-    if (!place || !form) return;
+    if (!place) return;
     event.preventDefault();
-    form.dataset.step = card.dataset.step;
-    form.elements.after.value = place;
+    const { step } = card.dataset;
     end();
-    form.requestSubmit(); // so that what is typed in the panel is asked about
+    sendCard("drop", step, { after: place });
   });
   document.addEventListener("dragend", end);
-
-  document.addEventListener("htmx:configRequest", ({ detail }) => {
-    if (detail.elt.id === "drop")
-      detail.path = detail.path.replace("/steps/0/", `/steps/${detail.elt.dataset.step}/`);
-  });
 })();

@@ -13,13 +13,21 @@
     const to = { ArrowUp: "up", ArrowDown: "down" }[event.key];
     if (!card || !to || !event.altKey) return;
     event.preventDefault();
-    const address = card.closest("[data-move]").dataset.move;
-    htmx.ajax("POST", address.replace("/steps/0/", `/steps/${card.dataset.step}/`), {
-      source: card,
-      target: "#panel",
-      swap: "morph:outerHTML",
-      values: { to },
-    });
+    sendCard("move", card.dataset.step, { to });
+  });
+
+  // A hidden form moves a card, so that what is typed in the panel is asked about first. Saving that
+  // draws the form anew: what it sends is kept here.
+  const kept = {};
+  window.sendCard = (id, step, values) => {
+    kept[id] = { step, values };
+    document.getElementById(id)?.requestSubmit();
+  };
+  document.addEventListener("htmx:configRequest", ({ detail }) => {
+    const asked = kept[detail.elt.id];
+    if (!asked) return;
+    detail.path = detail.path.replace("/steps/0/", `/steps/${asked.step}/`);
+    Object.assign(detail.parameters, asked.values);
   });
 
   // On a phone the panel is a screen of its own: one that opens is read from the top.

@@ -186,6 +186,14 @@ def test_a_card_is_dragged_to_another_place_and_never_into_itself(open_page, sig
     expect(page.locator(f"#flow .branch #card-{first}")).to_be_visible()
     expect(page.locator(f"#flow #card-{first}[aria-current]")).to_be_visible()
 
+    page.locator("#step-form input[name=amount]").fill("9")
+    page.locator(f"#card-{split}").focus()
+    page.keyboard.press("Alt+ArrowUp")
+    expect(page.locator("#unsaved")).to_be_visible()
+    page.locator("#unsaved [data-save]").click()
+    expect(page.locator(f"#card-{split}[aria-current]")).to_be_visible()
+    expect(page.locator(f"#card-{first}")).to_contain_text("Wait 9 days")
+
     page.locator(f"#card-{split}").drag_to(page.locator(f"#add-{first}"))
     expect(page.locator("#panel .alert-danger")).to_contain_text("into its own branches")
     expect(page.locator(f"#flow .branch #card-{first}")).to_be_visible()
