@@ -37,11 +37,15 @@ FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The people of a step who wait: since when the first, when the last is due, and the end."""
+    """The people of a step who wait: since when the first, when the last is due, and the end.
+
+    ``failed_at``: the first failure of a request for any of them.
+    """
 
     since: datetime
     due_at: datetime
     ends_at: datetime | None
+    failed_at: datetime | None
 
 
 @dataclass(slots=True)
@@ -132,7 +136,6 @@ class Read:
 
     lines: list[Line]
     groups: dict[int, Group]
-    today: int  # people synced today (UTC) in all groups that were read
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +183,7 @@ def read(query: TableQuery, *, now: datetime) -> Read:
         lines = [line for line in lines if line.pending and line.pending.since <= latest]
     for line in lines:
         groups[line.group].add(line)
-    return Read(lines, groups, sum(today.values()))
+    return Read(lines, groups)
 
 
 def _lines(query: TableQuery, troubles: Troubles) -> list[Line]:
@@ -276,7 +279,12 @@ def _pending(query: TableQuery) -> dict[int, Pending]:
     if query.group:
         batches = batches.filter(sync__app_group__slug=query.group)
     rows = batches.order_by().values_list("sync__steps")
-    times = rows.annotate(since=Min("created_at"), due=Max("due_at"), ends=Min("deadline_at"))
+    times = rows.annotate(
+        since=Min("created_at"),
+        due=Max("due_at"),
+        ends=Min("deadline_at"),
+        failed=Min("first_failed_at"),
+    )
     return {step: Pending(*rest) for step, *rest in times}
 
 

@@ -103,8 +103,12 @@ class Speeds:
 
 
 def speeds(found: Read, shown: Iterable[Line], *, now: datetime) -> Speeds:
-    """Return the forecast. ``shown``: lines whose ad accounts are asked in any case."""
-    waiting = [line for line in found.lines if line.is_sent and line.pending]
+    """Return the forecast. ``shown``: lines whose ad accounts are asked in any case.
+
+    Where requests fail, it is not known when they will succeed.
+    """
+    sent = [line for line in found.lines if line.is_sent]
+    waiting = [line for line in sent if line.pending and line.pending.failed_at is None]
     accounts = {line.ad_account for line in (*waiting, *shown) if line.ad_account is not None}
     read = lanes.read(accounts, now=now)
     steps: dict[int, datetime] = {}

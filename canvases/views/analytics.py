@@ -134,7 +134,6 @@ def _table(
         "done_at": forecast.done_at,
         "readable": readable,
         "state": installation.read(now=now) if is_staff else None,
-        "synced_today": found.today,
         "columns": _columns(query.sort),
         "has_dates": query.has_dates,
         "address": request.build_absolute_uri(address),

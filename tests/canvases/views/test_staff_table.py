@@ -11,7 +11,16 @@ from django.utils import timezone
 from audiencesync.groups.models import AppGroup
 from canvases.models import Canvas
 from partners.incidents import reconcile
-from partners.models import AdAccount, Audience, Batch, Connection, Incident, Push, PushShare
+from partners.models import (
+    AdAccount,
+    Audience,
+    Batch,
+    Connection,
+    Incident,
+    Push,
+    PushShare,
+    TallyDay,
+)
 from tests.canvases.views.test_staff_analytics import URL, csv_of, make_step
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
@@ -96,6 +105,9 @@ def test_people_who_wait_have_a_forecast_unless_they_are_held(staff, trouble):
     assert held["Errors from (UTC)"]
     assert fine["Done about (UTC)"] > NOW.isoformat(timespec="minutes")[:16]
 
+    Batch.objects.filter(sync__steps__canvas__name="Fine").update(first_failed_at=NOW)
+    assert csv_of(staff)[1]["Done about (UTC)"] == ""  # no one knows when requests succeed again
+
 
 def test_held_removals_are_named_and_hold_no_one_else(staff, acme, winback):
     step = make_step(acme, winback, pending=5)
@@ -110,6 +122,19 @@ def test_held_removals_are_named_and_hold_no_one_else(staff, acme, winback):
     Incident.objects.update(code="audience_gone")
     cell = staff.get(URL).content.decode().split('data-metric="pending"')[1].split("</td>")[0]
     assert 'class="below"' not in cell
+
+
+def test_synced_today_is_of_the_steps_that_are_shown(staff, acme, other_group, winback, theirs):
+    for step in (
+        make_step(acme, winback, canvas="Fine", synced=100),
+        make_step(other_group, theirs, canvas="Other", synced=20),
+    ):
+        TallyDay.objects.create(sync=step.sync, day=NOW.date())
+
+    for query, n in (("", "120"), ("Other", "20")):  # the link keeps the filter
+        page = staff.get(URL, {"q": query}).content.decode()
+        link, found = re.search(r'href="([^"]*)" id="kpi-today"[^>]*>\s*(\d+)', page).groups()
+        assert (found, query in link) == (n, True)
 
 
 def test_only_people_who_wait_long_are_listed_if_asked(staff, trouble):
