@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from django.db.models import OuterRef, Q, Subquery, Value
+from django.db.models import OuterRef, Q, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import Exact
 
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.segments.audiences import Source
-from partners.models import Action, Audience, Delivery, Outcome
+from partners.models import Action, Audience, Batch, Delivery, Outcome
+
+FEW = 50_000
 
 
 def members(audience: int) -> Q:
@@ -19,6 +21,18 @@ def members(audience: int) -> Q:
     """
     last = _last(audience, "batch__action")
     return Q(Exact(Coalesce(last, Value("")), Value(str(Action.ADD))))
+
+
+def listed_members(audience: int) -> Q:
+    """Return the query of the same people, for lists of them.
+
+    If few were sent at all, only those are asked, instead of all people of a group.
+    """
+    batches = Batch.objects.filter(audience=audience, state=Outcome.SYNCED)
+    if (batches.aggregate(n=Sum("n"))["n"] or 0) > FEW:
+        return members(audience)
+    sent = Delivery.objects.filter(batch__in=batches, outcome=None)
+    return members(audience) & Q(pk__in=sent.values("profile"))
 
 
 def last_sent_at(audience: int) -> Subquery:

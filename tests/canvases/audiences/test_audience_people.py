@@ -1,14 +1,17 @@
 """The people who are in an audience by what we sent: list, search, file."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from audiencesync.people.models import Profile
 from canvases.people_lists import page
-from partners.models import Action, Batch, Outcome
+from partners.audiences import sent
+from partners.models import Action, Batch, Delivery, Outcome
 from tests.support import builder
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
@@ -36,6 +39,19 @@ def test_members_are_listed_with_the_time_of_their_addition(bobs, members, url):
     assert answer.context["number"].n == 3
     found = [(line.profile, line.at) for line, _person in answer.context["people"]]
     assert found == [(one, ADDED) for one in members]
+
+
+@pytest.mark.parametrize("few", [0, 8], ids=["all of the group", "those sent"])
+def test_of_a_small_audience_only_those_sent_are_asked(few, bobs, members, url, monkeypatch):
+    monkeypatch.setattr(sent, "FEW", few)  # seven were sent: five additions, two removals
+    with CaptureQueriesContext(connection) as asked:
+        found = bobs.client.get(url).context["people"]
+
+    assert [line.profile for line, _person in found] == members
+    by_delivery = re.compile(
+        rf'"id" IN \(SELECT \w+\."profile_id" AS "profile" FROM "{Delivery._meta.db_table}"'
+    )
+    assert any(by_delivery.search(one["sql"]) for one in asked) is bool(few)
 
 
 def test_a_search_finds_a_member_only(bobs, members, url, people):
