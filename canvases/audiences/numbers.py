@@ -17,7 +17,7 @@ from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.people.models import Profile
 from canvases.models import Canvas, Step
 from partners.audiences import sent
-from partners.models import Action, Audience, AudienceSize, TallyHour
+from partners.models import Action, Audience, AudienceSize, Batch, Outcome, TallyHour
 
 COUNT_SECONDS = 2.0
 CHANGES = {
@@ -98,6 +98,13 @@ def members(audience: Audience, *, seconds: float = COUNT_SECONDS) -> int | None
             return people(audience).count()
     except TooSlow:
         return None
+
+
+def most_members(audience: Audience) -> int:
+    """Return how many people can be in it at most: each addition that was accepted."""
+    added = Batch.objects.filter(audience=audience, action=Action.ADD, state=Outcome.SYNCED)
+    n: int = added.aggregate(n=Sum("n", default=0))["n"]
+    return n
 
 
 def first_added_at(audience: Audience) -> datetime | None:

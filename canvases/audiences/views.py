@@ -128,7 +128,7 @@ def _page(request: HttpRequest, row: Audience, form: LookalikeForm | None = None
     uses, partner = numbers.uses(row), audiences.partner_of(row.ad_account)
     sizes = numbers.sizes(row, DAYS, now=now)
     before = numbers.size_before(row, DAYS - 1, now=now)
-    since = numbers.first_added_at(row)
+    members, since = numbers.members(row), numbers.first_added_at(row)
     context = {
         "audience": row,
         "partner": partner,
@@ -140,7 +140,8 @@ def _page(request: HttpRequest, row: Audience, form: LookalikeForm | None = None
         "sizes": sizes,
         "n_days": sum(n > 0 for n in sizes.series[0].values),
         "growth": (row.size or 0) - before if before is not None else None,
-        "members": numbers.members(row),
+        "members": members,
+        "most_members": numbers.most_members(row) if members is None else None,
         "since": since,
         "is_since_before": since is not None and kept.are_older_gone(since - NEAR, now=now),
         "changes": numbers.changes(row, _last_days(app_group, now=now)),

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from audiencesync.people.models import Profile
+from canvases.audiences import numbers
 from canvases.people_lists import page
 from partners.audiences import sent
 from partners.models import Action, Batch, Delivery, Outcome
@@ -52,6 +53,15 @@ def test_of_a_small_audience_only_those_sent_are_asked(few, bobs, members, url, 
         rf'"id" IN \(SELECT \w+\."profile_id" AS "profile" FROM "{Delivery._meta.db_table}"'
     )
     assert any(by_delivery.search(one["sql"]) for one in asked) is bool(few)
+
+
+def test_where_counting_takes_too_long_the_page_says_how_many_at_most(
+    bobs, members, url, monkeypatch
+):
+    monkeypatch.setattr(numbers, "members", lambda audience, **limits: None)
+    text = " ".join(bobs.client.get(url.removesuffix("people/")).content.decode().split())
+
+    assert "Too many people to count here: at most 5 are in it by what we sent." in text
 
 
 def test_a_search_finds_a_member_only(bobs, members, url, people):
