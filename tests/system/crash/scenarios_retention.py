@@ -47,9 +47,8 @@ def _purge(_world: World, days: int = DAYS) -> None:
     Its time limit is generous, so that each run has the same points.
     """
     retention.CHUNK = 3
-    for walking in (retention.walk_in_chunks, retention.delete_in_chunks):
-        walking.__kwdefaults__["seconds"] = PATIENCE
-    purging.SHARE = PATIENCE
+    retention.walk_in_chunks.__kwdefaults__["seconds"] = PATIENCE
+    retention.TABLE_SECONDS = purging.SHARE = PATIENCE
     housekeeping.purge(now=timezone.now() + timedelta(days=days))
 
 
