@@ -18,11 +18,8 @@ QUICK = "-c fsync=off -c full_page_writes=off -c max_connections=200"
 """Nothing waits for the disk: a commit survives a kill of the server, not one of the machine."""
 QUICKER = f"{QUICK} -c synchronous_commit=off"
 """A kill of the server loses the commits of its last second."""
-ALWAYS_ALIKE = "-c autovacuum=off -c max_parallel_workers_per_gather=0 -c synchronize_seqscans=off"
-FOR_TESTS = f"{QUICKER} {ALWAYS_ALIKE}"
-"""Tests fill tables and roll back. A vacuum amid one finds pages without a committed row, and until
-the next one the planner takes the tables for empty. The pages of tests before, which no vacuum
-frees, change neither a plan nor an order."""
+FOR_TESTS = f"{QUICKER} -c max_parallel_workers_per_gather=0 -c synchronize_seqscans=off"
+"""The pages that tests leave behind change neither a plan nor an order."""
 
 
 def binary(name: str) -> str:
