@@ -270,7 +270,10 @@ def wake(function: str) -> None:
     Never raises, and asks at most once per 0.3 s and process. A request that is lost costs only
     time: the next beat does the work.
     """
-    transaction.on_commit(lambda: _queue(function))
+    try:
+        transaction.on_commit(lambda: _queue(function))
+    except db.Error:  # without a connection it is not known whether a transaction is open
+        logger.exception("The engine could not be woken; the next beat does it.")
 
 
 def _queue(function: str) -> None:
