@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.http import HttpRequest, UnreadablePostError
 
+from audiencesync.core.web import sent_numbers
 from audiencesync.rest import strict_json
 from audiencesync.rest.errors import ApiError, unauthorized
 
@@ -45,11 +46,12 @@ def _length(request: HttpRequest, *, longest: int | None) -> int:
     )
     if not (length.isascii() and length.isdigit()):
         raise ApiError(411, "Content-Length is missing.")
-    if int(length) > most:
+    n = sent_numbers.whole(length, most=most)
+    if n is None:
         raise ApiError(413, f"The body is longer than {most} bytes.")
-    if longest is not None and int(length) > longest:
+    if longest is not None and n > longest:
         raise unauthorized("Send a valid key: Authorization: Bearer ask_…")
-    return int(length)
+    return n
 
 
 def _is_chunked(request: HttpRequest) -> bool:

@@ -106,6 +106,10 @@ def test_a_body_above_the_limit_is_413(api, settings):
     assert str(settings.DATA_UPLOAD_MAX_MEMORY_SIZE) in assert_json(answer, 413)["message"]
 
 
+def test_an_endless_length_is_413(api):
+    assert_json(api.post("/users/track", {}, Content_Length="9" * 5000), 413)
+
+
 def test_more_objects_than_the_limit_are_refused(api, settings):
     for name in ("attributes", "events", "purchases"):
         body = {

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from django.http import HttpRequest, QueryDict
 
+from audiencesync.core.web import sent_numbers
+
 ZOOMS = ("100", "80", "60", "40")
 SMALLER = ("30", "20", "15", "10")  # only to fit
 FIT = "fit"
@@ -70,4 +72,4 @@ def _parsed(asked: QueryDict) -> FlowView:
 
 
 def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 20
+    return sent_numbers.whole(text) is not None
