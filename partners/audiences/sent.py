@@ -10,7 +10,7 @@ from audiencesync.groups.models import AppGroup
 from audiencesync.people.segments.audiences import Source
 from partners.models import Action, Audience, Batch, Delivery, Outcome
 
-FEW = 50_000
+FEW = 50_000  # deliveries that were accepted, in all
 
 
 def members(audience: int) -> Q:
