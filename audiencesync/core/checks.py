@@ -25,7 +25,7 @@ from audiencesync.core.demo_accounts import EMAILS
 from audiencesync.core.web import addresses
 
 Apps = Sequence[AppConfig] | None
-Rule = tuple[bool, str, str]  # whether it is broken, text, id of the check
+Rule = tuple[bool, str, str]  # whether it is broken, text, id of the message
 MIN_KEY_LENGTH = 50
 # Bytes of a compressed SECRET_KEY. 50 random digits, the weakest random key, need 42 or more.
 MIN_COMPRESSED = 38
@@ -124,7 +124,7 @@ def _matches_anything(pattern: str) -> bool:
     )
 
 
-def openness(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
+def public_exposure(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     """Refuse wildcards outside the demo, and DEMO, DEBUG or plain HTTP on a public host."""
     name, _port = split_domain_port(urlsplit(settings.SITE_URL).netloc)
     is_public = bool(name) and not addresses.is_local(name)
@@ -135,7 +135,7 @@ def openness(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
         )
         return [checks.Error(text, id="audiencesync.E014")] if is_public else []
     rules = [*_wildcards(), *_public_site(name, is_public=is_public)]
-    return [checks.Error(text, id=number) for is_broken, text, number in rules if is_broken]
+    return [checks.Error(text, id=check_id) for is_broken, text, check_id in rules if is_broken]
 
 
 def _wildcards() -> list[Rule]:
@@ -292,7 +292,7 @@ def staff_second_factor(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMe
 
 def register() -> None:
     """Register the checks with Django."""
-    required = (secret_key, token_keys, hosts, openness, demo_users)
+    required = (secret_key, token_keys, hosts, public_exposure, demo_users)
     for check in (*required, backends, sqlite_version, mail, ledger):
         checks.register(check, checks.Tags.security)
     checks.register(staff_second_factor, checks.Tags.security, deploy=True)

@@ -1,4 +1,4 @@
-"""Keyset walks: the rows of a table in bounded chunks, or page by page, by their keys."""
+"""Keyset pagination: read the rows of a table in bounded chunks, or page by page."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def walk(rows: QuerySet[M], size: int | None = None) -> Iterator[QuerySet[M]]:
 
     A queryset keeps the filters of ``rows``: a row that no longer matches is not in it.
     """
-    for some in ids(rows, size):
-        yield rows.filter(pk__in=some)
+    for chunk in ids(rows, size):
+        yield rows.filter(pk__in=chunk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +70,24 @@ def page(
     ``older_than`` and ``newer_than`` are the keys of the row at the end of the page before.
     """
     if newer_than is not None:
-        found = list(rows.filter(beside(keys, ">", newer_than)).order_by(*keys)[: size + 1])
+        found = list(rows.filter(compare_keys(keys, ">", newer_than)).order_by(*keys)[: size + 1])
         return Page(found[:size][::-1], has_older=True, has_newer=len(found) > size)
     if older_than is not None:
-        rows = rows.filter(beside(keys, "<", older_than))
+        rows = rows.filter(compare_keys(keys, "<", older_than))
     found = list(rows.order_by(*(f"-{key}" for key in keys))[: size + 1])
     return Page(found[:size], has_older=len(found) > size, has_newer=older_than is not None)
 
 
-def beside(keys: Sequence[str], sign: str, values: Sequence[int]) -> Func:
-    """Compare (a, b) < (1, 2) as a row, which an index over the keys answers in one look."""
+def compare_keys(keys: Sequence[str], operator: str, values: Sequence[int]) -> Func:
+    """Compare rows as ``(a, b) < (1, 2)``: one range of an index over the keys answers it."""
     row = _row([F(key) for key in keys])
     other = _row([Value(value, BigIntegerField()) for value in values])
     return Func(
-        row, other, template="%(expressions)s", arg_joiner=f" {sign} ", output_field=BooleanField()
+        row,
+        other,
+        template="%(expressions)s",
+        arg_joiner=f" {operator} ",
+        output_field=BooleanField(),
     )
 
 

@@ -11,7 +11,7 @@ def until(now: datetime, *, seconds: float) -> datetime:
 
 
 def latest(now: datetime, *, seconds: float) -> datetime:
-    """Return the latest end that is believed of a lease of ``seconds``.
+    """Return the latest plausible end of a lease of ``seconds``.
 
     The clocks of machines may differ by less than a lease. A later end was written by a wrong
     clock and would block the row for hours.
@@ -19,16 +19,16 @@ def latest(now: datetime, *, seconds: float) -> datetime:
     return now + timedelta(seconds=2 * seconds)
 
 
-def is_over(end: datetime | None, *, seconds: float, now: datetime) -> bool:
-    """Return whether a lease that ends at ``end`` (None: there is none) no longer holds."""
+def is_expired(end: datetime | None, *, seconds: float, now: datetime) -> bool:
+    """Return whether a lease that ends at ``end`` (None: no lease) has expired."""
     return end is None or end <= now or end > latest(now, seconds=seconds)
 
 
-def over(column: str, *, seconds: float, now: datetime) -> Q:
-    """Match rows with a lease that no longer holds; ``column`` has its end. NULL does not match."""
+def expired(column: str, *, seconds: float, now: datetime) -> Q:
+    """Match rows whose lease has expired; ``column`` has its end. NULL does not match."""
     return Q(**{f"{column}__lte": now}) | Q(**{f"{column}__gt": latest(now, seconds=seconds)})
 
 
 def free(column: str, *, seconds: float, now: datetime) -> Q:
-    """Match rows without a lease (NULL), or with one that no longer holds."""
-    return Q(**{column: None}) | over(column, seconds=seconds, now=now)
+    """Match rows without a lease (NULL), or with an expired one."""
+    return Q(**{column: None}) | expired(column, seconds=seconds, now=now)

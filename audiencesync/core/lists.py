@@ -45,7 +45,7 @@ class Rows:
         if beyond is not None:
             if len(beyond) != len(self.keys):
                 raise ValueError
-            rows = rows.filter(chunks.beside(self.keys, ">" if ascending else "<", beyond))
+            rows = rows.filter(chunks.compare_keys(self.keys, ">" if ascending else "<", beyond))
         sign = "" if ascending else "-"
         return list(rows.order_by(*(f"{sign}{key}" for key in self.keys))[:limit])
 

@@ -32,7 +32,7 @@ def csv_file(
     with transaction.atomic():
         for app_group in app_groups:
             Activity.log(app_group, actor, Activity.Verb.EXPORTED, subject, kind=kind)
-    parts = _in_language(csv_files.lines(rows))
+    parts = _in_language(csv_files.stream(rows))
     return csv_files.download(parts, f"{name}-{timezone.now():%Y%m%d-%H%M}.csv")
 
 

@@ -1,7 +1,7 @@
 """The outbox: mails that the engine sends until the mail server accepts them.
 
-Alerts are sent once per incident and reader. A mail counts as sent only after the server accepted
-it, so a server that is down for an hour delays mails and loses none.
+Alerts are sent once per incident and recipient. A mail counts as sent only after the server
+accepted it, so a server that is down for an hour delays mails and loses none.
 """
 
 import logging
@@ -22,7 +22,7 @@ from audiencesync.groups.models import AppGroup, Membership, User
 
 logger = logging.getLogger(__name__)
 BATCH = 100
-TURN_SECONDS = 20.0
+TURN_SECONDS = 20.0  # for which one call of `send_due` starts mails
 BACKOFF_BASE, BACKOFF_MAX = 60.0, 3600.0
 DEADLINE = timedelta(days=3)
 KEEP = timedelta(days=7)
@@ -33,28 +33,28 @@ Text = tuple[str, str]  # subject and body
 def enqueue(
     key: str,
     group: AppGroup,
-    readers: Iterable[Membership],
+    recipients: Iterable[Membership],
     write: Callable[[Membership], Text],
     *,
     now: datetime,
 ) -> int:
-    """Queue a mail to each reader in their language, once per ``key``; return how many are new.
+    """Queue a mail to each recipient in their language, once per ``key``; return how many are new.
 
     A mail with this key that is not sent yet gets the new text.
     """
     n_new = 0
-    for reader in readers:
-        mails = OutgoingMail.objects.filter(key=f"{key}:{reader.user_id}")
+    for recipient in recipients:
+        mails = OutgoingMail.objects.filter(key=f"{key}:{recipient.user_id}")
         due_at = mails.values_list("due_at", flat=True).first()
         if due_at is None and mails.exists():
             continue
-        with translation.override(reader.user.language_in(group)):
-            subject, body = write(reader)
+        with translation.override(recipient.user.language_in(group)):
+            subject, body = write(recipient)
         text = {"subject": " ".join(subject.split())[:250], "body": body}
         if due_at is not None:
             mails.filter(due_at__isnull=False).update(**text)
         else:
-            _add(f"{key}:{reader.user_id}", reader.user, text, now=now)
+            _add(f"{key}:{recipient.user_id}", recipient.user, text, now=now)
             n_new += 1
     return n_new
 
@@ -71,8 +71,8 @@ def send_due(*, now: datetime, count_failure: Callable[[], None]) -> int:
     """
     OutgoingMail.objects.filter(due_at=None, created_at__lt=now - KEEP).delete()
     n_sent, ends_at = 0, time.monotonic() + TURN_SECONDS
-    # A claim is a lease: ``due_at`` beyond it was written by a wrong clock.
-    is_due = lease.over("due_at", seconds=BACKOFF_MAX, now=now)
+    # A claim is a lease that ends at ``due_at``; an end too far ahead was written by a wrong clock.
+    is_due = lease.expired("due_at", seconds=BACKOFF_MAX, now=now)
     due = OutgoingMail.objects.filter(is_due).select_related("user")
     for mail in due.order_by("due_at", "pk")[:BATCH]:
         if time.monotonic() > ends_at:

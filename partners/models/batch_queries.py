@@ -54,7 +54,7 @@ class BatchQuerySet(models.QuerySet["Batch"]):
 
     def abandoned(self, now: datetime) -> Self:
         """Pending, and leased to a worker that did not answer before its lease ended."""
-        return self.filter(lease_over(now), state=Outcome.PENDING).exclude(lease="")
+        return self.filter(lease_expired(now), state=Outcome.PENDING).exclude(lease="")
 
     def not_paused(self) -> Self:
         return self.exclude(PAUSED)
@@ -140,9 +140,9 @@ class BatchQuerySet(models.QuerySet["Batch"]):
             yield self.filter(pk__in=some)
 
 
-def lease_over(now: datetime) -> Q:
-    """Match batches and lanes with a lease that no longer holds."""
-    return lease.over("lease_until", seconds=settings.SYNC.lease, now=now)
+def lease_expired(now: datetime) -> Q:
+    """Match batches and lanes whose lease has expired."""
+    return lease.expired("lease_until", seconds=settings.SYNC.lease, now=now)
 
 
 def _turn(last_try: Q) -> Case:

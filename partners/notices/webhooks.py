@@ -31,7 +31,8 @@ from partners.models import Incident, Notice, Webhook, WebhookCall
 
 Kind = Notice.Kind
 ANSWER_SECONDS = 10.0
-TURN_SECONDS, LONGEST_TURN = 20.0, 60.0
+TURN_SECONDS = 20.0  # for which one call of `send_due` starts requests
+LONGEST_TURN = 60.0  # seconds after which another worker takes over
 BATCH = 50
 AT_ONCE = 100
 BACKOFF_BASE, BACKOFF_MAX = 60.0, 3600.0
@@ -95,8 +96,8 @@ def send_due(*, now: datetime) -> int:
     """
     n_accepted, ends_at = 0, time.monotonic() + TURN_SECONDS
     silent = set[int]()  # webhooks that gave no answer in this turn
-    # A claim is a lease: ``due_at`` beyond it was written by a wrong clock.
-    due = WebhookCall.objects.filter(lease.over("due_at", seconds=BACKOFF_MAX, now=now))
+    # A claim is a lease that ends at ``due_at``; an end too far ahead was written by a wrong clock.
+    due = WebhookCall.objects.filter(lease.expired("due_at", seconds=BACKOFF_MAX, now=now))
     related = [f"incident__{one}" for one in ("app_group", *lines.RELATED)]
     for call in due.select_related("webhook", *related).order_by("due_at", "pk")[:BATCH]:
         if time.monotonic() > ends_at:

@@ -109,7 +109,7 @@ def _expected(ad_account: AdAccount, limit: budget.Limit, *, now: datetime) -> f
     if limit.lane:
         return min(limit.rate, fastest)
     partner = ad_account.connection.partner
-    # One look at the index per ad account, instead of reading all pending batches.
+    # One index lookup per ad account, instead of reading all pending batches.
     waiting = risks.pending_batches().filter(ad_account=OuterRef("pk"))
     busy = AdAccount.objects.filter(Exists(waiting), connection__partner=partner)
     lanes = busy.order_by().values_list("remote_id").distinct().count()

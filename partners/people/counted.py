@@ -30,7 +30,7 @@ class Together:
             batch__in=self._batches(limit, beyond, ascending=ascending), outcome=None
         ).select_related("batch")
         if beyond is not None:
-            rows = rows.filter(chunks.beside(KEYS, ">" if ascending else "<", beyond))
+            rows = rows.filter(chunks.compare_keys(KEYS, ">" if ascending else "<", beyond))
         sign = "" if ascending else "-"
         return list(rows.order_by(*(f"{sign}{key}" for key in KEYS))[:limit])
 
@@ -102,8 +102,8 @@ def _own(one: int, outcome: Outcome, reason: str | None) -> Iterator[str | None]
 
 def own_reasons(one: int, outcome: Outcome) -> Iterator[str | None]:
     """Yield each reason by which deliveries of a Sync have this outcome of their own."""
-    # One look at the index per reason, instead of a look at each delivery. Without this, the
-    # search for a reason that no delivery has would read all deliveries.
+    # One index lookup per reason, instead of reading each delivery. Without this, the search for
+    # a reason that no delivery has would read all deliveries.
     mine = Delivery.objects.filter(sync=one, outcome=outcome)
     found = mine.order_by(_nulls_first()).values_list("reason", flat=True)[:1]
     if None in found:

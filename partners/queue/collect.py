@@ -18,7 +18,7 @@ from audiencesync.core import lease
 from partners import registry
 from partners.base import Partner, Preset
 from partners.models import AdAccount, Batch, Connection, Count, Lane, in_lane
-from partners.models.batch_queries import lease_over
+from partners.models.batch_queries import lease_expired
 from partners.queue import supersede, tally
 
 CANDIDATES = 300
@@ -82,7 +82,7 @@ def lanes(*, now: datetime, skip: Q = NOTHING) -> list[str]:
         .order_by("first")
     )
     held = set(
-        Lane.objects.exclude(lease="").exclude(lease_over(now)).values_list("key", flat=True)
+        Lane.objects.exclude(lease="").exclude(lease_expired(now)).values_list("key", flat=True)
     )
     found = (f"{partner}:{remote_id}" for partner, remote_id, _ in waiting)
     return [lane for lane in found if lane not in held]
@@ -97,7 +97,7 @@ def overdue(lanes: Iterable[str], *, now: datetime) -> set[str]:
 def hold(lane: str, *, lease: str, now: datetime) -> bool:
     """Lease a lane, or renew our lease of it. Return False if another worker holds it."""
     Lane.objects.bulk_create([Lane(key=lane)], ignore_conflicts=True)
-    free = Lane.objects.filter(Q(lease="") | lease_over(now) | Q(lease=lease), key=lane)
+    free = Lane.objects.filter(Q(lease="") | lease_expired(now) | Q(lease=lease), key=lane)
     return bool(free.update(lease=lease, lease_until=_lease_end(now)))
 
 

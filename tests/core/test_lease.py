@@ -18,18 +18,18 @@ ENDS = [
 ]
 
 
-@pytest.mark.parametrize(("end", "is_over"), ENDS)
-def test_a_lease_is_over_at_its_end_or_if_the_end_cannot_be_true(end, is_over):
-    assert lease.is_over(end, seconds=60, now=NOW) is is_over
+@pytest.mark.parametrize(("end", "is_expired"), ENDS)
+def test_a_lease_expires_at_its_end_or_if_the_end_cannot_be_true(end, is_expired):
+    assert lease.is_expired(end, seconds=60, now=NOW) is is_expired
 
 
-@pytest.mark.parametrize(("end", "is_over"), ENDS)
-def test_the_condition_in_the_database_says_the_same(db, end, is_over):
+@pytest.mark.parametrize(("end", "is_expired"), ENDS)
+def test_the_condition_in_the_database_says_the_same(db, end, is_expired):
     Lane.objects.create(key="1", lease="x", lease_until=end)
     found = Lane.objects.filter(lease.free("lease_until", seconds=60, now=NOW))
-    assert found.exists() is is_over
+    assert found.exists() is is_expired
 
 
-def test_a_row_without_a_lease_is_not_over(db):
+def test_a_row_without_a_lease_is_not_expired(db):
     Lane.objects.create(key="1")
-    assert not Lane.objects.filter(lease.over("lease_until", seconds=60, now=NOW)).exists()
+    assert not Lane.objects.filter(lease.expired("lease_until", seconds=60, now=NOW)).exists()

@@ -10,7 +10,7 @@ PUBLIC = {"SITE_URL": "https://sync.example.org", "ALLOWED_HOSTS": ["sync.exampl
 LOCAL = {"SITE_URL": "http://127.0.0.1:8000", "ALLOWED_HOSTS": ["127.0.0.1"]}
 
 
-def found(settings, check=checks.openness, **values):
+def found(settings, check=checks.public_exposure, **values):
     for name, value in values.items():
         setattr(settings, name, value)
     settings.HTTPS = settings.SITE_URL.startswith("https://")

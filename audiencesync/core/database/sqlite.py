@@ -1,4 +1,8 @@
-"""Uses pysqlite3, if installed: its SQLite has no WAL-reset race (fixed in 3.51.3)."""
+"""SQLite: choose the library and its journal mode, and empty the write-ahead log (WAL).
+
+pysqlite3 is used if it is installed, because SQLite before 3.51.3 has a race that can damage the
+database when the WAL is reset.
+"""
 
 import sys
 from importlib import import_module

@@ -27,7 +27,7 @@ from audiencesync.people.models.imports import Import, UploadPart
 logger = logging.getLogger(__name__)
 TASK = "audiencesync.people.imports.runner.beat"
 CHUNK = 5000
-TURN_SECONDS = 8.0
+TURN_SECONDS = 8.0  # for which a worker writes chunks before it lets another import go on
 LEASE_SECONDS = 60.0
 LEASE = timedelta(seconds=LEASE_SECONDS)
 PAUSE = timedelta(seconds=5)  # after a turn that came to nothing
@@ -61,18 +61,18 @@ def lease(*, now: datetime) -> Import | None:
     )
     order = (F(name).asc(nulls_first=True) for name in ("group_had", "leased_until"))
     waiting = list(running.order_by(*order, "pk").values_list("pk", "lease", "leased_until"))
-    if sum(bool(token) and not _is_over(until, now) for _pk, token, until in waiting) >= AT_ONCE:
+    if sum(bool(token) and not _is_expired(until, now) for _pk, token, until in waiting) >= AT_ONCE:
         return None
     token = secrets.token_hex(16)
     for pk, _token, until in waiting:
-        if _is_over(until, now) and _take(pk, token, now=now):
+        if _is_expired(until, now) and _take(pk, token, now=now):
             # None if the lease expired before this query
             return Import.objects.select_related("app_group").filter(pk=pk, lease=token).first()
     return None
 
 
-def _is_over(until: datetime | None, now: datetime) -> bool:
-    return leases.is_over(until, seconds=LEASE_SECONDS, now=now)
+def _is_expired(until: datetime | None, now: datetime) -> bool:
+    return leases.is_expired(until, seconds=LEASE_SECONDS, now=now)
 
 
 def _take(pk: int, token: str, *, now: datetime) -> bool:

@@ -59,7 +59,7 @@ FIELDS = {
 
 
 def exported(group):
-    return b"".join(csv_files.lines(csv_export.rows(Profile.objects.filter(app_group=group))))
+    return b"".join(csv_files.stream(csv_export.rows(Profile.objects.filter(app_group=group))))
 
 
 def imported(group, data):
