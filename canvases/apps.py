@@ -16,8 +16,8 @@ class CanvasesConfig(AppConfig):
         from canvases.engine import brake
         from canvases.steps import authors
         from partners.incidents import held
-        from partners.notices import readers
+        from partners.notices import recipients
 
         usage.provide(segment_uses.of)
-        readers.provide(authors.of_syncs)
+        recipients.provide(authors.of_syncs)
         held.provide(brake.held_syncs, brake.held_people)

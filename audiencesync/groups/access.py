@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from audiencesync.groups.models import AppGroup, Membership, Role, User
 
 M = TypeVar("M", bound=Model)
-signed_in = login_required
+signed_in = login_required  # views take all their guards from this module
 
 
 def user(request: HttpRequest) -> User:
@@ -63,8 +63,9 @@ def group(request: HttpRequest, role: Role = Role.VIEWER) -> AppGroup:
 
 
 def all_of(request: HttpRequest, model: type[M], role: Role = Role.VIEWER) -> QuerySet[M]:
-    """Return the rows of ``model`` in the group of the URL; a model sets its path to it as
-    ``GROUP_PATH``.
+    """Return the rows of ``model`` in the group of the URL.
+
+    ``GROUP_PATH`` of the model: the lookup of its group, if that is not ``app_group``.
     """
     path = getattr(model, "GROUP_PATH", "app_group")
     return model._default_manager.filter(**{path: group(request, role)})

@@ -8,10 +8,10 @@ from django.db.models import Q
 
 
 class OutgoingMail(models.Model):
-    """A mail that the engine sends and retries. There are two sorts:
+    """A mail that the engine sends and retries. There are two kinds:
 
     An alert to a member: ``user`` is set; subject and body are written in the user's language and
-    cleared once sent. ``key`` names incident and reader, so that parallel workers write only one.
+    cleared once sent. ``key`` names incident and recipient: parallel workers write only one mail.
 
     A mail that a visitor requested: ``kind``, ``address`` (as typed) and ``language`` (of the page)
     are set. Whether there is such an account is looked up on sending (requested_mails.py). Then the

@@ -100,7 +100,7 @@ class Incident(models.Model):
 
 
 class Notice(models.Model):
-    """A message about an incident to one reader: each kind at most once.
+    """A message about an incident to one recipient: each kind at most once.
 
     ``mail_key``: of the mail in the outbox that carries it.
     """

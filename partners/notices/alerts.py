@@ -22,7 +22,7 @@ from partners.connections import mailing, problems
 from partners.incidents import reconcile
 from partners.models import Audience, Batch, Connection, Delivery, Outcome, ParkedBy, Sync
 from partners.models.batch_queries import OF_STEPS
-from partners.notices import notify, readers, webhooks
+from partners.notices import notify, recipients, webhooks
 from partners.notices.texts import MOST_LINES, mail_text, sync_lines
 
 LOOK_BACK = timedelta(hours=1)
@@ -63,7 +63,7 @@ def _enqueue_daily(
     to: Callable[[Connection], list[Membership]],
     now: datetime,
 ) -> None:
-    """Write about the connections of these batches, each once a day and reader."""
+    """Write about the connections of these batches, each once a day and recipient."""
     connections = Connection.objects.filter(pk__in=batches.values("ad_account__connection"))
     for connection in connections.select_related("app_group"):
         mine, notified = batches.filter(ad_account__connection=connection), to(connection)
@@ -73,7 +73,7 @@ def _enqueue_daily(
         ) -> Text:
             return words(connection, mine)
 
-        readers.log_if_none(notified, connection)
+        recipients.log_if_none(notified, connection)
         outbox.enqueue(
             f"{what}:{connection.pk}:{_today(now)}",
             connection.app_group,
@@ -86,7 +86,7 @@ def _enqueue_daily(
 def _mail_missed_deadlines(*, now: datetime) -> None:
     """Mail about people who missed their deadline, once a day."""
     over = _expired(now=now).filter(sync__purpose__in=OF_STEPS)
-    _enqueue_daily("given-up", over, _missed_deadline_mail, to=readers.of_connection, now=now)
+    _enqueue_daily("given-up", over, _missed_deadline_mail, to=recipients.of_connection, now=now)
 
 
 def _missed_deadline_mail(connection: Connection, over: QuerySet[Batch]) -> Text:
@@ -113,7 +113,7 @@ def _missed_deadline_mail(connection: Connection, over: QuerySet[Batch]) -> Text
 def _mail_failed_removals(*, now: datetime) -> None:
     """Mail the admins about removals without a step that missed their deadline, once a day."""
     over = _expired(now=now).exclude(sync__purpose__in=OF_STEPS)
-    _enqueue_daily("not-taken-out", over, _failed_removal_mail, to=readers.admins_of, now=now)
+    _enqueue_daily("not-taken-out", over, _failed_removal_mail, to=recipients.admins_of, now=now)
 
 
 def _failed_removal_mail(connection: Connection, over: QuerySet[Batch]) -> Text:
@@ -141,7 +141,9 @@ def _mail_blocked_removals(*, now: datetime) -> None:
     waiting = Batch.objects.filter(barred, state=Outcome.PENDING, n__gt=0).exclude(
         sync__purpose__in=OF_STEPS
     )
-    _enqueue_daily("removals-wait", waiting, _blocked_removal_mail, to=readers.admins_of, now=now)
+    _enqueue_daily(
+        "removals-wait", waiting, _blocked_removal_mail, to=recipients.admins_of, now=now
+    )
 
 
 def _blocked_removal_mail(connection: Connection, waiting: QuerySet[Batch]) -> Text:

@@ -1,4 +1,4 @@
-"""Write each message about an incident once to each reader: begun, running out, over.
+"""Write each message about an incident once to each recipient: begun, running out, over.
 
 A row of `Notice` decides: the constraint lets one of several workers write it. The mail goes to
 the outbox under its key, where it gets the newest text until it is sent.
@@ -18,7 +18,7 @@ from audiencesync.groups.models import Membership
 from partners.health import lines, titles
 from partners.incidents import codes, pauses, reminders
 from partners.models import AdAccount, Audience, Batch, Connection, Incident, Notice, Outcome, Sync
-from partners.notices import readers, texts
+from partners.notices import recipients, texts
 
 logger = logging.getLogger(__name__)
 Kind = Notice.Kind
@@ -31,7 +31,7 @@ AT_ONCE = 100
 
 def write(*, now: datetime) -> None:
     """Queue what is due; drop unsent mails that are of no use any more."""
-    note_sent()  # Some were sent by the beat of mails: their readers are notified of the end.
+    note_sent()  # Some were sent by the beat of mails: their recipients are notified of the end.
     _drop(Q(incident__ended_at__isnull=False) & ~Q(kind=Kind.OVER))
     _drop(~Q(Exists(_membership())))
     for incident in _open(now=now)[:AT_ONCE]:
@@ -60,7 +60,7 @@ def _open(*, now: datetime) -> QuerySet[Incident]:
         from_here = reminders.ORDER[reminders.ORDER.index(kind) :]
         due |= reminders.may_be_due(kind, now=now) & ~Q(Exists(notified.filter(kind__in=from_here)))
     rows = Incident.objects.open().filter(due)
-    # In any order: those without a reader stay due, and must not take the turns of all others.
+    # In any order: those without a recipient stay due, and must not take the turns of all others.
     return rows.select_related("app_group", *lines.RELATED).order_by("?")
 
 
@@ -79,7 +79,7 @@ def _due(incident: Incident, *, now: datetime) -> Kind | None:
 
 def _notify(incident: Incident, kind: Kind, *, now: datetime) -> None:
     """Write the notices of a kind once, and the mails of those that are not sent."""
-    members = readers.of_incident(incident)
+    members = recipients.of_incident(incident)
     if not members and incident.begun_at > now - NEW:
         logger.error("Incident %s has no recipient.", incident.pk)
     mine = Notice.objects.filter(incident=incident, kind=kind)
@@ -134,8 +134,8 @@ def _create(
 def _enqueue(
     incident: Incident, kind: Kind, members: Iterable[Membership], *, now: datetime
 ) -> None:
-    def written(reader: Membership) -> outbox.Text:
-        return texts.of_notice(incident, kind, reader, now=now)
+    def written(recipient: Membership) -> outbox.Text:
+        return texts.of_notice(incident, kind, recipient, now=now)
 
     outbox.enqueue(_key(incident, kind), incident.app_group, members, written, now=now)
 
@@ -150,7 +150,7 @@ def _drop(stale: Q) -> None:
 
 
 def _membership() -> QuerySet[Membership]:
-    """Return the membership by which the reader of a notice is still a member."""
+    """Return the membership by which the recipient of a notice is still a member."""
     group = OuterRef("incident__app_group")
     return Membership.objects.filter(app_group=group, user=OuterRef("user"), user__is_active=True)
 

@@ -26,20 +26,20 @@ OF_ACCESS = ("ad_account_disconnected", "ad_account_refused", codes.BACKLOG)
 Kind = Notice.Kind
 
 
-def of_notice(incident: Incident, kind: Kind, reader: Membership, *, now: datetime) -> Text:
+def of_notice(incident: Incident, kind: Kind, recipient: Membership, *, now: datetime) -> Text:
     """Return subject and body of a mail."""
     if kind == Kind.OVER:
         return _over(incident)
     line = lines.of_incident(incident, now=now)
     if kind in reminders.HOURS:
         return _running_out(incident, kind, line, now=now)
-    return _begun(incident, line, reader)
+    return _begun(incident, line, recipient)
 
 
-def _begun(incident: Incident, line: Line | None, reader: Membership) -> Text:
+def _begun(incident: Incident, line: Line | None, recipient: Membership) -> Text:
     subject = _("%(partner)s needs attention in %(group)s: %(what)s") % _words(incident)
     text = line.problem.text if line else titles.title(incident)
-    if line and line.is_for_admins and reader.role != Role.ADMIN:
+    if line and line.is_for_admins and recipient.role != Role.ADMIN:
         text = " ".join([text, _("An admin of this app group can do that.")])
     return subject, _body(incident, text, _url(incident, line))
 

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from audiencesync.groups.operators.read_only import is_set, register
+from audiencesync.groups.operators.read_only import presence, register
 from partners import models
 
 
@@ -13,7 +13,7 @@ def host(url: str) -> str:
 
 register(
     [models.Connection],
-    personal=dict.fromkeys(["remote_user_id", "remote_user_name", "remote_user_email"], is_set),
+    personal=dict.fromkeys(["remote_user_id", "remote_user_name", "remote_user_email"], presence),
     also=("scopes",),
 )
 register([models.SpentToken, models.OAuthState])

@@ -13,7 +13,7 @@ from audiencesync.core.web import sent_numbers
 from audiencesync.groups import access
 from audiencesync.groups.models import Role
 from partners.health import checks, lines, probes
-from partners.notices import readers
+from partners.notices import recipients
 from partners.views.pages import connection_of, known
 
 
@@ -28,7 +28,7 @@ def health(request: HttpRequest, group: str) -> HttpResponse:
         "page": page,
         "kept": _kept(),
         "reports": checks.of_group(app_group),
-        "notified": readers.of_group(app_group),
+        "notified": recipients.of_group(app_group),
     }
     return render(request, "partners/health.html", context)
 

@@ -49,7 +49,7 @@ def requested(kind: str, address: str) -> QuerySet[OutgoingMail]:
 
 
 def message(mail: OutgoingMail) -> EmailMessage | None:
-    """Return the mail in the language of its reader, or None if no account has the address."""
+    """Return the mail in the language of its recipient, or None if no account has the address."""
     user = User.objects.filter(email=mail.address.lower(), is_active=True).first()
     if user is None:
         return None

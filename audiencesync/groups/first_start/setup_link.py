@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 class NotOpen(Exception):
-    """The link was used or replaced, or has expired, or there is a staff user."""
+    """The link was used or replaced, or has expired, or there is a staff user already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,10 @@ def has_staff() -> bool:
 
 
 def announce(process: str) -> None:
-    """Log a new link if there is no account. ``process`` names the caller on this machine."""
+    """Log a new link if there is no account. ``process``: unique on this machine."""
     try:
         if not is_set_up():
-            link = print_link(f"{process} at {socket.gethostname()}", now=timezone.now())
+            link = issue_link(f"{process} at {socket.gethostname()}", now=timezone.now())
             logger.warning(
                 "There is no account yet. This link makes the first one, once, within a day: %s",
                 link,
@@ -71,10 +71,10 @@ def announce(process: str) -> None:
 
 
 @transaction.atomic
-def print_link(printed_by: str, *, now: datetime, ends_all: bool = False) -> str:
-    """Save and return a new link.
+def issue_link(printed_by: str, *, now: datetime, ends_all: bool = False) -> str:
+    """Save a new link and return its URL, which the caller prints.
 
-    Delete the former one of the same process, or with ``ends_all`` all.
+    It replaces the former link of the same process, with ``ends_all`` the links of all.
     """
     replaced = SetupLink.objects.filter(
         Q(printed_by=printed_by) | Q(created_at__lte=now - SETUP_LIFETIME)

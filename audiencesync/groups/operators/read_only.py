@@ -30,7 +30,10 @@ from audiencesync.groups.logged_changes import masked_email
 from audiencesync.groups.operators.site import site
 
 MOST_ROWS = 1_000
-"""Of a table, newest first. Older rows are found by their key: a page far on would cost a scan."""
+"""How many rows of a table are listed, newest first.
+
+Older rows are found by their key: a page far down the list would scan all rows before it.
+"""
 PER_PAGE = 50
 MOST_COLUMNS = 8
 SECRET = re.compile(r"sealed|hash|sha256|digest|secret|token|salt|password|fingerprint|_key$|^key$")
@@ -38,8 +41,8 @@ FREE_TEXT = (TextField, JSONField, BinaryField)
 Cell = Callable[[Any], object]
 
 
-class FewRows(Paginator):
-    """Pages of the newest rows; counts no more than those."""
+class NewestRowsPaginator(Paginator):
+    """Pages of the newest MOST_ROWS rows; it counts no others."""
 
     @cached_property
     def count(self) -> int:
@@ -48,15 +51,15 @@ class FewRows(Paginator):
         return rows.order_by().values("pk")[:MOST_ROWS].count()
 
 
-class NewestFirst(ChangeList):
-    """A list whose address chooses no other order: that could sort millions of rows."""
+class FixedOrderList(ChangeList):
+    """A list that ignores the order in the query string: it could sort millions of rows."""
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         return list(self.model_admin.ordering or ())
 
 
-def is_set(value: Any) -> str:
-    """Return only whether there is a value."""
+def presence(value: Any) -> str:
+    """Return a sign that a value is there, instead of the value."""
     return "•••" if value else "–"
 
 
@@ -79,7 +82,7 @@ class ReadOnly(admin.ModelAdmin):
     list_per_page = PER_PAGE
     list_max_show_all = PER_PAGE
     show_full_result_count = False
-    paginator = FewRows
+    paginator = NewestRowsPaginator
     search_fields = ("pk",)  # shows the field; `get_search_results` searches
     search_help_text = _("An id or another key in full. The newest 1,000 rows are listed.")
     view_on_site = False
@@ -88,7 +91,7 @@ class ReadOnly(admin.ModelAdmin):
 
     @cached_property
     def cells(self) -> list[Any]:
-        """Return what shows the columns, the key first."""
+        """Return what the admin shows for each column, the key first."""
         return [self._cell(field) for field in self.shown()]
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
@@ -108,6 +111,7 @@ class ReadOnly(admin.ModelAdmin):
             return name not in cls.without
         if isinstance(field, FREE_TEXT) or name in cls.without:
             return False
+        # Only texts can hold a secret: a number or a foreign key with such a name is harmless.
         return not isinstance(field, CharField) or not SECRET.search(name)
 
     def shown(self) -> list[Field[Any, Any]]:
@@ -116,7 +120,7 @@ class ReadOnly(admin.ModelAdmin):
         return sorted(found, key=lambda field: not field.primary_key)
 
     def _cell(self, field: Field[Any, Any]) -> Any:
-        """Return what shows a column: foreign keys are ids with a link, so that no row is read."""
+        """Return what shows a column. A foreign key is shown as an id: its row is not queried."""
         if field.name in self.personal:
             return _column(field, self.personal[field.name])
         if field.primary_key:  # no separator of thousands
@@ -130,16 +134,16 @@ class ReadOnly(admin.ModelAdmin):
         return rows
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return NewestFirst
+        return FixedOrderList
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """Refuse all filters in the address: by many, columns that are not shown can be guessed."""
+        """Refuse all filters of the query string: many of them together reveal hidden columns."""
         return False
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Return the rows with this key; a term that is none finds nothing."""
+        """Return the rows with this key; nothing if the term cannot be a key."""
         term = search_term.strip()
         if not term:
             return queryset, False
@@ -228,4 +232,4 @@ def register(
         site.register(model, type(f"{model.__name__}Rows", (base,), options))
 
 
-EMAIL: dict[str, Cell] = {"email": masked_email}
+EMAIL: dict[str, Cell] = {"email": masked_email}  # for `personal`

@@ -27,7 +27,7 @@ class OperatorSite(AdminSite):
         return request.user.is_authenticated and access.is_staff(request)
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Return the view for staff: visitors sign in, members without the flag get 403."""
+        """Return the view for staff: visitors sign in, users who are not staff get 403."""
 
         @access.signed_in
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
@@ -53,17 +53,17 @@ class OperatorSite(AdminSite):
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Lead to our own page, which asks for the second factor."""
+        """Redirect to our own page, which asks for the second factor."""
         return redirect("account_login")
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Lead to our own page."""
+        """Redirect to our own page."""
         return redirect("account_logout")
 
     def password_change(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> Any:
-        """Lead to our own page, which asks for the old password."""
+        """Redirect to our own page, which asks for the old password."""
         return redirect("account_change_password")
 
 

@@ -17,7 +17,7 @@ from audiencesync.core.models import BeatSlot
 from audiencesync.groups import access, models, reauthentication
 from audiencesync.groups.logged_changes import LoggedChange, masked_email
 from audiencesync.groups.models import Activity, User
-from audiencesync.groups.operators.read_only import EMAIL, ReadOnly, is_set, register
+from audiencesync.groups.operators.read_only import EMAIL, ReadOnly, presence, register
 
 logger = logging.getLogger(__name__)
 SWITCHES = {
@@ -29,7 +29,7 @@ SWITCHES = {
 class UserRows(ReadOnly):
     """Users: whether they may sign in, and are staff, can be changed; not of oneself."""
 
-    personal = EMAIL | {"name": is_set}
+    personal = EMAIL | {"name": presence}
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Return the columns but the switches."""

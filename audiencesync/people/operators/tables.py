@@ -3,7 +3,7 @@
 Two have a key of two columns, which Django's admin cannot show: members of imports and segments.
 """
 
-from audiencesync.groups.operators.read_only import EMAIL, is_set, register
+from audiencesync.groups.operators.read_only import EMAIL, presence, register
 from audiencesync.people.models import (
     ErasedName,
     Erasure,
@@ -20,15 +20,15 @@ from audiencesync.people.models import (
 
 register(
     [Profile],
-    personal=EMAIL | dict.fromkeys(["external_id", "phone", "idfa", "gaid"], is_set),
+    personal=EMAIL | dict.fromkeys(["external_id", "phone", "idfa", "gaid"], presence),
 )
-register([UserAlias], personal=dict.fromkeys(["label", "name"], is_set))
+register([UserAlias], personal=dict.fromkeys(["label", "name"], presence))
 register([Event, Misreading, PastIdentifier, Withdrawal, ErasedName])
-register([Erasure], personal={"asked_by": is_set}, also=("key",), keys=("key",))
+register([Erasure], personal={"asked_by": presence}, also=("key",), keys=("key",))
 register([Segment], keys=("api_id",), without=("description",))
 register(
     [imports.Import],
-    personal={"file_name": is_set, "trouble": is_set},
+    personal={"file_name": presence, "trouble": presence},
     without=("upload",),
     also=("problem_counts",),
 )

@@ -24,7 +24,7 @@ FORM = {
 
 @pytest.fixture
 def link(db):
-    return path_of(setup_link.print_link("a test", now=timezone.now()))
+    return path_of(setup_link.issue_link("a test", now=timezone.now()))
 
 
 def path_of(url):
@@ -114,14 +114,14 @@ def test_only_the_hash_of_the_token_is_stored(link):
 
 
 def test_a_new_link_replaces_the_old_one(link):
-    newer = path_of(setup_link.print_link("a test", now=timezone.now()))
+    newer = path_of(setup_link.issue_link("a test", now=timezone.now()))
     assert Client().get(link).status_code == 410
     assert Client().get(newer).status_code == 200
 
 
 def test_links_of_two_starting_processes_are_both_valid(db):
     web, engine = (
-        path_of(setup_link.print_link(one, now=timezone.now())) for one in ("web", "engine")
+        path_of(setup_link.issue_link(one, now=timezone.now())) for one in ("web", "engine")
     )
     assert [Client().get(one).status_code for one in (web, engine)] == [200, 200]
     Client().post(web, FORM)
@@ -153,5 +153,5 @@ def test_a_start_prints_a_link_only_without_an_account(db, caplog):
 
 def test_expired_links_are_deleted_with_the_next_one(link):
     SetupLink.objects.update(created_at=timezone.now() - SETUP_LIFETIME - timedelta(days=1))
-    setup_link.print_link("another", now=timezone.now())
+    setup_link.issue_link("another", now=timezone.now())
     assert [one.printed_by for one in SetupLink.objects.all()] == ["another"]

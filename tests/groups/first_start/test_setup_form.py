@@ -53,7 +53,7 @@ def test_a_name_without_latin_letters_requires_a_slug(link):
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("printed_by", [("web", "web"), ("web", "engine")])
 def test_two_simultaneous_submissions_create_one_account(printed_by):
-    links = [path_of(setup_link.print_link(one, now=timezone.now())) for one in printed_by]
+    links = [path_of(setup_link.issue_link(one, now=timezone.now())) for one in printed_by]
     if printed_by[0] == printed_by[1]:
         links[0] = links[1]
 

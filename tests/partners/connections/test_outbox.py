@@ -1,4 +1,4 @@
-"""Alert mails count as sent after delivery, are retried, and use the reader's language."""
+"""Alert mails count as sent after delivery, are retried, and use the recipient's language."""
 
 import smtplib
 from concurrent.futures import ThreadPoolExecutor

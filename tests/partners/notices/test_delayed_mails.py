@@ -1,4 +1,4 @@
-"""Mails that the mail server takes late, and incidents without a reader beside others."""
+"""Mails that the mail server takes late, and incidents without a recipient beside others."""
 
 from datetime import timedelta
 

@@ -20,5 +20,5 @@ class Command(BaseCommand):
                 "There is a member of staff already. Sign in and invite others, "
                 "or run manage.py changepassword."
             )
-        link = setup_link.print_link("manage.py setup", now=timezone.now(), ends_all=True)
+        link = setup_link.issue_link("manage.py setup", now=timezone.now(), ends_all=True)
         self.stdout.write(f"This link makes the first account, once, within a day:\n{link}")

@@ -81,8 +81,8 @@ def admins_of(connection: Connection) -> list[Membership]:
     return list(_active(connection).filter(role=Role.ADMIN))
 
 
-def log_if_none(readers: list[Membership], place: object) -> None:
-    if not readers:
+def log_if_none(recipients: list[Membership], place: object) -> None:
+    if not recipients:
         logger.error("The mail about %s has no recipient.", place)
 
 
