@@ -44,8 +44,9 @@ def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     if canvas.is_idle:
         engine.prepare_waits(canvas, now=now)
     with transaction.atomic():
-        done = _discard(request, canvas)
-        engine.launch(canvas, by=access.user(request), now=now)
+        is_launched = engine.launch(canvas, by=access.user(request), now=now)
+        # Of a second click, the people who are pending by now entered after the first one.
+        done = _discard(request, canvas) if is_launched else pending.Decision()
     launched = _("Launched. People enter now; the numbers below move by themselves.")
     text = f"{launched} {done.sentence}".strip()
     steps = tree.in_order(canvas.steps.filter(removed_at=None))

@@ -138,6 +138,20 @@ def test_launch_is_idempotent(bobs, step, winback, canvas):
     assert Activity.objects.filter(verb="launched").count() == 1
 
 
+def test_a_second_click_discards_no_one_who_entered_after_the_first(
+    bobs, step, winback, canvas, people
+):
+    bobs.set_up(step, winback)
+    bobs.post("canvas_launch", waiting="discard")
+    engine.admit(canvas.pk, now=timezone.now())
+
+    bobs.post("canvas_launch", waiting="discard")
+
+    step.refresh_from_db()
+    assert step.sync.tally.pending == 10
+    assert not step.sync.batches.filter(cancel_requested=True).exists()
+
+
 def test_warnings_do_not_block_the_launch(bobs, step, winback, canvas, people):
     Audience.objects.update(size=10)
     bobs.set_up(step, winback, kinds=("email", "gaid"))
