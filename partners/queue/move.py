@@ -142,7 +142,9 @@ def _cut_out(batches: BatchQuerySet, only: Collection[int]) -> list[int]:
         mine = batches.filter(pk__in=members.values("batch"))
         for batch in list(mine.locked()):
             n = members.filter(batch=batch).count()
-            if 0 < n < batch.n:
+            if not n:  # another retry took them out while this one waited for the lock
+                continue
+            if n < batch.n:
                 whole, batch.n = batch.pk, n
                 batch.pk, batch._state.adding = None, True
                 batch.save()

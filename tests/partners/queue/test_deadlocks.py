@@ -1,6 +1,7 @@
 """Concurrent retries, settlements, discards and disconnects take locks in one order."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import transaction
@@ -56,6 +57,22 @@ def test_retry_and_removal_do_not_deadlock(world):
         lambda: sync.retry_errored(two, now=timezone.now()),
     )
     assert errors == []
+    assert laws.broken(now=timezone.now()) == []
+
+
+def test_two_retries_of_chosen_people_move_no_others(world):
+    former, current = world.sync(), world.sync(world.audience("new"))
+    world.enter(former, world.people(10))
+    settle_as(Batch.objects.get(), Outcome.ERRORED)
+    only = list(former.deliveries.order_by("pk").values_list("pk", flat=True)[:2])
+    retry = partial(sync.retry_errored, former, to=current, only=only, now=timezone.now())
+
+    assert run_while_locked(Batch.objects.get(), retry, retry) == []
+
+    assert (world.counts(current), world.counts(former)["errored"]) == (
+        {"entered": 2, "pending": 2},
+        8,
+    )
     assert laws.broken(now=timezone.now()) == []
 
 
