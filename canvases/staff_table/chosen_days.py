@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
 
-from django.db.models import JSONField, QuerySet, Subquery, Value
+from django.db.models import QuerySet, Subquery
 
 from canvases.analytics import Numbers
 from canvases.staff_table.query import TableQuery
@@ -18,34 +18,31 @@ def synced_today(query: TableQuery, *, now: datetime) -> dict[int, int]:
     """Return step -> how many people were synced today (UTC). One query."""
     today = now.astimezone(UTC).date()
     found: dict[int, int] = defaultdict(int)
-    for step, n, said in _syncs(query).values_list(
-        "steps", "tally__synced", days.said(today, "synced")
+    for step, n, before in _syncs(query).values_list(
+        "steps", "tally__synced", days.said_of(today, "synced")
     ):
-        found[step] += n - said[0] if said else 0
+        found[step] += 0 if before is None else n - before
     return found
 
 
 def numbers(query: TableQuery) -> dict[int, Numbers]:
     """Return step -> its numbers of the chosen days. One query, so they add up."""
-    first, after = days.said(query.since or date.min), _after(query.until)
+    asked: list[str | Subquery] = ["steps", days.said(query.since or date.min), *days.NOW]
+    if query.until and query.until < date.max:
+        asked.append(days.said(query.until + timedelta(days=1)))
     found: dict[int, list[int]] = {}
-    for step, *counts, begun, ended in _syncs(query).values_list("steps", *days.NOW, first, after):
+    for step, begun, *counts in _syncs(query).values_list(*asked):
         if begun is None:  # nothing has changed since
             continue
-        changed = [n - before for n, before in zip(ended or counts, begun, strict=True)]
+        # If the days end before today: what the tally said after them, or says now.
+        ended = (counts[len(days.NOW) :] or [None])[0] or counts[: len(days.NOW)]
+        changed = [n - before for n, before in zip(ended, begun, strict=True)]
         known = found.get(step)
         found[step] = [a + b for a, b in zip(known, changed, strict=True)] if known else changed
     return {
         step: Numbers(**counts_from(dict(zip(COLUMNS, sums, strict=True))))
         for step, sums in found.items()
     }
-
-
-def _after(until: date | None) -> Subquery | Value:
-    """Return what tallies said after the last chosen day; NULL: what they say now."""
-    if until is None or until == date.max:
-        return Value(None, JSONField())
-    return days.said(until + timedelta(days=1))
 
 
 def derive_passage(of_days: Numbers, whole: Numbers, *, is_counted: bool) -> None:
