@@ -65,7 +65,7 @@ def check(syncs: Iterable[Sync], *, now: datetime) -> list[Finding]:
         asked = {pool.submit(copy_context().run, _fetch, one): one for one in checks}
         wait(asked, timeout=SECONDS)
         return [
-            finding for future, one in asked.items() for finding in _judge(one, future, now=now)
+            finding for future, one in asked.items() for finding in _findings(one, future, now=now)
         ]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -112,7 +112,7 @@ def _fetch(one: _Check) -> list[RemoteAudience]:
     return known
 
 
-def _judge(one: _Check, future: Future[list[RemoteAudience]], *, now: datetime) -> list[Finding]:
+def _findings(one: _Check, future: Future[list[RemoteAudience]], *, now: datetime) -> list[Finding]:
     if not future.done():
         return [_unreachable(one)]
     try:

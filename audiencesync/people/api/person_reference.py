@@ -132,8 +132,8 @@ def boolean(item: Mapping[str, Any], field: str) -> bool | None:
 def email(value: object) -> str:
     """Return a usable address, or its SHA-256 in hex. Raise ObjectError."""
     if isinstance(value, str) and len(value) <= normalise.LONGEST_EMAIL:
-        judged = normalise.normalise("email", value, region="")
-        if judged.sha256 is not None:
+        normalised = normalise.normalise("email", value, region="")
+        if normalised.sha256 is not None:
             return value.strip()
     raise ObjectError("EMAIL_BAD_FORMAT", "This is not an e-mail address.", "email")
 

@@ -51,7 +51,7 @@ class Tracked:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _Accepted:
     """One valid object: its place in the body, and its content."""
 
     array: str
@@ -74,17 +74,17 @@ def track(app_group: AppGroup, body: dict[str, Sequence[Any]], *, now: datetime)
     with transaction.atomic():
         done = upsert(app_group, [one.change for one in read], now=now)
         events = []
-        for place, one in enumerate(read):
-            if problem := done.problems.get(place):
+        for position, one in enumerate(read):
+            if problem := done.problems.get(position):
                 result.errors.append(ObjectError(*PROBLEMS[problem]).as_dict(one.array, one.index))
                 continue
             result.processed[one.array] += 1
-            for kind in done.kept.get(place, ()):
+            for kind in done.kept.get(position, ()):
                 result.errors.append(ObjectError(*KEPT, kind).as_dict(one.array, one.index))
-            left_out = [*one.problems, *unfit(done.unfit.get(place, {}))]
+            left_out = [*one.problems, *unfit(done.unfit.get(position, {}))]
             result.errors += [each.as_dict(one.array, one.index) for each in left_out]
             if one.event is not None:
-                event, pk = one.event, done.profile_ids[place]
+                event, pk = one.event, done.profile_ids[position]
                 event.app_group = app_group
                 event.profile_id = pk  # type: ignore[assignment]  # no problem, so it has an id
                 events.append(event)
@@ -96,7 +96,7 @@ def track(app_group: AppGroup, body: dict[str, Sequence[Any]], *, now: datetime)
     return result
 
 
-def _read(app_group: AppGroup, array: str, index: int, item: Any, *, now: datetime) -> _Told:
+def _read(app_group: AppGroup, array: str, index: int, item: Any, *, now: datetime) -> _Accepted:
     name = person_reference.read(person_reference.checked(item))
     fields, custom, problems = (
         track_objects.attributes(item, app_group)
@@ -114,7 +114,7 @@ def _read(app_group: AppGroup, array: str, index: int, item: Any, *, now: dateti
             item, problems, app_group, now=now
         )
     change = Change(**name, fields=fields, attributes=custom, only_existing=only_existing)
-    return _Told(array, index, change, event, problems)
+    return _Accepted(array, index, change, event, problems)
 
 
 def unfit(names: Mapping[str, attribute_changes.AttributeProblem]) -> list[ObjectError]:

@@ -199,7 +199,7 @@ def make_people(app_group: AppGroup, n: int, *, seed: int = 7) -> None:
         with transaction.atomic():
             bulk.insert(list(_rows(app_group, people, first, now)))
             if live_marks.has_live_segments(app_group.pk):
-                names = [_name(first + place) for place in range(len(people))]
+                names = [_name(first + index) for index in range(len(people))]
                 known = rows.by_external_id(app_group.pk, names)
                 live_marks.note(app_group.pk, known.values())
 

@@ -55,7 +55,7 @@ _AT_GMAIL = tuple(f"@{domain}".encode() for domain in GMAIL)
 
 
 class Normalised(NamedTuple):
-    """One judged identifier: the hashed ``value`` (in hex if given as a hash), or a problem."""
+    """One normalised identifier: the hashed ``value`` (in hex if given as a hash), or a problem."""
 
     value: str | None
     sha256: Digest
@@ -247,13 +247,13 @@ def _column(
     digests: list[Digest] = [sha256(value).digest() if value else None for value in clean]
     alternatives = _alternatives(kind, clean, digests)
     bit = 1 << KINDS.index(kind)
-    for place, value in () if all(clean) else enumerate(clean):
-        if value or not raws[place]:
+    for index, value in () if all(clean) else enumerate(clean):
+        if value or not raws[index]:
             continue
-        found = normalise(kind, raws[place], region=region)
-        digests[place], alternatives[place] = found.sha256, alternative(kind, found)
+        found = normalise(kind, raws[index], region=region)
+        digests[index], alternatives[index] = found.sha256, alternative(kind, found)
         if found.problem not in (None, "empty"):
-            invalid[place] |= bit
+            invalid[index] |= bit
     return digests, alternatives
 
 

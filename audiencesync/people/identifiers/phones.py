@@ -138,7 +138,7 @@ def _body(text: str) -> str | None:
         text = number if number.lstrip()[:1] == "+" else context[2] + number
     text = _EXTENSION.sub("", _PARAMETERS.sub("", text))
     start = next(
-        (place for place, one in enumerate(text) if one == "+" or one in "0123456789"), None
+        (index for index, one in enumerate(text) if one == "+" or one in "0123456789"), None
     )
     if start is None or (start and text[start - 1].isalnum()):  # such as an O for a zero
         return None
@@ -155,9 +155,9 @@ def _body(text: str) -> str | None:
 
 def _are_two(body: str, region: str) -> bool:
     """Whether one whole number ends within, and another one, or its last digits, follow."""
-    for place in _NEXT.finditer(body):
-        first, then = body[: place.start()], body[place.end() :]
-        if _is_whole(first, region) and (place[0] in "/\uff0f" or _is_whole(then, region)):
+    for gap in _NEXT.finditer(body):
+        first, then = body[: gap.start()], body[gap.end() :]
+        if _is_whole(first, region) and (gap[0] in "/\uff0f" or _is_whole(then, region)):
             return True
     return False
 

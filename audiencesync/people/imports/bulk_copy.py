@@ -127,19 +127,19 @@ class Columns:
     def _merged(self, fields: dict[str, list[Any]], keys: Sequence[Any]) -> dict[str, list[Any]]:
         """Return one row per key; values of later rows replace those of earlier rows."""
         first: dict[Any, int] = {}
-        places = []
-        for place, key in enumerate(keys):
-            at = first.setdefault(key, place)
-            if at == place:
-                places.append(place)
+        indexes = []
+        for index, key in enumerate(keys):
+            at = first.setdefault(key, index)
+            if at == index:
+                indexes.append(index)
                 continue
-            fields["attributes"][at].update(fields["attributes"][place])
+            fields["attributes"][at].update(fields["attributes"][index])
             for bit, kind in enumerate(KINDS):
                 if kind not in fields:
                     continue
-                value, hashes = fields[kind][place], fields[f"{kind}_sha256"]
+                value, hashes = fields[kind][index], fields[f"{kind}_sha256"]
                 is_worse = (
-                    hashes[place] is None
+                    hashes[index] is None
                     and hashes[at] is not None
                     and not normalise.is_tracking_refusal(kind, value or "")
                 )
@@ -150,14 +150,14 @@ class Columns:
                 ):
                     fields[kind][at] = value
                     for name in hashes_of(kind):
-                        fields[name][at] = fields[name][place]
+                        fields[name][at] = fields[name][index]
                     fields["invalid"][at] = (
-                        fields["invalid"][at] & ~(1 << bit) | fields["invalid"][place] & 1 << bit
+                        fields["invalid"][at] & ~(1 << bit) | fields["invalid"][index] & 1 << bit
                     )
             for name in self.plain:
-                if fields[name][place] is not None:
-                    fields[name][at] = fields[name][place]
-        return {name: [values[place] for place in places] for name, values in fields.items()}
+                if fields[name][index] is not None:
+                    fields[name][at] = fields[name][index]
+        return {name: [values[index] for index in indexes] for name, values in fields.items()}
 
     def copy_columns(self) -> list[str]:
         """Return the columns that COPY fills, the key first."""

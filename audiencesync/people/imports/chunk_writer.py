@@ -65,7 +65,7 @@ class Writer:
         self.converter = Converter(
             self.plan, region=app_group.phone_region, hash_only=app_group.hash_only
         )
-        targets = {column.target for _place, column in self.plan.used()}
+        targets = {column.target for _index, column in self.plan.used()}
         watched = app_group.consent_attribute or (
             app_group.remove_on_withdrawal and "ads_consent" in targets
         )
@@ -102,10 +102,10 @@ class Writer:
         self, parsed: ParsedRows, converted: ConvertedRows, invalid: Sequence[int]
     ) -> list[Reject]:
         """Return a reject for every invalid identifier; its row is kept."""
-        headers = {column.target: column.header for _place, column in self.plan.used()}
+        headers = {column.target: column.header for _index, column in self.plan.used()}
         return [
-            Reject(parsed.lines[place], "unusable", headers[kind], parsed.rows[place], True)
-            for place, bits in zip(converted.places, invalid, strict=False)
+            Reject(parsed.lines[row_index], "unusable", headers[kind], parsed.rows[row_index], True)
+            for row_index, bits in zip(converted.row_indexes, invalid, strict=False)
             if bits
             for bit, kind in enumerate(KINDS)
             if bits >> bit & 1
@@ -116,12 +116,12 @@ class Writer:
 
         Shape: {"left_out": {column: unreadable cells}, "unusable": {kind: identifiers}}.
         """
-        targets = {column.header: column.target for _place, column in self.plan.used()}
+        targets = {column.header: column.target for _index, column in self.plan.used()}
         found = {name: Counter(counts) for name, counts in self.run.problem_counts.items()}
         for reject in rejects:
-            if reject.is_kept and reject.reason == "unusable":
+            if reject.is_imported and reject.reason == "unusable":
                 found.setdefault("unusable", Counter())[targets[reject.column]] += 1
-            elif reject.is_kept:
+            elif reject.is_imported:
                 found.setdefault("left_out", Counter())[reject.column] += 1
         return {name: dict(counts) for name, counts in found.items()}
 
@@ -140,7 +140,7 @@ class Writer:
                     done = bulk_copy.write(self.run, self.columns, chunk.copied, now=now)
                 return Written(done.created, done.updated, done.people, chunk.rejects)
             except bulk_copy.Unusual:
-                logger.info("A chunk of import %s takes the long way.", self.run.pk)
+                logger.info("A chunk of import %s is written by upsert.", self.run.pk)
         return self._upsert(chunk, now=now)
 
     def _upsert(self, chunk: Prepared, *, now: datetime) -> Written:
@@ -148,16 +148,18 @@ class Writer:
         done = upsert(self.app_group, changes(chunk.converted, self.plan), now=now, from_file=True)
         rejects, parsed = list(chunk.rejects), chunk.parsed
         for index, problem in done.problems.items():
-            place = chunk.converted.places[index]
+            row_index = chunk.converted.row_indexes[index]
             # the cells of an erased person are not stored again
-            cells = [] if problem in ("erased", "gone") else parsed.rows[place]
-            rejects.append(Reject(parsed.lines[place], _REASONS.get(problem, "stored"), "", cells))
+            cells = [] if problem in ("erased", "gone") else parsed.rows[row_index]
+            rejects.append(
+                Reject(parsed.lines[row_index], _REASONS.get(problem, "stored"), "", cells)
+            )
         people = [pk for pk in done.profile_ids if pk is not None]
         # Unchanged profiles, too: a segment may ask for the people of an import.
         live_marks.note(self.app_group.pk, people)
-        refused = {reject.line for reject in rejects if not reject.is_kept}
+        refused = {reject.line for reject in rejects if not reject.is_imported}
         rejects = sorted(
-            reject for reject in rejects if not (reject.is_kept and reject.line in refused)
+            reject for reject in rejects if not (reject.is_imported and reject.line in refused)
         )
         n_people = _join(self.run, done.new & set(people), is_created=True)
         n_people += _join(self.run, set(people) - done.new, is_created=False)
@@ -210,7 +212,7 @@ def note(run: Import, rejects: Sequence[Reject], *, position: int) -> None:
         return
     is_bare = run.app_group.hash_only
     kept = [
-        [*reject[:3], [] if is_bare else list(map(_storable, reject.cells)), reject.is_kept]
+        [*reject[:3], [] if is_bare else list(map(_storable, reject.cells)), reject.is_imported]
         for reject in rejects
     ]
     lines = b"\n".join(map(orjson.dumps, kept))

@@ -103,7 +103,7 @@ def columns(
         if csv_export.is_ours(headers)
         else _Guesser(app_group, delimiter)
     )
-    return [guesser.guess(header, place, rows) for place, header in enumerate(headers)]
+    return [guesser.guess(header, index, rows) for index, header in enumerate(headers)]
 
 
 class _Guesser:
@@ -114,10 +114,10 @@ class _Guesser:
         self.ruling = app_group.consent_attribute
         self.taken: set[str] = set()
 
-    def guess(self, header: str, place: int, rows: Sequence[Sequence[str]]) -> Guess:
+    def guess(self, header: str, index: int, rows: Sequence[Sequence[str]]) -> Guess:
         """Suggest the target of one column."""
-        values = [cells.cell_of(row[place], is_exact=False) for row in rows if place < len(row)]
-        found = self._guess(header, place, [value for value in values if value])
+        values = [cells.cell_of(row[index], is_exact=False) for row in rows if index < len(row)]
+        found = self._guess(header, index, [value for value in values if value])
         column = found.column
         if column.target:
             self.taken.add(
@@ -125,8 +125,8 @@ class _Guesser:
             )
         return found
 
-    def _guess(self, header: str, place: int, values: list[str]) -> Guess:
-        name, field = attribute_name(header, place), known(header)
+    def _guess(self, header: str, index: int, values: list[str]) -> Guess:
+        name, field = attribute_name(header, index), known(header)
         style = numbers.style(values)
         if header in REJECT_COLUMNS:
             return Guess(Column(header, "", name), "ours")
@@ -186,7 +186,7 @@ class _Exported(_Guesser):
             *(REJECT_COLUMNS if are_rejected else ()),
         }
 
-    def _guess(self, header: str, place: int, values: list[str]) -> Guess:
+    def _guess(self, header: str, index: int, values: list[str]) -> Guess:
         name = header
         if name in self.left:
             self.left.discard(name)
@@ -209,10 +209,10 @@ class _Exported(_Guesser):
         )
 
 
-def attribute_name(header: str, place: int) -> str:
+def attribute_name(header: str, index: int) -> str:
     """Return a header as the name of an attribute: unchanged if the API accepts it."""
     name = re.sub(r"[\x00-\x1f\x7f]+", " ", header).strip()[: cells.LONGEST_NAME]
-    return name if cells.is_name(name) else f"column {place + 1}"
+    return name if cells.is_name(name) else f"column {index + 1}"
 
 
 def _kind(values: Sequence[str], delimiter: str, style: str) -> tuple[str, str, str]:

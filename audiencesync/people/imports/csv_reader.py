@@ -93,7 +93,7 @@ class Reject(NamedTuple):
     reason: str
     column: str
     cells: list[str]
-    is_kept: bool = False  # the row was taken, without the cell of this column
+    is_imported: bool = False  # the row was, without the cell of this column
 
 
 @dataclass(slots=True)

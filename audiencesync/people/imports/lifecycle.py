@@ -26,7 +26,7 @@ from audiencesync.people.views import csv_export
 from audiencesync.people.writing.upsert import refused_as_erased
 
 CHECK_ROWS, CHECK_SECONDS, CHECK_CHUNK = 50_000, 3.0, 1000
-SHOWN = 20
+MOST_PROBLEMS = 20  # of a check that are shown
 PREVIEW, SAMPLE = 5, 2000  # rows to show; rows from which the meaning of columns is guessed
 State = Import.State
 
@@ -45,8 +45,8 @@ class Preview:
 
 
 @dataclass(frozen=True, slots=True)
-class Spelling:
-    """A phone number as in the file, and as it would be sent; None if it is unusable."""
+class PhoneSample:
+    """A phone number of the file. ``value``: as it would be sent; None if it is unusable."""
 
     raw: str
     value: str | None
@@ -59,20 +59,21 @@ class Spelling:
 
 
 @dataclass(slots=True)
-class Checked:
+class CheckResult:
     """Findings of a dry run. ``usable``: kind of identifier -> (cells, usable cells)."""
 
-    n_rows: int = 0
+    n_rows: int = 0  # that were read
     n_rejected: int = 0
-    n_left_out: int = 0
-    is_all: bool = False
-    problems: list[Reject] = field(default_factory=list)
-    phones: list[Spelling] = field(default_factory=list)
+    n_cells_left_out: int = 0  # of rows that would be imported without them
+    is_whole_file: bool = False  # whether all rows were read in the time of a check
+    problems: list[Reject] = field(default_factory=list)  # the first ones
+    phones: list[PhoneSample] = field(default_factory=list)
     usable: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def preview(run: Import, layout: Layout) -> Preview:
     """Read the beginning of the file by this layout. An unreadable first row names no columns."""
+    # Without a number of columns: rows of any length are shown.
     reader = Reader(uploads.Stored(run.upload, run.size), layout, n_columns=0)
     names = reader.take(1).rows if layout.has_header else []
     rows = reader.take(SAMPLE).rows if names or not layout.has_header else []
@@ -81,74 +82,74 @@ def preview(run: Import, layout: Layout) -> Preview:
         if csv_export.is_ours([csv_files.unguarded(name) for name in headers]):
             return Preview([csv_files.unguarded(name) for name in headers], rows)
         return Preview([cells.cell_of(name, is_exact=False) for name in headers], rows)
-    return Preview([str(place + 1) for place in range(max(map(len, rows), default=0))], rows)
+    return Preview([str(n + 1) for n in range(max(map(len, rows), default=0))], rows)
 
 
-def check(run: Import, plan: Plan) -> Checked:
-    """Read the first rows as an import would, without writing; the ledger rejects erased people."""
-    found, ends_at = Checked(), time.monotonic() + CHECK_SECONDS
+def check(run: Import, plan: Plan) -> CheckResult:
+    """Do a dry run over the first rows. Erased people are rejected, as an import would."""
+    found, ends_at = CheckResult(), time.monotonic() + CHECK_SECONDS
     converter = Converter(
         plan, region=run.app_group.phone_region, hash_only=run.app_group.hash_only
     )
     reader = Reader(uploads.Stored(run.upload, run.size), plan.layout, n_columns=len(plan.columns))
     if plan.layout.has_header:
         reader.take(1)
-    found.is_all = True
+    found.is_whole_file = True
     for parsed in read_in_chunks(reader, CHECK_CHUNK):
         converted, rejects = converter.read(parsed)
         erased = [
-            converted.places[index]
+            converted.row_indexes[index]
             for index in refused_as_erased(
                 run.app_group, chunk_writer.changes(converted, plan), now=timezone.now()
             )
         ]
         rejects += [
-            Reject(parsed.lines[place], "erased", "", parsed.rows[place]) for place in erased
+            Reject(parsed.lines[index], "erased", "", parsed.rows[index]) for index in erased
         ]
         found.n_rows += len(parsed)
-        found.n_left_out += sum(reject.is_kept for reject in rejects)
-        found.n_rejected += sum(not reject.is_kept for reject in rejects)
-        found.problems += sorted(rejects)[: SHOWN - len(found.problems)]
-        _judge(found, converted, region=run.app_group.phone_region)
+        found.n_cells_left_out += sum(reject.is_imported for reject in rejects)
+        found.n_rejected += sum(not reject.is_imported for reject in rejects)
+        found.problems += sorted(rejects)[: MOST_PROBLEMS - len(found.problems)]
+        _count_usable(found, converted, region=run.app_group.phone_region)
         if found.n_rows >= CHECK_ROWS or time.monotonic() > ends_at:
             rest = reader.take(1)
-            found.is_all = rest.is_end and not len(rest)
+            found.is_whole_file = rest.is_end and not len(rest)
             break
     return found
 
 
-def _judge(found: Checked, converted: ConvertedRows, *, region: str) -> None:
+def _count_usable(found: CheckResult, converted: ConvertedRows, *, region: str) -> None:
     """Count the usable identifiers; show how the first phone numbers are read."""
     for kind in ("email", "phone", "idfa", "gaid"):
         cells = [cell for cell in converted.fields.get(kind, []) if cell is not None]
-        judged = [normalise.normalise(kind, cell, region=region) for cell in cells]
+        normalised = [normalise.normalise(kind, cell, region=region) for cell in cells]
         n, usable = found.usable.get(kind, (0, 0))
         if n or cells:
             found.usable[kind] = (
                 n + len(cells),
-                usable + sum(one.sha256 is not None for one in judged),
+                usable + sum(one.sha256 is not None for one in normalised),
             )
         if kind == "phone" and len(found.phones) < PREVIEW:
             shown = (
-                Spelling(raw, one.value, one.problem)
-                for raw, one in zip(cells, judged, strict=True)
+                PhoneSample(raw, one.value, one.problem)
+                for raw, one in zip(cells, normalised, strict=True)
             )
             found.phones += islice(shown, PREVIEW - len(found.phones))
 
 
-class NotOpen(Exception):
+class WrongState(Exception):
     """The import is not in the required state: another request was faster."""
 
 
 def begin(run: Import, plan: Plan, *, segment_name: str, by: User) -> None:
-    """Start an import; a name also makes a segment. Raise NotOpen or segments.NameTaken."""
+    """Start an import; a name also makes a segment. Raise WrongState or segments.NameTaken."""
     now = timezone.now()
     with transaction.atomic():
-        waiting = Import.objects.filter(pk=run.pk, state=State.UPLOADED)
-        if not waiting.update(
+        uploaded = Import.objects.filter(pk=run.pk, state=State.UPLOADED)
+        if not uploaded.update(
             state=State.RUNNING, plan=plan.as_json(), started_at=now, progressed_at=now
         ):
-            raise NotOpen
+            raise WrongState
         if segment_name:
             _make_segment(run, segment_name, by=by)
         Activity.log(
@@ -158,8 +159,8 @@ def begin(run: Import, plan: Plan, *, segment_name: str, by: User) -> None:
 
 
 def _make_segment(run: Import, name: str, *, by: User) -> Segment:
-    chosen = {"all": [{"field": "import", "op": "is", "value": str(run.pk)}]}
-    segment = edit.create(run.app_group, name=name, chosen=chosen, by=by)
+    of_import = {"all": [{"field": "import", "op": "is", "value": str(run.pk)}]}
+    segment = edit.create(run.app_group, name=name, chosen=of_import, by=by)
     Import.objects.filter(pk=run.pk).update(segment=segment)
     return segment
 
@@ -174,8 +175,8 @@ def cancel(run: Import) -> bool:
     """Stop a running import; imported people stay. Return whether it was running."""
     now = timezone.now()
     with transaction.atomic():
-        going = Import.objects.filter(pk=run.pk, state=State.RUNNING)
-        if not going.update(state=State.CANCELLED, ended_at=now, lease=""):
+        running = Import.objects.filter(pk=run.pk, state=State.RUNNING)
+        if not running.update(state=State.CANCELLED, ended_at=now, lease=""):
             return False
         uploads.drop(run.upload)
     return True
@@ -184,11 +185,12 @@ def cancel(run: Import) -> bool:
 def discard(run: Import) -> bool:
     """Delete a file that was never imported. Return whether there was one."""
     with transaction.atomic():
-        mine = list(Import.objects.select_for_update().filter(pk=run.pk, state=State.UPLOADED))
-        for row in mine:  # locked: no request can start it meanwhile
+        # Locked: no request can start it meanwhile. It is a list of one, or empty.
+        locked = list(Import.objects.select_for_update().filter(pk=run.pk, state=State.UPLOADED))
+        for row in locked:
             row.delete()
             uploads.drop(row.upload)
-    return bool(mine)
+    return bool(locked)
 
 
 def tidy() -> None:
@@ -204,7 +206,7 @@ def tidy() -> None:
 
 
 def _forget_members(*, now: datetime) -> None:
-    """Delete the members of old imports, unless a segment of the group asks for the import."""
+    """Delete the members of old imports, unless a segment of the group has it in its filter."""
     before = retention.cutoff("members", now=now)
     old = (
         Import.objects.filter(ended_at__lt=before, n_people__gt=0)
@@ -215,7 +217,7 @@ def _forget_members(*, now: datetime) -> None:
     if not ids:
         return
     filters_of = Segment.objects.values_list("app_group_id", "filter")
-    asked = {(group, number) for group, raw in filters_of for number in filters.imports_in(raw)}
-    for _group, pk in ids - asked:  # a segment of another group keeps nothing
+    in_use = {(group, number) for group, raw in filters_of for number in filters.imports_in(raw)}
+    for _group, pk in ids - in_use:  # a segment of another group keeps nothing
         if ImportMember.objects.filter(run=pk).exists():
             ImportMember.objects.filter(run=pk).delete()

@@ -82,20 +82,20 @@ class Plan:
         return cls(Layout(**raw["layout"]), columns, raw["key"], raw["alias_label"])
 
     def used(self) -> Iterator[tuple[int, Column]]:
-        """Yield the columns that are not left out, with their places."""
-        return ((place, column) for place, column in enumerate(self.columns) if column.target)
+        """Yield the columns that are not left out, with their indexes."""
+        return ((index, column) for index, column in enumerate(self.columns) if column.target)
 
 
 @dataclass(slots=True)
 class ConvertedRows:
     """Rows with the values of their cells, column by column; None where a cell is empty."""
 
-    places: list[int]  # in the rows they came from
+    row_indexes: list[int]  # of each row in its ParsedRows
     fields: dict[str, list[Any]]  # by the names of FIELDS
     attributes: list[dict[str, Any]]
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.row_indexes)
 
 
 class Converter:
@@ -110,25 +110,25 @@ class Converter:
         bad: dict[int, tuple[str, str]] = {}
         unfit: list[tuple[int, str, str]] = []
         found = [
-            self._column(place, column, parsed.rows, bad, unfit) for place, column in self.columns
+            self._column(index, column, parsed.rows, bad, unfit) for index, column in self.columns
         ]
         by_target = {
             column.target: values
-            for (_place, column), values in zip(self.columns, found, strict=True)
+            for (_index, column), values in zip(self.columns, found, strict=True)
         }
         is_exact = any(
             column.style == cells.EXACT
-            for _place, column in self.columns
+            for _index, column in self.columns
             if column.target == self.plan.key
         )
-        self._judge_keys(by_target[self.plan.key], bad, is_exact=is_exact)
-        places = (
-            [place for place in range(len(parsed.rows)) if place not in bad]
+        self._check_keys(by_target[self.plan.key], bad, is_exact=is_exact)
+        row_indexes = (
+            [index for index in range(len(parsed.rows)) if index not in bad]
             if bad
             else [*range(len(found[0]))]
         )
         if bad:
-            found = [[values[place] for place in places] for values in found]
+            found = [[values[index] for index in row_indexes] for values in found]
         rejects = [
             Reject(parsed.lines[i], reason, header, parsed.rows[i])
             for i, (reason, header) in bad.items()
@@ -138,14 +138,14 @@ class Converter:
             for i, reason, header in unfit
             if i not in bad
         ]
-        return self._converted(places, found), sorted([*parsed.rejects, *rejects])
+        return self._converted(row_indexes, found), sorted([*parsed.rejects, *rejects])
 
-    def _converted(self, places: list[int], found: list[list[Value]]) -> ConvertedRows:
+    def _converted(self, row_indexes: list[int], found: list[list[Value]]) -> ConvertedRows:
         fields, attributes = (
             {},
-            [{} for _place in places],
+            [{} for _index in row_indexes],
         )  # type: tuple[dict[str, list[Value]], list[dict[str, Any]]]
-        for (_place, column), values in zip(self.columns, found, strict=True):
+        for (_index, column), values in zip(self.columns, found, strict=True):
             if column.target in FIELDS:
                 fields[column.target] = values
                 continue
@@ -153,11 +153,11 @@ class Converter:
             for known_of, value in zip(attributes, values, strict=True):
                 if value is not None:
                     known_of.update(value if is_rest else {column.name: value})
-        return ConvertedRows(places, fields, attributes)
+        return ConvertedRows(row_indexes, fields, attributes)
 
     def _column(
         self,
-        place: int,
+        index: int,
         column: Column,
         rows: list[list[str]],
         bad: dict[int, tuple[str, str]],
@@ -174,7 +174,7 @@ class Converter:
         costs_row = column.target in WHOLE or column.target == self.plan.key
         values: list[Value] = []
         for i, row in enumerate(rows):
-            cell = row[place] if is_exact else row[place].strip()
+            cell = row[index] if is_exact else row[index].strip()
             if cell[:1] == "'" or is_exact:
                 cell = cells.cell_of(cell, is_exact=is_exact)
             if (
@@ -214,7 +214,7 @@ class Converter:
         unfit.append((i, "clear", column.header))
         return kept if column.target == "rest" else None
 
-    def _judge_keys(
+    def _check_keys(
         self, keys: list[Value], bad: dict[int, tuple[str, str]], *, is_exact: bool
     ) -> None:
         """Reject rows without a usable key. Ids of our own export are accepted as they are."""

@@ -249,7 +249,8 @@ class Worker(AbstractContextManager["Worker"]):
                 n_rows=F("n_rows") + chunk.n,
                 n_created=F("n_created") + written.created,
                 n_updated=F("n_updated") + written.updated,
-                n_rejected=F("n_rejected") + sum(not reject.is_kept for reject in written.rejects),
+                n_rejected=F("n_rejected")
+                + sum(not reject.is_imported for reject in written.rejects),
                 problem_counts=problem_counts,
                 n_people=F("n_people") + written.people,
                 n_tries=0,

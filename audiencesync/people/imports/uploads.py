@@ -82,13 +82,13 @@ class CsvUploadHandler(FileUploadHandler):
 
     def new_file(self, *args: object, **kwargs: object) -> None:
         super().new_file(*args, **kwargs)  # type: ignore[arg-type]  # handed through as they are
-        self._judge()
+        self._check_request()
         self.n_files += 1
         if self.kept is None:
             # Django closes it with the request.
             self.kept = tempfile.TemporaryFile(dir=settings.VAR_DIR)  # noqa: SIM115  # see above
 
-    def _judge(self) -> None:
+    def _check_request(self) -> None:
         """Check sender and room before a byte is stored. Raise SkipFile; the view says why."""
         request = self.request
         page = request.resolver_match.url_name if request and request.resolver_match else ""
@@ -165,12 +165,12 @@ def store(file: IO[bytes]) -> tuple[uuid.UUID, int, bool]:
 
     Return its id, its size, and whether it is UTF-8 apart from a few broken bytes.
     """
-    upload, judge, size = uuid.uuid4(), _Utf8(), 0
+    upload, detector, size = uuid.uuid4(), _Utf8(), 0
     for number, part in enumerate(_parts(file)):
         UploadPart.objects.create(upload=upload, number=number, body=zlib.compress(part, 1))
-        judge.look(part)
+        detector.add(part)
         size += len(part)
-    return upload, size, judge.is_utf8()
+    return upload, size, detector.is_utf8()
 
 
 class _Utf8:
@@ -181,7 +181,7 @@ class _Utf8:
         # Bytes of letters beyond ASCII; bytes that belong to no letter.
         self.n_good = self.n_bad = 0
 
-    def look(self, part: bytes, *, is_last: bool = False) -> None:
+    def add(self, part: bytes, *, is_last: bool = False) -> None:
         """Count the bytes of the next part."""
         text = self.decoder.decode(part, is_last)
         if not text.isascii():
@@ -192,7 +192,7 @@ class _Utf8:
             )
 
     def is_utf8(self) -> bool:
-        self.look(b"", is_last=True)
+        self.add(b"", is_last=True)
         return self.n_bad == 0 or self.n_good >= 2 * self.n_bad
 
 

@@ -160,7 +160,7 @@ def _mapping(request: HttpRequest, row: Import) -> HttpResponse:
     return render(request, page, context, status=status)
 
 
-def _checked(found: lifecycle.Checked) -> dict[str, Any]:
+def _checked(found: lifecycle.CheckResult) -> dict[str, Any]:
     """Return the findings of a check, in words."""
     problems = [(one.line, words.reason(one), " | ".join(one.cells)) for one in found.problems]
     usable = [(mapping.FIELDS[kind], *numbers) for kind, numbers in found.usable.items()]
@@ -188,7 +188,7 @@ def _start(request: HttpRequest, row: Import, form: MappingForm) -> HttpResponse
     except edit.NameTaken:
         form.add_error("segment_name", name_taken())
         return None
-    except lifecycle.NotOpen:
+    except lifecycle.WrongState:
         messages.error(request, _("This import was started already."))
     return redirect(row)
 
@@ -294,18 +294,18 @@ def _rejected(columns: list[dict[str, str]], found: Iterator[Reject]) -> Iterato
     """
     headers = [column["header"] for column in columns]
     bare = csv_files.unguarded if csv_export.is_ours(headers) else csv_files.unguarded_beginning
-    # A file of rejected rows begins with these columns; elsewhere they are the reader's own.
+    # A file of rejected rows begins with these columns; in other files they are data.
     n_first = len(mapping.REJECT_COLUMNS)
-    places = [
-        place
-        for place, header in enumerate(headers)
-        if place >= n_first or header not in mapping.REJECT_COLUMNS
+    indexes = [
+        index
+        for index, header in enumerate(headers)
+        if index >= n_first or header not in mapping.REJECT_COLUMNS
     ]
-    yield [*mapping.REJECT_COLUMNS, *(headers[place] for place in places)]
+    yield [*mapping.REJECT_COLUMNS, *(headers[index] for index in indexes)]
     for reject in found:
         is_row = len(reject.cells) >= len(headers)
         kept = (
-            [reject.cells[place] for place in places] + reject.cells[len(headers) :]
+            [reject.cells[index] for index in indexes] + reject.cells[len(headers) :]
             if is_row
             else reject.cells
         )

@@ -50,6 +50,6 @@ TROUBLES: dict[str, str | Promise] = {
 def reason(reject: Reject) -> str:
     """Return why a row was rejected; the column comes first if one of its cells is the reason."""
     words = str(REASONS.get(reject.reason, reject.reason))
-    if reject.is_kept and reject.reason != "unusable":
+    if reject.is_imported and reject.reason != "unusable":
         words += " " + gettext("The row is imported without it.")
     return f"{reject.column}: {words}" if reject.column else words

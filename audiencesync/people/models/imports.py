@@ -167,7 +167,7 @@ class ImportMember(models.Model):
 class RejectPart(models.Model):
     """The rejected rows of one chunk: compressed lines of JSON.
 
-    A line is ``[line, reason, word, [cells], is_kept]``.
+    A line is ``[line, reason, word, [cells], is_imported]``.
     """
 
     run = models.ForeignKey(Import, models.CASCADE, related_name="rejects")

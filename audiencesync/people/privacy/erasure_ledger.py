@@ -242,9 +242,9 @@ def _addresses(app_group: AppGroup, changes: Sequence[Change]) -> list[tuple[int
     found: list[tuple[int, Name]] = []
     for kind in ADDRESSES:
         for index, text in _texts(kind, changes):
-            judged = normalise.normalise(kind, text, region=app_group.phone_region)
-            if judged.sha256 is not None:
-                found.append((index, (kind, digest(app_group, kind, judged.sha256))))
+            normalised = normalise.normalise(kind, text, region=app_group.phone_region)
+            if normalised.sha256 is not None:
+                found.append((index, (kind, digest(app_group, kind, normalised.sha256))))
     return found
 
 

@@ -1,6 +1,6 @@
 """Conditions on events and purchases, as queries over profiles.
 
-Each is a correlated look-up of one person's events by name and time. An event is judged by its
+Each is a correlated look-up of one person's events by name and time. An event counts by its
 ``at``: one in the future has not happened within the last days, a back-dated one has long ago.
 """
 

@@ -1,4 +1,4 @@
-"""Validate a filter and build its tree: JSON -> nodes, or an error with its place."""
+"""Validate a filter and build its tree: JSON -> nodes, or an error with its path."""
 
 from __future__ import annotations
 
@@ -44,8 +44,9 @@ from audiencesync.people.segments.nodes import (
 )
 
 BIGGEST_ID = 2**63 - 1
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-_IMPORT = re.compile(r"[0-9]{1,18}", re.ASCII)
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # PostgreSQL refuses NUL and lone surrogates
+_IMPORT_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)  # 18 digits are less than BIGGEST_ID
+FIRST_YEAR, LAST_YEAR = 1900, 2200
 
 
 def read(raw: object) -> Node:
@@ -105,7 +106,7 @@ class _Reader:
             raise FilterError(
                 path, _("Conditions are nested more than %(n)d deep.") % {"n": MAX_DEPTH}
             )
-        # Without conditions "all" and "any" mean everybody; "none" would mean the same.
+        # Only the outermost "all" or "any" may be empty: it matches everybody.
         may_be_empty = depth == 1 and match != "none"
         if not isinstance(parts, list) or (not parts and not may_be_empty):
             raise FilterError(path, _("“%(match)s” needs a list of conditions.") % {"match": match})
@@ -135,12 +136,13 @@ class _Reader:
             if value is not None:
                 raise FilterError(_at(path, "value"), _("This comparison takes no value."))
             return Condition(name, op)
-        place = _at(path, "value")
+        value_path = _at(path, "value")
         if op in RELATIVE:
-            return Condition(name, op, _whole(value, place, least=1, most=MAX_DAYS))
-        return Condition(name, op, self._value(name, op, value, place))
+            return Condition(name, op, _whole_number(value, value_path, least=1, most=MAX_DAYS))
+        return Condition(name, op, self._value(name, op, value, value_path))
 
     def _value(self, field: str, op: str, value: object, path: str) -> Scalar | tuple[Scalar, ...]:
+        # The fields of a profile are texts and days; attributes may be numbers, too.
         takes_numbers = field not in FIELDS
         if op == "in":
             if not isinstance(value, list) or not 1 <= len(value) <= MAX_LIST:
@@ -155,11 +157,15 @@ class _Reader:
             listed = tuple(
                 _scalar(one, f"{path}[{i}]", numbers=takes_numbers) for i, one in enumerate(value)
             )
-            return _import_numbers(listed, path) if field == "import" else listed
+            if field == "import":
+                _check_import_numbers(listed, path)
+            return listed
         if op in ("greater", "less"):
-            return _amount(value, path, numbers=takes_numbers)
+            return _number_or_day(value, path, numbers=takes_numbers)
         scalar = _scalar(value, path, numbers=takes_numbers and op in ("is", "is_not"))
-        return _import_numbers((scalar,), path)[0] if field == "import" else scalar
+        if field == "import":
+            _check_import_numbers((scalar,), path)
+        return scalar
 
     def _event(self, raw: dict[str, Any], path: str) -> EventCondition:
         kind = EVENT if EVENT in raw else PURCHASE
@@ -180,12 +186,14 @@ class _Reader:
         return EventCondition(kind, name, op, n, days, day, self._where(kind, raw, path))
 
     def _where(self, kind: str, raw: dict[str, Any], path: str) -> tuple[Condition, ...]:
-        parts, place = raw.get("where", []), _at(path, "where")
+        parts, where_path = raw.get("where", []), _at(path, "where")
         if not isinstance(parts, list) or len(parts) > MAX_WHERE:
             raise FilterError(
-                place, _("This needs a list of at most %(n)d properties.") % {"n": MAX_WHERE}
+                where_path, _("This needs a list of at most %(n)d properties.") % {"n": MAX_WHERE}
             )
-        return tuple(self._property(kind, part, f"{place}[{i}]") for i, part in enumerate(parts))
+        return tuple(
+            self._property(kind, part, f"{where_path}[{i}]") for i, part in enumerate(parts)
+        )
 
     def _property(self, kind: str, raw: object, path: str) -> Condition:
         self._count(path)
@@ -208,12 +216,12 @@ def _times(raw: dict[str, Any], op: str, path: str) -> tuple[int, int | None, st
     """Return how often, within how many days, or since which day."""
     days = raw.get("days")
     if days is not None:
-        days = _whole(days, _at(path, "days"), least=1, most=MAX_DAYS)
+        days = _whole_number(days, _at(path, "days"), least=1, most=MAX_DAYS)
     if op in COUNTED:
         if "day" in raw:
             raise FilterError(_at(path, "day"), _("This comparison takes no day."))
         least = 0 if op != "at_least" else 1
-        return _whole(raw.get("n"), _at(path, "n"), least=least, most=MAX_TIMES), days, ""
+        return _whole_number(raw.get("n"), _at(path, "n"), least=least, most=MAX_TIMES), days, ""
     if "n" in raw:
         raise FilterError(_at(path, "n"), _("This comparison takes no number of times."))
     if op == "never":
@@ -225,12 +233,12 @@ def _times(raw: dict[str, Any], op: str, path: str) -> tuple[int, int | None, st
     return (
         0,
         days,
-        str(_amount(raw["day"], _at(path, "day"), numbers=False)) if days is None else "",
+        str(_number_or_day(raw["day"], _at(path, "day"), numbers=False)) if days is None else "",
     )
 
 
 def _segment(raw: dict[str, Any], path: str) -> SegmentCondition:
-    _only(raw, "segment", path)
+    _check_operator(raw, "segment", path)
     try:
         named = UUID(raw["segment"]) if isinstance(raw["segment"], str) else None
     except ValueError:
@@ -241,20 +249,20 @@ def _segment(raw: dict[str, Any], path: str) -> SegmentCondition:
 
 
 def _audience(raw: dict[str, Any], path: str) -> AudienceCondition:
-    _only(raw, "audience", path)
-    number = _whole(raw["audience"], _at(path, "audience"), least=1, most=BIGGEST_ID)
+    _check_operator(raw, "audience", path)
+    number = _whole_number(raw["audience"], _at(path, "audience"), least=1, most=BIGGEST_ID)
     return AudienceCondition(number, raw["op"])
 
 
-def _only(raw: dict[str, Any], kind: str, path: str) -> None:
-    """Check that there is nothing but an operator beside the name."""
+def _check_operator(raw: dict[str, Any], kind: str, path: str) -> None:
+    """Check that there is a valid operator, and nothing else beside the name."""
     if raw.keys() != {kind, "op"}:
         raise FilterError(path, _("A condition on “%(kind)s” has an operator.") % {"kind": kind})
     if not isinstance(raw["op"], str) or raw["op"] not in MEMBER_OPS:
         raise FilterError(_at(path, "op"), _("This needs “in” or “not_in”."))
 
 
-def _whole(value: object, path: str, *, least: int, most: int) -> int:
+def _whole_number(value: object, path: str, *, least: int, most: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise FilterError(
             path,
@@ -290,7 +298,7 @@ def _scalar(value: object, path: str, *, numbers: bool) -> Scalar:
     )
 
 
-def _amount(value: object, path: str, *, numbers: bool) -> Scalar:
+def _number_or_day(value: object, path: str, *, numbers: bool) -> Scalar:
     """Return a number, or a day such as 2026-11-23."""
     scalar = _scalar(value, path, numbers=numbers)
     if isinstance(scalar, str):
@@ -298,7 +306,7 @@ def _amount(value: object, path: str, *, numbers: bool) -> Scalar:
             day = date.fromisoformat(scalar)
         except ValueError:
             day = None
-        if day is None or day.isoformat() != scalar or not 1900 <= day.year <= 2200:
+        if day is None or day.isoformat() != scalar or not FIRST_YEAR <= day.year <= LAST_YEAR:
             words = _("This needs a number, or a date such as 2026-11-23.")
             raise FilterError(
                 path, words if numbers else _("This needs a date such as 2026-11-23.")
@@ -306,7 +314,7 @@ def _amount(value: object, path: str, *, numbers: bool) -> Scalar:
     return scalar
 
 
-def _import_numbers(values: tuple[Scalar, ...], path: str) -> tuple[Scalar, ...]:
-    if not all(_IMPORT.fullmatch(str(value)) for value in values):
+def _check_import_numbers(values: tuple[Scalar, ...], path: str) -> None:
+    """Check values of the field ``import``: the primary keys of CSV imports, as text."""
+    if not all(_IMPORT_NUMBER.fullmatch(str(value)) for value in values):
         raise FilterError(path, _("This needs the number of a CSV import, such as 12."))
-    return values

@@ -11,7 +11,7 @@ def read(cell, target="text", name="note", *, hash_only=True):
     batch, rejects = Converter(plan, region="DE", hash_only=hash_only).read(
         ParsedRows([2], [["one", cell]])
     )
-    return batch.attributes, [(reject.reason, reject.is_kept) for reject in rejects]
+    return batch.attributes, [(reject.reason, reject.is_imported) for reject in rejects]
 
 
 @pytest.mark.parametrize(

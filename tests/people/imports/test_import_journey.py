@@ -26,7 +26,7 @@ def test_an_import_from_upload_to_result(imports, acme, make_profile):
         "external_id", "email", "phone", "country", "truth", "number",
     ]  # fmt: skip
     checked = imports.post(url, "check").context["checked"]
-    assert (checked.n_rows, checked.n_rejected, checked.is_all) == (4, 1, True)
+    assert (checked.n_rows, checked.n_rejected, checked.is_whole_file) == (4, 1, True)
     assert [(one.raw, one.value) for one in checked.phones] == [("0151 12345678", "+4915112345678")]
     assert Profile.objects.count() == 1
     row = imports.run(PEOPLE, segment_name="From the shop")

@@ -59,9 +59,9 @@ class RejectedRows:
     def counts(self, reject: Reject) -> bool:
         """Return whether the number counts this row."""
         if not self.column:
-            return not reject.is_kept
+            return not reject.is_imported
         is_unusable = reject.reason == "unusable"
-        is_of_column = reject.is_kept and reject.column == self.column
+        is_of_column = reject.is_imported and reject.column == self.column
         return is_of_column and is_unusable is self.is_unusable
 
     def read(self, limit: int, *, beyond: Keys | None, ascending: bool) -> Sequence[Row]:
