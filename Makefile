@@ -27,7 +27,7 @@ run: python ## install, prepare and start AudienceSync with its demo (PORT=8000 
 
 test: venv-dev ## everything: lint, types, contracts, translations, browser, all tests on SQLite and on PostgreSQL with Redis
 	@mkdir -p build; $(MAKE) --no-print-directory lint > build/lint.log 2>&1 & lint=$$!; \
-	$(PYTEST) -m "not browser and not machines" $(PARALLEL) --junitxml=build/junit-sqlite.xml; tested=$$?; \
+	$(PYTEST) -m "not browser and not machines and not on_postgresql" $(PARALLEL) --junitxml=build/junit-sqlite.xml; tested=$$?; \
 	wait $$lint; linted=$$?; cat build/lint.log; exit $$((tested + linted))
 	$(PYTEST) tests/browser -n $(WORKERS) --dist loadfile --junitxml=build/junit-browser.xml
 	$(BIN)/python -m scripts.postgres $(BIN)/python -m scripts.redis_server $(PYTEST) -m "not browser and not once" --ignore tests/system/crash/test_mutants.py $(PARALLEL) --create-db --junitxml=build/junit-postgresql.xml

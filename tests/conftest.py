@@ -45,13 +45,31 @@ def pytest_addoption(parser):
 
 DATABASE = {"db", "transactional_db", "django_db_reset_sequences", "databases"}
 EACH = ("django_db", "machines", "each_database")
+# Folders of tests whose statements are Django's on either database (docs/decisions/0015): pages,
+# forms, answers, and what the queue makes of answers of the partner.
+STRICT = (
+    "canvases/api",
+    "canvases/privacy",
+    "canvases/rehearsal",
+    "canvases/steps",
+    "canvases/views",
+    "groups",
+    "partners/views",
+    "people/privacy",
+    "people/views",
+    "system/canary",
+    "system/faults",
+)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
+    folders = tuple(f"{config.rootpath}/tests/{folder}/" for folder in STRICT)
     for item in items:
         if _runs_once(item):
             item.add_marker("once")
+        elif str(item.path).startswith(folders) and not item.get_closest_marker("each_database"):
+            item.add_marker("on_postgresql")
         if _shares_a_module_fixture(item):
             item.add_marker(pytest.mark.xdist_group(item.module.__name__))
     if hasattr(config, "workerinput"):
@@ -83,8 +101,11 @@ def _interleaved(items):
 
 
 def pytest_report_collectionfinish(items):
-    once = sum(item.get_closest_marker("once") is not None for item in items)
-    return f"{once} of {len(items)} tests need to run on one database only"
+    once, strict = (
+        sum(item.get_closest_marker(name) is not None for item in items)
+        for name in ("once", "on_postgresql")
+    )
+    return f"of {len(items)} tests, either database suffices for {once}, PostgreSQL for {strict}"
 
 
 def pytest_collection_finish(session):

@@ -11,7 +11,7 @@ from partners.models import Batch, Budget, Connection, Push
 from partners.queue import collect
 from tests.system.faults.checked_world import PRODUCTION_TIMES, N
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.each_database]
 HOUR = timedelta(hours=1)
 
 

@@ -20,7 +20,7 @@ from tests.system.faults.live.conftest import is_sqlite, site
 from tests.system.faults.live.site import address
 
 __all__ = ["is_sqlite", "site"]
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.each_database]
 N, ROUNDS = 5_000, 3
 
 

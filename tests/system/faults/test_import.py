@@ -23,7 +23,7 @@ from tests.system.crash.points import Points
 from tests.system.faults.live.conftest import prepared, site
 
 __all__ = ["prepared", "site"]
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.each_database]
 N, KILLS = 100_000, 5
 
 

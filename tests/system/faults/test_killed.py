@@ -19,7 +19,7 @@ from tests.system.crash.scene import Scenario
 from tests.system.crash.world import LEASE, World, sha256
 from tests.system.faults.checked_world import N
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.each_database]
 
 
 def _before(world: World, most: int | None = None) -> None:

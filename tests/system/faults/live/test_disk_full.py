@@ -9,7 +9,7 @@ import requests
 from tests.system.faults.live import crowd
 from tests.system.faults.live.full_disk import Raised, SmallFiles, SmallVolume
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.each_database]
 FULL_SECONDS = 5
 MOST_LINES = 40  # usually about eight: one per process that meets the error and one per failed task
 

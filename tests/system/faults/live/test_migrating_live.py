@@ -110,6 +110,7 @@ class Visitor(Thread):
             )
 
 
+@pytest.mark.each_database
 @pytest.mark.slow
 def test_the_old_code_works_during_and_after_a_migration(site):
     one = site(N)
