@@ -177,9 +177,9 @@ def _ended(*, now: datetime) -> list[list[Incident]]:
 
 def _is_well(incident: Incident) -> bool:
     """Return whether the place works again, or nothing needs it any more."""
-    if incident.code in codes.HOLD_NO_BATCHES:
-        return True
     others = Incident.objects.open().filter(**{incident.place: incident.place_id})
+    if incident.code in codes.HOLD_NO_BATCHES:
+        return not others.filter(code=incident.code).exists()
     if others.exclude(code__in=codes.HOLD_NO_BATCHES).exists():
         return False
     match titles.place_of(incident):

@@ -85,6 +85,23 @@ def test_the_end_is_not_notified_while_it_may_come_back_on_another_machine(step)
     assert events() == ["begun"]
 
 
+def test_no_end_is_mailed_while_the_threshold_is_passed_again(step, mailoutbox):
+    share(is_high=True)
+    alerts.send_due(now=timezone.now())
+    share(is_high=False)
+    age(hours=1, minutes=1)
+    share(is_high=True)  # too late to be the same one
+    alerts.send_due(now=timezone.now())
+    age(minutes=2)
+    alerts.send_due(now=timezone.now())
+    assert [mail.subject.split()[0] for mail in mailoutbox] == ["TikTok", "TikTok"]
+
+    share(is_high=False)
+    age(hours=1, minutes=3)
+    alerts.send_due(now=timezone.now())
+    assert [mail.subject.split()[0] for mail in mailoutbox[2:]] == ["Over"]
+
+
 def test_a_changed_threshold_repeats_no_message(step, acme, mailoutbox):
     share(is_high=True)
     alerts.send_due(now=timezone.now())
