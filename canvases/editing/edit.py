@@ -103,8 +103,7 @@ def save_entry(
         if exit_segments is not None:
             _set_exit_segments(locked, exit_segments)
         stored = Canvas.objects.select_related("segment", "app_group").get(pk=canvas.pk)
-        after = log_lines.of_entry(stored)
-        lines = [(label, before[label], after[label]) for label in after]
+        lines = log_lines.changes(locked, before, stored)
         _log(canvas, by, Activity.Verb.CHANGED, lines)
         for step in _steps(canvas).select_related("canvas__app_group", "sync"):
             KINDS[step.kind].on_saved(step)

@@ -9,7 +9,9 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from audiencesync.people.masking import STARS
 from audiencesync.people.segments import filters
+from audiencesync.people.segments.words import is_personal
 
 OPS = ("is", "is_not", "contains", "greater", "less", "is_true", "is_false", "exists", "missing")
 
@@ -63,9 +65,14 @@ def _shown(condition: Mapping[str, Any]) -> tuple[str, str, str]:
     return str(condition["property"]), "is" if op == "in" else str(op), str(value)
 
 
+def masked(event: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return the same as `shown`, for every reader: without personal data in the values."""
+    return [(name, op, STARS if is_personal(value) else value) for name, op, value in shown(event)]
+
+
 def words(event: Mapping[str, Any]) -> str:
     """Return the conditions in words, such as: total is greater than 50; empty without any."""
-    return _(" and ").join(_words(*one) for one in shown(event))
+    return _(" and ").join(_words(*one) for one in masked(event))
 
 
 def _words(name: str, op: str, value: str) -> str:

@@ -5,13 +5,24 @@ from __future__ import annotations
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from audiencesync.groups.logged_changes import Value
+from audiencesync.groups.logged_changes import LoggedChange, Value
 from canvases import schedule
 from canvases.entry_card import event_property, words
 from canvases.models import Canvas
 
+Lines = dict[str | Promise, Value]
 
-def of_entry(canvas: Canvas) -> dict[str | Promise, Value]:
+
+def changes(former: Canvas, before: Lines, stored: Canvas) -> list[LoggedChange]:
+    """Return what an edit changed. ``before``: the lines of ``former``, taken before the edit."""
+    after = of_entry(stored)
+    found: list[LoggedChange] = [(label, before[label], after[label]) for label in after]
+    if before == after and (former.entry, former.exits) != (stored.entry, stored.exits):
+        found.append((_("Condition"), None, _("the same fields, other values")))
+    return found
+
+
+def of_entry(canvas: Canvas) -> Lines:
     """Return label -> stored value, in the order of the form."""
     exits = canvas.exit_segments.order_by("segment__name").values_list("segment__name", flat=True)
     return {
@@ -31,18 +42,19 @@ def of_entry(canvas: Canvas) -> dict[str | Promise, Value]:
     }
 
 
-def _of_event(canvas: Canvas) -> dict[str | Promise, Value]:
+def _of_event(canvas: Canvas) -> Lines:
     is_event = canvas.entry_by == Canvas.EntryBy.EVENT
     label = _("What happens")
     return {label: _event(canvas.entry) if is_event else ""}
 
 
 def _event(raw: dict[str, object]) -> str:
-    where = ", ".join(" ".join(one) for one in event_property.shown(raw))
+    """Return an event without personal data: the log is read by viewers and kept for long."""
+    where = ", ".join(" ".join(one) for one in event_property.masked(raw))
     return f"{raw.get('kind')}: {raw.get('name') or '*'} {where}".strip()
 
 
-def _of_schedule(canvas: Canvas) -> dict[str | Promise, Value]:
+def _of_schedule(canvas: Canvas) -> Lines:
     read = None
     if canvas.entry_by == Canvas.EntryBy.SCHEDULE:
         try:

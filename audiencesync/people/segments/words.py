@@ -80,16 +80,16 @@ class _Words:
     def _comparison(self, node: Condition, *, is_negated: bool) -> str:
         is_column = node.field in FIELDS
         label = str(FIELDS[node.field][0]) if is_column else node.field.removeprefix(CUSTOM)
-        value = self._value(node, node.field in PERSONAL, is_column)
+        value = self._value(node, is_column, hides=node.field in PERSONAL)
         if node.field == "import":
             value = ", ".join(map(str, _listed(node)[:SHOWN_VALUES]))
         return clauses.of_profile(
             node, str(_LABELS.get(node.field, label)), value, is_negated=is_negated
         )
 
-    def _value(self, node: Condition, is_personal: bool, is_column: bool) -> str:
+    def _value(self, node: Condition, is_column: bool, *, hides: bool = False) -> str:
         listed = _listed(node)
-        if self.masked and (is_personal or not is_column and any(map(_is_personal, listed))):
+        if self.masked and (hides or not is_column and any(map(is_personal, listed))):
             return "***"
         shown = ", ".join(map(_value_words, listed[:SHOWN_VALUES]))
         return shown + (" …" if len(listed) > SHOWN_VALUES else "")
@@ -112,7 +112,7 @@ class _Words:
             return _relative(part.op, label, int(str(part.value)))
         words = OF_DAYS if isinstance(part.value, str) else OF_NUMBERS
         op = words.get(part.op, OPS[part.op])
-        return f"{label} {op} {self._value(part, False, is_column)}".strip()
+        return f"{label} {op} {self._value(part, is_column)}".strip()
 
     def _name(self, node: SegmentCondition | AudienceCondition) -> str:
         if isinstance(node, SegmentCondition):
@@ -141,7 +141,7 @@ def _relative(op: str, label: str, n: int) -> str:
     return words % {"field": label, "n": n}
 
 
-def _is_personal(value: object) -> bool:
+def is_personal(value: object) -> bool:
     """Return whether a value may be an e-mail address or a phone number."""
     text = unicodedata.normalize("NFKC", str(value))
     return "@" in text or sum(character.isdigit() for character in text) >= PHONE_DIGITS

@@ -27,7 +27,7 @@ from canvases.models import Canvas, Step
 from canvases.steps import KINDS, former_syncs
 from canvases.steps.base import Text
 from canvases.views import counters, last_removal
-from canvases.views.stage import flow_layout, flow_view
+from canvases.views.stage import flow_layout, flow_view, masked_form
 from canvases.views.stage.cards import WAITING, Card, nested
 from canvases.views.stage.flow_view import FlowView
 from partners.health import lines
@@ -295,6 +295,8 @@ def answer(
         card.is_checked = panel.key == "launch" or (panel.key == card.id and has_errors)
     flow.look(flow_view.of_request(request, flow.canvas.get_absolute_url()))
     flow.may_edit = access.membership(request).may(Role.MARKETER)
+    if form is not None and not flow.may_edit:
+        masked_form.mask(form)
     steps = [card.step for card in flow.cards]
     flow.can_undo = flow.is_editable and last_removal.can_be_undone(request, flow.canvas, steps)
     context = {"canvas": flow.canvas, "flow": flow, "panel": panel, "may_edit": flow.may_edit}

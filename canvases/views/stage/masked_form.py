@@ -1,0 +1,32 @@
+"""The forms of a canvas as viewers see them: without personal data in the values of conditions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from django import forms
+
+from audiencesync.people.masking import STARS
+from audiencesync.people.segments.nodes import PERSONAL
+from audiencesync.people.segments.words import is_personal
+
+# Of the properties of an event (entry_card/conditions.py), and of the segment builder.
+VALUE = re.compile(r"(event_)?value[0-9]*|(value|amount)-[0-9.]+(w[0-9])?", re.ASCII)
+
+
+def mask(form: forms.BaseForm) -> None:
+    """Replace the values that a segment in words hides, too. The form is not sent back."""
+    for one in _with_rows(form):
+        for name in filter(VALUE.fullmatch, one.fields):
+            value = one.initial.get(name)
+            compared = one.initial.get(f"field-{name.removeprefix('value-')}")
+            if value and (compared in PERSONAL or is_personal(value)):
+                one.initial[name] = STARS
+
+
+def _with_rows(form: forms.BaseForm) -> Iterator[forms.BaseForm]:
+    """Yield a form and the rows of the formsets inside it."""
+    yield form
+    for name in ("exits", "rows"):
+        yield from getattr(form, name, ())
