@@ -47,6 +47,7 @@ NAMES = (
 BODIES = 200_000
 EVENTS = 40
 INGEST = 30_000
+OPENED = 10  # times that a page is opened
 IMPORTS = 300_000
 CHANGES_PER_SECOND = 200
 FLOOD_PER_SECOND = 2_000
@@ -201,7 +202,7 @@ class Run:
     def page(self) -> dict[str, Any]:
         """Measure the page of a canvas of 200 steps."""
         self.stack.manage("collectstatic", "--no-input")
-        return self.work("page")
+        return self.work("page", times=1 if self.n < TRIAL else OPENED)
 
     def waits(self) -> dict[str, Any]:
         """Measure from a REST call with an event to when the person who waits for it moves on."""

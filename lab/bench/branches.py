@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import requests
@@ -36,7 +37,6 @@ WAITED_FOR = {"number": 1, "label": "Order", "kind": "event", "name": "bench ord
 WAIT = {"amount": 9, "unit": "days", "events": [WAITED_FOR]}
 CALL = 20  # events in one call
 LONGEST = 300.0
-OPENED = 10  # times that a page is opened; the fastest counts
 
 
 def splits(*, most: int = 0, every: int = 1, has_backup: bool = False) -> dict[str, Any]:
@@ -174,8 +174,11 @@ def _post_events(session: requests.Session, names: Sequence[str], *, rate: int) 
     return posted_at
 
 
-def page() -> dict[str, Any]:
-    """Open a canvas of 200 steps, refresh its counters and duplicate it, in this process."""
+def page(*, times: int) -> dict[str, Any]:
+    """Open a canvas of 200 steps, refresh its counters and duplicate it, in this process.
+
+    Each page is opened some ``times``; the fastest counts.
+    """
     canvas = _canvas("Everybody", {})
     canvas.launched_at = timezone.now()
     canvas.save(update_fields=["launched_at"])
@@ -195,12 +198,13 @@ def page() -> dict[str, Any]:
     poll = f"{counts}?v={version[1]}"
     htmx = {"headers": {"HX-Request": "true"}}
     tallies = StepTally.objects.filter(step__canvas=canvas)
-    found = {"steps": canvas.steps.count(), "open": _fastest(client, url)}
-    found["counters_unchanged"] = _fastest(client, poll, **htmx)
+    fastest = partial(_fastest, client, times)
+    found = {"steps": canvas.steps.count(), "open": fastest(url)}
+    found["counters_unchanged"] = fastest(poll, **htmx)
     tallies.filter(pk=canvas.steps.values("pk")[:1]).update(entered=10, waiting=10)
-    found["counters"] = _fastest(client, poll, **htmx)
+    found["counters"] = fastest(poll, **htmx)
     tallies.update(entered=11, waiting=11)
-    found["counters_all_changed"] = _fastest(client, poll, **htmx)
+    found["counters_all_changed"] = fastest(poll, **htmx)
     tallies.delete()  # they count visits that are not there
     cpu, wall = _timed(client.post, duplicate)
     n = Canvas.objects.latest("pk").steps.count()
@@ -209,9 +213,9 @@ def page() -> dict[str, Any]:
     return found | {"duplicate": {"cpu_ms": round(1000 * cpu, 1), "ms": round(1000 * wall, 1)}}
 
 
-def _fastest(client: Client, url: str, **options: Any) -> dict[str, float]:
+def _fastest(client: Client, n: int, url: str, **options: Any) -> dict[str, float]:
     """Return the shortest CPU and wall time of some answers."""
-    times = [_timed(client.get, url, **options) for _i in range(OPENED)]
+    times = [_timed(client.get, url, **options) for _i in range(n)]
     cpu, wall = (min(some) for some in zip(*times, strict=True))
     return {"cpu_ms": round(1000 * cpu, 1), "ms": round(1000 * wall, 1)}
 

@@ -21,7 +21,7 @@ from lab.stack.sandbox import SandboxClient
 from partners.models import Audience
 
 CHUNK = 10_000
-QUIET = 6.0  # seconds without work: longer than a beat
+QUIET = settings.BEAT_SECONDS + 1  # seconds without work
 LONGEST = 1800.0
 # A person's number modulo 10: 20 % of the people move away, 10 % come home.
 LEAVE, COME = (0, 1), (9,)

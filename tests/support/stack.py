@@ -27,6 +27,7 @@ FAST = {
     "SECRET_KEY": "only-for-tests-but-long-enough-to-be-a-key-0123456789-abcdefghij",
     "TOKEN_KEYS": crypto.new_key("test"),
     "BEAT_SECONDS": "1",
+    "WEB_WORKERS": "1",
     "WEBHOOK_ALLOW_PRIVATE": "true",  # a receiver on this machine
 }
 
