@@ -27,7 +27,7 @@ METRICS: dict[str, Promise] = {
     "errored": _("Users errored"),
     "exited": _("Exited canvas"),
 }
-PASSAGE = ("entered", "proceeded", "exited", "waiting")
+VISIT_COUNTS = ("entered", "proceeded", "exited", "waiting")
 SYNC_METRICS = ("synced", "not_synced", "pending", "errored")
 SUMMED = (*SYNC_METRICS, "cancelled")
 
@@ -69,19 +69,21 @@ def step_numbers(steps: Iterable[Step]) -> dict[int, Numbers]:
     One query, because the numbers of a card must add up: between two queries visits may move.
     """
     found = {step.pk: Numbers() for step in steps}
-    passage = [f"tally__{name}" for name in PASSAGE]
+    visit_columns = [f"tally__{name}" for name in VISIT_COUNTS]
     sums = [Sum(f"syncs__tally__{name}", default=0) for name in COLUMNS]
     for step, *counts in (
         Step.objects.filter(pk__in=list(found))
         .order_by()
-        .values_list("pk", *passage)
+        .values_list("pk", *visit_columns)
         .annotate(*sums)
     ):
         passed, sent = (
-            counts[: len(PASSAGE)],
-            counts_from(dict(zip(COLUMNS, counts[len(PASSAGE) :], strict=True))),
+            counts[: len(VISIT_COUNTS)],
+            counts_from(dict(zip(COLUMNS, counts[len(VISIT_COUNTS) :], strict=True))),
         )
-        numbers = {name: sent[name] for name in SUMMED} | dict(zip(PASSAGE, passed, strict=True))
+        numbers = {name: sent[name] for name in SUMMED} | dict(
+            zip(VISIT_COUNTS, passed, strict=True)
+        )
         # No tally yet: NULL. A step added since ``steps`` was read is kept as well.
         found[step] = Numbers(**{name: n or 0 for name, n in numbers.items()})
     return found

@@ -42,7 +42,7 @@ def steps_of(canvas: Canvas) -> QuerySet[Step]:
     )
 
 
-def verified(canvas: Canvas, *, now: datetime) -> list[Item]:
+def partner_problems(canvas: Canvas, *, now: datetime) -> list[Item]:
     """Return the problems that only the partner knows. Sends requests, for a bounded time."""
     ordered = tree.in_order(steps_of(canvas))
     steps, names = {step.sync_id: step for step in ordered if step.sync}, _names(ordered)
@@ -59,7 +59,7 @@ def verified(canvas: Canvas, *, now: datetime) -> list[Item]:
 
 
 def items(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> list[Item]:
-    """Return blockers, then warnings, including the items that `verified` has ``found``."""
+    """Return blockers, then warnings. ``found``: the result of `partner_problems`."""
     steps = tree.in_order(steps_of(canvas))
     page = canvas.get_absolute_url()
     found = [*_of_canvas(canvas, steps, page, now=now), *found]
@@ -80,7 +80,10 @@ def items(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> list[
 
 
 def blockers(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> list[Item]:
-    """Return the items that block a launch. Skips the warnings, which count profiles."""
+    """Return the items that block a launch, without the warnings, which take long to count.
+
+    ``found``: the result of `partner_problems`.
+    """
     steps = tree.in_order(steps_of(canvas))
     page = canvas.get_absolute_url()
     found, names = [*_of_canvas(canvas, steps, page, now=now), *found], _names(steps)

@@ -73,7 +73,7 @@ class Why:
         return self.outcome_label
 
     @property
-    def number(self) -> str:
+    def list_name(self) -> str:
         """Return the name of the list of these people (people_lists/numbers.py)."""
         if not self.is_removal:
             return self.outcome

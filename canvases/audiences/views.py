@@ -22,7 +22,7 @@ from audiencesync.groups import access
 from audiencesync.groups.models import AppGroup, Role
 from canvases.audiences import numbers
 from canvases.audiences.forms import LookalikeForm, NewAudienceForm
-from canvases.numbers import audience_uses, kept
+from canvases.numbers import audience_uses, hours_retention
 from partners import audiences, registry
 from partners.audiences import deletion, lookalike
 from partners.connections import affected, problems
@@ -143,7 +143,8 @@ def _page(request: HttpRequest, row: Audience, form: LookalikeForm | None = None
         "members": members,
         "most_members": numbers.most_members(row) if members is None else None,
         "since": since,
-        "is_since_before": since is not None and kept.are_older_gone(since - NEAR, now=now),
+        "is_since_before": since is not None
+        and hours_retention.are_older_deleted(since - NEAR, now=now),
         "changes": numbers.changes(row, _last_days(app_group, now=now)),
         "form": form,
         "days": DAYS,

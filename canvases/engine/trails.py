@@ -1,6 +1,6 @@
 """The trail of a visit: which steps it passed and how, written together with its place.
 
-A list of people of a step is a search for one of its marks (people_lists/passages.py).
+A list of people of a step is a search for one of its marks (people_lists/step_visits.py).
 """
 
 from __future__ import annotations

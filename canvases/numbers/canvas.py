@@ -38,7 +38,7 @@ class Ends:
         return [(f"left_{reason}", LeftBy(reason).label, n) for reason, n in self.early.items()]
 
 
-def since(canvas: Canvas) -> datetime | None:
+def first_hour(canvas: Canvas) -> datetime | None:
     """Return the first hour of which entries are kept."""
     first: datetime | None = canvas.hours.aggregate(first=Min("hour"))["first"]
     return first

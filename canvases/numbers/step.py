@@ -1,4 +1,8 @@
-"""The people of a step by time: from the tallies by hour, which add up to those of its card."""
+"""Charts of the people of a step: what became of them, or where they went, hour by hour.
+
+The rows of an hour (TallyHour, StepHour) change with the counters that the step shows, so a chart
+adds up to them.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +27,14 @@ OUTCOMES: dict[str, tuple[Text, str]] = {
 }
 
 
-PASSAGE: dict[str, tuple[Text, str]] = {
+DEPARTURES: dict[str, tuple[Text, str]] = {
     "proceeded": (_("Went on"), "fill-synced"),
     "exited": (_("Left the canvas"), "fill-pending"),
     "withdrawn": (_("Left early"), "fill-grey"),
 }
 
 
-def since(step: Step, *, sends: bool) -> datetime | None:
+def first_hour(step: Step, *, sends: bool) -> datetime | None:
     """Return the first hour in which something was counted at a step."""
     hours: Any = TallyHour.objects.filter(sync__steps=step) if sends else step.hours
     first: datetime | None = hours.aggregate(first=Min("hour"))["first"]
@@ -39,14 +43,14 @@ def since(step: Step, *, sends: bool) -> datetime | None:
 
 def of_step(step: Step, bins: Bins, *, sends: bool) -> Bars:
     """Return what became of the people of a step, by time: synced or not, or where they went."""
-    return outcomes([step], bins) if sends else passage(step, bins)
+    return outcomes([step], bins) if sends else departures(step, bins)
 
 
-def passage(step: Step, bins: Bins) -> Bars:
+def departures(step: Step, bins: Bins) -> Bars:
     """Return the people who came out of a step, by the time at which they did. One query."""
     hours = step.hours.filter(hour__gte=bins.begin, hour__lt=bins.end)
-    rows = ((hour, counts) for hour, *counts in hours.values_list("hour", *PASSAGE))
-    return _bars(bins, PASSAGE, rows)
+    rows = ((hour, counts) for hour, *counts in hours.values_list("hour", *DEPARTURES))
+    return _bars(bins, DEPARTURES, rows)
 
 
 def outcomes(steps: Iterable[Step], bins: Bins) -> Bars:

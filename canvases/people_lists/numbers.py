@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from canvases.models import Canvas, Step
-from canvases.people_lists import canvas_numbers, deliveries, passages, requests
+from canvases.people_lists import canvas_numbers, deliveries, requests, step_visits
 from canvases.people_lists.number import Number, UnknownNumber
 
-OF_STEPS = {*deliveries.SENT, *deliveries.REMOVALS, *passages.LABELS, requests.NAME}
+OF_STEPS = {*deliveries.SENT, *deliveries.REMOVALS, *step_visits.LABELS, requests.NAME}
 
 
 def is_of_steps(name: str) -> bool:
     """Return whether steps may have a number of this name."""
-    return name in OF_STEPS or name.startswith(passages.BRANCH)
+    return name in OF_STEPS or name.startswith(step_visits.BRANCH)
 
 
 def of_step(step: Step, name: str, reason: str | None = None, *, is_counted: bool = True) -> Number:
@@ -25,7 +25,7 @@ def of_step(step: Step, name: str, reason: str | None = None, *, is_counted: boo
         return requests.number(step, reason, is_counted=is_counted)
     if reason is not None:
         raise UnknownNumber
-    return passages.number(step, name)
+    return step_visits.number(step, name)
 
 
 def of_canvas(canvas: Canvas, name: str, *, is_counted: bool = True) -> Number:

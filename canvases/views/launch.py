@@ -30,25 +30,26 @@ from canvases.views.stage.canvas_page import NUMBERS
 @access.signed_in
 @require_POST
 def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
-    """Launch; answer 422 with the checklist if something is missing."""
+    """Launch the canvas; answer 422 with the checklist if something is missing."""
     now = timezone.now()
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
-    # The partner is asked about audiences only if nothing that we know ourselves is missing.
+    # The partner is asked about its audiences only if nothing else blocks the launch.
     is_ready = canvas.is_idle and not checklist.blockers(canvas, now=now)
-    verified = checklist.verified(canvas, now=now) if is_ready else []
-    if canvas.state == Canvas.State.ARCHIVED or checklist.blockers(canvas, now=now, found=verified):
+    found = checklist.partner_problems(canvas, now=now) if is_ready else []
+    if canvas.state == Canvas.State.ARCHIVED or checklist.blockers(canvas, now=now, found=found):
         flow = canvas_page.read(canvas, now=now)
         banner = Banner("danger", _("The canvas was not launched: something is missing."))
-        panel = panels.of_launch(flow, now=now, verified=verified, banner=banner)
+        panel = panels.of_launch(flow, now=now, partner_problems=found, banner=banner)
         return canvas_page.answer(request, flow, panel, status=422)
     if canvas.is_idle:
+        # Before the transaction: it reads whole segments, in many transactions.
         engine.prepare_waits(canvas, now=now)
     with transaction.atomic():
         is_launched = engine.launch(canvas, by=access.user(request), now=now)
         # Of a second click, the people who are pending by now entered after the first one.
-        done = _discard(request, canvas) if is_launched else pending.Decision()
+        discarded = _discard(request, canvas) if is_launched else pending.Decision()
     launched = _("Launched. People enter now; the numbers below move by themselves.")
-    text = f"{launched} {done.sentence}".strip()
+    text = f"{launched} {discarded.sentence}".strip()
     steps = tree.in_order(canvas.steps.filter(removed_at=None))
     opened = next((step for step in steps if KINDS[step.kind].sends), steps[0])
     banner = Banner("success", text)
@@ -58,19 +59,19 @@ def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
 @access.signed_in
 @require_POST
 def stop(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
-    """Stop. The page has confirmed it."""
+    """Stop the canvas. The member has confirmed it on the page."""
     now = timezone.now()
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     with transaction.atomic():
         engine.stop(canvas, by=access.user(request), now=now)
-        done = _discard(request, canvas)
+        discarded = _discard(request, canvas)
     stopped = _("Stopped. No one enters or moves on.")
-    text = f"{stopped} {done.sentence}".strip()
+    text = f"{stopped} {discarded.sentence}".strip()
     return editor.show_message(request, canvas, text, now=now)
 
 
 def _discard(request: HttpRequest, canvas: Canvas) -> pending.Decision:
-    """Discard the pending people, if that was ticked."""
+    """Discard the pending people, if the box was ticked. Return how many."""
     if request.POST.get("waiting") != pending.Choice.DISCARD:
         return pending.Decision()
     return pending.discard_all(canvas, by=access.user(request))
@@ -93,7 +94,7 @@ def lift_brake(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse
 @access.signed_in
 @require_safe
 def counts(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
-    """Return what has changed since the version ``v``; 204 if nothing has."""
+    """Answer a poll: what has changed since the version ``v``; 204 if nothing has."""
     now = timezone.now()
     flow = canvas_page.read(access.get(request, Canvas, pk=canvas_id), now=now)
     known = request.GET.get("v", "")

@@ -73,9 +73,8 @@ def opened(request: HttpRequest, flow: Flow, *, now: datetime) -> Panel:
         may_launch = flow.canvas.state != Canvas.State.LIVE and access.membership(request).may(
             Role.MARKETER
         )
-        return of_launch(
-            flow, now=now, verified=checklist.verified(flow.canvas, now=now) if may_launch else ()
-        )
+        asked_partner = checklist.partner_problems(flow.canvas, now=now) if may_launch else ()
+        return of_launch(flow, now=now, partner_problems=asked_partner)
     if "stop" in asked:
         return of_stop(flow)
     if "left" in asked:
@@ -224,15 +223,15 @@ def of_launch(
     flow: Flow,
     *,
     now: datetime,
-    verified: Iterable[checklist.Item] = (),
+    partner_problems: Iterable[checklist.Item] = (),
     banner: Banner | None = None,
 ) -> Panel:
     """Return the checklist, the forecast and the launch button.
 
-    ``verified``: problems that the partner was asked for.
+    ``partner_problems``: those of checklist.partner_problems, if the partner was asked.
     """
     canvas = flow.canvas
-    found = checklist.items(canvas, now=now, found=verified)
+    found = checklist.items(canvas, now=now, found=partner_problems)
     is_blocked = any(item.blocks for item in found)
     context = {"items": found, "is_blocked": is_blocked, "banner": banner, "pending": flow.pending}
     if not is_blocked:

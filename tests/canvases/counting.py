@@ -4,7 +4,7 @@ from django.utils import timezone
 
 from audiencesync.core import lists
 from canvases.models import BranchTally
-from canvases.people_lists import canvas_numbers, numbers, passages, requests
+from canvases.people_lists import canvas_numbers, numbers, requests, step_visits
 from partners.queue import tally
 
 
@@ -17,7 +17,7 @@ def every_number(canvas):
     """Yield every number of a canvas and its steps."""
     for step in canvas.steps.all():
         branches = BranchTally.objects.filter(step=step).values_list("branch", flat=True)
-        names = [f"{passages.BRANCH}{branch}" for branch in branches]
+        names = [f"{step_visits.BRANCH}{branch}" for branch in branches]
         for name in [*sorted(numbers.OF_STEPS - {requests.NAME}), *names]:  # that of one call only
             yield numbers.of_step(step, name)
     for name in ["entered", "inside", "through", "left", *canvas_numbers.REASONS]:

@@ -15,42 +15,46 @@ if TYPE_CHECKING:
     from canvases.views.stage.canvas_page import Flow
     from canvases.views.stage.cards import Card
 
-HEAD = 8
-"""Characters of the hash of the page, and of that of the structure."""
-CARD = 4
+HEAD_CHARACTERS = 8
+"""Of the hash of the page, and of that of the structure."""
+CARD_CHARACTERS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
     """The cards whose numbers or problems are not those that a page shows."""
 
-    cards: list[Card] = field(default_factory=list)  # of the flow
-    rows: list[Card] = field(default_factory=list)  # those, and removed ones
+    cards: list[Card] = field(default_factory=list)  # in the flow
+    rows: list[Card] = field(default_factory=list)  # in the table of numbers, removed ones, too
 
 
 def version(flow: Flow) -> str:
     """Return the version of a page that shows all of a flow."""
-    heads = _hash(_page(flow), HEAD) + _hash(_structure(flow), HEAD)
-    return heads + "".join(_hash(_card(card), CARD) for card in flow.all_cards)
+    heads = _hash(_page(flow), HEAD_CHARACTERS) + _hash(_structure(flow), HEAD_CHARACTERS)
+    return heads + "".join(_hash(_card(card), CARD_CHARACTERS) for card in flow.all_cards)
 
 
 def changes(flow: Flow, known: str) -> Changes | None:
     """Return what differs from a known version; None if the whole flow has to be drawn."""
     now = flow.version
-    start = 2 * HEAD
-    if len(known) != len(now) or known[HEAD:start] != now[HEAD:start]:
+    start = 2 * HEAD_CHARACTERS
+    # The hash of the page is not compared: each answer has the head of the page anyway.
+    structure = slice(HEAD_CHARACTERS, start)
+    if len(known) != len(now) or known[structure] != now[structure]:
         return None
-    places = range(start, len(now), CARD)
+    places = range(start, len(now), CARD_CHARACTERS)
     rows = [
         card
         for card, at in zip(flow.all_cards, places, strict=True)
-        if known[at : at + CARD] != now[at : at + CARD]
+        if known[at : at + CARD_CHARACTERS] != now[at : at + CARD_CHARACTERS]
     ]
+    # The cards of removed steps have no number: they are rows of the table alone.
     return Changes([card for card in rows if card.number], rows)
 
 
-def _hash(seen: object, length: int) -> str:
-    digest = hashlib.blake2b(repr(seen).encode(), digest_size=length * 3 // 4).digest()
+def _hash(content: object, length: int) -> str:
+    # base64 makes four characters of three bytes.
+    digest = hashlib.blake2b(repr(content).encode(), digest_size=length * 3 // 4).digest()
     return base64.urlsafe_b64encode(digest).decode()
 
 

@@ -20,7 +20,7 @@ from audiencesync.core.csv_files import Cell
 from audiencesync.groups import access
 from canvases.models import Canvas
 from canvases.numbers import canvas as canvas_numbers
-from canvases.numbers import kept
+from canvases.numbers import hours_retention
 from canvases.numbers.ranges import Range
 from canvases.views.numbers.chart_card import PART, ChartCard, csv_file, download
 from canvases.views.stage import canvas_page
@@ -72,9 +72,9 @@ def page(request: HttpRequest, group: str, canvas_id: int) -> HttpResponseBase:
 def _chart(request: HttpRequest, canvas: Canvas, *, now: datetime) -> ChartCard:
     zone = ZoneInfo(canvas.app_group.time_zone)
     begun = canvas.first_entry_at or canvas.launched_at or canvas.created_at
-    span = Range.asked(request.GET, since=canvas_numbers.since(canvas) or begun, zone=zone)
+    span = Range.asked(request.GET, since=canvas_numbers.first_hour(canvas) or begun, zone=zone)
     chart = canvas_numbers.entries(canvas, span.bins(now=now))
-    return ChartCard(chart, span, now, kept.note(begun, now=now))
+    return ChartCard(chart, span, now, hours_retention.note(begun, now=now))
 
 
 def _funnel(flow: Flow) -> list[FunnelLine]:

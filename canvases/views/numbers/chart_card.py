@@ -24,12 +24,12 @@ PART = "canvases/numbers/_chart_card.html"
 
 @dataclass(frozen=True, slots=True)
 class ChartCard:
-    """A chart with the range that it shows. ``kept``: what is no longer kept, in words."""
+    """A chart with its range. ``retention_note``: what is no longer kept, in words."""
 
     chart: Bars
     span: Range
     now: datetime
-    kept: str = ""
+    retention_note: str = ""
 
     @property
     def is_by_hour(self) -> bool:

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 from audiencesync.groups import access
 from canvases import reasons
 from canvases.models import Canvas, Step
-from canvases.numbers import kept
+from canvases.numbers import hours_retention
 from canvases.numbers import step as step_numbers
 from canvases.numbers.ranges import Range
 from canvases.reasons import Why
@@ -42,10 +42,10 @@ FILLS = {
 
 @dataclass(slots=True)
 class Group:
-    """People with one outcome, by reason. ``number``: the name of their list."""
+    """People with one outcome, by reason. ``list_name``: of the list of all of them."""
 
     outcome: str
-    number: str
+    list_name: str
     title: Text
     whys: list[Why] = field(default_factory=list)
 
@@ -56,7 +56,7 @@ class Group:
 
     @property
     def rest(self) -> int:
-        """Return how many of them are not counted by reason."""
+        """Return how many of them are not counted by reason; each reason has this number."""
         return max((why.rest for why in self.whys), default=0)
 
 
@@ -85,11 +85,11 @@ def _chart(request: HttpRequest, step: Step, *, now: datetime) -> dict[str, Any]
     canvas = step.canvas
     sends = KINDS[step.kind].sends
     begun = canvas.first_entry_at or canvas.created_at
-    since = step_numbers.since(step, sends=sends) or begun
+    since = step_numbers.first_hour(step, sends=sends) or begun
     zone = ZoneInfo(canvas.app_group.time_zone)
     span = Range.asked(request.GET, since=since, zone=zone)
     chart = step_numbers.of_step(step, span.bins(now=now), sends=sends)
-    card = ChartCard(chart, span, now, kept.note(begun, now=now))
+    card = ChartCard(chart, span, now, hours_retention.note(begun, now=now))
     return {"card_of_chart": card, "canvas": canvas}
 
 
@@ -106,7 +106,7 @@ def _numbers(step: Step, *, now: datetime) -> dict[str, Any]:
 
 
 def _parts(card: Card) -> list[tuple[str, str, str]]:
-    """Return (class, x, width) for each part of the bar, in per cent of those who entered."""
+    """Return (CSS class, x, width) for each part of the bar, in per cent of those who entered."""
     counts = {name: getattr(card.numbers, name) for name in FILLS}
     total, x, found = sum(counts.values()) + card.numbers.cancelled, 0, []
     for name, n in counts.items():
@@ -132,15 +132,15 @@ def _metrics(card: Card) -> list[dict[str, Any]]:
 
 
 def _sending(card: Card, *, now: datetime) -> dict[str, Any]:
-    """Return what only a step that sends people has."""
-    one = card.step.sync
+    """Return the context that only a step that sends people has."""
+    sync = card.step.sync
     syncs = list(Sync.objects.filter(steps=card.step).order_by("pk"))
     return {
         "parts": _parts(card),
-        "pace": pace.of_sync(one, now=now) if one is not None else None,
+        "pace": pace.of_sync(sync, now=now) if sync is not None else None,
         "delays": delays.of_syncs(syncs),
         "groups": groups_of(card.step),
-        "fields": [FIELD_NAMES[kind] for kind in one.kinds] if one is not None else [],
+        "fields": [FIELD_NAMES[kind] for kind in sync.kinds] if sync is not None else [],
         "problem": card.problems[0] if card.problems else None,
         "is_held": any(not problem.is_passing for problem in card.problems),
     }
@@ -153,6 +153,7 @@ def groups_of(step: Step) -> list[Group]:
         Outcome.ERRORED.value: Group("errored", "errored", _("Errored")),
     }
     for why in reasons.reasons(step):
+        # People who left have the same outcomes: what became of their removal.
         key = f"left-{why.outcome}" if why.is_removal else why.outcome
-        found.setdefault(key, Group(key, why.number, why.heading)).whys.append(why)
+        found.setdefault(key, Group(key, why.list_name, why.heading)).whys.append(why)
     return list(found.values())

@@ -111,7 +111,7 @@ class Flow:
         return next((card for card in self.cards if card.id == str(step_id)), None)
 
     def any_card(self, step_id: object) -> Card | None:
-        """Return the card of a step, which may be removed."""
+        """Return the card of a step, also of a removed one."""
         return next((card for card in self.all_cards if card.id == str(step_id)), None)
 
     @property

@@ -36,7 +36,7 @@ class FlowBranch:
 
     @property
     def list_name(self) -> str:
-        """Return the name of the list of its people (people_lists/passages.py)."""
+        """Return the name of the list of its people (people_lists/step_visits.py)."""
         return f"branch_{self.number}"
 
     @property

@@ -38,7 +38,10 @@ def days_ago(at):
 
 def days_since(step):
     """Return since when the numbers of a step and of its canvas count, in days."""
-    of_step, of_canvas = numbers.since(step, sends=False), canvas_numbers.since(step.canvas)
+    of_step, of_canvas = (
+        numbers.first_hour(step, sends=False),
+        canvas_numbers.first_hour(step.canvas),
+    )
     return days_ago(of_step), days_ago(of_canvas)
 
 

@@ -10,7 +10,7 @@ from audiencesync.core import deadlines
 from audiencesync.groups import retention
 
 
-def are_older_gone(begun: datetime, *, now: datetime) -> bool:
+def are_older_deleted(begun: datetime, *, now: datetime) -> bool:
     """Return whether numbers by hour since ``begun`` are no longer kept."""
     before = retention.cutoff("step_hours", now=now)
     return before is not None and begun < before
@@ -19,7 +19,7 @@ def are_older_gone(begun: datetime, *, now: datetime) -> bool:
 def note(begun: datetime, *, now: datetime) -> str:
     """Return that older numbers than those of a chart are no longer kept; empty if all are."""
     before = retention.cutoff("step_hours", now=now)
-    if before is None or not are_older_gone(begun, now=now):
+    if before is None or not are_older_deleted(begun, now=now):
         return ""
     time = deadlines.in_words((now - before).total_seconds())
     text = gettext(
