@@ -119,6 +119,8 @@ class Batch(models.Model):
     # How many people the smallest refused batch had that this one was cut from.
     refused_n = models.PositiveIntegerField(null=True, blank=True)
     crashes = models.PositiveSmallIntegerField(default=0)  # leases in a row without an answer
+    # Its people were tried in another batch: they were errored and are tried again, or moved here.
+    was_tried = models.BooleanField(default=False, db_default=False)
     lease = models.CharField(max_length=32, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     # On a pending batch: cancel it when no worker holds it. On an ended one: its adds must be
@@ -167,7 +169,7 @@ class Batch(models.Model):
 
         An answer leaves its code or narrows what they share; a worker that died counts as a try.
         """
-        return not (self.last_code or self.sharing or self.crashes)
+        return not (self.last_code or self.sharing or self.crashes or self.was_tried)
 
     @property
     def is_undo(self) -> bool:

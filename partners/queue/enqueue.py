@@ -108,7 +108,8 @@ def put_in_batches(sync: Sync, deliveries: list[int], *, is_unclear: bool, now: 
             batch=batch, outcome=None, reason=None
         )
         batch.attempts += is_unclear
-    Batch.objects.bulk_update(batches, ["n", "attempts"])
+        batch.was_tried = True
+    Batch.objects.bulk_update(batches, ["n", "attempts", "was_tried"])
     superseded = Delivery.objects.filter(pk__in=superseded_ids, outcome=None)
     outcomes.cancel(superseded, Reason.SUPERSEDED, now=now)
 

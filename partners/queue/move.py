@@ -183,7 +183,8 @@ def _enter(
         for batch in batches:
             moves.add(batch.sync_id, moved=batch.n)
         compensation.take_back([batch for batch in batches if batch.attempts], now=now)
-        _let_in(target, members, seq=seq, oldest=oldest, now=now)
+        was_tried = not all(batch.is_first_try for batch in batches)
+        _let_in(target, members, seq=seq, oldest=oldest, was_tried=was_tried, now=now)
     return n
 
 
@@ -207,7 +208,7 @@ def _enter_alone(ids: Sequence[int], *, to: int, now: datetime) -> int:
             moves.add(sync_id, moved=int(pk not in superseded))
         if going:
             people = Delivery.objects.filter(pk__in=going)
-            _let_in(target, people, seq=seq, oldest=oldest or now, now=now)
+            _let_in(target, people, seq=seq, oldest=oldest or now, was_tried=True, now=now)
     return len(found)
 
 
@@ -240,7 +241,13 @@ def _later(target: Sync) -> Exists:
 
 
 def _let_in(
-    target: Sync, people: QuerySet[Delivery], *, seq: int, oldest: datetime, now: datetime
+    target: Sync,
+    people: QuerySet[Delivery],
+    *,
+    seq: int,
+    oldest: datetime,
+    was_tried: bool,
+    now: datetime,
 ) -> None:
     """Enqueue people into ``target``. Their new batches keep the age of the oldest one.
 
@@ -250,4 +257,4 @@ def _let_in(
     fresh = Batch.objects.filter(
         audience=target.audience_id, action=target.action, seq__gt=seq, sync=target
     )
-    fresh.update(created_at=oldest, due_at=now)
+    fresh.update(created_at=oldest, due_at=now, was_tried=was_tried)

@@ -174,6 +174,7 @@ def _copy(batch: Batch, *, now: datetime) -> Batch:
         attempts=batch.attempts,
         refusals=batch.refusals,
         crashes=batch.crashes,
+        was_tried=batch.was_tried,
         cancel_requested=batch.cancel_requested,
         moves_to_id=batch.moves_to_id,
         last_code=batch.last_code,

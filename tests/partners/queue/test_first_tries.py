@@ -3,20 +3,27 @@
 import dataclasses
 
 import pytest
+from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
 
+from partners import sync
 from partners.models import Batch, PushShare
+from partners.queue import move
 from tiktok_sandbox.limits import DEFAULT
 
 pytestmark = pytest.mark.thorough
 
 
+def sums():
+    found = PushShare.objects.aggregate(Sum("first_people"), Sum("first_accepted"))
+    return tuple(found.values())
+
+
 def sent(world, n=5):
     world.enter(world.sync(), world.people(n))
     world.drain()
-    sums = PushShare.objects.aggregate(Sum("first_people"), Sum("first_accepted"))
-    return tuple(sums.values())
+    return sums()
 
 
 def test_all_are_taken_at_once(world):
@@ -58,3 +65,30 @@ def test_people_of_a_worker_that_died_were_tried(world):
     world.enter(world.sync(), world.people(3))
     Batch.objects.update(crashes=1)
     assert sent(world) == (5, 5)
+
+
+@pytest.mark.parametrize("is_moved", [False, True])
+@pytest.mark.parametrize("rows", [[0, 1, 2, 3, 4], [1, 3]])
+def test_people_who_were_errored_and_are_tried_again_do_not_count_again(world, rows, is_moved):
+    world.fault("partial", count=1, rows=rows, named=True)
+    former = world.sync()
+    world.enter(former, world.people(5))
+    world.drain()
+    current = world.sync(world.audience("new")) if is_moved else former
+    assert sync.retry_errored(former, to=current, now=timezone.now()) == len(rows)
+    world.drain()
+    assert world.members(current.audience) == (len(rows) if is_moved else 5)
+    assert sums() == (5, 5 - len(rows))
+
+
+@pytest.mark.parametrize(("code", "counted"), [("", (5, 5)), ("50000", (0, 0))])
+def test_people_who_wait_and_are_moved_count_unless_they_were_tried(world, code, counted):
+    former, current = world.sync(), world.sync(world.audience("new"))
+    world.enter(former, world.people(5))
+    Batch.objects.update(last_code=code)
+    with transaction.atomic():
+        move.move([former], to=current)
+    move.move_marked(now=timezone.now())
+    world.drain()
+    assert world.members(current.audience) == 5
+    assert sums() == counted
