@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+import time
+from dataclasses import replace
 from datetime import datetime
 
+from django.conf import settings
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from audiencesync.core.beat import exclusive
 from audiencesync.groups.models import Activity, User
 from partners.audiences import listing
 from partners.audiences.listing import AudienceNameError
 from partners.base import Lookalike
 from partners.errors import PartnerError, Retry
-from partners.models import Audience
+from partners.models import AdAccount, Audience
+
+logger = logging.getLogger(__name__)
+WAIT_SECONDS, POLL_SECONDS = 8.0, 0.1
 
 
 def can_seed(source: Audience) -> bool:
@@ -24,16 +33,36 @@ def can_seed(source: Audience) -> bool:
 def create(source: Audience, wanted: Lookalike, *, by: User, now: datetime) -> Audience:
     """Create it and return its row, read back from the partner's list.
 
-    Raises AudienceNameError or PartnerError, both with a sentence. The request is never repeated:
-    after an unclear answer the list says whether it is there.
+    Raises AudienceNameError or PartnerError, both with a sentence. One process at a time creates
+    lookalikes in an ad account, and it lists audiences before it creates one: neither a second
+    click nor another try after an unclear answer creates it twice.
     """
     ad_account = source.ad_account
+    name = listing.check_name(wanted.name, listing.partner_of(ad_account))
+    wanted, has_waited = replace(wanted, name=name), False
+    ends_at = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < ends_at:
+        lease = settings.SYNC.create_lease
+        with exclusive(f"lookalike:{ad_account.pk}", lease) as is_mine:
+            if is_mine:
+                return _create(source, wanted, has_waited=has_waited, by=by, now=now)
+        has_waited = True
+        time.sleep(POLL_SECONDS)
+    raise _unconfirmed(ad_account)
+
+
+def _create(
+    source: Audience, wanted: Lookalike, *, has_waited: bool, by: User, now: datetime
+) -> Audience:
+    """``has_waited``: for another process, which may have created it just now."""
+    ad_account = source.ad_account
     partner, token = listing.partner_of(ad_account), listing.token_for(ad_account, now=now)
-    name = listing.check_name(wanted.name, partner)
-    if listing.choices(ad_account).filter(name=name).exists():
+    listing.refresh(ad_account, now=now, is_forced=True)
+    if (known := _named(ad_account, wanted.name)) is not None:
+        if has_waited:
+            return known
         text = _("An audience named %(name)s exists already. Type another name.")
-        raise AudienceNameError(text % {"name": name})
-    wanted = Lookalike(name, wanted.country, wanted.reach)
+        raise AudienceNameError(text % {"name": wanted.name})
     try:
         partner.create_lookalike(
             token, ad_account.remote_id, source_id=source.remote_id, wanted=wanted
@@ -41,16 +70,26 @@ def create(source: Audience, wanted: Lookalike, *, by: User, now: datetime) -> A
     except PartnerError as error:
         if not isinstance(error, Retry) or error.is_throttled:
             raise listing.explain_and_park(error, ad_account, now=now) from error
-    listing.refresh(ad_account, now=now, is_forced=True)
-    row = listing.choices(ad_account).filter(name=name).first()
+    row = _read_back(ad_account, wanted.name, now=timezone.now())
     if row is None:
-        text = _("%(partner)s has not confirmed it yet. Look at the list of audiences shortly.")
-        raise AudienceNameError(text % {"partner": partner.label})
-    Activity.log(
-        ad_account.connection.app_group,
-        by,
-        Activity.Verb.CREATED,
-        name,
-        kind=Activity.Kind.AUDIENCE,
-    )
+        raise _unconfirmed(ad_account)
+    group, kind = ad_account.connection.app_group, Activity.Kind.AUDIENCE
+    Activity.log(group, by, Activity.Verb.CREATED, wanted.name, kind=kind)
     return row
+
+
+def _named(ad_account: AdAccount, name: str) -> Audience | None:
+    return listing.choices(ad_account).filter(name=name).first()
+
+
+def _read_back(ad_account: AdAccount, name: str, *, now: datetime) -> Audience | None:
+    try:
+        listing.refresh(ad_account, now=now, is_forced=True)
+    except PartnerError as error:
+        logger.info("audiences of ad account %s: %s", ad_account.pk, error.message_for_log)
+    return _named(ad_account, name)
+
+
+def _unconfirmed(ad_account: AdAccount) -> AudienceNameError:
+    text = _("%(partner)s has not confirmed it yet. Look at the list of audiences shortly.")
+    return AudienceNameError(text % {"partner": listing.partner_of(ad_account).label})

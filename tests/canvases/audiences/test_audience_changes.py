@@ -10,6 +10,8 @@ from canvases.models import Canvas, Step
 from partners import audiences
 from partners.models import AdAccount, Audience
 from tests.support import builder
+from tests.support.threads import Threads
+from tiktok_sandbox.seed import EU
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 LIST = "/g/acme/audiences/"
@@ -144,6 +146,30 @@ def test_a_lookalike_is_made_from_it(bobs, customers, eu):
     assert (made.kind, made.is_appendable) == ("Lookalike Audience", False)
     assert bobs.client.post(f"{url}lookalike/", ASKED).status_code == 422  # the name is taken
     assert eu.audiences.filter(name="Like them").count() == 1
+
+
+def test_a_lookalike_that_was_made_without_an_answer_is_not_made_again(bobs, customers, sandbox):
+    url = f"{LIST}{customers.pk}/lookalike/"
+    sandbox.audiences.create(EU, ASKED["name"], kind="Lookalike Audience")
+
+    answer = bobs.client.post(url, ASKED)
+
+    assert (answer.status_code, "exists already" in words(answer)) == (422, True)
+    assert [one.name for one in sandbox.audiences.of(EU)].count(ASKED["name"]) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_second_click_shows_the_same_lookalike(bob, signed_in, customers, sandbox, eu):
+    url, answers, clicks = f"{LIST}{customers.pk}/lookalike/", [], Threads()
+    for client in [signed_in(bob) for _click in range(3)]:
+        clicks.start(lambda client=client: answers.append(client.post(url, ASKED)))
+    assert clicks.join() == []
+
+    assert [one.name for one in sandbox.audiences.of(EU)].count(ASKED["name"]) == 1
+    made = f"{LIST}{eu.audiences.get(name=ASKED['name']).pk}/"
+    shown = [answer.url for answer in answers if answer.status_code == 302]
+    assert set(shown) == {made}
+    assert Activity.objects.filter(verb="created", subject=ASKED["name"]).count() == 1
 
 
 @pytest.mark.parametrize("wrong", [{"country": "XX"}, {"reach": "ALL"}, {"name": ""}])
