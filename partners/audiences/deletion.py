@@ -36,11 +36,12 @@ def delete(audience: Audience, *, by: User, now: datetime) -> None:
         if not is_gone:
             raise listing.explain_and_park(error, ad_account, now=now) from error
     with transaction.atomic():
-        if Audience.objects.filter(pk=audience.pk, gone_at=None).exists():
+        # Of two deletions at once, the first one counts.
+        if Audience.objects.filter(pk=audience.pk, gone_at=None).update(gone_at=now):
             AdAccount.objects.filter(pk=ad_account.pk).update(
                 n_audiences=Greatest(F("n_audiences") - 1, 0)
             )
+            group, kind = ad_account.connection.app_group, Activity.Kind.AUDIENCE
+            Activity.log(group, by, Activity.Verb.REMOVED, audience.name, kind=kind)
         park.park_audience(audience, None, now)
-        group = ad_account.connection.app_group
-        Activity.log(group, by, Activity.Verb.REMOVED, audience.name, kind=Activity.Kind.AUDIENCE)
     reconcile.soon(ad_account.connection.app_group_id)

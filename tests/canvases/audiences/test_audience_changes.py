@@ -8,6 +8,7 @@ from django.utils import timezone
 from audiencesync.groups.models import Activity
 from canvases.models import Canvas, Step
 from partners import audiences
+from partners.audiences import deletion
 from partners.models import AdAccount, Audience
 from tests.support import builder
 from tests.support.threads import Threads
@@ -95,6 +96,19 @@ def test_an_admin_deletes_it_at_the_partner(editor, alice, sandbox, eu):
     audiences.refresh(eu, now=timezone.now(), is_forced=True)
     assert Audience.objects.get(pk=row.pk).gone_at is not None
     assert client.post(f"{LIST}{row.pk}/delete/").status_code == 200  # nothing is left to do
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_deletions_at_once_count_once(alice, sandbox, eu):
+    row = audiences.create(eu, "Spring", by=alice, now=timezone.now())
+    AdAccount.objects.update(n_audiences=7)
+    both = Threads()
+    for _one in range(2):
+        both.start(lambda: deletion.delete(row, by=alice, now=timezone.now()))
+    assert both.join() == []
+
+    assert AdAccount.objects.get(pk=eu.pk).n_audiences == 6
+    assert Activity.objects.filter(verb="removed", subject="Spring").count() == 1
 
 
 def test_a_refused_deletion_says_why_and_changes_nothing(editor, alice, sandbox, eu, winback):
