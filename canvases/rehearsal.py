@@ -1,4 +1,4 @@
-"""The path of one person through a canvas, worked out in advance. Nothing is written or sent."""
+"""The path of one person through a canvas, simulated. Nothing is written or sent."""
 
 from __future__ import annotations
 
@@ -42,9 +42,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """One step on the path. ``inside``: the branches around it. ``is_early``: ``at`` or later.
+    """One step on the path of the person. ``inside``: the branches that it stands in.
 
-    ``ahead``: the number of each branch -> what its steps do, in short.
+    ``at``: when the person comes here; ``is_early``: not before that, maybe later.
+    ``branch_previews``: the number of each branch -> what its steps do, in short.
     """
 
     step: Step
@@ -55,18 +56,18 @@ class Stop:
     inside: str
     at: datetime
     is_early: bool
-    found: Rehearsed
-    ahead: Mapping[int, str]
+    result: Rehearsed
+    branch_previews: Mapping[int, str]
 
     @property
     def waits(self) -> bool:
         """Return whether the person waits here."""
-        return (self.found.over or self.found.until) > self.at
+        return (self.result.wait_ends_at or self.result.until) > self.at
 
     @property
     def taken(self) -> RehearsedBranch | None:
         """Return the branch that is taken, at a split."""
-        return next((one for one in self.found.branches if one.number == self.found.taken), None)
+        return next((one for one in self.result.branches if one.number == self.result.taken), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,10 +183,10 @@ class _Walk:
             self.at,
             self.is_early,
             found,
-            {one.number: self._ahead(step, one.number) for one in found.branches},
+            {one.number: self._preview(step, one.number) for one in found.branches},
         )
 
-    def _ahead(self, step: Step, branch: int) -> str:
+    def _preview(self, step: Step, branch: int) -> str:
         """Return what a branch leads to, such as: 4 Add to “VIP” › 5 Wait 1 day."""
         first = self.by_place.get((step.pk, branch))
         return " › ".join(
@@ -229,5 +230,5 @@ class _Walk:
         return self.sending.entering(sync)
 
     def choice(self, step: Step) -> int | None:
-        """Return the branch that the reader follows at a step."""
+        """Return the branch that was chosen on the page for a step."""
         return self.chosen.get(step.pk)

@@ -87,7 +87,7 @@ class GroupForm(forms.ModelForm):
         help_text=deadlines.lazy_text(
             _(
                 "People who cannot be sent count as errors after %(patience)s. "
-                "With this, up to 24 hours of such a lock-out do not count."
+                "With this, up to 24 hours of such a pause do not count."
             )
         ),
     )
@@ -119,20 +119,20 @@ class GroupForm(forms.ModelForm):
     consent_required = forms.BooleanField(
         label=_("Leave out people whose consent is unknown"),
         required=False,
-        help_text=_("They count as not synced. Removals always flow."),
+        help_text=_("They count as not synced. Removals are always sent."),
     )
     remove_on_withdrawal = forms.BooleanField(
         label=_("Remove people who withdraw consent from every audience"), required=False
     )
 
     suppression_days = forms.IntegerField(
-        label=_("Days that files with erased people are held back"),
+        label=_("Days for which imports reject erased people"),
         required=False,
         min_value=1,
         max_value=3650,
         help_text=_(
-            "So long no import brings back an e-mail or phone of a person who was erased. "
-            "Their old ID stays held back until an admin releases it under Erasures."
+            "For this time no import brings back an e-mail or phone of a person who was erased. "
+            "Their old ID stays blocked until an admin releases it under Erasures."
         ),
     )
 
@@ -220,7 +220,7 @@ class ApiKeyForm(forms.ModelForm):
         return now + timedelta(days=int(days)) if days else None
 
 
-# Days that have a beginning and an end in every time zone.
+# Dates whose midnights can be computed in every time zone.
 DAYS = (MinValueValidator(date(1900, 1, 1)), MaxValueValidator(date(9000, 1, 1)))
 
 

@@ -1,4 +1,4 @@
-"""What a step would mean for one person: the words between the step kinds and the rehearsal."""
+"""What a step would do with one person: the types that step kinds and the rehearsal share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Person(Protocol):
-    """The person who is rehearsed, as a step kind may ask about them."""
+    """The person of a rehearsal, as a step kind may ask about them."""
 
     def explain(self, condition: Mapping[str, Any], *, now: datetime) -> Part:
         """Return what is met of a filter of people. Raise FilterError."""
@@ -29,13 +29,13 @@ class Person(Protocol):
         ...
 
     def choice(self, step: Step) -> int | None:
-        """Return the branch that the reader follows where it depends on later events."""
+        """Return the branch that was chosen on the page, where later events decide."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class RehearsedBranch:
-    """A branch as one person meets it.
+    """A branch of a split in the rehearsal of one person.
 
     ``why``: its condition, met or not; None if it has none. ``text``: what must happen for it.
     """
@@ -44,22 +44,23 @@ class RehearsedBranch:
     label: str | Promise
     why: Part | None = None
     text: str | Promise = ""
-    is_open: bool = False  # what happens later decides
+    is_undecided: bool = False  # events that may still happen decide
 
 
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
     """What happens to one person at a step.
 
-    ``until``: when they go on. ``taken``: the number of the branch; None: they leave.
-    ``over``: when a wait for events ends. ``is_early``: they may go on as late as that.
-    ``doubt``: why this is not certain. ``sending``: what is sent, for steps that send.
+    ``until``: when they go on. ``taken``: the number of the branch; None: they leave the canvas.
+    ``wait_ends_at``: when a wait for events ends. ``is_early``: ``until`` is the earliest time,
+    ``wait_ends_at`` the latest. ``doubt``: why this is not certain. ``sending``: what is sent, for
+    steps that send.
     """
 
     until: datetime
     taken: int | None = 0
     branches: Sequence[RehearsedBranch] = ()
-    over: datetime | None = None
+    wait_ends_at: datetime | None = None
     is_early: bool = False
     doubt: str | Promise = ""
     sending: Sending | None = None

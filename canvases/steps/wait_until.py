@@ -253,12 +253,12 @@ class WaitUntil(StepKind):
         return now + length(step.settings)
 
     def rehearse(self, step: Step, person: Person, *, now: datetime) -> Rehearsed:
-        """Return what must happen for each branch; nothing happens unless the reader chose one."""
-        over, branches = self.due_on_arrival(step, now=now), self.branches(step)
+        """Return what must happen for each branch; nothing happens unless a branch was chosen."""
+        ends_at, branches = self.due_on_arrival(step, now=now), self.branches(step)
         names = _segments(step)
         events = [
             RehearsedBranch(
-                row["number"], row["label"], text=waited_for.happens(row, names), is_open=True
+                row["number"], row["label"], text=waited_for.happens(row, names), is_undecided=True
             )
             for row in events_of(step)
         ]
@@ -272,7 +272,8 @@ class WaitUntil(StepKind):
             taken = EVERYONE_ELSE
         # Where the most important event decides, people wait on after any other.
         is_early = taken in [one.number for one in (events[:1] if is_ranked(step) else events)]
-        return Rehearsed(now if is_early else over, taken, rehearsed, over=over, is_early=is_early)
+        until = now if is_early else ends_at
+        return Rehearsed(until, taken, rehearsed, wait_ends_at=ends_at, is_early=is_early)
 
     def lately(self, step: Step, *, now: datetime) -> Mapping[int, Q | None]:
         """Return who did each event. Joining a segment leaves no trace to look for."""

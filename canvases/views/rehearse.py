@@ -1,7 +1,8 @@
-"""Rehearse one person: the page that shows their path through a canvas. It only reads.
+"""The page that rehearses one person: it simulates their path through a canvas. It only reads.
 
 The address names the person by our own id. A search is posted, so that no address ever holds an
-e-mail, a phone number or an id of a customer.
+e-mail, a phone number or an id of a customer. ``take=<step>-<branch>`` in the address: the branch
+to follow at a step where later events decide.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ SHOWN_DIGITS = 8
 _TAKE = re.compile("([0-9]{1,18})-([0-9]{1,4})", re.ASCII)
 FIRST_YEAR, LAST_YEAR = 2000, 2200
 
+# Sort of person -> label of its link, and text if there is no such person.
 PICKS: dict[str, tuple[object, object]] = {
     "typical": (gettext_lazy("A typical one"), gettext_lazy("No one can be sent.")),
     "no_email": (gettext_lazy("One without e-mail"), gettext_lazy("Everybody has an e-mail.")),
@@ -56,8 +58,8 @@ PICKS: dict[str, tuple[object, object]] = {
 class Shown:
     """A stop with what the page adds to it.
 
-    ``branches``: each with the address that follows it and what its steps do. ``identifiers``:
-    label and masked value.
+    ``branches``: (branch, query string of the page that follows it, what its steps do).
+    ``body``: of the request. ``identifiers``: (label, masked value).
     """
 
     stop: Stop
@@ -81,14 +83,14 @@ class TimeForm(forms.Form):
         self.is_now = not data.get("at")
 
     def clean_at(self) -> datetime:
-        """Return the time; one that the clocks leave out moves on."""
-        odd = forms.ValidationError(_("Give a date and time such as 2026-12-03 14:00."))
+        """Return the time; one in the gap when daylight saving time begins moves on."""
+        invalid = forms.ValidationError(_("Give a date and time such as 2026-12-03 14:00."))
         try:
             local = datetime.fromisoformat(self.cleaned_data["at"])
         except ValueError:
-            raise odd from None
+            raise invalid from None
         if local.tzinfo or not FIRST_YEAR <= local.year <= LAST_YEAR:
-            raise odd
+            raise invalid
         return self.now if self.is_now else local.replace(tzinfo=self.zone).astimezone(UTC)
 
 
@@ -155,7 +157,7 @@ def _log(request: HttpRequest, group: AppGroup, subject: str, kind: str, *, now:
 def _picked(
     request: HttpRequest, canvas: Canvas, who: str, context: dict[str, object]
 ) -> HttpResponse:
-    """Lead to a person of this sort."""
+    """Redirect to the rehearsal of a person of this sort."""
     pk = None
     try:
         with at_most(SEARCH_SECONDS):
@@ -163,6 +165,7 @@ def _picked(
     except (TooSlow, filters.FilterError):
         context |= {"no_person": _("Reading the people took too long. Search for one instead.")}
     if pk is None:
+        # A text that a slow search has set above wins.
         return _page(request, {"no_person": PICKS[who][1]} | context)
     asked = request.GET.copy()
     del asked["who"]
@@ -202,29 +205,30 @@ def _path(
 
 
 def _shown(request: HttpRequest, stop: Stop, profile: Profile, masked: bool) -> Shown:
-    call = stop.found.sending and stop.found.sending.call
+    sending = stop.result.sending
+    call = sending and sending.call
     return Shown(
         stop,
         [
-            (branch, _link(request.GET, stop, branch), stop.ahead[branch.number])
-            for branch in stop.found.branches
+            (branch, _link(request.GET, stop, branch), stop.branch_previews[branch.number])
+            for branch in stop.result.branches
         ],
         _body(call, masked=masked) if call else "",
         [
             (masking.LABELS[kind], masking.identifier(profile, kind, masked=True))
-            for kind in (stop.found.sending.kinds if stop.found.sending else ())
+            for kind in (sending.kinds if sending else ())
         ],
     )
 
 
 def _link(asked: QueryDict, stop: Stop, branch: RehearsedBranch) -> str:
-    """Return the query string that follows another branch; empty where conditions decide."""
-    if stop.found.over is None:
+    """Return the query string that follows another branch; empty where nothing can be chosen."""
+    if stop.result.wait_ends_at is None:  # conditions decide, not later events
         return ""
     asked = asked.copy()
     others = [one for one in asked.getlist("take") if not one.startswith(f"{stop.step.pk}-")]
     asked.setlist(
-        "take", [*others, f"{stop.step.pk}-{branch.number}"] if branch.is_open else others
+        "take", [*others, f"{stop.step.pk}-{branch.number}"] if branch.is_undecided else others
     )
     return f"?{asked.urlencode()}"
 
@@ -236,6 +240,6 @@ def _body(call: Call, *, masked: bool) -> str:
 
 
 def _choices(asked: QueryDict) -> dict[int, int]:
-    """Return step -> branch, as the address names them; what is no number is left out."""
+    """Return step -> branch, as the address names them. Malformed values are ignored."""
     found = map(_TAKE.fullmatch, asked.getlist("take")[:MOST_CHOICES])
     return {int(one[1]): int(one[2]) for one in found if one}

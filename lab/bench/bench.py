@@ -94,7 +94,7 @@ class Bench:
                 found = run.run(self.names)
             finally:
                 run.stack.stop()
-        return found | {"goals": goals.judged(found, database, n), "peers": goals.PEERS}
+        return found | {"goals": goals.verdicts(found, database, n), "peers": goals.PEERS}
 
 
 @dataclass

@@ -32,7 +32,7 @@ def test_each_person_goes_the_way_that_was_rehearsed(journeys, seed):
     expected, passed = {}, Counter()
     for person in Profile.objects.all():
         way = rehearsal.of_person(canvas, person, at=now, chosen={}, masked=False)
-        expected[person.pk] = [(one.step.pk, one.found.until) for one in way.stops if one.waits]
+        expected[person.pk] = [(one.step.pk, one.result.until) for one in way.stops if one.waits]
         passed.update(one.step.pk for one in way.stops)
 
     journeys.launch(canvas)

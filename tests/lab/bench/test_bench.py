@@ -104,12 +104,12 @@ def test_ratios_compare_with_the_machine():
 def test_goals_are_judged_beside_the_numbers():
     found = {"launch": {"seconds": 12.5}, "backlog": {"most_memory_mb": {"engine": 300}}}
 
-    assert goals.judged(found, "postgresql", 1_000_000) == {
+    assert goals.verdicts(found, "postgresql", 1_000_000) == {
         "launch: seconds": "<= 10 MISSED",
         "backlog: most_memory_mb: engine": "<= 300 reached",
     }
-    assert goals.judged(found, "sqlite", 1_000_000)["launch: seconds"] == "<= 15 reached"
-    assert "launch: seconds" not in goals.judged(found, "sqlite", 500)
+    assert goals.verdicts(found, "sqlite", 1_000_000)["launch: seconds"] == "<= 15 reached"
+    assert "launch: seconds" not in goals.verdicts(found, "sqlite", 500)
 
 
 def test_a_process_has_used_cpu_and_memory():
