@@ -199,6 +199,7 @@ BEATS = {
     "webhooks": (BEAT_SECONDS, "partners.notices.webhooks.beat"),
     "letters": (BEAT_SECONDS, "partners.connections.mailing.beat"),
     "housekeeping": (60.0, "partners.housekeeping.beat"),
+    "member_counts": (60.0, "partners.audiences.member_counts.beat"),
     "checks": (60.0, "partners.health.probes.beat"),
     "step_hours": (60.0, "canvases.engine.retention.beat"),
     "brakes": (60.0, "canvases.engine.brake.beat"),

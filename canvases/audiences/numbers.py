@@ -17,7 +17,7 @@ from audiencesync.core.database.time_limit import TooSlow, at_most
 from audiencesync.people.models import Profile
 from canvases.models import Canvas, Step
 from partners.audiences import sent
-from partners.models import Action, Audience, AudienceSize, Batch, Outcome, TallyHour
+from partners.models import Action, Audience, AudienceSize, Batch, MemberCount, Outcome, TallyHour
 
 COUNT_SECONDS = 2.0
 CHANGES = {
@@ -91,13 +91,18 @@ def people(audience: Audience) -> QuerySet[Profile]:
     )
 
 
-def members(audience: Audience, *, seconds: float = COUNT_SECONDS) -> int | None:
-    """Return how many people are in it by what we sent; None if counting takes too long."""
+def members(found: QuerySet[Profile], *, seconds: float = COUNT_SECONDS) -> int | None:
+    """Return how many `people` there are; None if counting takes too long."""
     try:
         with at_most(seconds):
-            return people(audience).count()
+            return found.count()
     except TooSlow:
         return None
+
+
+def last_count(audience: Audience) -> MemberCount | None:
+    """Return the last count of its people that ended, if it is large enough to be counted."""
+    return MemberCount.objects.filter(audience=audience, counted_at__isnull=False).first()
 
 
 def most_members(audience: Audience) -> int:

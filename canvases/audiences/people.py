@@ -50,10 +50,11 @@ class Place:
         """Return the number of members. Raise Http404 for another one."""
         if data.get("number", MEMBERS) != MEMBERS or "reason" in data:
             raise Http404
-        n = numbers.members(self.audience, seconds=COUNT_SECONDS) if is_counted else None
-        found = numbers.people(self.audience).annotate(added_at=sent.last_sent_at(self.key))
+        found = numbers.people(self.audience)
+        n = numbers.members(found, seconds=COUNT_SECONDS) if is_counted else None
+        dated = found.annotate(added_at=sent.last_sent_at(self.key))
         return Number(
-            MEMBERS, _("In the audience by what we sent"), n, 0, [Rows(found, person="pk")]
+            MEMBERS, _("In the audience by what we sent"), n, 0, [Rows(dated, person="pk")]
         )
 
     def lines(self, rows: Sequence[lines.Row]) -> list[lines.Line]:
@@ -62,7 +63,8 @@ class Place:
 
     def context(self, number: Number) -> dict[str, Any]:
         """Return what only this page shows."""
-        return {"audience": self.audience}
+        counted = numbers.last_count(self.audience) if number.n is None else None
+        return {"audience": self.audience, "counted": counted}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -128,7 +128,8 @@ def _page(request: HttpRequest, row: Audience, form: LookalikeForm | None = None
     uses, partner = numbers.uses(row), audiences.partner_of(row.ad_account)
     sizes = numbers.sizes(row, DAYS, now=now)
     before = numbers.size_before(row, DAYS - 1, now=now)
-    members, since = numbers.members(row), numbers.first_added_at(row)
+    members, since = numbers.members(numbers.people(row)), numbers.first_added_at(row)
+    counted = numbers.last_count(row) if members is None else None
     context = {
         "audience": row,
         "partner": partner,
@@ -140,8 +141,9 @@ def _page(request: HttpRequest, row: Audience, form: LookalikeForm | None = None
         "sizes": sizes,
         "n_days": sum(n > 0 for n in sizes.series[0].values),
         "growth": (row.size or 0) - before if before is not None else None,
-        "members": members,
-        "most_members": numbers.most_members(row) if members is None else None,
+        "members": counted.n if counted else members,
+        "counted_at": counted.counted_at if counted else None,
+        "most_members": numbers.most_members(row) if members is None and not counted else None,
         "since": since,
         "is_since_before": since is not None
         and hours_retention.are_older_deleted(since - NEAR, now=now),

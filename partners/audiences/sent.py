@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db.models import OuterRef, Q, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import Exact
@@ -40,9 +42,15 @@ def last_sent_at(audience: int) -> Subquery:
     return _last(audience, "batch__settled_at")
 
 
-def _last(audience: int, column: str) -> Subquery:
+def last_id(audience: int, *, until: datetime) -> Subquery:
+    """Return the delivery that was the last for the person of a delivery, at that time."""
+    return _last(audience, "pk", Q(batch__settled_at__lte=until), person="profile")
+
+
+def _last(audience: int, column: str, *which: Q, person: str = "pk") -> Subquery:
     sent = Delivery.objects.filter(
-        profile=OuterRef("pk"),
+        *which,
+        profile=OuterRef(person),
         outcome=None,
         batch__state=Outcome.SYNCED,
         batch__audience=audience,

@@ -14,6 +14,7 @@ from partners.models.connections import (
 )
 from partners.models.incidents import Incident, Notice, NoticeChoice
 from partners.models.lanes import Budget, Lane
+from partners.models.member_counts import MemberCount
 from partners.models.outcomes import Outcome, Reason
 from partners.models.queue import Batch, Delivery, Push, PushShare, Sync
 from partners.models.tallies import Count, Tally, TallyDay, TallyHour
@@ -33,6 +34,7 @@ __all__ = [
     "Delivery",
     "Incident",
     "Lane",
+    "MemberCount",
     "Notice",
     "NoticeChoice",
     "OAuthState",

@@ -18,7 +18,7 @@ register(
 )
 register([models.SpentToken, models.OAuthState])
 register([models.Webhook], personal={"url": host})
-register([models.AdAccount, models.AudienceSize, models.CheckAnswer])
+register([models.AdAccount, models.AudienceSize, models.MemberCount, models.CheckAnswer])
 register([models.Audience, models.WebhookCall], keys=("api_id",))
 register([models.Sync, models.Batch, models.Push], also=("kinds", "batches"))
 register([models.Delivery, models.PushShare, models.Incident, models.Notice, models.NoticeChoice])

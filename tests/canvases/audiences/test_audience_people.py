@@ -12,7 +12,7 @@ from audiencesync.people.models import Profile
 from canvases.audiences import numbers
 from canvases.people_lists import page
 from partners.audiences import sent
-from partners.models import Action, Batch, Delivery, Outcome
+from partners.models import Action, Batch, Delivery, MemberCount, Outcome
 from tests.support import builder
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
@@ -58,10 +58,32 @@ def test_of_a_small_audience_only_those_sent_are_asked(few, bobs, members, url, 
 def test_where_counting_takes_too_long_the_page_says_how_many_at_most(
     bobs, members, url, monkeypatch
 ):
-    monkeypatch.setattr(numbers, "members", lambda audience, **limits: None)
+    monkeypatch.setattr(numbers, "members", lambda found, **limits: None)
     text = " ".join(bobs.client.get(url.removesuffix("people/")).content.decode().split())
 
     assert "Too many people to count here: at most 5 are in it by what we sent." in text
+
+
+def test_where_counting_takes_too_long_the_count_of_the_day_stands_with_its_time(
+    bobs, members, url, winback, monkeypatch
+):
+    MemberCount.objects.create(audience=winback, n=1_234_567, counted_at=ADDED)
+    monkeypatch.setattr(numbers, "members", lambda found, **limits: None)
+    page, listed = (
+        " ".join(re.sub(r"<[^>]+>", " ", bobs.client.get(path).content.decode()).split())
+        for path in (url.removesuffix("people/"), url)
+    )
+
+    assert "1,234,567 people are in it by what we sent as counted at 6 May 2031, 10:07 UTC" in page
+    assert "at most" not in page
+    assert "1,234,567 people, as counted at 6 May 2031, 10:07 UTC" in listed
+
+
+def test_what_was_sent_is_summed_once(bobs, members, url):
+    with CaptureQueriesContext(connection) as asked:
+        bobs.client.get(url)
+    sums = [one for one in asked if f'SUM("{Batch._meta.db_table}"."n")' in one["sql"]]
+    assert len(sums) == 1
 
 
 def test_a_search_finds_a_member_only(bobs, members, url, people):

@@ -69,6 +69,7 @@ WITHOUT_PROFILES = {
             "AdAccount",
             "Audience",
             "AudienceSize",
+            "MemberCount",
             "CheckAnswer",
             "SpentToken",
             "OAuthState",
