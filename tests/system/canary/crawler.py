@@ -2,23 +2,38 @@
 
 import re
 from collections import Counter
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import parse_qsl, urljoin, urlsplit
 
-MOST_OF_A_KIND = 3  # pages with URLs that differ only in their numbers
+MOST_OF_A_KIND = 3  # that differ only in their numbers
 
 
 def crawl(session, start):
-    """Return URL -> text of all pages reached from the start page."""
-    pages, todo, kinds = {}, [start], Counter()
+    """Return URL -> text of the pages reached from the start page.
+
+    Every path and every value of every parameter of a path is opened, not every combination.
+    """
+    pages, todo, seen, kinds = {}, [start], set(), Counter()
     while todo:
         url = todo.pop(0)
-        kinds[kind := re.sub(r"\d+", "1", url)] += url not in pages
-        if url in pages or kinds[kind] > MOST_OF_A_KIND:
+        new = {one for one in parts(url) if one not in seen and kinds[kind(one)] < MOST_OF_A_KIND}
+        if not new:
             continue
+        seen |= new
+        kinds.update(map(kind, new))
         answer = session.get(url, timeout=120)
         pages[url] = answer.text
         todo += [link for link in links(url, answer.text) if link not in pages]
     return pages
+
+
+def parts(url):
+    """Return the path of a URL, or the path with each of its parameters."""
+    path, query = urlsplit(url)[2:4]
+    return [(path, *pair) for pair in parse_qsl(query, keep_blank_values=True)] or [(path,)]
+
+
+def kind(part):
+    return re.sub(r"\d+", "1", repr(part))
 
 
 def links(url, text):
