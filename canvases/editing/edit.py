@@ -316,8 +316,11 @@ def save_settings(
         # Again, under the lock: a component may have been added since the form was checked.
         if KINDS[stored.kind].splits:
             kept = places_after(Step(kind=stored.kind, settings=settings))
-            if gone := lost(stored, KINDS[stored.kind].branches(stored), kept):
-                raise BranchInUse(lost_words(gone))
+            if in_use := lost(stored, KINDS[stored.kind].branches(stored), kept):
+                raise BranchInUse(lost_words(in_use))
+            # People whose branch is gone must not take a later one with its number.
+            gone = set(branch_numbers(stored)) - kept
+            step.visits.filter(branch__in=gone).update(branch=None)
         changed = _steps(step.canvas).filter(pk=step.pk, version=version)
         if not changed.update(settings=settings, version=F("version") + 1, **renamed):
             raise Stale

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from canvases.steps.numbered import (
     free_number,
     lost,
     lost_words,
+    spent,
     typed_number,
     with_components,
 )
@@ -64,8 +65,8 @@ class AudiencePathsForm(ConditionsForm):
         return found or [self._fresh(set())]
 
     @staticmethod
-    def _fresh(used: set[int]) -> Draft:
-        number = free_number(used)
+    def _fresh(used: Collection[int], *, spent: Collection[int] = ()) -> Draft:
+        number = free_number(used, spent=spent)
         one = blank()
         one.texts |= {"path": gettext("Path %(n)s") % {"n": number}, "number": str(number)}
         return one
@@ -81,12 +82,13 @@ class AudiencePathsForm(ConditionsForm):
 
     @classmethod
     def completed(cls, root: Draft, step: Step) -> Draft:
-        """Give an added path a number that no path and no component has."""
+        """Give an added path a number that no path and no component has, and no one took."""
         parts = (root.parts or [])[:MOST_PATHS]
         numbers = [typed_number(one.texts.get("number")) for one in parts]
         used = with_components(step).union(filter(None, numbers))
         root.parts = [
-            one if number else cls._fresh(used) for one, number in zip(parts, numbers, strict=True)
+            one if number else cls._fresh(used, spent=spent(step))
+            for one, number in zip(parts, numbers, strict=True)
         ]
         return draft.numbered(root)
 
@@ -117,9 +119,9 @@ class AudiencePathsForm(ConditionsForm):
         return cleaned
 
     def _numbers(self) -> list[int]:
-        return distinct(
-            self.cleaned_data.get(f"number-{one.path}") for one in self.root.parts or []
-        )
+        paths = [one.path for one in self.root.parts or []]
+        numbers = (self.cleaned_data.get(f"number-{path}") for path in paths)
+        return distinct(numbers, spent=spent(self.step))
 
     def settings(self) -> dict[str, Any]:
         """Return number, name and filter of each path."""

@@ -18,9 +18,10 @@ LONGEST_NAME = 40
 _NUMBERS = {str(n) for n in range(1, MOST_PATHS + 1)}
 
 
-def free_number(used: Collection[int]) -> int:
-    """Return the lowest number of a branch that is not used."""
-    return next((n for n in range(1, MOST_PATHS + 1) if n not in used), EVERYONE_ELSE)
+def free_number(used: Collection[int], *, spent: Collection[int] = ()) -> int:
+    """Return the lowest number of a branch that is not used, and if there is one, not spent."""
+    free = [n for n in range(1, MOST_PATHS + 1) if n not in used]
+    return next((n for n in free if n not in spent), free[0] if free else EVERYONE_ELSE)
 
 
 def typed_number(text: object) -> int | None:
@@ -28,12 +29,22 @@ def typed_number(text: object) -> int | None:
     return int(text) if isinstance(text, str) and text in _NUMBERS else None
 
 
-def distinct(numbers: Iterable[int | None]) -> list[int]:
+def distinct(numbers: Iterable[int | None], *, spent: Collection[int]) -> list[int]:
     """Return the numbers of branches; one that is missing or taken is replaced by a free one."""
-    used = list[int]()
-    for number in numbers:
-        used.append(free_number(used) if number is None or number in used else number)
-    return used
+    given = list(numbers)
+    kept, found = set(filter(None, given)), list[int]()
+    for number in given:
+        is_new = number is None or number in found
+        found.append(free_number({*kept, *found}, spent=spent) if is_new else number or 0)
+    return found
+
+
+def spent(step: Step) -> set[int]:
+    """Return the numbers of the branches that people took.
+
+    Another branch with such a number would have their count, and their list.
+    """
+    return set(step.branch_tallies.values_list("branch", flat=True))
 
 
 def with_components(step: Step) -> set[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from canvases.steps.numbered import (
     free_number,
     lost,
     lost_words,
+    spent,
     typed_number,
     with_components,
 )
@@ -142,7 +143,8 @@ class WaitUntilForm(DurationForm):
             rows.insert(up - 1, rows.pop(up))
         if "add" in data and len(rows) < MOST_PATHS:
             numbers = [typed_number(row["number"]) for row in rows]
-            rows.append(fresh(with_components(step).union(filter(None, numbers))))
+            used = with_components(step).union(filter(None, numbers))
+            rows.append(fresh(used, spent=spent(step)))
         window = {name: str(data[name]) for name in ("amount", "unit", "chooses") if name in data}
         return cls(step=step, initial=window, rows=rows)
 
@@ -179,7 +181,8 @@ class WaitUntilForm(DurationForm):
                 used.add(cleaned["label"])
 
     def _numbers(self) -> list[int]:
-        return distinct(row.cleaned_data.get("number") for row in self.rows)
+        numbers = (row.cleaned_data.get("number") for row in self.rows)
+        return distinct(numbers, spent=spent(self.step))
 
     def settings(self) -> dict[str, Any]:
         """Return the window, what decides, and the events with the numbers of their branches."""
@@ -195,9 +198,9 @@ def _first_values(row: Mapping[str, Any], segments: Mapping[str, str]) -> dict[s
     return {**row, **conditions.initial(row), "label": label}
 
 
-def fresh(used: set[int]) -> dict[str, Any]:
+def fresh(used: Collection[int], *, spent: Collection[int] = ()) -> dict[str, Any]:
     """Return a new row."""
-    return {"number": str(free_number(used)), "label": "", "kind": "event"}
+    return {"number": str(free_number(used, spent=spent)), "label": "", "kind": "event"}
 
 
 def _segments(step: Step) -> dict[str, str]:
