@@ -1,4 +1,4 @@
-"""An index that the databases have in ways of their own."""
+"""An index that differs between PostgreSQL and SQLite (docs/decisions/0012)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ _BLOCK_RANGES = (
 class InOrderOfIds(Index):
     """The rows of one parent in the order of their ids, for lists (people_lists/visits.py).
 
-    PostgreSQL: a block range index, to which a launch adds nothing that can be measured. SQLite: an
-    index of the expression, which has its rows in the order of their ids.
+    PostgreSQL: a block range index (BRIN), which costs a launch nothing that can be measured.
+    SQLite: a b-tree, whose equal keys are in the order of their ids.
     """
 
     def __init__(self, parent: str, *, name: str) -> None:
         """``parent``: the name of a foreign key."""
         self.parent = parent
+        # + 0: only queries that ask for this expression use the index, those of lists.
         super().__init__(F(parent) + 0, name=name)
 
     def deconstruct(self) -> tuple[str, Any, dict[str, Any]]:

@@ -30,6 +30,8 @@ urlpatterns = [
     path("g/<slug:group>/keys/<int:key>/revoke/", keys.revoke, name="api_key_revoke"),
     path("g/<slug:group>/activity/", activity.activity, name="activity"),
     path("g/<slug:group>/settings/", settings.settings, name="group_settings"),
+    # Names of allauth, whose pages these replace: account_email, usersessions_list and
+    # account_confirm_email.
     path("accounts/email/", account.change_email, name="account_email"),
     path("accounts/sessions/", account.sessions, name="usersessions_list"),
     path("accounts/confirm-email/<str:key>/", account.confirm_email, name="account_confirm_email"),

@@ -12,14 +12,14 @@ from django.utils.formats import number_format
 from audiencesync.people.models import Profile
 from canvases import checklist
 from canvases.models import Canvas, Step
-from canvases.prospects.walk import Walk, asks, branches, key_of
+from canvases.prospects.walk import Walk, branch_column, branches, splits_by_profile
 from canvases.steps import KINDS
 from canvases.steps.base import Text
 
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """The forecast at one step, ``pk``. ``way``: the branches it stands in, the outermost first.
+    """The forecast at one step, ``pk``. ``way``: its branches in words, the outermost first.
 
     ``is_later``: people wait before the step. ``is_at_most``: how many of them take this way
     depends on what they do while they wait.
@@ -36,7 +36,7 @@ class Prospect:
 def of_launch(canvas: Canvas, people: QuerySet[Profile], *, now: datetime) -> Iterator[Prospect]:
     """Yield a forecast for each step that people of a launch would come to, as they are now.
 
-    One query for each.
+    One query for each step.
     """
     steps = list(checklist.steps_of(canvas))
     walk, by_pk = Walk(steps, people, now=now), {step.pk: step for step in steps}
@@ -48,15 +48,21 @@ def of_launch(canvas: Canvas, people: QuerySet[Profile], *, now: datetime) -> It
 
 def _prospect(walk: Walk, step: Step) -> Prospect:
     kind, crowd, people = KINDS[step.kind], walk.crowds[step.pk], walk.people_at(step)
-    text = _shares(step, people) if asks(step) else kind.forecast(step, people)
-    name = f"{walk.number[step.pk]} {kind.title(step) if asks(step) else kind.line(step)}"
+    name: Text
+    text: Text
+    if splits_by_profile(step):
+        name, text = kind.title(step), _shares(step, people)
+    else:
+        name, text = kind.line(step), kind.forecast(step, people)
     way = " › ".join(crowd.way)
-    return Prospect(str(step.pk), name, text, way, crowd.is_later, crowd.is_at_most)
+    return Prospect(
+        str(step.pk), f"{walk.number[step.pk]} {name}", text, way, crowd.is_later, crowd.is_at_most
+    )
 
 
 def _shares(split: Step, people: QuerySet[Profile]) -> str:
     """Return such as: Yes: 12, No: 3."""
-    rows = people.values_list(key_of(split)).annotate(n=Count("pk"))
+    rows = people.values_list(branch_column(split)).annotate(n=Count("pk"))
     n_of = dict(rows)
     return ", ".join(
         f"{one.label}: {number_format(n_of.get(one.number, 0))}" for one in branches(split)

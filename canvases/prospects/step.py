@@ -14,7 +14,7 @@ from audiencesync.people.models import KINDS as IDENTIFIERS
 from audiencesync.people.models import Profile
 from canvases import engine, reasons
 from canvases.models import Canvas, Step
-from canvases.prospects.walk import Crowd, Walk, asks, branches, key_of
+from canvases.prospects.walk import Crowd, Walk, branch_column, branches, splits_by_profile
 from canvases.steps import KINDS
 from canvases.steps.base import Text
 from canvases.steps.numbered import EVERYONE_ELSE
@@ -132,7 +132,7 @@ class Place:
             Number(HERE, "", here, total),
             crowd,
             split,
-            is_lately=bool(split) and not asks(self.step),
+            is_lately=bool(split) and not splits_by_profile(self.step),
         )
         return self._sending(outlook) if self.step.sync else outlook
 
@@ -152,9 +152,10 @@ class Place:
         step, kind = self.step, KINDS[self.step.kind]
         if not kind.splits:
             return []
-        if asks(step):
+        if splits_by_profile(step):
             return [
-                (one.number, one.label, Q((key_of(step), one.number))) for one in branches(step)
+                (one.number, one.label, Q((branch_column(step), one.number)))
+                for one in branches(step)
             ]
         did = kind.lately(step, now=self.now)
         known = [one for one in did.values() if one is not None]

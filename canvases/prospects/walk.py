@@ -1,4 +1,4 @@
-"""The ways of people through a flow, with all people at once: who comes to which step."""
+"""Follow all people through a flow at once: who would come to which step."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Walk:
         return self.people.filter(*crowd.who) if crowd else self.people.none()
 
     def _path(self, step: Step | None, crowd: Crowd) -> Crowd | None:
-        """Note who comes to each step from one on; return who comes out of the branch."""
+        """Store who comes to each step from one on; return who comes out of the branch."""
         at: Crowd | None = crowd
         while step is not None and at is not None:
             self.crowds[step.pk] = at
@@ -70,14 +70,14 @@ class Walk:
         return at
 
     def _block(self, split: Step, crowd: Crowd) -> Crowd | None:
-        outs, ways, is_asked = list[Crowd | None](), list[Q](), asks(split)
+        outs, ways, is_known = list[Crowd | None](), list[Q](), splits_by_profile(split)
         for branch in branches(split):
-            taken = (Q((key_of(split), branch.number)),) if is_asked else ()
+            taken = (Q((branch_column(split), branch.number)),) if is_known else ()
             inside = replace(
                 crowd,
                 who=crowd.who + taken,
                 way=(*crowd.way, str(branch.label)),
-                is_chosen=crowd.is_chosen or not is_asked,
+                is_chosen=crowd.is_chosen or not is_known,
             )
             outs.append(out := self._path(self.at.get((split.pk, branch.number)), inside))
             if out is not None:
@@ -85,12 +85,12 @@ class Walk:
         going = [one for one in outs if one is not None]
         if not going:
             return None
-        is_whole = all(one and len(one.who) == len(crowd.who) + is_asked for one in outs)
+        is_whole = all(one and len(one.who) == len(crowd.who) + is_known for one in outs)
         return replace(
             crowd,
-            who=crowd.who if is_whole or not is_asked else (*crowd.who, reduce(or_, ways)),
+            who=crowd.who if is_whole or not is_known else (*crowd.who, reduce(or_, ways)),
             is_later=any(one.is_later for one in going),
-            is_thinned=any(one.is_thinned for one in going) or not (is_whole or is_asked),
+            is_thinned=any(one.is_thinned for one in going) or not (is_whole or is_known),
         )
 
 
@@ -99,21 +99,21 @@ def branches(step: Step) -> Sequence[Branch]:
     return KINDS[step.kind].branches(step)
 
 
-def asks(step: Step) -> bool:
-    """Return whether people are divided by what is known of them before."""
+def splits_by_profile(step: Step) -> bool:
+    """Return whether a split divides people by their profiles, not by what they do later."""
     conditions = [one.condition for one in branches(step)]
     return KINDS[step.kind].splits and not any(isinstance(one, Q) for one in conditions)
 
 
-def key_of(split: Step) -> str:
+def branch_column(split: Step) -> str:
     """Return the name of the annotation that holds the branch a profile takes."""
     return f"branch_of_{split.pk}"
 
 
 def _splits(steps: Sequence[Step], *, now: datetime) -> dict[str, Case]:
-    asking = [step for step in steps if asks(step)]
-    known = filters.known_to(one.condition for step in asking for one in branches(step))
-    return {key_of(step): _branch_taken(branches(step), now, known) for step in asking}
+    by_profile = [step for step in steps if splits_by_profile(step)]
+    known = filters.known_to(one.condition for step in by_profile for one in branches(step))
+    return {branch_column(step): _branch_taken(branches(step), now, known) for step in by_profile}
 
 
 def _branch_taken(

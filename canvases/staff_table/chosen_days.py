@@ -1,4 +1,4 @@
-"""What changed on the days of the filter, and today: from what tallies said when days began."""
+"""What changed on the days of the filter, and today: differences of counts between two days."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def synced_today(query: TableQuery, *, now: datetime) -> dict[int, int]:
     today = now.astimezone(UTC).date()
     found: dict[int, int] = defaultdict(int)
     for step, n, before in _syncs(query).values_list(
-        "steps", "tally__synced", days.said_of(today, "synced")
+        "steps", "tally__synced", days.count_at(today, "synced")
     ):
         found[step] += 0 if before is None else n - before
     return found
@@ -27,15 +27,16 @@ def synced_today(query: TableQuery, *, now: datetime) -> dict[int, int]:
 
 def numbers(query: TableQuery) -> dict[int, Numbers]:
     """Return step -> its numbers of the chosen days. One query, so they add up."""
-    asked: list[str | Subquery] = ["steps", days.said(query.since or date.min), *days.NOW]
+    asked: list[str | Subquery] = ["steps", days.counts_at(query.since or date.min), *days.CURRENT]
     if query.until and query.until < date.max:
-        asked.append(days.said(query.until + timedelta(days=1)))
+        asked.append(days.counts_at(query.until + timedelta(days=1)))
     found: dict[int, list[int]] = {}
     for step, begun, *counts in _syncs(query).values_list(*asked):
         if begun is None:  # nothing has changed since
             continue
-        # If the days end before today: what the tally said after them, or says now.
-        ended = (counts[len(days.NOW) :] or [None])[0] or counts[: len(days.NOW)]
+        # The counts when the days ended; the present ones if nothing has changed since (NULL), or
+        # if the days include today.
+        ended = (counts[len(days.CURRENT) :] or [None])[0] or counts[: len(days.CURRENT)]
         changed = [n - before for n, before in zip(ended, begun, strict=True)]
         known = found.get(step)
         found[step] = [a + b for a, b in zip(known, changed, strict=True)] if known else changed
@@ -45,11 +46,11 @@ def numbers(query: TableQuery) -> dict[int, Numbers]:
     }
 
 
-def derive_passage(of_days: Numbers, whole: Numbers, *, is_counted: bool) -> None:
-    """Derive proceeded and exited of the chosen days.
+def derive_departures(of_days: Numbers, whole: Numbers, *, is_counted: bool) -> None:
+    """Derive proceeded and exited of the chosen days, which are not counted by day.
 
-    A visit leaves an Audience Sync step at once, so the way out equals entered, unless both ways
-    were used. Other steps are not counted by day.
+    A visit leaves an Audience Sync step at once. So if all visits ever proceeded, or all exited,
+    that number equals entered; else neither is known. Of other steps nothing is known by day.
     """
     if not is_counted:
         of_days.entered = of_days.proceeded = of_days.exited = None
@@ -62,9 +63,9 @@ def derive_passage(of_days: Numbers, whole: Numbers, *, is_counted: bool) -> Non
 
 
 def _syncs(query: TableQuery) -> QuerySet[Sync]:
-    """Return the Syncs of steps, of the group of the filter.
+    """Return the Syncs of steps, in the group of the filter.
 
-    Its other parts would cost more than they save.
+    The other parts of the filter are not applied here: that would cost more than it saves.
     """
     found = Sync.objects.filter(steps__isnull=False).order_by()
     return found.filter(app_group__slug=query.group) if query.group else found

@@ -213,9 +213,9 @@ def _lines(query: TableQuery, troubles: Troubles) -> list[Line]:
 
 def _numbers(query: TableQuery) -> dict[int, Numbers]:
     """Return step -> its numbers. One query: the numbers of a step must add up."""
-    passage = [f"tally__{name}" for name in ("entered", "proceeded", "exited", "waiting")]
+    visit_columns = [f"tally__{name}" for name in ("entered", "proceeded", "exited", "waiting")]
     sums = [Sum(f"syncs__tally__{name}", default=0) for name in (*SUMMED, "moved")]
-    rows = query.steps().order_by().values_list("pk", *passage).annotate(*sums)
+    rows = query.steps().order_by().values_list("pk", *visit_columns).annotate(*sums)
     return {
         step: Numbers(
             entered=entered or 0,  # no tally yet: NULL
@@ -270,7 +270,7 @@ def _only_dates(lines: Iterable[Line], query: TableQuery) -> None:
     for line in lines:
         whole = line.numbers
         line.numbers = found.get(line.step) or Numbers()
-        chosen_days.derive_passage(line.numbers, whole, is_counted=line.sync is not None)
+        chosen_days.derive_departures(line.numbers, whole, is_counted=line.sync is not None)
 
 
 def _pending(query: TableQuery) -> dict[int, Pending]:

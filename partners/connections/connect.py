@@ -113,9 +113,9 @@ def disconnect(
 
 
 def probe(connection: Connection, *, now: datetime) -> bool:
-    """Prove the token, or park the connection. Return False if it was not proved good."""
+    """Check the token. Return False if it is refused or could not be checked."""
     try:
-        prove(connection, now=now)
+        check_token(connection, now=now)
     except Disconnected:
         return False
     except crypto.CannotOpen:
@@ -127,7 +127,7 @@ def probe(connection: Connection, *, now: datetime) -> bool:
     return True
 
 
-def prove(connection: Connection, *, now: datetime) -> None:
+def check_token(connection: Connection, *, now: datetime) -> None:
     """Ask the partner for the user of the token; park or free the connection by the answer.
 
     Raises PartnerError or crypto.CannotOpen.

@@ -75,7 +75,7 @@ def _claim(connection: Connection, rested: Q, *, now: datetime) -> bool:
 
 def _outcomes(connection: Connection, *, now: datetime, ends_at: float) -> list[Outcome]:
     """Ask the partner; later questions are left out if an earlier one had no good answer."""
-    access = _timed(Kind.ACCESS, lambda: connect.prove(connection, now=now))
+    access = _timed(Kind.ACCESS, lambda: connect.check_token(connection, now=now))
     found = [access, _permissions(connection)]
     if access.result != Result.GOOD:
         return found

@@ -9,7 +9,7 @@ import pytest
 import requests
 from django.test import Client
 
-from audiencesync.core.process.supervisor import Engine, Patience
+from audiencesync.core.process.supervisor import Engine, Timeouts
 from scripts.ports import free_port
 from tests.support import stack
 
@@ -146,7 +146,7 @@ def test_the_engine_starts_once_all_services_answer(tmp_path):
         [sys.executable, "-c", "import time; time.sleep(60)"],
         heartbeat_file=tmp_path / "pulse",
         env=dict(os.environ),
-        patience=Patience(),
+        timeouts=Timeouts(),
         missing=lambda: away.pop(0),
     )
     started = time.monotonic()

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from audiencesync.core.process import supervisor
-from audiencesync.core.process.supervisor import Engine, Patience
+from audiencesync.core.process.supervisor import Engine, Timeouts
 from tests.support.clock import StoppedTime
 from tests.support.stack import wait_until
 
 pytestmark = pytest.mark.thorough
 
-PATIENCE = Patience(silence=10.0, stop=0.6)
+TIMEOUTS = Timeouts(silence=10.0, stop=0.6)
 SILENT = "import time; time.sleep(600)"
 IGNORES_SIGTERM = (
     "import pathlib, signal, sys, time; signal.signal(15, signal.SIG_IGN); "
@@ -54,7 +54,7 @@ def engine(tmp_path, clock):
                 command,
                 heartbeat_file=tmp_path / "pulse",
                 env=dict(os.environ),
-                patience=PATIENCE,
+                timeouts=TIMEOUTS,
             )
         )
         made[-1].start()
@@ -68,7 +68,7 @@ def engine(tmp_path, clock):
 def test_a_beating_engine_is_left_alone(engine, clock):
     one = engine(SILENT)
     for beat in range(1, 4):
-        clock.sleep(0.9 * PATIENCE.silence)
+        clock.sleep(0.9 * TIMEOUTS.silence)
         os.utime(one.heartbeat_file, (beat, beat))
         assert one.incident() is None
 
@@ -76,7 +76,7 @@ def test_a_beating_engine_is_left_alone(engine, clock):
 def test_a_silent_engine_is_restarted(engine, clock, caplog):
     one = engine(SILENT)
     first = one.process.pid
-    clock.sleep(1.1 * PATIENCE.silence)
+    clock.sleep(1.1 * TIMEOUTS.silence)
     one.restart(one.incident())
     assert not is_alive(first)
     assert is_alive(one.process.pid)

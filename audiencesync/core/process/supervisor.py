@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Patience:
+class Timeouts:
     """How long the cluster may be silent, and how long it may take to stop, in seconds."""
 
     silence: float = 30.0
@@ -45,11 +45,11 @@ class Engine:
         *,
         heartbeat_file: Path,
         env: dict[str, str],
-        patience: Patience,
+        timeouts: Timeouts,
         missing: Callable[[], str] = lambda: "",
     ) -> None:
         self.command, self.heartbeat_file, self.env = command, heartbeat_file, env
-        self.patience, self.missing = patience, missing
+        self.timeouts, self.missing = timeouts, missing
         self.process: subprocess.Popen[bytes] | None = None
         self.started_at = self.heartbeat_at = 0.0
         self.last_mtime = 0
@@ -71,7 +71,7 @@ class Engine:
 
     def start(self) -> None:
         """Start a cluster once nothing is missing; the first heartbeat must come within
-        ``patience.silence``.
+        ``timeouts.silence``.
         """
         self.wait_for_backends()
         if self.is_stopping:
@@ -107,7 +107,7 @@ class Engine:
         if mtime != self.last_mtime:
             self.last_mtime, self.heartbeat_at = mtime, time.monotonic()
         silent = time.monotonic() - self.heartbeat_at
-        return f"no heartbeat for {silent:.0f} s" if silent > self.patience.silence else None
+        return f"no heartbeat for {silent:.0f} s" if silent > self.timeouts.silence else None
 
     def restart(self, incident: str) -> None:
         """Kill what is left of the cluster and start a new one, with back-off if it keeps failing
@@ -125,17 +125,17 @@ class Engine:
             self.start()
 
     def stop(self) -> None:
-        """Let running tasks end within ``patience.stop``, then kill what remains: django-q2 can
+        """Let running tasks end within ``timeouts.stop``, then kill what remains: django-q2 can
         deadlock while it stops.
         """
         if self.process is None:
             return
         self.process.terminate()
         try:
-            self.process.wait(self.patience.stop)
+            self.process.wait(self.timeouts.stop)
             logger.info("Engine stopped.")
         except subprocess.TimeoutExpired:
-            logger.warning("Engine did not stop within %.0f s and was killed.", self.patience.stop)
+            logger.warning("Engine did not stop within %.0f s and was killed.", self.timeouts.stop)
         self.kill()
 
     def kill(self) -> None:

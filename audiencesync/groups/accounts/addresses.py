@@ -33,13 +33,13 @@ class Site:
         return str(urlsplit(settings.SITE_URL).netloc)
 
 
-def is_proven(user: User) -> bool:
+def is_confirmed(user: User) -> bool:
     """Return whether the user has confirmed the address of the account."""
     # An account without such a row was created by the operator, who vouches for it.
     return not EmailAddress.objects.filter(user=user, email=user.email, verified=False).exists()
 
 
-def prove(user: User) -> None:
+def confirm(user: User) -> None:
     """Mark the address of an account as confirmed, because its owner opened a mailed link."""
     EmailAddress.objects.filter(email=user.email).exclude(user=user).delete()
     address = EmailAddress.objects.filter(user=user, email=user.email).first()
@@ -49,7 +49,7 @@ def prove(user: User) -> None:
     address.save()
 
 
-def waiting(user: User) -> QuerySet[EmailAddress]:
+def pending_change(user: User) -> QuerySet[EmailAddress]:
     """Return the pending address that this user wants to change to."""
     rows: QuerySet[EmailAddress] = EmailAddress.objects.filter(user=user, verified=False)
     return rows.exclude(email=user.email)
@@ -57,11 +57,11 @@ def waiting(user: User) -> QuerySet[EmailAddress]:
 
 def end_pending_changes(user: User) -> None:
     """Cancel pending changes of the address; their links stop working."""
-    waiting(user).delete()
+    pending_change(user).delete()
 
 
-def free(email: str) -> None:
-    """Delete other users' pending changes to an address that its owner now proves."""
+def end_changes_of_others_to(email: str) -> None:
+    """Delete pending changes of other users to an address that its owner has confirmed."""
     EmailAddress.objects.filter(email=email.lower(), verified=False).exclude(
         user__email=email.lower()
     ).delete()

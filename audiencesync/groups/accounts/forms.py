@@ -24,7 +24,7 @@ class ChangeEmailForm(AddEmailForm):
 
     def clean_email(self) -> str:
         # Else the unconfirmed address would be lost, and with it the way to sign in.
-        if not addresses.is_proven(self.user):
+        if not addresses.is_confirmed(self.user):
             raise forms.ValidationError(
                 _("Confirm your present address first: open the link that we mailed to it.")
             )
@@ -68,4 +68,4 @@ class ResetKeyForm(ResetPasswordKeyForm):
     @transaction.atomic
     def save(self) -> None:
         super().save()  # adapter.set_password cancels pending changes of the address
-        addresses.prove(self.user)
+        addresses.confirm(self.user)

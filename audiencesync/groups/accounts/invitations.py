@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 PER_HOUR = 20  # of one group: limits mails to arbitrary addresses
 
 
-class Unproven(Exception):
+class Unconfirmed(Exception):
     """The address of the account is not confirmed yet."""
 
 
@@ -162,11 +162,11 @@ def locked(pk: int, *, now: datetime) -> Invitation | None:
 def accept(invitation: Invitation, user: User, *, now: datetime) -> bool:
     """Make ``user`` a member; cancel pending changes of the user's address.
 
-    Returns False if the invitation was used, withdrawn or has expired meanwhile. Raises Unproven if
-    the user must confirm the address first.
+    Returns False if the invitation was used, withdrawn or has expired meanwhile. Raises Unconfirmed
+    if the user must confirm the address first.
     """
     if not may_accept(invitation, user):
-        raise Unproven
+        raise Unconfirmed
     if not _open(invitation.pk, now=now).update(accepted_at=now):
         return False
     addresses.end_pending_changes(user)
@@ -184,4 +184,4 @@ def accept(invitation: Invitation, user: User, *, now: datetime) -> bool:
 
 def may_accept(invitation: Invitation, user: User) -> bool:
     """Return whether the user has confirmed the address, or the link was passed on by hand."""
-    return invitation.link_shown or addresses.is_proven(user)
+    return invitation.link_shown or addresses.is_confirmed(user)

@@ -65,7 +65,7 @@ class InvitedSignupForm(SignupForm):
         invitation = invitations.locked(request.session.get(INVITATION, 0), now=timezone.now())
         if invitation is None:
             raise _Used
-        addresses.free(invitation.email)
+        addresses.end_changes_of_others_to(invitation.email)
         # The mailed link proves the mailbox; one that the inviter has seen proves nothing.
         adapter.stash_verified_email(request, "" if invitation.link_shown else invitation.email)
         user: User = super().save(request)

@@ -45,7 +45,7 @@ def _is_free(address: EmailAddress) -> bool:
 def _confirm(request: HttpRequest, address: EmailAddress) -> bool:
     """Make it the address of the account; allauth notifies the old one by mail."""
     if address.email.lower() == address.user.email.lower():
-        addresses.prove(address.user)
+        addresses.confirm(address.user)
         messages.success(request, _("You have confirmed %(email)s.") % {"email": address.email})
         return True
     try:

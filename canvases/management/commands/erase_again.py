@@ -14,7 +14,7 @@ class Command(BaseCommand):
     """manage.py erase_again [<file>]"""
 
     help = (
-        "After a restore, before the engine starts: erases who is named in the ledger of erasures "
+        "After a restore, before the engine starts: erases the people of the erasure ledger again "
         "(ERASURE_LEDGER)."
     )
 
@@ -34,7 +34,7 @@ class Command(BaseCommand):
             # Without an erasure there is no ledger; a restore script must go on.
             self.stderr.write(
                 f"There is no ledger {file}: no person is erased again. "
-                "Name the one of the old place."
+                "Name the file of the former installation."
             )
             return
         except OSError as error:

@@ -47,7 +47,7 @@ def of_hours(day):
 
 
 def of_days(day):
-    rows = Sync.objects.values_list("pk", *days.NOW, days.said(day))
+    rows = Sync.objects.values_list("pk", *days.CURRENT, days.counts_at(day))
     return [
         (pk, *(n - before for n, before in zip(now, said, strict=True)))
         for pk, *now, said in rows

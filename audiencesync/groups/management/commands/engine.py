@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from audiencesync.core.process.start import exit_if_unsafe, log_warnings
-from audiencesync.core.process.supervisor import HEARTBEAT_FILE, Engine, Patience
+from audiencesync.core.process.supervisor import HEARTBEAT_FILE, Engine, Timeouts
 from audiencesync.groups.first_start import setup_link
 
 STALE_SECONDS = 86_400.0
@@ -73,7 +73,7 @@ class Command(BaseCommand):
             [sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster", "--skip-checks"],
             heartbeat_file=heartbeat_file,
             env=os.environ | {HEARTBEAT_FILE: str(heartbeat_file)},
-            patience=Patience(
+            timeouts=Timeouts(
                 silence=settings.ENGINE_SILENCE_SECONDS, stop=settings.ENGINE_STOP_SECONDS
             ),
             missing=partial(missing, heartbeat_file),
