@@ -53,6 +53,11 @@ def n_held(canvas: Canvas) -> int:
     return Signal.objects.filter(held(), listener=canvas.pk).count()
 
 
+def holding(canvas: Canvas) -> list[int]:
+    """Return the ids of the steps whose removals of people who left a brake holds."""
+    return list(canvas.steps.all().removing().values_list("pk", flat=True))
+
+
 def apply(canvas: Canvas, steps: Sequence[Step], *, now: datetime) -> None:
     """Begin to hold removals if their number within an hour exceeds the limits.
 

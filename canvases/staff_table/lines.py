@@ -6,7 +6,7 @@ A line holds no model: ten thousand of them are read for each page.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -146,11 +146,13 @@ class Troubles:
     warned: dict[str, dict[int, str]]
 
     @classmethod
-    def of(cls, incidents: Iterable[Incident]) -> Troubles:
+    def of(cls, incidents: Sequence[Incident]) -> Troubles:
         found = cls({place: {} for place in PLACES}, {place: {} for place in PLACES})
         for one in incidents:
             kind = found.warned if one.code in thresholds.CODES else found.held
             kind[one.place].setdefault(one.place_id, one.code)
+        for sync in _holding(incidents):
+            found.held["sync"].setdefault(sync, REMOVALS_HELD)
         return found
 
     def at(self, sync: int, audience: int, ad_account: int, connection: int) -> str:
@@ -167,8 +169,21 @@ class Troubles:
         return ""
 
 
+def _holding(incidents: Sequence[Incident]) -> Sequence[int]:
+    """Return the Syncs of all steps whose removals are held: their incident names one of them."""
+    named = [one.sync_id for one in incidents if one.code == REMOVALS_HELD]
+    if not named:
+        return []
+    canvases = Step.objects.filter(syncs__in=named).values("canvas")
+    rows = Step.objects.filter(canvas__in=canvases).removing()
+    return list(rows.exclude(sync=None).values_list("sync", flat=True))
+
+
 def read(query: TableQuery, *, now: datetime) -> Read:
-    """Return the lines that match. Seven queries; eight if only some days are counted."""
+    """Return the lines that match. Seven queries; eight if only some days are counted.
+
+    One more if removals are held.
+    """
     incidents = _incidents(query)
     groups = _groups(query, incidents)
     today, pending = chosen_days.synced_today(query, now=now), _pending(query)

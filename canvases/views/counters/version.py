@@ -87,6 +87,7 @@ def _structure(flow: Flow) -> object:
             card.tone,
             card.problems[0].url if card.problems else "",
             card.conflicts,
+            card.is_holding,
             [(branch.number, str(branch.label)) for branch in card.branches],
         )
         for card in flow.cards

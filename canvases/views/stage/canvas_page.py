@@ -236,6 +236,8 @@ def read(canvas: Canvas, *, now: datetime) -> Flow:
     shares = analytics.shares([*steps, *gone])
     undone = analytics.removed([*steps, *gone])
     opposed = conflicts.of_steps(steps)
+    n_held = brake.n_held(canvas) if canvas.braked_at else 0
+    holding = brake.holding(canvas) if n_held else []
 
     def card(step: Step) -> Card:
         kind = KINDS[step.kind]
@@ -248,6 +250,7 @@ def read(canvas: Canvas, *, now: datetime) -> Flow:
             shares.get(step.pk, []),
             undone.get(step.pk),
             opposed.get(step.pk, []),
+            step.pk in holding,
         )
 
     cards, removed = [card(step) for step in steps], [card(step) for step in gone]
@@ -255,7 +258,6 @@ def read(canvas: Canvas, *, now: datetime) -> Flow:
         one.number = number
     path = nested(cards)
     banner = [problem.text for problem in lines.banner(canvas.app_group, now=now)]
-    n_held = brake.n_held(canvas) if canvas.braked_at else 0
     missing = words.missing(canvas)
     entry = str(missing[0].text) if missing else _entry_words(canvas, now=now)
     return Flow(canvas, cards, removed, path, banner, n_held, entry, bool(missing), *_head(canvas))

@@ -86,6 +86,7 @@ class Card:
     shares: list[Share] = field(default_factory=list)  # for a step with several audiences
     removed: Removed | None = None  # for a step that has removed people again
     conflicts: list[Conflict] = field(default_factory=list)
+    is_holding: bool = False  # whether a brake holds its removals of people who left
     branches: list[FlowBranch] = field(default_factory=list)  # of a split
     number: int = 0  # in the order of reading, from 1
     n_met: int | None = None  # people who have come out of its branches; None: not known

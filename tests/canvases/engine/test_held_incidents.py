@@ -7,7 +7,11 @@ from django.utils import timezone
 from audiencesync.people.models.live import Signal
 from audiencesync.people.segments import live
 from canvases.engine import brake
-from canvases.models import Canvas
+from canvases.models import Canvas, Step
+from canvases.staff_table import lines as lines_of_steps
+from canvases.staff_table.query import TableQuery
+from canvases.views import counters
+from canvases.views.stage import canvas_page
 from partners import sync as partner_sync
 from partners.health import lines
 from partners.incidents import reconcile
@@ -112,3 +116,54 @@ def test_two_canvases_that_hold_removals_are_two_incidents(audience_of_ten):
         listener=other.pk, subscription=mine, profile_id=1, kind="left", at=timezone.now()
     )
     assert sorted(_incidents()) == [(1, True), (4, True)]
+
+
+def _add_step(audience_of_ten, name, **settings):
+    """Return a further Audience Sync step of the live canvas."""
+    last = audience_of_ten.live.steps.order_by("pk").last()
+    row = builder.make_sync(last.sync.audience, label=name)
+    step = Step.objects.create(
+        canvas=audience_of_ten.live,
+        kind="audience_sync",
+        parent=last,
+        sync=row,
+        settings=last.settings | settings,
+        name=name,
+    )
+    step.syncs.add(row)
+    return step
+
+
+def test_each_step_whose_removals_are_held_leads_to_the_decision(audience_of_ten, signed_in):
+    first, second, third = (
+        audience_of_ten.live.steps.get(),
+        _add_step(audience_of_ten, "Second"),
+        _add_step(audience_of_ten, "Stays", removes=False),
+    )
+    url, client = audience_of_ten.live.get_absolute_url(), signed_in(audience_of_ten.user)
+    known = canvas_page.read(audience_of_ten.live, now=timezone.now()).version
+    decision = f'<a href="{url}#brake">Check the removals</a>'
+    assert decision not in client.get(f"{url}steps/{first.pk}/numbers/").content.decode()
+    brake_world.move(audience_of_ten, range(4), "FR")
+
+    audience_of_ten.live.refresh_from_db()
+    flow = canvas_page.read(audience_of_ten.live, now=timezone.now())
+    assert counters.changes(flow, known) is None  # an open page draws all cards again
+    for path in (f"{url}steps/{{}}/numbers/", f"{url}?step={{}}"):
+        pages = [client.get(path.format(one.pk)).content.decode() for one in (first, second, third)]
+        assert [decision in page for page in pages] == [True, True, False]
+    cards = [pages[0].split(f'id="card-{one.pk}"')[1] for one in (first, second, third)]
+    assert ["Removals are held." in card.split("</a>")[0] for card in cards] == [True, True, False]
+
+
+def test_the_staff_table_names_each_step_whose_removals_are_held(audience_of_ten):
+    _add_step(audience_of_ten, "Second")
+    _add_step(audience_of_ten, "Stays", removes=False)
+    brake_world.move(audience_of_ten, range(4), "FR")
+    reconcile.run(now=timezone.now())
+
+    found = lines_of_steps.read(TableQuery(), now=timezone.now()).lines
+
+    troubles = {line.name: line.trouble for line in found}
+    assert list(troubles.values()).count("removals_held") == 2
+    assert troubles["Stays"] == ""
