@@ -9,15 +9,17 @@ class CanvasesConfig(AppConfig):
     name = "canvases"
 
     def ready(self) -> None:
-        """Report which segments the canvases use."""
+        """Report what other apps ask of canvases."""
         # Models can be imported only when all apps are loaded.
+        from audiencesync.groups.views import settings
         from audiencesync.people.segments.uses import usage
         from canvases import segment_uses
-        from canvases.engine import brake
+        from canvases.engine import brake, schedules
         from canvases.steps import authors
         from partners.incidents import held
         from partners.notices import recipients
 
         usage.provide(segment_uses.of)
         recipients.provide(authors.of_syncs)
+        settings.provide(schedules.move_to_zone)
         held.provide(brake.held_syncs, brake.held_people)

@@ -125,7 +125,7 @@ def _runs(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iterator[datet
     last = after
     while end is None or day <= end:
         if _runs_on(schedule, day):
-            at = _instant(datetime.combine(day, schedule.at), zone)
+            at = instant(datetime.combine(day, schedule.at), zone)
             # Two local times of a day that was left out move to the same instant: one run.
             if at > last:
                 last = at
@@ -148,7 +148,7 @@ def _runs_on(schedule: Schedule, day: date) -> bool:
             return True
 
 
-def _instant(local: datetime, zone: ZoneInfo) -> datetime:
+def instant(local: datetime, zone: ZoneInfo) -> datetime:
     """Return the UTC time of a naive local time.
 
     A local time that does not exist moves to the next that does; of two, the first counts.

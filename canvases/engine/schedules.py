@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
+from audiencesync.groups.models import AppGroup
 from canvases import schedule
 from canvases.engine import admission, rows
 from canvases.models import Canvas
@@ -30,6 +31,21 @@ def start(canvas_id: int, *, now: datetime) -> int:
             next_run_at=following, entry_cursor=0, entry_until=highest
         )
     return 1
+
+
+def move_to_zone(app_group: AppGroup, before: str, now: datetime) -> None:
+    """Let the next runs of a group happen at the same local times in its new time zone.
+
+    A run whose time is over there, and was not in the zone ``before``, is due at once. Call it in
+    the transaction that stores the zone.
+    """
+    Canvas.lock_all(app_group)
+    old, new = ZoneInfo(before), ZoneInfo(app_group.time_zone)
+    for canvas in Canvas.objects.filter(app_group=app_group, next_run_at__isnull=False):
+        if canvas.next_run_at is not None:
+            day = canvas.next_run_at.astimezone(old).date()
+            local = datetime.combine(day, schedule.read(canvas.entry).at)
+            Canvas.objects.filter(pk=canvas.pk).update(next_run_at=schedule.instant(local, new))
 
 
 def next_run(canvas: Canvas, *, now: datetime) -> datetime | None:

@@ -1,8 +1,11 @@
 """The settings of a group."""
 
+from collections.abc import Callable
 from copy import copy
+from datetime import datetime
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -13,6 +16,17 @@ from audiencesync.groups import access, reauthentication
 from audiencesync.groups.forms import GroupForm
 from audiencesync.groups.logged_changes import LoggedChange, Value
 from audiencesync.groups.models import Activity, AppGroup, Role
+
+Moved = Callable[[AppGroup, str, datetime], None]
+_moved: list[Moved] = []
+
+
+def provide(moved: Moved) -> None:
+    """Set what is called when a group has moved from one time zone to another, before the commit.
+
+    What happens at local times has to move with it.
+    """
+    _moved[:] = [moved]
 
 
 def _changes(stored: AppGroup, edited: AppGroup, form: GroupForm) -> list[LoggedChange]:
@@ -29,6 +43,21 @@ def _value(app_group: AppGroup, name: str) -> Value:
     return ", ".join(value) if isinstance(value, list) else value
 
 
+def _save(request: HttpRequest, form: GroupForm) -> None:
+    stored, now = access.group(request), timezone.now()
+    with transaction.atomic():
+        if form.changes_people:  # the engine updates the stored profiles
+            form.instance.rework(now=now)
+        edited = form.save()
+        if "time_zone" in form.changed_data:
+            for moved in _moved:
+                moved(edited, stored.time_zone, now)
+        if form.changed_data:
+            kind, by, verb = Activity.Kind.GROUP, access.user(request), Activity.Verb.CHANGED
+            changes = _changes(stored, edited, form)
+            Activity.log(edited, by, verb, edited.name, kind=kind, changes=changes)
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def settings(request: HttpRequest, group: str) -> HttpResponse:
@@ -42,15 +71,7 @@ def settings(request: HttpRequest, group: str) -> HttpResponse:
             return render(request, "groups/settings.html", {"form": form, "n_wiped": n})
         if form.wipes:
             reauthentication.require(request)
-        changes = _changes(access.group(request), app_group, form)
-        if form.changes_people:  # the engine updates the stored profiles
-            form.instance.rework(now=timezone.now())
-        form.save()
-        if form.changed_data:
-            kind, by = Activity.Kind.GROUP, access.user(request)
-            Activity.log(
-                app_group, by, Activity.Verb.CHANGED, app_group.name, kind=kind, changes=changes
-            )
+        _save(request, form)
         messages.success(request, _("Saved."))
         return redirect("group_settings", group)
     return render(

@@ -1,0 +1,80 @@
+"""A group that moves to another time zone: runs keep their local time, and happen once."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from audiencesync.groups.models import AppGroup
+from canvases import engine
+from canvases.models import Canvas, Visit
+
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+
+ONCE = {"every": "once", "on": "2030-12-03", "at": "09:00", "until": None}
+DAILY = {"every": "day", "on": "2030-12-03", "at": "09:00", "until": None}
+BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
+
+
+def at(hour, day=3):
+    return datetime(2030, 12, day, hour, tzinfo=UTC)
+
+
+@pytest.fixture
+def live(journeys, signed_in, alice, time_machine):
+    """live(entry, zone, then, hour) -> a canvas launched in one zone that is moved to the other."""
+
+    def make(entry, zone, then, hour):
+        AppGroup.objects.update(time_zone=zone)
+        time_machine.move_to(at(1))
+        journeys.people(2)
+        canvas, _steps = journeys.canvas(("delay", {"amount": 1, "unit": "seconds"}))
+        Canvas.objects.update(entry_by="schedule", entry=entry, reentry="left")
+        canvas = Canvas.objects.select_related("app_group").get()
+        assert engine.launch(canvas, by=alice, now=at(1))
+        time_machine.move_to(at(hour))
+        client = signed_in(alice)
+        shown = client.get("/g/acme/settings/").context["form"].initial
+        data = {name: value for name, value in shown.items() if value not in (None, False)}
+        assert client.post("/g/acme/settings/", data | {"time_zone": then}).status_code == 302
+        return canvas
+
+    return make
+
+
+def entries(*hours, day=3):
+    """Let the engine run at these hours; return how many visits there are after each."""
+    found = []
+    for hour in hours:
+        for seconds in (0, 5):
+            now = at(hour, day) + timedelta(seconds=seconds)
+            while engine.move_all(now=now):
+                pass
+        found.append(Visit.objects.count())
+    return found
+
+
+@pytest.mark.parametrize("entry", [ONCE, DAILY])
+def test_a_run_happens_at_the_later_time_and_once(live, entry):
+    live(entry, BERLIN, NEW_YORK, 7)
+    assert entries(8, 13, 14, 15) == [0, 0, 2, 2]
+    assert entries(14, day=4) == [2 if entry == ONCE else 4]
+
+
+@pytest.mark.parametrize("entry", [ONCE, DAILY])
+def test_a_run_happens_at_the_earlier_time_and_once(live, entry):
+    live(entry, NEW_YORK, BERLIN, 7)
+    assert entries(7, 8, 14, 15) == [0, 2, 2, 2]
+
+
+def test_a_run_whose_time_is_over_in_the_new_zone_happens_at_once(live):
+    live(ONCE, NEW_YORK, BERLIN, 10)
+    assert entries(10, 14) == [2, 2]
+
+
+def test_a_run_that_has_been_is_not_repeated(live):
+    canvas = live(DAILY, BERLIN, BERLIN, 7)
+    assert entries(8) == [2]
+    AppGroup.objects.update(time_zone=NEW_YORK)
+    engine.schedules.move_to_zone(AppGroup.objects.get(), BERLIN, at(9))
+    canvas.refresh_from_db()
+    assert canvas.next_run_at == at(14, 4)
