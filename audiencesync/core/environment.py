@@ -71,7 +71,10 @@ class Environment(environ.Env):
         return number
 
     def place(self, var: str, default: Path) -> Path:
-        """Return the absolute path of a file or folder. Raises ImproperlyConfigured."""
+        """Return the absolute path of a file or folder. Raises ImproperlyConfigured.
+
+        Not named path: environ.Env has a method of that name.
+        """
         text = self.str(var, str(default))
         if not text.strip() or not text.isprintable():
             raise ImproperlyConfigured(f"{var} must be a path.")
@@ -114,7 +117,7 @@ def ascii_float(text: str) -> float:
     return float(text if text.isascii() and "_" not in text else "nan")
 
 
-def shorter(variable: str, seconds: float, *, than: str, limit: float) -> None:
+def require_shorter(variable: str, seconds: float, *, than: str, limit: float) -> None:
     """Raise ImproperlyConfigured unless one time is shorter than another."""
     if not seconds < limit:
         raise ImproperlyConfigured(

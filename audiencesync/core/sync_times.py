@@ -34,7 +34,7 @@ class SyncTimes:
         if not is_demo:  # a push after the last removal would leave an erased profile in there
             pairs += [("lease", "erasure_rest"), ("erasure_rest", "erasure_deadline")]
         for name, longer in pairs:
-            environment.shorter(
+            environment.require_shorter(
                 f"SYNC_{name.upper()}",
                 getattr(self, name),
                 than=f"SYNC_{longer.upper()}",

@@ -59,7 +59,7 @@ def launch(canvas: Canvas, *, by: User, now: datetime) -> bool:
 
 
 def prepare_waits(canvas: Canvas, *, now: datetime) -> None:
-    """Note who is in the segments that people wait to join: they do not join them any more.
+    """Store who is in the segments that people wait to join: they do not join them any more.
 
     In many transactions. What is noted already is not noted again.
     """

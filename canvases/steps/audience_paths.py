@@ -192,5 +192,5 @@ class AudiencePaths(StepKind):
         return [(_("Paths"), old, new), (_("Condition"), *segments_used.compared(before, after))]
 
     def on_saved(self, step: Step) -> None:
-        """Note the segments that the conditions name."""
+        """Store the segments that the conditions name."""
         segments_used.keep(step)

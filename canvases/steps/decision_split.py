@@ -74,5 +74,5 @@ class DecisionSplit(StepKind):
         return [(_("Condition"), *segments_used.compared(before, after))]
 
     def on_saved(self, step: Step) -> None:
-        """Note the segments that the condition names."""
+        """Store the segments that the condition names."""
         segments_used.keep(step)

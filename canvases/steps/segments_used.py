@@ -13,7 +13,7 @@ from canvases.steps.conditions_form import filters_in, segments_in
 
 
 def keep(step: Step) -> None:
-    """Note the segments that a step names now, in the transaction that saved it."""
+    """Store which segments a step names now, in the transaction that saves the step."""
     named = segments_in(step.settings)
     found = Segment.objects.filter(app_group=step.canvas.app_group_id, api_id__in=named)
     step.segment_uses.exclude(segment__in=found).delete()
@@ -24,7 +24,10 @@ def keep(step: Step) -> None:
 
 
 def compared(before: dict[str, Any], after: dict[str, Any]) -> tuple[str, str]:
-    """Return what the old and the new conditions compare; values may be customer data."""
+    """Return the fields in the old and the new conditions, for the activity log.
+
+    Not the values: they may be data of customers.
+    """
     old, new = (
         ", ".join(name for raw in filters_in(one) for name in edit.fields_of(raw))
         for one in (before, after)

@@ -299,5 +299,5 @@ class WaitUntil(StepKind):
         return [(_("Events"), old, new), chooses, *Delay().changes(before, after)]
 
     def on_saved(self, step: Step) -> None:
-        """Note the segments that people wait to join."""
+        """Store the segments that people wait to join."""
         segments_used.keep(step)

@@ -45,7 +45,7 @@ def _passed(card: Card, *, is_launched: bool) -> Iterator[str]:
     counts = card.numbers
     yield '<span class="step-foot">'
     if is_launched:
-        word = gettext("left") if card.leaves else gettext("entered")
+        word = gettext("left") if card.ends_path else gettext("entered")
         yield f'<span><b class="step-count" id="count-{card.id}">{_shown(counts.entered or 0)}</b> '
         yield f"{word}</span>"
     if card.is_unfinished:

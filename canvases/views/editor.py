@@ -175,7 +175,7 @@ def restore(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     last_removal.keep(request, row, None)
     text = _("The removal was undone.")
     return canvas_page.done(
-        request, row, lambda _bench: Panel(), text=text, focus=str(step.pk), now=now
+        request, row, lambda _flow: Panel(), text=text, focus=str(step.pk), now=now
     )
 
 

@@ -169,7 +169,7 @@ def _places(path: Iterable[Card], moved: Card) -> list[tuple[str, str]]:
             words = {"name": name, "branch": branch.label}
             label = _("In %(name)s, at the start of “%(branch)s”") % words
             found += [(branch.start, label), *_places(branch.path, moved)]
-        if not card.leaves:
+        if not card.ends_path:
             found.append((card.id, _("After %(name)s") % {"name": name}))
     return [(place, label) for place, label in found if place != moved.place]
 

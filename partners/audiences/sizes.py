@@ -12,7 +12,7 @@ CHUNK = 500
 
 
 def note(ad_account: AdAccount, listed: Iterable[RemoteAudience], *, now: datetime) -> None:
-    """Note the sizes of listed audiences; those of the same day are replaced."""
+    """Store the sizes of listed audiences; those of the same day are replaced."""
     sizes = {one.id: one.size for one in listed}
     known = Audience.objects.filter(ad_account=ad_account, remote_id__in=sizes)
     day = now.astimezone(UTC).date()

@@ -79,8 +79,8 @@ class Flush:
         self.ends_at = time.monotonic() + seconds
         self.lease = secrets.token_hex(16)
         self.in_flight: dict[Future[PushAnswer], Request] = {}
-        self.held: set[str] = set()
-        self.slowed: set[str] = set()
+        self.held: set[str] = set()  # lanes that this run has leased
+        self.slowed: set[str] = set()  # lanes that the partner has throttled
         # Connections with tokens that the keys of this machine do not open; None: not read yet.
         self.sealed: set[int] | None = None
         self.threads = settings.SYNC.threads
@@ -198,13 +198,15 @@ class Flush:
         if at < time.monotonic() - LEASE_TOLERANCE:
             return True
         now = timezone.now()
+        # Sent by then, a request is answered while the lease holds; an eighth of the slack is left
+        # for `settle`.
         slack = (settings.SYNC.lease - settings.SYNC.request_deadline) * 7 / 8
         post_by = min(time.monotonic() + slack, self.ends_at)
         if not collect.take(request, now=now):
             return False
         try:
             parcel = self._pack(request, post_by=post_by, now=now)
-        except CannotOpen:  # the token was another one when this run looked
+        except CannotOpen:  # the token was replaced after `find_sealed` had checked it
             sealed.log_missing_key(request.connection.pk)
             self.sealed = {*(self.sealed or ()), request.connection.pk}
             transitions.release(request, now=now)

@@ -63,7 +63,7 @@ def _is_time(key: str) -> bool:
 
 
 def _mark(connection_id: int, *, now: datetime) -> None:
-    """Note why the batches wait, and start their retry window. The next answer clears the mark."""
+    """Mark why the batches wait, and start their retry window. The next answer clears the mark."""
     waiting = Batch.objects.waiting().filter(ad_account__connection=connection_id)
     for some in waiting.not_paused().exclude(last_code=CODE).chunks():
         with transaction.atomic():

@@ -7,7 +7,7 @@ import sys
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from audiencesync.core.environment import Environment, rate_limits, shorter
+from audiencesync.core.environment import Environment, rate_limits, require_shorter
 from tests.support import stack
 
 SETTINGS = (stack.ROOT / "audiencesync" / "settings.py").read_text()
@@ -121,9 +121,9 @@ def test_other_rate_limits_keep_their_default():
 
 
 def test_a_duration_must_be_shorter_than_its_limit():
-    shorter("A", 1, than="B", limit=2)
+    require_shorter("A", 1, than="B", limit=2)
     with pytest.raises(ImproperlyConfigured, match=r"A \(2\) must be shorter than B \(2\)"):
-        shorter("A", 2, than="B", limit=2)
+        require_shorter("A", 2, than="B", limit=2)
 
 
 @pytest.mark.slow

@@ -58,7 +58,7 @@ class Import(models.Model):
     ended_at = models.DateTimeField(null=True)
     lease = models.CharField(max_length=32, blank=True)
     leased_until = models.DateTimeField(null=True)
-    # turns in a row that ended without a chunk
+    # consecutive turns of workers that ended without a chunk; more than a few stop the import
     n_tries = models.PositiveSmallIntegerField(default=0)
     segment = models.ForeignKey("people.Segment", models.SET_NULL, null=True, related_name="+")
 
@@ -99,7 +99,7 @@ class Import(models.Model):
 
     @property
     def n_changed(self) -> int:
-        """Return how many people were updated, changed or not, that the import did not create."""
+        """Return how many people it named that had existed before, changed or not."""
         return self.n_people - self.n_created
 
     @property

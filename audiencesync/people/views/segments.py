@@ -221,7 +221,7 @@ def _context(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> di
         "preview_url": reverse("segment_preview", args=[slug, row.pk])
         if row
         else reverse("segment_new_preview", args=[slug]),
-        "tick": str(time.time_ns()),
+        "tick": str(time.time_ns()),  # new ids: htmx loads the numbers again for new elements
     }
 
 

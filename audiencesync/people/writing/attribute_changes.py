@@ -108,26 +108,28 @@ def _changed(old: Any, change: Any) -> Any:
             if not add:
                 return found if old is not None else None
             found += add
-            return _fitting(
-                _short(
-                    [value for place, value in enumerate(found) if not _among(value, found[:place])]
+            return _check_size(
+                _check_length(
+                    [value for i, value in enumerate(found) if not _among(value, found[:i])]
                 )
             )
         case Merge(parts):
-            return _fitting(_deep(old if isinstance(old, dict) else {}, parts)) or old and {}
+            result = _check_size(_merge(old if isinstance(old, dict) else {}, parts))
+            # No part is left: an empty object if there was one, else still no attribute.
+            return result or (old and {})
         case EditObjects(add, update, remove):
             objects = [
-                one for one in _list(old) if not any(_is_meant(one, *which) for which in remove)
+                one for one in _list(old) if not any(_is_selected(one, *which) for which in remove)
             ]
             for key, value, parts in update:
                 objects = [
-                    _deep(one, parts) if _is_meant(one, key, value) else one for one in objects
+                    _merge(one, parts) if _is_selected(one, key, value) else one for one in objects
                 ]
-            return _fitting(_short([*objects, *add])) if old is not None or add else None
+            return _check_size(_check_length([*objects, *add])) if old is not None or add else None
     return change
 
 
-def _deep(old: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(old: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
     """Return an object after a change of its parts."""
     result = dict(old)
     for name, part in parts.items():
@@ -135,17 +137,17 @@ def _deep(old: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
             result.pop(name, None)
         elif isinstance(part, dict):
             known = result.get(name)
-            result[name] = _deep(known if isinstance(known, dict) else {}, part)
+            result[name] = _merge(known if isinstance(known, dict) else {}, part)
         else:
             result[name] = part
     return result
 
 
-def _is_meant(value: Any, key: str, wanted: Any) -> bool:
+def _is_selected(value: Any, key: str, wanted: Any) -> bool:
     return isinstance(value, dict) and key in value and _is_same(value[key], wanted)
 
 
-def _fitting(value: Any) -> Any:
+def _check_size(value: Any) -> Any:
     if len(json.dumps(value)) > MOST_BYTES:
         raise Unfit("too_long")
     return value
@@ -164,7 +166,7 @@ def _among(value: Any, values: Any) -> bool:
     return any(type(value) is type(one) and value == one for one in values)
 
 
-def _short(values: list[Any]) -> list[Any]:
+def _check_length(values: list[Any]) -> list[Any]:
     if len(values) > LONGEST_LIST:
         raise Unfit("too_long")
     return values

@@ -102,5 +102,5 @@ def _card(card: Card) -> object:
         card.removed,
         [str(problem.text) for problem in card.problems],
         [branch.n for branch in card.branches],
-        card.n_met,
+        card.n_merged,
     )

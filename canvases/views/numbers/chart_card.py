@@ -77,7 +77,7 @@ class ChartCard:
 
     @property
     def sentence(self) -> str:
-        """Return what the chart shows, for readers of the screen."""
+        """Return what the chart shows, as a sentence for screen readers."""
         sums = ", ".join(f"{one.label} {number_format(one.total)}" for one in self.chart.series)
         return f"{self.period}: {sums}. {self.peak}".strip()
 

@@ -152,7 +152,7 @@ class Flow:
     @property
     def n_through(self) -> int:
         """Return how many people came to the end of the flow, without those who took an exit."""
-        return sum(card.numbers.exited or 0 for card in self.all_cards if not card.leaves)
+        return sum(card.numbers.exited or 0 for card in self.all_cards if not card.ends_path)
 
     @property
     def n_clearing(self) -> int:
@@ -167,7 +167,7 @@ class Flow:
     @property
     def takes_more(self) -> bool:
         """Return whether a component can be added at the end of the flow."""
-        return not self.path or not self.path[-1].leaves
+        return not self.path or not self.path[-1].ends_path
 
     @property
     def splits(self) -> list[str]:
@@ -204,7 +204,7 @@ class Flow:
         return flow_layout.fitting(self.path)
 
     def look(self, view: FlowView) -> None:
-        """Note how the flow is looked at: with which branches folded."""
+        """Set the view: which branches are folded, and how large the flow is drawn."""
         self.view, splits = view, self.splits
         for card in self.cards:
             if card.branches:

@@ -24,7 +24,10 @@ WAITING: Text = _("Waiting here")
 
 @dataclass(slots=True)
 class FlowBranch:
-    """A branch of a split as the flow shows it. ``ends``: it does not meet the others again."""
+    """A branch of a split as the flow shows it. ``ends``: it does not meet the others again.
+
+    ``place`` and ``start``: where a component is added, as the forms of the flow name it.
+    """
 
     number: int
     label: Text
@@ -60,18 +63,13 @@ class FlowBranch:
 
     @property
     def place(self) -> str:
-        """Return the place at its end, to add a component to."""
+        """Return the place after its last component."""
         return self.path[-1].id if self.path else self.start
 
     @property
     def start(self) -> str:
-        """Return the place at its beginning."""
+        """Return the place before its first component."""
         return f"{self.split.id}-{self.number}"
-
-    @property
-    def takes_more(self) -> bool:
-        """Return whether a component can be added at its end."""
-        return not self.path or not self.path[-1].leaves
 
 
 @dataclass(slots=True)
@@ -89,7 +87,7 @@ class Card:
     is_holding: bool = False  # whether a brake holds its removals of people who left
     branches: list[FlowBranch] = field(default_factory=list)  # of a split
     number: int = 0  # in the order of reading, from 1
-    n_met: int | None = None  # people who have come out of its branches; None: not known
+    n_merged: int | None = None  # people who went on where its branches meet; None: not known
     is_folded: bool = False  # whether its branches are; set by `answer`
     fold_query: str = ""  # folds or unfolds its branches; set by `answer`
     wipe: str = ""  # the class that hides the line beyond the stem where its branches meet
@@ -126,8 +124,8 @@ class Card:
         return any(branch.path for branch in self.branches)
 
     @property
-    def meets(self) -> bool:
-        """Return whether people come out of its branches."""
+    def has_merge(self) -> bool:
+        """Return whether the flow goes on after its branches."""
         return any(not branch.ends for branch in self.branches)
 
     @property
@@ -162,7 +160,7 @@ class Card:
         return drawn
 
     @property
-    def leaves(self) -> bool:
+    def ends_path(self) -> bool:
         """Return whether all people leave here, so that nothing can come after it."""
         return not self.kind.branches(self.step)
 
@@ -200,7 +198,7 @@ class Card:
             return "step is-incomplete"
         if self.tone:
             return "step is-new"
-        return "step is-end" if self.leaves else "step"
+        return "step is-end" if self.ends_path else "step"
 
     @property
     def is_errored(self) -> bool:
@@ -228,7 +226,7 @@ class Card:
 
     @property
     def metrics(self) -> list[tuple[str, Any, int | None]]:
-        """Return the seven metrics, or those of the journey if the step does not send."""
+        """Return the seven metrics, without those of sending if the step does not send."""
         return self.numbers.metrics(sends=self.sends)
 
     @property
@@ -258,7 +256,7 @@ def nested(cards: Sequence[Card]) -> list[Card]:
         for row in BranchTally.objects.filter(step__in=[s for s in steps if KINDS[s.kind].splits])
     }
 
-    def drawn(path: tree.Path) -> list[Card]:
+    def nest(path: tree.Path) -> list[Card]:
         found = []
         for node in path.nodes:
             card = by_id[node.step.pk]
@@ -269,7 +267,7 @@ def nested(cards: Sequence[Card]) -> list[Card]:
                     labels[one.number],
                     took.get((card.step.pk, one.number), 0),
                     one.ends,
-                    drawn(one),
+                    nest(one),
                     card,
                 )
                 for one in node.branches
@@ -280,10 +278,10 @@ def nested(cards: Sequence[Card]) -> list[Card]:
             card.is_first = card.step.parent_id is None
             found.append(card)
         for card, after in pairwise(found):
-            card.n_met = after.numbers.entered
+            card.n_merged = after.numbers.entered
         return found
 
-    path = drawn(tree.outline(steps, branch_numbers))
+    path = nest(tree.outline(steps, branch_numbers))
     if path:
         path[-1].is_last = True
     return path

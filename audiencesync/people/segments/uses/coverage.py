@@ -46,5 +46,5 @@ def coverage(
         **{kind: Count(f"{kind}_sha256") for kind in kinds},
     )
     by_kind = {kind: counted[kind] for kind in kinds}
-    held = (counted["none"], counted["refused"], counted["untracked"])
-    return Coverage(counted["total"], by_kind, *held, addable=counted["addable"])
+    others = {name: counted[name] for name in ("none", "refused", "untracked", "addable")}
+    return Coverage(counted["total"], by_kind, **others)
