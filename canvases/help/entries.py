@@ -97,7 +97,7 @@ NUMBERS = (
             "People whom %(partner)s did not accept within %(patience)s, for example because the "
             "access was withdrawn or the audience was deleted, or whose data it refused."
         ),
-        _("Fix what the reason names, then press Try again: they are pending again."),
+        _("Fix what the reason names, then press Retry: they are pending again."),
     ),
     Entry(
         "exited",
@@ -177,7 +177,7 @@ OWN_CODES = (
         reasons.NO_REASON,
         reasons.NO_REASON_TEXT,
         _("An older version of AudienceSync kept no reason for these people."),
-        _("Press Try again at the component; the reason is noted from now on."),
+        _("Press Retry at the component; the reason is noted from now on."),
     ),
 )
 REASONS: dict[str, Text] = {

@@ -14,8 +14,7 @@ from partners import sync
 from partners.models import Sync
 
 ARCHIVED = _(
-    "This canvas is archived: no one is tried again. Take it out of the archive and launch it "
-    "first."
+    "This canvas is archived: no one is retried. Take it out of the archive and launch it first."
 )
 
 
@@ -34,7 +33,7 @@ def errored(
 ) -> int:
     """Enqueue the errored people of ``step`` again in its current Sync; return how many.
 
-    Removals of people who left are tried again as they are. ``is_removal``: only removals, or only
+    Removals of people who left are retried as they are. ``is_removal``: only removals, or only
     the others. ``reason``: only those of this reason or code. ``only``: ids of deliveries.
     """
     chosen: Any = {"reason": reason, "only": only, "now": now}

@@ -128,9 +128,9 @@ def retry(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Htt
             step.canvas.name,
             kind=Activity.Kind.CANVAS,
         )
-    text = ngettext("%(n)s person is tried again.", "%(n)s people are tried again.", n) % {
+    text = ngettext("%(n)s person is retried.", "%(n)s people are retried.", n) % {
         "n": number_format(n)
     }
     return editor.show_step(
-        request, step, tab=NUMBERS, text=text if n else _("There is no one to try again."), now=now
+        request, step, tab=NUMBERS, text=text if n else _("There is no one to retry."), now=now
     )

@@ -137,8 +137,8 @@ def retry(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Htt
         Activity.log(step.canvas.app_group, who, verb, step.canvas.name, kind=kind)
         messages.success(request, _retried(n))
     else:
-        none = _("Tick the people to try again first.") if is_some and not ticked else ""
-        messages.warning(request, none or _("There is no one to try again."))
+        none = _("Tick the people to retry first.") if is_some and not ticked else ""
+        messages.warning(request, none or _("There is no one to retry."))
     return _after_retry(request, step, number)
 
 
@@ -149,5 +149,5 @@ def _after_retry(request: HttpRequest, step: Step, number: Number) -> HttpRespon
 
 
 def _retried(n: int) -> str:
-    text = ngettext("%(n)s person is tried again.", "%(n)s people are tried again.", n)
+    text = ngettext("%(n)s person is retried.", "%(n)s people are retried.", n)
     return text % {"n": number_format(n)}

@@ -31,7 +31,7 @@ ENTRIES = {
         _(
             "%(partner)s no longer accepts our access. Reconnect %(partner)s: people who wait are "
             "sent then. People who have waited %(patience)s count as errored and can be sent again "
-            "with Try again."
+            "with Retry."
         ),
     ),
     "ad_account": Entry(
@@ -41,7 +41,7 @@ ENTRIES = {
         _(
             "%(partner)s does not let us use this ad account. Check at %(partner)s that it is "
             "active and that the connected user may manage it. People who have waited "
-            "%(patience)s count as errored and can be sent again with Try again."
+            "%(patience)s count as errored and can be sent again with Retry."
         ),
     ),
     "audience_gone": Entry(
@@ -51,7 +51,7 @@ ENTRIES = {
         _(
             "The audience no longer exists at %(partner)s. Choose or create another one in the "
             "component. People who have waited %(patience)s count as errored and can be sent "
-            "again with Try again."
+            "again with Retry."
         ),
     ),
     "content": Entry(
@@ -107,12 +107,12 @@ ENTRIES = {
         _("The servers of %(partner)s failed or are being maintained."),
         _(
             "Nothing: we try again for %(patience)s. People not accepted by then count as errored "
-            "and can be sent again with Try again."
+            "and can be sent again with Retry."
         ),
         _(
             "%(partner)s has a problem on its side. You need not do anything: we try again for "
             "%(patience)s. People not accepted by then count as errored and can be sent again "
-            "with Try again."
+            "with Retry."
         ),
     ),
     "unknown": Entry(
@@ -122,7 +122,7 @@ ENTRIES = {
         _(
             "%(partner)s did not answer clearly. You need not do anything: we try again for "
             "%(patience)s, and no one is counted twice. People not accepted by then count as "
-            "errored and can be sent again with Try again."
+            "errored and can be sent again with Retry."
         ),
     ),
     "auth_code": Entry(
@@ -141,7 +141,7 @@ ENTRIES = {
         _(
             "%(partner)s refused the request (code %(code)s). Trying again does not help here: "
             "tell your support. People who could not be sent are counted as errored and can be "
-            "sent again with Try again."
+            "sent again with Retry."
         ),
     ),
     "unknown_code": Entry(
@@ -154,7 +154,7 @@ ENTRIES = {
         _(
             "%(partner)s gave an answer that we do not know yet (code %(code)s). We try again "
             "for %(patience)s; people not accepted by then count as errored and can be sent "
-            "again with Try again. If it stays, tell your support."
+            "again with Retry. If it stays, tell your support."
         ),
     ),
 }

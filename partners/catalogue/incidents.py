@@ -69,7 +69,7 @@ ENTRIES = {
         _("Connect %(partner)s"),
         act_by=_("Connect %(partner)s by %(time)s."),
         why=_("A member disconnected it, or it was never connected."),
-        more=_("People who count as errored are sent again with Try again at the component."),
+        more=_("People who count as errored are sent again with Retry at the component."),
     ),
     "token_refused": Entry(
         _("%(partner)s no longer accepts our access"),

@@ -96,10 +96,10 @@ def _missed_deadline_mail(connection: Connection, over: QuerySet[Batch]) -> Text
     text = ngettext(
         "%(partner)s did not take %(n)s person within %(patience)s (until %(time)s), so they "
         "count as errored. No one is lost: open the component, see why, and send them again with "
-        "Try again once the problem is over.",
+        "Retry once the problem is over.",
         "%(partner)s did not take %(n)s people within %(patience)s (until %(time)s), so they "
         "count as errored. No one is lost: open the component, see why, and send them again with "
-        "Try again once the problem is over.",
+        "Retry once the problem is over.",
         n,
     )
     at = batch.settled_at if batch and batch.settled_at else None

@@ -74,7 +74,7 @@ def _running_out(incident: Incident, kind: Kind, line: Line | None, *, now: date
     parts = [text % (words | {"n": number_format(n)})]
     if line is not None:
         parts.append(line.problem.text)
-    parts.append(_("Fix it before then, or send them again with Try again afterwards."))
+    parts.append(_("Fix it before then, or send them again with Retry afterwards."))
     syncs = Sync.objects.filter(pk__in=soon.values("sync")).order_by("pk")
     return subject, mail_text(group, " ".join(parts), _url(incident, line), sync_lines(syncs, soon))
 

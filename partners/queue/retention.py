@@ -98,7 +98,7 @@ def _drop(ids: Sequence[int], *, before: datetime) -> None:
     )
     settled = settled.filter(settled_at__lt=before, lease="").settled()
     busy = Batch.objects.pending().filter(repeat_of=OuterRef("pk"))
-    # "Try again" of errored people waits for these locks.
+    # A retry of errored people waits for these locks.
     ended = settled.exclude(Exists(busy)).lock()
     chosen = list(_unneeded(rows, ended).values_list("pk", flat=True))
     if not chosen:

@@ -56,10 +56,10 @@ def test_an_errored_person_is_found_and_tried_again(page, step_with_errors):
     expect(page.locator("[data-delivery]")).to_have_count(1)
     press(page, "input[name=delivery]", "Space")
     press(page, "button[name=some]")
-    expect(message(page)).to_contain_text("1 person is tried again")
+    expect(message(page)).to_contain_text("1 person is retried")
     page.goto(step_with_errors)
     press(page, "main form[action$='/retry/'] button")
-    expect(message(page)).to_contain_text("2 people are tried again")
+    expect(message(page)).to_contain_text("2 people are retried")
 
 
 def test_an_audience_gets_a_lookalike_that_is_deleted(page):

@@ -45,10 +45,10 @@ def test_errored_people_are_found_and_tried_again(page, step_with_errors):
     assert email not in page.url
     page.locator("input[name=delivery]").check()
     page.locator("button[name=some]").click()
-    expect(message(page)).to_contain_text("1 person is tried again")
+    expect(message(page)).to_contain_text("1 person is retried")
     page.goto(step_with_errors)
     page.locator("form[action$='/retry/'] button").click()
-    expect(message(page)).to_contain_text("2 people are tried again")
+    expect(message(page)).to_contain_text("2 people are retried")
 
 
 def test_an_audience_gets_a_lookalike_that_is_deleted(page):

@@ -116,6 +116,14 @@ def test_texts_on_pages_are_plain():
     assert [one.msgid for one in shown if UNPLAIN.search(one.msgid)] == []
 
 
+def test_the_act_that_retries_people_has_one_name():
+    shown = polib.pofile(str(ROOT / "locale/de/LC_MESSAGES/django.po"))
+    other = re.compile(
+        r"^Try again$|(with|press) Try again|(people|person|one) (is|are) tried again\.$", re.I
+    )
+    assert [one.msgid for one in shown if other.search(one.msgid)] == []
+
+
 def test_at_most_17_modules_stand_at_one_level():
     folders = Counter(
         path.parent for path in PYTHON if path.name != "__init__.py" and "tests" not in path.parts

@@ -201,9 +201,9 @@ class Card:
         return "step is-end" if self.ends_path else "step"
 
     @property
-    def is_errored(self) -> bool:
-        """Return whether people are errored, on their way into the audience or out of it."""
-        return bool(self.numbers.errored or (self.removed and self.removed.errored))
+    def n_errored(self) -> int:
+        """Return how many people are errored, on their way into the audience or out of it."""
+        return self.numbers.errored + (self.removed.errored if self.removed else 0)
 
     @property
     def has_reasons(self) -> bool:

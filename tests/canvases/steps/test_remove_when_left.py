@@ -122,7 +122,7 @@ def test_those_who_stay_are_listed_with_the_time_of_their_visit(bobs, step, left
 def test_errored_removals_are_tried_again(bobs, step, left):
     settle(step.sync, "synced")
     settle(left, "errored")
-    assert "Try again" in bobs.get(step=step.pk, tab="numbers").content.decode()
+    assert "Retry these 2" in bobs.get(step=step.pk, tab="numbers").content.decode()
     assert retry.errored(step, now=timezone.now()) == 2
     left.tally.refresh_from_db()
     assert left.tally.pending == 2

@@ -181,5 +181,5 @@ def test_errored_people_can_be_retried(bobs, step, people, canvas):
     after = analytics.step_numbers([step])[step.pk]
     assert answer.status_code == 302
     assert (after.errored, after.pending) == (before.errored - 1, before.pending + 1)
-    assert "1 person is tried again." in bobs.get().content.decode()
+    assert "1 person is retried." in bobs.get().content.decode()
     assert canvas.app_group.activities.filter(verb="retried").count() == 1

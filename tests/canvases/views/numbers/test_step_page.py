@@ -75,7 +75,7 @@ def test_a_range_shows_what_changed_in_it(bobs, step, name):
     answer = bobs.get("step_numbers", step.pk, range=name)
 
     assert totals(answer) == {"synced": 34, "not_synced": 0, "errored": -4}
-    assert "were tried again" in words(answer)
+    assert "were retried" in words(answer)
 
 
 def test_hours_and_days_of_a_week_have_the_same_sums(bobs, step):
