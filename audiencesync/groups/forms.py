@@ -11,6 +11,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.core import deadlines, partner_names
+from audiencesync.core.web.edited_meanwhile import EditedMeanwhile
 from audiencesync.groups.api_keys import SCOPES
 from audiencesync.groups.models import Activity, ApiKey, AppGroup, Invitation, Role
 
@@ -61,7 +62,7 @@ def regions() -> list[tuple[str, str]]:
     ]
 
 
-class GroupForm(forms.ModelForm):
+class GroupForm(EditedMeanwhile, forms.ModelForm):
     """The settings of a group."""
 
     time_zone = forms.ChoiceField(
@@ -155,6 +156,7 @@ class GroupForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial["consent_values"] = ", ".join(self.instance.consent_values)
+        self.keep_others()
 
     def clean_name(self) -> str:
         """Return the name as one line, because it is part of mail subjects."""

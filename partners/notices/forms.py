@@ -15,6 +15,7 @@ from django.http import QueryDict
 from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 
+from audiencesync.core.web.edited_meanwhile import EditedMeanwhile
 from audiencesync.groups.models import Membership
 from partners.base import Partner
 from partners.incidents import thresholds
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _URL = re.compile(r"https?://[^\s/?#@\\]+(?:/[^\s#\\]*)?(?:\?[^\s#\\]*)?", re.ASCII)
 
 
-class ChoiceForm(forms.ModelForm):
+class ChoiceForm(EditedMeanwhile, forms.ModelForm):
     """The choice of one member; ``prefix`` names the membership."""
 
     class Meta:
@@ -38,6 +39,10 @@ class ChoiceForm(forms.ModelForm):
             "connections": _("Connections and ad accounts"),
             "steps": _("Audiences of components"),
         }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.keep_others()
 
 
 def of_members(
@@ -53,7 +58,7 @@ def of_members(
     return found
 
 
-class ThresholdsForm(forms.ModelForm):
+class ThresholdsForm(EditedMeanwhile, forms.ModelForm):
     """From when the group is warned; an empty field is as the installation says."""
 
     class Meta:
@@ -78,6 +83,7 @@ class ThresholdsForm(forms.ModelForm):
         self._bound("backlog_minutes", 1, most, _("At least this long."), number_format(minutes))
         self._bound("audiences_left", 0, 10_000, _("At most this many."), str(room))
         self._bound("fewest_people", 0, 10**9, _("Fewer than this; 0: never."), by_partner)
+        self.keep_others()
 
     def _bound(self, name: str, least: int, most: int, meaning: StrOrPromise, default: str) -> None:
         field = self.fields[name]

@@ -38,8 +38,8 @@ def notices(request: HttpRequest, group: str) -> HttpResponse:
     bound = [form for _member, form in forms if form.is_bound]
     if bound and all(form.is_valid() for form in bound):
         for member, form in forms:
-            if form.is_bound:
-                NoticeChoice.objects.update_or_create(membership=member, defaults=form.cleaned_data)
+            if form.is_bound and (chosen := form.changed()):
+                NoticeChoice.objects.update_or_create(membership=member, defaults=chosen)
         messages.success(request, _("Saved."))
         return redirect("notices", group)
     return _page(request, app_group, forms, WebhookForm(instance=_webhook(app_group)))
@@ -62,7 +62,7 @@ def set_thresholds(request: HttpRequest, group: str) -> HttpResponse:
             status=422,
         )
     with transaction.atomic():
-        Thresholds.objects.update_or_create(app_group=app_group, defaults=form.cleaned_data)
+        Thresholds.objects.update_or_create(app_group=app_group, defaults=form.changed())
         _log_thresholds(request, app_group, before, form)
         reconcile.soon(app_group.pk)
     messages.success(request, _("Saved."))

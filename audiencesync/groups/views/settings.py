@@ -7,7 +7,7 @@ from datetime import datetime
 from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
@@ -44,18 +44,23 @@ def _value(app_group: AppGroup, name: str) -> Value:
 
 
 def _save(request: HttpRequest, form: GroupForm) -> None:
-    stored, now = access.group(request), timezone.now()
+    edited, columns, now = form.instance, list(form.changed_data), timezone.now()
+    if not columns:
+        return
+    if form.changes_people:  # the engine updates the stored profiles
+        edited.rework(now=now)
+        columns += ["rework_cursor", "rework_again_at"]
     with transaction.atomic():
-        if form.changes_people:  # the engine updates the stored profiles
-            form.instance.rework(now=now)
-        edited = form.save()
-        if "time_zone" in form.changed_data:
+        rows = AppGroup.objects.filter(pk=edited.pk)
+        stored = get_object_or_404(rows.select_for_update(no_key=True))
+        # No other columns: staff may archive the group, or the engine go on, at the same time.
+        rows.update(**{name: getattr(edited, name) for name in columns})
+        if "time_zone" in columns:
             for moved in _moved:
                 moved(edited, stored.time_zone, now)
-        if form.changed_data:
-            kind, by, verb = Activity.Kind.GROUP, access.user(request), Activity.Verb.CHANGED
-            changes = _changes(stored, edited, form)
-            Activity.log(edited, by, verb, edited.name, kind=kind, changes=changes)
+        kind, by, verb = Activity.Kind.GROUP, access.user(request), Activity.Verb.CHANGED
+        changes = _changes(stored, edited, form)
+        Activity.log(edited, by, verb, edited.name, kind=kind, changes=changes)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

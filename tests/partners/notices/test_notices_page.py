@@ -6,6 +6,7 @@ import pytest
 
 from audiencesync.groups.models import Activity, Membership
 from partners.models import NoticeChoice, Webhook
+from tests.site.forms import Forms
 from tests.support.odd_servers import http, read_request, serve
 
 pytestmark = pytest.mark.django_db
@@ -29,6 +30,19 @@ def test_an_admin_chooses_for_all(signed_in, alice, bob):
     assert set(rows) == {(alice.pk, "none", "mine"), (bob.pk, "all", "all")}
     page = client.get(URL).content.decode()
     assert len(re.findall(r'value="all"\s+selected', page)) == 2
+
+
+def test_an_admin_does_not_overwrite_what_a_member_chose_meanwhile(signed_in, alice, bob):
+    client = signed_in(alice)
+    [stale] = [
+        one["fields"]
+        for one in Forms(client.get(URL).content.decode()).found
+        if f"{prefix(bob)}-steps" in one["fields"]
+    ]
+    signed_in(bob).post(URL, choices(bob, "none", "none"))
+    client.post(URL, stale | choices(alice, "all", "mine"))
+    rows = NoticeChoice.objects.values_list("membership__user", "connections", "steps")
+    assert set(rows) == {(alice.pk, "all", "mine"), (bob.pk, "none", "none")}
 
 
 def test_another_member_chooses_only_for_themselves(signed_in, vera, alice):

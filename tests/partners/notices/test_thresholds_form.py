@@ -4,6 +4,7 @@ import pytest
 
 from audiencesync.groups.models import Activity
 from partners.models import Thresholds
+from tests.site.forms import Forms
 
 pytestmark = pytest.mark.django_db
 
@@ -51,6 +52,17 @@ def test_a_value_out_of_bounds_is_refused_and_kept_on_the_page(signed_in, alice,
     assert answer.status_code == 422
     assert not Thresholds.objects.exists()
     assert str(next(iter(wrong.values()))) in answer.content.decode()
+
+
+def test_a_stale_page_keeps_what_another_admin_has_set(signed_in, alice):
+    client = signed_in(alice)
+    forms = Forms(client.get(PAGE).content.decode()).found
+    [seen] = [one["fields"]["seen"] for one in forms if "error_percent" in one["fields"]]
+    client.post(URL, VALUES)
+    stale = {"seen": seen, "error_percent": 20}
+    assert client.post(URL, stale).status_code == 422
+    assert client.post(URL, stale | {"error_percent": 10}).status_code == 302
+    assert Thresholds.objects.filter(**VALUES).count() == 1
 
 
 def test_only_admins_set_them(signed_in, bob):
