@@ -68,7 +68,8 @@ def group(request: HttpRequest, slug: str) -> HttpResponse:
     form = RenameForm(request.POST or None, instance=AppGroup.objects.get(pk=row.pk))
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
-            form.save()
+            # No other columns: the group may be archived or deleted at the same time.
+            AppGroup.objects.filter(pk=row.pk).update(name=form.instance.name)
             Activity.log(row, user, Activity.Verb.CHANGED, f"{row.name} → {form.instance.name}")
         messages.success(request, _("Saved."))
         return redirect("staff_group", slug)

@@ -1,5 +1,6 @@
 """Two people edit the same settings: no one overwrites what the other one has changed."""
 
+from django.db import connection
 from django.utils import timezone
 
 from audiencesync.groups.models import Activity, AppGroup
@@ -75,3 +76,20 @@ def test_saving_leaves_alone_what_others_write_at_the_same_time(signed_in, alice
     acme = row()
     assert (acme.name, acme.archived_at, acme.deleting_at) == ("New", now, now)
     assert acme.rework_cursor == 0
+
+
+def test_a_new_name_undoes_no_archiving(signed_in, acme, django_user_model):
+    staff = django_user_model.objects.create_user(
+        "staff@example.org", "correct horse", is_staff=True
+    )
+    client, table = signed_in(staff), AppGroup._meta.db_table
+
+    def archive_first(execute, sql, params, many, context):
+        if sql.startswith(f'UPDATE "{table}"'):
+            execute(f'UPDATE "{table}" SET archived_at = CURRENT_TIMESTAMP', (), False, context)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(archive_first):
+        client.post("/staff/groups/g/acme/", {"name": "Acme Ltd"})
+
+    assert (row().name, row().archived_at is None) == ("Acme Ltd", False)
