@@ -24,12 +24,12 @@ from partners import metrics as queue_metrics
 logger = logging.getLogger(__name__)
 PAGE_SECONDS = 5.0
 LAWS_SECONDS = 60.0
-LAWS_SHARE = 20  # check the invariants for at most a twentieth of the time
+LAWS_SHARE = 20  # check the laws for at most a twentieth of the time
 LAWS_WAIT = 3.0  # a scrape waits no longer; it gets the last result then
 
 
-class Kept:
-    """The cached page and number of broken invariants, with the times at which they expire."""
+class Cache:
+    """The cached page and number of broken laws, with the times at which they expire."""
 
     def __init__(self) -> None:
         self.forget()
@@ -43,7 +43,7 @@ class Kept:
         self.reading: threading.Thread | None = None
 
 
-kept = Kept()
+cache = Cache()
 
 
 @require_safe
@@ -55,9 +55,9 @@ def metrics(request: HttpRequest) -> HttpResponse:
     given = request.headers.get("Authorization", "")
     if not constant_time_compare(given, f"Bearer {settings.METRICS_TOKEN}"):
         return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})
-    if time.monotonic() >= kept.page_until:
-        kept.page, kept.page_until = _page(), time.monotonic() + PAGE_SECONDS
-    return HttpResponse(kept.page, content_type=CONTENT_TYPE_PLAIN_0_0_4)
+    if time.monotonic() >= cache.page_until:
+        cache.page, cache.page_until = _page(), time.monotonic() + PAGE_SECONDS
+    return HttpResponse(cache.page, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 class _Rows:
@@ -77,46 +77,46 @@ def _page() -> bytes:
 
 
 def last_violations() -> int | None:
-    """Return the number of broken invariants at the last check, and let the next one begin.
+    """Return the number of broken laws at the last check, and let the next one begin.
 
     Waits for nothing: None before the first check has ended.
     """
     if not connection.in_atomic_block:
         _begin_reading()
-    return kept.broken
+    return cache.broken
 
 
 def _violations() -> int | None:
-    """Return the number of broken invariants at the last check; None before the first has ended."""
+    """Return the number of broken laws at the last check; None before the first has ended."""
     if (reading := _begin_reading()) is not None:
         reading.join(LAWS_WAIT)
-    return kept.broken
+    return cache.broken
 
 
 def _begin_reading() -> threading.Thread | None:
-    """Check the invariants in a thread if that is due; return it."""
-    is_reading = kept.reading is not None and kept.reading.is_alive()
-    if is_reading or time.monotonic() < kept.broken_until:
+    """Check the laws in a thread if that is due; return it."""
+    is_reading = cache.reading is not None and cache.reading.is_alive()
+    if is_reading or time.monotonic() < cache.broken_until:
         return None
-    kept.reading = threading.Thread(target=_read_laws, daemon=True)
-    kept.reading.start()
-    return kept.reading
+    cache.reading = threading.Thread(target=_read_laws, daemon=True)
+    cache.reading.start()
+    return cache.reading
 
 
 def _read_laws() -> None:
-    """Check the invariants, in a thread with its own database connection.
+    """Check the laws, in a thread with its own database connection.
 
     After an error the next scrape tries again.
     """
     started = time.monotonic()
     try:
         now = timezone.now()
-        kept.broken, kept.checked_at = len(laws.broken(now=now)), now
+        cache.broken, cache.checked_at = len(laws.broken(now=now)), now
     except Exception:  # the edge of a thread
         logger.exception("The laws could not be read.")
-        kept.broken = None
+        cache.broken = None
         return
     finally:
         connection.close()
     ended = time.monotonic()
-    kept.broken_until = ended + max(LAWS_SECONDS, LAWS_SHARE * (ended - started))
+    cache.broken_until = ended + max(LAWS_SECONDS, LAWS_SHARE * (ended - started))

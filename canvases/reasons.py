@@ -59,7 +59,7 @@ class Why:
     rest: int = 0  # people of this outcome who are not counted by reason
 
     @property
-    def is_least(self) -> bool:
+    def is_at_least(self) -> bool:
         """Return whether more people may have this reason than were counted."""
         return self.rest > 0
 

@@ -44,7 +44,7 @@ def work(canvas_id: int, *, now: datetime) -> int:
 
 
 def _clear_some(step: Step, to: Step | None, *, now: datetime) -> int:
-    """Move the next crowd from a removed step; note when no person is left.
+    """Move the next crowd from a removed step; clear its mark when no person is left.
 
     They count as withdrawn: the step did not act on them. Return how many.
     """

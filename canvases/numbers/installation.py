@@ -71,7 +71,7 @@ def read(*, now: datetime) -> State:
         first_try_of={pk: 100 * ok / n for pk, (n, ok) in tried.items()},
         used=_used(now=now),
         broken_laws=metrics.last_violations(),
-        checked_at=metrics.kept.checked_at,
+        checked_at=metrics.cache.checked_at,
         n_imports=imports["n"],
         n_erasures=erasures["n"],
         oldest_wait=min(waits, default=None),

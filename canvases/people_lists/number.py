@@ -20,7 +20,7 @@ class Number:
     """A number and the people behind it. ``gone``: how many of them are no longer kept.
 
     ``n`` is None if it is not counted. Its rows and those that are gone are ``n`` together; of
-    too many people to be counted by reason, ``n`` is the least it can be (Why.is_least).
+    too many people to be counted by reason, ``n`` is the least it can be (Why.is_at_least).
     """
 
     name: str

@@ -186,7 +186,7 @@ def _ask(erasures: Sequence[Erasure], *, now: datetime) -> None:
     """Queue a removal per profile and audience. Idempotent, so a crash does no harm."""
     mine = {erasure.profile_id: erasure.pk for erasure in erasures if erasure.profile_id}
     who = family(list(mine))
-    for audience, people in sorted(removal.places(list(who)).items()):
+    for audience, people in sorted(removal.audiences_of(list(who)).items()):
         chosen = {mine[who[pk]] for pk in people}
         crowd = Erasure.objects.filter(pk__in=chosen).values_list("pk", "profile_id")
         removal.remove(audience, PURPOSE, crowd, now=now)
@@ -201,10 +201,10 @@ def _conclude(erasures: Sequence[Erasure], *, now: datetime) -> None:
     """
     keys = [erasure.pk for erasure in erasures]
     removal.give_up(PURPOSE, keys, now=now)
-    standing = removal.standing(PURPOSE, keys)
+    removals = removal.states(PURPOSE, keys)
     over, later = [], []
     for erasure in erasures:
-        at = _next_look(erasure, standing.get(erasure.pk), now=now)
+        at = _next_look(erasure, removals.get(erasure.pk), now=now)
         if at is None:
             over.append(erasure)
         elif at > now:
@@ -222,20 +222,20 @@ def _given_up() -> timedelta:
 
 
 def _next_look(
-    erasure: Erasure, standing: removal.Standing | None, *, now: datetime
+    erasure: Erasure, removals: removal.RemovalState | None, *, now: datetime
 ) -> datetime | None:
     """Return when to look again, or None to end the erasure.
 
     A settled time in the future was written by a wrong clock, and is ignored.
     """
     age = now - erasure.requested_at
-    if standing is None or age > _given_up():
+    if removals is None or age > _given_up():
         return None
-    if standing.is_open:
+    if removals.is_open:
         return now + age / 10 if age > EAGER else now
     rest = timedelta(seconds=settings.SYNC.erasure_rest)
-    is_resting = standing.settled_at is not None and abs(now - standing.settled_at) < rest
-    return standing.settled_at + rest if standing.settled_at and is_resting else None
+    is_resting = removals.settled_at is not None and abs(now - removals.settled_at) < rest
+    return removals.settled_at + rest if removals.settled_at and is_resting else None
 
 
 def _end(erasure: Erasure, answers: list[dict[str, Any]], *, now: datetime) -> None:

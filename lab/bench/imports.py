@@ -23,7 +23,7 @@ def measure(*, n: int) -> dict[str, Any]:
         begun, cpu = time.perf_counter(), time.process_time()
         while leased := runner.lease(now=timezone.now()):
             runner.turn(leased)
-            runner.let_go(leased)
+            runner.release(leased)
         seconds = time.perf_counter() - begun
         run.refresh_from_db()
         if run.n_created + run.n_updated != n:

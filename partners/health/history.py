@@ -1,4 +1,4 @@
-"""Keep the answers of the checks, and read them for the page Health: the last runs, since when."""
+"""Store the results of health checks, and read the last runs for the page Health."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RECENT = RUNS * (2 + 3 * MOST_ACCOUNTS)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CheckOutcome:
     """What one check found."""
 
     kind: Kind
@@ -62,8 +62,8 @@ class Run:
         return self.ms / 1000
 
 
-def store(connection: Connection, found: Sequence[Outcome], *, now: datetime) -> None:
-    """Keep the outcomes of one run."""
+def store(connection: Connection, found: Sequence[CheckOutcome], *, now: datetime) -> None:
+    """Store the outcomes of one run, each with the time since which it has been the same."""
     before = newest(recent(connection))
     rows = []
     for one in found:
@@ -107,7 +107,7 @@ def runs(rows: Sequence[CheckAnswer]) -> list[Run]:
     for row in rows:
         run = found.setdefault(row.at, Run(row.at))
         run.n += 1
-        # The answers about the allow-list came earlier, with people.
+        # The partner answered about the allow-list earlier, to requests with people.
         run.ms += 0 if row.kind == Kind.ALLOW_LIST else row.ms
         if row.result != Result.GOOD:
             line = Line(answers.name_of(row), answers.text_of(row), is_bad=row.result == Result.BAD)

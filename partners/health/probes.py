@@ -22,7 +22,7 @@ from partners.base import MAX_CODE, Token
 from partners.connections import connect
 from partners.errors import PartnerError, Rejected, RejectedCause, Retry
 from partners.health import answers, history
-from partners.health.history import MOST_ACCOUNTS, Kind, Outcome, Result
+from partners.health.history import MOST_ACCOUNTS, CheckOutcome, Kind, Result
 from partners.incidents import present
 from partners.models import AdAccount, Audience, Connection, Push
 from partners.models.batch_queries import SEALED
@@ -73,7 +73,7 @@ def _claim(connection: Connection, rested: Q, *, now: datetime) -> bool:
     return bool(mine.update(examined_at=now))
 
 
-def _outcomes(connection: Connection, *, now: datetime, ends_at: float) -> list[Outcome]:
+def _outcomes(connection: Connection, *, now: datetime, ends_at: float) -> list[CheckOutcome]:
     """Ask the partner; later questions are left out if an earlier one had no good answer."""
     access = _timed(Kind.ACCESS, lambda: connect.check_token(connection, now=now))
     found = [access, _permissions(connection)]
@@ -92,7 +92,7 @@ def _outcomes(connection: Connection, *, now: datetime, ends_at: float) -> list[
     return [*found, *_allow_list(connection, accounts)]
 
 
-def _timed(kind: Kind, ask: Callable[[], object], account: AdAccount | None = None) -> Outcome:
+def _timed(kind: Kind, ask: Callable[[], object], account: AdAccount | None = None) -> CheckOutcome:
     """Ask, and return what the answer says and how long it took."""
     begun = time.monotonic()
     result, code = Result.GOOD, ""
@@ -105,19 +105,19 @@ def _timed(kind: Kind, ask: Callable[[], object], account: AdAccount | None = No
         result = Result.UNKNOWN if isinstance(cause, Retry) else Result.BAD
         code = (cause.code or "")[:MAX_CODE]
     ms = round((time.monotonic() - begun) * 1000)
-    return Outcome(kind, result, code, ms=ms, ad_account=account)
+    return CheckOutcome(kind, result, code, ms=ms, ad_account=account)
 
 
-def _permissions(connection: Connection) -> Outcome:
+def _permissions(connection: Connection) -> CheckOutcome:
     partner = registry.get(connection.partner)
     with translation.override("en"):  # stored as msgids, translated where they are shown
         names = map(str, partner.missing_permissions(Token("", tuple(connection.scopes))))
         text = answers.SEPARATOR.join(names)[:MAX_ANSWER]
-    return Outcome(Kind.PERMISSIONS, Result.BAD if text else Result.GOOD, answer=text)
+    return CheckOutcome(Kind.PERMISSIONS, Result.BAD if text else Result.GOOD, answer=text)
 
 
 @sensitive_variables("token")
-def _ad_accounts(connection: Connection, accounts: list[AdAccount]) -> list[Outcome]:
+def _ad_accounts(connection: Connection, accounts: list[AdAccount]) -> list[CheckOutcome]:
     """Return whether each ad account is reached and open; one question for all."""
     if not accounts:
         return []
@@ -130,7 +130,7 @@ def _ad_accounts(connection: Connection, accounts: list[AdAccount]) -> list[Outc
     return [_ad_account(account, asked, listed) for account in accounts]
 
 
-def _ad_account(account: AdAccount, asked: Outcome, listed: dict[str, str]) -> Outcome:
+def _ad_account(account: AdAccount, asked: CheckOutcome, listed: dict[str, str]) -> CheckOutcome:
     # Without NUL, which PostgreSQL does not store.
     status = listed.get(account.remote_id, answers.NOT_LISTED).replace("\0", "")
     result, answer = asked.result, ""
@@ -140,10 +140,10 @@ def _ad_account(account: AdAccount, asked: Outcome, listed: dict[str, str]) -> O
         active = registry.get(account.connection.partner).active_statuses
         if status and status not in active:
             result, answer = Result.BAD, status[:MAX_ANSWER]
-    return Outcome(Kind.AD_ACCOUNT, result, asked.code, answer, asked.ms, account)
+    return CheckOutcome(Kind.AD_ACCOUNT, result, asked.code, answer, asked.ms, account)
 
 
-def _audiences(account: AdAccount, *, now: datetime) -> Outcome:
+def _audiences(account: AdAccount, *, now: datetime) -> CheckOutcome:
     """Read the audiences, and return whether those in use exist and take people."""
     asked = _timed(
         Kind.AUDIENCES, lambda: listing.refresh(account, now=now, is_forced=True), account
@@ -154,10 +154,10 @@ def _audiences(account: AdAccount, *, now: datetime) -> Outcome:
     n, broken = used.count(), used.filter(Q(gone_at__isnull=False) | Q(is_appendable=False))
     n_broken = broken.count()
     result = Result.BAD if n_broken else Result.GOOD
-    return Outcome(Kind.AUDIENCES, result, "", f"{n_broken}/{n}", asked.ms, account)
+    return CheckOutcome(Kind.AUDIENCES, result, "", f"{n_broken}/{n}", asked.ms, account)
 
 
-def _allow_list(connection: Connection, accounts: list[AdAccount]) -> list[Outcome]:
+def _allow_list(connection: Connection, accounts: list[AdAccount]) -> list[CheckOutcome]:
     """Return the last answers to requests with people: only these show whether the app may send.
 
     A request of our own for it would change an audience.
@@ -171,7 +171,7 @@ def _allow_list(connection: Connection, accounts: list[AdAccount]) -> list[Outco
         refused = isinstance(error, Rejected) and error.cause is RejectedCause.AD_ACCOUNT
         unsure = Result.UNKNOWN if error else Result.GOOD
         found.append(
-            Outcome(
+            CheckOutcome(
                 Kind.ALLOW_LIST,
                 Result.BAD if refused else unsure,
                 "" if error is None else push.code,

@@ -101,7 +101,7 @@ def hold(lane: str, *, lease: str, now: datetime) -> bool:
     return bool(free.update(lease=lease, lease_until=_lease_end(now)))
 
 
-def let_go(lease: str) -> None:
+def release_lanes(lease: str) -> None:
     """Give back every lane that is held under ``lease``."""
     Lane.objects.filter(lease=lease).update(lease="", lease_until=None)
 

@@ -91,7 +91,7 @@ class Flush:
             with ThreadPoolExecutor(self.threads) as pool:
                 return self._drain(pool)
         finally:
-            collect.let_go(self.lease)
+            collect.release_lanes(self.lease)
 
     def _drain(self, pool: ThreadPoolExecutor) -> bool:
         try:

@@ -34,10 +34,10 @@ def test_a_slow_check_does_not_delay_a_scrape(pending_people, scrape, monkeypatc
     monkeypatch.setattr(metrics, "LAWS_WAIT", 0.1)
     monkeypatch.setattr(laws, "broken", lambda now: done.wait(60) and ["one", "two"])
     assert NAME not in scrape()
-    reading = metrics.kept.reading
+    reading = metrics.cache.reading
     done.set()
     reading.join(60)
-    assert metrics.kept.broken == 2
+    assert metrics.cache.broken == 2
 
 
 def test_a_failed_check_omits_the_metric_and_is_retried(

@@ -139,7 +139,7 @@ def test_a_page_is_cached_for_some_seconds(scrape, pending_batch, monkeypatch):
     pending_batch.update(n=0)
     header = {"Authorization": f"Bearer {TOKEN}"}
     assert b"audsync_pending_people 3.0" in Client().get("/metrics", headers=header).content
-    monkeypatch.setattr(metrics.kept, "page_until", 0.0)
+    monkeypatch.setattr(metrics.cache, "page_until", 0.0)
     assert b"audsync_pending_people 0.0" in Client().get("/metrics", headers=header).content
 
 

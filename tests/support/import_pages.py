@@ -73,7 +73,7 @@ def turns():
     """Take the engine's turns until no import is left."""
     while (run := runner.lease(now=timezone.now())) is not None:
         runner.turn(run)
-        runner.let_go(run)
+        runner.release(run)
 
 
 @pytest.fixture

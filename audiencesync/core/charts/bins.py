@@ -41,10 +41,10 @@ class Bins:
         """Add up rows (hour, ``n`` counts) by bin; rows outside of the bins are left out."""
         found = [[0] * n for _ in self.edges[1:]]
         for hour, counts in rows:
-            place = bisect_right(self.edges, hour) - 1
-            if 0 <= place < len(found):
-                for index, count in enumerate(counts):
-                    found[place][index] += count
+            bin_index = bisect_right(self.edges, hour) - 1
+            if 0 <= bin_index < len(found):
+                for i, count in enumerate(counts):
+                    found[bin_index][i] += count
         return found
 
 
@@ -56,8 +56,8 @@ def hours(begin: datetime, last: datetime, zone: ZoneInfo) -> Bins:
 
 def days(first: date, last: date, zone: ZoneInfo, *, per_bin: int = 1) -> Bins:
     """Return the days from ``first`` to ``last``, ``per_bin`` in each bin."""
-    n = -(-((last - first).days + 1) // per_bin)
-    starts = (first + timedelta(days=per_bin * place) for place in range(n + 1))
+    n = -(-((last - first).days + 1) // per_bin)  # rounded up
+    starts = (first + timedelta(days=per_bin * i) for i in range(n + 1))
     return Bins(tuple(midnight(day, zone) for day in starts), zone, per_bin)
 
 

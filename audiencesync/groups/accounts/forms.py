@@ -51,7 +51,7 @@ class ResetForm(ResetPasswordForm):
     """A request for a password reset. The engine sends the mail, to the account's address only."""
 
     def clean_email(self) -> str:
-        # Without allauth's look at the accounts, so that the response does not reveal them.
+        # Without the lookup of allauth in the accounts, so that the response does not reveal them.
         email: str = self.cleaned_data["email"]
         return email
 

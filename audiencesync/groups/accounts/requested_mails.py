@@ -29,7 +29,7 @@ PASSWORD_RESET = "password-reset"  # noqa: S105 - the name of a mail
 
 
 def request(kind: str, address: str, *, now: datetime) -> None:
-    """Write a row to the outbox, without a look at the accounts."""
+    """Write a row to the outbox, without reading the accounts."""
     OutgoingMail.objects.create(
         key=f"{kind}:{secrets.token_hex(16)}",
         kind=kind,

@@ -44,7 +44,7 @@ def beat() -> None:
     try:
         turn(run)
     finally:
-        let_go(run)
+        release(run)
     if Import.objects.filter(state=State.RUNNING, leased_until__lte=timezone.now()).exists():
         wake(TASK)
 
@@ -85,7 +85,7 @@ def _take(pk: int, token: str, *, now: datetime) -> bool:
         return bool(mine.update(lease=token, leased_until=now + LEASE, n_tries=F("n_tries") + 1))
 
 
-def let_go(run: Import) -> None:
+def release(run: Import) -> None:
     """End the lease; after a turn without a chunk the import pauses."""
     now = timezone.now()
     mine = Import.objects.filter(pk=run.pk, lease=run.lease)

@@ -36,7 +36,7 @@ def _act(rows: list[Withdrawal], *, now: datetime) -> None:
     removal.cancel_adds(sorted(family(list(people))), Reason.NO_CONSENT, now=now)
     leaving = {pk: row.pk for pk, row in people.items() if row.app_group.remove_on_withdrawal}
     person_of = family(list(leaving))
-    for audience, profiles in sorted(removal.places(list(person_of)).items()):
+    for audience, profiles in sorted(removal.audiences_of(list(person_of)).items()):
         chosen = {leaving[person_of[pk]] for pk in profiles}
         crowd = Withdrawal.objects.filter(pk__in=chosen).values_list("pk", "profile_id")
         removal.remove(audience, Sync.Purpose.CONSENT, crowd, now=now)

@@ -63,7 +63,7 @@ def _by_audience(found: Sequence[Misreading]) -> dict[int, list[Misreading]]:
     for kind in {one.kind for one in found}:
         of_kind = [one for one in found if one.kind == kind]
         person_of = family([one.profile_id for one in of_kind])
-        for audience, profiles in removal.places(list(person_of), kind=kind).items():
+        for audience, profiles in removal.audiences_of(list(person_of), kind=kind).items():
             people = {person_of[pk] for pk in profiles}
             wanted[audience] += [
                 one
@@ -90,7 +90,7 @@ def _owned(found: Sequence[Misreading]) -> dict[Hash, set[int]]:
             pk: (group, kind, bytes(sha256))
             for pk, group, sha256 in people.values_list("pk", "app_group", column)
         }
-        for audience, profiles in removal.places(list(owners), kind=kind).items():
+        for audience, profiles in removal.audiences_of(list(owners), kind=kind).items():
             for pk in profiles:
                 owned[owners[pk]].add(audience)
     return owned

@@ -20,8 +20,8 @@ SURELY_GONE = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """The common state of all removals of one entry key."""
+class RemovalState:
+    """The state of all removals of one entry key together."""
 
     is_open: bool  # one of them, or a repeat of one, has not ended
     settled_at: datetime | None  # when the last of them ended
@@ -41,7 +41,7 @@ def _cancel_unsent(deliveries: QuerySet[Delivery], reason: Reason, *, now: datet
             outcomes.cancel(deliveries.filter(batch__in=found), reason, now=now)
 
 
-def places(profiles: Sequence[int], *, kind: str = "") -> dict[int, set[int]]:
+def audiences_of(profiles: Sequence[int], *, kind: str = "") -> dict[int, set[int]]:
     """Return audience id -> the profiles that may be in it, because they had an add once.
 
     ``kind``: only adds that sent this kind of identifier.
@@ -83,7 +83,7 @@ def _sync(audience_id: int, purpose: str) -> Sync:
     return Sync.objects.select_related("audience__ad_account__connection").get(pk=found.pk)
 
 
-def standing(purpose: str, entry_keys: Sequence[int]) -> dict[int, Standing]:
+def states(purpose: str, entry_keys: Sequence[int]) -> dict[int, RemovalState]:
     """Return entry key -> the state of its removals; no key without a removal.
 
     A removal waits for an add in flight.
@@ -96,7 +96,7 @@ def standing(purpose: str, entry_keys: Sequence[int]) -> dict[int, Standing]:
         .values_list("entry_key")
     )
     found = rows.annotate(n_open=Count("pk", filter=is_open), last=Max("batch__settled_at"))
-    return {key: Standing(n_open > 0, last) for key, n_open, last in found}
+    return {key: RemovalState(n_open > 0, last) for key, n_open, last in found}
 
 
 def answers(purpose: str, entry_keys: Sequence[int]) -> dict[int, list[dict[str, Any]]]:

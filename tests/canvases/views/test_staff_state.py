@@ -91,7 +91,7 @@ def test_the_page_says_whether_the_laws_hold(
     alice.is_staff = True
     alice.save()
     bobs.add("delay")
-    monkeypatch.setattr(metrics.kept, "broken", broken)
+    monkeypatch.setattr(metrics.cache, "broken", broken)
 
     page = " ".join(signed_in(alice).get("/analytics/").content.decode().split())
 

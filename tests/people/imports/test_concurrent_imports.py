@@ -34,7 +34,7 @@ def take_turns():
             threading.Event().wait(0.02)
             continue
         runner.turn(run)
-        runner.let_go(run)
+        runner.release(run)
 
 
 def call_api(app_group, key, step):

@@ -96,7 +96,7 @@ def test_two_imports_take_turns(imports, monkeypatch):
     run = runner.lease(now=timezone.now())
     assert runner.lease(now=timezone.now()) is None
     runner.turn(run)
-    runner.let_go(run)
+    runner.release(run)
     assert [counts(first)[1], counts(second)[1]] == [7, 0]
     turns()
     assert counts(first) == counts(second) == ("done", N, 40, 8, 2, 40)

@@ -92,7 +92,7 @@ def test_groups_take_turns_regardless_of_their_number_of_imports(acme, other_gro
         order.append(run.app_group.slug)
         if run.app_group == acme and turn:
             runner.end(run, Import.State.DONE)
-        runner.let_go(run)
+        runner.release(run)
     assert order == ["acme", "umbrella"] * 3
 
 

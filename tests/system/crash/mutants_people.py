@@ -113,7 +113,7 @@ def receipt_at_once():
 @seeded(erasures.ERASED_UNDER_WAY, "kill")
 def only_who_is_there():
     """an erasure forgets the audiences that the person is on the way to"""
-    places = removal.places
+    places = removal.audiences_of
 
     def found(profiles):
         synced = removal.Delivery.objects.filter(
@@ -122,7 +122,7 @@ def only_who_is_there():
         there = set(synced.values_list("batch__audience", flat=True))
         return {audience: who for audience, who in places(profiles).items() if audience in there}
 
-    removal.places = found
+    removal.audiences_of = found
 
 
 @seeded(erasures.ERASED_UNDER_WAY, "pause")

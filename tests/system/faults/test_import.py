@@ -49,7 +49,7 @@ def _turns(tell, kill_at, point):
         if kill_at is not None and points.at is None and run.position >= kill_at:
             points.at = len(points.found) + point
         runner.turn(run)
-        runner.let_go(run)
+        runner.release(run)
 
 
 def _size():
