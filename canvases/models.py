@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Sum
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -145,6 +145,12 @@ class Canvas(models.Model):
     def enters_by_call(self) -> bool:
         """Return whether the API may name people who enter, also later than the launch."""
         return self.entry_by in (self.EntryBy.CALL, self.EntryBy.LAUNCH)
+
+    def edition(self) -> str:
+        """Return what an edit of the canvas, its steps or segments changes, and so does a stop."""
+        exits = self.exit_segments.aggregate(n=Sum("segment__version", default=0))["n"]
+        entry = self.segment.version if self.segment else 0
+        return f"{self.edited_at} {self.stopped_at} {entry} {exits}"
 
     @classmethod
     def lock_all(cls, app_group: AppGroup) -> None:

@@ -25,14 +25,18 @@ from canvases.steps.wait_until import WaitUntil, events_of
 Wanted = tuple[str, str, str, Segment | None]  # role, kind, name, segment
 
 
-def launch(canvas: Canvas, *, by: User, now: datetime) -> bool:
+def launch(canvas: Canvas, *, by: User, now: datetime, edited_at: datetime | None = None) -> bool:
     """Set a draft or stopped canvas live and wake the engine; return False if it is neither.
+
+    ``edited_at``: of what is to be launched; False if it was edited since.
 
     The caller has checked the blockers. People enter again only within the rules of re-entry.
     A caller with a transaction calls `prepare_waits` before it.
     """
     startable = Canvas.objects.filter(state__in=[Canvas.State.DRAFT, Canvas.State.STOPPED])
     ready = startable.filter(pk=canvas.pk, app_group__archived_at=None)
+    if edited_at is not None:
+        ready = ready.filter(edited_at=edited_at)
     if ready.exists():
         prepare_waits(canvas, now=now)
     with transaction.atomic():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -42,18 +44,36 @@ def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
         panel = panels.of_launch(flow, now=now, partner_problems=found, banner=banner)
         return canvas_page.answer(request, flow, panel, status=422)
     if canvas.is_idle:
+        edition = canvas.edition()
+        if request.POST.get("edition", edition) != edition:
+            return _edited(request, canvas, now=now)
         # Before the transaction: it reads whole segments, in many transactions.
         engine.prepare_waits(canvas, now=now)
     with transaction.atomic():
-        is_launched = engine.launch(canvas, by=access.user(request), now=now)
+        by, edited_at = access.user(request), canvas.edited_at
+        is_launched = engine.launch(canvas, by=by, now=now, edited_at=edited_at)
         # Of a second click, the people who are pending by now entered after the first one.
         discarded = _discard(request, canvas) if is_launched else pending.Decision()
+    canvas.refresh_from_db()
+    if canvas.state != Canvas.State.LIVE:
+        return _edited(request, canvas, now=now)
     launched = _("Launched. People enter now; the numbers below move by themselves.")
     text = f"{launched} {discarded.sentence}".strip()
     steps = tree.in_order(canvas.steps.filter(removed_at=None))
     opened = next((step for step in steps if KINDS[step.kind].sends), steps[0])
     banner = Banner("success", text)
     return editor.show_step(request, opened, tab=NUMBERS, text=text, banner=banner, now=now)
+
+
+def _edited(request: HttpRequest, canvas: Canvas, *, now: datetime) -> HttpResponse:
+    """Show what would be launched by now; the page showed something else."""
+    text = _(
+        "The canvas was not launched: it was changed since this page was loaded. Look at it again, "
+        "then launch it."
+    )
+    flow = canvas_page.read(canvas, now=now)
+    panel = panels.of_launch(flow, now=now, banner=Banner("warning", text))
+    return canvas_page.answer(request, flow, panel, status=409)
 
 
 @access.signed_in

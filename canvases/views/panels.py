@@ -234,6 +234,7 @@ def of_launch(
     found = checklist.items(canvas, now=now, found=partner_problems)
     is_blocked = any(item.blocks for item in found)
     context = {"items": found, "is_blocked": is_blocked, "banner": banner, "pending": flow.pending}
+    context["edition"] = canvas.edition()
     if not is_blocked:
         context |= _since_the_stop(canvas, now=now)
     if not is_blocked and canvas.segment and canvas.enters_in_crowds:

@@ -1,0 +1,65 @@
+"""A launch from a page that shows no longer what would be launched is not made."""
+
+import pytest
+from django.utils import timezone
+
+from audiencesync.people.models import Segment
+from canvases import engine
+from canvases.models import Canvas
+from canvases.views import launch
+from tests.site.forms import Forms
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def step(bobs, winback):
+    step = bobs.add("audience_sync")
+    bobs.set_up(step, winback)
+    return step
+
+
+def opened(editor):
+    """Return the fields of the launch form."""
+    page = editor.get(launch=1).content.decode()
+    return next(one["fields"] for one in Forms(page).found if "/launch/" in one["action"])
+
+
+def stop_again(canvas, bob):
+    engine.launch(canvas, by=bob, now=timezone.now())
+    engine.stop(canvas, by=bob, now=timezone.now())
+
+
+@pytest.mark.parametrize("change", ["step", "entry", "segment", "stopped"])
+def test_an_edit_meanwhile_is_looked_at_first(bobs, step, canvas, segment, bob, change):
+    stale = opened(bobs)
+    if change == "step":
+        bobs.add("delay")
+    elif change == "entry":
+        fields = {"version": canvas.version, "name": "Cart", "entry_by": "launch"}
+        bobs.post("canvas_entry", **fields, segment=segment.pk)
+    elif change == "segment":
+        Segment.objects.filter(pk=segment.pk).update(filter={}, version=2)
+    else:
+        stop_again(canvas, bob)
+    before = Canvas.objects.get(pk=canvas.pk).state
+
+    answer = bobs.post("canvas_launch", **stale)
+
+    assert answer.status_code == 409
+    assert "was changed since this page was loaded" in answer.content.decode()
+    assert Canvas.objects.get(pk=canvas.pk).state == before
+    assert bobs.post("canvas_launch", **opened(bobs)).status_code == 302
+    assert Canvas.objects.get(pk=canvas.pk).state == "live"
+
+
+@pytest.mark.parametrize("is_archived", [False, True])
+def test_an_edit_amid_the_launch_stops_it(bobs, step, canvas, monkeypatch, is_archived):
+    state = "archived" if is_archived else "draft"
+
+    def edited_meanwhile(*args, **kwargs):
+        Canvas.objects.filter(pk=canvas.pk).update(state=state, edited_at=timezone.now())
+
+    monkeypatch.setattr(launch.engine, "prepare_waits", edited_meanwhile)
+    assert bobs.post("canvas_launch", **opened(bobs)).status_code == 409
+    assert Canvas.objects.get(pk=canvas.pk).state == state
