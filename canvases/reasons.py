@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.utils.functional import Promise
@@ -171,6 +172,16 @@ def partner_of(step: Step) -> Partner:
     if step.sync is None:
         return registry.default()
     return registry.get(step.sync.audience.ad_account.connection.partner)
+
+
+def partners_of(syncs: Collection[int]) -> dict[int, Partner]:
+    """Return Sync -> the partner that it sends to."""
+    if not syncs:
+        return {}
+    names = Sync.objects.filter(pk__in=syncs).values_list(
+        "pk", "audience__ad_account__connection__partner"
+    )
+    return {sync: registry.get(name) for sync, name in names}
 
 
 def reason_text(reason: str, partner: Partner) -> str:

@@ -10,9 +10,10 @@ from audiencesync.core.lists import Part, Rows
 from audiencesync.people.models import Profile
 from canvases.entry_card import headcounts
 from canvases.models import Canvas, ExitTally, LeftBy, StepTally, Visit
-from canvases.people_lists import visits
+from canvases.people_lists import deliveries, visits
 from canvases.people_lists.number import Number, UnknownNumber
 from canvases.steps.base import Text
+from partners.models import Outcome
 
 ENTERED, INSIDE, THROUGH, LEFT = "entered", "inside", "through", "left"
 LABELS: dict[str, Promise] = {
@@ -43,6 +44,8 @@ def number(canvas: Canvas, name: str, *, is_counted: bool = True) -> Number:
         return Number(name, why.label, _early(canvas, left_by=why), 0, [_left(canvas, why)])
     if name in headcounts.LABELS:
         return _headcount(canvas, name, headcounts.LABELS[name], is_counted=is_counted)
+    if name in (Outcome.PENDING, Outcome.ERRORED):
+        return deliveries.of_canvas(canvas, name, is_counted=is_counted)
     raise UnknownNumber
 
 

@@ -8,12 +8,12 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from canvases import analytics, reasons
-from canvases.models import Step
+from canvases.models import Canvas, Step
 from canvases.people_lists.number import REMOVED, Number, UnknownNumber
 from canvases.reasons import Why
 from canvases.steps.base import Text
 from partners import sync
-from partners.models import Outcome
+from partners.models import Outcome, Sync
 from partners.people import counted
 
 SENT: dict[str, Text | Promise] = {
@@ -48,6 +48,14 @@ def number(step: Step, name: str, reason: str | None, *, is_counted: bool) -> Nu
     if reason is not None:
         return _of_reason(step, name, asked, is_counted=is_counted)
     return _number(name, label, _total(step, name) if is_counted else None, asked)
+
+
+def of_canvas(canvas: Canvas, name: str, *, is_counted: bool) -> Number:
+    """Return the number of a canvas that counts deliveries of all its steps, removed ones, too."""
+    syncs = Sync.objects.filter(steps__canvas=canvas).order_by("pk").distinct()
+    asked = Asked(list(syncs.values_list("pk", flat=True)), Outcome(name), None)
+    n = analytics.canvas_numbers([canvas])[canvas.pk][name] if is_counted else None
+    return _number(name, SENT[name], n, asked)
 
 
 def _total(step: Step, name: str) -> int:

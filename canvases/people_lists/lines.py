@@ -64,10 +64,10 @@ class Line:
 def of(canvas: Canvas, step: Step | None, rows: Sequence[Row]) -> list[Line]:
     """Return a line per row. A constant number of queries."""
     deliveries = [row for row in rows if isinstance(row, Delivery)]
-    visit_of = _visits_of(step, deliveries) if step and deliveries else {}
+    visit_of = _visits_of(step, deliveries)
     visits = _by_id(canvas, visit_of.values())
     people = _profiles(canvas, rows)
-    partner = reasons.partner_of(step) if step and deliveries else None
+    partners = reasons.partners_of({row.sync_id for row in deliveries})
     found = []
     for row in rows:
         if isinstance(row, Profile):
@@ -76,8 +76,9 @@ def of(canvas: Canvas, step: Step | None, rows: Sequence[Row]) -> list[Line]:
         person = people.get(row.profile_id or 0)
         if isinstance(row, Visit):
             found.append(_of_visit(row, person))
-        elif partner is not None:
-            found.append(_of_delivery(row, person, visits.get(visit_of.get(row.pk, 0)), partner))
+        else:
+            visit = visits.get(visit_of.get(row.pk, 0))
+            found.append(_of_delivery(row, person, visit, partners[row.sync_id]))
     return found
 
 
@@ -124,9 +125,14 @@ def _by_id(canvas: Canvas, ids: Iterable[int]) -> dict[int, Visit]:
     return {one.pk: one for one in Visit.objects.filter(canvas=canvas.pk, pk__in=set(ids))}
 
 
-def _visits_of(step: Step, rows: Sequence[Delivery]) -> dict[int, int]:
-    """Return delivery -> visit; of a removal, the visit of the add that it reverts."""
+def _visits_of(step: Step | None, rows: Sequence[Delivery]) -> dict[int, int]:
+    """Return delivery -> visit; of a removal, the visit of the add that it reverts.
+
+    ``step``: None for the numbers of a canvas, which count no removals of people who left.
+    """
     own = {row.pk: row.entry_key for row in rows}
+    if not rows or step is None:
+        return own
     if set(reasons.syncs_of(step, is_removal=False)).issuperset(row.sync_id for row in rows):
         return own
     added = dict(

@@ -69,7 +69,8 @@ def pages(canvas):
     """Return the addresses of the pages with numbers of a canvas."""
     url, group = canvas.get_absolute_url(), canvas.app_group.slug
     found = [url, f"{url}?left=1", reverse("canvas_numbers", args=[group, canvas.pk])]
-    found += [reverse(name, args=[group]) for name in ("analytics", "overview", "group_audiences")]
+    of_group = ("analytics", "overview", "canvases", "group_audiences")
+    found += [reverse(name, args=[group]) for name in of_group]
     used = Audience.objects.filter(syncs__steps__canvas=canvas).distinct()
     found += [reverse("audience", args=[group, one.pk]) for one in used]
     for step in canvas.steps.all():
@@ -134,15 +135,23 @@ NUMBERS_OF_WALKED = {
 
 
 @pytest.mark.parametrize(
-    ("world", "names"), [("sent", NUMBERS_OF_SENT), ("walked", NUMBERS_OF_WALKED)]
+    ("world", "names", "of_canvas"),
+    [
+        ("sent", NUMBERS_OF_SENT, {"entered", "pending", "errored"}),
+        ("walked", NUMBERS_OF_WALKED, {"entered", "inside", "through"}),
+    ],
 )
-def test_every_list_is_as_long_as_its_number(signed_in, bob, monkeypatch, request, world, names):
+def test_every_list_is_as_long_as_its_number(
+    signed_in, bob, monkeypatch, request, world, names, of_canvas
+):
     monkeypatch.setattr(pages_of_lists, "PAGE", 3)
     client, canvas = signed_in(bob), request.getfixturevalue(world)
-    Canvas.objects.filter(pk=canvas.pk).update(launched_at=timezone.now())
+    Canvas.objects.filter(pk=canvas.pk).update(launched_at=timezone.now(), state=Canvas.State.LIVE)
     found = links(client, canvas)
 
     assert names <= {re.search("number=([a-z_0-9]+)", address)[1] for address in found}
+    url = canvas.get_absolute_url()
+    assert {f"{url}people/?number={name}" for name in of_canvas} <= set(found)
     lengths = {address: listed(client, address) for address in found}
     assert {address: {sum(length)} for address, length in lengths.items()} == found
 
