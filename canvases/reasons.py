@@ -86,7 +86,7 @@ class Why:
         if self.is_only_waiting:
             return gettext("Waiting to be sent")
         if self.given_up is not None:
-            return gettext("Not accepted by %(partner)s within %(patience)s") % self._words
+            return gettext("Not accepted by %(partner)s within %(retry_time)s") % self._words
         return reason_text(self.reason, self.partner)
 
     @property
@@ -108,7 +108,7 @@ class Why:
     def _words(self) -> dict[str, str]:
         return {
             "partner": self.partner.label,
-            "patience": deadlines.delivery(),
+            "retry_time": deadlines.delivery(),
             "code": self.reason,
         }
 

@@ -67,7 +67,7 @@ class PartnerError(Exception):
 
     def sentence(self) -> str:
         """Return a text for a marketer: what happened, what to do, whether people are lost."""
-        words = {"partner": self.partner, "code": self.code, "patience": deadlines.delivery()}
+        words = {"partner": self.partner, "code": self.code, "retry_time": deadlines.delivery()}
         return str(catalogue.ENTRIES[self.cause].sentence) % words
 
 

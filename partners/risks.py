@@ -45,9 +45,9 @@ class Risk:
         if not self.people:
             text = gettext(
                 "No one is waiting yet; "
-                "people who come meanwhile count as errored %(patience)s later."
+                "people who come meanwhile count as errored %(retry_time)s later."
             )
-            return text % {"patience": deadlines.delivery()}
+            return text % {"retry_time": deadlines.delivery()}
         text = ngettext(
             "Otherwise %(n)s person counts as errored.",
             "Otherwise %(n)s people count as errored.",

@@ -39,5 +39,5 @@ def removal() -> str:
 
 
 def lazy_text(text: Promise) -> str:
-    """Return the lazy ``text`` with ``%(patience)s`` filled in when it is rendered."""
-    return lazy(lambda: str(text) % {"patience": delivery()}, str)()
+    """Return the lazy ``text`` with ``%(retry_time)s`` filled in when it is rendered."""
+    return lazy(lambda: str(text) % {"retry_time": delivery()}, str)()

@@ -87,7 +87,7 @@ class GroupForm(EditedMeanwhile, forms.ModelForm):
         required=False,
         help_text=deadlines.lazy_text(
             _(
-                "People who cannot be sent count as errors after %(patience)s. "
+                "People who cannot be sent count as errors after %(retry_time)s. "
                 "With this, up to 24 hours of such a pause do not count."
             )
         ),

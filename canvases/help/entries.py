@@ -1,8 +1,8 @@
 """What each number, reason, incident and error means, where it comes from, and what to do.
 
 Those of incidents and errors are those of partners/catalogue. Texts may name %(partner)s,
-%(patience)s (how long a delivery is retried), %(min)s (matched people from which a size is shown),
-%(from)s and %(to)s (hours that matching takes), and what the catalogue's may name.
+%(retry_time)s (how long a delivery is retried), %(min)s (matched people from which a size is
+shown), %(from)s and %(to)s (hours that matching takes), and what the catalogue's may name.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ NUMBERS = (
         METRICS["pending"],
         _(
             "People who are collected and sent in the next seconds, or for whom we still try "
-            "again: for %(patience)s at most."
+            "again: for %(retry_time)s at most."
         ),
         _("Nothing, unless the card names a problem: it then says until when to act."),
     ),
@@ -94,7 +94,7 @@ NUMBERS = (
         "errored",
         METRICS["errored"],
         _(
-            "People whom %(partner)s did not accept within %(patience)s, for example because the "
+            "People whom %(partner)s did not accept within %(retry_time)s, for example because the "
             "access was withdrawn or the audience was deleted, or whose data it refused."
         ),
         _("Fix what the reason names, then press Retry: they are pending again."),
@@ -161,7 +161,7 @@ OWN_CODES = (
     Entry(
         reasons.own_key("disconnected"),
         reasons.OWN_CODES["disconnected"],
-        _("%(partner)s was disconnected, and no one connected it again within %(patience)s."),
+        _("%(partner)s was disconnected, and no one connected it again within %(retry_time)s."),
         INCIDENTS["not_connected"].remedy,
     ),
     Entry(
@@ -171,7 +171,7 @@ OWN_CODES = (
             "%(partner)s did not answer, or not in a way that we could read: the network, its "
             "servers or a firewall may be the cause."
         ),
-        _("Nothing at first: we try again for %(patience)s, and no one is counted twice."),
+        _("Nothing at first: we try again for %(retry_time)s, and no one is counted twice."),
     ),
     Entry(
         reasons.NO_REASON,
@@ -231,7 +231,7 @@ def _worded(
         "least": number_format(partner.smallest_audience),
         "reason": partner.access_lost if reason is None else reason,
         "partner": partner.label,
-        "patience": deadlines.delivery(),
+        "retry_time": deadlines.delivery(),
         "min": number_format(partner.smallest_audience),
         "from": first,
         "to": last,

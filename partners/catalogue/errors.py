@@ -30,8 +30,8 @@ ENTRIES = {
         INCIDENTS["token_refused"].remedy,
         _(
             "%(partner)s no longer accepts our access. Reconnect %(partner)s: people who wait are "
-            "sent then. People who have waited %(patience)s count as errored and can be sent again "
-            "with Retry."
+            "sent then. People who have waited %(retry_time)s count as errored and can be sent "
+            "again with Retry."
         ),
     ),
     "ad_account": Entry(
@@ -41,7 +41,7 @@ ENTRIES = {
         _(
             "%(partner)s does not let us use this ad account. Check at %(partner)s that it is "
             "active and that the connected user may manage it. People who have waited "
-            "%(patience)s count as errored and can be sent again with Retry."
+            "%(retry_time)s count as errored and can be sent again with Retry."
         ),
     ),
     "audience_gone": Entry(
@@ -50,7 +50,7 @@ ENTRIES = {
         INCIDENTS["audience_gone"].remedy,
         _(
             "The audience no longer exists at %(partner)s. Choose or create another one in the "
-            "component. People who have waited %(patience)s count as errored and can be sent "
+            "component. People who have waited %(retry_time)s count as errored and can be sent "
             "again with Retry."
         ),
     ),
@@ -106,12 +106,12 @@ ENTRIES = {
         _("Problem at %(partner)s"),
         _("The servers of %(partner)s failed or are being maintained."),
         _(
-            "Nothing: we try again for %(patience)s. People not accepted by then count as errored "
-            "and can be sent again with Retry."
+            "Nothing: we try again for %(retry_time)s. People not accepted by then count as "
+            "errored and can be sent again with Retry."
         ),
         _(
             "%(partner)s has a problem on its side. You need not do anything: we try again for "
-            "%(patience)s. People not accepted by then count as errored and can be sent again "
+            "%(retry_time)s. People not accepted by then count as errored and can be sent again "
             "with Retry."
         ),
     ),
@@ -121,7 +121,7 @@ ENTRIES = {
         _("Nothing: we send it again, which changes nothing there, and no one is counted twice."),
         _(
             "%(partner)s did not answer clearly. You need not do anything: we try again for "
-            "%(patience)s, and no one is counted twice. People not accepted by then count as "
+            "%(retry_time)s, and no one is counted twice. People not accepted by then count as "
             "errored and can be sent again with Retry."
         ),
     ),
@@ -148,12 +148,12 @@ ENTRIES = {
         _("Unknown answer"),
         _("%(partner)s gave a code that this version does not know."),
         _(
-            "Nothing at first: we try again for %(patience)s. If it stays, give the code and the "
+            "Nothing at first: we try again for %(retry_time)s. If it stays, give the code and the "
             "request id to your support."
         ),
         _(
             "%(partner)s gave an answer that we do not know yet (code %(code)s). We try again "
-            "for %(patience)s; people not accepted by then count as errored and can be sent "
+            "for %(retry_time)s; people not accepted by then count as errored and can be sent "
             "again with Retry. If it stays, tell your support."
         ),
     ),

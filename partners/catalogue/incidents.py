@@ -134,7 +134,7 @@ ENTRIES = {
         act_by=_(
             "If it stays, tell your support. People not accepted by %(time)s count as errored."
         ),
-        more=_("People not accepted within %(patience)s count as errored."),
+        more=_("People not accepted within %(retry_time)s count as errored."),
     ),
     "error_share": Entry(
         _("Many people of %(name)s count as errored"),

@@ -94,16 +94,16 @@ def _missed_deadline_mail(connection: Connection, over: QuerySet[Batch]) -> Text
     batch = over.select_related("sync").order_by("-settled_at").first()
     subject = _("People were not sent to %(partner)s in %(group)s") % _words(connection)
     text = ngettext(
-        "%(partner)s did not take %(n)s person within %(patience)s (until %(time)s), so they "
+        "%(partner)s did not take %(n)s person within %(retry_time)s (until %(time)s), so they "
         "count as errored. No one is lost: open the component, see why, and send them again with "
         "Retry once the problem is over.",
-        "%(partner)s did not take %(n)s people within %(patience)s (until %(time)s), so they "
+        "%(partner)s did not take %(n)s people within %(retry_time)s (until %(time)s), so they "
         "count as errored. No one is lost: open the component, see why, and send them again with "
         "Retry once the problem is over.",
         n,
     )
     at = batch.settled_at if batch and batch.settled_at else None
-    words = _words(connection) | {"n": number_format(n), "patience": deadlines.delivery()}
+    words = _words(connection) | {"n": number_format(n), "retry_time": deadlines.delivery()}
     words["time"] = risks.clock(at, connection.app_group) if at else ""
     syncs = Sync.objects.filter(pk__in=over.values("sync")).order_by("pk")
     url = batch.sync.url if batch else "/"
@@ -120,15 +120,15 @@ def _failed_removal_mail(connection: Connection, over: QuerySet[Batch]) -> Text:
     subject = _("People were not taken out of audiences of %(group)s") % _words(connection)
     text = _(
         "People who were erased or withdrew their consent may still be in audiences at "
-        "%(partner)s: it took no removal of them for %(patience)s, and none is sent any more. Look "
-        "there which audiences can go."
+        "%(partner)s: it took no removal of them for %(retry_time)s, and none is sent any more. "
+        "Look there which audiences can go."
     )
     names = Audience.objects.filter(pk__in=over.values("audience")).values_list("name", flat=True)[
         :MOST_LINES
     ]
     listed = "\n".join(f"- {name}" for name in names)
     url = outbox.absolute_url(problems.partner_page(connection))
-    words = _words(connection) | {"patience": deadlines.removal()}
+    words = _words(connection) | {"retry_time": deadlines.removal()}
     return subject, f"{text % words}\n\n{url}\n\n{listed}\n"
 
 
@@ -157,14 +157,14 @@ def _blocked_removal_mail(connection: Connection, waiting: QuerySet[Batch]) -> T
     text = ngettext(
         "%(n)s person was erased here or withdrew their consent, but may still be in audiences at "
         "%(partner)s: we have no access to take them out. Connect %(partner)s or choose the ad "
-        "account again; the removal waits for that for %(patience)s.",
+        "account again; the removal waits for that for %(retry_time)s.",
         "%(n)s people were erased here or withdrew their consent, but may still be in audiences "
         "at %(partner)s: we have no access to take them out. Connect %(partner)s or choose the ad "
-        "account again; the removals wait for that for %(patience)s.",
+        "account again; the removals wait for that for %(retry_time)s.",
         n,
     )
     ends_at = waiting.aggregate(at=Min("deadline_at"))["at"]
-    words = _words(connection) | {"n": number_format(n), "patience": deadlines.removal()}
+    words = _words(connection) | {"n": number_format(n), "retry_time": deadlines.removal()}
     parts = [text % words]
     if ends_at:
         until = _("The first one ends on %(time)s, and is not asked for any more after that.")

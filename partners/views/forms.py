@@ -46,8 +46,10 @@ class DisconnectForm(forms.Form):
 
     def __init__(self, *args: Any, n_pending: int, partner: Partner, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        wait = _("They wait: if %(partner)s is connected again within %(patience)s, they are sent")
-        words = {"partner": partner.label, "patience": deadlines.delivery()}
+        wait = _(
+            "They wait: if %(partner)s is connected again within %(retry_time)s, they are sent"
+        )
+        words = {"partner": partner.label, "retry_time": deadlines.delivery()}
         field = self.fields["people"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = [
