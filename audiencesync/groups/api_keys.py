@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
@@ -24,9 +25,14 @@ SCOPES: dict[str, str | Promise] = {
     "audiences.read": gettext_lazy("Read audiences"),
     "deliveries.read": gettext_lazy("Read what was sent of a person, and why not"),
 }
+JUST_NOW = timedelta(seconds=30)  # so soon again, it is the same request sent twice
 LAST_USED_PRECISION = timedelta(minutes=1)  # last_used_at is written this often at most
 _KEY = re.compile(r"ask_([A-Za-z0-9]{8})_[A-Za-z0-9_-]{43}", re.ASCII)
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
+
+
+class JustIssued(Exception):
+    """The same user has created the same key a moment ago; only its first answer shows it."""
 
 
 def issue(
@@ -37,10 +43,17 @@ def issue(
     by: User | None,
     expires_at: datetime | None = None,
 ) -> tuple[ApiKey, str]:
-    """Save a key; return it with its text, which is shown once and never stored."""
+    """Save a key; return it with its text, which is shown once and never stored.
+
+    Raises JustIssued.
+    """
     prefix = "".join(secrets.choice(_LETTERS) for _ in range(8))
     text = f"ask_{prefix}_{secrets.token_urlsafe(32)}"
     with transaction.atomic():
+        AppGroup.objects.select_for_update(no_key=True).get(pk=app_group.pk)
+        same = app_group.api_keys.filter(name=name, scopes=scopes, created_by=by, last_used_at=None)
+        if by and same.filter(revoked_at=None, created_at__gt=timezone.now() - JUST_NOW).exists():
+            raise JustIssued
         key = ApiKey.objects.create(
             app_group=app_group,
             name=name,

@@ -55,6 +55,8 @@ def invitations_of(membership: Membership) -> QuerySet[Invitation]:
 def join(app_group: AppGroup, user: User, role: Role, *, now: datetime) -> None:
     """Make a user a member with this role, or give a member this role."""
     AppGroup.objects.select_for_update().get(pk=app_group.pk)
+    if Membership.objects.filter(app_group=app_group, user=user, role=role).exists():
+        return
     Membership.objects.update_or_create(
         app_group=app_group,
         user=user,

@@ -12,7 +12,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from audiencesync.core.beat import exclusive, wake
@@ -82,7 +83,10 @@ def delete(app_group: AppGroup, *, by: User, now: datetime) -> bool:
     """Archive the group and schedule its deletion; return False if it is scheduled already."""
     with transaction.atomic():
         archive(app_group, by=by, now=now)
-        asked = AppGroup.objects.filter(pk=app_group.pk, deleting_at=None).update(deleting_at=now)
+        # Archived once more: it may have been restored since.
+        asked = AppGroup.objects.filter(pk=app_group.pk, deleting_at=None).update(
+            deleting_at=now, archived_at=Coalesce("archived_at", Value(now))
+        )
         wake(TASK)
     return bool(asked)
 

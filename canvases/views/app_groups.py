@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Count, F, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from audiencesync.core import htmx
 from audiencesync.groups import access, members, reauthentication
-from audiencesync.groups.first_start.forms import NewGroupForm, RenameForm
+from audiencesync.groups.first_start.forms import NewGroupForm, RenameForm, slug_taken
 from audiencesync.groups.forms import InvitationForm
 from audiencesync.groups.models import Activity, AppGroup, Role
 from audiencesync.groups.views.members import send_invitation, shown_once, too_many
@@ -51,9 +51,13 @@ def new(request: HttpRequest) -> HttpResponse:
         return render(
             request, "staff/group_new.html", {"form": form}, status=422 if form.errors else 200
         )
-    with transaction.atomic():
-        group = form.save()
-        Activity.log(group, user, Activity.Verb.CREATED, group.name)
+    try:
+        with transaction.atomic():
+            group = form.save()
+            Activity.log(group, user, Activity.Verb.CREATED, group.name)
+    except IntegrityError:  # another request took the address since the form was checked
+        form.add_error("slug", slug_taken())
+        return render(request, "staff/group_new.html", {"form": form}, status=422)
     messages.success(
         request, _("The app group is there. Now invite its first admin, or become it yourself.")
     )
@@ -69,8 +73,9 @@ def group(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
             # No other columns: the group may be archived or deleted at the same time.
-            AppGroup.objects.filter(pk=row.pk).update(name=form.instance.name)
-            Activity.log(row, user, Activity.Verb.CHANGED, f"{row.name} → {form.instance.name}")
+            name = form.instance.name
+            if AppGroup.objects.filter(pk=row.pk).exclude(name=name).update(name=name):
+                Activity.log(row, user, Activity.Verb.CHANGED, f"{row.name} → {name}")
         messages.success(request, _("Saved."))
         return redirect("staff_group", slug)
     return _page(request, row, form=form, status=422 if form.errors else 200)

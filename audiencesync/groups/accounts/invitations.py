@@ -2,13 +2,13 @@
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.core.mail import send_mail
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.template.loader import render_to_string
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -25,19 +25,30 @@ from audiencesync.groups.models import (
 
 logger = logging.getLogger(__name__)
 PER_HOUR = 20  # of one group: limits mails to arbitrary addresses
+JUST_NOW = timedelta(seconds=30)  # so soon again, it is the same request sent twice
 
 
 class Unconfirmed(Exception):
     """The address of the account is not confirmed yet."""
 
 
+class JustInvited(Exception):
+    """The same person has issued the same invitation a moment ago."""
+
+
 @transaction.atomic
 def invite(app_group: AppGroup, *, email: str, role: str, by: User) -> tuple[Invitation, str]:
     """Issue an invitation and log it. An open one for the same address is replaced.
 
-    Returns the invitation with its token.
+    Returns the invitation with its token. Raises JustInvited, unless the first mail failed.
     """
-    app_group.invitations.filter(email=email.strip().lower(), accepted_at=None).delete()
+    # One after the other: of two at once, neither would see the invitation of the other.
+    AppGroup.objects.select_for_update(no_key=True).get(pk=app_group.pk)
+    open_still = app_group.invitations.filter(email=email.strip().lower(), accepted_at=None)
+    mine = open_still.filter(role=role, invited_by=by, link_shown=False)
+    if mine.filter(created_at__gt=timezone.now() - JUST_NOW).exists():
+        raise JustInvited
+    open_still.delete()
     invitation, token = Invitation.issue(app_group, email=email, role=role, by=by)
     changes = [(gettext_lazy("Role"), None, Role(role).label)]
     Activity.log(
@@ -73,8 +84,7 @@ def mail(invitation: Invitation, link: str) -> bool:
 
 def show(invitation: Invitation) -> None:
     """Record that the inviter sees the link, so that it no longer proves the address."""
-    invitation.link_shown = True
-    invitation.save(update_fields=["link_shown"])
+    Invitation.objects.filter(pk=invitation.pk).update(link_shown=True)
 
 
 def find(token: str) -> Invitation | None:

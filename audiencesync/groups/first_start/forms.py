@@ -6,7 +6,7 @@ from django import forms
 from django.conf import settings
 from django.contrib.auth import password_validation
 from django.utils.text import slugify
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.core import partner_names
@@ -14,6 +14,11 @@ from audiencesync.groups.forms import regions, zones
 from audiencesync.groups.models import AppGroup, User
 
 _CHOOSE = ("", _("Choose …"))
+
+
+def slug_taken() -> str:
+    """Return the error of an address that another group has."""
+    return gettext("An app group has this address already. Choose another one.")
 
 
 class NewGroupForm(forms.ModelForm):
@@ -68,7 +73,7 @@ class NewGroupForm(forms.ModelForm):
         if not slug:
             self.add_error("slug", _("Type an address: none can be made from this name."))
         elif AppGroup.objects.filter(slug__iexact=slug).exists():
-            self.add_error("slug", _("An app group has this address already. Choose another one."))
+            self.add_error("slug", slug_taken())
         cleaned["slug"] = slug
         return cleaned
 

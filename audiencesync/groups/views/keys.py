@@ -25,7 +25,11 @@ def keys(request: HttpRequest, group: str) -> HttpResponse:
     form = ApiKeyForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         reauthentication.require(request)
-        _issue(request, app_group, form)
+        try:
+            _issue(request, app_group, form)
+        except domain.JustIssued:
+            text = _("The key %(name)s was created just now. Revoke it if you have not seen it.")
+            messages.info(request, text % {"name": form.cleaned_data["name"]})
         return redirect("api_keys", group)
     now = timezone.now()
     rows = access.all_of(request, ApiKey, Role.ADMIN).select_related("created_by")

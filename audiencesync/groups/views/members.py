@@ -95,9 +95,14 @@ def send_invitation(
     request: HttpRequest, app_group: AppGroup, data: dict[str, str], *, keep_as: str
 ) -> None:
     """Invite, mail the link and show a message. If the mail fails, keep the link in the session."""
-    invitation, token = invitations.invite(
-        app_group, email=data["email"], role=data["role"], by=access.user(request)
-    )
+    email, role = data["email"], data["role"]
+    try:
+        invitation, token = invitations.invite(
+            app_group, email=email, role=role, by=access.user(request)
+        )
+    except invitations.JustInvited:
+        messages.info(request, _("%(email)s was invited just now.") % {"email": email})
+        return
     link = ours(reverse("invitation", args=[token]))
     if invitations.mail(invitation, link):
         messages.success(
@@ -115,11 +120,12 @@ def send_invitation(
 @access.signed_in
 def withdraw(request: HttpRequest, group: str, invitation: int) -> HttpResponse:
     """Delete an open invitation."""
-    row = access.get(request, Invitation, Role.ADMIN, pk=invitation, accepted_at=None)
-    row.delete()
-    messages.success(
-        request, _("The invitation of %(email)s was withdrawn.") % {"email": row.email}
-    )
+    row = access.get(request, Invitation, Role.ADMIN, pk=invitation)
+    if Invitation.objects.filter(pk=row.pk, accepted_at=None).delete()[0]:
+        text = _("The invitation of %(email)s was withdrawn.")
+        messages.success(request, text % {"email": row.email})
+    else:
+        messages.error(request, _("%(email)s has accepted already.") % {"email": row.email})
     return redirect("members", group)
 
 
