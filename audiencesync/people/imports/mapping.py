@@ -122,6 +122,8 @@ class Converter:
             if column.target == self.plan.key
         )
         self._check_keys(by_target[self.plan.key], bad, is_exact=is_exact)
+        if self.hash_only and self.plan.key == "alias":
+            self._check_aliases(by_target["alias"], bad)
         row_indexes = (
             [index for index in range(len(parsed.rows)) if index not in bad]
             if bad
@@ -213,6 +215,13 @@ class Converter:
             return value
         unfit.append((i, "clear", column.header))
         return kept if column.target == "rest" else None
+
+    def _check_aliases(self, keys: list[Value], bad: dict[int, tuple[str, str]]) -> None:
+        """Reject rows whose alias holds an e-mail or phone, as calls are: it would be stored."""
+        header = next(column.header for _index, column in self.columns if column.target == "alias")
+        for i, key in enumerate(keys):
+            if i not in bad and in_clear.holds(self.plan.alias_label, key, region=self.region):
+                bad[i] = ("clear", header)
 
     def _check_keys(
         self, keys: list[Value], bad: dict[int, tuple[str, str]], *, is_exact: bool
