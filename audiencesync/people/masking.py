@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from audiencesync.people.identifiers import phones
-from audiencesync.people.identifiers.normalise import ZERO
+from audiencesync.people.identifiers.normalise import is_tracking_refusal
 from audiencesync.people.models import KINDS, Event, Profile
 
 LABELS = {
@@ -191,7 +191,7 @@ def _problem(kind: str, raw: str, *, region: str) -> str:
         return _("Cannot be sent: this is not a valid e-mail address")
     if kind == "phone":
         return str(PHONE_PROBLEMS[phones.read(raw, region).problem])
-    if raw.strip() == ZERO:
+    if is_tracking_refusal(kind, raw):
         return _("Cannot be sent: all zeros, so tracking is refused on the device")
     return _("Cannot be sent: this is not a valid device ID")
 

@@ -35,6 +35,9 @@ CHUNK = 4096
 _HASHED = re.compile(r"[0-9a-f]{64}", re.ASCII | re.IGNORECASE)
 # Hashes of no value: systems that hash every cell send them for profiles without one.
 _HASHES_OF_NOTHING = frozenset({sha256(b"").digest(), sha256(ZERO.encode()).digest()})
+_HASH_OF_ZERO = sha256(ZERO.encode()).hexdigest()
+# Without hyphens, or in braces as programs for Windows write a UUID.
+_ZEROS = re.compile(r"\{?0{8}-?(?:0{4}-?){3}0{12}\}?")
 _EMAIL = (  # a part of what the library accepts, by far the most common one
     rf"(?!{placeholders.EMAIL}@)"
     r"[a-z0-9_+-]{1,31}(?:\.[a-z0-9_+-]{1,31})?@(?:[a-z0-9]{1,20}(?:-[a-z0-9]{1,20})?\.){1,3}"
@@ -129,8 +132,11 @@ def is_placeholder(raw: str) -> bool:
 
 
 def is_tracking_refusal(kind: str, raw: str) -> bool:
-    """Return whether a device id is the one of zeros, as text or hashed."""
-    return kind in ("idfa", "gaid") and raw.strip() in (ZERO, digest(ZERO).hex())
+    """Return whether a device id is the one of zeros, however spelt, or its hash."""
+    if kind not in ("idfa", "gaid"):
+        return False
+    text = visible(raw).strip().lower()
+    return _ZEROS.fullmatch(text) is not None or text == _HASH_OF_ZERO
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,8 +95,18 @@ def test_a_value_deleted_in_the_same_call_does_not_come_back(acme, ann):
     assert (profile.phone_sha256, profile.invalid_kinds) == (None, 0b10)
 
 
-def test_a_zero_idfa_deletes_the_device_id(acme, ann):
-    done, profile = update(acme, {"idfa": normalise.ZERO})
+@pytest.mark.parametrize(
+    "zeros",
+    [
+        normalise.ZERO,
+        normalise.ZERO.replace("-", ""),
+        f"{{{normalise.ZERO}}}",
+        f"\u200b{normalise.ZERO} ",
+        normalise.digest(normalise.ZERO).hex().upper(),
+    ],
+)
+def test_a_zero_idfa_deletes_the_device_id(acme, ann, zeros):
+    done, profile = update(acme, {"idfa": zeros})
     assert (done.kept, profile.idfa_sha256) == ({}, None)
 
 
