@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from audiencesync.groups.models import Activity, User
 from canvases.models import Step
 from canvases.people_lists.number import Number
 from partners import sync
@@ -42,4 +43,16 @@ def errored(
     removals = [] if is_removal is False else list(undoing)
     return sum(sync.retry_errored(one, to=step.sync, **chosen) for one in adds) + sum(
         sync.retry_errored(one, **chosen) for one in removals
+    )
+
+
+def log(step: Step, n: int, *, by: User) -> None:
+    """Log that ``n`` people of a step were retried."""
+    Activity.log(
+        step.canvas.app_group,
+        by,
+        Activity.Verb.RETRIED,
+        step.canvas.name,
+        kind=Activity.Kind.CANVAS,
+        changes=[(_("People retried"), None, n)],
     )

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from audiencesync.core.web import sent_numbers
 from audiencesync.groups import access
-from audiencesync.groups.models import Activity, Role
+from audiencesync.groups.models import Role
 from canvases import checklist, engine, tree
 from canvases.editing import pending
 from canvases.engine import brake
@@ -141,13 +141,7 @@ def retry(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Htt
         return editor.show_step(request, step, tab=NUMBERS, text=refusal, now=now)
     n = retry_people.errored(step, now=now)
     if n:
-        Activity.log(
-            step.canvas.app_group,
-            access.user(request),
-            Activity.Verb.RETRIED,
-            step.canvas.name,
-            kind=Activity.Kind.CANVAS,
-        )
+        retry_people.log(step, n, by=access.user(request))
     text = ngettext("%(n)s person is retried.", "%(n)s people are retried.", n) % {
         "n": number_format(n)
     }

@@ -18,7 +18,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from audiencesync.groups import access
-from audiencesync.groups.models import Activity, AppGroup, Role
+from audiencesync.groups.models import AppGroup, Role
 from canvases.models import Canvas, Step
 from canvases.people_lists import lines, links, numbers, page
 from canvases.people_lists import retry as retry_people
@@ -132,9 +132,7 @@ def retry(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Htt
     is_some = "some" in request.POST
     n = retry_people.behind(step, number, only=ticked if is_some else None, now=timezone.now())
     if n:
-        who, kind = access.user(request), Activity.Kind.CANVAS
-        verb = Activity.Verb.RETRIED
-        Activity.log(step.canvas.app_group, who, verb, step.canvas.name, kind=kind)
+        retry_people.log(step, n, by=access.user(request))
         messages.success(request, _retried(n))
     else:
         none = _("Tick the people to retry first.") if is_some and not ticked else ""

@@ -48,7 +48,11 @@ def test_all_people_of_a_reason_are_tried_again(bobs, step):
     assert n == 2
     assert (now.errored, now.pending) == (before.errored - n, before.pending + n)
     assert list(laws.broken(now=timezone.now())) == []
-    assert [line.verb for line in Activity.objects.all()] == ["retried"]
+    [line] = Activity.objects.all()
+    assert line.verb == "retried"
+    assert [(one.what, one.before, one.after) for one in line.shown_changes] == [
+        ("People retried", "–", "2")
+    ]
 
 
 def test_only_ticked_people_are_tried_again(bobs, step):

@@ -182,4 +182,5 @@ def test_errored_people_can_be_retried(bobs, step, people, canvas):
     assert answer.status_code == 302
     assert (after.errored, after.pending) == (before.errored - 1, before.pending + 1)
     assert "1 person is retried." in bobs.get().content.decode()
-    assert canvas.app_group.activities.filter(verb="retried").count() == 1
+    line = canvas.app_group.activities.get(verb="retried")
+    assert [(one.what, one.after) for one in line.shown_changes] == [("People retried", "1")]
