@@ -42,6 +42,22 @@ def end_visits(
     return n
 
 
+def entered_later(canvas: Canvas, people: Mapping[int, datetime | None]) -> set[int]:
+    """Return those of these people who entered after their exit event, which arrived late.
+
+    Their visit goes on, or has ended since: they stay in the audience.
+    """
+    if not people:
+        return set()
+    visits = Visit.objects.filter(canvas=canvas, profile__in=list(people))
+    rows = visits.values_list("profile", "began_at", "entered_at")
+    return {
+        profile
+        for profile, began_at, entered_at in rows
+        if profile and not _is_over(people[profile], began_at or entered_at.replace(microsecond=0))
+    }
+
+
 def _is_over(exit_at: datetime | None, began_at: datetime) -> bool:
     return exit_at is None or exit_at >= began_at
 

@@ -96,6 +96,8 @@ def _work(
         some.drop(blocked)
         for reason, people in some.exits.items():
             exits.end_visits(canvas, reason, people, now=now)
+        if steps:
+            some.left -= exits.entered_later(canvas, some.exits.get(LeftBy.EVENT, {}))
         blocked |= exits.withdraw(steps, some.left, changed=some.changed, now=now)
         waits.choose(canvas, some.waits, now=now)
         _enter(canvas, some.entries, now=now)
