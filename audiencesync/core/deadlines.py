@@ -7,8 +7,8 @@ from django.utils.functional import Promise, lazy
 from django.utils.translation import ngettext
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
-ALL_HOURS = 13
-"""The hours of the usual retry window of deliveries."""
+DEFAULT_HOURS = 13
+"""The retry window of deliveries by default, in hours."""
 
 
 def in_words(seconds: float) -> str:
@@ -29,8 +29,8 @@ def delivery() -> str:
 
 
 def share_of_delivery(hours: int) -> timedelta:
-    """Return ``hours`` of a retry window of 13, scaled to the one that is set."""
-    return timedelta(seconds=settings.SYNC.deadline) * hours / ALL_HOURS
+    """Return ``hours`` of the default retry window, scaled to the window of the settings."""
+    return timedelta(seconds=settings.SYNC.deadline) * hours / DEFAULT_HOURS
 
 
 def removal() -> str:

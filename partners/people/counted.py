@@ -15,7 +15,7 @@ from partners.models import Batch, Delivery, Outcome, Reason, Tally
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
+class SharedOutcome:
     """Deliveries that share the outcome of their batch, those of the newest batch first."""
 
     syncs: tuple[int, ...]
@@ -77,34 +77,36 @@ def parts(syncs: Iterable[int], outcome: Outcome, reason: str | None) -> list[Pa
     """
     mine = tuple(syncs)
     own: list[Part] = [
-        Rows(deliveries(one, outcome, why)) for one in mine for why in _own(one, outcome, reason)
+        Rows(deliveries(sync_id, outcome, why))
+        for sync_id in mine
+        for why in _own(sync_id, outcome, reason)
     ]
-    return [Together(mine, outcome, reason), *own]
+    return [SharedOutcome(mine, outcome, reason), *own]
 
 
-def deliveries(one: int, outcome: Outcome, reason: str | None) -> QuerySet[Delivery]:
-    """Return the deliveries of a Sync with an outcome of their own."""
-    mine = Delivery.objects.filter(sync=one, outcome=outcome, reason=reason)
+def deliveries(sync_id: int, outcome: Outcome, reason: str | None) -> QuerySet[Delivery]:
+    """Return the deliveries of a Sync whose outcome differs from that of their batch."""
+    mine = Delivery.objects.filter(sync=sync_id, outcome=outcome, reason=reason)
     return mine.select_related("batch")
 
 
-def _own(one: int, outcome: Outcome, reason: str | None) -> Iterator[str | None]:
+def _own(sync_id: int, outcome: Outcome, reason: str | None) -> Iterator[str | None]:
     """Yield the reasons by which the deliveries of a Sync have an outcome of their own."""
     if reason:
         yield reason
         return
-    for why in own_reasons(one, outcome):
+    for why in own_reasons(sync_id, outcome):
         if reason is not None and why:
             return
         if why != Reason.MOVED:
             yield why
 
 
-def own_reasons(one: int, outcome: Outcome) -> Iterator[str | None]:
+def own_reasons(sync_id: int, outcome: Outcome) -> Iterator[str | None]:
     """Yield each reason by which deliveries of a Sync have this outcome of their own."""
     # One index lookup per reason, instead of reading each delivery. Without this, the search for
     # a reason that no delivery has would read all deliveries.
-    mine = Delivery.objects.filter(sync=one, outcome=outcome)
+    mine = Delivery.objects.filter(sync=sync_id, outcome=outcome)
     found = mine.order_by(_nulls_first()).values_list("reason", flat=True)[:1]
     if None in found:
         yield None

@@ -8,10 +8,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 def tune(connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """Switch off PostgreSQL's compiler of queries; receives ``connection_created``.
+    """Switch off JIT compilation; receives the signal ``connection_created``.
 
-    It compiles what the planner takes for expensive, for some 200 ms of CPU each time. Our
-    statements read by an index and few rows, also where the planner expects many.
+    PostgreSQL compiles what the planner takes for expensive, for some 200 ms of CPU each time. Our
+    statements read few rows by an index, also where the planner expects many.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:

@@ -12,7 +12,7 @@ from decimal import Decimal
 Number = int | float
 BIGGEST = 2**53
 LONGEST = 40
-COMMA, POINT = "comma", "point"  # the decimal sign, where a column proves it
+COMMA, POINT = "comma", "point"  # the decimal sign of a column, where its cells show it
 _PLAIN = re.compile(r"-?(?:0|[1-9][0-9]{0,13})(?:\.[0-9]{1,9})?", re.ASCII)
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,13})", re.ASCII)
 # Thousands, or three decimals: it cannot be known.
@@ -85,7 +85,7 @@ def currency(cell: str) -> str:
     return _CURRENCIES.get(word, word.upper() if word and word.upper() in _CODES.split() else "")
 
 
-def sure(text: str) -> Number | None:
+def unambiguous(text: str) -> Number | None:
     """Return the number that a text means in any language: ``1.5``, ``1.234,50``; else None."""
     cell = text.strip()
     if _PLAIN.fullmatch(cell) and not _AMBIGUOUS.fullmatch(cell):
@@ -99,22 +99,23 @@ def reader(decimal_style: str, delimiter: str) -> Callable[[str], Number | None]
 
     Without a decimal sign it reads only numbers that have no other reading.
     """
-    is_free = delimiter != "comma"
+    has_free_comma = delimiter != "comma"
 
     def read(cell: str) -> Number | None:
         if (_WHOLE if decimal_style == COMMA else _PLAIN).fullmatch(cell):
             if delimiter == "semicolon" and "." in cell and _AMBIGUOUS.fullmatch(cell):
                 return None
             return float(cell) if "." in cell else int(cell)
-        return _slow(cell, decimal_style, is_free=is_free)
+        return _formatted(cell, decimal_style, has_free_comma=has_free_comma)
 
     return read
 
 
-def _slow(cell: str, decimal_style: str, *, is_free: bool) -> Number | None:
+def _formatted(cell: str, decimal_style: str, *, has_free_comma: bool) -> Number | None:
     """Read a number with thousands, a currency or many digits.
 
-    ``is_free``: commas do not separate cells, so that one may separate the decimals.
+    ``has_free_comma``: the cells of the file are not separated by commas, so a comma may separate
+    decimals.
     """
     money = _money(cell)
     if not money or (money[1] and money[3]) or bool(money[1] or money[3]) != bool(currency(cell)):
@@ -123,11 +124,11 @@ def _slow(cell: str, decimal_style: str, *, is_free: bool) -> Number | None:
     sign = (
         _SIGNS.get(decimal_style)
         or _SIGNS.get(_proof(digits))
-        or ("," if is_free and "," in digits else ".")
+        or ("," if has_free_comma and "," in digits else ".")
     )
-    if not decimal_style and sign == "," and not is_free and "." not in digits:
+    if not decimal_style and sign == "," and not has_free_comma and "." not in digits:
         return None
-    if not decimal_style and _AMBIGUOUS.fullmatch(digits) and (sign == "." or not is_free):
+    if not decimal_style and _AMBIGUOUS.fullmatch(digits) and (sign == "." or not has_free_comma):
         return None
     if not (decimal_style or money[1] or money[3] or sign in digits) and re.search(
         "[\\s'’]", digits

@@ -53,7 +53,7 @@ def same(text: str, kinds: set[str]) -> int | float | str:
     counted = number(text)
     if (
         counted is None
-        or (numbers.sure(text) == counted and kinds != {"number"})
+        or (numbers.unambiguous(text) == counted and kinds != {"number"})
         or kinds == {"text"}
     ):
         return text

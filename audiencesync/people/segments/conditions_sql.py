@@ -184,4 +184,4 @@ def _number(text: str) -> int | float | None:
     if _NUMBER.fullmatch(text):
         plain: int | float = json.loads(text)
         return plain
-    return numbers.sure(text)
+    return numbers.unambiguous(text)

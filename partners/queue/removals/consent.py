@@ -27,17 +27,17 @@ def act(*, now: datetime, seconds: float = math.inf) -> bool:
 def _act(rows: list[Withdrawal], *, now: datetime) -> None:
     keys = [row.pk for row in rows]
     # People who have consented again meanwhile are left alone.
-    still = set(
+    still_withdrawn = set(
         Withdrawal.objects.filter(pk__in=keys)
         .exclude(profile__ads_consent=True)
         .values_list("pk", flat=True)
     )
-    people = {row.profile_id: row for row in rows if row.pk in still}
+    people = {row.profile_id: row for row in rows if row.pk in still_withdrawn}
     removal.cancel_adds(sorted(family(list(people))), Reason.NO_CONSENT, now=now)
     leaving = {pk: row.pk for pk, row in people.items() if row.app_group.remove_on_withdrawal}
     person_of = family(list(leaving))
     for audience, profiles in sorted(removal.audiences_of(list(person_of)).items()):
         chosen = {leaving[person_of[pk]] for pk in profiles}
-        crowd = Withdrawal.objects.filter(pk__in=chosen).values_list("pk", "profile_id")
-        removal.remove(audience, Sync.Purpose.CONSENT, crowd, now=now)
+        entries = Withdrawal.objects.filter(pk__in=chosen).values_list("pk", "profile_id")
+        removal.remove(audience, Sync.Purpose.CONSENT, entries, now=now)
     Withdrawal.objects.filter(pk__in=keys).delete()
