@@ -104,7 +104,14 @@ class Writer:
         """Return a reject for every invalid identifier; its row is kept."""
         headers = {column.target: column.header for _index, column in self.plan.used()}
         return [
-            Reject(parsed.lines[row_index], "unusable", headers[kind], parsed.rows[row_index], True)
+            Reject(
+                parsed.lines[row_index],
+                "unusable",
+                headers[kind],
+                parsed.rows[row_index],
+                is_imported=True,
+                kind=kind,
+            )
             for row_index, bits in zip(converted.row_indexes, invalid, strict=False)
             if bits
             for bit, kind in enumerate(KINDS)
@@ -116,11 +123,10 @@ class Writer:
 
         Shape: {"left_out": {column: unreadable cells}, "unusable": {kind: identifiers}}.
         """
-        targets = {column.header: column.target for _index, column in self.plan.used()}
         found = {name: Counter(counts) for name, counts in self.run.problem_counts.items()}
         for reject in rejects:
-            if reject.is_imported and reject.reason == "unusable":
-                found.setdefault("unusable", Counter())[targets[reject.column]] += 1
+            if reject.kind:
+                found.setdefault("unusable", Counter())[reject.kind] += 1
             elif reject.is_imported:
                 found.setdefault("left_out", Counter())[reject.column] += 1
         return {name: dict(counts) for name, counts in found.items()}

@@ -87,13 +87,18 @@ class Layout:
 
 
 class Reject(NamedTuple):
-    """A row that was rejected, or taken without one cell. ``reason``: a key of words.REASONS."""
+    """A row that was rejected, or taken without one cell. ``reason``: a key of words.REASONS.
+
+    ``column``: the header, which several columns may have. ``kind``: of an unusable identifier,
+    until it is counted; it is not stored.
+    """
 
     line: int
     reason: str
     column: str
     cells: list[str]
     is_imported: bool = False  # the row was, without the cell of this column
+    kind: str = ""
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ They are kept in compressed parts: see ``KEEP_REJECTS_DAYS``.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
@@ -15,6 +15,7 @@ from audiencesync.core.database.time_limit import TooSlow
 from audiencesync.core.lists import Keys
 from audiencesync.people.imports import chunk_writer, mapping, words
 from audiencesync.people.imports.csv_reader import Reject
+from audiencesync.people.models import KINDS
 from audiencesync.people.models.imports import Import, RejectPart
 
 REJECTED, UNUSABLE, LEFT_OUT = "rejected", "unusable_", "left_out_"
@@ -49,7 +50,8 @@ class RejectedRows:
     name: str
     n: int
     label: str
-    column: str = ""  # the header of the column whose cells count; empty: rejected rows
+    # The header of the column whose cells count, "" if it has none; None: rejected rows.
+    column: str | None = None
 
     @property
     def is_unusable(self) -> bool:
@@ -58,7 +60,7 @@ class RejectedRows:
 
     def counts(self, reject: Reject) -> bool:
         """Return whether the number counts this row."""
-        if not self.column:
+        if self.column is None:
             return not reject.is_imported
         is_unusable = reject.reason == "unusable"
         is_of_column = reject.is_imported and reject.column == self.column
@@ -116,11 +118,16 @@ def with_a_cell_left_out(run: Import) -> list[RejectedRows]:
     found = [
         RejectedRows(run, UNUSABLE + kind, n, str(mapping.FIELDS[kind]), of_target[kind])
         for kind, n in run.problem_counts.get("unusable", {}).items()
-        if kind in of_target
+        if kind in of_target and kind in KINDS
     ]
     # The name of a column may be personal data, so that its place stands in the address.
+    places = {header: headers.index(header) for header in headers}
     return found + [
-        RejectedRows(run, f"{LEFT_OUT}{headers.index(header)}", n, header, header)
+        RejectedRows(run, f"{LEFT_OUT}{places[header]}", n, _label(header, places), header)
         for header, n in run.problem_counts.get("left_out", {}).items()
-        if header in headers
+        if header in places
     ]
+
+
+def _label(header: str, places: Mapping[str, int]) -> str:
+    return header.strip() or _("Column %(n)s") % {"n": places[header] + 1}
