@@ -31,9 +31,9 @@ def is_well(env, path="/healthz"):
         return False
 
 
-def serves(image, *, seconds=30):
+def serves(image, *, seconds=30, **more):
     """Migrate, start CMD and open the first page with its files. Raise if anything is wrong."""
-    env = settings_of(image)
+    env = settings_of(image) | more
     image.run("python", "manage.py", "migrate", "--no-input", **env)
     image.run("python", "manage.py", "createcachetable", **env)
     with running(image, *image.command("CMD"), **env) as web:
@@ -94,4 +94,4 @@ def test_it_does_not_run_as_root(image):
 )
 def test_nothing_that_is_copied_can_be_left_out(image_without, line):
     with pytest.raises((AssertionError, requests.ConnectionError)):
-        serves(image_without(line), seconds=8)
+        serves(image_without(line), seconds=8, WEB_WORKERS="1")

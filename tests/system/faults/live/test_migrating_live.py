@@ -28,7 +28,7 @@ WHAT_TO_DO = (
     "old code cannot write to these tables: "
     "let a new field be null or have a db_default; remove in a _contract_"
 )
-N = 25_000
+N = 10_000
 
 
 def harms(operation, before, app):

@@ -60,7 +60,7 @@ def adds_up(card):
 
 
 def test_cards_always_add_up_while_many_people_enter(site):
-    one = site(N)
+    one = site(N, WEB_WORKERS="2")
     one.server.sandbox.faults.set("slow", endpoint="segment/mapping", seconds=2.5)
     one.start("web", "engine")
     watcher = Watcher(one)
