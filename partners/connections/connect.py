@@ -87,22 +87,25 @@ def disconnect(
     revoked at the partner; if that fails, housekeeping retries for one day.
     """
     connection = subject if isinstance(subject, Connection) else subject.connection
-    spent, unasked, unchosen = None, Revocation.DONE, []
+    spent, unasked, unchosen, was_connected = None, Revocation.DONE, [], True
     with transaction.atomic():
         if isinstance(subject, Connection):
             # Read again under the lock: it may have been reconnected meanwhile.
             locked = Connection.objects.select_for_update().get(pk=subject.pk)
+            was_connected = locked.is_connected
             # Without a token that opens, there is nothing to ask the partner with.
             unasked = Revocation.REFUSED if locked.is_connected else Revocation.DONE
             spent = _schedule_revocation(locked, _open(locked), now=now)
             unchosen = oauth.schedule_unchosen(locked.app_group, locked.partner, now=now)
         # Batches before ad accounts: workers lock them in this order.
         n_discarded = _discard(subject, now=now) if discard else 0
-        if isinstance(subject, Connection):
+        if isinstance(subject, AdAccount):
+            chosen = AdAccount.objects.filter(pk=subject.pk, is_chosen=True)
+            was_connected = bool(chosen.update(is_chosen=False, **park.NOT_PARKED))
+        elif was_connected:
             _wipe(subject, now=now)
-        else:
-            AdAccount.objects.filter(pk=subject.pk).update(is_chosen=False, **park.NOT_PARKED)
-        _log(connection.app_group, by, Activity.Verb.DISCONNECTED, _subject(subject))
+        if was_connected:  # of two disconnects at once, the first one is noted
+            _log(connection.app_group, by, Activity.Verb.DISCONNECTED, _subject(subject))
         reconcile.soon(connection.app_group_id)
     if isinstance(subject, Connection):
         park.end_swap(subject.pk, now=now)

@@ -21,8 +21,8 @@ SENDING, SENDS, HELD = _("Sending"), _("as usual"), _("held while the account is
 
 def begin(connection: Connection, *, by: User, now: datetime) -> None:
     """Hold the queue of a connection; the change was confirmed."""
-    park.begin_swap(connection, by=by, now=now)
-    _log(connection, by, SENDS, HELD)
+    if park.begin_swap(connection, by=by, now=now):
+        _log(connection, by, SENDS, HELD)
 
 
 def cancel(connection: Connection, *, by: User, now: datetime) -> bool:

@@ -92,11 +92,14 @@ def _park(
     )
 
 
-def begin_swap(connection: Connection, *, by: User | None, now: datetime) -> None:
-    """Hold the queue of a connection while its account is changed, or keep holding it."""
-    Connection.objects.filter(pk=connection.pk).exclude(token_sealed="").update(
-        swap_begun_at=Coalesce(F("swap_begun_at"), Value(now)), swap_until=now + SWAP, swap_by=by
-    )
+def begin_swap(connection: Connection, *, by: User | None, now: datetime) -> bool:
+    """Hold the queue of a connection while its account is changed; return False if it was held."""
+    mine = Connection.objects.filter(pk=connection.pk).exclude(token_sealed="")
+    swap = {"swap_until": now + SWAP, "swap_by": by}
+    if mine.filter(swap_begun_at=None).update(swap_begun_at=now, **swap):
+        return True
+    mine.update(**swap)
+    return False
 
 
 def extend_swap(connection: Connection, *, now: datetime) -> None:
