@@ -121,6 +121,8 @@ def decide(step: Step, choice: str, *, by: User) -> Decision:
     counted = [(one, _carry_out(one, choice, step)) for one in former_syncs.of(step)]
     target = step.sync.audience.name if step.sync and choice == Choice.MOVE else ""
     for one, n in counted:
+        if not n:  # the same was decided before, and is not carried out yet
+            continue
         audiences = " → ".join(filter(None, (one.audience.name, target)))
         _log(step.canvas, by, Choice(choice), n, audiences)
     return Decision(sum(n for _one, n in counted), choice)

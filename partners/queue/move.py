@@ -30,7 +30,7 @@ Move = tuple[int, int]  # ids of the Sync that people leave, and of the one they
 
 
 def move(syncs: Iterable[Sync], *, to: Sync) -> int:
-    """Mark the pending people of ``syncs`` to enter ``to``. Return how many.
+    """Mark the pending people of ``syncs`` to enter ``to``. Return how many were not marked so.
 
     Inside the caller's transaction.
     """
@@ -38,7 +38,7 @@ def move(syncs: Iterable[Sync], *, to: Sync) -> int:
 
 
 def discard(syncs: Iterable[Sync]) -> int:
-    """Mark the pending people of ``syncs`` to be cancelled. Return how many.
+    """Mark the pending people of ``syncs`` to be cancelled. Return how many were not marked so.
 
     Inside the caller's transaction.
     """
@@ -50,14 +50,16 @@ def _pending(syncs: Iterable[Sync]) -> BatchQuerySet:
 
 
 def _mark(pending: BatchQuerySet, **marks: Any) -> int:
-    unmarked = pending.exclude(**marks)
+    unmarked, people = pending.exclude(**marks), 0
     # A worker may cut a batch meanwhile: another look finds the pieces. All batches that were
     # seen before are locked by then.
     while unmarked.exists():
         for some in unmarked.chunks():
-            Batch.objects.pending().filter(pk__in=some.lock()).update(**marks)
+            held = Batch.objects.pending().filter(pk__in=some.lock())
+            people += held.aggregate(n=Sum("n", default=0))["n"]
+            held.update(**marks)
     wake(TASK)
-    return pending.filter(**marks).aggregate(people=Sum("n"))["people"] or 0
+    return people
 
 
 def move_marked(*, now: datetime, seconds: float = math.inf) -> bool:

@@ -160,3 +160,10 @@ def test_a_move_does_not_overrule_a_newer_removal(world, pair, moved):
         == 1
     )
     assert net(old, new) == {"entered": 3, "synced": 2, "cancelled": 1}
+
+
+def test_people_who_are_marked_already_are_not_counted_again(world, pair):
+    old, new = pair
+    world.enter(old, world.people(3))
+    assert (moving.move([old], to=new), moving.move([old], to=new)) == (3, 0)
+    assert (moving.discard([old]), moving.discard([old])) == (3, 0)
