@@ -90,8 +90,12 @@ def delete(request: door.ApiRequest, body: Delete) -> HttpResponse:
     door.check_any(len(found) + len(gone), errors)
     by = f"{Erasure.BY_KEY}{request.api_key.name}"
     made = erase.erase(request.app_group, found.values(), asked_by=by, now=timezone.now())
-    before = {"already_erased": len(gone)} if gone else {}
-    receipts = [*(erasure.key for erasure in made), *dict.fromkeys(gone.values())]
+    # Another call has erased these since they were looked up.
+    lost = set(found.values()) - {erasure.profile_id for erasure in made}
+    theirs = Erasure.objects.filter(app_group=request.app_group, profile__in=lost)
+    before = {"already_erased": len(gone) + len(lost)} if gone or lost else {}
+    known = [*gone.values(), *theirs.values_list("key", flat=True)] if lost else gone.values()
+    receipts = [*(erasure.key for erasure in made), *dict.fromkeys(known)]
     return door.success(201, errors=errors, deleted=len(made), erasures=receipts, **before)
 
 

@@ -197,9 +197,10 @@ def delete(request: HttpRequest, group: str, audience_id: int) -> HttpResponse:
     """Ask, and name the live canvases; then delete the audience at the partner."""
     row, now = _row(request, audience_id, Role.ADMIN), timezone.now()
     error = ""
-    if request.method == "POST" and row.gone_at is None:
+    if request.method == "POST":
         try:
-            deletion.delete(row, by=access.user(request), now=now)
+            if row.gone_at is None:
+                deletion.delete(row, by=access.user(request), now=now)
         except PartnerError as failed:
             error = failed.sentence()
         else:

@@ -77,8 +77,9 @@ def erase_by(
     """Erase profiles for a user of a page, with a line in the activity log."""
     with transaction.atomic():
         made = erase(app_group, profile_ids, asked_by=str(user), now=now)
-        people = ngettext("%(n)d person", "%(n)d people", len(made)) % {"n": len(made)}
-        Activity.log(app_group, user, Activity.Verb.ERASED, people, kind=Activity.Kind.PEOPLE)
+        if made:  # else another request has erased them meanwhile
+            people = ngettext("%(n)d person", "%(n)d people", len(made)) % {"n": len(made)}
+            Activity.log(app_group, user, Activity.Verb.ERASED, people, kind=Activity.Kind.PEOPLE)
     return made
 
 

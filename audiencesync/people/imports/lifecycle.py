@@ -161,12 +161,16 @@ def begin(run: Import, plan: Plan, *, segment_name: str, by: User) -> None:
 def _make_segment(run: Import, name: str, *, by: User) -> Segment:
     of_import = {"all": [{"field": "import", "op": "is", "value": str(run.pk)}]}
     segment = edit.create(run.app_group, name=name, chosen=of_import, by=by)
-    Import.objects.filter(pk=run.pk).update(segment=segment)
+    if not Import.objects.filter(pk=run.pk, segment=None).update(segment=segment):
+        raise WrongState
     return segment
 
 
 def make_segment(run: Import, name: str, *, by: User) -> Segment:
-    """Make a segment of the people of an import afterwards. Raise segments.NameTaken."""
+    """Make a segment of the people of an import afterwards.
+
+    Raise segments.NameTaken, or WrongState if it has one.
+    """
     with transaction.atomic():
         return _make_segment(run, name, by=by)
 

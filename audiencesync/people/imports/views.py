@@ -37,7 +37,7 @@ from audiencesync.people.imports.forms import (
     too_many,
 )
 from audiencesync.people.imports.lists import rejected
-from audiencesync.people.models.imports import Import
+from audiencesync.people.models.imports import Import, UploadPart
 from audiencesync.people.segments import edit
 from audiencesync.people.segments.builder.form import name_taken
 from audiencesync.people.views import csv_export
@@ -102,7 +102,11 @@ def one(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
     row = access.get(request, Import, MARKETER, pk=import_id)
     row.app_group = access.group(request, MARKETER)
     if row.state == Import.State.UPLOADED:
-        return _mapping(request, row)
+        try:
+            return _mapping(request, row)
+        except UploadPart.DoesNotExist:
+            messages.error(request, _("The file is no longer there: it was imported or discarded."))
+            return redirect("imports", group)
     if request.method == "POST":
         messages.error(request, _("This import was started already."))
         return redirect(row)
@@ -252,6 +256,8 @@ def segment(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
     if form.is_valid():
         try:
             made = lifecycle.make_segment(row, form.cleaned_data["name"], by=access.user(request))
+        except lifecycle.WrongState:
+            return redirect(row)
         except edit.NameTaken:
             form.add_error("name", name_taken())
         else:

@@ -183,6 +183,8 @@ def remove(segment: Segment, *, by: User) -> None:
     try:
         with transaction.atomic():
             _lock(segment.app_group_id)
+            if not Segment.objects.filter(pk=segment.pk).exists():
+                return  # another request has deleted it meanwhile
             if uses := usage.direct(segment):
                 raise InUse([use.name for use in uses])
             # Left behind by a canvas that named the segment when it was stopped.

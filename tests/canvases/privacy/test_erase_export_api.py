@@ -8,6 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from audiencesync.people.models import Erasure, Profile
+from canvases.api import people
 from canvases.privacy import erase
 
 WHEN = "2026-11-01T10:00:00Z"
@@ -222,3 +223,17 @@ def test_merged_profiles_are_erased_with_their_profile(api, person):
     erase.proceed(now=timezone.now())
     assert not Profile.everybody.exists()
     assert Erasure.objects.get().state == "done"
+
+
+def test_an_erasure_by_another_call_meanwhile_gives_its_receipt(api, acme, ann, monkeypatch):
+    found = people._found
+
+    def erased_meanwhile(request, names):
+        known = found(request, names)
+        erase.erase(acme, [ann.pk], asked_by="another", now=timezone.now())
+        return known
+
+    monkeypatch.setattr(people, "_found", erased_meanwhile)
+    answer = api.post("/users/delete", {"external_ids": ["ann"]}).json()
+    assert (answer["deleted"], answer["already_erased"]) == (0, 1)
+    assert answer["erasures"] == [Erasure.objects.get().key]

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from audiencesync.groups.models import Activity
 from audiencesync.people.changes import Change
 from audiencesync.people.models import ErasedName, Erasure, PastIdentifier, Profile
 from audiencesync.people.privacy import erasure_ledger
@@ -189,3 +190,10 @@ def test_the_ledger_erases_again_after_a_restore(world, ann, settings, tmp_path)
     assert privacy.erase_again(tmp_path / "erasures.jsonl", now=timezone.now()) == 1
     proceed(world)
     assert Profile.everybody.count() == 3
+
+
+def test_an_erasure_asked_for_twice_is_noted_once(world, alice, ann):
+    for _n in range(2):
+        privacy.erase_by(alice, world.app_group, [ann.pk], now=timezone.now())
+    assert Activity.objects.filter(verb="erased").count() == 1
+    assert Erasure.objects.count() == 1

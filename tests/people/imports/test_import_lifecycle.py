@@ -191,3 +191,25 @@ def test_rejects_and_members_are_kept_for_a_limited_time(imports, time_machine):
     lifecycle.tidy()
     assert set(ImportMember.objects.values_list("run", flat=True)) == {with_segment.pk}
     assert Segment.objects.count() == 1
+
+
+def test_two_segments_of_an_import_at_once_become_one(imports, bob):
+    row = imports.started(FILE)
+    lifecycle.make_segment(row, "First", by=bob)
+    with pytest.raises(lifecycle.WrongState):
+        lifecycle.make_segment(row, "Second", by=bob)
+    assert Segment.objects.get().name == "First"
+    row.refresh_from_db()
+    assert row.segment.name == "First"
+
+
+def test_a_file_discarded_amid_a_check_is_no_error(imports, monkeypatch):
+    url, preview = imports.uploaded(FILE), lifecycle.preview
+
+    def discarded_meanwhile(run, layout):
+        assert lifecycle.discard(run)
+        return preview(run, layout)
+
+    monkeypatch.setattr(lifecycle, "preview", discarded_meanwhile)
+    answer = imports.client.get(url, follow=True)
+    assert "The file is no longer there" in answer.content.decode()

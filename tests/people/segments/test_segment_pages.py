@@ -6,6 +6,7 @@ from django.test.utils import CaptureQueriesContext
 
 from audiencesync.groups.models import Activity
 from audiencesync.people.models import Segment
+from audiencesync.people.segments import edit
 from canvases.models import Canvas
 from tests.support.segment_form import segment_data
 
@@ -203,3 +204,10 @@ def test_a_description_is_stored_shown_and_logged(acme, bob, signed_in, germans)
     assert "For spring" in browser.get(url(germans)).content.decode()
     changes = Activity.objects.get(app_group=acme, verb="changed").changes
     assert [(one["before"], one["after"]) for one in changes] == [("", "For spring")]
+
+
+def test_a_segment_is_removed_once(germans, alice):
+    stale = Segment.objects.get(pk=germans.pk)
+    edit.remove(germans, by=alice)
+    edit.remove(stale, by=alice)
+    assert Activity.objects.filter(verb="removed").count() == 1
