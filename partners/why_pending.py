@@ -67,7 +67,12 @@ def _of(ad_account: AdAccount, waiting: QuerySet[Batch], *, now: datetime) -> Pr
         until = gettext("People not accepted by %(time)s count as errored.")
         parts.append(until % {"time": risks.clock(found["ends_at"], group)})
     return Problem(
-        "waiting", " ".join(parts), problems.partner_page(connection), Severity.WARNING, short=cause
+        "waiting",
+        " ".join(parts),
+        problems.partner_page(connection),
+        Severity.WARNING,
+        short=cause,
+        button=gettext("Open the partner page"),
     )
 
 

@@ -84,6 +84,7 @@ class AudienceSync(StepKind):
             url=found.url,
             short=found.short,
             is_passing=not is_danger,
+            button=found.button,
         )
         return [current, *_of_former(step, now=now)]
 
@@ -241,7 +242,13 @@ def _of_former(step: Step, *, now: datetime) -> list[StepProblem]:
     found = (problems.of_former(one, n, now=now) for one, n in former_syncs.n_on_their_way(step))
     url = f"{step.canvas.get_absolute_url()}?former={step.pk}#panel"
     return [
-        StepProblem(problem.text, blocks_launch=False, url=url, short=problem.short)
+        StepProblem(
+            problem.text,
+            blocks_launch=False,
+            url=url,
+            short=problem.short,
+            button=_("Decide about the people who wait"),
+        )
         for problem in found
         if problem
     ]
@@ -273,7 +280,8 @@ def _not_connected(step: Step) -> list[StepProblem]:
     if Connection.objects.filter(app_group=group).exclude(token_sealed="").exists():
         return []
     text = gettext("%(partner)s is not connected. An admin of this app group has to connect it.")
-    return [StepProblem(text % {"partner": registry.names()}, url=connect_url(group.slug))]
+    text %= {"partner": registry.names()}
+    return [StepProblem(text, url=connect_url(group.slug), button=_("Open the partner page"))]
 
 
 def _partner(one: Sync) -> Partner:

@@ -30,6 +30,7 @@ class StepProblem:
 
     ``field``: the form field that fixes it. ``url``: the page that fixes it, if not the step.
     ``short``: only what to do, for a card. ``is_passing``: it ends without help.
+    ``button``: the label of the link to ``url``, which names the place.
     """
 
     text: Text
@@ -38,6 +39,7 @@ class StepProblem:
     url: str = ""
     short: Text = ""
     is_passing: bool = False
+    button: Text = _("Go there")
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ class Severity(StrEnum):
 class Problem:
     """A problem in words for a marketer. ``url``: the page that mends it.
 
-    ``short``: only what to do, for a card.
+    ``short``: only what to do, for a card. ``button``: the label of the link to ``url``.
     """
 
     code: str
@@ -42,6 +42,7 @@ class Problem:
     url: str
     severity: Severity = Severity.DANGER
     short: str = ""
+    button: str = ""
 
 
 def of_connection(
@@ -88,7 +89,8 @@ def of_audience(audience: Audience, *, now: datetime, risk: Risk | None = None) 
     }
     url = _audiences_page(audience.ad_account)
     if code == "audience_not_created":
-        return Problem(code, ENTRIES[code].text(words), url)
+        entry = ENTRIES[code]
+        return Problem(code, entry.text(words), url, button=str(entry.button) % words)
     risk = risks.of_place(audience) if risk is None else risk
     words["time"] = risk.by(audience.ad_account.connection.app_group)
     words["reason"] = gettext(audience.why_not) if audience.why_not else ""
@@ -99,7 +101,8 @@ def _problem(code: str, words: Mapping[str, object], url: str, risk: Risk) -> Pr
     """Return a problem with its cause, what to do, and what happens otherwise."""
     entry = ENTRIES[code]
     short = f"{entry.what_to_do(words, by_a_time=bool(risk.people))} {risk.otherwise}"
-    return Problem(code, f"{str(entry.cause) % words} {short}", url, short=short)
+    text, button = f"{str(entry.cause) % words} {short}", str(entry.button) % words
+    return Problem(code, text, url, short=short, button=button)
 
 
 def of_sync(sync: Sync, *, now: datetime) -> Problem | None:

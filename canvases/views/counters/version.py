@@ -85,7 +85,7 @@ def _structure(flow: Flow) -> object:
             str(card.summary),
             card.icon,
             card.tone,
-            card.problems[0].url if card.problems else "",
+            (card.problems[0].url, str(card.problems[0].button)) if card.problems else "",
             card.conflicts,
             card.is_holding,
             [(branch.number, str(branch.label)) for branch in card.branches],

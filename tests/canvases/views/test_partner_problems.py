@@ -60,6 +60,23 @@ def test_the_poll_updates_banner_card_and_panel(bobs, step):
     assert f'id="mend-{step.pk}" href="/g/acme/partners/tiktok/"' in answer
 
 
+def test_the_link_of_a_problem_names_where_it_leads(bobs, step):
+    for row, change, label in (
+        (Connection, {"parked_by": "token"}, "Reconnect TikTok"),
+        (Audience, {"gone_at": timezone.now()}, "Choose another audience"),
+        (Batch, {"due_at": timezone.now() + timedelta(minutes=5)}, "Open the partner page"),
+    ):
+        before = row.objects.values(*change).get()
+        row.objects.update(**change)
+        page = bobs.get(step=step.pk).content.decode()
+        mend = page.split(f'id="mend-{step.pk}"')[1].split("</a>")[0]
+        row.objects.update(**before)
+
+        assert f"{label}<span" in mend
+        assert f"{label}</a>" in page.split(f'id="problems-{step.pk}"')[1]
+        assert "Go there" not in page
+
+
 def test_a_problem_is_shown_once_and_without_a_green_pill(bobs, step):
     Connection.objects.update(parked_by="token")
     reconcile.run(now=timezone.now())
