@@ -21,7 +21,10 @@ _SQLITE = re.compile(r"sqlite:///(?!:|file:|/*(?:\?|\Z)).*[^/]", re.DOTALL)
 _REDIS = re.compile(
     rf"rediss?://{_USER}{_HOST}(?:/\d*)?{_QUERY}|unix://{_USER}/[^\s?#@]+{_QUERY}", re.ASCII
 )
-_WEB = re.compile(rf"(https?)://({_HOST})(/[^\s?#@;,\"'<>\\]*)?({_QUERY})", re.ASCII)
+_WEB = re.compile(
+    rf"(?P<scheme>https?)://(?P<host>{_HOST})(?P<path>/[^\s?#@;,\"'<>\\]*)?(?P<query>{_QUERY})",
+    re.ASCII,
+)
 
 
 def _require(is_valid: object, variable: str, example: str) -> None:
@@ -62,7 +65,9 @@ def site(variable: str, url: str) -> str:
     Raises ImproperlyConfigured.
     """
     found = _web(url)
-    _require(found and not found[3] and not found[4], variable, "https://sync.example.org")
+    _require(
+        found and not found["path"] and not found["query"], variable, "https://sync.example.org"
+    )
     return url
 
 
@@ -72,9 +77,9 @@ def origin(variable: str, url: str, *, must_be_safe: bool) -> str:
     Raises ImproperlyConfigured.
     """
     found = _web(url.replace("://*.", "://any.", 1))
-    is_safe = found and (found[1] == "https" or is_local(urlsplit(url).hostname or ""))
+    is_safe = found and (found["scheme"] == "https" or is_local(urlsplit(url).hostname or ""))
     _require(
-        found and not found[3] and not found[4] and (is_safe or not must_be_safe),
+        found and not found["path"] and not found["query"] and (is_safe or not must_be_safe),
         variable,
         "https://sync.example.org",
     )
@@ -85,20 +90,23 @@ def service(variable: str, url: str) -> str:
     """Return the URL of a partner's API. Raises ImproperlyConfigured."""
     # Secrets are sent there: plain HTTP is allowed to local hosts only.
     found = _web(url)
-    is_safe = found and (found[1] == "https" or is_local(urlsplit(url).hostname or ""))
-    _require(found and not found[4] and is_safe, variable, "https://business-api.example.org")
+    is_safe = found and (found["scheme"] == "https" or is_local(urlsplit(url).hostname or ""))
+    _require(found and not found["query"] and is_safe, variable, "https://business-api.example.org")
     return url
 
 
 def call(variable: str, url: str) -> str:
-    """Return a URL to ping, or an empty text. Raises ImproperlyConfigured."""
+    """Return a URL that is only called (a health ping), or an empty text.
+
+    Raises ImproperlyConfigured.
+    """
     _require(not url or _web(url), variable, "https://ping.example.org/abc")
     return url
 
 
 def _web(url: str) -> re.Match[str] | None:
     found = _WEB.fullmatch(url)
-    return found if found and _has_valid_ports(found[2]) else None
+    return found if found and _has_valid_ports(found["host"]) else None
 
 
 def is_local(name: str) -> bool:

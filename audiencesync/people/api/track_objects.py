@@ -83,8 +83,8 @@ def attributes(item: Mapping[str, Any], app_group: AppGroup) -> Attributes:
         try:
             if name in _READERS:
                 found.fields.update(_READERS[name](name, value, found.problems))
-            elif name not in NOT_ATTRIBUTES and not _is_unsaid(name, value):
-                custom = _attribute(_name(name), value, is_merge=is_merge)
+            elif name not in NOT_ATTRIBUTES and not _holds_placeholder(name, value):
+                custom = _attribute(_valid_name(name), value, is_merge=is_merge)
                 check_clear(name, custom, app_group, field=name)
                 found.custom[name] = custom
         except ObjectError as problem:
@@ -94,9 +94,9 @@ def attributes(item: Mapping[str, Any], app_group: AppGroup) -> Attributes:
     return found
 
 
-def _is_unsaid(name: str, value: object) -> bool:
+def _holds_placeholder(name: str, value: object) -> bool:
     """Return whether a standard field holds a placeholder. In others it is a value, unlike null."""
-    if name not in STANDARD or name in _MAY_BE_NAMES or not _says_nothing(value):
+    if name not in STANDARD or name in _MAY_BE_NAMES or not _is_placeholder(value):
         return False
     return name != "gender" or spellings.gender(str(value)) is None
 
@@ -138,7 +138,8 @@ def _device_id(text: str) -> str | None:
     return text if len(text) <= LONGEST_DEVICE_ID else None
 
 
-_SPELT: dict[str, tuple[Callable[[str], str | None], str, str]] = {
+# Field -> its reader, and code and message of the error if it returns None.
+_FORMATS: dict[str, tuple[Callable[[str], str | None], str, str]] = {
     "country": (
         spellings.country,
         "BAD_COUNTRY",
@@ -164,20 +165,20 @@ _SPELT: dict[str, tuple[Callable[[str], str | None], str, str]] = {
 def _spelling(name: str, value: object) -> str | None:
     if is_blank(value):
         return None
-    read, code, message = _SPELT[name]
+    read, code, message = _FORMATS[name]
     found = read(value.strip()) if isinstance(value, str) else None
     if found is None:
         raise ObjectError(code, message, name)
     return found
 
 
-def _says_nothing(value: object) -> bool:
+def _is_placeholder(value: object) -> bool:
     """Return whether a value is a placeholder, such as n/a, after which the known value stays."""
     return isinstance(value, str) and placeholders.is_empty_cell(value)
 
 
 def _text(name: str, value: object, _problems: Problems) -> Fields:
-    if name in ("country", "language") and _says_nothing(value):
+    if name in ("country", "language") and _is_placeholder(value):
         return {}
     return {_COLUMNS[name]: _spelling(name, value)}
 
@@ -185,7 +186,7 @@ def _text(name: str, value: object, _problems: Problems) -> Fields:
 def _boolean(name: str, value: object, _problems: Problems) -> Fields:
     if is_blank(value):
         return {name: None}
-    if _says_nothing(value) and str(value).strip().casefold() not in placeholders.DENIALS:
+    if _is_placeholder(value) and str(value).strip().casefold() not in placeholders.DENIALS:
         return {}
     text = number_as_text(value)
     read = spellings.consent if name == "ads_consent" else spellings.boolean
@@ -237,7 +238,7 @@ _READERS: dict[str, Callable[[str, object, Problems], Fields]] = {
 }
 
 
-def _name(name: str) -> str:
+def _valid_name(name: str) -> str:
     if not name.strip() or len(name) > LONGEST_NAME:
         raise ObjectError("BAD_NAME", "A name must have 1 to 255 characters.")
     return name
@@ -245,7 +246,7 @@ def _name(name: str) -> str:
 
 def _attribute(name: str, value: Any, *, is_merge: bool) -> Any:
     """Return a value to set, None to delete, or a change of the stored value."""
-    if name in _SPELT:
+    if name in _FORMATS:
         return _spelling(name, value)
     if name in STANDARD and is_blank(value):
         return None
@@ -315,7 +316,8 @@ def _checked(value: Any, name: str, depth: int = 0) -> Any:
         _number(value, name)
     elif isinstance(value, dict):
         for inner_name, inner in value.items():
-            _checked(inner, _name(inner_name) and name, depth + 1)
+            _valid_name(inner_name)
+            _checked(inner, name, depth + 1)
     elif isinstance(value, list):
         if len(value) > LONGEST_LIST:
             raise ObjectError("TOO_MANY_VALUES", "A list has more than 500 values.", name)
@@ -328,7 +330,7 @@ def event(
     item: Mapping[str, Any], problems: Problems, app_group: AppGroup, *, now: datetime
 ) -> Event:
     """Return an unsaved event without its profile. Raise ObjectError."""
-    name = _title(item, "name")
+    name = _event_name(item, "name")
     check_clear("", name, app_group, field="name")
     return Event(
         name=name, at=_timestamp(item, now), properties=_properties(item, problems, app_group)
@@ -339,7 +341,9 @@ def purchase(
     item: Mapping[str, Any], problems: Problems, app_group: AppGroup, *, now: datetime
 ) -> Event:
     """Return an unsaved purchase without its profile. Raise ObjectError."""
-    product = _title({**item, "product_id": number_as_text(item.get("product_id"))}, "product_id")
+    product = _event_name(
+        {**item, "product_id": number_as_text(item.get("product_id"))}, "product_id"
+    )
     check_clear("", product, app_group, field="product_id")
     currency = item.get("currency")
     if not isinstance(currency, str) or not re.fullmatch(r"[A-Za-z]{3}", currency.strip()):
@@ -385,7 +389,7 @@ def _quantity(value: Any) -> int:
     return int(value)
 
 
-def _title(item: Mapping[str, Any], field: str) -> str:
+def _event_name(item: Mapping[str, Any], field: str) -> str:
     value = item.get(field)
     if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_NAME:
         raise ObjectError("BAD_NAME", "A name must have 1 to 255 characters.", field)
@@ -415,7 +419,8 @@ def _properties(item: Mapping[str, Any], problems: Problems, app_group: AppGroup
     kept = {}
     for name, value in found.items():
         try:
-            checked = _checked(value, _property(name) and "properties", 1)
+            _valid_property(name)
+            checked = _checked(value, "properties", 1)
             check_clear(name, checked, app_group, field="properties")
             kept[name] = checked
         except ObjectError as problem:
@@ -423,10 +428,10 @@ def _properties(item: Mapping[str, Any], problems: Problems, app_group: AppGroup
     return kept
 
 
-def _property(name: str) -> str:
+def _valid_property(name: str) -> str:
     if name.startswith("$") or name in NOT_PROPERTIES:
         raise ObjectError(
             "BAD_PROPERTIES",
             "A name of a property is not time or event_name and has no $ in front.",
         )
-    return _name(name)
+    return _valid_name(name)

@@ -30,7 +30,7 @@ CHUNK = 5000
 TURN_SECONDS = 8.0  # for which a worker writes chunks before it lets another import go on
 LEASE_SECONDS = 60.0
 LEASE = timedelta(seconds=LEASE_SECONDS)
-PAUSE = timedelta(seconds=5)  # after a turn that came to nothing
+PAUSE = timedelta(seconds=5)  # after a turn that wrote no chunk
 MOST_TRIES = 20
 AT_ONCE = 1  # imports that run at the same time; the other workers stay free for other tasks
 State = Import.State
@@ -57,9 +57,9 @@ def lease(*, now: datetime) -> Import | None:
     turns = Import.objects.filter(app_group=OuterRef("app_group"), lease="", leased_until__lte=now)
     last = turns.order_by("-leased_until").values("leased_until")[:1]
     running = Import.objects.filter(state=State.RUNNING, app_group__archived_at=None).annotate(
-        group_had=Subquery(last)
+        group_last_turn=Subquery(last)
     )
-    order = (F(name).asc(nulls_first=True) for name in ("group_had", "leased_until"))
+    order = (F(name).asc(nulls_first=True) for name in ("group_last_turn", "leased_until"))
     waiting = list(running.order_by(*order, "pk").values_list("pk", "lease", "leased_until"))
     if sum(bool(token) and not _is_expired(until, now) for _pk, token, until in waiting) >= AT_ONCE:
         return None
@@ -177,13 +177,13 @@ class Worker(AbstractContextManager["Worker"]):
 
     def chunk(self, *, now: datetime) -> bool:
         """Write the next rows. Return whether there may be more."""
-        chunk = (self.next or self._soon()).result()
+        chunk = (self.next or self._prepare_next()).result()
         if chunk.is_end or (chunk.n and self.n_rows >= MOST_ROWS):
             end(self.run, State.DONE, trouble="rows" if chunk.n else "")
             return False
         if self.writer.is_stale():
             return False  # the next turn prepares it by the new settings
-        self.next = self._soon()
+        self.next = self._prepare_next()
         try:
             is_ours = self._write(chunk, now=now)
         except (DataError, IntegrityError):
@@ -195,8 +195,8 @@ class Worker(AbstractContextManager["Worker"]):
         self.size = min(CHUNK, 2 * self.size)
         return is_ours
 
-    def _soon(self) -> Future[Chunk]:
-        """Prepare the next rows in the thread. It asks the database nothing: the bytes are held."""
+    def _prepare_next(self) -> Future[Chunk]:
+        """Prepare the next rows in the thread, which has their bytes and uses no database."""
         self.source.hold(self.reader.position)
         return self.pool.submit(self._prepare, max(1, min(self.size, MOST_ROWS - self.n_planned)))
 
