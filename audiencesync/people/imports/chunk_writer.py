@@ -218,7 +218,7 @@ def note(run: Import, rejects: Sequence[Reject], *, position: int) -> None:
         return
     is_bare = run.app_group.hash_only
     kept = [
-        [*reject[:3], [] if is_bare else list(map(_storable, reject.cells)), reject.is_imported]
+        [*reject[:3], [] if is_bare else list(map(storable, reject.cells)), reject.is_imported]
         for reject in rejects
     ]
     lines = b"\n".join(map(orjson.dumps, kept))
@@ -227,7 +227,7 @@ def note(run: Import, rejects: Sequence[Reject], *, position: int) -> None:
     )
 
 
-def _storable(cell: str) -> str:
+def storable(cell: str) -> str:
     """Return a cell as text that JSON and UTF-8 can hold."""
     return cell.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 

@@ -166,7 +166,10 @@ def _mapping(request: HttpRequest, row: Import) -> HttpResponse:
 
 def _checked(found: lifecycle.CheckResult) -> dict[str, Any]:
     """Return the findings of a check, in words."""
-    problems = [(one.line, words.reason(one), " | ".join(one.cells)) for one in found.problems]
+    problems = [
+        (one.line, words.reason(one), " | ".join(map(chunk_writer.storable, one.cells)))
+        for one in found.problems
+    ]
     usable = [(mapping.FIELDS[kind], *numbers) for kind, numbers in found.usable.items()]
     return {"checked": found, "problems": problems, "usable": usable}
 

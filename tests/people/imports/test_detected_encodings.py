@@ -118,3 +118,17 @@ def test_the_preview_skips_an_unreadable_row(imports):
     )
     shown = imports.client.get(url, HEADER).context["preview"].rows
     assert [cells[0] for cells in shown] == ["c-2", "c-3", "c-4", "c-5", "c-6"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "shown", "why"),
+    [
+        (b"K\xf6ln", "c-2 | K\\udcf6ln", "not of the chosen encoding"),
+        (b"K\0ln", "c-2 | K\\x00ln", "NUL"),
+    ],
+)
+def test_a_check_shows_a_row_whose_bytes_cannot_be_read(imports, bad, shown, why):
+    url = imports.uploaded("external_id,city\nc-1,München\nc-2,".encode() + bad + b"\nc-3,Ulm\n")
+    page = imports.post(url, "check")
+    assert (page.status_code, page.context["checked"].n_rejected) == (200, 1)
+    assert (shown in page.content.decode(), why in page.content.decode()) == (True, True)
