@@ -51,7 +51,7 @@ class Webhook(models.Model):
         return crypto.open_sealed(self.secret_sealed, context=self.secret_context)
 
     def note(self, answer: str, *, is_accepted: bool, now: datetime) -> None:
-        """Store the answer to the last call, unless the webhook was saved anew meanwhile."""
+        """Store the answer to the last call, unless the webhook was saved again meanwhile."""
         Webhook.objects.filter(pk=self.pk, secret_sealed=self.secret_sealed).update(
             answer=answer[:60], is_accepted=is_accepted, answered_at=now
         )
