@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.changes import Change
+from audiencesync.people.eligibility import DEVICE_KINDS
 from audiencesync.people.models import KINDS, Event, PastIdentifier, Profile, UserAlias
 from audiencesync.people.models.imports import ImportMember
 from audiencesync.people.privacy import consent, erasure_ledger
@@ -221,7 +222,11 @@ def _past(visitor: columns.Row, person: columns.Row) -> list[tuple[int, str, byt
 
 def _fill(person: columns.Row, visitor: columns.Row) -> None:
     """Copy only values that are missing, or unusable where the other is usable."""
+    # Tracking refused on one device: its id must not be sent by the permission of another one.
+    refused = DEVICE_KINDS if visitor.ad_tracking_enabled is False else ()
     for bit, kind in enumerate(KINDS):
+        if kind in refused and person.ad_tracking_enabled:
+            continue
         known, theirs = (getattr(row, f"{kind}_sha256") for row in (person, visitor))
         if known is None and (not getattr(person, kind) or theirs is not None):
             for name in (kind, *columns.hashes_of(kind)):

@@ -7,6 +7,8 @@ from audiencesync.people.models import Event, Profile, UserAlias
 from audiencesync.people.privacy import erasure_ledger
 
 LEAD = {"alias_label": "lead", "alias_name": "L1"}
+IDFA = "5f3a2b18-9c4d-4e7f-b8e2-17d3a1e69b25"
+GAID = "38400000-8cf0-11bd-b23e-10b96e40000d"
 
 
 @pytest.fixture
@@ -90,6 +92,22 @@ def test_a_merge_keeps_the_sent_hash_on_both_profiles(post, api, lead, person):
     post("/users/identify", {"aliases_to_identify": [{"external_id": "a", "user_alias": LEAD}]})
     for profile in (person("a"), lead):
         assert bytes(profile.past_identifiers.get().sha256) == sent
+
+
+@pytest.mark.parametrize("allowed", [True, None])
+def test_a_device_that_refused_tracking_is_not_sent_by_the_permission_of_another(
+    post, api, lead, person, allowed
+):
+    visitor = {"user_alias": LEAD, "idfa": IDFA, "ad_tracking_enabled": False}
+    known = {"external_id": "a", "google_ad_id": GAID, "ad_tracking_enabled": allowed}
+    api.track(attributes=[visitor, known])
+
+    post("/users/identify", {"aliases_to_identify": [{"external_id": "a", "user_alias": LEAD}]})
+
+    kept = person("a")
+    assert (kept.ad_tracking_enabled, kept.gaid) == (allowed or False, GAID)
+    assert (kept.idfa, kept.idfa_sha256 is None) == (("", True) if allowed else (IDFA, False))
+    assert kept.past_identifiers.filter(kind="idfa").exists()  # removals name it
 
 
 def test_an_erased_person_does_not_return_by_identify(post, api, acme, person):
