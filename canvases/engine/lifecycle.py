@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from audiencesync.core.beat import wake
-from audiencesync.groups.models import Activity, User
+from audiencesync.groups.models import Activity, AppGroup, User
 from audiencesync.people.models import Profile, Segment
 from audiencesync.people.models.live import SegmentMember, Signal, Subscription
 from audiencesync.people.segments import live as live_segments
@@ -40,6 +40,8 @@ def launch(canvas: Canvas, *, by: User, now: datetime, edited_at: datetime | Non
     if ready.exists():
         prepare_waits(canvas, now=now)
     with transaction.atomic():
+        # Groups before canvases, as an archiving does: it stops the canvases that are live by then.
+        list(AppGroup.objects.select_for_update(no_key=True).filter(pk=canvas.app_group_id))
         launched = ready.update(
             state=Canvas.State.LIVE,
             launched_at=now,

@@ -1,16 +1,21 @@
 """Deleting an app group removes its people from audiences, then its rows, and no others."""
 
+from functools import partial
+
 import pytest
 from django.apps import apps
+from django.db import transaction
 from django.utils import timezone
 
 from audiencesync.core.models import BeatSlot
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.models import Erasure, Profile
+from canvases import engine
 from canvases.models import BranchTally, Canvas, Step, StepTally, Visit
 from canvases.privacy import erase, group_deletion
 from partners import laws
 from partners.models import Audience, Delivery, SpentToken
+from tests.support.threads import Threads
 
 pytestmark = pytest.mark.thorough
 
@@ -137,3 +142,16 @@ def test_an_open_erasure_does_not_block_the_deletion(busy_world, alice):
 def test_deletion_is_idempotent(busy_world, alice):
     delete(busy_world, alice)
     assert not group_deletion.delete(busy_world.app_group, by=alice, now=timezone.now())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_canvas_is_launched_while_its_group_is_archived(world, alice):
+    canvas = Canvas.objects.create(app_group=world.app_group, name="Welcome")
+    threads = Threads()
+    with transaction.atomic():
+        group_deletion.archive(world.app_group, by=alice, now=timezone.now())
+        launch = partial(engine.launch, canvas, by=alice, now=timezone.now())
+        threads.start(launch).join(0.7)  # it waits for the archiving
+    assert threads.join() == []
+    canvas.refresh_from_db()
+    assert canvas.state == Canvas.State.DRAFT
