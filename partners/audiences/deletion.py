@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Greatest
+from django.utils import timezone
 
 from audiencesync.groups.models import Activity, User
 from partners.audiences import listing
@@ -35,6 +36,7 @@ def delete(audience: Audience, *, by: User, now: datetime) -> None:
         is_gone = isinstance(error, Rejected) and error.cause is RejectedCause.AUDIENCE_GONE
         if not is_gone:
             raise listing.explain_and_park(error, ad_account, now=now) from error
+    now = timezone.now()  # later than each list that was asked for before the deletion
     with transaction.atomic():
         # Of two deletions at once, the first one counts.
         if Audience.objects.filter(pk=audience.pk, gone_at=None).update(gone_at=now):

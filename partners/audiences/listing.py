@@ -236,9 +236,9 @@ def write_some(ad_account: AdAccount, listed: list[RemoteAudience], *, now: date
         row.pk = known[row.remote_id].pk if row.remote_id in known else None
     Audience.objects.bulk_update([row for row in rows if row.pk], fields, batch_size=100)
     Audience.objects.bulk_create([row for row in rows if not row.pk], ignore_conflicts=True)
-    back = ad_account.audiences.filter(remote_id__in=[one.id for one in listed]).exclude(
-        gone_at=None
-    )
+    # A list that was asked for before an audience was deleted may still have it.
+    ids = [one.id for one in listed]
+    back = ad_account.audiences.filter(remote_id__in=ids, gone_at__lte=now)
     back.filter(parked_by=ParkedBy.AUDIENCE_GONE).update(gone_at=None, **park.NOT_PARKED)
     back.update(gone_at=None)
     sizes.note(ad_account, listed, now=now)

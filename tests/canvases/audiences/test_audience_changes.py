@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from audiencesync.groups.models import Activity
 from canvases.models import Canvas, Step
-from partners import audiences
-from partners.audiences import deletion
+from partners import audiences, registry
+from partners.audiences import deletion, listing
 from partners.models import AdAccount, Audience
 from tests.support import builder
 from tests.support.threads import Threads
@@ -196,3 +196,12 @@ def test_a_wrong_lookalike_is_refused(bobs, customers, eu, wrong):
 def test_a_small_audience_offers_no_lookalike(bobs, winback):
     Audience.objects.filter(pk=winback.pk).update(size=99)
     assert "Create lookalike" not in words(bobs.client.get(f"{LIST}{winback.pk}/"))
+
+
+def test_a_list_of_before_a_deletion_brings_nothing_back(alice, sandbox, eu):
+    row = audiences.create(eu, "Spring", by=alice, now=timezone.now())
+    asked_at = timezone.now()
+    remote = registry.get("tiktok").list_audiences(eu.connection.token, eu.remote_id)
+    deletion.delete(row, by=alice, now=asked_at)
+    listing.write_some(eu, remote, now=asked_at)
+    assert Audience.objects.get(pk=row.pk).gone_at is not None
