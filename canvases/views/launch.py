@@ -57,12 +57,17 @@ def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     canvas.refresh_from_db()
     if canvas.state != Canvas.State.LIVE:
         return _edited(request, canvas, now=now)
-    launched = _("Launched. People enter now; the numbers below move by themselves.")
-    text = f"{launched} {discarded.sentence}".strip()
+    text = f"{_launched(canvas)} {discarded.sentence}".strip()
     steps = tree.in_order(canvas.steps.filter(removed_at=None))
     opened = next((step for step in steps if KINDS[step.kind].sends), steps[0])
     banner = Banner("success", text)
     return editor.show_step(request, opened, tab=NUMBERS, text=text, banner=banner, now=now)
+
+
+def _launched(canvas: Canvas) -> str:
+    if canvas.entry_by == Canvas.EntryBy.SCHEDULE:
+        return _("Launched. People enter at the next time of the schedule.")
+    return _("Launched. People enter now; the numbers below move by themselves.")
 
 
 def _edited(request: HttpRequest, canvas: Canvas, *, now: datetime) -> HttpResponse:

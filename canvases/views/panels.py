@@ -20,7 +20,7 @@ from audiencesync.people.segments import filters, live_changes
 from audiencesync.people.writing import event_names
 from canvases import checklist, engine, prospects, reasons, recipes, tree
 from canvases.editing import pending, removal
-from canvases.engine import admission
+from canvases.engine import admission, schedules
 from canvases.entry_card import api_call, words
 from canvases.entry_card.form import EntryForm
 from canvases.models import Canvas, LeftBy, Step
@@ -248,6 +248,8 @@ def _forecast(canvas: Canvas, segment: Segment, *, now: datetime) -> dict[str, A
     For a bounded time; ``is_cut``: not all could be counted.
     """
     ends_at, found = time.monotonic() + FORECAST_SECONDS, dict[str, Any](prospects=[])
+    if canvas.entry_by == Canvas.EntryBy.SCHEDULE:
+        found["first_run"] = schedules.next_run(canvas, now=now)
     try:
         with at_most(FORECAST_SECONDS):
             allowed = engine.entering(canvas, now=now)

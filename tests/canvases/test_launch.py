@@ -165,6 +165,19 @@ def test_warnings_do_not_block_the_launch(bobs, step, winback, canvas, people):
     assert bobs.post("canvas_launch").status_code == 302
 
 
+def test_on_a_schedule_no_one_enters_at_the_launch(bobs, step, winback, canvas, people):
+    entry = {"every": "day", "on": "2040-06-01", "at": "09:00", "until": None}
+    Canvas.objects.update(entry_by="schedule", entry=entry)
+    bobs.set_up(step, winback)
+
+    page = " ".join(bobs.get(launch=1).content.decode().split())
+    assert "As of now, 12 people would enter. The first time is <time" in page
+    assert "at the launch" not in page
+    said = bobs.post("canvas_launch", htmx=True).content.decode()
+    assert "People enter at the next time of the schedule." in said
+    assert "People enter now" not in said
+
+
 def test_removing_from_a_small_audience_is_a_warning(bobs, step, winback):
     Audience.objects.update(size=10)
     bobs.set_up(step, winback, action="remove")
