@@ -21,7 +21,7 @@ import psutil
 from lab.bench import goals, statement_counter
 from lab.stack import processes
 from lab.stack.servers import has_postgres, postgres
-from lab.stack.stack import ROOT, START_SECONDS, Stack, StackError
+from lab.stack.stack import ROOT, START_SECONDS, Stack, StackError, wait_until
 
 NAMES = (
     "calibration",
@@ -171,6 +171,11 @@ class Run:
             spent = processes.cpu_seconds(self.tree("engine")) - before
         file = self.stack.var / "statements"
         with self.engine("-m", "lab.bench.statement_counter", str(file), rest=SETTLE_SECONDS):
+            wait_until(
+                lambda: file.exists() and statement_counter.count(file),
+                seconds=START_SECONDS,
+                what="the engine ran no statement",
+            )
             begun = statement_counter.count(file)
             time.sleep(seconds)
             statements = statement_counter.count(file) - begun

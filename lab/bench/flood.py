@@ -60,7 +60,7 @@ def measure(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str,
     return {
         "events_per_second": round(len(bodies) * PER_CALL / took),
         "most_seconds_behind": round(max(late), 2),
-        "most_waiting": max(waiting),
+        "most_waiting": max(*waiting, left),
         "waiting_at_the_end": left,
         "seconds_until_none_wait": round(_until_none_wait(), 2),
     }

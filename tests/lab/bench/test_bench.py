@@ -14,7 +14,7 @@ from lab.stack import processes
 from tests.support import migrated
 from tests.support.stack import Stack
 
-TINY = ["--people", "500", "--databases", "sqlite", "--idle-seconds", "2"]
+TINY = ["--people", "500", "--databases", "sqlite", "--idle-seconds", "3"]
 TINY += ["--busy-seconds", "2", "--backlog", "2000"]
 BUSY = ("waits", "changes", "flood", "churn", "backlog")
 
