@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from audiencesync.groups import timestamps
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.api import person_reference
 from audiencesync.people.api.person_reference import ObjectError
+from audiencesync.people.eligibility import DEVICE_KINDS
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import Event
 from audiencesync.people.parsers import placeholders, spellings
@@ -209,24 +210,43 @@ def _phone(name: str, value: object, _problems: Problems) -> Fields:
 def _devices(name: str, value: object, problems: Problems) -> Fields:
     """Read devices in the shape of an export from Braze; null deletes the ids.
 
-    A profile stores one id of each kind: the last.
+    A profile stores one id of each kind: the last. See `_of_all`.
     """
     if value is None:
         return {"idfa": None, "gaid": None}
     if not isinstance(value, list):
         raise ObjectError("BAD_DEVICES", "It must be a list of objects.", name)
-    fields: Fields = {}
+    devices: list[Fields] = []
     for device in value:
         if not isinstance(device, dict):
             problems.append(ObjectError("BAD_DEVICES", "It must be a list of objects.", name))
             continue
+        fields: Fields = {}
         for part in ("idfa", "google_ad_id", "ad_tracking_enabled"):
             try:
                 if not is_blank(device.get(part)):
                     fields |= _READERS[part](part, device[part], problems)
             except ObjectError as problem:
                 problems.append(problem)
-    return fields
+        devices.append(fields)
+    return _of_all(devices)
+
+
+def _of_all(devices: Sequence[Fields]) -> Fields:
+    """Return the fields of all devices together.
+
+    A profile has one permission for its ids. Where one device allows tracking and another refuses
+    it, the id of the latter is deleted: it would be sent by the permission of the former.
+    """
+    with_id = [one for one in devices if not one.keys().isdisjoint(DEVICE_KINDS)]
+    refusing = [one for one in with_id if one.get("ad_tracking_enabled") is False]
+    found: Fields = {}
+    if refusing and any(one.get("ad_tracking_enabled") is True for one in with_id):
+        found = {kind: None for one in refusing for kind in DEVICE_KINDS if kind in one}
+        devices = [one for one in devices if one not in refusing]
+    for one in devices:
+        found |= one
+    return found
 
 
 _READERS: dict[str, Callable[[str, object, Problems], Fields]] = {

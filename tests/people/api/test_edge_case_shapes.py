@@ -37,6 +37,37 @@ def test_empty_devices_delete_the_ids_and_keep_the_tracking_refusal(api, person)
     assert found.ad_tracking_enabled is False
 
 
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(
+    ("iphone", "android", "sent"),
+    [
+        (False, True, ("", "android", True)),
+        (True, False, ("iphone", "", True)),
+        (False, None, ("iphone", "android", False)),
+        (True, None, ("iphone", "android", True)),
+    ],
+)
+def test_a_device_that_refuses_tracking_is_not_sent_by_another_permission(
+    api, person, order, iphone, android, sent
+):
+    ids = {
+        "iphone": "6d92078a-8246-4ba4-ae5b-76104861e7dc",
+        "android": "cdda802e-fb9c-47ad-9866-0794d394c912",
+        "": "",
+    }
+    api.track(attributes=[{"external_id": "a", "idfa": ids["iphone"], "google_ad_id": "x"}])
+    devices = [
+        {"idfa": ids["iphone"], "ad_tracking_enabled": iphone},
+        {"google_ad_id": ids["android"], "ad_tracking_enabled": android},
+    ]
+    api.track(attributes=[{"external_id": "a", "devices": devices[::order]}])
+
+    found = person("a")
+    stored = (ids[sent[0]], ids[sent[1]], sent[2])
+    assert (found.idfa, found.gaid, found.ad_tracking_enabled) == stored
+    assert (found.idfa_sha256 is None, found.gaid_sha256 is None) == (not sent[0], not sent[1])
+
+
 def test_ad_tracking_is_exported_without_a_device_id(api):
     api.track(attributes=[{"external_id": "a", "ad_tracking_enabled": False}, {"external_id": "b"}])
     users = api.post("/users/export/ids", {"external_ids": ["a", "b"]}).json()["users"]
