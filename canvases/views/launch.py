@@ -87,6 +87,17 @@ def stop(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     """Stop the canvas. The member has confirmed it on the page."""
     now = timezone.now()
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
+    if _discards(request) and canvas.state == Canvas.State.LIVE and canvas.launched_at:
+        launched_at = canvas.launched_at.isoformat()
+        # A form that is sent again: those who are pending by now entered after the next launch.
+        if request.POST.get("launched_at", launched_at) != launched_at:
+            text = _(
+                "This canvas was launched again since this page was loaded. Nothing is changed "
+                "yet: look at the numbers again."
+            )
+            flow = canvas_page.read(canvas, now=now)
+            panel = panels.of_stop(flow, banner=Banner("warning", text))
+            return canvas_page.answer(request, flow, panel, status=409)
     with transaction.atomic():
         engine.stop(canvas, by=access.user(request), now=now)
         discarded = _discard(request, canvas)
@@ -95,9 +106,13 @@ def stop(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     return editor.show_message(request, canvas, text, now=now)
 
 
+def _discards(request: HttpRequest) -> bool:
+    return request.POST.get("waiting") == pending.Choice.DISCARD
+
+
 def _discard(request: HttpRequest, canvas: Canvas) -> pending.Decision:
     """Discard the pending people, if the box was ticked. Return how many."""
-    if request.POST.get("waiting") != pending.Choice.DISCARD:
+    if not _discards(request):
         return pending.Decision()
     return pending.discard_all(canvas, by=access.user(request))
 

@@ -281,12 +281,13 @@ def _since_the_stop(canvas: Canvas, *, now: datetime) -> dict[str, int]:
     return {"over": over, "left": left, "joined": joined}
 
 
-def of_stop(flow: Flow) -> Panel:
+def of_stop(flow: Flow, *, banner: Banner | None = None) -> Panel:
     """Return the confirmation of a stop, with the number of people it concerns."""
     cards = [*flow.cards, *flow.removed]
     context = {
         "waiting": sum(card.numbers.waiting for card in cards),
         "pending": flow.pending,
+        "banner": banner,
     }
     return Panel("canvases/panels/stop.html", "stop", context)
 

@@ -19,10 +19,10 @@ def step(bobs, winback):
     return step
 
 
-def opened(editor):
-    """Return the fields of the launch form."""
-    page = editor.get(launch=1).content.decode()
-    return next(one["fields"] for one in Forms(page).found if "/launch/" in one["action"])
+def opened(editor, panel="launch"):
+    """Return the fields of the form of a panel."""
+    page = editor.get(**{panel: 1}).content.decode()
+    return next(one["fields"] for one in Forms(page).found if f"/{panel}/" in one["action"])
 
 
 def stop_again(canvas, bob):
@@ -63,3 +63,21 @@ def test_an_edit_amid_the_launch_stops_it(bobs, step, canvas, monkeypatch, is_ar
     monkeypatch.setattr(launch.engine, "prepare_waits", edited_meanwhile)
     assert bobs.post("canvas_launch", **opened(bobs)).status_code == 409
     assert Canvas.objects.get(pk=canvas.pk).state == state
+
+
+def test_a_stop_sent_again_after_the_next_launch_discards_no_one(bobs, step, canvas, people, bob):
+    engine.launch(canvas, by=bob, now=timezone.now())
+    stale = opened(bobs, "stop") | {"waiting": "discard"}
+    assert bobs.post("canvas_stop", **stale).status_code == 302
+    engine.launch(canvas, by=bob, now=timezone.now())
+    engine.admit(canvas.pk, now=timezone.now())
+
+    answer = bobs.post("canvas_stop", **stale)
+
+    assert answer.status_code == 409
+    assert "was launched again since" in answer.content.decode()
+    assert Canvas.objects.get(pk=canvas.pk).state == "live"
+    assert bobs.post("canvas_stop", launched_at=stale["launched_at"]).status_code == 302
+    step.refresh_from_db()
+    assert not step.sync.batches.filter(cancel_requested=True).exists()
+    assert step.sync.tally.pending == 10
