@@ -116,7 +116,8 @@ def _open_entry(canvas: Canvas, *, now: datetime) -> None:
     by = canvas.entry_by
     mine = Canvas.objects.filter(pk=canvas.pk)
     if by == Canvas.EntryBy.SCHEDULE:
-        mine.update(next_run_at=schedules.next_run(canvas, now=now))
+        # A run that a stop interrupted does not go on outside of its times.
+        mine.update(next_run_at=schedules.next_run(canvas, now=now), entry_until=None)
     was_followed = Subscription.objects.filter(listener=canvas.pk, role="entry").exists()
     if by == Canvas.EntryBy.LAUNCH or by == Canvas.EntryBy.SEGMENT and not was_followed:
         mine.update(entry_cursor=0, entry_until=highest_profile(canvas.app_group_id))

@@ -1,0 +1,34 @@
+"""A run of a schedule that a stop interrupted goes on at the next run, not at the next launch."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from canvases import engine
+from canvases.engine import admission
+from canvases.models import Canvas, Visit
+
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+
+
+def at(day, hour):
+    return datetime(2030, 12, day, hour, tzinfo=UTC)
+
+
+def test_people_of_an_interrupted_run_enter_at_the_next_one(journeys, alice, monkeypatch):
+    monkeypatch.setattr(admission, "ADMITTED", 2)
+    journeys.people(3)
+    canvas, _steps = journeys.canvas(("delay", {"amount": 1, "unit": "days"}))
+    entry = {"every": "day", "on": "2030-12-03", "at": "09:00", "until": None}
+    Canvas.objects.update(entry_by="schedule", entry=entry)
+    canvas.refresh_from_db()
+    engine.launch(canvas, by=alice, now=at(3, 8))
+    engine.move_all(now=at(3, 9))
+    assert Visit.objects.count() == 2
+    engine.stop(canvas, by=alice, now=at(3, 9))
+
+    assert engine.launch(canvas, by=alice, now=at(3, 15))
+    journeys.run(at(3, 16))
+    assert Visit.objects.count() == 2
+    journeys.run(at(4, 9))
+    assert Visit.objects.count() == 3
