@@ -52,7 +52,9 @@ def number(step: Step, name: str, reason: str | None, *, is_counted: bool) -> Nu
 
 def of_canvas(canvas: Canvas, name: str, *, is_counted: bool) -> Number:
     """Return the number of a canvas that counts deliveries of all its steps, removed ones, too."""
-    syncs = Sync.objects.filter(steps__canvas=canvas).order_by("pk").distinct()
+    # Each Sync is a part of the list: those without such people would only cost queries.
+    has_people = {f"tally__{name}__gt": 0}
+    syncs = Sync.objects.filter(steps__canvas=canvas, **has_people).order_by("pk").distinct()
     asked = Asked(list(syncs.values_list("pk", flat=True)), Outcome(name), None)
     n = analytics.canvas_numbers([canvas])[canvas.pk][name] if is_counted else None
     return _number(name, SENT[name], n, asked)

@@ -71,7 +71,7 @@ def test_a_search(step, whole_reads, name, who):
     assert whole_reads(act) == []
 
 
-@pytest.mark.parametrize("name", ["left", "left_event"])
+@pytest.mark.parametrize("name", ["left", "left_event", "pending", "errored"])
 @pytest.mark.parametrize("where", [{}, {"is_last": True}])
 def test_pages_of_a_canvas(step, whole_reads, name, where):
     parts = numbers.of_canvas(step.canvas, name).parts
