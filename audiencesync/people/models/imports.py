@@ -93,11 +93,6 @@ class Import(models.Model):
         return reverse("import", args=[self.app_group.slug, self.pk])
 
     @property
-    def is_over(self) -> bool:
-        """Return whether the import has ended."""
-        return self.state in {self.State.DONE, self.State.CANCELLED, self.State.FAILED}
-
-    @property
     def n_changed(self) -> int:
         """Return how many people it named that had existed before, changed or not."""
         return self.n_people - self.n_created
