@@ -22,6 +22,8 @@ def start(canvas_id: int, *, now: datetime) -> int:
         canvas = rows.locked(canvas_id)
         if canvas is None or canvas.next_run_at is None or canvas.next_run_at > now:
             return 0
+        # Read before the lock was free: the group may have moved to another zone meanwhile.
+        canvas.app_group.refresh_from_db(fields=["time_zone"])
         following = next_run(canvas, now=now)
         if canvas.entry_until is not None:
             Canvas.objects.filter(pk=canvas.pk).update(next_run_at=following)

@@ -6,6 +6,7 @@ import pytest
 
 from audiencesync.groups.models import AppGroup
 from canvases import engine
+from canvases.engine import rows, schedules
 from canvases.models import Canvas, Visit
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
@@ -78,3 +79,18 @@ def test_a_run_that_has_been_is_not_repeated(live):
     engine.schedules.move_to_zone(AppGroup.objects.get(), BERLIN, at(9))
     canvas.refresh_from_db()
     assert canvas.next_run_at == at(14, 4)
+
+
+def test_a_run_that_waited_for_its_lock_uses_the_zone_stored_meanwhile(live, monkeypatch):
+    canvas = live(DAILY, NEW_YORK, BERLIN, 9)
+    locked = rows.locked
+
+    def late(canvas_id):
+        found = locked(canvas_id)
+        found.app_group.time_zone = NEW_YORK  # as read before the wait
+        return found
+
+    monkeypatch.setattr(rows, "locked", late)
+    assert schedules.start(canvas.pk, now=at(9)) == 1
+    canvas.refresh_from_db()
+    assert canvas.next_run_at == at(8, day=4)
