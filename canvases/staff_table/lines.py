@@ -227,7 +227,13 @@ def _lines(query: TableQuery, troubles: Troubles) -> list[Line]:
 
 
 def _numbers(query: TableQuery) -> dict[int, Numbers]:
-    """Return step -> its numbers. One query: the numbers of a step must add up."""
+    """Return step -> its numbers. One query: the numbers of a step must add up.
+
+    If only some days are counted, only how people left: `_only_dates` needs no more.
+    """
+    if query.has_dates:
+        ways = query.steps().order_by().values_list("pk", "tally__proceeded", "tally__exited")
+        return {pk: Numbers(proceeded=n or 0, exited=m or 0) for pk, n, m in ways}
     visit_columns = [f"tally__{name}" for name in ("entered", "proceeded", "exited", "waiting")]
     sums = [Sum(f"syncs__tally__{name}", default=0) for name in (*SUMMED, "moved")]
     rows = query.steps().order_by().values_list("pk", *visit_columns).annotate(*sums)
