@@ -51,7 +51,7 @@ def test_a_small_bench_measures_every_quiet_number(tiny):
     assert found["page"]["steps"] == 200
     assert found["page"]["duplicate"]["ms"] > 0
     assert found["goals"]["bodies: from_stored_email"].startswith(">= 1,000,000")
-    assert 0 < found["idle"]["sql_per_second"] < 100
+    assert found["idle"]["sql_per_second"] > 0
     assert 0 < found["launch"]["most_memory_mb"]["engine"] < 1000
     assert all(rate > 0 for rate in found["bodies"].values())
     assert "launch: people_per_second" in said
@@ -65,7 +65,7 @@ def test_a_small_bench_measures_every_busy_number(tiny):
     assert (
         0 < found["changes"]["joined"]["p50_seconds"] <= found["changes"]["joined"]["p100_seconds"]
     )
-    assert 0 < found["flood"]["events_per_second"] <= 2000
+    assert found["flood"]["events_per_second"] > 0
     assert found["flood"]["most_waiting"] > 0
     assert found["churn"]["changed"] >= 150
     assert found["churn"]["laws"] == "hold"
