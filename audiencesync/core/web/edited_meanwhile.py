@@ -64,7 +64,7 @@ class EditedMeanwhile(forms.BaseForm):
         """Return the values that the page was loaded with; none if they cannot be read."""
         try:
             found = json.loads(self.data.get(self.add_prefix("seen"), "{}"))
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         values = found if isinstance(found, dict) else {}
         return {name: value for name, value in values.items() if isinstance(value, str)}
