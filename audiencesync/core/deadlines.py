@@ -9,6 +9,8 @@ from django.utils.translation import ngettext
 MINUTE, HOUR, DAY = 60, 3600, 86400
 DEFAULT_HOURS = 13
 """The retry window of deliveries by default, in hours."""
+SAME_REQUEST = timedelta(seconds=30)
+"""Repeated so soon, a request for a new thing is the same one sent twice."""
 
 
 def in_words(seconds: float) -> str:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
+from audiencesync.core import deadlines
 from audiencesync.groups.models import Activity, ApiKey, AppGroup, User
 
 SCOPES: dict[str, str | Promise] = {
@@ -25,7 +26,6 @@ SCOPES: dict[str, str | Promise] = {
     "audiences.read": gettext_lazy("Read audiences"),
     "deliveries.read": gettext_lazy("Read what was sent of a person, and why not"),
 }
-JUST_NOW = timedelta(seconds=30)  # so soon again, it is the same request sent twice
 LAST_USED_PRECISION = timedelta(minutes=1)  # last_used_at is written this often at most
 _KEY = re.compile(r"ask_([A-Za-z0-9]{8})_[A-Za-z0-9_-]{43}", re.ASCII)
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
@@ -51,8 +51,9 @@ def issue(
     text = f"ask_{prefix}_{secrets.token_urlsafe(32)}"
     with transaction.atomic():
         AppGroup.objects.select_for_update(no_key=True).get(pk=app_group.pk)
+        recently = timezone.now() - deadlines.SAME_REQUEST
         same = app_group.api_keys.filter(name=name, scopes=scopes, created_by=by, last_used_at=None)
-        if by and same.filter(revoked_at=None, created_at__gt=timezone.now() - JUST_NOW).exists():
+        if by and same.filter(revoked_at=None, created_at__gt=recently).exists():
             raise JustIssued
         key = ApiKey.objects.create(
             app_group=app_group,

@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.core.mail import send_mail
 from django.db import transaction
@@ -12,6 +12,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from audiencesync.core import deadlines
 from audiencesync.groups.accounts import addresses
 from audiencesync.groups.models import (
     INVITATION_LIFETIME,
@@ -25,7 +26,6 @@ from audiencesync.groups.models import (
 
 logger = logging.getLogger(__name__)
 PER_HOUR = 20  # of one group: limits mails to arbitrary addresses
-JUST_NOW = timedelta(seconds=30)  # so soon again, it is the same request sent twice
 
 
 class Unconfirmed(Exception):
@@ -46,7 +46,7 @@ def invite(app_group: AppGroup, *, email: str, role: str, by: User) -> tuple[Inv
     AppGroup.objects.select_for_update(no_key=True).get(pk=app_group.pk)
     open_still = app_group.invitations.filter(email=email.strip().lower(), accepted_at=None)
     mine = open_still.filter(role=role, invited_by=by, link_shown=False)
-    if mine.filter(created_at__gt=timezone.now() - JUST_NOW).exists():
+    if mine.filter(created_at__gt=timezone.now() - deadlines.SAME_REQUEST).exists():
         raise JustInvited
     open_still.delete()
     invitation, token = Invitation.issue(app_group, email=email, role=role, by=by)
