@@ -27,8 +27,7 @@ def end_visits(
     chosen = [
         pk
         for pk, profile, began_at, entered_at in found
-        # Programs often send whole seconds.
-        if _is_over(people[profile], began_at or entered_at.replace(microsecond=0))
+        if _ends(people[profile], began_at, entered_at)
     ]
     if not chosen:
         return 0
@@ -54,12 +53,14 @@ def entered_later(canvas: Canvas, people: Mapping[int, datetime | None]) -> set[
     return {
         profile
         for profile, began_at, entered_at in rows
-        if profile and not _is_over(people[profile], began_at or entered_at.replace(microsecond=0))
+        if profile and not _ends(people[profile], began_at, entered_at)
     }
 
 
-def _is_over(exit_at: datetime | None, began_at: datetime) -> bool:
-    return exit_at is None or exit_at >= began_at
+def _ends(exit_at: datetime | None, began_at: datetime | None, entered_at: datetime) -> bool:
+    """Return whether an exit event ends a visit: it did not happen before it."""
+    # Programs often send whole seconds.
+    return exit_at is None or exit_at >= (began_at or entered_at.replace(microsecond=0))
 
 
 def asked(canvas: Canvas, name: tuple[str, str] | None = None, *, now: datetime) -> Q:
