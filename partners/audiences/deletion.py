@@ -36,14 +36,14 @@ def delete(audience: Audience, *, by: User, now: datetime) -> None:
         is_gone = isinstance(error, Rejected) and error.cause is RejectedCause.AUDIENCE_GONE
         if not is_gone:
             raise listing.explain_and_park(error, ad_account, now=now) from error
-    now = timezone.now()  # later than each list that was asked for before the deletion
+    gone_at = timezone.now()  # later than each list that was asked for before the deletion
     with transaction.atomic():
         # Of two deletions at once, the first one counts.
-        if Audience.objects.filter(pk=audience.pk, gone_at=None).update(gone_at=now):
+        if Audience.objects.filter(pk=audience.pk, gone_at=None).update(gone_at=gone_at):
             AdAccount.objects.filter(pk=ad_account.pk).update(
                 n_audiences=Greatest(F("n_audiences") - 1, 0)
             )
             group, kind = ad_account.connection.app_group, Activity.Kind.AUDIENCE
             Activity.log(group, by, Activity.Verb.REMOVED, audience.name, kind=kind)
-        park.park_audience(audience, None, now)
+        park.park_audience(audience, None, gone_at)
     reconcile.soon(ad_account.connection.app_group_id)

@@ -14,13 +14,13 @@ from django.utils.translation import gettext as _
 from audiencesync.core.beat import exclusive
 from audiencesync.groups.models import Activity, User
 from partners.audiences import listing
+from partners.audiences.creation import POLL_SECONDS, WAIT_SECONDS
 from partners.audiences.listing import AudienceNameError
 from partners.base import Lookalike
 from partners.errors import PartnerError, Retry
 from partners.models import AdAccount, Audience
 
 logger = logging.getLogger(__name__)
-WAIT_SECONDS, POLL_SECONDS = 8.0, 0.1
 
 
 def can_seed(source: Audience) -> bool:
