@@ -15,6 +15,7 @@ from tiktok_sandbox.server import serve
 
 LANES = 1  # enough as long as no scenario waits
 MOST_SECONDS = 600
+MOST_SECONDS_WHOLE = 3600  # with every point, beside other work
 
 
 class Lanes:
@@ -30,6 +31,7 @@ class Lanes:
     ) -> None:
         self.scenario, self.databases, self.mutant = scenario, databases, mutant
         self.is_whole = is_whole
+        self.most_seconds = MOST_SECONDS_WHOLE if is_whole else MOST_SECONDS
 
     def kill(self) -> Result:
         """Kill the scenario at every point."""
@@ -48,14 +50,14 @@ class Lanes:
 
     def _run(self, work, *, until: Judge | None = None) -> Result:
         children = [
-            Child(self._lane(work, lane), most_seconds=MOST_SECONDS) for lane in range(LANES)
+            Child(self._lane(work, lane), most_seconds=self.most_seconds) for lane in range(LANES)
         ]
         found = Result()
         try:
             for child in children:
                 if until and any(map(until, found.violations)):
                     break
-                found.add(_result(child))
+                found.add(_result(child, self.most_seconds))
         finally:
             for child in children:
                 with suppress(ProcessLookupError):
@@ -80,9 +82,9 @@ class Lanes:
         return live
 
 
-def _result(child: Child) -> Result:
+def _result(child: Child, most_seconds: int) -> Result:
     """Return the result of a lane; an error of the lane itself is a violation, too."""
-    state, errors = child.wait(MOST_SECONDS), child.said("error")
+    state, errors = child.wait(most_seconds), child.said("error")
     found = (
         Result(**child.said("result")[0])
         if child.said("result")
