@@ -20,7 +20,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from audiencesync.groups import access
 from audiencesync.groups.models import AppGroup, Role
 from canvases.models import Canvas, Step
-from canvases.people_lists import lines, links, numbers, page
+from canvases.people_lists import components, lines, links, numbers, page
 from canvases.people_lists import retry as retry_people
 from canvases.people_lists.number import Number, UnknownNumber
 from canvases.steps import KINDS
@@ -63,6 +63,7 @@ class Owner:
             "step": self.step,
             "canvas": self.canvas,
             "summary": KINDS[self.step.kind].line(self.step) if self.step else "",
+            "components": [] if self.step else components.of(self.canvas, number.name),
             "is_no_retry": self.canvas.is_archived and number.is_errored,
             "is_retryable": self.may_retry(number),
         }
