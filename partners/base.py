@@ -36,7 +36,7 @@ class Action(models.TextChoices):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An access token. Seal both secrets before they touch the database.
+    """An access token. Encrypt both secrets before they are stored (Connection.set_token).
 
     `refresh_token` is empty and `expires_at` is None where the access token does not expire.
     """
@@ -58,7 +58,10 @@ class PartnerUser:
 
 @dataclass(frozen=True, slots=True)
 class RemoteAdAccount:
-    """`time_zone` and `status` are the partner's own words, or empty."""
+    """An ad account at the partner.
+
+    `time_zone` and `status` are the partner's own words, or empty.
+    """
 
     id: str
     name: str
@@ -70,7 +73,10 @@ class RemoteAdAccount:
 
 @dataclass(frozen=True, slots=True)
 class RemoteAudience:
-    """`size` counts matched people; `why_not` says why people cannot be added, or is empty."""
+    """An audience at the partner.
+
+    `size` counts matched people. `is_appendable`: people can be added; else `why_not` says why not.
+    """
 
     id: str
     name: str
@@ -85,7 +91,10 @@ class RemoteAudience:
 
 @dataclass(frozen=True, slots=True)
 class Lookalike:
-    """`country`: two letters. `reach`: a key of `Partner.lookalike_reaches`."""
+    """An audience of people who are like those of another one, to be created.
+
+    `country`: two letters. `reach`: how alike, a key of `Partner.lookalike_reaches`.
+    """
 
     name: str
     country: str
@@ -94,10 +103,10 @@ class Lookalike:
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Identifiers of people for the same audiences.
+    """Rows of identifiers that go to the same audiences.
 
-    A row has one 32-byte SHA-256 or None per kind of the request, in the order of KINDS, and at
-    least one that is not None.
+    A row is about one person: one cell per kind of the request, in the order of KINDS, which is a
+    32-byte SHA-256 or None; at least one is not None.
     """
 
     audience_ids: tuple[str, ...]
@@ -106,7 +115,10 @@ class Cells:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One HTTP request that adds or removes people. `path` is relative to the partner's API."""
+    """One HTTP request that adds or removes people, to be sent by `Partner.push`.
+
+    `path` is relative to the partner's API. `audience_ids`: those that the body names.
+    """
 
     method: Literal["POST", "PUT", "PATCH", "DELETE"]
     path: str
@@ -146,7 +158,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class FaqEntry:
-    """A question and its answer on the partner page.
+    """A question (`text`) and its answer on the partner page.
 
     The answer may name %(partner)s, %(ads_manager)s, %(max)s (audiences in an ad account) and
     %(time)s (how long a delivery is retried).
@@ -167,19 +179,19 @@ class Partner(Protocol):
     icon: str  # a symbol of static/icons.svg
     prerequisites: tuple["Link", ...]
     settings_hint: str  # the settings that hold the credentials of the developer app
-    kinds: tuple[str, ...]  # identifiers that are accepted, a subset of KINDS
+    kinds: tuple[str, ...]  # kinds of identifiers that are accepted, a subset of KINDS
     created_type: str  # the type that the list of audiences gives those created here
     ad_account_statuses: Mapping[str, "StrOrPromise"]  # words for RemoteAdAccount.status
-    active_statuses: frozenset[str]  # those in which ads can run
+    active_statuses: frozenset[str]  # those of ad accounts in which ads can run
     audience_types: Mapping[str, "StrOrPromise"]  # words for RemoteAudience.type
     requirement: "StrOrPromise"  # what connecting needs, in a sentence, for the first steps
     needed_role: "StrOrPromise"  # the roles in an ad account that may sync
-    access_lost: "StrOrPromise"  # why a token may be refused: the end of a sentence
+    access_lost: "StrOrPromise"  # why it may refuse a token: the end of a sentence
     matching_hours: tuple[int, int]  # how long matching takes, from and to
     smallest_audience: int  # matched people from which a size is shown and ads run
     ads_manager: str  # the name of the partner's own list of audiences
-    faq: tuple[FaqEntry, ...]  # the frequently asked ones; partners/faq.py has some
-    codes: Mapping[str, tuple[str, ...]]  # answer codes by the cause of their error, for the help
+    faq: tuple[FaqEntry, ...]  # for the partner page; partners/faq.py has some for all partners
+    codes: Mapping[str, tuple[str, ...]]  # cause (errors.py) -> answer codes, for the help
     lookalike_reaches: Mapping[str, "StrOrPromise"]  # how wide a lookalike may be; empty: none
     lookalike_seed: int  # matched people that its source needs
     code_parameter: str  # the query parameter of the callback that carries the code
@@ -188,7 +200,7 @@ class Partner(Protocol):
 
     @property
     def preset(self) -> Preset:
-        """Return the limits that are in force."""
+        """Return the limits that apply to this installation."""
         ...
 
     @property

@@ -1,7 +1,7 @@
 """The errors of a call to a partner, as three types: Retry, Rejected, Disconnected.
 
-Texts for the log are scrubbed. Sentences are for marketers: what happened, what to do, and
-whether people are lost.
+A cause is a key of the catalogue of errors, which has the sentences for marketers. Texts for the
+log are scrubbed.
 """
 
 import re
@@ -11,7 +11,7 @@ from audiencesync.core import deadlines
 from partners.catalogue import errors as catalogue
 
 MAX_LOG_TEXT = 200
-_SECRET_LOOKING = re.compile(
+_LIKE_A_SECRET = re.compile(
     r"(?<=\?)\S+"  # query strings
     r"|\S+@\S+"  # e-mail addresses
     r"|\+\d[\d\s()-]{5,}"  # phone numbers
@@ -23,10 +23,10 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\uffff]+")
 
 
 def scrub(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """Remove ``secrets`` and all that looks like a secret from a foreign text, for the log."""
+    """Remove ``secrets`` and all that looks like a secret from a text of others, for the log."""
     for secret in filter(None, secrets):
         text = text.replace(secret, "[removed]")
-    return _SECRET_LOOKING.sub("[removed]", _UNPRINTABLE.sub(" ", text))[:MAX_LOG_TEXT]
+    return _LIKE_A_SECRET.sub("[removed]", _UNPRINTABLE.sub(" ", text))[:MAX_LOG_TEXT]
 
 
 DISCONNECTED = "disconnected"
@@ -67,20 +67,20 @@ class PartnerError(Exception):
 
     def sentence(self) -> str:
         """Return a text for a marketer: what happened, what to do, whether people are lost."""
-        words = {"partner": self.partner, "code": self.code, "retry_time": deadlines.delivery()}
-        return str(catalogue.ENTRIES[self.cause].sentence) % words
+        params = {"partner": self.partner, "code": self.code, "retry_time": deadlines.delivery()}
+        return str(catalogue.ENTRIES[self.cause].sentence) % params
 
 
 class RetryCause(StrEnum):
     THROTTLED_APP = "throttled_app"
     THROTTLED_AD_ACCOUNT = "throttled_ad_account"
     TRANSIENT = "transient"
-    UNKNOWN = "unknown"  # the request may have been applied
-    UNKNOWN_CODE = "unknown_code"
+    UNKNOWN = "unknown"  # no clear answer: the request may have been applied
+    UNKNOWN_CODE = "unknown_code"  # a code that is not in the partner's table
 
 
 class Retry(PartnerError):
-    """Not done, or the result is unknown: ask again later. Never a success, never final."""
+    """Not done, or perhaps done: the caller sends the request again later."""
 
     def __init__(
         self,
@@ -107,19 +107,20 @@ class Retry(PartnerError):
 
 
 class RejectedCause(StrEnum):
-    CONTENT = "content"
-    TOO_MANY = "too_many"
+    CONTENT = "content"  # data of at least one person; nothing was applied
+    TOO_MANY = "too_many"  # people or audiences in one request
     AUDIENCE_GONE = "audience_gone"
     AD_ACCOUNT = "ad_account"
     AUTH_CODE = "auth_code"  # only while connecting: the authorisation must start again
-    PARTIAL = "partial"
+    PARTIAL = "partial"  # some rows were refused, the others applied
     OTHER = "other"
 
 
 class Rejected(PartnerError):
     """Understood and refused: the same request will be refused again.
 
-    ``failed_rows`` only with cause PARTIAL: the indexes of the rows not applied, None if unnamed.
+    ``failed_rows``, only with the cause PARTIAL: the indexes of the refused rows, None if the
+    partner named none.
     """
 
     def __init__(

@@ -1,4 +1,7 @@
-"""Periodic work beside the queue: probe tokens, refresh audiences, delete old rows."""
+"""Periodic jobs beside the queue: probe tokens, refresh audiences, delete old rows.
+
+A probe of a token is a cheap call that shows whether the partner still accepts it.
+"""
 
 import logging
 import time
@@ -22,34 +25,36 @@ from partners.notices import alerts
 from partners.queue import retention
 
 logger = logging.getLogger(__name__)
-PROBES_AT_ONCE = 5
+MAX_PROBES = 5  # in one run
 KEEP_TASKS = timedelta(days=7)
 REFRESH_EVERY = timedelta(minutes=15)
 
 
 def probe() -> None:
-    """Ask whether the tokens in use still work. At most one call a second.
+    """Probe the tokens in use, at most one a second.
 
     While the partner hangs, only one worker waits: a run starts no call after some seconds, nor
     while the call of another worker has no answer.
     """
     ends_at, now = time.monotonic() + settings.SYNC.flush_seconds, timezone.now()
-    used = (
+    in_use = (
         Connection.objects.exclude(token_sealed="")
         .filter(ad_accounts__audiences__syncs__is_live=True)
         .distinct()
     )
-    ready = used.filter(Q(parked_until=None) | Q(parked_until__lte=now))
+    ready = in_use.filter(Q(parked_until=None) | Q(parked_until__lte=now))
     unanswered = Q(checked_at=None) | Q(checked_at__lt=F("probed_at"))
-    since = now - timedelta(seconds=settings.SYNC.request_deadline)
-    if ready.filter(unanswered, probed_at__gt=since, probed_at__lte=now).exists():
+    may_run_since = now - timedelta(seconds=settings.SYNC.request_deadline)
+    if ready.filter(unanswered, probed_at__gt=may_run_since, probed_at__lte=now).exists():
         return
-    every = timedelta(seconds=max(settings.BEATS["probes"][0] * 0.8, used.count()))
-    rested = Q(probed_at=None) | Q(probed_at__lte=now - every)
-    for connection in ready.filter(rested).order_by("probed_at")[:PROBES_AT_ONCE]:
+    # Each token once a period of the job (BEATS has its seconds), with some slack for a late run;
+    # with many connections less often, so that there is one call a second.
+    interval = timedelta(seconds=max(settings.BEATS["probes"][0] * 0.8, in_use.count()))
+    due_q = Q(probed_at=None) | Q(probed_at__lte=now - interval)
+    for connection in ready.filter(due_q).order_by("probed_at")[:MAX_PROBES]:
         if time.monotonic() > ends_at:
             return
-        claimed = Connection.objects.filter(rested, pk=connection.pk).update(probed_at=now)
+        claimed = Connection.objects.filter(due_q, pk=connection.pk).update(probed_at=now)
         if claimed:
             audiences.probe(connection, now=timezone.now())
 
@@ -60,9 +65,8 @@ def beat() -> None:
     refresh.refresh_all(now=now)
     alerts.send_due(now=now)
     _refresh_one(now=now)
-    Task.objects.filter(
-        stopped__lt=now - KEEP_TASKS
-    ).delete()  # django-q2 keeps failed ones for ever
+    # Django-q2 keeps failed tasks for ever.
+    Task.objects.filter(stopped__lt=now - KEEP_TASKS).delete()
     oauth.delete_expired(now=now)
     idempotency.delete_old(now=now)
     _ping_deadman()
@@ -72,13 +76,13 @@ def beat() -> None:
 
 
 def purge(*, now: datetime) -> None:
-    """Delete a bounded part of what is too old, in every layer: less than a second."""
+    """Delete a bounded part of what is too old, in every layer; takes less than a second."""
     for layer in (groups_retention, people_retention, retention):
         layer.purge(now=now)
 
 
 def _ping_deadman() -> None:
-    """Call the dead man's switch, which alerts when calls stop. Its URL may hold a key: no log."""
+    """Call DEADMAN_URL: a service there alerts when the calls stop. It may hold a key: no log."""
     if not settings.DEADMAN_URL:
         return
     try:
@@ -90,8 +94,8 @@ def _ping_deadman() -> None:
 def _refresh_one(*, now: datetime) -> None:
     """Refresh the audiences of the ad account in use that was refreshed longest ago."""
     stale = Q(refreshed_at=None) | Q(refreshed_at__lt=now - REFRESH_EVERY)
-    used = AdAccount.objects.filter(stale, is_chosen=True, audiences__syncs__is_live=True)
-    ready = used.exclude(connection__token_sealed="").filter(
+    in_use = AdAccount.objects.filter(stale, is_chosen=True, audiences__syncs__is_live=True)
+    ready = in_use.exclude(connection__token_sealed="").filter(
         Q(connection__parked_by="") & Q(parked_by="")
     )
     account = ready.distinct().order_by("refreshed_at", "pk").first()

@@ -14,7 +14,7 @@ def get(key: str) -> Partner:
 
 
 def default() -> Partner:
-    """Return the partner that a group without any connection is shown first."""
+    """Return the partner that a group without any connection sees first."""
     return PARTNERS[0]
 
 

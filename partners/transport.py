@@ -1,7 +1,8 @@
 """One HTTP exchange with a partner: a total deadline, a size limit, no redirect, no secret logged.
 
 The timeout of requests starts again with every byte, so a slow server could hold a worker for
-ever. Here a timer shuts the connection down at the deadline, in whatever phase it is.
+ever. Here a watch, a timer per exchange, shuts the connection down at the deadline, in whatever
+phase it is. The adapter, pool and connection classes below exist to show it the socket.
 """
 
 import logging
@@ -24,14 +25,17 @@ from urllib3.util.connection import create_connection
 
 from partners.errors import scrub
 
-MAX_ANSWER = 1024 * 1024
-CHUNK = 64 * 1024
-_ADDRESS_WITH_QUERY = re.compile(r"\?|\(url=")
-_running = threading.local()
+MAX_ANSWER = 1024 * 1024  # bytes
+CHUNK = 64 * 1024  # bytes
+_BEGIN_OF_QUERY = re.compile(r"\?|\(url=")
+_running = threading.local()  # .watch: that of the exchange that this thread is making
 
 
 class NoAnswer(Exception):
-    """The request may have been applied. The reason is one of our own words, no foreign text."""
+    """There is no complete answer; the request may have been applied.
+
+    ``reason`` is our own text, and nothing that the other side sent.
+    """
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -46,6 +50,7 @@ class Answer:
 
     @property
     def retry_after(self) -> str:
+        """Return the header Retry-After, or ""."""
         return self.headers.get("Retry-After", "")
 
 
@@ -88,15 +93,15 @@ def fetch(
     finally:
         watch.finish()
         del _running.watch
-    # Outside of except, so that no foreign exception is chained.
+    # Outside of except: a chained exception would show the URL with its secret in the log.
     raise NoAnswer("deadline" if watch.is_over or watch.left() <= 0 else reason)
 
 
 def _exchange(session: requests.Session, request: requests.Request, watch: "_Watch") -> Answer:
     prepared = session.prepare_request(request)
-    wait = max(watch.left(), 0.001)
+    timeout = max(watch.left(), 0.001)  # requests does not take 0
     with session.send(
-        prepared, stream=True, allow_redirects=False, timeout=wait, proxies={}
+        prepared, stream=True, allow_redirects=False, timeout=timeout, proxies={}
     ) as response:
         body = bytearray()
         for chunk in response.iter_content(CHUNK):
@@ -126,7 +131,7 @@ class _Watch:
         self.ends_at = time.monotonic() + seconds
         self.is_over = False
         self._lock = threading.Lock()
-        self._twin: socket.socket | None = None
+        self._socket: socket.socket | None = None
         self._timer = threading.Timer(seconds, self._cut)
         self._timer.daemon = True
         self._timer.start()
@@ -135,28 +140,29 @@ class _Watch:
         return self.ends_at - time.monotonic()
 
     def follow(self, sock: socket.socket) -> None:
-        """Keep a second handle of the connection: the TLS handshake replaces the first one."""
+        """Keep a second handle of the socket: the TLS handshake replaces the first one."""
         with self._lock:
             if self.is_over or self.left() <= 0:
                 raise TimeoutError
-            if self._twin is None:
-                self._twin = socket.socket(fileno=os.dup(sock.fileno()))
+            if self._socket is None:
+                self._socket = socket.socket(fileno=os.dup(sock.fileno()))
 
     def finish(self) -> None:
+        """End the watch after the exchange; the connection stays open for the next one."""
         self._timer.cancel()
         with self._lock:
-            if self._twin is not None:
-                self._twin.close()
-                self._twin = None
+            if self._socket is not None:
+                self._socket.close()
+                self._socket = None
 
     def _cut(self) -> None:
         with self._lock:
             self.is_over = True
-            if self._twin is not None:
+            if self._socket is not None:
                 try:
-                    self._twin.shutdown(socket.SHUT_RDWR)
+                    self._socket.shutdown(socket.SHUT_RDWR)
                 except OSError:
-                    return  # closed by the other side meanwhile
+                    return  # the other side has closed it meanwhile
 
 
 class _WatchedConnection(HTTPConnection):
@@ -207,7 +213,7 @@ class _NoSecrets(logging.Filter):
     """Cuts the log lines of urllib3 where a query begins: it may hold the app secret."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = scrub(_ADDRESS_WITH_QUERY.split(record.getMessage())[0]), ()
+        record.msg, record.args = scrub(_BEGIN_OF_QUERY.split(record.getMessage())[0]), ()
         record.exc_info = None
         return True
 

@@ -1,5 +1,5 @@
 """What can go wrong, in words: one entry each, read by Help, Health, banners, mails and errors.
 
-Texts may name %(partner)s, %(name)s (the place), %(time)s (until when to act) and %(retry_time)s
-(how long a delivery is retried); those of one entry also what they say themselves.
+Texts may have %(partner)s, %(name)s (of the ad account, audience or component), %(time)s (until
+when to act), %(retry_time)s (how long a delivery is retried), and parameters of a single entry.
 """

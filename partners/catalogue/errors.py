@@ -1,4 +1,4 @@
-"""The errors of calls to a partner, by their cause (partners/errors.py), in words for marketers."""
+"""Cause of an error of a call to a partner (partners/errors.py) -> its texts for marketers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """``sentence``: for cards, what happened, what to do, and whether people are lost."""
+    """The texts of one error.
+
+    ``sentence``: for step cards; what happened, what to do, and whether people are lost.
+    """
 
     title: StrOrPromise
     cause: StrOrPromise

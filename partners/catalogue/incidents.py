@@ -1,4 +1,4 @@
-"""The incidents, by their codes: what is wrong at a place, why, and what cures it."""
+"""Code of an incident -> its texts: what is wrong, why, and what to do."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """``act_by``: what to do while people wait. ``why``, ``more``: what only Help adds.
+    """The texts of one incident.
 
-    ``by_own_limit``: the cause if the group has set the limit. ``subject``: of mails, where the
-    title would not do.
+    ``act``: what to do; ``act_by``: the same with %(time)s, while people wait. ``why``, ``more``:
+    what only Help adds to cause and act. ``by_own_limit``: the cause if the group has set the
+    limit. ``subject``: of mails, if the title is too long for it.
     """
 
     title: StrOrPromise
@@ -33,14 +34,14 @@ class Entry:
     subject: StrOrPromise = ""
 
     def text(
-        self, words: Mapping[str, object], *, by_a_time: bool = False, is_own_limit: bool = False
+        self, params: Mapping[str, object], *, by_a_time: bool = False, is_own_limit: bool = False
     ) -> str:
-        """Return cause and what to do; ``by_a_time``: people wait, ``words`` say until when."""
+        """Return the cause and what to do; ``by_a_time``: people wait, ``params`` have the time."""
         cause = (is_own_limit and self.by_own_limit) or self.cause
-        return f"{cause % words} {self.what_to_do(words, by_a_time=by_a_time)}".rstrip()
+        return f"{cause % params} {self.what_to_do(params, by_a_time=by_a_time)}".rstrip()
 
-    def what_to_do(self, words: Mapping[str, object], *, by_a_time: bool) -> str:
-        return str((by_a_time and self.act_by) or self.act) % words
+    def what_to_do(self, params: Mapping[str, object], *, by_a_time: bool) -> str:
+        return str((by_a_time and self.act_by) or self.act) % params
 
     @property
     def meaning(self) -> StrOrPromise:
@@ -50,7 +51,7 @@ class Entry:
 
     @property
     def remedy(self) -> StrOrPromise:
-        """Return what to do, as Help says it; with blanks around it if a part is missing."""
+        """Return what to do, as Help says it; with a space around it if a part is empty."""
         return format_lazy("{} {}", self.act, self.more)
 
 

@@ -1,6 +1,7 @@
-"""Read TikTok's envelope and turn its codes into the three errors of a partner.
+"""Read TikTok's answers and turn their codes into the three errors of a partner.
 
-The integer `code` of the envelope outranks the HTTP status (TikTok docs 1749734684478466).
+An answer is an envelope: a JSON object with `code`, `message`, `request_id` and `data`. Its integer
+`code` outranks the HTTP status (TikTok docs 1749734684478466).
 """
 
 import re
@@ -24,7 +25,7 @@ from partners.transport import Answer
 
 LABEL = "TikTok"
 PARTIAL = 20001
-LONGEST_RETRY_AFTER = 3600.0
+LONGEST_RETRY_AFTER = 3600.0  # seconds
 
 DISCONNECTED = frozenset({40102, 40104, 40105, 40106, 40114, 40130})
 RETRY: dict[int, RetryCause] = {
@@ -39,7 +40,7 @@ RETRY: dict[int, RetryCause] = {
     40202: RetryCause.TRANSIENT,
     60001: RetryCause.TRANSIENT,
 }
-SERVER_SIDE = range(50000, 60000)
+SERVER_SIDE = range(50000, 60000)  # codes of failures of TikTok's servers
 REJECTED: dict[int, RejectedCause] = (
     dict.fromkeys((40002, 40062), RejectedCause.CONTENT)
     | dict.fromkeys((40011, 40061), RejectedCause.TOO_MANY)
@@ -52,31 +53,34 @@ REJECTED: dict[int, RejectedCause] = (
 )
 
 
-def _codes() -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {
+def _codes_by_cause() -> dict[str, tuple[str, ...]]:
+    codes: dict[str, tuple[str, ...]] = {
         DISCONNECTED_CAUSE: tuple(map(str, sorted(DISCONNECTED))),
         RejectedCause.PARTIAL: (str(PARTIAL),),
     }
     for table in (RETRY, REJECTED):
         for code, cause in sorted(table.items()):
-            found[cause] = (*found.get(cause, ()), str(code))
-    found[RetryCause.TRANSIENT] += (f"{SERVER_SIDE.start}–{SERVER_SIDE.stop - 1}",)
-    return found
+            codes[cause] = (*codes.get(cause, ()), str(code))
+    codes[RetryCause.TRANSIENT] += (f"{SERVER_SIDE.start}–{SERVER_SIDE.stop - 1}",)
+    return codes
 
 
-CODES = _codes()
-"""The codes by the cause of their error, for the help page."""
+CODES = _codes_by_cause()
+"""Cause of an error -> its codes, for the help page."""
 
 
 def unwrap(
     answer: Answer, *, secrets: tuple[str, ...] = (), ok_codes: tuple[int, ...] = (0,)
 ) -> dict[str, Any]:
-    """Return the whole envelope of a success; raise Retry, Rejected or Disconnected."""
+    """Return the whole envelope of a success; raise Retry, Rejected or Disconnected.
+
+    ``secrets``: texts that must not reach the log, should TikTok's message repeat them.
+    """
     if 300 <= answer.status < 400:
-        raise unknown("redirect")
+        raise no_clear_answer("redirect")
     envelope = _envelope(answer.body)
     if envelope is None:
-        raise _without_envelope(answer)
+        raise _error_without_envelope(answer)
     code = envelope["code"]
     if code not in ok_codes:
         raise error_for(
@@ -119,8 +123,8 @@ def error_for(
     )
 
 
-def unknown(reason: str) -> Retry:
-    """Return the error for a request that may have been applied."""
+def no_clear_answer(reason: str) -> Retry:
+    """Return the error of a request that may have been applied."""
     return Retry(LABEL, RetryCause.UNKNOWN, detail=reason)
 
 
@@ -141,7 +145,8 @@ def _envelope(body: bytes) -> dict[str, Any] | None:
     return None
 
 
-def _without_envelope(answer: Answer) -> Retry:
+def _error_without_envelope(answer: Answer) -> Retry:
+    """Return the error of an answer without an envelope, by its HTTP status."""
     if answer.status == 429:
         return Retry(
             LABEL,
@@ -154,13 +159,13 @@ def _without_envelope(answer: Answer) -> Retry:
         return Retry(
             LABEL, RetryCause.TRANSIENT, retry_after=_seconds(answer.retry_after), detail=detail
         )
-    return unknown(f"HTTP {answer.status} without a readable answer")
+    return no_clear_answer(f"HTTP {answer.status} without a readable answer")
 
 
 def _failed_rows(envelope: dict[str, Any]) -> tuple[int, ...] | None:
-    """Return the row numbers of a partial success from `data.failed_rows`.
+    """Return the indexes of the refused rows of a partial success, from `data.failed_rows`.
 
-    No public page shows their shape; None if it is another one.
+    TikTok documents no shape for them: this is a guess. None if it is another one.
     """
     data = envelope.get("data")
     rows = data.get("failed_rows") if isinstance(data, dict) else None
@@ -170,4 +175,5 @@ def _failed_rows(envelope: dict[str, Any]) -> tuple[int, ...] | None:
 
 
 def _seconds(text: str) -> float | None:
+    """Read a header Retry-After in seconds; None if it is missing or a date."""
     return min(float(text), LONGEST_RETRY_AFTER) if re.fullmatch(r"\d{1,9}", text) else None

@@ -1,7 +1,8 @@
 """TikTok's Marketing API v1.3, one method per endpoint: tokens and ids in, dataclasses out.
 
 Every method may raise Retry, Rejected or Disconnected. Ids are decimal strings.
-"Docs n" is business-api.tiktok.com/portal/docs?id=n.
+"Docs n" is business-api.tiktok.com/portal/docs?id=n. An envelope is the JSON of an answer
+(answers.py). TikTok calls an ad account an advertiser.
 """
 
 import logging
@@ -15,7 +16,7 @@ import requests
 from django.views.decorators.debug import sensitive_variables
 
 from partners.base import Lookalike, PartnerUser, Receipt, RemoteAdAccount, RemoteAudience, Token
-from partners.tiktok.answers import request_id, unknown, unwrap
+from partners.tiktok.answers import no_clear_answer, request_id, unwrap
 from partners.tiktok.parse import (
     ad_account,
     ad_account_id,
@@ -30,7 +31,7 @@ from partners.transport import NoAnswer, fetch, new_session
 logger = logging.getLogger(__name__)
 
 IDS_PER_CALL = 100
-PAGE_SIZE = 100
+PAGE_SIZE = 100  # audiences of a page
 MAX_PAGES = 50
 SEGMENT_OK = (0, 200)
 """TikTok documents 200 as success of both segment endpoints; real answers have 0."""
@@ -109,16 +110,16 @@ class Client:
 
         100 ids a call. One id outside the token rejects its whole call: Rejected(AD_ACCOUNT).
         """
-        found: list[RemoteAdAccount] = []
+        ad_accounts: list[RemoteAdAccount] = []
         fields = _json(
             ["advertiser_id", "name", "currency", "timezone", "display_timezone", "status"]
         )
-        for ids in _portions(advertiser_ids):
+        for ids in _in_calls(advertiser_ids):
             query = {"advertiser_ids": _json(ids), "fields": fields}
-            found += _read_list(
+            ad_accounts += _read_list(
                 ad_account, self._get("advertiser/info/", query, access_token=access_token)
             )
-        return found
+        return ad_accounts
 
     @sensitive_variables()
     def user_info(self, access_token: str) -> PartnerUser:
@@ -214,17 +215,17 @@ class Client:
         Those of the ad account, and those that others share with it. At most 5,000. Sizes count
         matched people and lag up to 48 h.
         """
-        found: dict[str, RemoteAudience] = {}
+        by_id: dict[str, RemoteAudience] = {}
         for page in range(1, MAX_PAGES + 1):
             query = {"advertiser_id": advertiser_id, "page": str(page), "page_size": str(PAGE_SIZE)}
             envelope = self._get("dmp/custom_audience/list/", query, access_token=access_token)
-            listed = _read_list(audience, envelope)
+            of_page = _read_list(audience, envelope)
             # No sort order is promised: an audience may come twice.
-            found |= {one.id: one for one in listed}
-            if page >= _read(_total_pages, envelope, len(listed)):
-                return list(found.values())
+            by_id |= {item.id: item for item in of_page}
+            if page >= _read(_total_pages, envelope, len(of_page)):
+                return list(by_id.values())
         logger.warning("tiktok: more audiences than %d pages; the rest is not read", MAX_PAGES)
-        return list(found.values())
+        return list(by_id.values())
 
     @sensitive_variables()
     def get_audiences(
@@ -234,16 +235,16 @@ class Client:
 
         Unknown ids are left out, or reject the call: Rejected(AUDIENCE_GONE).
         """
-        found: list[RemoteAudience] = []
-        for ids in _portions(audience_ids):
+        audiences: list[RemoteAudience] = []
+        for ids in _in_calls(audience_ids):
             query = {
                 "advertiser_id": advertiser_id,
                 "custom_audience_ids": _json(ids),
                 "history_size": "1",
             }
             envelope = self._get("dmp/custom_audience/get/", query, access_token=access_token)
-            found += _read_list(audience_details, envelope)
-        return found
+            audiences += _read_list(audience_details, envelope)
+        return audiences
 
     @sensitive_variables()
     def _get(self, path: str, query: dict[str, str], *, access_token: str) -> dict[str, Any]:
@@ -282,7 +283,7 @@ class Client:
         try:
             answer = fetch(self._session, request, seconds=self._deadline)
         except NoAnswer as error:
-            reason = error.reason
+            reason = error.reason  # raised below, so that no exception with a secret is chained
         else:
             envelope = unwrap(answer, secrets=(self._app_secret, *secrets), ok_codes=ok_codes)
             logger.debug(
@@ -292,7 +293,7 @@ class Client:
                 time.monotonic() - started,
             )
             return envelope
-        raise unknown(reason)
+        raise no_clear_answer(reason)
 
 
 @sensitive_variables()
@@ -301,24 +302,28 @@ def _read(parse: Callable[..., T], envelope: dict[str, Any], *args: Any) -> T:
     try:
         return parse(envelope["data"], *args)
     except (KeyError, TypeError, ValueError, AttributeError):
-        pass
-    raise unknown("unexpected shape of data")
+        pass  # raised below: a chained exception could show what TikTok sent
+    raise no_clear_answer("unexpected shape of data")
 
 
 @sensitive_variables()
 def _read_list(parse: Callable[[Any], T], envelope: dict[str, Any]) -> list[T]:
-    return _read(lambda data: [parse(one) for one in data["list"]], envelope)
+    """Parse the items of `data.list`."""
+    return _read(lambda data: [parse(item) for item in data["list"]], envelope)
 
 
-def _total_pages(data: dict[str, Any], listed: int) -> float:
-    """Return the number of pages; without page_info, a page that is not full is the last."""
+def _total_pages(data: dict[str, Any], n_on_page: int) -> float:
+    """Return the number of pages: 0 if this is the last, infinite if more may follow.
+
+    Without page_info, a page that is not full is the last.
+    """
     total = data.get("page_info", {}).get("total_page")
-    if listed == 0:
+    if n_on_page == 0:
         return 0
-    return int(total) if total is not None else (float("inf") if listed >= PAGE_SIZE else 0)
+    return int(total) if total is not None else (float("inf") if n_on_page >= PAGE_SIZE else 0)
 
 
-def _portions(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+def _in_calls(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     return (ids[start : start + IDS_PER_CALL] for start in range(0, len(ids), IDS_PER_CALL))
 
 

@@ -1,4 +1,5 @@
-"""Turn TikTok's `data` into our dataclasses: ids become text, unknown fields are ignored.
+"""Turn the `data` of TikTok's answers into our dataclasses: ids become text, other fields are
+ignored.
 
 An unexpected shape raises KeyError, TypeError, ValueError or AttributeError.
 """
@@ -101,7 +102,7 @@ def _why_not(item: dict[str, Any], now: datetime) -> "StrOrPromise":
 
 
 def _timestamp(text: Any) -> datetime | None:
-    """Read "YYYY-MM-DD HH:MM:SS", GMT."""
+    """Read "YYYY-MM-DD HH:MM:SS" in GMT; None if there is none."""
     if not isinstance(text, str) or not text:
         return None
     return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)

@@ -29,7 +29,7 @@ from partners.base import (
 )
 from partners.errors import Disconnected, PartnerError
 from partners.tiktok import texts, wire
-from partners.tiktok.answers import CODES, LABEL, error_for, unknown
+from partners.tiktok.answers import CODES, LABEL, error_for, no_clear_answer
 from partners.tiktok.client import Client, authorize_url
 from partners.tiktok.parse import STREAMED, USABLE_STATUS
 
@@ -96,7 +96,7 @@ class TikTok:
 
     @property
     def links(self) -> list[Link]:
-        """Return TikTok's own pages; in the demo, the Ads Manager of the sandbox."""
+        """Return TikTok's own pages; with the sandbox, only its Ads Manager."""
         consent = urlsplit(settings.TIKTOK_AUTH_URL)
         if not f".{consent.hostname}".endswith(".tiktok.com"):
             return [Link(self.ads_manager, f"{consent.scheme}://{consent.netloc}/ads-manager/")]
@@ -126,18 +126,20 @@ class TikTok:
 
     def check_settings(self) -> list[checks.CheckMessage]:
         """Report an unknown TIKTOK_PRESET and missing credentials."""
-        found: list[checks.CheckMessage] = []
+        problems: list[checks.CheckMessage] = []
         if settings.TIKTOK_PRESET not in self.presets:
-            known = " or ".join(sorted(self.presets))
-            found.append(checks.Error(f"TIKTOK_PRESET must be {known}.", id="partners.E001"))
+            names_of_presets = " or ".join(sorted(self.presets))
+            problems.append(
+                checks.Error(f"TIKTOK_PRESET must be {names_of_presets}.", id="partners.E001")
+            )
         names = ("TIKTOK_APP_ID", "TIKTOK_APP_SECRET")
         if missing := [name for name in names if not getattr(settings, name)]:
             text = f"{' and '.join(missing)} not set."
             hint = (
                 "Create an app in TikTok's developer portal; without it no one can connect TikTok."
             )
-            found.append(checks.Warning(text, hint=hint, id="audiencesync.W002"))
-        return found
+            problems.append(checks.Warning(text, hint=hint, id="audiencesync.W002"))
+        return problems
 
     def authorize_url(self, *, state: str, redirect_uri: str) -> str:
         """Return the address of TikTok's consent page."""
@@ -183,11 +185,9 @@ class TikTok:
     def ad_accounts(self, access_token: str) -> list[RemoteAdAccount]:
         """List the ad accounts of a token with currency and status, in TikTok's order."""
         listed = _client().advertisers(access_token)
-        known = {
-            one.id: one
-            for one in _client().advertiser_info(access_token, [one.id for one in listed])
-        }
-        return [known.get(one.id, one) for one in listed]
+        ids = [account.id for account in listed]
+        details = {info.id: info for info in _client().advertiser_info(access_token, ids)}
+        return [details.get(account.id, account) for account in listed]
 
     @sensitive_variables()
     def create_audience(self, access_token: str, ad_account_id: str, *, name: str) -> str:
@@ -228,7 +228,9 @@ class TikTok:
     ) -> Call:
         """Build one request to /segment/mapping/; no I/O."""
         body = wire.build_mapping_body(ad_account_id, action, kinds, cells)
-        audience_ids = tuple(dict.fromkeys(one for part in cells for one in part.audience_ids))
+        audience_ids = tuple(
+            dict.fromkeys(audience_id for part in cells for audience_id in part.audience_ids)
+        )
         return Call("POST", "segment/mapping/", body, audience_ids)
 
     @sensitive_variables()
@@ -240,7 +242,7 @@ class TikTok:
         """Return the error of a stored answer code; None stands for no clear answer."""
         # The code may come from a URL, which a user can type.
         number = sent_numbers.whole(code)
-        return unknown("") if number is None else error_for(number)
+        return no_clear_answer("") if number is None else error_for(number)
 
 
 def _client() -> Client:

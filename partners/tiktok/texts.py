@@ -1,4 +1,4 @@
-"""TikTok's words in words for marketers, and the questions that its users ask."""
+"""TikTok's statuses and types in words for marketers, and the questions that its users ask."""
 
 from typing import TYPE_CHECKING
 

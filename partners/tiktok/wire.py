@@ -1,6 +1,7 @@
-"""Write the body of a mapping request.
+"""Write the body of a mapping request, which adds or removes people.
 
-The hot path: by hand, because joining hex text beats every JSON library.
+By hand, because it takes most of a worker's time, and joining hex text is faster than every JSON
+library.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +18,7 @@ ID_SCHEMA = {
 }
 ACTIONS = {Action.ADD: "add", Action.REMOVE: "delete"}
 EMPTY = "{}"
-SLICE = 1_000
+ROWS_AT_ONCE = 1_000
 """Rows written at a time: they fit the processor's cache, 1.7 times as fast as 10,000."""
 
 
@@ -40,15 +41,16 @@ def build_mapping_body(
         }
     )
     rows = ",".join(
-        _rows(part.rows[start : start + SLICE], part.audience_ids, len(kinds))
+        _rows(part.rows[start : start + ROWS_AT_ONCE], part.audience_ids, len(kinds))
         for part in cells
-        for start in range(0, len(part.rows), SLICE)
+        for start in range(0, len(part.rows), ROWS_AT_ONCE)
     )
     return head.removesuffix(b"]}") + rows.encode("ascii") + b"]}"
 
 
 def _rows(rows: Sequence[Sequence[bytes | None]], audience_ids: Sequence[str], width: int) -> str:
     """Return some rows as JSON, without the outer brackets."""
+    # The end of each cell, after its hash.
     tail = '","audience_ids":' + orjson.dumps(audience_ids).decode() + "}"
     columns = list(zip(*rows, strict=True))
     if len(columns) != width:
@@ -56,30 +58,30 @@ def _rows(rows: Sequence[Sequence[bytes | None]], audience_ids: Sequence[str], w
     for column in columns:
         _check_lengths(column)
     if width == 1:
-        return _single(columns[0], tail)
-    return _several(columns, tail)
+        return _rows_of_one_cell(columns[0], tail)
+    return _rows_of_cells(columns, tail)
 
 
-def _single(column: Sequence[bytes | None], tail: str) -> str:
+def _rows_of_one_cell(column: Sequence[bytes | None], tail: str) -> str:
     if None in column:
         raise ValueError("a person without any identifier")
     hexes = [value.hex() for value in column if value]
     return '[{"id":"' + (tail + '],[{"id":"').join(hexes) + tail + "]"
 
 
-def _several(columns: Sequence[Sequence[bytes | None]], tail: str) -> str:
-    texts = [
+def _rows_of_cells(columns: Sequence[Sequence[bytes | None]], tail: str) -> str:
+    cells = [
         [f'{{"id":"{value.hex()}{tail}' if value else EMPTY for value in column]
         for column in columns
     ]
-    rows = list(map(",".join, zip(*texts, strict=True)))
+    rows = list(map(",".join, zip(*cells, strict=True)))
     if ",".join([EMPTY] * len(columns)) in rows:
         raise ValueError("a person without any identifier")
     return "[" + "],[".join(rows) + "]"
 
 
 def _check_lengths(column: Iterable[bytes | None]) -> None:
-    """Raise ValueError unless all are 32 bytes or None: else it could be raw personal data."""
+    """Raise ValueError unless all are 32 bytes or None: others could be personal data unhashed."""
     lengths = {len(value) for value in column if value is not None}
     if lengths - {32}:
         raise ValueError("an identifier that is not 32 bytes")

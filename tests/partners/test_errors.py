@@ -21,7 +21,7 @@ def test_every_code_has_a_sentence(code: int | None) -> None:
 
 def test_every_cause_is_reached_by_a_code() -> None:
     errors: list[PartnerError] = [answers.error_for(code) for code in range(20000, 62000)]
-    errors.append(answers.unknown(""))
+    errors.append(answers.no_clear_answer(""))
     reached = {error.cause for error in errors}
     assert reached == {*RetryCause, *RejectedCause, DISCONNECTED}
 
