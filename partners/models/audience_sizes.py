@@ -8,7 +8,7 @@ from partners.models.connections import Audience
 
 
 class AudienceSize(models.Model):
-    """``day``: in UTC. Partners report matched people, and lag by a day or two."""
+    """One size per audience and day (UTC). Partners report matched people, a day or two late."""
 
     audience = models.ForeignKey(Audience, models.CASCADE, related_name="sizes")
     day = models.DateField()

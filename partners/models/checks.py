@@ -13,8 +13,8 @@ MAX_ANSWER = 200
 class CheckAnswer(models.Model):
     """One check of a connection and its answer: no token, no personal data, no foreign text.
 
-    ``answer``: what words say about it (partners/health/answers.py): the missing permissions in
-    English, a status of the partner, or "2/5" audiences.
+    ``answer`` depends on ``kind`` and is put into words by partners/health/answers.py: the missing
+    permissions in English, a status of the partner, or "2/5" (2 of 5 audiences).
     """
 
     class Kind(models.TextChoices):
@@ -40,7 +40,7 @@ class CheckAnswer(models.Model):
     answer = models.CharField(max_length=MAX_ANSWER, blank=True)
     ms = models.PositiveIntegerField(default=0)
     at = models.DateTimeField(db_index=True)  # the same for all checks of one run
-    since = models.DateTimeField()  # when the first of the equal results in a row came
+    since = models.DateTimeField()  # since when the result has been the same
 
     class Meta:
         indexes = [models.Index(fields=["connection", "-id"], name="check_answer_newest")]

@@ -16,7 +16,8 @@ PLACES = ("connection", "ad_account", "audience", "sync")
 """The foreign keys of which exactly one is set, the widest place first."""
 
 
-def _only(place: str) -> Q:
+def _only_q(place: str) -> Q:
+    """Match incidents with this foreign key set and no other."""
     return Q(**{f"{other}__isnull": other != place for other in PLACES})
 
 
@@ -50,19 +51,19 @@ class Incident(models.Model):
     code = models.CharField(max_length=30)
     begun_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
-    people = models.PositiveIntegerField(default=0)  # that wait; at the end if it is over
-    most_people = models.PositiveIntegerField(default=0)  # that waited at any one time
-    deadline_at = models.DateTimeField(null=True)  # when the first of them are errored
+    people = models.PositiveIntegerField(default=0)  # that wait; when it ended, that waited then
+    most_people = models.PositiveIntegerField(default=0)  # the largest ``people`` so far
+    deadline_at = models.DateTimeField(null=True)  # when the first of them count as errored
 
     objects = IncidentQuerySet.as_manager()
 
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=_only("connection")
-                | _only("ad_account")
-                | _only("audience")
-                | _only("sync"),
+                condition=_only_q("connection")
+                | _only_q("ad_account")
+                | _only_q("audience")
+                | _only_q("sync"),
                 name="incident_at_one_place",
             ),
             *(
@@ -95,14 +96,14 @@ class Incident(models.Model):
     @property
     def place_id(self) -> int:
         """Return the id of the row at which the trouble is."""
-        found: int = getattr(self, f"{self.place}_id")
-        return found
+        pk: int = getattr(self, f"{self.place}_id")
+        return pk
 
 
 class Notice(models.Model):
     """A message about an incident to one recipient: each kind at most once.
 
-    ``mail_key``: of the mail in the outbox that carries it.
+    ``mail_key`` is the key of its mail in the outbox, which may carry several notices.
     """
 
     class Kind(models.TextChoices):
@@ -139,7 +140,7 @@ class NoticeChoice(models.Model):
         NONE = "none", _("None")
 
     membership = models.OneToOneField(Membership, models.CASCADE, related_name="notice_choice")
-    # Of a connection or an ad account; of the audience of a step.
+    # For incidents of a connection or an ad account, and for those of a step's audience.
     connections = models.CharField(max_length=4, choices=Choice.choices, default=Choice.MINE)
     steps = models.CharField(max_length=4, choices=Choice.choices, default=Choice.MINE)
 

@@ -1,4 +1,4 @@
-"""What workers share per limit and per remote ad account: the request budget and the lanes."""
+"""What workers share: the request budget of each rate limit, and the lane of each ad account."""
 
 from django.db import models
 
@@ -16,7 +16,7 @@ class Budget(models.Model):
 
 
 class Lane(models.Model):
-    """One remote ad account, installation-wide. One worker at a time drains a lane."""
+    """The queue of one remote ad account, which several groups may use; leased to one worker."""
 
     # AdAccount.lane: the key of the partner, a colon and the remote id
     key = models.CharField(max_length=100, primary_key=True, db_column="remote_id")

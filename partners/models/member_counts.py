@@ -1,4 +1,4 @@
-"""How many people are in a large audience by what we sent, counted in parts once a day."""
+"""How many people a large audience has by what was accepted, counted in parts once a day."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from partners.models.connections import Audience
 
 
 class MemberCount(models.Model):
-    """The last count that ended, and the one that goes on (audiences/member_counts.py)."""
+    """The last complete count, and the state of the running one (audiences/member_counts.py)."""
 
     audience = models.OneToOneField(
         Audience, models.CASCADE, primary_key=True, related_name="member_count"
     )
-    n = models.BigIntegerField(null=True)  # None: no count has ended yet
-    counted_at = models.DateTimeField(null=True)  # ``n`` is what was accepted until then
-    # Of the count that goes on: until when, up to which place in the order, how many so far.
+    n = models.BigIntegerField(null=True)  # None: no count is complete yet
+    counted_at = models.DateTimeField(null=True)  # ``n`` counts what was accepted by then
+    # The running count: counts what was accepted by ``until``, has read the rows up to the key
+    # ``after``, and found ``so_far`` people.
     until = models.DateTimeField(null=True)
     after = models.BigIntegerField(default=0)
     so_far = models.BigIntegerField(default=0)

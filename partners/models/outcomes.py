@@ -1,4 +1,4 @@
-"""The words of the queue: what a person or batch ends as, and why."""
+"""How a delivery or batch ended, and why."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Outcome(models.TextChoices):
 
 
 class Reason(models.TextChoices):
-    """Why a person was not synced or was cancelled."""
+    """Why a delivery was not synced or was cancelled."""
 
     NO_IDENTIFIER = "no_identifier", _("None of the chosen fields is filled")
     INVALID_VALUE = "invalid_value", _("The chosen fields hold no valid value")

@@ -1,4 +1,7 @@
-"""The rows of the queue: Sync, its deliveries (people), batches that travel together, and calls."""
+"""The rows of the queue: Sync, its deliveries (people), batches that are sent together, and calls.
+
+Travel: to be sent in one request. A repeat: see ``Batch.repeat_of``.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ class Sync(models.Model):
     """
 
     class Purpose(models.TextChoices):
-        """A step asks, or people are removed from audiences without one (queue/removals)."""
+        """STEP and LEFT belong to a step; the others are removals by the group (queue/removals)."""
 
         STEP = "", _("Step")
         ERASURE = "erasure", _("Erasure")
@@ -35,7 +38,7 @@ class Sync(models.Model):
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="+")
     audience = models.ForeignKey(Audience, models.PROTECT, related_name="syncs")
     action = models.CharField(max_length=6, choices=Action.choices)
-    # Of people.models.KINDS, in that order.
+    # The identifiers to send: some of people.models.KINDS, in that order.
     kinds: models.JSONField[list[str], list[str]] = models.JSONField(default=list)
     # Name and page of the step, for texts about what a disconnect affects.
     label = models.CharField(max_length=200)
@@ -73,7 +76,7 @@ class Sync(models.Model):
 
     @property
     def is_used(self) -> bool:
-        """Whether people have ever entered it, or are about to be moved into it."""
+        """Return whether people have ever entered it, or are about to be moved into it."""
         if Sync.objects.filter(pk=self.pk, tally__entered__gt=0).exists():
             return True
         return Batch.objects.pending().filter(moves_to=self).exists()
@@ -104,7 +107,7 @@ class Batch(models.Model):
         "self", models.SET_NULL, null=True, blank=True, related_name="held"
     )
     # A repeat has no deliveries of its own and is not counted: it sends again (or takes back)
-    # those of another batch, all of them or a range of ids (after, until].
+    # those of another batch, all of them or those with ids > repeat_after and <= repeat_until.
     repeat_of = models.ForeignKey(
         "self", models.CASCADE, null=True, blank=True, related_name="repeats"
     )
@@ -116,7 +119,7 @@ class Batch(models.Model):
     deadline_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)  # unclear failures: they lengthen back-off
     refusals = models.PositiveIntegerField(default=0)  # "bad content" for this batch alone
-    # How many people the smallest refused batch had that this one was cut from.
+    # The people of the smallest refused batch that this one was cut from (queue/split.py).
     refused_n = models.PositiveIntegerField(null=True, blank=True)
     crashes = models.PositiveSmallIntegerField(default=0)  # leases in a row without an answer
     # Its people were tried in another batch: they were errored and are tried again, or moved here.
@@ -173,7 +176,7 @@ class Batch(models.Model):
 
     @property
     def is_undo(self) -> bool:
-        """Return whether it compensates a discarded add that may have arrived."""
+        """Return whether it is a repeat that takes back a discarded add that may have arrived."""
         return self.repeat_of is not None and self.repeat_of.action != self.action
 
 
@@ -226,7 +229,7 @@ class Delivery(models.Model):
 
 
 class Push(models.Model):
-    """One HTTP call to a partner, without identifiers of people. Kept for 30 days."""
+    """One HTTP request with people to a partner, without their identifiers. Kept for 30 days."""
 
     ACCEPTED: ClassVar[str] = "0"
     """The code of a call whose people were all accepted."""
@@ -235,9 +238,9 @@ class Push(models.Model):
     batches: models.JSONField[list[int], list[int]] = models.JSONField(default=list)
     action = models.CharField(max_length=6)
     people = models.PositiveIntegerField()
-    ids = models.PositiveIntegerField()
+    ids = models.PositiveIntegerField()  # identifiers: a person may have several
     at = models.DateTimeField(db_index=True)
-    ms = models.PositiveIntegerField()
+    ms = models.PositiveIntegerField()  # until the answer
     code = models.CharField(max_length=MAX_CODE)
     request_id = models.CharField(max_length=80, blank=True)
 

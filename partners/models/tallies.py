@@ -11,11 +11,11 @@ from partners.models.queue import Sync
 
 COUNTS = ("entered", "synced", "not_synced", "pending", "errored", "cancelled")
 COLUMNS = (*COUNTS, "moved")
-ADDS_UP = Q(entered=F("synced") + F("not_synced") + F("pending") + F("errored") + F("cancelled"))
+ADDS_UP_Q = Q(entered=F("synced") + F("not_synced") + F("pending") + F("errored") + F("cancelled"))
 
 
 class Numbers(models.Model):
-    """The six counts. ``moved``: how many of the cancelled entered another Sync of the step."""
+    """The six COUNTS. ``moved``: how many of the cancelled people entered another Sync."""
 
     entered = models.BigIntegerField(default=0)
     synced = models.BigIntegerField(default=0)
@@ -37,15 +37,15 @@ class Tally(Numbers):
     """The counts of one Sync. They change in the transactions that change the counted rows."""
 
     sync = models.OneToOneField(Sync, models.CASCADE, primary_key=True, related_name="tally")
-    # The share of the counts that has no delivery any more (queue/retention.py), by outcome and
-    # then by reason or code: {"errored": {"40002": 7}}.
+    # How many of the counted deliveries were deleted by retention (queue/retention.py), by
+    # outcome, then by reason or code: {"errored": {"40002": 7}}.
     base: models.JSONField[dict[str, dict[str, int]], dict[str, dict[str, int]]] = models.JSONField(
         default=dict
     )
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=ADDS_UP, name="tally_adds_up"),
+            models.CheckConstraint(condition=ADDS_UP_Q, name="tally_adds_up"),
             models.CheckConstraint(
                 condition=Q(**{f"{name}__gte": 0 for name in COUNTS}), name="tally_positive"
             ),
@@ -59,7 +59,7 @@ class Tally(Numbers):
 
 
 class TallyHour(Numbers):
-    """The changes of a tally within one hour, for charts. Pending may be negative."""
+    """How much a tally changed within one hour, for charts. Pending may be negative."""
 
     sync = models.ForeignKey(Sync, models.CASCADE, related_name="hours")
     hour = models.DateTimeField()
@@ -73,9 +73,9 @@ class TallyHour(Numbers):
 
 
 class TallyDay(Numbers):
-    """What a tally said when a day (UTC) began, of each day on which it changed.
+    """The tally as it was when a day (UTC) began, for each day on which it changed.
 
-    The counts of some days are the difference of two of these, however many days they are.
+    So the counts of any range of days are the difference of two rows.
     """
 
     sync = models.ForeignKey(Sync, models.CASCADE, related_name="days", db_index=False)
@@ -84,7 +84,7 @@ class TallyDay(Numbers):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["sync", "day"], name="tally_day_once"),
-            models.CheckConstraint(condition=ADDS_UP, name="tally_day_adds_up"),
+            models.CheckConstraint(condition=ADDS_UP_Q, name="tally_day_adds_up"),
         ]
 
     def __str__(self) -> str:
@@ -118,7 +118,7 @@ def no_counts() -> dict[str, int]:
 def counts_from(values: dict[str, Any]) -> dict[str, int]:
     """Return the six counts from an aggregate of COLUMNS, whose sums over no rows are None.
 
-    Moved people count only where they were moved to.
+    Moved people are counted by the Sync that they were moved to, so they are subtracted here.
     """
     counts = {name: values.get(name) or 0 for name in COUNTS}
     moved = values.get("moved") or 0

@@ -1,4 +1,4 @@
-"""From when a group is warned; a value that is empty is that of the installation."""
+"""The limits at which a group is warned; NULL means the installation's default."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from audiencesync.groups.models import AppGroup
 
 
 class Thresholds(models.Model):
-    """What a group changed: see incidents/thresholds.py for what each value means."""
+    """The limits that a group has changed; incidents/thresholds.py explains each."""
 
     app_group = models.OneToOneField(AppGroup, models.CASCADE, related_name="thresholds")
     error_percent = models.PositiveSmallIntegerField(null=True, blank=True)

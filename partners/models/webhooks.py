@@ -1,4 +1,4 @@
-"""The webhook of a group, and the queue of its calls."""
+"""The webhook of a group, and the outbox of its calls."""
 
 from __future__ import annotations
 
@@ -19,28 +19,29 @@ MAX_URL = 500
 
 
 class Webhook(models.Model):
-    """Where the incidents of a group are posted to. The secret that signs the calls is sealed."""
+    """The URL to which incidents of a group are posted, and the encrypted secret for signatures."""
 
     app_group = models.OneToOneField(AppGroup, models.CASCADE, related_name="webhook")
     url = models.CharField(max_length=MAX_URL)
     secret_sealed = models.TextField()
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
+    # The last call: when it ended, the HTTP status or our own error text, whether it succeeded.
     answered_at = models.DateTimeField(null=True)
-    answer = models.CharField(max_length=60, blank=True)  # of the last call: a status or our words
-    is_accepted = models.BooleanField(default=False)  # whether that answer was a success
+    answer = models.CharField(max_length=60, blank=True)
+    is_accepted = models.BooleanField(default=False)
 
     def __str__(self) -> str:
         return f"webhook {self.pk}"
 
     @property
     def secret_context(self) -> str:
-        """Return the context that seals the secret."""
+        """Return what is authenticated with the encrypted secret: in another group it is void."""
         return f"webhook:v1:{self.app_group_id}"
 
     @sensitive_variables()
     def renew_secret(self) -> str:
-        """Seal a new secret into the row (not saved), and return it."""
+        """Encrypt a new secret into the row (not saved), and return it."""
         secret = f"whsec_{secrets.token_urlsafe(32)}"
         self.secret_sealed = crypto.seal(secret, context=self.secret_context)
         return secret
@@ -50,15 +51,19 @@ class Webhook(models.Model):
         """Return the secret. Raises crypto.CannotOpen."""
         return crypto.open_sealed(self.secret_sealed, context=self.secret_context)
 
-    def note(self, answer: str, *, is_accepted: bool, now: datetime) -> None:
-        """Store the answer to the last call, unless the webhook was saved again meanwhile."""
+    def record_answer(self, answer: str, *, is_accepted: bool, now: datetime) -> None:
+        """Store the answer to the last call, unless the webhook was replaced meanwhile."""
+        # A replaced webhook has another secret, so the ciphertext serves as its version.
         Webhook.objects.filter(pk=self.pk, secret_sealed=self.secret_sealed).update(
             answer=answer[:60], is_accepted=is_accepted, answered_at=now
         )
 
 
 class WebhookCall(models.Model):
-    """A message about an incident to a webhook: each kind once. Retried until it is accepted."""
+    """One message about an incident to a webhook, once for each kind (begun, over ...).
+
+    Retried until it is accepted or given up.
+    """
 
     api_id = models.UUIDField(default=uuid4, unique=True, editable=False)
     webhook = models.ForeignKey(Webhook, models.CASCADE, related_name="calls")
@@ -67,7 +72,7 @@ class WebhookCall(models.Model):
     created_at = models.DateTimeField()
     due_at = models.DateTimeField(null=True)  # of the next attempt; null: accepted, or given up
     tries = models.PositiveIntegerField(default=0)
-    sent_at = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(null=True)  # when it was accepted
 
     class Meta:
         constraints = [

@@ -175,7 +175,7 @@ def post(webhook: Webhook, body: dict[str, Any], *, delivery: str, now: datetime
     try:
         secret = webhook.secret
     except crypto.CannotOpen:
-        webhook.note("secret does not open", is_accepted=False, now=now)
+        webhook.record_answer("secret does not open", is_accepted=False, now=now)
         return None
     headers = {
         "Content-Type": "application/json",
@@ -187,12 +187,12 @@ def post(webhook: Webhook, body: dict[str, Any], *, delivery: str, now: datetime
     try:
         answer = transport.fetch(session, request, seconds=ANSWER_SECONDS, allows=is_allowed)
     except transport.NoAnswer as error:
-        webhook.note(f"no answer ({error.reason})", is_accepted=False, now=now)
+        webhook.record_answer(f"no answer ({error.reason})", is_accepted=False, now=now)
         return None
     finally:
         session.close()
     is_accepted = 200 <= answer.status < 300
-    webhook.note(str(answer.status), is_accepted=is_accepted, now=now)
+    webhook.record_answer(str(answer.status), is_accepted=is_accepted, now=now)
     return is_accepted
 
 
