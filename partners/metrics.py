@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import Metric
 
 from audiencesync.core import beat
 from partners import registry
-from partners.models import AdAccount, Audience, Batch, Connection, Outcome, Push, in_lane
+from partners.models import AdAccount, Audience, Batch, Connection, Outcome, Push, lane_q
 from partners.models import Count as Counter
 from partners.models.batch_queries import PAUSED
 from partners.queue import budget
@@ -116,7 +116,7 @@ def _enter_to_synced(*, now: datetime) -> HistogramMetricFamily:
 def _parked() -> GaugeMetricFamily:
     """Pending people that are not sent, by the first cause on the way."""
     ways = ("ad_account__connection", "ad_account", "audience")
-    slow = budget.parked_now()
+    slow = budget.parked_limits()
     apps = {
         partner.key: slow[budget.app_key(partner)]
         for partner in registry.PARTNERS
@@ -133,7 +133,7 @@ def _parked() -> GaugeMetricFamily:
         When(PAUSED, then=Value("canvas_stopped")),
         *(When(~Q(**{f"{way}__parked_by": ""}), then=F(f"{way}__parked_by")) for way in ways),
         *(
-            When(in_lane(lane, "ad_account__"), then=Value(SLOW[is_daily]))
+            When(lane_q(lane, "ad_account__"), then=Value(SLOW[is_daily]))
             for lane, is_daily in lanes.items()
         ),
         *(

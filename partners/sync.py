@@ -1,4 +1,4 @@
-"""What canvases may ask of the queue: the one module of `partners` through which steps send."""
+"""The interface of the queue for canvases: steps send only through this module of `partners`."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -27,7 +27,8 @@ from partners.queue import enqueue as queue_enqueue
 from partners.queue import flush, move, tally, transitions
 from partners.queue.removals import withdraw as removals_withdraw
 
-MOST_KEPT = 1_000  # people who left and were kept, of whom `wanted_elsewhere` looks at the newest
+MAX_KEPT = 1_000
+"""People who left and stayed in the audience, of whom `wanted_elsewhere` reads the newest."""
 
 
 def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: datetime) -> int:
@@ -35,10 +36,10 @@ def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: dateti
 
     ``people`` is ``values_list(<entry key>, "profile_id")`` of at most some ten thousand rows.
     """
-    entered = queue_enqueue.enqueue(sync, people, now=now)
-    if entered:
+    n_new = queue_enqueue.enqueue(sync, people, now=now)
+    if n_new:
         wake(flush.TASK)
-    return entered
+    return n_new
 
 
 def withdraw(
@@ -53,19 +54,19 @@ def withdraw(
     With several Syncs in one transaction, pass them in the order of their audiences' ids: each
     call locks the row of the audience until the end of the transaction.
     """
-    reverted = removals_withdraw.withdraw(sync, profiles, now=now, even_if_wanted=even_if_wanted)
-    if reverted:
+    n_reverted = removals_withdraw.withdraw(sync, profiles, now=now, even_if_wanted=even_if_wanted)
+    if n_reverted:
         wake(flush.TASK)
-    return reverted
+    return n_reverted
 
 
-def standing(syncs: Iterable[int]) -> "QuerySet[Delivery]":
-    """Return the adds of these Syncs that were not reverted: what `withdraw` would revert."""
-    return removals_withdraw.standing(syncs)
+def standing_adds(syncs: Iterable[int]) -> "QuerySet[Delivery]":
+    """Return the adds of these Syncs that `withdraw` would revert."""
+    return removals_withdraw.standing_adds(syncs)
 
 
-def claim(syncs: "QuerySet[Sync]", *, claims: bool) -> None:
-    """Set whether people whom these Syncs added stay when another Sync removes them again."""
+def set_claims(syncs: "QuerySet[Sync]", *, claims: bool) -> None:
+    """Set whether people whom these Syncs added stay when another Sync would remove them again."""
     syncs.update(claims=claims)
 
 
@@ -81,10 +82,10 @@ class Want:
 def wanted_elsewhere(syncs: Iterable[int]) -> list[Want]:
     """Return the steps because of which people stay whom ``syncs`` added and who have left.
 
-    Most people first; of the newest MOST_KEPT of these people.
+    Of the MAX_KEPT of these people who left last; the step with most people first.
     """
-    found = removals_withdraw.wanting(syncs, most=MOST_KEPT)
-    return [Want(label, url, n) for label, url, n in found]
+    steps = removals_withdraw.steps_that_want(syncs, most=MAX_KEPT)
+    return [Want(label, url, n) for label, url, n in steps]
 
 
 def resume(syncs: "QuerySet[Sync]") -> None:
@@ -92,10 +93,12 @@ def resume(syncs: "QuerySet[Sync]") -> None:
 
     People who waited while it was stopped have the whole retry window again.
     """
-    stopped = Batch.objects.pending().filter(PAUSED, sync__in=syncs, first_failed_at__isnull=False)
-    for some in stopped.chunks():
+    paused = Batch.objects.pending().filter(PAUSED, sync__in=syncs, first_failed_at__isnull=False)
+    for chunk in paused.chunks():
         with transaction.atomic():
-            Batch.objects.filter(pk__in=some.lock()).update(first_failed_at=None, deadline_at=None)
+            Batch.objects.filter(pk__in=chunk.lock_ids()).update(
+                first_failed_at=None, deadline_at=None
+            )
     _with_undoing(syncs).update(is_live=True)
     syncs.update(paused=False)
     _reconcile(syncs)
@@ -110,26 +113,27 @@ def pause(syncs: "QuerySet[Sync]") -> None:
 
 
 def retire(syncs: "QuerySet[Sync]") -> None:
-    """Take no more people, because the step uses another Sync by now; those inside are sent."""
+    """Show no problems of these Syncs: their step uses another one. Their people are still sent."""
     if _with_undoing(syncs).update(is_live=False):
         _reconcile(syncs)
 
 
 def _reconcile(syncs: "QuerySet[Sync]") -> None:
-    """Open or end incidents: only those of live Syncs are shown."""
+    """Let the groups' incidents be checked: only those of live Syncs are open."""
     for app_group in set(syncs.order_by().values_list("app_group", flat=True)):
         reconcile.soon(app_group)
 
 
 def _with_undoing(syncs: "QuerySet[Sync]") -> "QuerySet[Sync]":
-    mine = syncs.values("pk")
-    return Sync.objects.filter(Q(pk__in=mine) | Q(undoes__in=mine))
+    """Return these Syncs and those that remove their people again when they leave."""
+    sync_ids = syncs.values("pk")
+    return Sync.objects.filter(Q(pk__in=sync_ids) | Q(undoes__in=sync_ids))
 
 
 def reassign(profile: int, *, to: int | None) -> None:
     """Reassign the deliveries of a merged profile; None leaves them without a profile.
 
-    What was asked last for either profile wins.
+    Of both profiles' deliveries to an audience, the last one counts.
     """
     Delivery.objects.filter(profile=profile).update(profile=to)
 
@@ -141,23 +145,19 @@ def retry_now(connection: Connection) -> None:
     Audience.objects.filter(ad_account__in=accounts).exclude(parked_until=None).update(
         parked_until=None
     )
-    for some in Batch.objects.waiting().filter(ad_account__in=accounts).chunks():
+    for chunk in Batch.objects.waiting().filter(ad_account__in=accounts).chunks():
         with transaction.atomic():
-            Batch.objects.filter(pk__in=some.lock()).update(due_at=F("created_at"))
+            Batch.objects.filter(pk__in=chunk.lock_ids()).update(due_at=F("created_at"))
     wake(flush.TASK)
 
 
-def flowing(connection: Connection) -> int:
+def n_sendable(connection: Connection) -> int:
     """Return how many people are sent as soon as the partner answers.
 
     Not those of stopped canvases or of ad accounts that were left out.
     """
-    waiting = _of(connection, None).pending().filter(ad_account__is_chosen=True)
-    return _people(waiting.not_paused())
-
-
-def _people(batches: BatchQuerySet) -> int:
-    return batches.aggregate(n=Sum("n"))["n"] or 0
+    pending = _batches_of(connection, None).pending().filter(ad_account__is_chosen=True)
+    return pending.not_paused().aggregate(n=Sum("n"))["n"] or 0
 
 
 def discard(
@@ -168,15 +168,18 @@ def discard(
     A batch in flight is decided by its answer. Removals of people who left, and those that no
     step asked for, wait for a reconnect, and so do repeats: nothing would ask for them again.
     """
-    with tally.gathered(now=now):
-        mine = _of(connection, ad_account).pending().of_steps().filter(sync__undoes=None)
-        for some in mine.chunks():
+    with tally.atomic(now=now):
+        pending = _batches_of(connection, ad_account).pending()
+        batches = pending.of_steps().filter(sync__undoes=None)
+        for chunk in batches.chunks():
             # All of them are marked: the answer decides for a batch that a worker leases now.
-            Batch.objects.pending().filter(pk__in=some.lock()).update(cancel_requested=True)
-        return sum(transitions.cancel(some, Reason.DISCARDED, now=now) for some in mine.chunks())
+            Batch.objects.pending().filter(pk__in=chunk.lock_ids()).update(cancel_requested=True)
+        return sum(
+            transitions.cancel(chunk, Reason.DISCARDED, now=now) for chunk in batches.chunks()
+        )
 
 
-def _of(connection: Connection | None, ad_account: AdAccount | None) -> BatchQuerySet:
+def _batches_of(connection: Connection | None, ad_account: AdAccount | None) -> BatchQuerySet:
     if ad_account is not None:
         return Batch.objects.filter(ad_account=ad_account)
     return Batch.objects.filter(ad_account__connection=connection)
@@ -202,8 +205,8 @@ def retry_errored(
 
     ``reason``: only those of this reason or code. ``only``: ids of deliveries.
 
-    Not those with a later, opposite operation. They travel in new batches at the end of the
-    order. If the step has another Sync by now (``to``), they enter that one.
+    Not those with a later, opposite operation. They are sent in new batches at the end of the
+    audience's order. If the step has another Sync by now (``to``), they enter that one.
     """
     if to is not None and to.pk != sync.pk:
         return move.retry(sync, to=to, reason=reason, only=only, now=now)

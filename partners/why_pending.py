@@ -13,7 +13,7 @@ from partners import registry, risks
 from partners.connections import problems
 from partners.connections.problems import Problem, Severity
 from partners.models import AdAccount, Batch, Connection, Sync
-from partners.queue import budget, collect, sealed
+from partners.queue import budget, collect, missing_keys
 from partners.queue.push import NO_ANSWER
 
 SOON = timedelta(seconds=30)
@@ -42,7 +42,9 @@ def _of(ad_account: AdAccount, waiting: QuerySet[Batch], *, now: datetime) -> Pr
         n=Sum("n"),
         due=Min("due_at"),
         ends_at=Min("deadline_at"),
-        sealed=Count("pk", filter=Q(last_code=sealed.CODE, first_failed_at__lte=now - NO_PULSE)),
+        sealed=Count(
+            "pk", filter=Q(last_code=missing_keys.CODE, first_failed_at__lte=now - NO_PULSE)
+        ),
     )
     if not found["n"]:
         return None

@@ -128,7 +128,7 @@ def archive(canvas: Canvas, *, by: User, now: datetime) -> None:
         if locked.state == Canvas.State.LIVE:
             raise NotAllowed(_("A live canvas cannot be archived. Stop it first."))
         Canvas.objects.filter(pk=canvas.pk).update(state=Canvas.State.ARCHIVED)
-        sync.claim(Sync.objects.filter(steps__canvas=canvas), claims=False)
+        sync.set_claims(Sync.objects.filter(steps__canvas=canvas), claims=False)
         _log(
             canvas,
             by,
@@ -144,7 +144,7 @@ def unarchive(canvas: Canvas, *, by: User, now: datetime) -> None:
         archived = Canvas.objects.filter(pk=canvas.pk, state=Canvas.State.ARCHIVED)
         if archived.update(state=state, edited_by=by, edited_at=now):
             kept = canvas.steps.filter(removed_at=None)
-            sync.claim(Sync.objects.filter(steps__in=kept), claims=True)
+            sync.set_claims(Sync.objects.filter(steps__in=kept), claims=True)
             _log(
                 canvas,
                 by,
@@ -280,7 +280,7 @@ def _discard(step: Step, choice: str, *, by: User, now: datetime) -> pending.Dec
     step.segment_uses.all().delete()
     syncs = step.syncs.all()
     if step.canvas.entered or any(one.is_used for one in syncs):
-        sync.claim(Sync.objects.filter(steps=step), claims=False)
+        sync.set_claims(Sync.objects.filter(steps=step), claims=False)
         return done
     unused = list(syncs)
     step.delete()

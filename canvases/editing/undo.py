@@ -141,7 +141,7 @@ def restore(canvas: Canvas, note: Note, *, by: User, now: datetime) -> Step:
         for step in restored:
             KINDS[step.kind].on_saved(step)
             edit.log_added(step, by)
-        sync.claim(Sync.objects.filter(steps__in=restored), claims=True)
+        sync.set_claims(Sync.objects.filter(steps__in=restored), claims=True)
     return restored[0]
 
 

@@ -108,7 +108,7 @@ def pending_people(steps: Sequence[Step], people: Collection[int]) -> set[int]:
 def added(steps: Sequence[Step]) -> QuerySet[Delivery]:
     """Return the adds of these steps that stand: the people would be removed if they left."""
     adding = {one.pk for step in steps for one in step.syncs.all() if one.action == Action.ADD}
-    return sync.standing(adding)
+    return sync.standing_adds(adding)
 
 
 def pending_removals(steps: Sequence[Step]) -> QuerySet[Delivery]:

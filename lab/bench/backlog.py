@@ -32,7 +32,7 @@ def fill(*, n: int, kinds: Sequence[str]) -> dict[str, Any]:
     """Make about ``n`` people pending in full requests: the same people in every batch."""
     _canvas, sync = world.draft(kinds)
     account = sync.audience.ad_account
-    cap = collect.most_people(collect.preset_of(account), account, len(sync.kinds))
+    cap = collect.max_people(collect.preset_of(account), account, len(sync.kinds))
     each = _sendable(sync, most=min(n, cap))
     last = -(-n // each)
     started = time.monotonic()
@@ -78,7 +78,7 @@ def _fill(sync: Sync, each: int, first: int, last: int) -> None:
         "created_at": now,
         "due_at": now,
     }
-    with tally.gathered(now=now) as moves:
+    with tally.atomic(now=now) as moves:
         Audience.objects.filter(pk=sync.audience_id).update(seq=F("seq") + last - first)
         Batch.objects.bulk_create(
             Batch(sync=sync, action=sync.action, kinds=sync.kinds, seq=seq, n=each, **common)

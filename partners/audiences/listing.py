@@ -23,7 +23,7 @@ from partners.connections import refresh as refresh_tokens
 from partners.errors import Disconnected, PartnerError, Rejected, RejectedCause
 from partners.incidents import reconcile
 from partners.models import AdAccount, Audience, Connection, ParkedBy
-from partners.queue import park, sealed
+from partners.queue import missing_keys, park
 
 logger = logging.getLogger(__name__)
 
@@ -183,7 +183,7 @@ def token_for(ad_account: AdAccount, *, now: datetime) -> str:
     except PartnerError as error:
         raise explain_and_park(error, ad_account, now=now) from error
     except crypto.CannotOpen:
-        sealed.log_missing_key(connection.pk)
+        missing_keys.log_missing_key(connection.pk)
         problem = problems.of_connection(connection, now=now)
         raise AudienceCallFailed(label, problem.text if problem else "") from None
 

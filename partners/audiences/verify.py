@@ -21,7 +21,7 @@ from partners.audiences import listing
 from partners.base import RemoteAudience
 from partners.errors import Disconnected, PartnerError, Rejected, RejectedCause
 from partners.models import AdAccount, Audience, Sync
-from partners.queue import park, sealed
+from partners.queue import missing_keys, park
 
 logger = logging.getLogger(__name__)
 SECONDS = 8.0
@@ -85,7 +85,7 @@ def _checks(syncs: Iterable[Sync]) -> list[_Check]:
         try:
             found[account.pk] = _Check(account, account.connection.token, [one])
         except crypto.CannotOpen:
-            sealed.log_missing_key(account.connection.pk)
+            missing_keys.log_missing_key(account.connection.pk)
     return list(found.values())
 
 

@@ -20,7 +20,7 @@ from partners.connections.revoke import Revocation
 from partners.errors import Disconnected, PartnerError
 from partners.incidents import reconcile
 from partners.models import AdAccount, Connection, OAuthState, SpentToken
-from partners.queue import park, sealed
+from partners.queue import missing_keys, park
 
 logger = logging.getLogger(__name__)
 TOKENS_TRIED = 5
@@ -122,7 +122,7 @@ def probe(connection: Connection, *, now: datetime) -> bool:
     except Disconnected:
         return False
     except crypto.CannotOpen:
-        sealed.log_missing_key(connection.pk)
+        missing_keys.log_missing_key(connection.pk)
         return False
     except PartnerError as error:
         logger.info("probe of connection %s: %s", connection.pk, error.message_for_log)
@@ -169,7 +169,7 @@ def _renew(
     connection.connected_at = connection.checked_at = now
     connection.disconnected_at = None
     if connection.swap_until is not None:  # the caller checks the new account and ends the hold
-        connection.swap_until = min(connection.swap_until, now + park.SWAP_CHECK)
+        connection.swap_until = min(connection.swap_until, now + park.MAX_SWAP_CHECK)
     for name, value in park.NOT_PARKED.items():
         setattr(connection, name, value)
     connection.save()

@@ -72,7 +72,7 @@ def troubles(*, now: datetime, app_group: int | None = None) -> list[Trouble]:
 
 def _connections(*, now: datetime, app_group: int | None) -> list[Trouble]:
     used = needed().filter(audience__ad_account__connection=OuterRef("pk"))
-    stuck = Batch.objects.stuck(now).filter(ad_account__connection=OuterRef("pk"))
+    stuck = Batch.objects.without_key(now).filter(ad_account__connection=OuterRef("pk"))
     # A token that does not open on one machine may open on another. So such an incident begins
     # with people who wait for it, and ends where the token opens.
     known = Incident.objects.open().filter(connection=OuterRef("pk"), code=SEALED)

@@ -10,7 +10,7 @@ from partners.models.connections import (
     OAuthState,
     ParkedBy,
     SpentToken,
-    in_lane,
+    lane_q,
 )
 from partners.models.incidents import Incident, Notice, NoticeChoice
 from partners.models.lanes import Budget, Lane
@@ -51,5 +51,5 @@ __all__ = [
     "Thresholds",
     "Webhook",
     "WebhookCall",
-    "in_lane",
+    "lane_q",
 ]

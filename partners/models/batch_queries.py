@@ -1,4 +1,8 @@
-"""Questions about many batches: which are due, waiting, leased or discarded."""
+"""Questions about many batches: which are due, waiting, leased or discarded.
+
+Pending: neither synced, errored nor cancelled. Waiting: pending, and leased to no worker. Parked:
+stopped by the circuit breaker (queue/park.py). Paused: the canvas is stopped.
+"""
 
 from __future__ import annotations
 
@@ -18,20 +22,21 @@ if TYPE_CHECKING:
     from partners.models.queue import Batch  # noqa: F401 - the model of the queryset
 
 LARGE = 1_000
-"""Batches of at least this many people go after small ones, which they would delay."""
+"""Batches of at least this many people are sent after smaller ones, which they would delay."""
 
 PAUSED = Q(sync__paused=True, action=Action.ADD, repeat_of=None)
 """Adds of a stopped canvas: they wait, and their retry window does not run."""
 
 OF_STEPS = ("", "left")
-"""Purposes of the Syncs of a step: what it asks for, and the removal of people who left."""
+"""Purposes of a step's Syncs: what the step asks for, and the removal of people who left it."""
 
 CLOCK_SKEW = timedelta(hours=1)
+"""How far the clocks of two machines may differ."""
 
 SEALED = "sealed"
-"""The last code of batches whose token the TOKEN_KEYS of a machine did not open."""
+"""The last code of batches whose token a machine could not decrypt with its TOKEN_KEYS."""
 
-OTHERS_FIRST = 60.0
+OTHER_MACHINES_SECONDS = 60.0
 """Seconds within which a machine with the right keys would have sent such a batch."""
 
 
@@ -59,8 +64,8 @@ class BatchQuerySet(models.QuerySet["Batch"]):
     def not_paused(self) -> Self:
         return self.exclude(PAUSED)
 
-    def not_held(self) -> Self:
-        """Of connections whose account is not being changed (queue/park.py)."""
+    def not_in_swap(self) -> Self:
+        """Of connections whose account is not being changed (a swap, see queue/park.py)."""
         return self.filter(ad_account__connection__swap_until=None)
 
     def discarded(self) -> Self:
@@ -93,51 +98,53 @@ class BatchQuerySet(models.QuerySet["Batch"]):
             .filter(Q(due_at__lte=now) | Q(due_at__gt=latest), waits_for=None)
             .filter(ad_account__is_chosen=True)
             .exclude(ad_account__connection__token_sealed="")
-            .filter(~_parked("ad_account__connection", now) | last_try)
-            .filter(~_parked("ad_account", now) | last_try)
-            .filter(~_parked("audience", now) | last_try)
+            .filter(~_parked_q("ad_account__connection", now) | last_try)
+            .filter(~_parked_q("ad_account", now) | last_try)
+            .filter(~_parked_q("audience", now) | last_try)
             .not_paused()
-            .not_held()
-            .annotate(turn=_turn(last_try))
-            .order_by("turn", "due_at", "pk")
+            .not_in_swap()
+            .annotate(rank=_rank(last_try))
+            .order_by("rank", "due_at", "pk")
         )
 
-    def stuck(self, now: datetime) -> Self:
-        """Batches that no machine could send within a minute for want of a key."""
-        mine = self.pending().filter(last_code=SEALED, n__gt=0).not_paused()
-        return mine.filter(first_failed_at__lte=now - timedelta(seconds=OTHERS_FIRST))
+    def without_key(self, now: datetime) -> Self:
+        """Batches whose token no machine could decrypt within a minute."""
+        marked = self.pending().filter(last_code=SEALED, n__gt=0).not_paused()
+        return marked.filter(first_failed_at__lte=now - timedelta(seconds=OTHER_MACHINES_SECONDS))
 
     def unreachable(self) -> Self:
-        """Batches that cannot be tried: their connection has no token, or left the ad account."""
+        """Batches that cannot be tried: their connection has no token, or their ad account is no
+        longer chosen.
+        """
         return self.filter(
             Q(ad_account__connection__token_sealed="") | Q(ad_account__is_chosen=False)
         )
 
     def blocked(self, now: datetime) -> Self:
-        """Batches that cannot be tried, or have something parked on their way."""
+        """Batches that cannot be tried, or whose connection, ad account or audience is parked."""
         return self.filter(
             Q(ad_account__connection__token_sealed="")
             | Q(ad_account__is_chosen=False)
-            | _parked("ad_account__connection", now)
-            | _parked("ad_account", now)
-            | _parked("audience", now)
+            | _parked_q("ad_account__connection", now)
+            | _parked_q("ad_account", now)
+            | _parked_q("audience", now)
         )
 
-    def locked(self) -> Self:
-        """Lock the rows when they are read, in the order of their ids.
+    def for_update(self) -> Self:
+        """Lock the rows when the queryset is read, in the order of their ids.
 
         Every transaction locks batches in this order, so that no two of them deadlock.
         """
         return self.select_for_update(of=("self",)).order_by("pk")
 
-    def lock(self) -> list[int]:
+    def lock_ids(self) -> list[int]:
         """Lock the rows now, inside the caller's transaction, and return their ids."""
-        return list(self.locked().values_list("pk", flat=True))
+        return list(self.for_update().values_list("pk", flat=True))
 
     def chunks(self) -> Iterator[BatchQuerySet]:
         """Yield the batches in bounded querysets: after an outage there may be very many."""
-        for some in chunks.ids(self):
-            yield self.filter(pk__in=some)
+        for ids in chunks.ids(self):
+            yield self.filter(pk__in=ids)
 
 
 def lease_expired(now: datetime) -> Q:
@@ -145,19 +152,19 @@ def lease_expired(now: datetime) -> Q:
     return lease.expired("lease_until", seconds=settings.SYNC.lease, now=now)
 
 
-def _turn(last_try: Q) -> Case:
-    """Return the rank of a batch: the lowest goes first."""
+def _rank(last_try: Q) -> Case:
+    """Return the rank of a batch: the lowest is sent first."""
     return Case(
         When(crashes__gt=0, then=Value(4)),  # may kill the worker: after all others
         When(last_try, then=Value(0)),
         When(n__gte=LARGE, then=Value(3)),
         When(repeat_of__isnull=True, then=Value(2)),
-        default=Value(1),
+        default=Value(1),  # repeats: later batches of the audience wait for them
         output_field=IntegerField(),
     )
 
 
-def _parked(path: str, now: datetime) -> Q:
+def _parked_q(path: str, now: datetime) -> Q:
     # A later probe than any that is planned was written by a wrong clock.
     latest = now + timedelta(seconds=settings.SYNC.probe) + CLOCK_SKEW
     return Q(**{f"{path}__parked_until__gt": now, f"{path}__parked_until__lte": latest})

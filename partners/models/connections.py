@@ -1,4 +1,8 @@
-"""Connections to partners, their ad accounts and audiences, and one-time authorisations."""
+"""Connections to partners, their ad accounts and audiences, and one-time authorisations.
+
+Sealed columns hold encrypted secrets; the context of a secret is authenticated with it, so that a
+ciphertext copied to another row does not open.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,10 @@ class ParkedBy(models.TextChoices):
 
 
 class Parkable(models.Model):
-    """A row through which nothing is sent until ``parked_until``; the next send is one probe."""
+    """A row through which nothing is sent until ``parked_until`` (a circuit breaker).
+
+    The next request is the only one then, a probe: its success unparks the row.
+    """
 
     parked_until = models.DateTimeField(null=True, blank=True)
     parked_by = models.CharField(max_length=10, choices=ParkedBy.choices, blank=True)
@@ -44,8 +51,8 @@ class Parkable(models.Model):
         abstract = True
 
 
-def in_lane(lane: str, path: str = "") -> models.Q:
-    """Return the condition for rows of a lane; ``path`` leads to their ad account."""
+def lane_q(lane: str, path: str = "") -> models.Q:
+    """Match rows of one remote ad account (AdAccount.lane); ``path`` leads to it, with its "__"."""
     partner, remote_id = lane.split(":", 1)
     return models.Q(**{f"{path}connection__partner": partner, f"{path}remote_id": remote_id})
 
@@ -93,14 +100,14 @@ class Connection(Parkable):
 
     @property
     def token_context(self) -> str:
-        """Return the context that seals the token: copied to another group, it does not open."""
+        """Return the context of the token: its group and partner."""
         return f"partner-token:v1:{self.app_group_id}:{self.partner}"
 
     @sensitive_variables()
     def set_token(
         self, token: str, *, refresh_token: str = "", expires_at: datetime | None = None
     ) -> None:
-        """Seal a token into the row (not saved)."""
+        """Encrypt a token into the row (not saved)."""
         self.token_sealed = crypto.seal(token, context=self.token_context)
         self.refresh_sealed = (
             crypto.seal(refresh_token, context=self.refresh_context) if refresh_token else ""
@@ -109,7 +116,7 @@ class Connection(Parkable):
 
     @property
     def refresh_context(self) -> str:
-        """Return the context that seals the refresh token."""
+        """Return the context of the refresh token."""
         return f"partner-refresh:v1:{self.app_group_id}:{self.partner}"
 
     @property
@@ -121,7 +128,10 @@ class Connection(Parkable):
 
     @property
     def grant(self) -> str:
-        """Return the secret that a revocation names. Raises crypto.CannotOpen."""
+        """Return the secret to revoke: the refresh token if there is one, else the access token.
+
+        Raises crypto.CannotOpen.
+        """
         return self.refresh_token or self.token
 
     @property
@@ -131,7 +141,7 @@ class Connection(Parkable):
 
     @property
     def opens_here(self) -> bool:
-        """Return whether the TOKEN_KEYS of this machine open the token; others may differ."""
+        """Return whether this machine can decrypt the token; others may have other TOKEN_KEYS."""
         try:
             return bool(self.token)
         except crypto.CannotOpen:
@@ -151,7 +161,7 @@ class AdAccount(Parkable):
     status = models.CharField(max_length=40, blank=True)
     # False: disconnected. Steps keep pointing here, a reconnect resumes them.
     is_chosen = models.BooleanField(default=True)
-    # People that a request may carry, learned from refusals.
+    # How many people a request may carry, learned from refusals; None: no limit was learned.
     learned_cap = models.PositiveIntegerField(null=True, blank=True)
     n_audiences = models.PositiveIntegerField(null=True, blank=True)  # at the partner
     refreshed_at = models.DateTimeField(null=True, blank=True)
@@ -174,7 +184,7 @@ class AdAccount(Parkable):
 class Audience(Parkable):
     """A custom audience at the partner.
 
-    ``seq`` numbers the batches sent to it; every enqueue raises it.
+    ``seq`` is the highest number in the order of its batches; every enqueue raises it.
     """
 
     GROUP_PATH = "ad_account__connection__app_group"
@@ -220,28 +230,28 @@ class Audience(Parkable):
 
 
 class SpentToken(models.Model):
-    """A token that we no longer use, until it is revoked (connections/revoke.py)."""
+    """A token that we no longer use and still have to revoke (connections/revoke.py)."""
 
-    key = models.CharField(max_length=32, unique=True, default=_key)
+    key = models.CharField(max_length=32, unique=True, default=_key)  # for the context
     partner = models.CharField(max_length=20)
     token_sealed = models.TextField()
     created_at = models.DateTimeField()
-    due_at = models.DateTimeField(db_index=True)
+    due_at = models.DateTimeField(db_index=True)  # of the next attempt
 
     def __str__(self) -> str:
         return f"spent token {self.pk}"
 
     @property
     def token_context(self) -> str:
-        """Return the context that seals the token."""
+        """Return the context of the token."""
         return f"spent-token:v1:{self.partner}:{self.key}"
 
 
 class OAuthState(models.Model):
     """An authorisation in progress: bound to session, user and group, used once, within 10 minutes.
 
-    ``token_sealed`` and ``offer`` are filled by the exchange. The connection becomes usable once an
-    admin has chosen ad accounts from ``offer`` on our own page.
+    ``token_sealed`` and ``offer`` (the ad accounts of the token) are filled when its code is
+    exchanged. The connection becomes usable once an admin has chosen some of these ad accounts.
     """
 
     state_hash = models.CharField(max_length=64, unique=True)
@@ -262,10 +272,10 @@ class OAuthState(models.Model):
 
     @property
     def token_context(self) -> str:
-        """Return the context that seals the token of the offer."""
+        """Return the context of the token."""
         return f"partner-offer:v1:{self.pk}"
 
     @property
     def refresh_context(self) -> str:
-        """Return the context that seals the refresh token of the offer."""
+        """Return the context of the refresh token."""
         return f"partner-offer-refresh:v1:{self.pk}"

@@ -95,7 +95,7 @@ def _count_due(partner: str, lanes: dict[str, LaneNumbers], *, now: datetime) ->
         busy.add(key)
         if (lane := lanes.get(key)) is not None:
             n_kinds = min(MOST_KINDS, max(1, len(kinds)))
-            most = collect.most_people(collect.preset_of(lane.ad_account), lane.ad_account, n_kinds)
+            most = collect.max_people(collect.preset_of(lane.ad_account), lane.ad_account, n_kinds)
             lane.requests += max(n_large[n_kinds - 1], -(-people // most))
     return len(busy)
 
@@ -106,7 +106,7 @@ def _large(preset: Preset) -> dict[str, Count]:
     return {
         f"large_{n}": Count(
             "pk",
-            filter=Q(n__gt=collect.most_people(preset, anywhere, n) // 2)
+            filter=Q(n__gt=collect.max_people(preset, anywhere, n) // 2)
             | Q(sharing=Batch.Sharing.ALONE),
         )
         for n in range(1, MOST_KINDS + 1)

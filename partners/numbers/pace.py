@@ -10,7 +10,7 @@ from django.utils.formats import number_format
 from django.utils.translation import ngettext
 
 from partners import risks
-from partners.models import AdAccount, Batch, Push, Sync, in_lane
+from partners.models import AdAccount, Batch, Push, Sync, lane_q
 from partners.queue import budget, collect
 
 LOOKED_BACK = timedelta(seconds=60)
@@ -62,7 +62,7 @@ def of_sync(sync: Sync, *, now: datetime) -> Pace | None:
     held_until = ad_account.connection.swap_until  # at the latest: its account is being changed
     begins = max(found["due"], slow.at if slow else now, held_until or now, now)
     ahead = risks.pending_batches().filter(
-        in_lane(ad_account.lane, "ad_account__"), due_at__lte=max(found["last"], now)
+        lane_q(ad_account.lane, "ad_account__"), due_at__lte=max(found["last"], now)
     )
     per_second = _measured(ad_account, found["due"], now=now) or _expected(
         ad_account, limit, now=now
@@ -80,7 +80,7 @@ def of_sync(sync: Sync, *, now: datetime) -> Pace | None:
 
 def _requests(batches: QuerySet[Batch], ad_account: AdAccount, n_kinds: int) -> float:
     """Return how many requests batches need: large ones travel alone, small ones together."""
-    most = collect.most_people(collect.preset_of(ad_account), ad_account, n_kinds)
+    most = collect.max_people(collect.preset_of(ad_account), ad_account, n_kinds)
     is_large = Q(n__gt=most // 2) | Q(sharing=Batch.Sharing.ALONE)
     n = 0.0
     groups = batches.order_by().values_list("ad_account", "action", "kinds")
@@ -99,7 +99,7 @@ def _measured(ad_account: AdAccount, waiting_since: datetime, *, now: datetime) 
 
 
 def _sent(ad_account: AdAccount, *, since: datetime) -> QuerySet[Push]:
-    return Push.objects.filter(in_lane(ad_account.lane, "ad_account__"), at__gte=since)
+    return Push.objects.filter(lane_q(ad_account.lane, "ad_account__"), at__gte=since)
 
 
 def _expected(ad_account: AdAccount, limit: budget.Limit, *, now: datetime) -> float:

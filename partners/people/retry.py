@@ -53,7 +53,7 @@ def errored(sync: Sync, reason: str | None, only: Collection[int]) -> QuerySet[D
 
 def _retry(sync: Sync, rows: Iterable[Delivery], *, now: datetime) -> int:
     """Put a chunk into new batches, in one transaction. Return how many were still errored."""
-    with tally.gathered(now=now) as moves:
+    with tally.atomic(now=now) as moves:
         # Lock the audience first and then the batches, as an enqueue does.
         list(
             Audience.objects.select_for_update(no_key=True)
@@ -61,7 +61,7 @@ def _retry(sync: Sync, rows: Iterable[Delivery], *, now: datetime) -> int:
             .values_list("pk")
         )
         batches = Batch.objects.filter(pk__in={row.batch_id for row in rows if row.batch_id})
-        held = batches.lock()
+        held = batches.lock_ids()
         chosen = Delivery.objects.filter(ERRORED, batch__in=held, pk__in=[row.pk for row in rows])
         ids = list(chosen.order_by("pk").values_list("pk", flat=True))
         if not ids:

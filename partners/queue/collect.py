@@ -1,7 +1,7 @@
 """Compose requests from due batches and lease them.
 
-The batches of a request share the ad account, the action and the kinds of identifiers. A lane is
-one remote advertiser: one worker at a time drains it.
+The batches of a request have the same ad account, action and kinds of identifiers. A lane is the
+queue of one remote ad account, which several groups may use: one worker at a time drains it.
 """
 
 import secrets
@@ -17,18 +17,20 @@ from django.db.models.functions import Greatest
 from audiencesync.core import lease
 from partners import registry
 from partners.base import Partner, Preset
-from partners.models import AdAccount, Batch, Connection, Count, Lane, in_lane
+from partners.models import AdAccount, Batch, Connection, Count, Lane, lane_q
 from partners.models.batch_queries import lease_expired
 from partners.queue import supersede, tally
 
 CANDIDATES = 300
-NOTHING = Q(pk__in=())
+"""Due batches of a lane that one plan reads."""
+NO_BATCHES = Q(pk__in=())
 CRASHES_BEFORE_ALONE = 2
+"""Crashes of its workers after which a batch is sent while nothing else is in flight."""
 
 
 @dataclass(slots=True)
 class Request:
-    """Batches that travel together: one ad account, one action, the same kinds of identifiers."""
+    """Batches that are sent together: one ad account, one action, the same kinds of identifiers."""
 
     ad_account: AdAccount
     batches: list[Batch] = field(default_factory=list)
@@ -54,16 +56,16 @@ class Request:
 
     @property
     def is_probe(self) -> bool:
-        """Return whether its connection, ad account or an audience is parked.
+        """Return whether it tries a parked connection, ad account or audience again.
 
-        One such request at a time is sent.
+        One such request of a lane at a time is sent.
         """
         places = (self.connection, self.ad_account, *(batch.audience for batch in self.batches))
         return any(place.parked_by for place in places)
 
     @property
     def is_suspect(self) -> bool:
-        """Return whether it may crash its worker, which must send nothing else meanwhile."""
+        """Return whether it may crash its worker: its batches crashed several before."""
         return any(batch.crashes >= CRASHES_BEFORE_ALONE for batch in self.batches)
 
     def is_last_try(self, *, now: datetime) -> bool:
@@ -73,51 +75,52 @@ class Request:
         )
 
 
-def lanes(*, now: datetime, skip: Q = NOTHING) -> list[str]:
+def lanes(*, now: datetime, skip: Q = NO_BATCHES) -> list[str]:
     """Return the free lanes with due batches, not counting ``skip``, longest due first."""
-    ready = Batch.objects.due(now).exclude(skip).order_by()
-    waiting = (
-        ready.values_list("ad_account__connection__partner", "ad_account__remote_id")
+    due = Batch.objects.due(now).exclude(skip).order_by()
+    ad_accounts = (
+        due.values_list("ad_account__connection__partner", "ad_account__remote_id")
         .annotate(first=Min("due_at"))
         .order_by("first")
     )
-    held = set(
+    leased = set(
         Lane.objects.exclude(lease="").exclude(lease_expired(now)).values_list("key", flat=True)
     )
-    found = (f"{partner}:{remote_id}" for partner, remote_id, _ in waiting)
-    return [lane for lane in found if lane not in held]
+    lanes = (f"{partner}:{remote_id}" for partner, remote_id, _ in ad_accounts)
+    return [lane for lane in lanes if lane not in leased]
 
 
-def overdue(lanes: Iterable[str], *, now: datetime) -> set[str]:
-    """Return those of the lanes that have a due batch whose deadline has come."""
+def lanes_with_last_try(lanes: Iterable[str], *, now: datetime) -> set[str]:
+    """Return those of the lanes with a due batch whose deadline has come: it is tried once more."""
     late = Batch.objects.due(now).filter(deadline_at__lte=now).order_by()
-    return {lane for lane in lanes if late.filter(in_lane(lane, "ad_account__")).exists()}
+    return {lane for lane in lanes if late.filter(lane_q(lane, "ad_account__")).exists()}
 
 
-def hold(lane: str, *, lease: str, now: datetime) -> bool:
-    """Lease a lane, or renew our lease of it. Return False if another worker holds it."""
+def lease_lane(lane: str, *, lease: str, now: datetime) -> bool:
+    """Lease a lane, or renew our lease of it. Return False if another worker has it."""
     Lane.objects.bulk_create([Lane(key=lane)], ignore_conflicts=True)
     free = Lane.objects.filter(Q(lease="") | lease_expired(now) | Q(lease=lease), key=lane)
     return bool(free.update(lease=lease, lease_until=_lease_end(now)))
 
 
 def release_lanes(lease: str) -> None:
-    """Give back every lane that is held under ``lease``."""
+    """Give back every lane that is leased under this id."""
     Lane.objects.filter(lease=lease).update(lease="", lease_until=None)
 
 
-def plan(lane: str, *, most: int, now: datetime, skip: Q = NOTHING) -> list[Request]:
+def plan(lane: str, *, most: int, now: datetime, skip: Q = NO_BATCHES) -> list[Request]:
     """Compose up to ``most`` requests of a lane (except batches of ``skip``). Nothing is leased."""
-    found = (
+    due = (
         Batch.objects.due(now)
         .exclude(skip)
-        .filter(in_lane(lane, "ad_account__"))
+        .filter(lane_q(lane, "ad_account__"))
         .select_related("ad_account__connection", "audience", "sync__app_group")
     )
-    free = found.annotate(barrier=supersede.barrier(supersede.in_flight(lane))).filter(
+    # A batch waits until earlier, opposite batches that are in flight have their answer.
+    in_order = due.annotate(barrier=supersede.barrier(supersede.oldest_in_flight(lane))).filter(
         seq__lte=F("barrier")
     )
-    return _compose(list(free[:CANDIDATES]), most=most)
+    return _compose(list(in_order[:CANDIDATES]), most=most)
 
 
 def _compose(batches: list[Batch], *, most: int) -> list[Request]:
@@ -125,6 +128,7 @@ def _compose(batches: list[Batch], *, most: int) -> list[Request]:
     for batch in batches:
         request = next((request for request in requests if _fits(request, batch)), None)
         if request is None:
+            # After a probe no further request: its answer decides whether they can be sent.
             if len(requests) == most or any(request.is_probe for request in requests):
                 continue
             request = Request(batch.ad_account)
@@ -136,20 +140,20 @@ def _compose(batches: list[Batch], *, most: int) -> list[Request]:
 
 def _fits(request: Request, batch: Batch) -> bool:
     """Return whether ``batch`` may join ``request``."""
-    same = (request.ad_account.pk, request.action, request.kinds) == (
+    is_alike = (request.ad_account.pk, request.action, request.kinds) == (
         batch.ad_account_id,
         batch.action,
         batch.kinds,
     )
     sharing = (batch.sharing, request.batches[0].sharing)
-    if not same or batch.crashes or Batch.Sharing.ALONE in sharing:
+    if not is_alike or batch.crashes or Batch.Sharing.ALONE in sharing:
         return False
     audiences = request.audience_ids | {batch.audience_id}
     preset = preset_of(request.ad_account)
     most_audiences = 1 if Batch.Sharing.AUDIENCE in sharing else preset.audiences_per_request
     if len(audiences) > most_audiences:
         return False
-    return request.people + batch.n <= most_people(preset, request.ad_account, len(batch.kinds))
+    return request.people + batch.n <= max_people(preset, request.ad_account, len(batch.kinds))
 
 
 def preset_of(ad_account: AdAccount) -> Preset:
@@ -162,7 +166,7 @@ def partner_of(ad_account: AdAccount) -> Partner:
     return registry.get(ad_account.connection.partner)
 
 
-def most_people(preset: Preset, ad_account: AdAccount, n_kinds: int) -> int:
+def max_people(preset: Preset, ad_account: AdAccount, n_kinds: int) -> int:
     """Return how many people one request to this ad account may carry."""
     limits = [
         preset.people_per_request,
@@ -172,41 +176,42 @@ def most_people(preset: Preset, ad_account: AdAccount, n_kinds: int) -> int:
     return max(1, min(limit for limit in limits if limit is not None))
 
 
-def take(request: Request, *, now: datetime) -> bool:
+def lease_batches(request: Request, *, now: datetime) -> bool:
     """Lease the batches of a request: all of them, or none if one can no longer be sent."""
     ids = [batch.pk for batch in request.batches]
-    free = Batch.objects.sendable().not_held().filter(pk__in=ids)
+    sendable = Batch.objects.sendable().not_in_swap().filter(pk__in=ids)
     with transaction.atomic():
-        if len(free.lock()) < len(ids):
+        if len(sendable.lock_ids()) < len(ids):
             return False
-        # By id: a change of the account that begins now ends `not_held`, but not this lease.
-        mine = Batch.objects.filter(pk__in=ids)
-        mine.update(lease=request.lease, lease_until=_lease_end(now))
+        # By id: a swap that begins now ends `not_in_swap`, but the batches are locked for us.
+        locked = Batch.objects.filter(pk__in=ids)
+        locked.update(lease=request.lease, lease_until=_lease_end(now))
     # An opposite operation that was committed before the lease supersedes these batches now. A
     # later one sees the lease and waits.
-    if supersede.overtaken(request.batches):
-        mine = Batch.objects.leased_to(request.lease).filter(pk__in=ids)
-        with tally.gathered(now=now):
-            if len(mine.lock()) < len(ids):
+    if supersede.maybe_superseded(request.batches):
+        leased = Batch.objects.leased_to(request.lease).filter(pk__in=ids)
+        with tally.atomic(now=now):
+            if len(leased.lock_ids()) < len(ids):
                 return False  # the lease ended meanwhile
-            supersede.cancel_overtaken(request.batches, now=now)
+            supersede.cancel_superseded(request.batches, now=now)
     return True
 
 
 def reclaim(*, now: datetime) -> int:
     """Free the batches of dead workers, with leases that have ended. Return how many."""
-    with tally.gathered(now=now):
-        lost = list(Batch.objects.abandoned(now).locked())
-        if not lost:
+    with tally.atomic(now=now):
+        abandoned = list(Batch.objects.abandoned(now).for_update())
+        if not abandoned:
             return 0
-        supersede.cancel_overtaken(lost, now=now)
-        Count.add(Count.LEASE_RECLAIMS, len(lost))
-        return Batch.objects.filter(pk__in=[batch.pk for batch in lost]).update(
+        supersede.cancel_superseded(abandoned, now=now)
+        Count.add(Count.LEASE_RECLAIMS, len(abandoned))
+        return Batch.objects.filter(pk__in=[batch.pk for batch in abandoned]).update(
             lease="",
             lease_until=None,
             # They may have reached the partner, so a discard must compensate them.
             attempts=Greatest(F("attempts"), 1),
-            # They may have killed the worker: they travel alone from now on (see quarantine).
+            # They may have killed the worker: from now on each is sent alone, and may be
+            # quarantined (transitions.quarantine_crashing).
             crashes=F("crashes") + 1,
             sharing=Batch.Sharing.ALONE,
         )

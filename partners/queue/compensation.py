@@ -1,8 +1,8 @@
-"""Send operations again, uncounted, where a late call or a discard left the audience wrong.
+"""Send operations again where a late request or a discard left the audience wrong.
 
 A worker that lost its lease may still send its request, after later operations on the same
 people. A repeat is a batch without deliveries of its own that sends those of another batch again,
-or takes them back.
+or takes them back. The tallies do not count repeats.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,15 +18,15 @@ from partners.models import Action, Batch, Delivery, Outcome
 def repair_late_push(sent: Iterable[Batch], *, now: datetime) -> int:
     """Repeat the later, opposite operations after a worker sent these batches too late.
 
-    Only those that may have reached the partner before the late call: all others are sent after
-    it anyway. Adds of these batches that were discarded are taken back. Return how many batches
-    are repeated.
+    Only those that may have reached the partner before the late request: all others are sent after
+    it anyway. Adds of these batches that were discarded are taken back. Return how many repeats
+    are queued.
     """
     late = list(sent)
     repeats = [
-        _repeat(lost, action=lost.action, now=now)
+        _repeat(undone, action=undone.action, now=now)
         for batch in late
-        for lost in _sent_before(batch).distinct()
+        for undone in _sent_before(batch).distinct()
     ]
     with transaction.atomic():
         Batch.objects.bulk_create(sorted(repeats, key=_repeated_id))
@@ -34,9 +34,9 @@ def repair_late_push(sent: Iterable[Batch], *, now: datetime) -> int:
 
 
 def take_back(discarded: Iterable[Batch], *, now: datetime) -> int:
-    """Remove, uncounted, people whose add was discarded and may have arrived.
+    """Queue the removal of people whose add was discarded and may have arrived.
 
-    People whom another operation wants in the audience stay. Return how many batches are sent.
+    People whom another operation wants in the audience stay. Return how many repeats are queued.
     """
     adds = [batch for batch in discarded if batch.action == Action.ADD and batch.n]
     repeats = [_repeat(batch, action=Action.REMOVE, now=now) for batch in adds]
@@ -45,7 +45,7 @@ def take_back(discarded: Iterable[Batch], *, now: datetime) -> int:
 
 
 def _sent_before(batch: Batch) -> QuerySet[Batch]:
-    """Return the later, opposite batches with people of ``batch`` that may have been sent."""
+    """Return the later, opposite batches with people of ``batch`` that may have arrived already."""
     later = Batch.objects.filter(
         Q(state=Outcome.SYNCED) | ~Q(lease=""),
         audience=batch.audience_id,

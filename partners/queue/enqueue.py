@@ -1,6 +1,6 @@
 """Let people enter a Sync: a Reason for those who cannot be sent, batches for all others.
 
-Works on sets, one statement each; nothing loops over people.
+To enter is to get a delivery. Works on sets, one statement each; nothing loops over people.
 """
 
 from datetime import datetime
@@ -15,6 +15,8 @@ from audiencesync.people.models import KINDS, PastIdentifier, Profile
 from partners.models import Action, Audience, Batch, Delivery, Reason, Sync
 from partners.queue import collect, outcomes, supersede, tally
 
+# In the statements, ``q`` is the profile; ``judged`` are people with the reason why they cannot be
+# sent (NULL: they can), ``placed`` the same with their batch.
 _INSERT = """
 INSERT INTO {delivery} (sync_id, profile_id, entry_key, batch_id, outcome, reason)
 WITH people (entry_key, profile_id) AS ({people}),
@@ -28,14 +30,14 @@ SELECT %s, placed.profile_id, placed.entry_key, placed.batch_id,
             WHEN placed.reason = 'erased' THEN 'cancelled' ELSE 'not_synced' END,
        placed.reason
 FROM ({placed}) placed
-WHERE true {repeats}
+WHERE true {on_conflict}
 """
 _EXTENT = (
     "WITH people (entry_key, profile_id) AS ({people}) SELECT count(*), min(entry_key) FROM people"
 )
-_LEAVE_ALONE = "ON CONFLICT (sync_id, entry_key) DO NOTHING"
-_IN_ONE = "SELECT judged.*, CASE WHEN reason IS NULL THEN {only} END AS batch_id FROM judged"
-_IN_SEVERAL = """
+_KEEP_EXISTING = "ON CONFLICT (sync_id, entry_key) DO NOTHING"
+_IN_ONE_BATCH = "SELECT judged.*, CASE WHEN reason IS NULL THEN {only} END AS batch_id FROM judged"
+_IN_BATCHES = """
 SELECT counted.*, b.id AS batch_id FROM (
     SELECT judged.*, (
         count(*) FILTER (WHERE reason IS NULL) OVER (ROWS UNBOUNDED PRECEDING) - 1
@@ -56,21 +58,21 @@ def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: dateti
     enters as cancelled.
     """
     account = sync.audience.ad_account
-    cap = collect.most_people(collect.preset_of(account), account, len(sync.kinds))
+    cap = collect.max_people(collect.preset_of(account), account, len(sync.kinds))
     n, lowest = _extent(people)
     if not n:
         return 0
-    with tally.gathered(now=now) as moves:
+    with tally.atomic(now=now) as changes:
         batches = _make_batches(sync, -(-n // cap), now=now)
-        before = Delivery.objects.aggregate(last=Max("pk"))["last"] or 0
-        _insert(sync, people, batches, cap=cap, is_new=_is_new(sync, lowest))
-        entered = _counted(sync, lowest, before)
-        _fill(batches, entered)
+        last_id = Delivery.objects.aggregate(last=Max("pk"))["last"] or 0
+        _insert(sync, people, batches, cap=cap, are_new=_are_new(sync, lowest))
+        entered = _count(sync, lowest, last_id)
+        _set_sizes(batches, entered)
         supersede.cancel_opposite(sync, [batch for batch in batches if batch.n], now=now)
-        for outcome, members in entered.items():
-            n = sum(members.values())
-            moves.add(sync.pk, entered=n, **{outcome or "pending": n})
-    return sum(sum(members.values()) for members in entered.values())
+        for outcome, by_batch in entered.items():
+            n = sum(by_batch.values())
+            changes.add(sync.pk, entered=n, **{outcome or "pending": n})
+    return sum(sum(by_batch.values()) for by_batch in entered.values())
 
 
 def _extent(people: "QuerySet[Any, tuple[int, int]]") -> tuple[int, int]:
@@ -82,10 +84,10 @@ def _extent(people: "QuerySet[Any, tuple[int, int]]") -> tuple[int, int]:
     return n, lowest or 0
 
 
-def _is_new(sync: Sync, lowest: int) -> bool:
-    """Return whether none of the people can have entered before.
+def _are_new(sync: Sync, lowest: int) -> bool:
+    """Return whether none of the people can have entered before: all entry keys are larger.
 
-    Entry keys rise; the lock of the audience's seq makes the answer certain.
+    The lock of the audience's row, which is taken before, makes the answer certain.
     """
     return lowest > (
         Delivery.objects.filter(sync=sync).aggregate(last=Max("entry_key"))["last"] or 0
@@ -93,20 +95,18 @@ def _is_new(sync: Sync, lowest: int) -> bool:
 
 
 def put_in_batches(sync: Sync, deliveries: list[int], *, is_unclear: bool, now: datetime) -> None:
-    """Move deliveries of ``sync`` into new batches, without those superseded by now.
+    """Move deliveries of ``sync`` into new batches, and cancel those that are superseded by now.
 
-    ``is_unclear``: some of them may have arrived before.
+    ``is_unclear``: some of them may have arrived at the partner already.
     """
     account = sync.audience.ad_account
-    cap = collect.most_people(collect.preset_of(account), account, len(sync.kinds))
+    cap = collect.max_people(collect.preset_of(account), account, len(sync.kinds))
     batches = _make_batches(sync, -(-len(deliveries) // cap), now=now)
-    # Asked under the lock of the audience's seq: no later operation can be committed meanwhile.
-    superseded_ids = supersede.over(sync, deliveries)
-    for place, batch in enumerate(batches):
-        chosen = deliveries[place * cap : (place + 1) * cap]
-        batch.n = Delivery.objects.filter(pk__in=chosen).update(
-            batch=batch, outcome=None, reason=None
-        )
+    # Read under the lock of the audience's row: no later operation can be committed meanwhile.
+    superseded_ids = supersede.no_longer_wanted(sync, deliveries)
+    for index, batch in enumerate(batches):
+        ids = deliveries[index * cap : (index + 1) * cap]
+        batch.n = Delivery.objects.filter(pk__in=ids).update(batch=batch, outcome=None, reason=None)
         batch.attempts += is_unclear
         batch.was_tried = True
     Batch.objects.bulk_update(batches, ["n", "attempts", "was_tried"])
@@ -117,7 +117,7 @@ def put_in_batches(sync: Sync, deliveries: list[int], *, is_unclear: bool, now: 
 def _make_batches(sync: Sync, n: int, *, now: datetime) -> list[Batch]:
     """Raise the audience's seq and make ``n`` empty batches.
 
-    The lock of the audience's row puts batches in the order in which they are committed.
+    The update locks the audience's row until the commit, so the order of seq is that of commits.
     """
     Audience.objects.filter(pk=sync.audience_id).update(seq=F("seq") + n)
     last = Audience.objects.values_list("seq", flat=True).get(pk=sync.audience_id)
@@ -142,42 +142,42 @@ def _insert(
     batches: list[Batch],
     *,
     cap: int,
-    is_new: bool,
+    are_new: bool,
 ) -> None:
     """Insert the deliveries.
 
     Most crowds fill one batch, which spares sorting them. Most are new, which spares PostgreSQL
-    a third of the work: it looks for repeats row by row.
+    a third of the work: it looks for existing entry keys row by row.
     """
     people_sql, people_params = sql_of(people.order_by())
-    placed = _IN_ONE if len(batches) == 1 else _IN_SEVERAL
-    numbers = {"only": batches[0].pk, "cap": cap, "sync": sync.pk, "first_seq": batches[0].seq}
+    placed = _IN_ONE_BATCH if len(batches) == 1 else _IN_BATCHES
+    params = {"only": batches[0].pk, "cap": cap, "sync": sync.pk, "first_seq": batches[0].seq}
     sql = _INSERT.format(
         delivery=_table(Delivery),
         profile=_table(Profile),
         people=people_sql,
         reason=reason_sql(sync.action, sync.kinds, is_strict=sync.app_group.consent_required),
-        placed=placed.format(batch=_table(Batch), **numbers),
-        repeats="" if is_new else _LEAVE_ALONE,
+        placed=placed.format(batch=_table(Batch), **params),
+        on_conflict="" if are_new else _KEEP_EXISTING,
     )
     with connection.cursor() as cursor:
         cursor.execute(sql, [*people_params, sync.pk])
 
 
-def _counted(sync: Sync, lowest: int, before: int) -> dict[str | None, dict[int | None, int]]:
-    """Count the deliveries after the id ``before``: outcome -> batch -> people.
+def _count(sync: Sync, lowest: int, last_id: int) -> dict[str | None, dict[int | None, int]]:
+    """Return outcome -> batch -> how many of the deliveries with ids above ``last_id``.
 
-    Under the lock of the audience's seq, they are all ours.
+    Under the lock of the audience's row, no other transaction inserts deliveries of this Sync.
     """
-    fresh = Delivery.objects.filter(sync=sync, entry_key__gte=lowest, pk__gt=before).order_by()
-    found: dict[str | None, dict[int | None, int]] = {}
-    for outcome, batch, n in fresh.values_list("outcome", "batch").annotate(n=Count("pk")):
-        found.setdefault(outcome, {})[batch] = n
-    return found
+    inserted = Delivery.objects.filter(sync=sync, entry_key__gte=lowest, pk__gt=last_id).order_by()
+    counts: dict[str | None, dict[int | None, int]] = {}
+    for outcome, batch, n in inserted.values_list("outcome", "batch").annotate(n=Count("pk")):
+        counts.setdefault(outcome, {})[batch] = n
+    return counts
 
 
-def _fill(batches: list[Batch], entered: dict[str | None, dict[int | None, int]]) -> None:
-    """Set the n of each batch from the rows that were inserted, and drop empty batches."""
+def _set_sizes(batches: list[Batch], entered: dict[str | None, dict[int | None, int]]) -> None:
+    """Set the n of each batch to the number of its new deliveries, and drop empty batches."""
     sizes = entered.get(None, {})
     for batch in batches:
         batch.n = sizes.get(batch.pk, 0)
@@ -189,7 +189,7 @@ def _fill(batches: list[Batch], entered: dict[str | None, dict[int | None, int]]
 
 
 def reason_sql(action: str, kinds: list[str], *, is_strict: bool) -> str:
-    """Return SQL over profile ``q``: NULL if it can be sent, else a Reason. Of constants only.
+    """Return SQL over profile ``q``: NULL if it can be sent, else a Reason. It needs no params.
 
     ``is_strict``: a profile without a recorded consent must not be added.
     """
@@ -213,8 +213,8 @@ def usable_sql(kind: str, action: str) -> str:
     if action == Action.ADD:
         return eligibility.usable_sql(kind)
     past = f"{_table(PastIdentifier)} z WHERE z.profile_id = q.id AND z.kind = '{kind}'"
-    is_known = f"EXISTS (SELECT 1 FROM {past})"  # noqa: S608  # constants
-    return f"(q.{kind}_sha256 IS NOT NULL OR {is_known})"
+    has_past = f"EXISTS (SELECT 1 FROM {past})"  # noqa: S608  # constants
+    return f"(q.{kind}_sha256 IS NOT NULL OR {has_past})"
 
 
 def _table(model: type[Model]) -> str:

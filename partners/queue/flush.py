@@ -1,4 +1,9 @@
-"""One run of the queue: lease batches, build requests, send them in threads, settle answers."""
+"""One run of the queue: lease batches, build requests, send them in threads, settle answers.
+
+A lane is the queue of one remote ad account. A throttled lane has had a rate limit answer: it is
+parked for a time (nothing is sent), then its requests are tried one at a time. A probe is the one
+request at a time through something parked by another refusal; a suspect may crash its worker.
+"""
 
 import secrets
 import time
@@ -18,10 +23,10 @@ from partners.models.batch_queries import BatchQuerySet
 from partners.queue import (
     budget,
     collect,
+    missing_keys,
     move,
     park,
     revalidate,
-    sealed,
     settle,
     tally,
     transitions,
@@ -29,9 +34,12 @@ from partners.queue import (
 from partners.queue.collect import Request
 from partners.queue.push import NeedsRevalidation, Parcel, PushAnswer, TooManyRows, pack, send
 
-PLAN_AT_ONCE = 8
-RESERVE = 4
-"""A single lane leaves this many threads free; of many lanes each may use this many."""
+MAX_REQUESTS_PER_PLAN = 8
+"""Requests of a lane that are planned together, before other lanes have their turn."""
+FREE_THREADS = 4
+"""Threads that a single lane leaves to lanes that become due later."""
+MIN_THREADS_PER_LANE = 4
+"""Threads that a lane may use, however many lanes this run has leased."""
 LEASE_TOLERANCE = 0.05
 """Seconds after its booked time that a request may still be leased and built."""
 SEND_TOLERANCE = 1.0
@@ -40,36 +48,40 @@ TASK = "partners.queue.flush.beat"
 
 
 def beat() -> None:
-    """Run the queue once, as the task of the beat. Ask for another run if work is left."""
+    """Run the queue once, as a periodic job. Ask for another run if work is left."""
     now = timezone.now()
     collect.reclaim(now=now)
     transitions.cancel_discarded(now=now)
-    is_more_to_move = move.move_marked(now=now, seconds=settings.SYNC.flush_seconds / 2)
-    transitions.quarantine(now=now)
+    has_more_to_move = move.move_marked(now=now, seconds=settings.SYNC.flush_seconds / 2)
+    transitions.quarantine_crashing(now=now)
     park.end_lapsed_swaps(now=now)
-    expire_blocked(now=now)
-    if Flush(seconds=settings.SYNC.flush_seconds).run() or is_more_to_move:
+    age_blocked(now=now)
+    if Flush(seconds=settings.SYNC.flush_seconds).run() or has_more_to_move:
         wake(TASK)
 
 
-def expire_blocked(*, now: datetime) -> None:
-    """Start the retry window of newly blocked batches; set those past their deadline to errored."""
-    pending = Batch.objects.waiting().filter(moves_to=None).not_paused().not_held()
-    blocked = pending.blocked(now)
-    for some in blocked.filter(first_failed_at=None).chunks():
+def age_blocked(*, now: datetime) -> None:
+    """Start the retry window of newly blocked batches, and error those that cannot be tried.
+
+    Those are errored after their deadline. A batch behind something parked is tried once more
+    then, like all others.
+    """
+    waiting = Batch.objects.waiting().filter(moves_to=None).not_paused().not_in_swap()
+    blocked = waiting.blocked(now)
+    for chunk in blocked.filter(first_failed_at=None).chunks():
         with transaction.atomic():
-            mine = Batch.objects.filter(pk__in=some.lock())
-            transitions.start_retry_windows(mine, now=now)
-    with tally.gathered(now=now):
-        _end(blocked.unreachable().filter(deadline_at__lte=now), code="disconnected", now=now)
-        _end(pending.filter(sealed.is_hopeless(now=now)), code=sealed.CODE, now=now)
+            locked = Batch.objects.filter(pk__in=chunk.lock_ids())
+            transitions.start_retry_windows(locked, now=now)
+    with tally.atomic(now=now):
+        _error(blocked.unreachable().filter(deadline_at__lte=now), code="disconnected", now=now)
+        _error(waiting.filter(missing_keys.expired_q(now=now)), code=missing_keys.CODE, now=now)
 
 
-def _end(batches: BatchQuerySet, *, code: str, now: datetime) -> None:
+def _error(batches: BatchQuerySet, *, code: str, now: datetime) -> None:
     """Set up to 1,000 of these batches to errored, inside the caller's transaction."""
-    over = list(batches.locked()[:1000])
-    if over:
-        transitions.finish(over, Outcome.ERRORED, now=now, code=code)
+    locked = list(batches.for_update()[:1000])
+    if locked:
+        transitions.finish(locked, Outcome.ERRORED, now=now, code=code)
 
 
 class Flush:
@@ -79,10 +91,10 @@ class Flush:
         self.ends_at = time.monotonic() + seconds
         self.lease = secrets.token_hex(16)
         self.in_flight: dict[Future[PushAnswer], Request] = {}
-        self.held: set[str] = set()  # lanes that this run has leased
-        self.slowed: set[str] = set()  # lanes that the partner has throttled
-        # Connections with tokens that the keys of this machine do not open; None: not read yet.
-        self.sealed: set[int] | None = None
+        self.leased_lanes: set[str] = set()
+        self.throttled_lanes: set[str] = set()
+        # Connections whose token this machine cannot decrypt; None: not tried yet.
+        self.undecryptable: set[int] | None = None
         self.threads = settings.SYNC.threads
 
     def run(self) -> bool:
@@ -96,45 +108,45 @@ class Flush:
     def _drain(self, pool: ThreadPoolExecutor) -> bool:
         try:
             while time.monotonic() < self.ends_at:
-                sent = sum(self._serve(lane, pool) for lane in self._lanes())
-                if not sent and not self.in_flight:
+                progress = sum(self._serve(lane, pool) for lane in self._lease_lanes())
+                if not progress and not self.in_flight:
                     return False
-                self._settle(block=not sent or len(self.in_flight) >= self.threads)
+                self._settle(block=not progress or len(self.in_flight) >= self.threads)
         finally:
             while self.in_flight:
                 self._settle(block=True)
-        return Batch.objects.due(timezone.now()).exclude(self._is_sealed()).exists()
+        return Batch.objects.due(timezone.now()).exclude(self._undecryptable_q()).exists()
 
-    def _lanes(self) -> list[str]:
-        """Return the lanes with work that this run holds now."""
+    def _lease_lanes(self) -> list[str]:
+        """Lease lanes with work, renew the leases of this run, and return the lanes to serve."""
         now = timezone.now()
-        slowed = budget.throttled_lanes()
-        self.slowed = set(slowed)
-        throttled = {lane for lane, is_parked in slowed.items() if is_parked}
-        if throttled:
-            throttled -= collect.overdue(throttled, now=now)
-        found = [lane for lane in (*self.held, *self._open_lanes(now=now)) if lane not in throttled]
-        mine = [
-            lane for lane in dict.fromkeys(found) if collect.hold(lane, lease=self.lease, now=now)
-        ]
-        self.held.update(mine)
-        return mine
-
-    def _open_lanes(self, *, now: datetime) -> list[str]:
-        """Return the free lanes with work and a token that this machine can open."""
-        lanes = collect.lanes(now=now, skip=self._is_sealed())
-        if lanes and self.sealed is None:
-            self.sealed = sealed.find_sealed(lanes, now=now)
-            if self.sealed:
-                lanes = collect.lanes(now=now, skip=self._is_sealed())
+        is_parked = budget.throttled_lanes()
+        self.throttled_lanes = set(is_parked)
+        skipped = {lane for lane in is_parked if is_parked[lane]}
+        if skipped:
+            skipped -= collect.lanes_with_last_try(skipped, now=now)
+        lanes = []
+        for lane in dict.fromkeys([*self.leased_lanes, *self._free_lanes(now=now)]):
+            if lane not in skipped and collect.lease_lane(lane, lease=self.lease, now=now):
+                lanes.append(lane)
+        self.leased_lanes.update(lanes)
         return lanes
 
-    def _is_sealed(self) -> Q:
-        return Q(ad_account__connection__in=self.sealed or ())
+    def _free_lanes(self, *, now: datetime) -> list[str]:
+        """Return the unleased lanes with work and a token that this machine can decrypt."""
+        lanes = collect.lanes(now=now, skip=self._undecryptable_q())
+        if lanes and self.undecryptable is None:
+            self.undecryptable = missing_keys.find_connections(lanes, now=now)
+            if self.undecryptable:
+                lanes = collect.lanes(now=now, skip=self._undecryptable_q())
+        return lanes
+
+    def _undecryptable_q(self) -> Q:
+        return Q(ad_account__connection__in=self.undecryptable or ())
 
     def _serve(self, lane: str, pool: ThreadPoolExecutor) -> int:
-        """Send some requests of one lane; one at a time while a parked part of it is probed."""
-        requests = self._planned(lane)
+        """Send some requests of a lane; return how many were sent or are to be planned again."""
+        requests = self._plan_requests(lane)
         if not requests:
             return 0
         waits = self._book(lane, requests)
@@ -143,21 +155,30 @@ class Flush:
             requests = [request for request in requests if request.is_last_try(now=now)]
             waits = self._book_last(lane, requests) if requests else []
         booked_at = time.monotonic()
-        posts = zip(requests, waits, strict=False)
-        return sum(self._post(request, pool, at=booked_at + wait) for request, wait in posts)
+        # Fewer sends may have been booked than were asked for: the other requests stay due.
+        bookings = zip(requests, waits, strict=False)
+        return sum(self._post(request, pool, at=booked_at + wait) for request, wait in bookings)
 
-    def _planned(self, lane: str) -> list[Request]:
+    def _plan_requests(self, lane: str) -> list[Request]:
         """Return the requests of a lane that may be sent beside those in flight."""
-        mine = [request for request in self.in_flight.values() if request.ad_account.lane == lane]
-        share = min(self.threads - RESERVE, max(RESERVE, self.threads // max(1, len(self.held))))
-        most = min(PLAN_AT_ONCE, share - len(mine), self.threads - len(self.in_flight))
-        if most <= 0 or any(request.is_probe for request in mine) or self._has_suspect():
+        sending = [
+            request for request in self.in_flight.values() if request.ad_account.lane == lane
+        ]
+        share = self.threads // max(1, len(self.leased_lanes))
+        share = min(self.threads - FREE_THREADS, max(MIN_THREADS_PER_LANE, share))
+        n_free = self.threads - len(self.in_flight)
+        most = min(MAX_REQUESTS_PER_PLAN, share - len(sending), n_free)
+        if most <= 0 or any(request.is_probe for request in sending) or self._has_suspect():
             return []
-        planned = collect.plan(lane, most=most, now=timezone.now(), skip=self._is_sealed())
+        planned = collect.plan(lane, most=most, now=timezone.now(), skip=self._undecryptable_q())
         requests = [request for request in planned if not request.is_suspect]
+        # A suspect may crash this process, so nothing else is in flight with it.
         if not (requests or self.in_flight):
             requests = planned[:1]
-        return [] if requests and mine and requests[0].is_probe else requests
+        # Before a probe, the requests of the lane that are in flight are answered.
+        if requests and sending and requests[0].is_probe:
+            return []
+        return requests
 
     def _has_suspect(self) -> bool:
         return any(request.is_suspect for request in self.in_flight.values())
@@ -165,71 +186,75 @@ class Flush:
     def _book(self, lane: str, requests: list[Request]) -> list[float]:
         """Return the seconds to wait for as many of the requests as may be sent.
 
-        A lane that was slowed down gets one.
+        A throttled lane gets one.
         """
         limit = budget.limit_of(collect.partner_of(requests[0].ad_account), lane)
-        own = budget.Limit(budget.lane_key(lane), limit.rate)
+        lane_limit = budget.Limit(budget.lane_key(lane), limit.rate)
         left = max(0.0, self.ends_at - time.monotonic())
-        if lane not in self.slowed or limit.key == own.key:
+        if lane not in self.throttled_lanes or limit.key == lane_limit.key:
             return budget.book_many(limit, len(requests), within=left)
-        return (
-            budget.book_many(limit, 1, within=left) if budget.book_many(own, 1, within=left) else []
-        )
+        # The lane is throttled, and all lanes of the app share another limit: it needs both.
+        if not budget.book_many(lane_limit, 1, within=left):
+            return []
+        return budget.book_many(limit, 1, within=left)
 
     def _book_last(self, lane: str, requests: list[Request]) -> list[float]:
         """Return the seconds to wait for the last tries of requests, despite a throttle.
 
-        No person is errored untried: each is tried once, at a tenth of the pace.
+        Each person is tried at least once before the deadline errors them. These tries have a
+        limit of their own, of a tenth of the usual rate.
         """
         limit = budget.limit_of(collect.partner_of(requests[0].ad_account), lane)
-        last = budget.Limit(f"last:{limit.key}", limit.rate / 10)
+        last_tries = budget.Limit(f"last:{limit.key}", limit.rate / 10)
         left = max(0.0, self.ends_at - time.monotonic())
-        return budget.book_many(last, len(requests), within=left)
+        return budget.book_many(last_tries, len(requests), within=left)
 
     def _post(self, request: Request, pool: ThreadPoolExecutor, *, at: float) -> bool:
         """Lease and build one request, and let a thread send it ``at`` a monotonic time.
 
-        Return whether something was done, or is to be done at once.
+        Return whether the lane has made progress: False if the request has to wait, or was taken
+        by another worker.
         """
         if at > self.ends_at:
             return False
-        # Its time has passed, because a request before it took long or the machine stood still.
-        # Several late requests at once would exceed the rate limit: it gets another time.
+        # The booked time has passed, because a request before it took long or the machine stood
+        # still. Several late requests at once would exceed the rate limit, so it is planned again.
         if at < time.monotonic() - LEASE_TOLERANCE:
             return True
         now = timezone.now()
-        # Sent by then, a request is answered while the lease holds; an eighth of the slack is left
-        # for `settle`.
+        # The latest time to send: the answer must come before the lease ends, and an eighth of
+        # the time between is left for `settle`.
         slack = (settings.SYNC.lease - settings.SYNC.request_deadline) * 7 / 8
         post_by = min(time.monotonic() + slack, self.ends_at)
-        if not collect.take(request, now=now):
+        if not collect.lease_batches(request, now=now):
             return False
         try:
             parcel = self._pack(request, post_by=post_by, now=now)
-        except CannotOpen:  # the token was replaced after `find_sealed` had checked it
-            sealed.log_missing_key(request.connection.pk)
-            self.sealed = {*(self.sealed or ()), request.connection.pk}
-            transitions.release(request, now=now)
+        except CannotOpen:  # the token was replaced after `find_connections` had tried it
+            missing_keys.log_missing_key(request.connection.pk)
+            self.undecryptable = {*(self.undecryptable or ()), request.connection.pk}
+            transitions.release_unsent(request, now=now)
             return False
         if parcel is not None:
+            # Building took time: a request that cannot be sent soon after its time is put back.
             parcel.post_by = min(post_by, max(at, time.monotonic()) + SEND_TOLERANCE)
             self.in_flight[pool.submit(copy_context().run, send, parcel, at=at)] = request
         return True
 
     def _pack(self, request: Request, *, post_by: float, now: datetime) -> Parcel | None:
-        """Build the body, or put the request back (None) because its batches must change first."""
+        """Build the request with its body, or put it back (None): its batches must change first."""
         preset = collect.preset_of(request.ad_account)
-        most_rows = collect.most_people(preset, request.ad_account, len(request.kinds))
+        most_rows = collect.max_people(preset, request.ad_account, len(request.kinds))
         try:
             return pack(request, post_by=post_by, most_rows=most_rows)
-        except NeedsRevalidation as trouble:
-            revalidate.revalidate(request, trouble, most_rows=most_rows, now=now)
+        except NeedsRevalidation as error:
+            revalidate.revalidate(request, error, most_rows=most_rows, now=now)
         except TooManyRows:
-            transitions.narrow(request, Batch.Sharing.ALONE, now=now)
+            transitions.narrow_sharing(request, Batch.Sharing.ALONE, now=now)
         return None
 
     def _settle(self, *, block: bool) -> None:
-        """Settle the answers that came back; with ``block``, wait for at least one."""
+        """Settle the answers that came back; with ``block``, wait up to 0.25 s for one."""
         if not self.in_flight:
             return
         done, _ = wait(self.in_flight, timeout=0.25 if block else 0, return_when=FIRST_COMPLETED)

@@ -1,8 +1,8 @@
 """Move people who wait for an edited step to its new Sync, or discard them.
 
 Whole batches are marked in the transaction that edits the step. From then on no worker sends
-them; a batch in flight is decided by its answer first. Each beat goes on with the marked batches,
-in transactions of some ten thousand people: a worker may die between any two.
+them; a batch in flight is decided by its answer first. Each run of the queue goes on with the
+marked batches, in transactions of some ten thousand people: a worker may die between any two.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from partners.models.batch_queries import BatchQuerySet
 from partners.queue import compensation, enqueue, outcomes, supersede, tally, transitions
 
 logger = logging.getLogger(__name__)
-PEOPLE = 10_000
+PEOPLE_PER_TRANSACTION = 10_000
 CANDIDATES = 300
+"""Batches that are read to choose those of the next transaction."""
 TASK = "partners.queue.flush.beat"
 Move = tuple[int, int]  # ids of the Sync that people leave, and of the one they enter
 
 
 def move(syncs: Iterable[Sync], *, to: Sync) -> int:
-    """Mark the pending people of ``syncs`` to enter ``to``. Return how many were not marked so.
+    """Mark the pending people of ``syncs`` to enter ``to``. Return how many are newly marked.
 
     Inside the caller's transaction.
     """
@@ -38,7 +39,7 @@ def move(syncs: Iterable[Sync], *, to: Sync) -> int:
 
 
 def discard(syncs: Iterable[Sync]) -> int:
-    """Mark the pending people of ``syncs`` to be cancelled. Return how many were not marked so.
+    """Mark the pending people of ``syncs`` to be cancelled. Return how many are newly marked.
 
     Inside the caller's transaction.
     """
@@ -50,26 +51,27 @@ def _pending(syncs: Iterable[Sync]) -> BatchQuerySet:
 
 
 def _mark(pending: BatchQuerySet, **marks: Any) -> int:
-    unmarked, people = pending.exclude(**marks), 0
-    # A worker may cut a batch meanwhile: another look finds the pieces. All batches that were
-    # seen before are locked by then.
+    """Set these columns of pending batches, and return how many people that changes."""
+    unmarked, n_people = pending.exclude(**marks), 0
+    # A worker may cut a batch meanwhile: another query finds the pieces. All batches that were
+    # found before are locked by then.
     while unmarked.exists():
-        for some in unmarked.chunks():
-            held = Batch.objects.pending().filter(pk__in=some.lock())
-            people += held.aggregate(n=Sum("n", default=0))["n"]
-            held.update(**marks)
+        for chunk in unmarked.chunks():
+            locked = Batch.objects.pending().filter(pk__in=chunk.lock_ids())
+            n_people += locked.aggregate(n=Sum("n", default=0))["n"]
+            locked.update(**marks)
     wake(TASK)
-    return people
+    return n_people
 
 
 def move_marked(*, now: datetime, seconds: float = math.inf) -> bool:
-    """Let people of marked batches enter their new Sync. Return whether the time ended it."""
+    """Let people of marked batches enter their new Sync. Return whether time ran out."""
     ends_at, after = time.monotonic() + seconds, 0
-    while found := _next(after):
-        (_, to), ids = found
-        still = Q(state=Outcome.PENDING, lease="", moves_to=to, cancel_requested=False)
+    while alike := _next_marked(after):
+        (_source, to), ids = alike
+        expected = Q(state=Outcome.PENDING, lease="", moves_to=to, cancel_requested=False)
         try:
-            _enter(ids, to=to, still=still, now=now)
+            _move_batches(ids, to=to, expected=expected, now=now)
         except (OperationalError, InterfaceError):
             raise  # the database is away or busy: no other batch would fare better
         except Exception:  # the edge of a loop: these people must not block others
@@ -82,23 +84,24 @@ def move_marked(*, now: datetime, seconds: float = math.inf) -> bool:
     return False
 
 
-def _next(after: int) -> tuple[Move, list[int]] | None:
-    """Return some batches that move alike, together some ten thousand people."""
+def _next_marked(after: int) -> tuple[Move, list[int]] | None:
+    """Return a move and the ids of marked batches that make it, of the first ones after an id."""
     marked = Batch.objects.to_move().filter(pk__gt=after).order_by("pk")
     rows = marked.values_list("pk", "sync", "moves_to", "n")[:CANDIDATES]
-    return _together((pk, (source, to or 0), n) for pk, source, to, n in rows)
+    return _take_alike((pk, (source, to or 0), n) for pk, source, to, n in rows)
 
 
-def _together(rows: Iterable[tuple[int, Move, int]]) -> tuple[Move, list[int]] | None:
+def _take_alike(batches: Iterable[tuple[int, Move, int]]) -> tuple[Move, list[int]] | None:
+    """Return the first batches (id, move, people) with the same move, for one transaction."""
     first: Move | None = None
     ids: list[int] = []
-    people = 0
-    for pk, key, n in rows:
-        first = first or key
-        if key != first or (ids and people + n > PEOPLE):
+    n_people = 0
+    for pk, move_of_batch, n in batches:
+        first = first or move_of_batch
+        if move_of_batch != first or (ids and n_people + n > PEOPLE_PER_TRANSACTION):
             break
         ids.append(pk)
-        people += n
+        n_people += n
     return (first, ids) if first else None
 
 
@@ -116,133 +119,145 @@ def retry(
     deliveries.
     """
     errored = Batch.objects.filter(sync=sync, state=Outcome.ERRORED, n__gt=0, repeat_of=None)
-    # People whom the partner refused by row: they are errored, and their batch is not.
-    alone = Delivery.objects.filter(sync=sync, outcome=Outcome.ERRORED).order_by("pk")
+    # People whom the partner refused by row are errored, while their batch is not.
+    single = Delivery.objects.filter(sync=sync, outcome=Outcome.ERRORED).order_by("pk")
     if reason is not None:
-        errored, alone = errored.filter(last_code=reason), alone.filter(reason=reason)
+        errored, single = errored.filter(last_code=reason), single.filter(reason=reason)
     if only is not None:
-        ids = _cut_out(errored, only)
-        errored, alone = errored.filter(pk__in=ids), alone.filter(pk__in=only)
+        ids = _split_off(errored, only)
+        errored, single = errored.filter(pk__in=ids), single.filter(pk__in=only)
     n = 0
-    while found := _together(
+    expected = Q(state=Outcome.ERRORED)
+    while alike := _take_alike(
         (pk, (sync.pk, to.pk), size) for pk, size in errored.values_list("pk", "n")[:CANDIDATES]
     ):
-        n += _enter(
-            found[1], to=to.pk, still=Q(state=Outcome.ERRORED), out_of=Outcome.ERRORED, now=now
-        )
-    while ids := list(alone.values_list("pk", flat=True)[:PEOPLE]):
-        n += _enter_alone(ids, to=to.pk, now=now)
+        _move, ids = alike
+        n += _move_batches(ids, to=to.pk, expected=expected, out_of=Outcome.ERRORED, now=now)
+    while ids := list(single.values_list("pk", flat=True)[:PEOPLE_PER_TRANSACTION]):
+        n += _move_deliveries(ids, to=to.pk, now=now)
     wake(TASK)
     return n
 
 
-def _cut_out(batches: BatchQuerySet, only: Collection[int]) -> list[int]:
-    """Give these deliveries of errored batches batches of their own; return these."""
+def _split_off(batches: BatchQuerySet, only: Collection[int]) -> list[int]:
+    """Put these deliveries of errored batches into batches of their own; return their ids."""
     members = Delivery.objects.filter(pk__in=only, outcome=None)
-    found = []
+    batch_ids = []
     with transaction.atomic():
-        mine = batches.filter(pk__in=members.values("batch"))
-        for batch in list(mine.locked()):
+        concerned = batches.filter(pk__in=members.values("batch"))
+        for batch in list(concerned.for_update()):
             n = members.filter(batch=batch).count()
             if not n:  # another retry took them out while this one waited for the lock
                 continue
             if n < batch.n:
-                whole, batch.n = batch.pk, n
-                batch.pk, batch._state.adding = None, True
+                original_id, batch.n = batch.pk, n
+                batch.pk, batch._state.adding = None, True  # saves a copy
                 batch.save()
-                members.filter(batch=whole).update(batch=batch)
-                Batch.objects.filter(pk=whole).update(n=F("n") - n)
-            found.append(batch.pk)
-    return found
+                members.filter(batch=original_id).update(batch=batch)
+                Batch.objects.filter(pk=original_id).update(n=F("n") - n)
+            batch_ids.append(batch.pk)
+    return batch_ids
 
 
-def _enter(
-    ids: Sequence[int], *, to: int, still: Q, out_of: Outcome = Outcome.PENDING, now: datetime
+def _move_batches(
+    ids: Sequence[int], *, to: int, expected: Q, out_of: Outcome = Outcome.PENDING, now: datetime
 ) -> int:
     """Let the people of these batches enter ``to``, in one transaction. Return how many.
 
-    They count as cancelled and moved where they were.
+    Their old deliveries count as cancelled and moved. ``expected``: the state of the batches;
+    others are left alone.
     """
-    with tally.gathered(now=now) as moves:
-        target, seq = _hold(to, Q(pk__in=ids))
-        going = Batch.objects.filter(still, pk__in=ids).order_by("pk")
-        oldest = going.values_list("created_at", flat=True).order_by("created_at").first()
+    with tally.atomic(now=now) as changes:
+        target, seq = _lock_target(to, Q(pk__in=ids))
+        rows = Batch.objects.filter(expected, pk__in=ids).order_by("pk")
+        oldest = rows.values_list("created_at", flat=True).order_by("created_at").first()
         if oldest is None:
             return 0
-        held = list(going.values_list("pk", flat=True))
-        n = sum(going.values_list("n", flat=True))
-        members = Delivery.objects.filter(batch__in=held, outcome=None)
-        over = Q(supersede.reverted())
-        if _has_later(target, oldest):
-            over |= Q(_later(target))
-        outcomes.cancel(members.filter(over), Reason.SUPERSEDED, out_of=out_of, now=now)
-        batches = list(going)
+        batch_ids = list(rows.values_list("pk", flat=True))
+        n = sum(rows.values_list("n", flat=True))
+        members = Delivery.objects.filter(batch__in=batch_ids, outcome=None)
+        unwanted = Q(supersede.reverted_q())
+        if _has_opposite_since(target, oldest):
+            unwanted |= Q(_superseded_q(target))
+        outcomes.cancel(members.filter(unwanted), Reason.SUPERSEDED, out_of=out_of, now=now)
+        batches = list(rows)  # read after the cancellations, which have changed their n
         transitions.finish(
             batches, Outcome.CANCELLED, out_of=out_of, code=Reason.MOVED.value, now=now
         )
         # Adds that may have arrived are taken back, now or after a late worker has sent them.
-        Batch.objects.filter(pk__in=held).update(cancel_requested=True)
+        Batch.objects.filter(pk__in=batch_ids).update(cancel_requested=True)
         for batch in batches:
-            moves.add(batch.sync_id, moved=batch.n)
+            changes.add(batch.sync_id, moved=batch.n)
         compensation.take_back([batch for batch in batches if batch.attempts], now=now)
         was_tried = not all(batch.is_first_try for batch in batches)
-        _let_in(target, members, seq=seq, oldest=oldest, was_tried=was_tried, now=now)
+        _enqueue(target, members, seq=seq, oldest=oldest, was_tried=was_tried, now=now)
     return n
 
 
-def _enter_alone(ids: Sequence[int], *, to: int, now: datetime) -> int:
-    """Do the same for single deliveries that are errored although their batch is not."""
-    with tally.gathered(now=now) as moves:
+def _move_deliveries(ids: Sequence[int], *, to: int, now: datetime) -> int:
+    """Let the people of single deliveries that are errored enter ``to``. Return how many.
+
+    Their batches are not errored. In one transaction.
+    """
+    with tally.atomic(now=now) as changes:
         rows = Delivery.objects.filter(pk__in=ids)
-        target, seq = _hold(to, Q(pk__in=set(rows.values_list("batch", flat=True))))
-        chosen = rows.filter(outcome=Outcome.ERRORED)
-        found = list(chosen.order_by("pk").values_list("pk", "sync"))
-        oldest = (
-            chosen.order_by("batch__created_at").values_list("batch__created_at", flat=True).first()
+        target, seq = _lock_target(to, Q(pk__in=set(rows.values_list("batch", flat=True))))
+        errored = rows.filter(outcome=Outcome.ERRORED)
+        id_and_sync = list(errored.order_by("pk").values_list("pk", "sync"))
+        created = errored.order_by("batch__created_at").values_list("batch__created_at", flat=True)
+        oldest = created.first()
+        unwanted = _superseded_q(target) | supersede.reverted_q()
+        superseded_ids = set(errored.filter(unwanted).values_list("pk", flat=True))
+        moved_ids = [pk for pk, _sync_id in id_and_sync if pk not in superseded_ids]
+        rows.filter(pk__in=superseded_ids).update(
+            outcome=Outcome.CANCELLED, reason=Reason.SUPERSEDED
         )
-        over = _later(target) | supersede.reverted()
-        superseded = set(chosen.filter(over).values_list("pk", flat=True))
-        going = [pk for pk, _sync in found if pk not in superseded]
-        rows.filter(pk__in=superseded).update(outcome=Outcome.CANCELLED, reason=Reason.SUPERSEDED)
-        rows.filter(pk__in=going).update(outcome=Outcome.CANCELLED, reason=Reason.MOVED)
-        for pk, sync_id in found:
-            moves.shift(sync_id, 1, out_of="errored", to="cancelled")
-            moves.add(sync_id, moved=int(pk not in superseded))
-        if going:
-            people = Delivery.objects.filter(pk__in=going)
-            _let_in(target, people, seq=seq, oldest=oldest or now, was_tried=True, now=now)
-    return len(found)
+        rows.filter(pk__in=moved_ids).update(outcome=Outcome.CANCELLED, reason=Reason.MOVED)
+        for pk, sync_id in id_and_sync:
+            changes.shift(sync_id, 1, out_of="errored", to="cancelled")
+            changes.add(sync_id, moved=int(pk not in superseded_ids))
+        if moved_ids:
+            moved = Delivery.objects.filter(pk__in=moved_ids)
+            _enqueue(target, moved, seq=seq, oldest=oldest or now, was_tried=True, now=now)
+    return len(id_and_sync)
 
 
-def _hold(to: int, batches: Q) -> tuple[Sync, int]:
+def _lock_target(to: int, batches: Q) -> tuple[Sync, int]:
     """Lock the audience of ``to``, then these batches and those that may be superseded there.
 
-    Always in this order. Return the Sync and the seq of its audience.
+    Always in this order, so that no two transactions deadlock. Return the Sync and the seq of its
+    audience.
     """
     target = Sync.objects.select_related("app_group", "audience__ad_account__connection").get(pk=to)
     row = Audience.objects.select_for_update(no_key=True).filter(pk=target.audience_id)
     seq: int = row.values_list("seq", flat=True).get()
     opposite = Action(target.action).opposite
     waiting = Q(audience=target.audience_id, action=opposite, state=Outcome.PENDING, lease="")
-    Batch.objects.filter(batches | waiting).lock()
+    Batch.objects.filter(batches | waiting).lock_ids()
     return target, seq
 
 
-def _has_later(target: Sync, since: datetime) -> bool:
+def _has_opposite_since(target: Sync, since: datetime) -> bool:
+    """Return whether ``_superseded_q`` may match at all: a cheap query that spares it."""
     opposite = Action(target.action).opposite
     return Batch.objects.filter(
         audience=target.audience_id, action=opposite, created_at__gt=since
     ).exists()
 
 
-def _later(target: Sync) -> Exists:
-    """Match deliveries that an operation opposite to ``target`` superseded while they waited."""
+def _superseded_q(target: Sync) -> Exists:
+    """Match deliveries that an operation opposite to ``target`` superseded while they waited.
+
+    By time: the old batches may be of another audience, which has another order (seq).
+    """
     return Exists(
-        supersede.opposite_of(target).filter(batch__created_at__gt=OuterRef("batch__created_at"))
+        supersede.opposite_deliveries(target).filter(
+            batch__created_at__gt=OuterRef("batch__created_at")
+        )
     )
 
 
-def _let_in(
+def _enqueue(
     target: Sync,
     people: QuerySet[Delivery],
     *,
@@ -251,12 +266,12 @@ def _let_in(
     was_tried: bool,
     now: datetime,
 ) -> None:
-    """Enqueue people into ``target``. Their new batches keep the age of the oldest one.
+    """Let people enter ``target``. Their new batches (after ``seq``) keep the age of the oldest.
 
     The age shows how long they wait, and tells which operations are later if they move again.
     """
     enqueue.enqueue(target, people.values_list("entry_key", "profile_id"), now=now)
-    fresh = Batch.objects.filter(
+    new_batches = Batch.objects.filter(
         audience=target.audience_id, action=target.action, seq__gt=seq, sync=target
     )
-    fresh.update(created_at=oldest, due_at=now, was_tried=was_tried)
+    new_batches.update(created_at=oldest, due_at=now, was_tried=was_tried)

@@ -1,4 +1,4 @@
-"""Give single people of a batch an outcome of their own: delivery, batch and tally together."""
+"""Give single deliveries an outcome other than that of their batch; batch and tally follow."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -15,15 +15,15 @@ def set_outcome(
 ) -> int:
     """Give deliveries of a pending batch an outcome, inside the caller's transaction.
 
-    Return how many changed: those that had one already keep it.
+    Return how many changed: those with an outcome keep it.
     """
     rows = Delivery.objects.filter(pk__in=list(deliveries), batch=batch, outcome=None)
     n = rows.update(outcome=outcome, reason=reason[:MAX_CODE])
     if n:
         Batch.objects.filter(pk=batch.pk).update(n=F("n") - n)
         batch.n -= n
-        with tally.gathered(now=now) as moves:
-            moves.shift(batch.sync_id, n, to=outcome.value)
+        with tally.atomic(now=now) as changes:
+            changes.shift(batch.sync_id, n, to=outcome.value)
     return n
 
 
@@ -34,19 +34,19 @@ def cancel(
     now: datetime,
     out_of: Outcome = Outcome.PENDING,
 ) -> None:
-    """Cancel deliveries; all their batches are in the state ``out_of``."""
-    batches = list(
+    """Cancel deliveries without an outcome; all their batches are in the state ``out_of``."""
+    batch_ids = list(
         deliveries.filter(~Q(batch=None)).order_by().values_list("batch", flat=True).distinct()
     )
-    if not batches:
+    if not batch_ids:
         return
     # The batches are locked before their deliveries are counted and changed: a transaction that
     # cancels the same people meanwhile is waited for, and no person is subtracted twice.
-    Batch.objects.filter(pk__in=batches).lock()
-    deliveries = deliveries.filter(batch__in=batches)
+    Batch.objects.filter(pk__in=batch_ids).lock_ids()
+    deliveries = deliveries.filter(batch__in=batch_ids)
     groups = sorted(deliveries.order_by().values_list("batch", "sync").annotate(n=Count("pk")))
     deliveries.update(outcome=Outcome.CANCELLED, reason=reason)
-    with tally.gathered(now=now) as moves:
+    with tally.atomic(now=now) as changes:
         for batch_id, sync_id, n in groups:
             Batch.objects.filter(pk=batch_id).update(n=F("n") - n)
-            moves.shift(sync_id, n, to="cancelled", out_of=out_of.value)
+            changes.shift(sync_id, n, to="cancelled", out_of=out_of.value)

@@ -1,7 +1,8 @@
 """Park a connection, ad account or audience: the circuit breaker of the queue.
 
-No request is sent through a parked row until its next probe. While an admin changes the account of
-a connection (a swap), nothing is sent through it at all, and no retry window runs.
+No request is sent through a parked row until its next probe, a single request that tries it. While
+an admin changes the account of a connection (a swap), nothing is sent through it at all, and no
+retry window runs.
 """
 
 from __future__ import annotations
@@ -21,15 +22,16 @@ from partners.models import AdAccount, Audience, Batch, Connection, ParkedBy
 from partners.models.batch_queries import CLOCK_SKEW
 
 TASK = "partners.queue.flush.beat"
-SWAP = timedelta(minutes=20)
+MAX_SWAP = timedelta(minutes=20)
 """A swap ends by itself so long after its last step: confirmed, or back from the partner."""
-SWAP_CHECK = timedelta(minutes=2)
+MAX_SWAP_CHECK = timedelta(minutes=2)
 """The longest time from the choice of ad accounts until they are checked."""
 NOT_PARKED = {"parked_until": None, "parked_by": "", "parked_code": "", "parked_since": None}
 
 
 def park_connection(connection: Connection, code: str | None, now: datetime) -> bool:
     """Park after the partner refused the token. Return False if it was replaced meanwhile."""
+    # The ciphertext tells which token was refused.
     rows = Connection.objects.filter(
         pk=connection.pk, token_sealed=connection.token_sealed
     ).exclude(token_sealed="")
@@ -37,13 +39,13 @@ def park_connection(connection: Connection, code: str | None, now: datetime) -> 
 
 
 def park_ad_account(ad_account: AdAccount, code: str | None, now: datetime) -> bool:
-    """Park after the partner refused this ad account."""
+    """Park after the partner refused this ad account. Return False if the row is gone."""
     rows = AdAccount.objects.filter(pk=ad_account.pk)
     return _reconcile(_park(rows, ParkedBy.AD_ACCOUNT, code, now), ad_account.connection)
 
 
 def park_audience(audience: Audience, code: str | None, now: datetime) -> bool:
-    """Park after the partner no longer knew this audience."""
+    """Park after the partner no longer knew this audience. Return False if the row is gone."""
     rows = Audience.objects.filter(pk=audience.pk)
     rows.filter(gone_at=None).update(gone_at=now)
     connection = audience.ad_account.connection
@@ -57,16 +59,16 @@ def unpark(row: Connection | AdAccount | Audience) -> bool:
             rows = Connection.objects.filter(pk=row.pk, token_sealed=row.token_sealed)
             return _reconcile(bool(rows.exclude(parked_by="").update(**NOT_PARKED)), row)
         case AdAccount():
-            mine = AdAccount.objects.filter(pk=row.pk).exclude(parked_by="")
-            return _reconcile(bool(mine.update(**NOT_PARKED)), row.connection)
+            parked = AdAccount.objects.filter(pk=row.pk).exclude(parked_by="")
+            return _reconcile(bool(parked.update(**NOT_PARKED)), row.connection)
         case Audience():
-            parked = Audience.objects.filter(pk=row.pk).exclude(parked_by="")
-            is_back = bool(parked.update(**NOT_PARKED, gone_at=None))
+            gone = Audience.objects.filter(pk=row.pk).exclude(parked_by="")
+            is_back = bool(gone.update(**NOT_PARKED, gone_at=None))
             return is_back and _reconcile(True, row.ad_account.connection)
 
 
 def _reconcile(has_changed: bool, connection: Connection) -> bool:
-    """Open or end incidents if something has changed; return whether it has."""
+    """Open or end incidents if something has changed; return ``has_changed``."""
     if has_changed:
         reconcile.soon(connection.app_group_id)
     return has_changed
@@ -78,7 +80,10 @@ def _park(
     code: str | None,
     now: datetime,
 ) -> bool:
-    """Park until the next probe. ``parked_since`` stays while the cause stays the same."""
+    """Park until the next probe; return whether there were rows.
+
+    ``parked_since`` stays while the cause stays the same.
+    """
     since = Case(
         When(parked_by=by, then=Coalesce(F("parked_since"), Value(now))), default=Value(now)
     )
@@ -93,43 +98,47 @@ def _park(
 
 
 def begin_swap(connection: Connection, *, by: User | None, now: datetime) -> bool:
-    """Hold the queue of a connection while its account is changed; return False if it was held."""
-    mine = Connection.objects.filter(pk=connection.pk).exclude(token_sealed="")
-    swap = {"swap_until": now + SWAP, "swap_by": by}
-    if mine.filter(swap_begun_at=None).update(swap_begun_at=now, **swap):
+    """Send nothing for a connection while its account is changed.
+
+    Return False if a swap had begun already, which is extended, or if there is no token.
+    """
+    connected = Connection.objects.filter(pk=connection.pk).exclude(token_sealed="")
+    values = {"swap_until": now + MAX_SWAP, "swap_by": by}
+    if connected.filter(swap_begun_at=None).update(swap_begun_at=now, **values):
         return True
-    mine.update(**swap)
+    connected.update(**values)
     return False
 
 
 def extend_swap(connection: Connection, *, now: datetime) -> None:
-    """Hold the queue for longer: the admin is back from the partner. Not if it was not held."""
-    held = Connection.objects.filter(pk=connection.pk, swap_until__isnull=False)
-    held.update(swap_until=now + SWAP)
+    """Extend a swap, if there is one: the admin is back from the partner."""
+    in_swap = Connection.objects.filter(pk=connection.pk, swap_until__isnull=False)
+    in_swap.update(swap_until=now + MAX_SWAP)
 
 
 def end_swap(connection_id: int, *, now: datetime) -> bool:
-    """Let the queue of a connection go on. Return False if it was not held.
+    """Send for a connection again. Return False if there was no swap.
 
-    Retry windows are longer by the time in which nothing was sent.
+    Retry windows are extended by the time in which nothing was sent.
     """
     with transaction.atomic():
         # Connections before batches, as a disconnect locks them.
-        held = Connection.objects.select_for_update(no_key=True).filter(
+        in_swap = Connection.objects.select_for_update(no_key=True).filter(
             pk=connection_id, swap_until__isnull=False
         )
-        row = held.first()
+        row = in_swap.first()
         if row is None or row.swap_begun_at is None or row.swap_until is None:
             return False
-        took = max(min(now, row.swap_until) - row.swap_begun_at, timedelta())
-        begun = Batch.objects.pending().filter(
+        duration = max(min(now, row.swap_until) - row.swap_begun_at, timedelta())
+        failing = Batch.objects.pending().filter(
             ad_account__connection=connection_id, first_failed_at__isnull=False
         )
-        for some in begun.chunks():
-            Batch.objects.filter(pk__in=some.lock()).update(
-                first_failed_at=F("first_failed_at") + took, deadline_at=F("deadline_at") + took
+        for chunk in failing.chunks():
+            Batch.objects.filter(pk__in=chunk.lock_ids()).update(
+                first_failed_at=F("first_failed_at") + duration,
+                deadline_at=F("deadline_at") + duration,
             )
-        held.update(swap_begun_at=None, swap_until=None, swap_by=None)
+        in_swap.update(swap_begun_at=None, swap_until=None, swap_by=None)
     wake(TASK)
     return True
 
@@ -137,6 +146,6 @@ def end_swap(connection_id: int, *, now: datetime) -> bool:
 def end_lapsed_swaps(*, now: datetime) -> None:
     """End the swaps that were abandoned."""
     # A later end than any that is planned was written by a wrong clock.
-    lapsed = Q(swap_until__lte=now) | Q(swap_until__gt=now + SWAP + CLOCK_SKEW)
+    lapsed = Q(swap_until__lte=now) | Q(swap_until__gt=now + MAX_SWAP + CLOCK_SKEW)
     for pk in Connection.objects.filter(lapsed).order_by("pk").values_list("pk", flat=True):
         end_swap(pk, now=now)

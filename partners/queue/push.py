@@ -1,4 +1,8 @@
-"""Build the body of a request from stored hashes, and send it. settle.py judges the answer."""
+"""Build the body of a request from stored hashes, and send it. settle.py applies the answer.
+
+A parcel is a request that is ready to send. A row of the body is one person, or one past hash of a
+person who is removed; its cells are the identifiers.
+"""
 
 import time
 from collections.abc import Sequence
@@ -19,7 +23,7 @@ from partners.errors import PartnerError
 from partners.models import Action, AdAccount, Batch, Delivery, Push, Sync
 from partners.queue.collect import Request
 from partners.queue.removals import shared
-from partners.queue.supersede import LAST_SEQ
+from partners.queue.supersede import MAX_BIGINT
 
 Row = tuple[bytes | None, ...]
 TABLES = {
@@ -29,7 +33,7 @@ TABLES = {
     "past": PastIdentifier._meta.db_table,
     "sync": Sync._meta.db_table,
 }
-NO_ANSWER = "no_answer"
+NO_ANSWER = "no_answer"  # stored as the code of a request without a clear answer
 
 _ROWS = """
 SELECT {cells} FROM {delivery} d LEFT JOIN {profile} q ON q.id = d.profile_id
@@ -41,13 +45,16 @@ WHERE d.batch_id = %s AND d.outcome IS NULL {only} {unshared} ORDER BY z.id
 """
 _ROW_OF_ONE = "SELECT {cells} FROM {profile} q WHERE q.id = %s"
 _PAST_OF_ONE = "SELECT z.kind, z.sha256 FROM {past} z WHERE z.profile_id = %s ORDER BY z.id"
-_PIECE = "AND d.id > %s AND d.id <= %s"
-_STILL_WANTED = """
+# Conditions on the deliveries that a repeat still sends. Its part of them:
+_RANGE = "AND d.id > %s AND d.id <= %s"
+# No later, opposite operation on the same person.
+_NOT_SUPERSEDED = """
 AND NOT EXISTS (SELECT 1 FROM {delivery} e JOIN {batch} b ON b.id = e.batch_id
 WHERE e.profile_id = d.profile_id AND e.outcome IS NULL
 AND b.audience_id = %s AND b.action = %s AND b.seq > %s AND b.state IN ('pending', 'synced'))
 """
-_NOT_WANTED_OTHERWISE = """
+# A repeat that takes back adds leaves people for whom another add still counts.
+_NOT_ADDED_OTHERWISE = """
 AND NOT EXISTS (SELECT 1 FROM {delivery} e JOIN {batch} b ON b.id = e.batch_id
 WHERE e.profile_id = d.profile_id AND e.outcome IS NULL
 AND b.audience_id = %s AND b.action = 'add' AND b.id <> d.batch_id
@@ -66,21 +73,21 @@ class Span:
     """The rows of one batch in the body."""
 
     batch: Batch
-    start: int
+    start: int  # index of its first row
     n: int
     ids: list[int] | None  # deliveries by row; None: all of the batch, in the order of their ids
 
 
 @dataclass(slots=True)
 class Parcel:
-    """A request with its body, ready for a thread that does not use the database."""
+    """A request with its body, ready to be sent by a thread that does not use the database."""
 
     request: Request
     partner: Partner
     token: str
     call: Call
-    people: int
-    ids: int
+    people: int  # rows of the body
+    ids: int  # identifiers in it
     post_by: float  # time.monotonic() after which it must not be sent: its lease would end
     spans: list[Span]
 
@@ -96,9 +103,9 @@ class PushAnswer:
     error: PartnerError | None
     request_id: str
     sent_at: datetime
-    sent_us: int
-    ms: int
-    was_sent: bool = True
+    sent_us: int  # the same in microseconds since 1970, for the budget
+    ms: int  # until the answer
+    was_sent: bool = True  # False: it was too late to send it
 
     @property
     def request(self) -> Request:
@@ -106,7 +113,7 @@ class PushAnswer:
 
     @property
     def code(self) -> str:
-        """Return the partner's code as it is stored: Push.ACCEPTED, or NO_ANSWER."""
+        """Return the code to store: Push.ACCEPTED, that of the partner, or NO_ANSWER."""
         if self.error is None:
             return Push.ACCEPTED
         return self.error.code[:MAX_CODE] if self.error.code is not None else NO_ANSWER
@@ -122,7 +129,7 @@ class NeedsRevalidation(Exception):
 
 
 class TooManyRows(Exception):
-    """Batches that fit by their people have more rows than a request may: some are past hashes."""
+    """The batches of a request have more rows together than it may carry: some are past hashes."""
 
 
 def rows_of(batch: Batch) -> list[Row]:
@@ -131,35 +138,39 @@ def rows_of(batch: Batch) -> list[Row]:
 
 
 def _read(sql: str, batch: Batch, **parts: str) -> list[Any]:
-    """Run a statement over the deliveries of a batch, or over those that a repeat still sends."""
+    """Read the deliveries of a batch that are to be sent; of a repeat, those it still sends.
+
+    ``parts`` fill the other gaps of the statement.
+    """
     only = ""
     params: list[int | str] = [batch.repeat_of_id or batch.pk]
     if batch.repeat_of_id:
-        wanted, more = _still_to_repeat(batch)
-        only, params = _PIECE + wanted.format(**TABLES), [*params, *_piece(batch), *more]
+        condition, condition_params = _still_to_repeat(batch)
+        only = _RANGE + condition.format(**TABLES)
+        params = [*params, *_id_range(batch), *condition_params]
     with connection.cursor() as cursor:
         cursor.execute(sql.format(only=only, **parts, **TABLES), params)
         rows: list[Any] = cursor.fetchall()
     return rows
 
 
-def _piece(batch: Batch) -> tuple[int, int]:
+def _id_range(batch: Batch) -> tuple[int, int]:
     """Return the range of delivery ids of a repeat: after the first, up to the second."""
-    return batch.repeat_after, LAST_SEQ if batch.repeat_until is None else batch.repeat_until
+    return batch.repeat_after, MAX_BIGINT if batch.repeat_until is None else batch.repeat_until
 
 
 def _still_to_repeat(batch: Batch) -> tuple[str, list[int | str]]:
-    """Return a condition and its parameters: no later operation supersedes this one."""
+    """Return a condition and its parameters: which people of a repeat are still to be sent."""
     if batch.is_undo:
-        return _NOT_WANTED_OTHERWISE, [batch.audience_id]
-    return _STILL_WANTED, [batch.audience_id, Action(batch.action).opposite.value, batch.seq]
+        return _NOT_ADDED_OTHERWISE, [batch.audience_id]
+    return _NOT_SUPERSEDED, [batch.audience_id, Action(batch.action).opposite.value, batch.seq]
 
 
 def past_rows(batch: Batch) -> list[tuple[int, Row]]:
     """Return (delivery id, row) for each past hash of the people of a removal."""
     if batch.action != Action.REMOVE:
         return []
-    unshared = shared.past_sql(batch, TABLES) if shared.is_spared(batch) else ""
+    unshared = shared.past_sql(batch, TABLES) if shared.leaves_shared(batch) else ""
     return [
         (pk, _past_row(kind, sha256, batch))
         for kind, sha256, pk in _read(_PAST, batch, unshared=unshared)
@@ -172,7 +183,10 @@ def _past_row(kind: str, sha256: bytes, batch: Batch) -> Row:
 
 
 def rows_of_one(sync: Sync, profile: int) -> list[Row]:
-    """Return the rows of a batch with this person alone, who may be sent. Nothing is stored."""
+    """Return the rows that a batch with this person alone would send; stores nothing.
+
+    The caller knows that the person may be sent.
+    """
     batch = Batch(sync=sync, audience=sync.audience, action=sync.action, kinds=sync.kinds)
     cells = ", ".join(_cell(kind, batch) for kind in batch.kinds)
     with connection.cursor() as cursor:
@@ -182,10 +196,10 @@ def rows_of_one(sync: Sync, profile: int) -> list[Row]:
             return rows
         cursor.execute(_PAST_OF_ONE.format(**TABLES), [profile])
         past = [_past_row(kind, sha, batch) for kind, sha in cursor if kind in batch.kinds]
-    return _filled(rows, batch) + past
+    return _with_identifier(rows, batch) + past
 
 
-def _filled(rows: list[Row], batch: Batch) -> list[Row]:
+def _with_identifier(rows: list[Row], batch: Batch) -> list[Row]:
     """Return the rows that have an identifier."""
     empty = (None,) * len(batch.kinds)
     return [row for row in rows if row != empty]
@@ -193,26 +207,26 @@ def _filled(rows: list[Row], batch: Batch) -> list[Row]:
 
 def _without_identifier(batch: Batch) -> "QuerySet[Delivery]":
     """Return deliveries without a profile, or without a current identifier of the kinds."""
-    none = {f"profile__{kind}_sha256__isnull": True for kind in batch.kinds}
-    return Delivery.objects.filter(batch=batch, outcome=None, **none)
+    has_none = {f"profile__{kind}_sha256__isnull": True for kind in batch.kinds}
+    return Delivery.objects.filter(batch=batch, outcome=None, **has_none)
 
 
 def _has_unsendable(batch: Batch) -> bool:
-    """Return whether a profile of the batch has nothing to send, not even a past hash."""
+    """Return whether a person of a batch with an empty row has not even a past hash to send."""
     if batch.action != Action.REMOVE:
-        return True
+        return True  # adds send no past hashes
     past = PastIdentifier.objects.filter(profile=OuterRef("profile"), kind__in=batch.kinds)
     return _without_identifier(batch).exclude(Exists(past)).exists()
 
 
 def _cell(kind: str, batch: Batch) -> str:
-    """Return the SQL of one column, or of NULL where it may not be sent."""
+    """Return the SQL of one identifier, NULL where it may not be sent."""
     column = f"q.{kind}_sha256"
     if batch.action == Action.REMOVE:
-        if not shared.is_spared(batch):
+        if not shared.leaves_shared(batch):
             return column
-        owned = shared.owned_sql(column, kind, batch, TABLES)
-        return f"CASE WHEN {owned} THEN NULL ELSE {column} END"
+        is_shared = shared.shared_sql(column, kind, batch, TABLES)
+        return f"CASE WHEN {is_shared} THEN NULL ELSE {column} END"
     is_strict = batch.sync.app_group.consent_required
     barred = eligibility.barred_sql(kind, is_strict=is_strict)
     return f"CASE WHEN {barred} THEN NULL ELSE {column} END"
@@ -220,7 +234,7 @@ def _cell(kind: str, batch: Batch) -> str:
 
 @sensitive_variables()
 def pack(request: Request, *, post_by: float, most_rows: int) -> Parcel:
-    """Read the hashes and write the body.
+    """Read the hashes and build the parcel.
 
     Raise NeedsRevalidation, TooManyRows or crypto.CannotOpen.
     """
@@ -243,47 +257,47 @@ def pack(request: Request, *, post_by: float, most_rows: int) -> Parcel:
 def call_for(
     ad_account: AdAccount, action: str, kinds: Sequence[str], cells: Sequence[Cells]
 ) -> Call:
-    """Return the request that carries these rows; no I/O."""
+    """Return the HTTP request that carries these rows; no I/O."""
     partner = registry.get(ad_account.connection.partner)
     return partner.build_call(ad_account.remote_id, Action(action), kinds, cells)
 
 
 @sensitive_variables()
 def _rows_to_send(batch: Batch, *, most_rows: int) -> tuple[list[Row], list[int] | None]:
-    """Return the rows of a batch, past hashes last, and the delivery of each.
+    """Return the rows of a batch, past hashes last, and the delivery of each (see Span.ids).
 
     Raise NeedsRevalidation.
     """
-    rows = rows_of(batch)
-    past = past_rows(batch)
+    rows, past = rows_of(batch), past_rows(batch)
+    n_people, ids = len(rows), None
     empty = (None,) * len(batch.kinds)
-    people, ids = len(rows), None
-    if batch.repeat_of_id is None and (
-        people != batch.n or (empty in rows and _has_unsendable(batch))
-    ):
-        raise NeedsRevalidation(batch, people)
-    if batch.repeat_of_id is None and empty in rows and without_rows(batch):
-        raise NeedsRevalidation(batch, people)
-    if past and batch.repeat_of_id is None:
-        ids = [pk for pk, row in zip(_members(batch), rows, strict=True) if row != empty] + [
-            pk for pk, _ in past
-        ]
-    if past or batch.repeat_of_id:
-        rows = _filled(rows, batch) + [row for _, row in past]
-    if not rows or (len(rows) > most_rows and people > 1):  # one person cannot be cut
+    is_repeat = batch.repeat_of_id is not None
+    if not is_repeat:
+        # A profile was deleted, or a person has nothing to send.
+        if n_people != batch.n or (empty in rows and _has_unsendable(batch)):
+            raise NeedsRevalidation(batch, n_people)
+        if empty in rows and deliveries_without_rows(batch):
+            raise NeedsRevalidation(batch, n_people)
+        if past:
+            current = zip(_delivery_ids(batch), rows, strict=True)
+            ids = [pk for pk, row in current if row != empty] + [pk for pk, _row in past]
+    if past or is_repeat:
+        rows = _with_identifier(rows, batch) + [row for _pk, row in past]
+    if not rows or (len(rows) > most_rows and n_people > 1):  # one person cannot be cut
         raise NeedsRevalidation(batch, len(rows))
     return rows, ids
 
 
-def without_rows(batch: Batch) -> list[int]:
-    """Return the people of a batch whose identifiers all stay because others have them, too."""
-    if not shared.is_spared(batch):
+def deliveries_without_rows(batch: Batch) -> list[int]:
+    """Return the deliveries whose identifiers all stay because other people have them, too."""
+    if not shared.leaves_shared(batch):
         return []
-    past = {pk for pk, _row in past_rows(batch)}
-    return shared.people_without(_members(batch), rows_of(batch), past)
+    with_past = {pk for pk, _row in past_rows(batch)}
+    ids_and_rows = zip(_delivery_ids(batch), rows_of(batch), strict=True)
+    return [pk for pk, row in ids_and_rows if not any(row) and pk not in with_past]
 
 
-def _members(batch: Batch) -> list[int]:
+def _delivery_ids(batch: Batch) -> list[int]:
     return list(
         Delivery.objects.filter(batch=batch, outcome=None)
         .order_by("pk")
@@ -293,7 +307,7 @@ def _members(batch: Batch) -> list[int]:
 
 @sensitive_variables()
 def send(parcel: Parcel, *, at: float) -> PushAnswer:
-    """Wait for the booked time (monotonic), then make the call if it is not too late.
+    """Wait for the booked time (monotonic), then send the parcel if it is not too late.
 
     Runs in a thread without the database. Never raises a PartnerError.
     """
@@ -313,14 +327,14 @@ def send(parcel: Parcel, *, at: float) -> PushAnswer:
 
 
 def named_rows(parcel: Parcel, indexes: Sequence[int]) -> dict[int, list[int]]:
-    """Return the delivery ids by batch of the rows (indexes in the body) that the partner named.
+    """Return batch id -> deliveries in the rows (indexes in the body) that the partner named.
 
-    Repeats have no deliveries of their own.
+    None of repeats, which have no deliveries of their own.
     """
-    named: dict[int, list[int]] = {}
-    wanted = set(indexes)
+    by_batch: dict[int, list[int]] = {}
+    named = set(indexes)
     for span in parcel.spans:
-        ids = _members(span.batch) if span.ids is None else span.ids
-        last = span.start + min(span.n, len(ids))
-        named[span.batch.pk] = [ids[i - span.start] for i in wanted if span.start <= i < last]
-    return named
+        ids = _delivery_ids(span.batch) if span.ids is None else span.ids
+        end = span.start + min(span.n, len(ids))
+        by_batch[span.batch.pk] = [ids[i - span.start] for i in named if span.start <= i < end]
+    return by_batch

@@ -1,11 +1,11 @@
-"""Delete old deliveries, batches, calls, incidents, checks, sizes and numbers by time.
+"""Delete old deliveries, batches, requests, incidents, checks, sizes and numbers by time.
 
 The counts stay as they are.
 
 Of each person, audience and action, the newest delivery and the newest synced one are kept as
 long as the audience exists: they show from where a person must be removed. Of an add by which a
-Sync claims a person, the same holds for each Sync, and the delivery that reverts it stays as long
-as the add. All others move into the base of their tally.
+Sync claims a person (Sync.claims), the same holds for each Sync, and the delivery that reverts it
+stays as long as the add. All others are deleted, and counted in the base of their tally.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from partners.queue import supersede
 
 HOURS_IN_USE = timedelta(days=3)
 """How far back incidents (incidents/thresholds.py) and the day of each time zone look."""
-SHARE = 0.3  # seconds of one call
-# In these states, the last code of the batch is the reason.
-WITH_CODE = (Outcome.ERRORED, Outcome.CANCELLED)
+SECONDS_PER_CALL = 0.3  # for deliveries
+# In these states, the last code of the batch is the reason of its deliveries.
+STATES_WITH_CODE = (Outcome.ERRORED, Outcome.CANCELLED)
 
 
 def purge(*, now: datetime) -> None:
@@ -67,16 +67,20 @@ def purge(*, now: datetime) -> None:
 
 
 def _purge_deliveries(before: datetime, *, now: datetime) -> None:
-    last = _last_before(before)
-    if last:
-        rows = Delivery.objects.filter(pk__lte=last)
+    last_id = _last_id_before(before)
+    if last_id:
+        rows = Delivery.objects.filter(pk__lte=last_id)
         retention.walk_in_chunks(
-            "deliveries", rows, partial(_drop, before=before), now=now, seconds=SHARE
+            "deliveries",
+            rows,
+            partial(_drop_deliveries, before=before),
+            now=now,
+            seconds=SECONDS_PER_CALL,
         )
 
 
-def _last_before(before: datetime) -> int:
-    """Return the highest delivery id of the newest batch that was settled by then.
+def _last_id_before(before: datetime) -> int:
+    """Return the highest delivery id of the newest batch that was settled by then, or 0.
 
     Deliveries with larger ids are not old enough.
     """
@@ -90,31 +94,30 @@ def _last_before(before: datetime) -> int:
     )
 
 
-def _drop(ids: Sequence[int], *, before: datetime) -> None:
+def _drop_deliveries(ids: Sequence[int], *, before: datetime) -> None:
     """Delete those of these deliveries that are not needed, and correct batch and tally."""
     rows = Delivery.objects.filter(pk__in=ids)
     settled = Batch.objects.filter(
         pk__in=set(rows.exclude(batch=None).values_list("batch", flat=True))
     )
     settled = settled.filter(settled_at__lt=before, lease="").settled()
-    busy = Batch.objects.pending().filter(repeat_of=OuterRef("pk"))
+    pending_repeats = Batch.objects.pending().filter(repeat_of=OuterRef("pk"))
     # A retry of errored people waits for these locks.
-    ended = settled.exclude(Exists(busy)).lock()
-    chosen = list(_unneeded(rows, ended).values_list("pk", flat=True))
-    if not chosen:
+    ended_ids = settled.exclude(Exists(pending_repeats)).lock_ids()
+    unneeded_ids = list(_unneeded(rows, ended_ids).values_list("pk", flat=True))
+    if not unneeded_ids:
         return
-    going = Delivery.objects.filter(pk__in=chosen)
-    members = (
-        going.filter(outcome=None).values_list("batch").annotate(n=Count("pk")).order_by("batch")
-    )
-    for batch, n in list(members):
+    unneeded = Delivery.objects.filter(pk__in=unneeded_ids)
+    members = unneeded.filter(outcome=None).values_list("batch").annotate(n=Count("pk"))
+    for batch, n in list(members.order_by("batch")):
         Batch.objects.filter(pk=batch).update(n=F("n") - n)
-    _keep_counts(going)
-    going.delete()
+    _add_to_base(unneeded)
+    unneeded.delete()
 
 
-def _unneeded(rows: QuerySet[Delivery], ended: list[int]) -> QuerySet[Delivery]:
+def _unneeded(rows: QuerySet[Delivery], ended_ids: list[int]) -> QuerySet[Delivery]:
     """Return rows, of ended batches or of none, that no longer show where a person is."""
+    # Ended deliveries of the person of an outer one, with the same audience and action.
     same = Delivery.objects.filter(
         profile=OuterRef("profile"),
         batch__audience=OuterRef("batch__audience"),
@@ -123,40 +126,42 @@ def _unneeded(rows: QuerySet[Delivery], ended: list[int]) -> QuerySet[Delivery]:
     later = Q(batch__seq__gt=OuterRef("batch__seq")) | Q(
         batch__seq=OuterRef("batch__seq"), pk__gt=OuterRef("pk")
     )
-    synced = Q(outcome=None, batch__state=Outcome.SYNCED)
+    is_synced = Q(outcome=None, batch__state=Outcome.SYNCED)
     person = Profile.everybody.filter(pk=OuterRef("profile"))
     void = Q(outcome__in=supersede.VOID) | Q(batch__state=Outcome.CANCELLED)
-    claim = Q(batch__action=Action.ADD, sync__claims=True) & ~void & ~Q(supersede.reverted())
-    by_itself = same.filter(sync=OuterRef("sync"))
-    followed = (
-        (~claim & _followed(same, later, synced))
-        | (claim & _followed(by_itself, later, synced))
+    claims = Q(batch__action=Action.ADD, sync__claims=True) & ~void & ~Q(supersede.reverted_q())
+    same_sync = same.filter(sync=OuterRef("sync"))
+    shows_nothing = (
+        (~claims & _followed_q(same, later, is_synced))
+        | (claims & _followed_q(same_sync, later, is_synced))
         | ~Exists(person)
     )
-    over = Q(batch__in=ended) & followed | Q(batch=None, outcome__isnull=False)
+    unneeded = Q(batch__in=ended_ids) & shows_nothing | Q(batch=None, outcome__isnull=False)
     reverted_add = Delivery.objects.filter(sync=OuterRef("sync__undoes"), pk=OuterRef("entry_key"))
+    # An erasure in progress still reads the deliveries of its profile.
     needed = Exists(person.filter(erased_at__isnull=False)) | Exists(reverted_add)
-    return rows.filter(over).exclude(needed)
+    return rows.filter(unneeded).exclude(needed)
 
 
-def _followed(same: QuerySet[Delivery], later: Q, synced: Q) -> Q:
-    """Match deliveries with a later one of the same kind that was synced, or as little."""
-    return Q(Exists(same.filter(later, synced))) | (~synced & Q(Exists(same.filter(later))))
+def _followed_q(same: QuerySet[Delivery], later: Q, is_synced: Q) -> Q:
+    """Match deliveries with a later one in ``same`` that was synced; any, if not synced itself."""
+    return Q(Exists(same.filter(later, is_synced))) | (~is_synced & Q(Exists(same.filter(later))))
 
 
-def _keep_counts(going: QuerySet[Delivery]) -> None:
-    """Add these deliveries to the bases of their tallies: outcome -> reason or code -> people."""
-    counted: dict[int, list[tuple[str, str, int]]] = {}
-    states = going.annotate(state=Coalesce("outcome", "batch__state"))
-    for sync, own, state, reason, code, n in (
+def _add_to_base(deliveries: QuerySet[Delivery]) -> None:
+    """Count these deliveries in the bases of their tallies: outcome -> reason or code -> people."""
+    counts: dict[int, list[tuple[str, str, int]]] = {}
+    states = deliveries.annotate(state=Coalesce("outcome", "batch__state"))
+    for sync, own_outcome, state, reason, code, n in (
         states.values_list("sync", "outcome", "state", "reason", "batch__last_code")
         .annotate(n=Count("pk"))
         .order_by()
     ):
-        why = (reason if own else code if state in WITH_CODE else "") or ""
-        counted.setdefault(sync, []).append((state, why, n))
-    for tally in Tally.objects.select_for_update().filter(pk__in=counted).order_by("pk"):
-        for state, why, n in counted[tally.pk]:
+        # Without an outcome of its own, a delivery has the state and code of its batch.
+        why = reason if own_outcome else code if state in STATES_WITH_CODE else ""
+        counts.setdefault(sync, []).append((state, why or "", n))
+    for tally in Tally.objects.select_for_update().filter(pk__in=counts).order_by("pk"):
+        for state, why, n in counts[tally.pk]:
             by_reason = tally.base.setdefault(state, {})
             by_reason[why] = by_reason.get(why, 0) + n
         tally.save(update_fields=["base"])
@@ -165,10 +170,10 @@ def _keep_counts(going: QuerySet[Delivery]) -> None:
 def _drop_batches(ids: Sequence[int], *, before: datetime) -> None:
     """Delete settled batches without deliveries. Their repeats are deleted with them."""
     members = Delivery.objects.filter(batch=OuterRef("pk"))
-    busy = Batch.objects.filter(repeat_of=OuterRef("pk")).filter(
+    needed_repeats = Batch.objects.filter(repeat_of=OuterRef("pk")).filter(
         Q(state=Outcome.PENDING) | Q(settled_at__gte=before)
     )
     empty = Batch.objects.filter(
-        ~Exists(members), ~Exists(busy), pk__in=ids, settled_at__lt=before, lease=""
+        ~Exists(members), ~Exists(needed_repeats), pk__in=ids, settled_at__lt=before, lease=""
     )
-    Batch.objects.filter(pk__in=empty.settled().lock()).delete()
+    Batch.objects.filter(pk__in=empty.settled().lock_ids()).delete()

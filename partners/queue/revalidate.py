@@ -11,7 +11,7 @@ from partners.models import Batch, Delivery, Outcome, Reason
 from partners.queue import outcomes, split, tally, transitions
 from partners.queue.collect import Request
 from partners.queue.enqueue import reason_sql
-from partners.queue.push import NeedsRevalidation, without_rows
+from partners.queue.push import NeedsRevalidation, deliveries_without_rows
 
 logger = logging.getLogger(__name__)
 
@@ -22,43 +22,46 @@ WHERE d.batch_id = %s AND d.outcome IS NULL AND ({reason}) IS NOT NULL
 
 
 def revalidate(
-    request: Request, trouble: NeedsRevalidation, *, most_rows: int, now: datetime
+    request: Request, error: NeedsRevalidation, *, most_rows: int, now: datetime
 ) -> None:
     """Settle people who cannot be sent any more, cut what is too large, and put the request back.
 
     All its batches are due at once.
     """
-    with tally.gathered(now=now):
+    with tally.atomic(now=now):
         for batch in transitions.still_leased(request):
-            if batch.pk == trouble.batch.pk:
-                _revalidate(batch, trouble, most_rows=most_rows, now=now)
+            if batch.pk == error.batch.pk:
+                _revalidate(batch, error, most_rows=most_rows, now=now)
         transitions.put_back(transitions.still_leased(request), now=now, due_at=now)
 
 
-def _revalidate(batch: Batch, trouble: NeedsRevalidation, *, most_rows: int, now: datetime) -> None:
+def _revalidate(batch: Batch, error: NeedsRevalidation, *, most_rows: int, now: datetime) -> None:
     if batch.repeat_of_id:
         # A repeat has no people of its own: it is cut, or there is nothing left to repeat.
-        if trouble.n_rows <= most_rows or not split.cut_repeat(batch, now=now):
+        if error.n_rows <= most_rows or not split.cut_repeat(batch, now=now):
             transitions.finish([batch], Outcome.CANCELLED, now=now)
         return
     _settle_unsendable(batch, now=now)
-    stay = without_rows(batch)
-    outcomes.set_outcome(batch, stay, Outcome.NOT_SYNCED, reason=Reason.WANTED_ELSEWHERE, now=now)
-    left = Delivery.objects.filter(batch=batch, outcome=None).count()
-    if left != batch.n:
+    kept_ids = deliveries_without_rows(batch)
+    outcomes.set_outcome(
+        batch, kept_ids, Outcome.NOT_SYNCED, reason=Reason.WANTED_ELSEWHERE, now=now
+    )
+    n_left = Delivery.objects.filter(batch=batch, outcome=None).count()
+    if n_left != batch.n:
         logger.error(
-            "Batch %s says %s people and holds %s: run check_counters.", batch.pk, batch.n, left
+            "Batch %s says %s people and holds %s: run check_counters.", batch.pk, batch.n, n_left
         )
         _fail_miscounted(batch, now=now)
-    elif not left:
+    elif not n_left:
         transitions.finish([batch], Outcome.CANCELLED, now=now)
-    elif trouble.n_rows > most_rows:
-        # Past hashes need rows too: choose a size that fits with as many of them per person.
-        people = max(1, min(batch.n - 1, batch.n * most_rows // trouble.n_rows))
+    elif error.n_rows > most_rows:
+        # Past hashes need rows, too: choose a size that fits with as many rows per person as now.
+        people = max(1, min(batch.n - 1, batch.n * most_rows // error.n_rows))
         split.split_to_cap(batch, people, now=now)
 
 
 def _settle_unsendable(batch: Batch, *, now: datetime) -> None:
+    """Give an outcome to people of the batch whose profile is gone or has nothing to send."""
     # NULL, or an id that no profile has any more.
     without_profile = ~Exists(Profile.everybody.filter(pk=OuterRef("profile_id")))
     erased = list(
@@ -67,7 +70,7 @@ def _settle_unsendable(batch: Batch, *, now: datetime) -> None:
         )
     )
     outcomes.set_outcome(batch, erased, Outcome.CANCELLED, reason=Reason.ERASED, now=now)
-    for reason, ids in _unsendable(batch).items():
+    for reason, ids in _unsendable_by_reason(batch).items():
         outcome = Outcome.CANCELLED if reason == Reason.ERASED else Outcome.NOT_SYNCED
         outcomes.set_outcome(batch, ids, outcome, reason=reason, now=now)
 
@@ -85,8 +88,8 @@ def _fail_miscounted(batch: Batch, *, now: datetime) -> None:
     transitions.put_back([batch], now=now, due_at=None)
 
 
-def _unsendable(batch: Batch) -> dict[str, list[int]]:
-    """Return Reason -> deliveries with a profile that has nothing left to send."""
+def _unsendable_by_reason(batch: Batch) -> dict[str, list[int]]:
+    """Return Reason -> ids of the deliveries whose profile has nothing to send any more."""
     sql = _UNSENDABLE.format(
         reason=reason_sql(
             batch.action, batch.kinds, is_strict=batch.sync.app_group.consent_required
@@ -94,9 +97,9 @@ def _unsendable(batch: Batch) -> dict[str, list[int]]:
         delivery=Delivery._meta.db_table,
         profile=Profile._meta.db_table,
     )
-    found: dict[str, list[int]] = {}
+    by_reason: dict[str, list[int]] = {}
     with connection.cursor() as cursor:
         cursor.execute(sql, [batch.pk])
         for delivery, reason in cursor.fetchall():
-            found.setdefault(reason, []).append(delivery)
-    return found
+            by_reason.setdefault(reason, []).append(delivery)
+    return by_reason

@@ -1,4 +1,7 @@
-"""Cut batches: to a learned cap, or in half until one person with bad data stands alone."""
+"""Cut batches: to a learned cap, or in half until one person with bad data is alone.
+
+A cap is how many people one request to an ad account may carry.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -12,8 +15,8 @@ from partners.queue import supersede
 
 def learn_cap(ad_account: AdAccount, people: int) -> None:
     """Store that a request to this ad account may carry at most ``people``. A cap only falls."""
-    larger = Q(learned_cap=None) | Q(learned_cap__gt=people)
-    AdAccount.objects.filter(larger, pk=ad_account.pk).update(learned_cap=max(1, people))
+    would_fall = Q(learned_cap=None) | Q(learned_cap__gt=people)
+    AdAccount.objects.filter(would_fall, pk=ad_account.pk).update(learned_cap=max(1, people))
 
 
 def split_to_cap(batch: Batch, cap: int, *, now: datetime) -> None:
@@ -35,12 +38,13 @@ def bisect(
 ) -> None:
     """Halve a batch that was refused as a whole, or killed its workers.
 
-    Inside the caller's transaction. The first half is tried alone. If it is refused, it is halved
-    in turn, and the second half may travel. If it is accepted, the bad data is in the second
-    half, which is halved without a try. So one bad person costs about log2(n) requests.
-    ``refused_n``: how many people were refused together, if their number may be the cause.
+    Inside the caller's transaction. The first half is tried alone, while the second half waits
+    (``waits_for``). If the first half is refused, it is halved in turn, and the second half is
+    sent. If it is accepted, the bad data is in the second half, which is halved without a try. So
+    one bad person costs about log2(n) requests. ``refused_n``: how many people were refused
+    together, if their number may be the cause.
     """
-    halves = _cut(batch, -(-batch.n // 2), now=now)
+    halves = _cut(batch, -(-batch.n // 2), now=now)  # rounded up: at most two halves
     for half in halves:
         half.sharing = Batch.Sharing.ALONE
         half.refusals, half.crashes, half.refused_n = refusals, crashes, None
@@ -50,13 +54,15 @@ def bisect(
 
 
 def release_second_halves(batches: Sequence[Batch], state: Outcome, *, now: datetime) -> None:
-    """Go on with second halves that waited for these batches.
+    """Go on with second halves that waited for these batches, which have ended as ``state``.
 
     A second half is halved if its first half was accepted, and tried as it is otherwise.
     """
-    held = Batch.objects.select_for_update().filter(waits_for__in=[batch.pk for batch in batches])
-    for half in held.filter(state=Outcome.PENDING).order_by("pk"):
-        if state != Outcome.SYNCED or _has_changed(half):
+    waiting = Batch.objects.select_for_update().filter(
+        waits_for__in=[batch.pk for batch in batches]
+    )
+    for half in waiting.filter(state=Outcome.PENDING).order_by("pk"):
+        if state != Outcome.SYNCED or _has_lost_people(half):
             half.refused_n = None
         half.waits_for = None
         half.save(update_fields=["waits_for", "refused_n"])
@@ -73,24 +79,25 @@ def release_second_halves(batches: Sequence[Batch], state: Outcome, *, now: date
             _learn_from_contradiction(batch)
 
 
-def _has_changed(half: Batch) -> bool:
+def _has_lost_people(half: Batch) -> bool:
     """Return whether a person left the half or its first half, perhaps the one with bad data."""
-    both = [half.pk, half.waits_for_id]
-    return Delivery.objects.filter(batch__in=both).exclude(outcome=None).exists()
+    halves = [half.pk, half.waits_for_id]
+    return Delivery.objects.filter(batch__in=halves).exclude(outcome=None).exists()
 
 
 def _learn_from_contradiction(batch: Batch) -> None:
-    """Learn a cap if the refusal was about the number of people.
+    """Learn a cap if the refusal was about the number of people, not about their data.
 
-    The bad data had to be in ``batch``, which was accepted. If that happens to two pieces of one
-    batch, both halves were refused although smaller pieces pass.
+    ``batch`` is a second half that had to have the bad data, and was accepted nevertheless. After
+    two such pieces of one batch, both halves were refused although smaller pieces pass.
     """
     if batch.refused_n is None:
         return
-    alike = Batch.objects.filter(
+    pieces = Batch.objects.filter(
         audience=batch.audience_id, action=batch.action, seq=batch.seq, state=Outcome.SYNCED
     )
-    sizes = [n for n in alike.exclude(refused_n=None).values_list("refused_n", flat=True)[:2] if n]
+    contradictions = pieces.exclude(refused_n=None).values_list("refused_n", flat=True)[:2]
+    sizes = [n for n in contradictions if n]
     if len(sizes) > 1:
         learn_cap(batch.ad_account, -(-min(sizes) // 2))
 
@@ -120,9 +127,9 @@ def cut_repeat(repeat: Batch, *, now: datetime) -> bool:
 
 
 def _release_second_half(batch: Batch, *, now: datetime) -> None:
-    """Release the second half after the first one was refused too: it may be innocent.
+    """Release the half that waits for ``batch``: as that is cut in turn, the bad data is there.
 
-    It is due a little later, so that the second halves of the next levels may travel with it.
+    It is due a little later, so that the second halves of the next levels may be sent with it.
     """
     later = now + timedelta(seconds=settings.SYNC.backoff_base)
     Batch.objects.filter(waits_for=batch.pk).update(
@@ -131,7 +138,10 @@ def _release_second_half(batch: Batch, *, now: datetime) -> None:
 
 
 def _cut(batch: Batch, size: int, *, now: datetime) -> list[Batch]:
-    """Keep the first ``size`` people in the batch, and move all others into new batches."""
+    """Keep the first ``size`` people in the batch, and move all others into new batches.
+
+    Saves what the caller changed in the batch; all pieces are due at once.
+    """
     members = Delivery.objects.filter(batch=batch, outcome=None).order_by("pk")
     ids = list(members.values_list("pk", flat=True))
     pieces = [batch]
@@ -142,18 +152,18 @@ def _cut(batch: Batch, size: int, *, now: datetime) -> list[Batch]:
         moved.update(batch=piece)
         pieces.append(piece)
     _release_second_half(batch, now=now)
-    counted = dict(
+    sizes = dict(
         Delivery.objects.filter(batch__in=pieces, outcome=None)
         .values_list("batch")
         .annotate(n=Count("pk"))
         .order_by()
     )
     for piece in pieces:
-        piece.n = counted.get(piece.pk, 0)
+        piece.n = sizes.get(piece.pk, 0)
         piece.lease, piece.lease_until, piece.due_at = "", None, now
     fields = ["n", "lease", "lease_until", "due_at", "attempts", "first_failed_at", "deadline_at"]
     Batch.objects.bulk_update(pieces, [*fields, "last_code"])
-    supersede.cancel_overtaken(pieces, now=now)
+    supersede.cancel_superseded(pieces, now=now)
     return pieces
 
 

@@ -9,27 +9,27 @@ from datetime import datetime
 
 from django.db.models import BigIntegerField, Case, Exists, Min, OuterRef, Q, QuerySet, Value, When
 
-from partners.models import Action, Batch, Delivery, Outcome, Reason, Sync, in_lane
+from partners.models import Action, Batch, Delivery, Outcome, Reason, Sync, lane_q
 from partners.models.batch_queries import BatchQuerySet
 from partners.queue import outcomes
 
-LAST_SEQ = 2**63 - 1
+MAX_BIGINT = 2**63 - 1
 VOID = (Outcome.CANCELLED, Outcome.NOT_SYNCED)
-"""Outcomes of deliveries that were never sent: they supersede nothing."""
+"""Outcomes of deliveries that count as never sent: they supersede nothing."""
 
 
 def cancel_opposite(sync: Sync, entered: Iterable[Batch], *, now: datetime) -> None:
     """Cancel waiting deliveries with the opposite action, of the people in these new batches.
 
     A leased batch is in flight: the new batches wait for it (``barrier``), and its deliveries are
-    looked at again when its lease ends (``cancel_overtaken``).
+    checked when its lease ends (``cancel_superseded``).
     """
-    waiting = _waiting_opposite(sync).lock()
-    ids = [batch.pk for batch in entered]
-    if waiting and ids:
-        profiles = Delivery.objects.filter(batch__in=ids).values("profile")
+    waiting_ids = _waiting_opposite(sync).lock_ids()
+    new_ids = [batch.pk for batch in entered]
+    if waiting_ids and new_ids:
+        profiles = Delivery.objects.filter(batch__in=new_ids).values("profile")
         outcomes.cancel(
-            Delivery.objects.filter(batch__in=waiting, outcome=None, profile__in=profiles),
+            Delivery.objects.filter(batch__in=waiting_ids, outcome=None, profile__in=profiles),
             Reason.SUPERSEDED,
             now=now,
         )
@@ -45,10 +45,10 @@ def _waiting_opposite(sync: Sync) -> BatchQuerySet:
     return Batch.objects.waiting().filter(stays, audience=sync.audience_id, action=opposite)
 
 
-def cancel_overtaken(batches: Iterable[Batch], *, now: datetime) -> None:
-    """Cancel the people of these batches for whom a later, opposite operation was asked."""
-    for batch in overtaken(batches):
-        later = opposite_of(batch).filter(batch__seq__gt=batch.seq)
+def cancel_superseded(batches: Iterable[Batch], *, now: datetime) -> None:
+    """Cancel the deliveries of these batches whose person has a later, opposite one."""
+    for batch in maybe_superseded(batches):
+        later = opposite_deliveries(batch).filter(batch__seq__gt=batch.seq)
         outcomes.cancel(
             Delivery.objects.filter(Exists(later), batch=batch, outcome=None),
             Reason.SUPERSEDED,
@@ -56,8 +56,8 @@ def cancel_overtaken(batches: Iterable[Batch], *, now: datetime) -> None:
         )
 
 
-def opposite_of(operation: Batch | Sync) -> "QuerySet[Delivery]":
-    """Return a subquery: the opposite deliveries of the person of an outer delivery.
+def opposite_deliveries(operation: Batch | Sync) -> "QuerySet[Delivery]":
+    """Return a subquery: deliveries of an outer delivery's person with the opposite action.
 
     Only those to the same audience that were not cancelled.
     """
@@ -69,23 +69,23 @@ def opposite_of(operation: Batch | Sync) -> "QuerySet[Delivery]":
     return opposite.exclude(outcome__in=VOID).exclude(batch__state=Outcome.CANCELLED)
 
 
-def reverted() -> Exists:
-    """Match adds of people who left since: their removal was enqueued, whatever became of it."""
+def reverted_q() -> Exists:
+    """Match adds of people who left since: their removal was enqueued, whatever its outcome is."""
     return Exists(Delivery.objects.filter(sync__undoes=OuterRef("sync"), entry_key=OuterRef("pk")))
 
 
-def overtaken(batches: Iterable[Batch]) -> list[Batch]:
-    """Return the batches with a later opposite batch in the audience, whatever its people."""
-    wanted = [(batch, Action(batch.action).opposite) for batch in batches]
+def maybe_superseded(batches: Iterable[Batch]) -> list[Batch]:
+    """Return the batches with a later, opposite batch in the audience; it may have other people."""
+    pairs = [(batch, Action(batch.action).opposite) for batch in batches]
     newest = {
         pair: _newest_seq(*pair)
-        for pair in {(batch.audience_id, opposite) for batch, opposite in wanted}
+        for pair in {(batch.audience_id, opposite) for batch, opposite in pairs}
     }
-    return [batch for batch, opposite in wanted if newest[batch.audience_id, opposite] > batch.seq]
+    return [batch for batch, opposite in pairs if newest[batch.audience_id, opposite] > batch.seq]
 
 
 def _newest_seq(audience_id: int, action: Action) -> int:
-    # One look into the index batch_wish, however many batches there were.
+    # One lookup in the index batch_wish, however many batches there are.
     seqs = (
         Batch.objects.filter(audience=audience_id, action=action)
         .order_by("-seq")
@@ -94,35 +94,35 @@ def _newest_seq(audience_id: int, action: Action) -> int:
     return seqs.first() or 0
 
 
-def over(sync: Sync, deliveries: list[int]) -> list[int]:
+def no_longer_wanted(sync: Sync, deliveries: list[int]) -> list[int]:
     """Return those of the deliveries that are reverted, or superseded by a later operation."""
-    later = opposite_of(sync).filter(batch__seq__gt=OuterRef("batch__seq"))
+    later = opposite_deliveries(sync).filter(batch__seq__gt=OuterRef("batch__seq"))
     return list(
-        Delivery.objects.filter(Exists(later) | reverted(), pk__in=deliveries).values_list(
+        Delivery.objects.filter(Exists(later) | reverted_q(), pk__in=deliveries).values_list(
             "pk", flat=True
         )
     )
 
 
-def in_flight(lane: str) -> dict[tuple[int, str], int]:
-    """Return the smallest seq of the batches in flight, by audience and action.
+def oldest_in_flight(lane: str) -> dict[tuple[int, str], int]:
+    """Return (audience id, action) -> the smallest seq of the batches in flight.
 
     A repeat counts before it is leased: it has no deliveries of its own to supersede.
     """
-    pending = Batch.objects.pending().filter(in_lane(lane, "ad_account__"))
-    busy = pending.filter(~Q(lease="") | Q(repeat_of__isnull=False)).values_list(
+    pending = Batch.objects.pending().filter(lane_q(lane, "ad_account__"))
+    in_flight = pending.filter(~Q(lease="") | Q(repeat_of__isnull=False)).values_list(
         "audience", "action"
     )
     return {
         (audience, action): seq
-        for audience, action, seq in busy.annotate(oldest=Min("seq")).order_by()
+        for audience, action, seq in in_flight.annotate(oldest=Min("seq")).order_by()
     }
 
 
 def barrier(oldest: dict[tuple[int, str], int]) -> Case:
-    """Return the seq beyond which a batch must wait, because its opposite is ``in_flight``."""
-    bars = [
-        When(audience=key, action=Action(action).opposite, then=Value(seq))
-        for (key, action), seq in oldest.items()
+    """Return the seq beyond which a batch must wait for opposite ones (``oldest_in_flight``)."""
+    cases = [
+        When(audience=audience_id, action=Action(action).opposite, then=Value(seq))
+        for (audience_id, action), seq in oldest.items()
     ]
-    return Case(*bars, default=Value(LAST_SEQ), output_field=BigIntegerField())
+    return Case(*cases, default=Value(MAX_BIGINT), output_field=BigIntegerField())

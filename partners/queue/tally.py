@@ -1,4 +1,4 @@
-"""Move the counts of a Sync, inside the transaction that changes the rows they count."""
+"""Change the counts of a Sync, inside the transaction that changes the rows they count."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +13,8 @@ from partners.models.tallies import COLUMNS
 
 # ruff: noqa: S608  # every statement is made of our own names of tables and columns
 
-_HOUR = """
+# Also tells when the newest day of the Sync began, so that most changes need no other query.
+_ADD_TO_HOUR = """
 INSERT INTO {table} (sync_id, hour, {columns}) VALUES (%s, %s, {marks})
 ON CONFLICT (sync_id, hour) DO UPDATE SET {sums}
 RETURNING (SELECT MAX(day) FROM {days} d WHERE d.sync_id = {table}.sync_id)
@@ -28,7 +29,8 @@ RETURNING (SELECT MAX(day) FROM {days} d WHERE d.sync_id = {table}.sync_id)
 )
 
 
-_DAY = """
+# The tally has changed already: without that change, it is as it was when the day began.
+_BEGIN_DAY = """
 INSERT INTO {days} (sync_id, day, {columns}) SELECT sync_id, %s, {before} FROM {table}
 WHERE sync_id = %s
 """.format(
@@ -39,14 +41,14 @@ WHERE sync_id = %s
 )
 
 
-class Moves(dict[int, dict[str, int]]):
-    """Changes of the counts: Sync id -> {count: how many more}."""
+class Changes(dict[int, dict[str, int]]):
+    """Changes of the counts: Sync id -> {name of the count: how many more}."""
 
-    def add(self, sync_id: int, **step: int) -> None:
+    def add(self, sync_id: int, **deltas: int) -> None:
         """Add to the counts of a Sync."""
-        mine = self.setdefault(sync_id, {})
-        for name, by in step.items():
-            mine[name] = mine.get(name, 0) + by
+        total = self.setdefault(sync_id, {})
+        for name, delta in deltas.items():
+            total[name] = total.get(name, 0) + delta
 
     def shift(self, sync_id: int, n: int, *, to: str, out_of: str = "pending") -> None:
         """Move ``n`` people of a Sync from one count to another."""
@@ -54,64 +56,66 @@ class Moves(dict[int, dict[str, int]]):
         self.add(sync_id, **{to: n})
 
 
-_gathering: ContextVar[Moves | None] = ContextVar("gathering", default=None)
+_open_changes: ContextVar[Changes | None] = ContextVar("open_changes", default=None)
 
 
 @contextmanager
-def gathered(*, now: datetime) -> Iterator[Moves]:
-    """Open a transaction that changes its tallies last, in the order of their ids.
+def atomic(*, now: datetime) -> Iterator[Changes]:
+    """Open a transaction whose last statements change the tallies, in the order of their ids.
 
     So two transactions cannot deadlock on tallies. Inside another one, the outer one does it.
     """
-    outer = _gathering.get()
+    outer = _open_changes.get()
     if outer is not None:
         yield outer
         return
     with transaction.atomic():
-        moves = Moves()
-        token = _gathering.set(moves)
+        changes = Changes()
+        token = _open_changes.set(changes)
         try:
-            yield moves
+            yield changes
         finally:
-            _gathering.reset(token)
-        _apply(moves, now=now)
+            _open_changes.reset(token)
+        _apply(changes, now=now)
 
 
-def _apply(moves: Moves, *, now: datetime) -> None:
-    for sync_id in sorted(moves):
-        step = {name: by for name, by in moves[sync_id].items() if by}
-        if not step:
+def _apply(changes: Changes, *, now: datetime) -> None:
+    for sync_id in sorted(changes):
+        deltas = {name: delta for name, delta in changes[sync_id].items() if delta}
+        if not deltas:
             continue
-        changes = {name: F(name) + by for name, by in step.items()}
-        if not Tally.objects.filter(pk=sync_id).update(**changes):
+        sums = {name: F(name) + delta for name, delta in deltas.items()}
+        if not Tally.objects.filter(pk=sync_id).update(**sums):
             Tally.objects.bulk_create([Tally(pk=sync_id)], ignore_conflicts=True)
-            Tally.objects.filter(pk=sync_id).update(**changes)
-        _move_hour(sync_id, step, now=now)
+            Tally.objects.filter(pk=sync_id).update(**sums)
+        _add_to_hour(sync_id, deltas, now=now)
 
 
-def _move_hour(sync_id: int, step: Mapping[str, int], *, now: datetime) -> None:
+def _add_to_hour(sync_id: int, deltas: Mapping[str, int], *, now: datetime) -> None:
     """Add to the hour, and begin its day if it is the first change of the day.
 
-    The tally is locked by its change, so no one else does it for the same Sync.
+    The tally is locked by its change, so no other transaction does it for the same Sync.
     """
     hour = connection.ops.adapt_datetimefield_value(now.replace(minute=0, second=0, microsecond=0))
     day = now.astimezone(UTC).date()
-    on = connection.ops.adapt_datefield_value(day)
-    moved = [step.get(name, 0) for name in COLUMNS]
+    day_param = connection.ops.adapt_datefield_value(day)
+    values = [deltas.get(name, 0) for name in COLUMNS]
     with connection.cursor() as cursor:
-        cursor.execute(_HOUR, [sync_id, hour, *moved])
+        cursor.execute(_ADD_TO_HOUR, [sync_id, hour, *values])
         [(newest,)] = cursor.fetchall()
-        if newest is None or newest < on:
-            cursor.execute(_DAY, [on, *moved, sync_id])
-        elif newest > on:
-            _correct_days(sync_id, step, day=day)
+        # On each database, the newest day and the parameter have the same type.
+        if newest is None or newest < day_param:
+            cursor.execute(_BEGIN_DAY, [day_param, *values, sync_id])
+        elif newest > day_param:
+            _correct_days(sync_id, deltas, day=day)
 
 
-def _correct_days(sync_id: int, step: Mapping[str, int], *, day: date) -> None:
-    """Add a change that comes after the first ones of later days: by a clock, or at midnight."""
+def _correct_days(sync_id: int, deltas: Mapping[str, int], *, day: date) -> None:
+    """Add a change to days that have begun after it: by a wrong clock, or at midnight."""
     days = TallyDay.objects.filter(sync=sync_id)
     later = days.filter(day__gt=day).order_by("day")
     if not days.filter(day=day).exists():
-        said = later.values(*COLUMNS)[0]
-        TallyDay.objects.create(sync_id=sync_id, day=day, **said)
-    later.update(**{name: F(name) + by for name, by in step.items()})
+        # Nothing changed between the begin of ``day`` and that of the next stored day.
+        counts = later.values(*COLUMNS)[0]
+        TallyDay.objects.create(sync_id=sync_id, day=day, **counts)
+    later.update(**{name: F(name) + delta for name, delta in deltas.items()})

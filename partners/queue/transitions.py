@@ -1,7 +1,7 @@
-"""What the state of a batch may become. Each change names the state it expects.
+"""The changes of a batch's state. Each names the state it expects.
 
 A worker changes only batches that are still leased to it: a late worker finds none. The tally
-moves in the same transaction as the rows it counts.
+changes in the same transaction as the rows it counts.
 """
 
 import logging
@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from partners.models import Batch, Outcome, Reason, Sync, in_lane
+from partners.models import Batch, Outcome, Reason, Sync, lane_q
 from partners.models.batch_queries import OF_STEPS, BatchQuerySet
 from partners.queue import budget, compensation, split, supersede, tally
 from partners.queue.collect import Request
@@ -22,13 +22,15 @@ logger = logging.getLogger(__name__)
 CRASHES_BEFORE_BISECT = 3
 CRASHES_OF_ONE = 6
 """Crashes until one person is errored. In all but the first two, nothing else was in flight."""
-QUOTA_MOST = timedelta(hours=24)
+MAX_EXTENSION = timedelta(hours=24)
+"""How much daily limits of a partner may extend a deadline."""
 INTERNAL = "internal"
+"""The code of batches that are errored because of a fault of this installation."""
 
 
 def still_leased(request: Request) -> list[Batch]:
     """Lock and return the batches that are still leased to the request; none for a late worker."""
-    return list(Batch.objects.leased_to(request.lease).locked())
+    return list(Batch.objects.leased_to(request.lease).for_update())
 
 
 def finish(
@@ -41,29 +43,29 @@ def finish(
     out_of: Outcome = Outcome.PENDING,
 ) -> None:
     """End locked batches, inside the caller's transaction: ``out_of`` -> ``state``."""
-    with tally.gathered(now=now) as moves:
+    with tally.atomic(now=now) as changes:
         for batch in batches:
-            moves.shift(batch.sync_id, batch.n, to=state.value, out_of=out_of.value)
+            changes.shift(batch.sync_id, batch.n, to=state.value, out_of=out_of.value)
     Batch.objects.filter(pk__in=[batch.pk for batch in batches], state=out_of).update(
         state=state,
         lease="",
         lease_until=None,
         settled_at=now,
         last_code=code or "0",
-        # Else that of the last answer stays (see settle).
+        # Without one, the id of the last error stays (see settle).
         **({"last_request_id": request_id} if request_id else {}),
     )
     split.release_second_halves(batches, state, now=now)
-    lost = [batch.pk for batch in batches if batch.repeat_of_id and state == Outcome.ERRORED]
-    if lost:
+    lost_repeats = [batch.pk for batch in batches if batch.repeat_of_id and state == Outcome.ERRORED]
+    if lost_repeats:
         logger.error(
             "Repeats %s did not arrive (code %s): their audiences may hold or lack people.",
-            lost,
+            lost_repeats,
             code,
         )
 
 
-def synced(
+def mark_synced(
     batches: Sequence[Batch], *, now: datetime, code: str = "", request_id: str = ""
 ) -> None:
     """PENDING -> SYNCED. Adds that were discarded while in flight are taken back."""
@@ -83,26 +85,26 @@ def fail(
 ) -> None:
     """PENDING -> PENDING with a later ``due_at`` (None: by the back-off), or -> ERRORED.
 
-    A batch is errored if it was tried (``tried_at``) at its deadline or later: a clock that jumps
-    errors no batch untried. ``is_attempt``: the back-off grows. ``is_unclear``: the request may
-    have been applied.
+    A batch is errored if it was tried (``tried_at``) at its deadline or later, so a clock that
+    jumps errors no batch untried. ``is_attempt``: the back-off grows. ``is_unclear``: the request
+    may have been applied.
     """
     tried_at = tried_at or now
-    with tally.gathered(now=now):
+    with tally.atomic(now=now):
         batches = still_leased(request)
         for batch in batches:
             batch.attempts += is_attempt
-        over = [batch for batch in batches if _is_over(batch, tried_at)]
-        Batch.objects.bulk_update(over, ["attempts"])
-        finish(over, Outcome.ERRORED, now=now, code=code)
-        rest = [batch for batch in batches if batch not in over]
-        for batch in rest:
+        expired = [batch for batch in batches if _is_expired(batch, tried_at)]
+        Batch.objects.bulk_update(expired, ["attempts"])
+        finish(expired, Outcome.ERRORED, now=now, code=code)
+        others = [batch for batch in batches if batch not in expired]
+        for batch in others:
             batch.last_code = code
             start_retry_window(batch, now=now)
-        put_back(rest, now=now, due_at=due_at, is_unclear=is_unclear)
+        put_back(others, now=now, due_at=due_at, is_unclear=is_unclear)
 
 
-def _is_over(batch: Batch, tried_at: datetime) -> bool:
+def _is_expired(batch: Batch, tried_at: datetime) -> bool:
     if batch.cancel_requested or batch.moves_to_id is not None:
         return False  # its people are cancelled or moved instead
     return batch.deadline_at is not None and batch.deadline_at <= tried_at
@@ -117,29 +119,29 @@ def put_back(
     taken back if they may have arrived nevertheless (``is_unclear``).
     """
     for batch in batches:
-        planned = due_at or now + timedelta(seconds=_backoff(batch.attempts))
-        batch.due_at = min(planned, batch.deadline_at or planned)
+        next_try = due_at or now + timedelta(seconds=_backoff(batch.attempts))
+        batch.due_at = min(next_try, batch.deadline_at or next_try)
         batch.lease, batch.lease_until, batch.crashes = "", None, 0
     fields = ["due_at", "lease", "lease_until", "attempts", "refusals", "sharing", "crashes"]
     Batch.objects.bulk_update(batches, [*fields, "first_failed_at", "deadline_at", "last_code"])
-    supersede.cancel_overtaken(batches, now=now)
+    supersede.cancel_superseded(batches, now=now)
     discarded = [batch.pk for batch in batches if batch.cancel_requested]
     if discarded:
-        mine = Batch.objects.filter(pk__in=discarded)
-        cancel(mine, Reason.DISCARDED, now=now, is_unclear=is_unclear)
+        rows = Batch.objects.filter(pk__in=discarded)
+        cancel(rows, Reason.DISCARDED, now=now, is_unclear=is_unclear)
 
 
-def release(request: Request, *, now: datetime) -> None:
+def release_unsent(request: Request, *, now: datetime) -> None:
     """Put back a request that was not sent, due at once."""
-    with tally.gathered(now=now):
+    with tally.atomic(now=now):
         put_back(still_leased(request), now=now, due_at=now)
 
 
-def narrow(
+def narrow_sharing(
     request: Request, sharing: Batch.Sharing, *, now: datetime, is_unclear: bool = False
 ) -> None:
-    """Put back a request, due at once; its batches share less from now on."""
-    with tally.gathered(now=now):
+    """Put back a request, due at once; its batches share requests with fewer others from now on."""
+    with tally.atomic(now=now):
         batches = still_leased(request)
         for batch in batches:
             batch.sharing = max(batch.sharing, sharing)
@@ -153,38 +155,39 @@ def cancel(
     """Waiting -> CANCELLED, inside the caller's transaction. Return how many people.
 
     Batches that may have arrived are taken back: in this try (``is_unclear``), or in an earlier
-    one that failed unclearly.
+    one without a clear answer (``attempts``).
     """
-    ended = list(batches.waiting().locked())
+    ended = list(batches.waiting().for_update())
     compensation.take_back([batch for batch in ended if is_unclear or batch.attempts], now=now)
     finish(ended, Outcome.CANCELLED, now=now, code=reason.value)
     return sum(batch.n for batch in ended)
 
 
 def cancel_discarded(*, now: datetime) -> None:
-    """Cancel discarded batches that no worker holds any more.
+    """Cancel discarded batches that no worker has leased.
 
-    If their worker died, no answer decided, and they may have arrived.
+    One whose worker died may have arrived: `collect.reclaim` has counted the attempt, so `cancel`
+    takes it back.
     """
-    for some in Batch.objects.discarded().chunks():
-        with tally.gathered(now=now):
-            cancel(some, Reason.DISCARDED, now=now)
+    for chunk in Batch.objects.discarded().chunks():
+        with tally.atomic(now=now):
+            cancel(chunk, Reason.DISCARDED, now=now)
 
 
-def quarantine(*, now: datetime) -> None:
-    """Halve batches that killed several workers, until the person with the data stands alone.
+def quarantine_crashing(*, now: datetime) -> None:
+    """Halve batches that killed several workers, until the person with the bad data is alone.
 
     A few crashes error no person: workers are killed for other reasons too, such as a new release.
     """
     suspects = Batch.objects.waiting().filter(waits_for=None, crashes__gte=CRASHES_BEFORE_BISECT)
     if not suspects.exists():
         return
-    with tally.gathered(now=now):
-        for batch in list(suspects.locked()):
+    with tally.atomic(now=now):
+        for batch in list(suspects.for_update()):
             if batch.n > 1:
                 split.bisect(batch, now=now, crashes=CRASHES_BEFORE_BISECT - 1)
             elif batch.repeat_of_id and split.cut_repeat(batch, now=now):
-                continue
+                continue  # a repeat has no people of its own (n is 0)
             elif batch.crashes >= CRASHES_OF_ONE:
                 finish([batch], Outcome.ERRORED, now=now, code=INTERNAL)
 
@@ -199,15 +202,16 @@ def _backoff(attempts: int) -> float:
 def retry_window(purpose: str) -> timedelta:
     """Return how long people are tried after the first failure.
 
-    Removals that no step asked for are tried much longer: no later operation repeats them.
+    Removals for an erasure, a consent or a misread address are tried much longer than those of
+    steps: no later operation repeats them.
     """
     times = settings.SYNC
-    is_of_step = purpose in OF_STEPS
-    return timedelta(seconds=times.deadline if is_of_step else times.erasure_deadline)
+    return timedelta(seconds=times.deadline if purpose in OF_STEPS else times.erasure_deadline)
 
 
 def start_retry_window(batch: Batch, *, now: datetime) -> None:
     """Set the deadline of a batch at its first failure. The caller saves it."""
+    # A first failure in the future was written by a wrong clock.
     if batch.first_failed_at is None or batch.first_failed_at > now:
         batch.first_failed_at = now
         batch.deadline_at = now + retry_window(batch.sync.purpose)
@@ -216,21 +220,21 @@ def start_retry_window(batch: Batch, *, now: datetime) -> None:
 def start_retry_windows(batches: BatchQuerySet, *, now: datetime) -> None:
     """Set the deadline of locked batches that have none."""
     for purpose in Sync.Purpose.values:
-        fresh = batches.filter(sync__purpose=purpose, first_failed_at=None)
-        fresh.update(first_failed_at=now, deadline_at=now + retry_window(purpose))
+        without_window = batches.filter(sync__purpose=purpose, first_failed_at=None)
+        without_window.update(first_failed_at=now, deadline_at=now + retry_window(purpose))
 
 
 def extend_deadlines(limit: budget.Limit, seconds: float) -> None:
-    """Extend deadlines after a daily limit, in groups that want the clock to stop for it."""
-    longest = timedelta(seconds=settings.SYNC.deadline) + QUOTA_MOST
-    waiting = Batch.objects.pending().filter(
+    """Extend deadlines by the time of a daily limit, in groups that have chosen it."""
+    longest = timedelta(seconds=settings.SYNC.deadline) + MAX_EXTENSION
+    pending = Batch.objects.pending().filter(
         deadline_at__lt=F("first_failed_at") + longest,
         ad_account__connection__app_group__quota_stops_clock=True,
     )
     if limit.lane:
-        waiting = waiting.filter(in_lane(limit.lane, "ad_account__"))
-    for some in waiting.chunks():
+        pending = pending.filter(lane_q(limit.lane, "ad_account__"))
+    for chunk in pending.chunks():
         # A transaction each, apart from that of `fail`: they lock other batches.
         with transaction.atomic():
-            mine = Batch.objects.filter(pk__in=some.lock())
-            mine.update(deadline_at=F("deadline_at") + timedelta(seconds=seconds))
+            locked = Batch.objects.filter(pk__in=chunk.lock_ids())
+            locked.update(deadline_at=F("deadline_at") + timedelta(seconds=seconds))

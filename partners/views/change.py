@@ -29,7 +29,7 @@ def change_account(request: HttpRequest, group: str, partner: str) -> HttpRespon
         "partner": found,
         "connection": connection,
         "affected": affected.steps_of(connection),
-        "minutes": park.SWAP // timedelta(minutes=1),
+        "minutes": park.MAX_SWAP // timedelta(minutes=1),
     }
     template = "partners/change.html" + ("#ask" if htmx.asks(request) else "")
     return render(request, template, context)

@@ -139,7 +139,7 @@ def choose(request: HttpRequest, group: str, partner: str, state_id: int) -> Htt
     audiences.refresh_first(connection, now=now)
     park.end_swap(connection.pk, now=timezone.now())
     messages.success(
-        request, _connected(len(form.cleaned_data["ad_accounts"]), sync.flowing(connection))
+        request, _connected(len(form.cleaned_data["ad_accounts"]), sync.n_sendable(connection))
     )
     return redirect("partner", group, partner)
 

@@ -9,8 +9,8 @@ from partners.queue import tally
 
 
 def count(sync, *, at=None, **moves):
-    with tally.gathered(now=at or timezone.now()) as gathered:
-        gathered.add(sync.pk, **moves)
+    with tally.atomic(now=at or timezone.now()) as changes:
+        changes.add(sync.pk, **moves)
 
 
 def every_number(canvas):

@@ -79,7 +79,7 @@ class World:
     def frozen_before_the_call(self):
         """Return a request that a worker has built and not sent when its lease expired."""
         [request] = collect.plan(self.eu.lane, most=1, now=timezone.now())
-        assert collect.take(request, now=timezone.now())
+        assert collect.lease_batches(request, now=timezone.now())
         parcel = pack(request, post_by=float("inf"), most_rows=10_000)
         Batch.objects.filter(lease=request.lease).update(lease_until=timezone.now())
         collect.reclaim(now=timezone.now())

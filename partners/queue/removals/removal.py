@@ -15,7 +15,7 @@ from partners.models import Action, Audience, Batch, Delivery, Outcome, Reason, 
 from partners.models.connections import ParkedBy
 from partners.queue import collect, enqueue, flush, outcomes, tally
 
-# The partner itself may take 48 hours for anything about an audience.
+# A partner may take 48 hours for anything about an audience.
 SURELY_GONE = timedelta(days=3)
 
 
@@ -36,9 +36,10 @@ def cancel_adds(profiles: Sequence[int], reason: Reason, *, now: datetime) -> No
 def _cancel_unsent(deliveries: QuerySet[Delivery], reason: Reason, *, now: datetime) -> None:
     """Cancel deliveries with a batch that no worker has leased, under the locks of the batches."""
     unsent = Batch.objects.waiting().filter(pk__in=deliveries.values("batch"))
-    with tally.gathered(now=now):
-        while found := unsent.lock():  # repeat: people may have moved to a new batch meanwhile
-            outcomes.cancel(deliveries.filter(batch__in=found), reason, now=now)
+    with tally.atomic(now=now):
+        # Again until there are none: people may have moved to a new batch meanwhile.
+        while batch_ids := unsent.lock_ids():
+            outcomes.cancel(deliveries.filter(batch__in=batch_ids), reason, now=now)
 
 
 def audiences_of(profiles: Sequence[int], *, kind: str = "") -> dict[int, set[int]]:
@@ -46,14 +47,14 @@ def audiences_of(profiles: Sequence[int], *, kind: str = "") -> dict[int, set[in
 
     ``kind``: only adds that sent this kind of identifier.
     """
-    asked = Delivery.objects.filter(profile__in=profiles, batch__action=Action.ADD)
-    found: dict[int, set[int]] = {}
-    for audience, profile, kinds in asked.values_list(
+    adds = Delivery.objects.filter(profile__in=profiles, batch__action=Action.ADD)
+    by_audience: dict[int, set[int]] = {}
+    for audience, profile, kinds in adds.values_list(
         "batch__audience", "profile", "batch__kinds"
     ).distinct():
         if not kind or kind in kinds:
-            found.setdefault(audience, set()).add(profile)
-    return found
+            by_audience.setdefault(audience, set()).add(profile)
+    return by_audience
 
 
 def remove(
@@ -64,30 +65,27 @@ def remove(
     ``people`` is ``values_list(<entry key>, "profile_id")``.
     """
     with transaction.atomic():
-        entered = enqueue.enqueue(_sync(audience_id, purpose), people, now=now)
-    if entered:
+        n_entered = enqueue.enqueue(_get_or_create_sync(audience_id, purpose), people, now=now)
+    if n_entered:
         wake(flush.TASK)
-    return entered
+    return n_entered
 
 
-def _sync(audience_id: int, purpose: str) -> Sync:
+def _get_or_create_sync(audience_id: int, purpose: str) -> Sync:
     """Return the Sync of this purpose; there is one per audience."""
     audience = Audience.objects.select_related("ad_account__connection").get(pk=audience_id)
-    wanted = {
+    values = {
         "app_group_id": audience.ad_account.connection.app_group_id,
         "action": Action.REMOVE,
         "kinds": list(collect.partner_of(audience.ad_account).kinds),
         "label": f"{Sync.Purpose(purpose).label}: {audience.name}"[:200],
     }
-    found, _is_new = Sync.objects.get_or_create(audience=audience, purpose=purpose, defaults=wanted)
-    return Sync.objects.select_related("audience__ad_account__connection").get(pk=found.pk)
+    sync, _is_new = Sync.objects.get_or_create(audience=audience, purpose=purpose, defaults=values)
+    return Sync.objects.select_related("audience__ad_account__connection").get(pk=sync.pk)
 
 
 def states(purpose: str, entry_keys: Sequence[int]) -> dict[int, RemovalState]:
-    """Return entry key -> the state of its removals; no key without a removal.
-
-    A removal waits for an add in flight.
-    """
+    """Return entry key -> the state of its removals; keys without a removal are left out."""
     repeats = Batch.objects.pending().filter(repeat_of=OuterRef("batch"))
     is_open = Q(outcome=None, batch__state=Outcome.PENDING) | Q(Exists(repeats))
     rows = (
@@ -95,17 +93,17 @@ def states(purpose: str, entry_keys: Sequence[int]) -> dict[int, RemovalState]:
         .order_by()
         .values_list("entry_key")
     )
-    found = rows.annotate(n_open=Count("pk", filter=is_open), last=Max("batch__settled_at"))
-    return {key: RemovalState(n_open > 0, last) for key, n_open, last in found}
+    totals = rows.annotate(n_open=Count("pk", filter=is_open), last=Max("batch__settled_at"))
+    return {key: RemovalState(n_open > 0, last) for key, n_open, last in totals}
 
 
 def answers(purpose: str, entry_keys: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
     """Return entry key -> one dict per removal: audience, ad account, state, reason and time."""
     rows = Delivery.objects.filter(sync__purpose=purpose, entry_key__in=entry_keys)
-    found: dict[int, list[dict[str, Any]]] = {key: [] for key in entry_keys}
+    by_key: dict[int, list[dict[str, Any]]] = {key: [] for key in entry_keys}
     for row in rows.select_related("sync__audience__ad_account", "batch").order_by("pk"):
-        found[row.entry_key].append(_answer(row))
-    return found
+        by_key[row.entry_key].append(_answer(row))
+    return by_key
 
 
 def _answer(row: Delivery) -> dict[str, Any]:
@@ -124,16 +122,18 @@ def _answer(row: Delivery) -> dict[str, Any]:
 
 
 def give_up(purpose: str, entry_keys: Sequence[int], *, now: datetime) -> None:
-    """Cancel removals from audiences that are gone at the partner, with everyone in them.
+    """Cancel removals from audiences that the partner has deleted, with everyone in them.
 
-    An audience may only seem gone, to a list that missed it or by one odd answer. So the partner
-    must have refused these removals for it, and must have done so for days.
+    An audience may only seem deleted, after a list that missed it or one odd answer. So the partner
+    must have refused these removals for that reason, and must have done so for days.
     """
-    waiting = Delivery.objects.filter(sync__purpose=purpose, entry_key__in=entry_keys, outcome=None)
+    removals = Delivery.objects.filter(
+        sync__purpose=purpose, entry_key__in=entry_keys, outcome=None
+    )
     long_enough = F("sync__audience__gone_at") + SURELY_GONE
-    lost = waiting.filter(
+    refused = removals.filter(
         sync__audience__parked_by=ParkedBy.AUDIENCE_GONE,
         sync__audience__parked_until__gte=long_enough,  # each refusal extends parked_until
         batch__last_code=F("sync__audience__parked_code"),
     )
-    _cancel_unsent(lost.exclude(batch__last_code=""), Reason.ERASED, now=now)
+    _cancel_unsent(refused.exclude(batch__last_code=""), Reason.ERASED, now=now)

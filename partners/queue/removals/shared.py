@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from partners.models import Batch, Sync
 
-KINDS = ("email", "phone")  # Device ids have no index, and hardly two people one device.
+KINDS = ("email", "phone")  # device ids have no index, and hardly two people share a device
 
-_OWNED = """EXISTS (
+# Another person of the group has the same hash and an add to the audience that sent this kind; the
+# add was neither discarded nor reverted, and no removal follows it.
+_SHARED = """EXISTS (
     SELECT 1 FROM {profile} o JOIN {delivery} e ON e.profile_id = o.id
     JOIN {batch} a ON a.id = e.batch_id
     WHERE o.app_group_id = {group} AND o.{kind}_sha256 = {sha256} AND o.id <> d.profile_id
@@ -27,29 +29,22 @@ _OWNED = """EXISTS (
 """
 
 
-def is_spared(batch: Batch) -> bool:
-    """Return whether a batch leaves shared identifiers in the audience: people left."""
+def leaves_shared(batch: Batch) -> bool:
+    """Return whether a batch leaves shared identifiers in the audience: it removes who left."""
     return batch.sync.purpose == Sync.Purpose.LEFT
 
 
-def owned_sql(sha256: str, kind: str, batch: Batch, tables: dict[str, str]) -> str:
-    """Return SQL over a delivery ``d``: another person wants this hash in the audience."""
+def shared_sql(sha256: str, kind: str, batch: Batch, tables: dict[str, str]) -> str:
+    """Return SQL over a delivery ``d``: another person in the audience has this hash."""
     if kind not in KINDS:
         return "false"
-    numbers = {"group": batch.sync.app_group_id, "audience": batch.audience_id}
-    return _OWNED.format(kind=kind, sha256=sha256, **numbers, **tables)
+    ids = {"group": batch.sync.app_group_id, "audience": batch.audience_id}
+    return _SHARED.format(kind=kind, sha256=sha256, **ids, **tables)
 
 
 def past_sql(batch: Batch, tables: dict[str, str]) -> str:
-    """Return the end of a condition over a past identifier ``z``: no other person wants it."""
+    """Return "AND ..." over a past identifier ``z``: no other person in the audience has it."""
     return "".join(
-        f"AND NOT (z.kind = '{kind}' AND {owned_sql('z.sha256', kind, batch, tables)})"
+        f"AND NOT (z.kind = '{kind}' AND {shared_sql('z.sha256', kind, batch, tables)})"
         for kind in KINDS
     )
-
-
-def people_without(
-    members: list[int], rows: list[tuple[bytes | None, ...]], past: set[int]
-) -> list[int]:
-    """Return the deliveries with nothing to send: no hash in their row, and no past one."""
-    return [pk for pk, row in zip(members, rows, strict=True) if not any(row) and pk not in past]

@@ -1,7 +1,8 @@
 """Remove people again from the audience to which a Sync added them, when they leave.
 
-Each add is reverted at most once: the entry key of the removal is the id of the add. Another Sync
-that added the same person to the audience, and was not reverted itself, still wants them there.
+Each add is reverted at most once, by a second Sync (Sync.undoes): the entry key of the removal is
+the id of the add. Another Sync that added the same person to the audience, and was not reverted
+itself, still wants them there: it claims them (Sync.claims).
 """
 
 from __future__ import annotations
@@ -14,106 +15,106 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from partners.models import Action, Audience, Delivery, Outcome, Reason, Sync
 from partners.queue import collect, enqueue, supersede, tally
 
-OTHER_REMOVALS = ~Q(sync__purpose__in=[Sync.Purpose.LEFT, Sync.Purpose.MISREAD])
+ENDS_CLAIMS = ~Q(sync__purpose__in=[Sync.Purpose.LEFT, Sync.Purpose.MISREAD])
 """Removals after which no one is wanted in the audience because of an earlier add."""
 
 NOT_VOID = ~Q(outcome__in=supersede.VOID) & ~Q(batch__state=Outcome.CANCELLED)
-STANDING = NOT_VOID & Q(batch__cancel_requested=False)
-"""Adds that were not void. Errored ones stand: they may have arrived."""
+IS_STANDING = NOT_VOID & Q(batch__cancel_requested=False)
+"""Adds that were neither void nor discarded. Errored ones are standing: they may have arrived."""
 
 
 def withdraw(
-    one: Sync, profiles: Iterable[int], *, now: datetime, even_if_wanted: bool = False
+    sync: Sync, profiles: Iterable[int], *, now: datetime, even_if_wanted: bool = False
 ) -> int:
-    """Enqueue the removal of people whom ``one`` added. Return how many adds are reverted.
+    """Enqueue the removal of people whom ``sync`` added. Return how many adds are reverted.
 
     Inside the caller's transaction, for at most 10,000 profiles. ``even_if_wanted``: former
     identifiers have to go, although other Syncs want the people there.
     """
-    adds = not_reverted(one, profiles)
+    adds = not_reverted(sync, profiles)
     if not adds.exists():
         return 0
-    with tally.gathered(now=now) as moves:
+    with tally.atomic(now=now) as changes:
         # From here on no other Sync of the audience can add or remove people.
-        list(
-            Audience.objects.select_for_update(no_key=True)
-            .filter(pk=one.audience_id)
-            .values_list("pk")
-        )
-        undoing = undoing_sync(one)
+        audience = Audience.objects.select_for_update(no_key=True).filter(pk=sync.audience_id)
+        list(audience.values_list("pk"))
+        undoing = undoing_sync(sync)
+        # Some adds are reverted without sending a removal.
         if even_if_wanted:
             # Another Sync has removed them: once more would supersede what was added since.
-            rest, as_it_is = (
-                Exists(_removed_since(one.audience_id)),
-                (Outcome.CANCELLED, Reason.SUPERSEDED),
-            )
+            unsent = adds.filter(Exists(_removed_since(sync.audience_id)))
+            outcome, reason = Outcome.CANCELLED, Reason.SUPERSEDED
         else:
-            rest, as_it_is = Exists(wanted(one)), (Outcome.NOT_SYNCED, Reason.WANTED_ELSEWHERE)
-        outcome, reason = as_it_is
-        done = Delivery.objects.bulk_create(
+            unsent = adds.filter(Exists(_wanted_by_others(sync)))
+            outcome, reason = Outcome.NOT_SYNCED, Reason.WANTED_ELSEWHERE
+        reverted = Delivery.objects.bulk_create(
             Delivery(sync=undoing, profile_id=profile, entry_key=pk, outcome=outcome, reason=reason)
-            for pk, profile in adds.filter(rest).values_list("pk", "profile")
+            for pk, profile in unsent.values_list("pk", "profile")
         )
-        moves.add(undoing.pk, entered=len(done), **{outcome: len(done)})
-        # Those are reverted by now.
-        leaving = adds.values_list("pk", "profile_id")
-        return len(done) + enqueue.enqueue(undoing, leaving, now=now)
+        changes.add(undoing.pk, entered=len(reverted), **{outcome: len(reverted)})
+        # Without those, which are reverted by now: ``adds`` is a query that runs again.
+        others = adds.values_list("pk", "profile_id")
+        return len(reverted) + enqueue.enqueue(undoing, others, now=now)
 
 
-def not_reverted(one: Sync, profiles: Iterable[int]) -> QuerySet[Delivery]:
-    """Return the adds of these profiles that may have reached the audience, or still may."""
-    # Others left before, and stayed only because of an add of ``one`` that was never sent.
+def not_reverted(sync: Sync, profiles: Iterable[int]) -> QuerySet[Delivery]:
+    """Return the adds of these profiles that may have reached the audience, or still may.
+
+    Also void adds of people who left another Sync and stayed because of ``sync``.
+    """
     kept = Delivery.objects.filter(
         profile=OuterRef("profile"),
-        sync__undoes__audience=one.audience_id,
+        sync__undoes__audience=sync.audience_id,
         reason=Reason.WANTED_ELSEWHERE,
     )
-    # + 0: no index on the Sync, which may have very many deliveries, but that on the profile.
-    mine = Delivery.objects.annotate(of_sync=F("sync_id") + 0).filter(
-        of_sync=one.pk, profile__in=list(profiles)
+    # + 0 keeps the database from reading by Sync, which may have very many deliveries; it reads by
+    # profile.
+    adds = Delivery.objects.annotate(sync_unindexed=F("sync_id") + 0).filter(
+        sync_unindexed=sync.pk, profile__in=list(profiles)
     )
-    return mine.filter(STANDING | Q(Exists(kept)), ~supersede.reverted())
+    return adds.filter(IS_STANDING | Q(Exists(kept)), ~supersede.reverted_q())
 
 
-def standing(syncs: Iterable[int]) -> QuerySet[Delivery]:
+def standing_adds(syncs: Iterable[int]) -> QuerySet[Delivery]:
     """Return the adds of these Syncs that are neither void nor reverted."""
-    adds = Delivery.objects.filter(STANDING, sync__in=list(syncs), profile__isnull=False)
-    return adds.filter(~supersede.reverted())
+    adds = Delivery.objects.filter(IS_STANDING, sync__in=list(syncs), profile__isnull=False)
+    return adds.filter(~supersede.reverted_q())
 
 
-def wanted(but: Sync) -> QuerySet[Delivery]:
-    """Return a subquery: adds by other Syncs that want the person of an outer delivery there."""
-    return _claims(but.audience_id).filter(profile=OuterRef("profile")).exclude(sync=but)
+def _wanted_by_others(sync: Sync) -> QuerySet[Delivery]:
+    """Return a subquery: adds by which other Syncs claim the person of an outer delivery."""
+    return _claims(sync.audience_id).filter(profile=OuterRef("profile")).exclude(sync=sync)
 
 
-def wanting(syncs: Iterable[int], *, most: int) -> list[tuple[str, str, int]]:
-    """Return label and page of each step that wants people who left ``syncs``, and how many.
+def steps_that_want(syncs: Iterable[int], *, most: int) -> list[tuple[str, str, int]]:
+    """Return (label, URL, how many) of each step that wants people who left ``syncs``.
 
-    Of the last ``most`` people who left.
+    Of the ``most`` people who left last; most people first.
     """
     left = Delivery.objects.filter(sync__undoes__in=list(syncs), reason=Reason.WANTED_ELSEWHERE)
     newest = left.order_by("-pk").values_list("profile", "sync__audience", "sync__undoes")[:most]
-    people: dict[tuple[int, int], set[int]] = {}
-    for profile, audience, undone in newest:
-        if profile is not None and undone is not None:
-            people.setdefault((audience, undone), set()).add(profile)
-    found: dict[tuple[str, str], int] = {}
-    for (audience, undone), profiles in people.items():
-        claims = _claims(audience).filter(profile__in=profiles).exclude(sync=undone)
+    profiles_of: dict[tuple[int, int], set[int]] = {}  # audience and Sync that they left
+    for profile, audience, left_sync in newest:
+        if profile is not None and left_sync is not None:
+            profiles_of.setdefault((audience, left_sync), set()).add(profile)
+    n_of_step: dict[tuple[str, str], int] = {}
+    for (audience, left_sync), profiles in profiles_of.items():
+        claims = _claims(audience).filter(profile__in=profiles).exclude(sync=left_sync)
         rows = claims.order_by().values_list("sync__label", "sync__url")
         for label, url, n in rows.annotate(n=Count("profile", distinct=True)):
-            found[label, url] = found.get((label, url), 0) + n
-    return sorted(((*step, n) for step, n in found.items()), key=lambda row: (-row[2], row[0]))
+            n_of_step[label, url] = n_of_step.get((label, url), 0) + n
+    steps = [(label, url, n) for (label, url), n in n_of_step.items()]
+    return sorted(steps, key=lambda step: (-step[2], step[0]))
 
 
 def _claims(audience_id: int) -> QuerySet[Delivery]:
-    """Return adds whose people are wanted in the audience, by the Syncs that added them."""
+    """Return the adds by which Syncs claim people in the audience."""
     adds = Delivery.objects.filter(
         batch__audience=audience_id, batch__action=Action.ADD, sync__claims=True
     )
     stays = Q(batch__moves_to=None) | Q(batch__moves_to__audience=audience_id)
-    removed = Exists(_removed_since(audience_id, OTHER_REMOVALS))
-    return adds.filter(STANDING, stays, ~supersede.reverted(), ~removed)
+    removed = Exists(_removed_since(audience_id, ENDS_CLAIMS))
+    return adds.filter(IS_STANDING, stays, ~supersede.reverted_q(), ~removed)
 
 
 def _removed_since(audience_id: int, *conditions: Q) -> QuerySet[Delivery]:
@@ -128,20 +129,20 @@ def _removed_since(audience_id: int, *conditions: Q) -> QuerySet[Delivery]:
     )
 
 
-def undoing_sync(one: Sync) -> Sync:
-    """Return the Sync that reverts ``one``, made at first need. Under the lock of the audience."""
-    account = one.audience.ad_account
+def undoing_sync(sync: Sync) -> Sync:
+    """Return the Sync that reverts ``sync``; create it at first need, under the audience's lock."""
+    account = sync.audience.ad_account
     values = {
-        "app_group_id": one.app_group_id,
-        "audience_id": one.audience_id,
+        "app_group_id": sync.app_group_id,
+        "audience_id": sync.audience_id,
         "action": Action.REMOVE,
         "kinds": list(collect.partner_of(account).kinds),
-        "label": one.label,
-        "url": one.url,
-        "is_live": one.is_live,
+        "label": sync.label,
+        "url": sync.url,
+        "is_live": sync.is_live,
         "purpose": Sync.Purpose.LEFT,
     }
-    found, _is_new = Sync.objects.get_or_create(undoes=one, defaults=values)
+    undoing, _is_new = Sync.objects.get_or_create(undoes=sync, defaults=values)
     return Sync.objects.select_related("app_group", "audience__ad_account__connection").get(
-        pk=found.pk
+        pk=undoing.pk
     )

@@ -56,7 +56,7 @@ def deliver(sync_row, visits, *, now):
     for seq, (state, code) in enumerate(BATCH_OUTCOMES):
         batch = Batch.objects.create(**common, seq=seq, state=state, last_code=code)
         outcomes.append((state, code, batch))
-    with tally.gathered(now=now) as moves:
+    with tally.atomic(now=now) as moves:
         for place, visit in enumerate(visits):
             outcome, reason, batch = outcomes[place % len(outcomes)]
             own = {"batch": batch} if batch else {"outcome": outcome, "reason": reason or None}

@@ -29,7 +29,7 @@ def deliver(sync_row):
             for n, reason in enumerate(reasons)
         ]
         Delivery.objects.bulk_create(rows)
-        with tally.gathered(now=timezone.now()) as moves:
+        with tally.atomic(now=timezone.now()) as moves:
             moves.add(sync_row.pk, entered=len(rows), **{outcome: len(rows)})
 
     return run
@@ -77,7 +77,7 @@ def test_only_the_newest_batches_are_looked_at(sync_row):
             created_at=now,
             due_at=now,
         )
-    with tally.gathered(now=now) as moves:
+    with tally.atomic(now=now) as moves:
         moves.add(sync_row.pk, entered=9, errored=9)
 
     found = sync.reasons([sync_row.pk])

@@ -19,7 +19,7 @@ def audience(world, settings, tmp_path, monkeypatch):
     """An audience of five withdrawn people and an erased one; a chunk is one person."""
     settings.ERASURE_LEDGER = str(tmp_path / "erasures.jsonl")
     settings.SYNC = settings.SYNC | {"flush_seconds": 0.0}
-    monkeypatch.setattr(consent, "AT_ONCE", 1)
+    monkeypatch.setattr(consent, "WITHDRAWALS_PER_TURN", 1)
     world.app_group.remove_on_withdrawal = True
     world.app_group.save()
     audience, people = world.audience(), world.people(6)

@@ -40,7 +40,7 @@ def visits(step):
     Delivery.objects.create(
         sync=to_sync, profile=person, entry_key=visit.pk, outcome="errored", reason="40002"
     )
-    with tally.gathered(now=now) as moves:
+    with tally.atomic(now=now) as moves:
         moves.add(to_sync.pk, entered=1, errored=1)
 
 

@@ -32,7 +32,7 @@ def test_pending_removals_are_a_stake_of_the_step(left):
 
 def test_they_are_tried_as_long_as_what_a_step_asks(left, settings):
     Connection.objects.update(token_sealed="")
-    flush.expire_blocked(now=timezone.now())
+    flush.age_blocked(now=timezone.now())
     batch = Batch.objects.get(sync=left[1])
     assert batch.deadline_at - batch.first_failed_at == timedelta(seconds=settings.SYNC.deadline)
 

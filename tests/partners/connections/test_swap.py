@@ -39,7 +39,7 @@ def lapse(by=timedelta(0)):
     now = timezone.now()
     begun = Connection.objects.get().swap_begun_at
     Connection.objects.update(
-        swap_begun_at=begun - park.SWAP - by, swap_until=now - timedelta(seconds=1)
+        swap_begun_at=begun - park.MAX_SWAP - by, swap_until=now - timedelta(seconds=1)
     )
 
 
@@ -84,7 +84,7 @@ def test_nothing_is_sent_while_the_account_is_changed(alices, step, sandbox):
 def test_a_request_that_was_planned_before_is_not_sent(alices, step):
     [request] = flush.collect.plan(step.audience.ad_account.lane, most=1, now=timezone.now())
     alices.start()
-    assert not flush.collect.take(request, now=timezone.now())
+    assert not flush.collect.lease_batches(request, now=timezone.now())
 
 
 def test_a_change_that_begins_while_a_request_is_leased_waits_for_it(alices, step):
@@ -99,7 +99,7 @@ def test_a_change_that_begins_while_a_request_is_leased_waits_for_it(alices, ste
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(begin_first):
-        is_taken = flush.collect.take(request, now=timezone.now())
+        is_taken = flush.collect.lease_batches(request, now=timezone.now())
     assert begun
     assert is_taken == Batch.objects.leased_to(request.lease).exists()
 
@@ -188,7 +188,7 @@ def test_no_time_of_the_retry_window_is_lost(alices, step):
     Batch.objects.update(first_failed_at=now, deadline_at=now + timedelta(minutes=5))
     alices.start()
     later = now + timedelta(minutes=10)
-    flush.expire_blocked(now=later)
+    flush.age_blocked(now=later)
     assert Batch.objects.get().state == "pending"
     park.end_swap(alices.connection().pk, now=later)
     batch = Batch.objects.get()
@@ -212,10 +212,10 @@ def test_a_left_out_account_is_not_errored_meanwhile(alices, step):
     step.audience.ad_account.is_chosen = False
     step.audience.ad_account.save()
     alices.start()
-    flush.expire_blocked(now=now + timedelta(minutes=1))
+    flush.age_blocked(now=now + timedelta(minutes=1))
     assert Batch.objects.get().state == "pending"
     park.end_swap(alices.connection().pk, now=now)
-    flush.expire_blocked(now=now + timedelta(minutes=1))
+    flush.age_blocked(now=now + timedelta(minutes=1))
     assert Batch.objects.get().state == "errored"
 
 
@@ -225,7 +225,7 @@ def test_a_process_that_dies_before_the_checks_holds_people_for_minutes(alices, 
     with pytest.raises(ZeroDivisionError):
         alices.client.post(page, {"ad_accounts": [EU, US]})
     until = alices.connection().swap_until
-    assert until - timezone.now() <= park.SWAP_CHECK
+    assert until - timezone.now() <= park.MAX_SWAP_CHECK
     monkeypatch.undo()
     flush.park.end_lapsed_swaps(now=until)
     assert synced(step) == 3

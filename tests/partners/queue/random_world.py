@@ -154,7 +154,7 @@ class RandomWorld(Recorder, World):
         """Freeze a worker that has leased and built a request."""
         now = timezone.now()
         for request in collect.plan(f"tiktok:{EU}", most=1, now=now):
-            if not collect.take(request, now=now):
+            if not collect.lease_batches(request, now=now):
                 continue
             try:
                 parcel = push.pack(request, post_by=float("inf"), most_rows=10_000)

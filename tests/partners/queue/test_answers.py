@@ -96,7 +96,7 @@ def test_repeated_throttle_answers_double_the_park_time(world, settings):
     for _ in range(10):
         Budget.objects.update(parked_us=0)
         now = budget.now_us()
-        budget.throttled(limit, sent_us=now)
+        budget.record_throttle(limit, sent_us=now)
         parked.append(round((Budget.objects.get(pk="app:x").parked_us - now) / 1_000_000, 1))
     assert parked == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]
 
@@ -107,7 +107,7 @@ def test_throttle_answers_to_concurrent_requests_count_once(world, settings):
     budget.book_many(limit, 1)
     sent = budget.now_us()
     for _ in range(5):
-        budget.throttled(limit, sent_us=sent)
+        budget.record_throttle(limit, sent_us=sent)
     assert Budget.objects.get(pk="app:x").throttles == 1
 
 
@@ -191,8 +191,8 @@ def test_the_retry_window_also_runs_without_a_token(world):
     world.enter(sync_row, world.people(3))
     Connection.objects.update(token_sealed="")
     now = timezone.now()
-    flush.expire_blocked(now=now)
+    flush.age_blocked(now=now)
     assert Batch.objects.get().deadline_at > now
-    flush.expire_blocked(now=now + timedelta(hours=2))
+    flush.age_blocked(now=now + timedelta(hours=2))
     assert world.counts(sync_row) == {"entered": 3, "errored": 3}
     assert Delivery.objects.filter(outcome=None).count() == 3

@@ -39,7 +39,7 @@ def test_a_new_token_makes_all_chunks_due(world, sync_row):
 
 def test_the_retry_window_of_all_chunks_begins(world, sync_row):
     AdAccount.objects.update(is_chosen=False)
-    flush.expire_blocked(now=timezone.now())
+    flush.age_blocked(now=timezone.now())
     assert not Batch.objects.filter(deadline_at=None).exists()
 
 

@@ -23,7 +23,7 @@ def test_a_clock_jump_during_a_call_errors_no_person(world):
     world.flush(seconds=0.3)
     Batch.objects.update(due_at=timezone.now())
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
-    assert collect.take(request, now=timezone.now())
+    assert collect.lease_batches(request, now=timezone.now())
     answer = send(pack(request, post_by=float("inf"), most_rows=10_000), at=0)
     settle.settle(answer, now=timezone.now() + timedelta(hours=14))
     assert world.counts(sync_row) == {"entered": 3, "pending": 3}
@@ -87,7 +87,9 @@ def test_leases_of_other_machines_survive_a_small_skew(world):
     sync_row = world.sync()
     world.enter(sync_row, world.people(3))
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
-    assert collect.take(request, now=timezone.now() + timedelta(seconds=20))
+    assert collect.lease_batches(request, now=timezone.now() + timedelta(seconds=20))
     assert collect.reclaim(now=timezone.now()) == 0
-    assert collect.hold(world.eu.lane, lease="theirs", now=timezone.now() + timedelta(seconds=20))
-    assert not collect.hold(world.eu.lane, lease="ours", now=timezone.now())
+    assert collect.lease_lane(
+        world.eu.lane, lease="theirs", now=timezone.now() + timedelta(seconds=20)
+    )
+    assert not collect.lease_lane(world.eu.lane, lease="ours", now=timezone.now())

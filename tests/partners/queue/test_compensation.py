@@ -18,7 +18,7 @@ def _late_add_after_a_removal(world, n):
     audience, people = world.audience(), world.people(n)
     world.enter(world.sync(audience), people)
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
-    assert collect.take(request, now=timezone.now())
+    assert collect.lease_batches(request, now=timezone.now())
     parcel = pack(request, post_by=float("inf"), most_rows=10_000)
     Batch.objects.update(lease_until=timezone.now())
     collect.reclaim(now=timezone.now())

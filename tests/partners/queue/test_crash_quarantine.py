@@ -84,7 +84,7 @@ def test_batches_that_lost_workers_to_deployments_are_synced(world, n):
     world.enter(sync_row, world.people(n))
     for _ in range(5):
         for request in collect.plan(world.eu.lane, most=4, now=timezone.now()):
-            assert collect.take(request, now=timezone.now())
+            assert collect.lease_batches(request, now=timezone.now())
         Batch.objects.exclude(lease="").update(lease_until=timezone.now())
         collect.reclaim(now=timezone.now())
     _beats()
@@ -95,7 +95,7 @@ def test_an_answer_resets_the_crash_count(world):
     sync_row = world.sync()
     world.enter(sync_row, world.people(4))
     [request] = collect.plan(world.eu.lane, most=4, now=timezone.now())
-    collect.take(request, now=timezone.now())
+    collect.lease_batches(request, now=timezone.now())
     Batch.objects.update(lease_until=timezone.now())
     world.fault("code", code=50000, count=1)
     flush.beat()

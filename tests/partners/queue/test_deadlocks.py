@@ -30,7 +30,7 @@ def run_while_locked(held, *functions):
 
 
 def settle_as(batch, state):
-    with tally.gathered(now=timezone.now()):
+    with tally.atomic(now=timezone.now()):
         mine = Batch.objects.select_for_update().filter(pk=batch.pk, state=Outcome.PENDING)
         transitions.finish(list(mine), state, now=timezone.now())
 
@@ -116,7 +116,7 @@ def test_a_deadline_extension_and_a_discard_do_not_deadlock(world, settings):
     world.app_group.save()
     world.enter(world.sync(), world.people(1))
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
-    assert collect.take(request, now=timezone.now())
+    assert collect.lease_batches(request, now=timezone.now())
     world.enter(world.sync(world.audience("other")), world.people(1))
     first, second = Batch.objects.order_by("pk")
     deadline = timezone.now() + timedelta(hours=1)

@@ -21,7 +21,7 @@ def sync_row(world):
 
 def _leased_request(world):
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
-    assert collect.take(request, now=timezone.now())
+    assert collect.lease_batches(request, now=timezone.now())
     return pack(request, post_by=float("inf"), most_rows=10_000)
 
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.thorough
 def _leased_then_discarded(world):
     """Return a leased request that an admin discards just before the call."""
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
-    assert collect.take(request, now=timezone.now())
+    assert collect.lease_batches(request, now=timezone.now())
     parcel = pack(request, post_by=float("inf"), most_rows=10_000)
     assert sync.discard(ad_account=world.eu, now=timezone.now()) == 0
     return parcel
@@ -128,7 +128,7 @@ def test_a_pending_add_without_an_answer_is_reverted(world):
     sync_row = world.sync()
     world.enter(sync_row, world.people(3))
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
-    assert collect.take(request, now=timezone.now())
+    assert collect.lease_batches(request, now=timezone.now())
     _send_and_settle(pack(request, post_by=float("inf"), most_rows=10_000))
     assert world.members(sync_row.audience) == 3
     assert sync.discard(ad_account=world.eu, now=timezone.now()) == 3

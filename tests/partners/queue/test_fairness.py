@@ -51,7 +51,7 @@ def test_a_tenant_with_few_people_is_served_first(world, neighbours):
     many, few = neighbours
     world.drain()
     assert (
-        _requests_before(world, few) <= flush.PLAN_AT_ONCE + 16
+        _requests_before(world, few) <= flush.MAX_REQUESTS_PER_PLAN + 16
     )  # SYNC["threads"]: the requests already in flight
     assert world.counts(few) == {"entered": 10, "synced": 10}
     assert world.counts(many) == {"entered": 1000, "synced": 1000}
@@ -62,7 +62,7 @@ def test_a_failing_tenant_delays_no_other_tenant(world, neighbours):
     many, few = neighbours
     world.fault("code", code=50000, advertiser_id=world.eu.remote_id)
     _flush_until_sent(world, few)
-    assert _requests_before(world, few) <= flush.PLAN_AT_ONCE + 16
+    assert _requests_before(world, few) <= flush.MAX_REQUESTS_PER_PLAN + 16
     assert world.counts(few) == {"entered": 10, "synced": 10}
     assert world.counts(many) == {"entered": 1000, "pending": 1000}
 
@@ -74,7 +74,7 @@ def test_small_batches_go_before_bulk_of_the_same_ad_account(world):
     world.enter(trickle, world.people(3))
     assert Batch.objects.filter(sync=bulk).count() == 5
     world.drain()
-    assert _requests_before(world, trickle) <= flush.PLAN_AT_ONCE
+    assert _requests_before(world, trickle) <= flush.MAX_REQUESTS_PER_PLAN
     assert [line.people for line in world.mappings()].count(LARGE) == 5
 
 

@@ -63,7 +63,7 @@ def test_a_batch_discarded_in_flight_is_cancelled_when_its_lease_expires(world):
     sync_row = world.sync()
     world.enter(sync_row, world.people(3))
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
-    assert collect.take(request, now=timezone.now())
+    assert collect.lease_batches(request, now=timezone.now())
     assert sync.discard(connection=world.connection, now=timezone.now()) == 0
     Batch.objects.update(lease_until=timezone.now())
     flush.beat()

@@ -23,7 +23,7 @@ def sync_row(world):
 def send_late_request(world, sync_row):
     """send_late_request() sends the request that a worker had built before its lease expired."""
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
-    assert collect.take(request, now=timezone.now())
+    assert collect.lease_batches(request, now=timezone.now())
     parcel = pack(request, post_by=float("inf"), most_rows=10_000)
     Batch.objects.update(lease_until=timezone.now())
     collect.reclaim(now=timezone.now())
@@ -52,7 +52,7 @@ def test_a_late_push_of_split_and_discarded_batches_is_reverted(world, sync_row,
 
 def test_a_late_push_of_a_reverted_add_is_reverted_again(world, sync_row, send_late_request):
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
-    assert collect.take(request, now=timezone.now())
+    assert collect.lease_batches(request, now=timezone.now())
     second = pack(request, post_by=float("inf"), most_rows=10_000)
     sync.discard(connection=world.connection, now=timezone.now())
     settle.settle(send(second, at=0), now=timezone.now())

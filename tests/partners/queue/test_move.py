@@ -43,7 +43,7 @@ def net(*syncs):
 def leased(world):
     """Return a leased request and its body."""
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
-    assert collect.take(request, now=timezone.now())
+    assert collect.lease_batches(request, now=timezone.now())
     return request, pack(request, post_by=float("inf"), most_rows=10_000)
 
 

@@ -18,9 +18,9 @@ def test_the_next_beat_finishes_a_move_that_died_between_two_chunks(world, pair,
     people = world.people(30)
     for start in range(0, 30, 10):
         world.enter(old, people[start : start + 10])
-    monkeypatch.setattr(move, "PEOPLE", 10)
+    monkeypatch.setattr(move, "PEOPLE_PER_TRANSACTION", 10)
     move.move([old], to=new)
-    real, calls = move._enter, []
+    real, calls = move._move_batches, []
 
     def failing(*args, **kwargs):
         calls.append(args)
@@ -28,7 +28,7 @@ def test_the_next_beat_finishes_a_move_that_died_between_two_chunks(world, pair,
             raise KeyboardInterrupt
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(move, "_enter", failing)
+    monkeypatch.setattr(move, "_move_batches", failing)
     with pytest.raises(KeyboardInterrupt):
         move.move_marked(now=timezone.now())
     assert (net(old, new), world.counts(new)) == (
@@ -45,10 +45,10 @@ def test_a_failing_chunk_blocks_no_other_chunk(world, pair, monkeypatch, caplog)
     old, new = pair
     world.enter(old, world.people(2))
     world.enter(old, world.people(3))
-    monkeypatch.setattr(move, "PEOPLE", 1)
-    real, first = move._enter, Batch.objects.earliest("pk").pk
+    monkeypatch.setattr(move, "PEOPLE_PER_TRANSACTION", 1)
+    real, first = move._move_batches, Batch.objects.earliest("pk").pk
     monkeypatch.setattr(
-        move, "_enter", lambda ids, **kw: 1 / 0 if first in ids else real(ids, **kw)
+        move, "_move_batches", lambda ids, **kw: 1 / 0 if first in ids else real(ids, **kw)
     )
     move.move([old], to=new)
     move.move_marked(now=timezone.now())

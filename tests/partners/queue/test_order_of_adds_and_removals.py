@@ -18,7 +18,7 @@ pytestmark = pytest.mark.thorough
 
 def _leased(world):
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
-    assert collect.take(request, now=timezone.now())
+    assert collect.lease_batches(request, now=timezone.now())
     return pack(request, post_by=float("inf"), most_rows=10_000)
 
 
@@ -112,7 +112,7 @@ def test_a_failed_add_requeued_during_an_enqueue_does_not_overrule_a_removal(
     add, remove = world.sync(audience), world.sync(audience, "remove")
     world.enter(add, people)
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
-    assert collect.take(request, now=timezone.now())
+    assert collect.lease_batches(request, now=timezone.now())
 
     def put_back():
         transitions.fail(request, code="50000", now=timezone.now(), due_at=None, is_attempt=True)
@@ -127,7 +127,7 @@ def test_a_retry_during_an_enqueue_does_not_overrule_a_removal(transactional_db,
     audience, people = world.audience(), world.people(5)
     add, remove = world.sync(audience), world.sync(audience, "remove")
     world.enter(add, people)
-    with tally.gathered(now=timezone.now()):
+    with tally.atomic(now=timezone.now()):
         transitions.finish(list(Batch.objects.all()), Outcome.ERRORED, now=timezone.now(), code="1")
     _during_an_open_enqueue(
         world, remove, people, lambda: sync.retry_errored(add, now=timezone.now())

@@ -37,7 +37,7 @@ def failed_once(world):
     world.enter(sync_row, world.people(3))
     world.fault("code", code=50000, count=1)
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
-    assert collect.take(request, now=timezone.now())
+    assert collect.lease_batches(request, now=timezone.now())
     settle.settle(send(pack(request, post_by=float("inf"), most_rows=10), at=0), now=timezone.now())
     assert Batch.objects.get().deadline_at is not None
     return sync_row
@@ -68,7 +68,7 @@ def test_the_repeat_of_a_paused_add_blocks_no_removal(world):
     world.flush()
     world.enter(remove, people[:2])
     [late] = collect.plan(world.eu.lane, most=1, now=timezone.now())
-    assert collect.take(late, now=timezone.now())
+    assert collect.lease_batches(late, now=timezone.now())
     parcel = pack(late, post_by=float("inf"), most_rows=10)
     Batch.objects.filter(lease=late.lease).update(lease_until=timezone.now())
     collect.reclaim(now=timezone.now())

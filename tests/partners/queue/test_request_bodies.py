@@ -15,7 +15,7 @@ pytestmark = pytest.mark.thorough
 
 def _leased_request(world, post_by=float("inf")):
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
-    assert collect.take(request, now=timezone.now())
+    assert collect.lease_batches(request, now=timezone.now())
     return pack(request, post_by=post_by, most_rows=10_000)
 
 

@@ -133,7 +133,7 @@ def superseded_add(world, _monkeypatch):
 
 def _leased(world):
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
-    assert collect.take(request, now=timezone.now())
+    assert collect.lease_batches(request, now=timezone.now())
     return pack(request, post_by=float("inf"), most_rows=10_000)
 
 

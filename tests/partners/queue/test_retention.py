@@ -206,10 +206,10 @@ def test_a_purge_without_time_begins_no_chunk_and_the_next_continues(world, monk
     syncs = [world.sync(audience, claims=False) for _ in range(2)]
     sent(world, *syncs, people=world.people(5))
     monkeypatch.setattr(groups_retention, "CHUNK", 2)
-    monkeypatch.setattr(retention, "SHARE", 0.0)
+    monkeypatch.setattr(retention, "SECONDS_PER_CALL", 0.0)
     purge()
     assert Delivery.objects.count() == 10
-    monkeypatch.setattr(retention, "SHARE", 5.0)
+    monkeypatch.setattr(retention, "SECONDS_PER_CALL", 5.0)
     purge()
     assert Delivery.objects.count() == 5
     assert [world.counts(one)["entered"] for one in syncs] == [5, 5]

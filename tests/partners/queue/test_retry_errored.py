@@ -20,7 +20,7 @@ def _errored(world, n):
     sync_row = world.sync()
     world.enter(sync_row, world.people(n))
     now = timezone.now()
-    with tally.gathered(now=now):
+    with tally.atomic(now=now):
         batch = Batch.objects.get()
         some = list(batch.deliveries.order_by("pk").values_list("pk", flat=True)[:7])
         outcomes.set_outcome(batch, some, Outcome.ERRORED, reason="40002", now=now)
@@ -95,7 +95,7 @@ def test_erased_people_are_not_retried(world, settings, tmp_path, is_gone):
 
 
 def test_errored_people_are_retried_with_the_new_sync_of_the_step(world, monkeypatch):
-    monkeypatch.setattr(move, "PEOPLE", 10)
+    monkeypatch.setattr(move, "PEOPLE_PER_TRANSACTION", 10)
     sync_row, new_sync = _errored(world, 45), world.sync(world.audience("new"))
     assert sync.retry_errored(sync_row, to=new_sync, now=timezone.now()) == 45
     assert laws.broken(now=timezone.now()) == []

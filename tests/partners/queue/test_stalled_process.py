@@ -48,8 +48,8 @@ def test_requests_planned_with_a_slow_lease_are_booked_again(world, monkeypatch)
     world.eu.learned_cap = 1
     world.eu.save()
     sync_row = world.sync()
-    world.enter(sync_row, world.people(flush.PLAN_AT_ONCE))
-    taken, plan, take = [], collect.plan, collect.take
+    world.enter(sync_row, world.people(flush.MAX_REQUESTS_PER_PLAN))
+    taken, plan, take = [], collect.plan, collect.lease_batches
 
     def planning(*arguments, **named):
         taken.append(0)
@@ -62,11 +62,14 @@ def test_requests_planned_with_a_slow_lease_are_booked_again(world, monkeypatch)
         return take(request, now=now)
 
     monkeypatch.setattr(collect, "plan", planning)
-    monkeypatch.setattr(collect, "take", slow_at_first)
+    monkeypatch.setattr(collect, "lease_batches", slow_at_first)
     world.flush(seconds=10.0)
     assert taken[0] == 1
-    assert sum(taken) == flush.PLAN_AT_ONCE
-    assert world.counts(sync_row) == {"entered": flush.PLAN_AT_ONCE, "synced": flush.PLAN_AT_ONCE}
+    assert sum(taken) == flush.MAX_REQUESTS_PER_PLAN
+    assert world.counts(sync_row) == {
+        "entered": flush.MAX_REQUESTS_PER_PLAN,
+        "synced": flush.MAX_REQUESTS_PER_PLAN,
+    }
 
 
 def test_a_run_that_stood_still_books_its_only_request_again(world, monkeypatch):
@@ -81,9 +84,11 @@ def test_a_run_that_stood_still_books_its_only_request_again(world, monkeypatch)
 
 
 def test_a_request_booked_after_the_end_of_the_run_is_not_leased(world, settings, monkeypatch):
-    taken, take = [], collect.take
+    taken, take = [], collect.lease_batches
     monkeypatch.setattr(
-        collect, "take", lambda request, *, now: taken.append(request) or take(request, now=now)
+        collect,
+        "lease_batches",
+        lambda request, *, now: taken.append(request) or take(request, now=now),
     )
     settings.SYNC = settings.SYNC | {"requests_per_second": 0.1}
     world.eu.learned_cap = 1

@@ -55,7 +55,7 @@ def test_a_new_add_supersedes_the_removal(world, pending_removal):
 def test_a_cancelled_add_supersedes_no_removal_in_flight(world, pending_removal):
     _add, remove, people = pending_removal
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
-    assert collect.take(request, now=timezone.now())
+    assert collect.lease_batches(request, now=timezone.now())
     parcel = pack(request, post_by=float("inf"), most_rows=10)
     again = world.sync(remove.audience)
     world.enter(again, people)

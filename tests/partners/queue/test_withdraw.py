@@ -96,7 +96,7 @@ def test_the_last_of_two_syncs_removes(world, leave, pair, first):
 
 def test_a_sync_without_a_claim_keeps_no_people(world, leave, pair):
     one, other, people = pair
-    sync.claim(Sync.objects.filter(pk=other.pk), claims=False)
+    sync.set_claims(Sync.objects.filter(pk=other.pk), claims=False)
     leave(one, people)
     world.drain()
     assert world.members(one.audience) == 0

@@ -114,7 +114,7 @@ def test_an_add_in_flight_is_removed_after_it_arrived(world, leave):
     one, people = world.sync(), world.people(2)
     world.enter(one, people)
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
-    assert collect.take(request, now=timezone.now())
+    assert collect.lease_batches(request, now=timezone.now())
     parcel = pack(request, post_by=float("inf"), most_rows=10)
     leave(one, people)
     assert collect.plan(world.eu.lane, most=1, now=timezone.now()) == []
@@ -132,7 +132,7 @@ def test_a_discarded_add_in_flight_is_taken_back_for_people_who_left_the_other_s
     world.enter(other, people)
     leave(one, people)  # the other one wants them
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
-    assert collect.take(request, now=timezone.now())
+    assert collect.lease_batches(request, now=timezone.now())
     parcel = pack(request, post_by=float("inf"), most_rows=10)
     sync.discard(now=timezone.now(), connection=world.connection)
     settle.settle(send(parcel, at=0), now=timezone.now())

@@ -52,13 +52,13 @@ def count_sent_rows():
     """the rows that were sent are counted, not the rows that changed"""
 
     def synced(answer, *, now):
-        with tally.gathered(now=now) as moves:
+        with tally.atomic(now=now) as moves:
             mine = Batch.objects.filter(lease=answer.parcel.request.lease, state=Outcome.PENDING)
             mine.update(state=Outcome.SYNCED, lease="", lease_until=None)
             for batch in answer.parcel.request.batches:
                 moves.shift(batch.sync_id, batch.n, to="synced")
 
-    settle._synced = synced
+    settle._apply_success = synced
 
 
 @seeded(queue.FLUSH, "kill")
@@ -66,22 +66,22 @@ def count_after_commit():
     """the tallies move after the commit"""
 
     @contextmanager
-    def gathered(*, now) -> Iterator[tally.Moves]:
-        outer = tally._gathering.get()
+    def atomic(*, now) -> Iterator[tally.Changes]:
+        outer = tally._open_changes.get()
         if outer is not None:
             yield outer
             return
-        moves = tally.Moves()
-        token = tally._gathering.set(moves)
+        changes = tally.Changes()
+        token = tally._open_changes.set(changes)
         try:
             with transaction.atomic():
-                yield moves
+                yield changes
         finally:
-            tally._gathering.reset(token)
+            tally._open_changes.reset(token)
         with transaction.atomic():
-            tally._apply(moves, now=now)
+            tally._apply(changes, now=now)
 
-    tally.gathered = gathered
+    tally.atomic = atomic
 
 
 @seeded(queue.POISON, "kill")
@@ -108,7 +108,7 @@ def mark_before_post():
     send = flush.send
 
     def marking(parcel, *, at):
-        with tally.gathered(now=parcel.request.batches[0].due_at):
+        with tally.atomic(now=parcel.request.batches[0].due_at):
             transitions.finish(
                 transitions.still_leased(parcel.request),
                 Outcome.SYNCED,
@@ -132,19 +132,19 @@ def ignore_the_lease():
 def keep_opposite_deliveries():
     """a waiting delivery is not superseded by its opposite, on entering or on taking"""
     supersede.cancel_opposite = lambda sync, people, *, now: None
-    supersede.cancel_overtaken = lambda batches, *, now: None
+    supersede.cancel_superseded = lambda batches, *, now: None
 
 
 @seeded(queue.UNDER_WAY, "pause")
 def ignore_the_order():
     """a removal does not wait for the add that is under way"""
-    supersede.in_flight = lambda lane: {}
+    supersede.oldest_in_flight = lambda lane: {}
 
 
 @seeded(queue.UNDER_WAY_AND_FAILING, "pause")
 def release_without_superseding():
     """a batch is tried again without asking for newer deliveries"""
-    supersede.cancel_overtaken = lambda batches, *, now: None
+    supersede.cancel_superseded = lambda batches, *, now: None
 
 
 @seeded(queue.OVERTAKEN, "pause")
@@ -156,13 +156,13 @@ def no_repair():
 @seeded(queue.RETRY, "kill")
 def retry_whatever_came_later():
     """Retry adds people who were removed since"""
-    supersede.over = lambda sync, deliveries: []
+    supersede.no_longer_wanted = lambda sync, deliveries: []
 
 
 @seeded(queue.PARTIAL, "kill")
 def partial_is_success():
     """a partial success counts as success for all people"""
-    settle._partial = lambda answer, error, *, now: settle._synced(answer, now=now)
+    settle._apply_partial = lambda answer, error, *, now: settle._apply_success(answer, now=now)
 
 
 @seeded(queue.FLUSH, "pause")
@@ -174,7 +174,7 @@ def lease_what_is_not_free():
         until = collect._lease_end(now)
         return bool(Batch.objects.filter(pk__in=ids).update(lease=request.lease, lease_until=until))
 
-    collect.take = take
+    collect.lease_batches = take
 
 
 @seeded(queue.FLUSH, "kill")

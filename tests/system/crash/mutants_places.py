@@ -88,8 +88,10 @@ def discard_only_who_waits():
     """a discard forgets who is under way"""
 
     def discard(*, now, connection=None, ad_account=None):
-        with tally.gathered(now=now):
-            return transitions.cancel(sync._of(connection, ad_account), Reason.DISCARDED, now=now)
+        with tally.atomic(now=now):
+            return transitions.cancel(
+                sync._batches_of(connection, ad_account), Reason.DISCARDED, now=now
+            )
 
     sync.discard = discard
 

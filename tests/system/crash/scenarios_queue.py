@@ -105,7 +105,7 @@ def _before_retry(world: World) -> None:
     world.people(1, 2, 3, 4)
     world.enter("add", 1, 2, 3, 4)
     now = timezone.now()
-    with tally.gathered(now=now):
+    with tally.atomic(now=now):
         batch = Batch.objects.get()
         one = list(batch.deliveries.order_by("pk").values_list("pk", flat=True)[:1])
         outcomes.set_outcome(batch, one, Outcome.ERRORED, reason="40002", now=now)

@@ -48,7 +48,7 @@ def _purge(_world: World, days: int = DAYS) -> None:
     """
     retention.CHUNK = 3
     retention.walk_in_chunks.__kwdefaults__["seconds"] = PATIENCE
-    retention.TABLE_SECONDS = purging.SHARE = PATIENCE
+    retention.TABLE_SECONDS = purging.SECONDS_PER_CALL = PATIENCE
     housekeeping.purge(now=timezone.now() + timedelta(days=days))
 
 

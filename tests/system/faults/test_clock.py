@@ -57,9 +57,9 @@ def test_f24_timestamps_in_the_future_after_a_jump_back_delay_no_people(world, p
         world.fault("http_error", status=503)
         world.beat()
         world.enter(held, world.people(N))
-        assert collect.hold(world.uk.lane, lease="dead", now=timezone.now())
+        assert collect.lease_lane(world.uk.lane, lease="dead", now=timezone.now())
         [request] = collect.plan(world.uk.lane, most=1, now=timezone.now())
-        assert collect.take(request, now=timezone.now())
+        assert collect.lease_batches(request, now=timezone.now())
         Connection.objects.update(
             parked_by="token", parked_until=timezone.now() + timedelta(minutes=5)
         )

@@ -86,7 +86,7 @@ def test_a_machine_without_the_key_parks_nothing_for_the_others(waiting, setting
 def test_people_are_errored_at_their_deadline_when_no_machine_has_the_key(waiting):
     waiting.beat_for(0.3)
     assert not Batch.objects.filter(deadline_at=None).exists()
-    flush.expire_blocked(now=timezone.now() + timedelta(hours=14))
+    flush.age_blocked(now=timezone.now() + timedelta(hours=14))
     assert waiting.counts(waiting.to_sync) == {"entered": 1000, "errored": 1000}
     assert set(Batch.objects.values_list("last_code", flat=True)) == {"sealed"}
 

@@ -1,7 +1,7 @@
-"""Tokens that the TOKEN_KEYS of this machine do not open: leave them to other machines, and log it.
+"""Tokens that this machine cannot decrypt with its TOKEN_KEYS: other machines may, so log it only.
 
-Nothing is parked, so a machine with the right keys goes on. If there is none, the people end at
-their deadline, some minutes later than all others.
+Nothing is parked: a machine with the right key goes on. If there is none, the people are errored
+at their deadline, some minutes later than all others.
 """
 
 import logging
@@ -21,13 +21,13 @@ from partners.queue import transitions
 
 logger = logging.getLogger(__name__)
 CODE = SEALED
-LOG_EVERY = 60
+LOG_EVERY = 60  # seconds
 
 
-def find_sealed(lanes: Iterable[str], *, now: datetime) -> set[int]:
-    """Return connections of these lanes with tokens that do not open here; mark their batches."""
+def find_connections(lanes: Iterable[str], *, now: datetime) -> set[int]:
+    """Return the connections of these lanes with such a token; log them and mark their batches."""
     pairs = [lane.split(":", 1) for lane in lanes]
-    used = (
+    connections = (
         Connection.objects.exclude(token_sealed="")
         .filter(
             partner__in={partner for partner, _ in pairs},
@@ -35,17 +35,17 @@ def find_sealed(lanes: Iterable[str], *, now: datetime) -> set[int]:
         )
         .distinct()
     )
-    sealed = {connection.pk for connection in used if not connection.opens_here}
-    for pk in sorted(sealed):
+    undecryptable = {row.pk for row in connections if not row.opens_here}
+    for pk in sorted(undecryptable):
         log_missing_key(pk)
-        _mark(pk, now=now)
-    return sealed
+        _mark_batches(pk, now=now)
+    return undecryptable
 
 
 def log_missing_key(connection_id: int) -> None:
     """Log which machine lacks the key of which connection, at most once a minute."""
     machine = socket.gethostname()
-    if not _is_time(f"sealed:{machine}:{connection_id}"):
+    if not _may_log(f"sealed:{machine}:{connection_id}"):
         return
     logger.error(
         "TOKEN_KEYS of the machine %s do not open the token of connection %s: it sends nothing of "
@@ -55,23 +55,24 @@ def log_missing_key(connection_id: int) -> None:
     )
 
 
-def _is_time(key: str) -> bool:
+def _may_log(key: str) -> bool:
+    """Return whether the line with this key was not logged within LOG_EVERY."""
     try:
         return cache.add(key, "1", LOG_EVERY)
     except RedisError:
         return True  # better one line too many
 
 
-def _mark(connection_id: int, *, now: datetime) -> None:
+def _mark_batches(connection_id: int, *, now: datetime) -> None:
     """Mark why the batches wait, and start their retry window. The next answer clears the mark."""
     waiting = Batch.objects.waiting().filter(ad_account__connection=connection_id)
-    for some in waiting.not_paused().exclude(last_code=CODE).chunks():
+    for chunk in waiting.not_paused().exclude(last_code=CODE).chunks():
         with transaction.atomic():
-            mine = Batch.objects.waiting().filter(pk__in=some.lock())
-            mine.update(last_code=CODE)
-            transitions.start_retry_windows(mine, now=now)
+            locked = Batch.objects.waiting().filter(pk__in=chunk.lock_ids())
+            locked.update(last_code=CODE)
+            transitions.start_retry_windows(locked, now=now)
 
 
-def is_hopeless(*, now: datetime) -> Q:
-    """Match batches past their deadline that any machine with the key had minutes to send."""
+def expired_q(*, now: datetime) -> Q:
+    """Match marked batches past their deadline, by so much that others could have sent them."""
     return Q(last_code=CODE, deadline_at__lte=now - timedelta(seconds=settings.SYNC.probe))
