@@ -237,8 +237,9 @@ class Push(models.Model):
     ad_account = models.ForeignKey(AdAccount, models.CASCADE, related_name="pushes")
     batches: models.JSONField[list[int], list[int]] = models.JSONField(default=list)
     action = models.CharField(max_length=6)
+    # Rows of the body: one for each person, and for each former identifier in a removal.
     people = models.PositiveIntegerField()
-    ids = models.PositiveIntegerField()  # identifiers: a person may have several
+    ids = models.PositiveIntegerField()  # identifiers: a row may have several
     at = models.DateTimeField(db_index=True)
     ms = models.PositiveIntegerField()  # until the answer
     code = models.CharField(max_length=MAX_CODE)

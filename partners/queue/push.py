@@ -86,13 +86,13 @@ class Parcel:
     partner: Partner
     token: str
     call: Call
-    people: int  # rows of the body
-    ids: int  # identifiers in it
+    n_rows: int
+    n_ids: int
     post_by: float  # time.monotonic() after which it must not be sent: its lease would end
     spans: list[Span]
 
     def __repr__(self) -> str:
-        return f"Parcel({len(self.request.batches)} batches, {self.people} people)"
+        return f"Parcel({len(self.request.batches)} batches, {self.n_rows} rows)"
 
 
 @dataclass(frozen=True, slots=True)

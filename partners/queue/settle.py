@@ -123,13 +123,13 @@ def _retry_unclear(answer: PushAnswer, *, now: datetime) -> None:
 
 def _cut_too_large(answer: PushAnswer, error: Rejected, *, now: datetime) -> None:
     """Learn a cap for the ad account and cut the batches, after too many people in a request."""
-    request, people = answer.request, answer.parcel.people
-    if people != request.people and len(request.batches) > 1:
+    request, n_rows = answer.request, answer.parcel.n_rows
+    if n_rows != request.people and len(request.batches) > 1:
         # It had more rows than people, for their past hashes: that says nothing about people.
         transitions.narrow_sharing(request, Batch.Sharing.ALONE, now=now)
     elif request.people > 1 or request.batches[0].repeat_of_id:
-        split.learn_cap(request.ad_account, people // 2)
-        _cut_to(request, people // 2, code=answer.code, now=now)
+        split.learn_cap(request.ad_account, n_rows // 2)
+        _cut_to(request, n_rows // 2, code=answer.code, now=now)
     else:
         _isolate_bad_content(answer, error, now=now)
 
@@ -176,7 +176,7 @@ def _refused_by_batch(answer: PushAnswer) -> dict[int, list[int]] | None:
     """
     match answer.error:
         case Rejected(cause=RejectedCause.PARTIAL, failed_rows=[*rows]):
-            were_sent = max(rows, default=0) < answer.parcel.people
+            were_sent = max(rows, default=0) < answer.parcel.n_rows
             return named_rows(answer.parcel, rows) if were_sent else None
     return None
 
@@ -228,13 +228,13 @@ def _without_discarded(request: Request, *, now: datetime, is_unclear: bool = Fa
     return [batch for batch in batches if not batch.cancel_requested]
 
 
-def _cut_to(request: Request, people: int, *, code: str, now: datetime) -> None:
+def _cut_to(request: Request, cap: int, *, code: str, now: datetime) -> None:
     """Cut each batch that is still ours to a size. All pieces are due at once."""
     with tally.atomic(now=now):
         for batch in _without_discarded(request, now=now):
             batch.last_code = code
             if batch.repeat_of_id is None:
-                split.split_to_cap(batch, people, now=now)
+                split.split_to_cap(batch, cap, now=now)
             elif not split.cut_repeat(batch, now=now):
                 transitions.finish([batch], Outcome.ERRORED, now=now, code=code)
         # Those that were small enough: the others were put back by the cut, or have ended.
@@ -246,14 +246,14 @@ def _cut_to(request: Request, people: int, *, code: str, now: datetime) -> None:
 
 def _record(answer: PushAnswer) -> None:
     """Write a row and a log line for the request, and each Sync's share of it; no identifiers."""
-    request, people = answer.request, answer.parcel.people
+    request, n_rows = answer.request, answer.parcel.n_rows
     batches = [batch.pk for batch in request.batches]
     push = Push.objects.create(
         ad_account=request.ad_account,
         batches=batches,
         action=request.action,
-        people=people,
-        ids=answer.parcel.ids,
+        people=n_rows,
+        ids=answer.parcel.n_ids,
         at=answer.sent_at,
         ms=answer.ms,
         code=answer.code,
@@ -266,7 +266,7 @@ def _record(answer: PushAnswer) -> None:
         "partner_request_id": answer.request_id,
         "duration_ms": answer.ms,
     }
-    logger.info("pushed %s people (%s): code %s", people, request.action, answer.code, extra=extra)
+    logger.info("pushed %s people (%s): code %s", n_rows, request.action, answer.code, extra=extra)
 
 
 def _record_shares(push: Push, answer: PushAnswer) -> None:

@@ -56,7 +56,9 @@ def finish(
         **({"last_request_id": request_id} if request_id else {}),
     )
     split.release_second_halves(batches, state, now=now)
-    lost_repeats = [batch.pk for batch in batches if batch.repeat_of_id and state == Outcome.ERRORED]
+    lost_repeats = [
+        batch.pk for batch in batches if batch.repeat_of_id and state == Outcome.ERRORED
+    ]
     if lost_repeats:
         logger.error(
             "Repeats %s did not arrive (code %s): their audiences may hold or lack people.",
