@@ -145,7 +145,7 @@ def _fits(request: Request, batch: Batch) -> bool:
         batch.action,
         batch.kinds,
     )
-    sharing = (batch.sharing, request.batches[0].sharing)
+    sharing = {batch.sharing, *(other.sharing for other in request.batches)}
     if not is_alike or batch.crashes or Batch.Sharing.ALONE in sharing:
         return False
     audiences = request.audience_ids | {batch.audience_id}

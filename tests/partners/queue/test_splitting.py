@@ -3,8 +3,10 @@
 import dataclasses
 
 import pytest
+from django.utils import timezone
 
 from partners.models import AdAccount, Audience, Batch, Delivery
+from partners.queue import collect
 from tiktok_sandbox import params
 from tiktok_sandbox.endpoints import segment
 from tiktok_sandbox.limits import DEFAULT
@@ -134,3 +136,14 @@ def test_a_temporary_rejection_teaches_no_cap(world):
     world.drain()
     assert world.counts(sync_row) == {"entered": 64, "synced": 64}
     assert AdAccount.objects.get(pk=world.eu.pk).learned_cap is None
+
+
+def test_a_batch_narrowed_to_its_audience_is_sent_with_no_other_one(world):
+    narrowed, other = world.sync(), world.sync(world.audience("other"))
+    for sync_row in (narrowed, narrowed, other):
+        world.enter(sync_row, world.people(1))
+    # A batch that was refused together with others joins a newer one of its audience.
+    refused = Batch.objects.filter(sync=narrowed).latest("seq")
+    Batch.objects.filter(pk=refused.pk).update(sharing=Batch.Sharing.AUDIENCE)
+    requests = collect.plan(world.eu.lane, most=8, now=timezone.now())
+    assert [len(request.audience_ids) for request in requests] == [1, 1]
