@@ -43,7 +43,7 @@ def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: dateti
 
 
 def withdraw(
-    sync: Sync, profiles: Iterable[int], *, now: datetime, even_if_wanted: bool = False
+    sync: Sync, profile_ids: Iterable[int], *, now: datetime, even_if_wanted: bool = False
 ) -> int:
     """Remove people again whom ``sync`` added, inside the caller's transaction.
 
@@ -54,15 +54,17 @@ def withdraw(
     With several Syncs in one transaction, pass them in the order of their audiences' ids: each
     call locks the row of the audience until the end of the transaction.
     """
-    n_reverted = removals_withdraw.withdraw(sync, profiles, now=now, even_if_wanted=even_if_wanted)
+    n_reverted = removals_withdraw.withdraw(
+        sync, profile_ids, now=now, even_if_wanted=even_if_wanted
+    )
     if n_reverted:
         wake(flush.TASK)
     return n_reverted
 
 
-def standing_adds(syncs: Iterable[int]) -> "QuerySet[Delivery]":
+def standing_adds(sync_ids: Iterable[int]) -> "QuerySet[Delivery]":
     """Return the adds of these Syncs that `withdraw` would revert."""
-    return removals_withdraw.standing_adds(syncs)
+    return removals_withdraw.standing_adds(sync_ids)
 
 
 def set_claims(syncs: "QuerySet[Sync]", *, claims: bool) -> None:
@@ -79,12 +81,12 @@ class Want:
     n: int
 
 
-def wanted_elsewhere(syncs: Iterable[int]) -> list[Want]:
-    """Return the steps because of which people stay whom ``syncs`` added and who have left.
+def wanted_elsewhere(sync_ids: Iterable[int]) -> list[Want]:
+    """Return the steps because of which people stay whom these Syncs added and who have left.
 
     Of the MAX_KEPT of these people who left last; the step with most people first.
     """
-    steps = removals_withdraw.steps_that_want(syncs, most=MAX_KEPT)
+    steps = removals_withdraw.steps_that_want(sync_ids, most=MAX_KEPT)
     return [Want(label, url, n) for label, url, n in steps]
 
 
@@ -130,12 +132,12 @@ def _with_undoing(syncs: "QuerySet[Sync]") -> "QuerySet[Sync]":
     return Sync.objects.filter(Q(pk__in=sync_ids) | Q(undoes__in=sync_ids))
 
 
-def reassign(profile: int, *, to: int | None) -> None:
+def reassign(profile_id: int, *, to: int | None) -> None:
     """Reassign the deliveries of a merged profile; None leaves them without a profile.
 
     Of both profiles' deliveries to an audience, the last one counts.
     """
-    Delivery.objects.filter(profile=profile).update(profile=to)
+    Delivery.objects.filter(profile=profile_id).update(profile=to)
 
 
 def retry_now(connection: Connection) -> None:
@@ -185,12 +187,12 @@ def _batches_of(connection: Connection | None, ad_account: AdAccount | None) -> 
     return Batch.objects.filter(ad_account__connection=connection)
 
 
-def reasons(syncs: Iterable[int], *, outcome: Outcome | None = None) -> Reasons:
+def reasons(sync_ids: Iterable[int], *, outcome: Outcome | None = None) -> Reasons:
     """Return why people are not synced: outcome (or pending) -> reason or code -> people.
 
     ``outcome``: only that one. people/counted.py lists the people of each number.
     """
-    return by_reason.of_syncs(syncs, [outcome] if outcome else by_reason.UNSYNCED)
+    return by_reason.of_syncs(sync_ids, [outcome] if outcome else by_reason.UNSYNCED)
 
 
 def retry_errored(

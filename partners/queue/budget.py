@@ -34,6 +34,7 @@ _NOW_US = {
     "postgresql": "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
 }
 _LARGER = {"sqlite": "MAX", "postgresql": "GREATEST"}
+# Moves the next free time of a limit on, and returns the first booked time and the present.
 _BOOK = """
 UPDATE {table} SET next_us = {larger}(next_us, parked_us, {now}) + %s
 WHERE key = %s AND throttles = 0 AND {larger}(next_us, parked_us) <= {now} + %s

@@ -35,7 +35,7 @@ class Request:
     ad_account: AdAccount
     batches: list[Batch] = field(default_factory=list)
     lease: str = field(default_factory=lambda: secrets.token_hex(16))
-    people: int = 0
+    n_people: int = 0
 
     @property
     def action(self) -> str:
@@ -134,7 +134,7 @@ def _compose(batches: list[Batch], *, most: int) -> list[Request]:
             request = Request(batch.ad_account)
             requests.append(request)
         request.batches.append(batch)
-        request.people += batch.n
+        request.n_people += batch.n
     return requests
 
 
@@ -153,7 +153,7 @@ def _fits(request: Request, batch: Batch) -> bool:
     most_audiences = 1 if Batch.Sharing.AUDIENCE in sharing else preset.audiences_per_request
     if len(audiences) > most_audiences:
         return False
-    return request.people + batch.n <= max_people(preset, request.ad_account, len(batch.kinds))
+    return request.n_people + batch.n <= max_people(preset, request.ad_account, len(batch.kinds))
 
 
 def preset_of(ad_account: AdAccount) -> Preset:

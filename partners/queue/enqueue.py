@@ -94,18 +94,18 @@ def _are_new(sync: Sync, lowest: int) -> bool:
     )
 
 
-def put_in_batches(sync: Sync, deliveries: list[int], *, is_unclear: bool, now: datetime) -> None:
+def put_in_batches(sync: Sync, delivery_ids: list[int], *, is_unclear: bool, now: datetime) -> None:
     """Move deliveries of ``sync`` into new batches, and cancel those that are superseded by now.
 
     ``is_unclear``: some of them may have arrived at the partner already.
     """
     account = sync.audience.ad_account
     cap = collect.max_people(collect.preset_of(account), account, len(sync.kinds))
-    batches = _make_batches(sync, -(-len(deliveries) // cap), now=now)
+    batches = _make_batches(sync, -(-len(delivery_ids) // cap), now=now)
     # Read under the lock of the audience's row: no later operation can be committed meanwhile.
-    superseded_ids = supersede.no_longer_wanted(sync, deliveries)
+    superseded_ids = supersede.no_longer_wanted(sync, delivery_ids)
     for index, batch in enumerate(batches):
-        ids = deliveries[index * cap : (index + 1) * cap]
+        ids = delivery_ids[index * cap : (index + 1) * cap]
         batch.n = Delivery.objects.filter(pk__in=ids).update(batch=batch, outcome=None, reason=None)
         batch.attempts += is_unclear
         batch.was_tried = True

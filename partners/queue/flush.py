@@ -167,10 +167,10 @@ class Flush:
         share = self.threads // max(1, len(self.leased_lanes))
         share = min(self.threads - FREE_THREADS, max(MIN_THREADS_PER_LANE, share))
         n_free = self.threads - len(self.in_flight)
-        most = min(MAX_REQUESTS_PER_PLAN, share - len(sending), n_free)
-        if most <= 0 or any(request.is_probe for request in sending) or self._has_suspect():
+        n_more = min(MAX_REQUESTS_PER_PLAN, share - len(sending), n_free)
+        if n_more <= 0 or any(request.is_probe for request in sending) or self._has_suspect():
             return []
-        planned = collect.plan(lane, most=most, now=timezone.now(), skip=self._undecryptable_q())
+        planned = collect.plan(lane, most=n_more, now=timezone.now(), skip=self._undecryptable_q())
         requests = [request for request in planned if not request.is_suspect]
         # A suspect may crash this process, so nothing else is in flight with it.
         if not (requests or self.in_flight):

@@ -11,13 +11,13 @@ from partners.queue import tally
 
 
 def set_outcome(
-    batch: Batch, deliveries: Iterable[int], outcome: Outcome, *, reason: str, now: datetime
+    batch: Batch, delivery_ids: Iterable[int], outcome: Outcome, *, reason: str, now: datetime
 ) -> int:
     """Give deliveries of a pending batch an outcome, inside the caller's transaction.
 
     Return how many changed: those with an outcome keep it.
     """
-    rows = Delivery.objects.filter(pk__in=list(deliveries), batch=batch, outcome=None)
+    rows = Delivery.objects.filter(pk__in=list(delivery_ids), batch=batch, outcome=None)
     n = rows.update(outcome=outcome, reason=reason[:MAX_CODE])
     if n:
         Batch.objects.filter(pk=batch.pk).update(n=F("n") - n)

@@ -124,10 +124,10 @@ def _retry_unclear(answer: PushAnswer, *, now: datetime) -> None:
 def _cut_too_large(answer: PushAnswer, error: Rejected, *, now: datetime) -> None:
     """Learn a cap for the ad account and cut the batches, after too many people in a request."""
     request, n_rows = answer.request, answer.parcel.n_rows
-    if n_rows != request.people and len(request.batches) > 1:
+    if n_rows != request.n_people and len(request.batches) > 1:
         # It had more rows than people, for their past hashes: that says nothing about people.
         transitions.narrow_sharing(request, Batch.Sharing.ALONE, now=now)
-    elif request.people > 1 or request.batches[0].repeat_of_id:
+    elif request.n_people > 1 or request.batches[0].repeat_of_id:
         split.learn_cap(request.ad_account, n_rows // 2)
         _cut_to(request, n_rows // 2, code=answer.code, now=now)
     else:

@@ -94,11 +94,11 @@ def _newest_seq(audience_id: int, action: Action) -> int:
     return seqs.first() or 0
 
 
-def no_longer_wanted(sync: Sync, deliveries: list[int]) -> list[int]:
+def no_longer_wanted(sync: Sync, delivery_ids: list[int]) -> list[int]:
     """Return those of the deliveries that are reverted, or superseded by a later operation."""
     later = opposite_deliveries(sync).filter(batch__seq__gt=OuterRef("batch__seq"))
     return list(
-        Delivery.objects.filter(Exists(later) | reverted_q(), pk__in=deliveries).values_list(
+        Delivery.objects.filter(Exists(later) | reverted_q(), pk__in=delivery_ids).values_list(
             "pk", flat=True
         )
     )

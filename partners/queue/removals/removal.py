@@ -27,9 +27,9 @@ class RemovalState:
     settled_at: datetime | None  # when the last of them ended
 
 
-def cancel_adds(profiles: Sequence[int], reason: Reason, *, now: datetime) -> None:
+def cancel_adds(profile_ids: Sequence[int], reason: Reason, *, now: datetime) -> None:
     """Cancel the unsent adds of these profiles. A removal waits for those in flight."""
-    members = Delivery.objects.filter(profile__in=profiles, outcome=None)
+    members = Delivery.objects.filter(profile__in=profile_ids, outcome=None)
     _cancel_unsent(members.filter(batch__action=Action.ADD), reason, now=now)
 
 
@@ -42,12 +42,12 @@ def _cancel_unsent(deliveries: QuerySet[Delivery], reason: Reason, *, now: datet
             outcomes.cancel(deliveries.filter(batch__in=batch_ids), reason, now=now)
 
 
-def audiences_of(profiles: Sequence[int], *, kind: str = "") -> dict[int, set[int]]:
+def audiences_of(profile_ids: Sequence[int], *, kind: str = "") -> dict[int, set[int]]:
     """Return audience id -> the profiles that may be in it, because they had an add once.
 
     ``kind``: only adds that sent this kind of identifier.
     """
-    adds = Delivery.objects.filter(profile__in=profiles, batch__action=Action.ADD)
+    adds = Delivery.objects.filter(profile__in=profile_ids, batch__action=Action.ADD)
     by_audience: dict[int, set[int]] = {}
     for audience, profile, kinds in adds.values_list(
         "batch__audience", "profile", "batch__kinds"

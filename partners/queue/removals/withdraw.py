@@ -24,14 +24,14 @@ IS_STANDING = NOT_VOID & Q(batch__cancel_requested=False)
 
 
 def withdraw(
-    sync: Sync, profiles: Iterable[int], *, now: datetime, even_if_wanted: bool = False
+    sync: Sync, profile_ids: Iterable[int], *, now: datetime, even_if_wanted: bool = False
 ) -> int:
     """Enqueue the removal of people whom ``sync`` added. Return how many adds are reverted.
 
     Inside the caller's transaction, for at most 10,000 profiles. ``even_if_wanted``: former
     identifiers have to go, although other Syncs want the people there.
     """
-    adds = not_reverted(sync, profiles)
+    adds = not_reverted(sync, profile_ids)
     if not adds.exists():
         return 0
     with tally.atomic(now=now) as changes:
@@ -57,7 +57,7 @@ def withdraw(
         return len(reverted) + enqueue.enqueue(undoing, others, now=now)
 
 
-def not_reverted(sync: Sync, profiles: Iterable[int]) -> QuerySet[Delivery]:
+def not_reverted(sync: Sync, profile_ids: Iterable[int]) -> QuerySet[Delivery]:
     """Return the adds of these profiles that may have reached the audience, or still may.
 
     Also void adds of people who left another Sync and stayed because of ``sync``.
@@ -70,14 +70,14 @@ def not_reverted(sync: Sync, profiles: Iterable[int]) -> QuerySet[Delivery]:
     # + 0 keeps the database from reading by Sync, which may have very many deliveries; it reads by
     # profile.
     adds = Delivery.objects.annotate(sync_unindexed=F("sync_id") + 0).filter(
-        sync_unindexed=sync.pk, profile__in=list(profiles)
+        sync_unindexed=sync.pk, profile__in=list(profile_ids)
     )
     return adds.filter(IS_STANDING | Q(Exists(kept)), ~supersede.reverted_q())
 
 
-def standing_adds(syncs: Iterable[int]) -> QuerySet[Delivery]:
+def standing_adds(sync_ids: Iterable[int]) -> QuerySet[Delivery]:
     """Return the adds of these Syncs that are neither void nor reverted."""
-    adds = Delivery.objects.filter(IS_STANDING, sync__in=list(syncs), profile__isnull=False)
+    adds = Delivery.objects.filter(IS_STANDING, sync__in=list(sync_ids), profile__isnull=False)
     return adds.filter(~supersede.reverted_q())
 
 
@@ -86,12 +86,12 @@ def _wanted_by_others(sync: Sync) -> QuerySet[Delivery]:
     return _claims(sync.audience_id).filter(profile=OuterRef("profile")).exclude(sync=sync)
 
 
-def steps_that_want(syncs: Iterable[int], *, most: int) -> list[tuple[str, str, int]]:
-    """Return (label, URL, how many) of each step that wants people who left ``syncs``.
+def steps_that_want(sync_ids: Iterable[int], *, most: int) -> list[tuple[str, str, int]]:
+    """Return (label, URL, how many) of each step that wants people who left these Syncs.
 
     Of the ``most`` people who left last; most people first.
     """
-    left = Delivery.objects.filter(sync__undoes__in=list(syncs), reason=Reason.WANTED_ELSEWHERE)
+    left = Delivery.objects.filter(sync__undoes__in=list(sync_ids), reason=Reason.WANTED_ELSEWHERE)
     newest = left.order_by("-pk").values_list("profile", "sync__audience", "sync__undoes")[:most]
     profiles_of: dict[tuple[int, int], set[int]] = {}  # audience and Sync that they left
     for profile, audience, left_sync in newest:
