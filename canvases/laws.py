@@ -119,14 +119,14 @@ def _mirrors() -> Iterator[str]:
         entry_until=None,
     )
     for canvas in quiet:
-        steps, entry = exits.removing_steps(canvas), admission.subscription(canvas)
+        steps, entry = exits.removing_steps(canvas), admission.entry_subscription(canvas)
         if steps and entry is not None:
             yield from _mirror(canvas, steps, entry)
 
 
 def _mirror(canvas: Canvas, steps: list[Step], entry: Subscription) -> Iterator[str]:
     members = SegmentMember.objects.filter(subscription=entry)
-    added = exits.added(steps)
+    added = exits.standing_adds(steps)
     strangers = added.filter(~Exists(members.filter(profile=OuterRef("profile")))).count()
     if strangers:
         yield f"L8 canvas {canvas.pk}: {strangers} adds stand of people outside its segment"

@@ -142,7 +142,7 @@ class _Walk:
     def _bars(self) -> list[str]:
         found = list[str]()
         try:
-            bars = engine.bars(self.canvas, self.profile.pk, now=self.at)
+            bars = engine.entry_barriers(self.canvas, self.profile.pk, now=self.at)
         except FilterError:
             return [_("A segment that ends visits cannot be read.")]
         if bars.is_in_exit_segment:

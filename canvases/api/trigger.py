@@ -45,7 +45,7 @@ def trigger(canvas: Canvas, recipients: Sequence[Any], *, now: datetime) -> Trig
         except ObjectError as error:
             done.errors.append(error.as_dict("recipients", index))
     with transaction.atomic():
-        done.is_live = engine.hold(canvas.pk)  # locks: canvases before profiles
+        done.is_live = engine.lock_live(canvas.pk)  # locks: canvases before profiles
         if not done.is_live:
             done.processed = len(read)
             return done

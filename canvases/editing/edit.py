@@ -306,7 +306,7 @@ def save_settings(
     about them.
     """
     # In transactions of its own, before this one; nothing for a save that is stale already.
-    prepared = engine.prepared_wait(step, settings if step.version == version else {}, now=now)
+    prepared = engine.preparing_wait(step, settings if step.version == version else {}, now=now)
     with prepared, editing(step.canvas, by=by, now=now):
         stored = here(step)
         before = stored.settings

@@ -8,9 +8,9 @@ from canvases.engine.admission import (
     admit,
     admit_all,
     admit_some,
-    bars,
-    entering,
-    fitting,
+    eligible_people,
+    entry_barriers,
+    entry_candidates,
     would_enter,
 )
 from canvases.engine.clearance import clear
@@ -18,13 +18,13 @@ from canvases.engine.exits import end_visits
 from canvases.engine.lifecycle import (
     launch,
     prepare_waits,
-    prepared_wait,
+    preparing_wait,
     remove_former_members,
     stop,
     update_subscriptions,
 )
 from canvases.engine.movement import advance, beat, move_all
-from canvases.engine.rows import TASK, hold
+from canvases.engine.rows import TASK, lock_live
 from canvases.engine.waits import inherit
 
 __all__ = [
@@ -33,18 +33,18 @@ __all__ = [
     "admit_all",
     "admit_some",
     "advance",
-    "bars",
     "beat",
     "clear",
+    "eligible_people",
     "end_visits",
-    "entering",
-    "fitting",
-    "hold",
+    "entry_barriers",
+    "entry_candidates",
     "inherit",
     "launch",
+    "lock_live",
     "move_all",
     "prepare_waits",
-    "prepared_wait",
+    "preparing_wait",
     "remove_former_members",
     "stop",
     "update_subscriptions",

@@ -21,22 +21,22 @@ from canvases.models import Canvas, Step, Visit
 from canvases.steps import KINDS
 from canvases.steps.base import EVERYBODY
 
-# Profiles admitted in one transaction: more would block other writers, fewer cost more each.
-ADMITTED = 30_000
+# Profiles read in one transaction: more would block other writers, fewer cost more each.
+ADMISSION_CHUNK = 30_000
 
-_ADMIT = """
+_INSERT_VISITS = """
 INSERT INTO {visit}
     (canvas_id, profile_id, slot, step_id, due_at, entered_at, arrived_at, left_at, trail, began_at)
 SELECT %s, people.id, {slot}, %s, %s, %s, %s, %s, %s, {began}
 FROM ({people}) people {began_at} WHERE true {repeats}
 """
-_BEGAN_AT = "JOIN ({signals}) began ON began.profile_id = people.id"
-_LEAVE_ALONE = "ON CONFLICT DO NOTHING"
+_JOIN_SIGNALS = "JOIN ({signals}) began ON began.profile_id = people.id"
+_SKIP_CONFLICTS = "ON CONFLICT DO NOTHING"
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
-    """People who ask to enter. ``signals``: one of each person, whose time is that of the event.
+class Entrants:
+    """People who may enter. ``signals``: one for each person, with the time of the entry event.
 
     ``is_new``: none of them has a visit yet, and none can get one under the lock of the canvas.
     Then PostgreSQL need not check for conflicts row by row, a third of its work.
@@ -48,9 +48,12 @@ class Crowd:
 
 
 def admit(canvas_id: int, *, now: datetime) -> int:
-    """Admit the next profiles of the entry segment; return how many were read (0: all are in)."""
+    """Admit the next profiles of the entry segment.
+
+    Return how many were read, or entered if these were the last; above 0 while more are left.
+    """
     with transaction.atomic():
-        canvas = rows.locked(canvas_id)
+        canvas = rows.locked_live(canvas_id)
         if canvas is None or canvas.entry_until is None or canvas.segment is None:
             return 0
         if rows.first_step(canvas) is None:
@@ -58,74 +61,82 @@ def admit(canvas_id: int, *, now: datetime) -> int:
         people = filters.members(canvas.segment).filter(
             pk__gt=canvas.entry_cursor, pk__lte=canvas.entry_until
         )
-        last = people.order_by("pk").values_list("pk", flat=True)[ADMITTED - 1 : ADMITTED].first()
-        upto = last or canvas.entry_until
-        crowd = _crowd(canvas, people.filter(pk__lte=upto), upto=upto, now=now)
-        n = enter(canvas, crowd, now=now)
+        ids = people.order_by("pk").values_list("pk", flat=True)
+        # The last id of a full chunk; None: fewer profiles are left.
+        chunk_end = ids[ADMISSION_CHUNK - 1 : ADMISSION_CHUNK].first()
+        upto = chunk_end or canvas.entry_until
+        entrants = _entrants(canvas, people.filter(pk__lte=upto), upto=upto, now=now)
+        n = enter(canvas, entrants, now=now)
         Canvas.objects.filter(pk=canvas.pk).update(
-            entry_cursor=upto, entry_until=canvas.entry_until if last else None
+            entry_cursor=upto, entry_until=canvas.entry_until if chunk_end else None
         )
-    return ADMITTED if last else n
+    return ADMISSION_CHUNK if chunk_end else n
 
 
-def _crowd(canvas: Canvas, people: QuerySet[Profile], *, upto: int, now: datetime) -> Crowd:
-    """Return the profiles up to an id; of a watched segment those that are members of it now.
+def _entrants(canvas: Canvas, people: QuerySet[Profile], *, upto: int, now: datetime) -> Entrants:
+    """Return the profiles up to an id; with a subscription, those that are its members now.
 
-    Members are written before the admission: who joins or leaves later is a signal.
+    Members are written before the admission: for who joins or leaves later there is a signal.
     """
-    between = Visit.objects.filter(
+    earlier_visits = Visit.objects.filter(
         canvas=canvas, profile_id__gt=canvas.entry_cursor, profile_id__lte=upto
     )
-    is_new = not between.exists()
-    entry = subscription(canvas)
-    if entry is None:
-        return Crowd(people, is_new=is_new)
-    if entry.is_leave_only:
-        live_segments.fill(entry, low=canvas.entry_cursor, high=upto, now=now)
-        return Crowd(people.filter(live_segments.is_member(entry)), is_new=is_new)
-    # Earlier members joined by a change or a sweep, and enter by its signal.
-    joined = live_segments.lock_members(entry, low=canvas.entry_cursor, high=upto)
-    live_segments.fill(entry, low=canvas.entry_cursor, high=upto, now=now)
-    members = live_segments.members(entry).filter(pk__gt=canvas.entry_cursor, pk__lte=upto)
-    return Crowd(
-        members.exclude(pk__in=live_changes.listed(joined)) if joined else members, is_new=is_new
+    is_new = not earlier_visits.exists()
+    subscription = entry_subscription(canvas)
+    if subscription is None:
+        return Entrants(people, is_new=is_new)
+    if subscription.is_leave_only:
+        live_segments.fill(subscription, low=canvas.entry_cursor, high=upto, now=now)
+        return Entrants(people.filter(live_segments.is_member(subscription)), is_new=is_new)
+    # Who is a member already has a signal of joining that is still to be processed.
+    member_ids = live_segments.lock_members(subscription, low=canvas.entry_cursor, high=upto)
+    live_segments.fill(subscription, low=canvas.entry_cursor, high=upto, now=now)
+    members = live_segments.members(subscription).filter(pk__gt=canvas.entry_cursor, pk__lte=upto)
+    return Entrants(
+        members.exclude(pk__in=live_changes.listed(member_ids)) if member_ids else members,
+        is_new=is_new,
     )
 
 
-def subscription(canvas: Canvas) -> Subscription | None:
-    """Return the subscription to the entry segment, if the canvas watches it.
+def entry_subscription(canvas: Canvas) -> Subscription | None:
+    """Return the subscription to the entry segment, if the canvas has one.
 
-    A canvas that is kept up to date does, and each that people leave with the segment.
+    A canvas that is kept up to date has, and each that people leave when they leave the segment.
     """
-    mine = Subscription.objects.filter(listener=canvas.pk, role="entry", kind="segment")
-    return mine.select_related("segment", "app_group").first()
+    subscriptions = Subscription.objects.filter(listener=canvas.pk, role="entry", kind="segment")
+    return subscriptions.select_related("segment", "app_group").first()
 
 
-def entering(canvas: Canvas, *, now: datetime) -> QuerySet[Profile]:
-    """Return the profiles that a launch would admit: those of the segment who may enter."""
+def entry_candidates(canvas: Canvas, *, now: datetime) -> QuerySet[Profile]:
+    """Return the profiles of the segment whom the re-entry rule lets enter at a launch.
+
+    Exit segments and caps are left to `would_enter`.
+    """
     if canvas.segment is None or not canvas.enters_in_crowds:
         return Profile.objects.none()
     people = filters.members(canvas.segment)
-    entry = subscription(canvas)
-    if entry is not None and not entry.is_leave_only:
-        people = people.exclude(live_segments.is_member(entry))
+    subscription = entry_subscription(canvas)
+    if subscription is not None and not subscription.is_leave_only:
+        people = people.exclude(live_segments.is_member(subscription))
     has_visits = Visit.objects.filter(canvas=canvas).exists()
-    return _allowed(canvas, people, now=now, is_sure=False) if has_visits else people
+    return (
+        _reentry_allowed(canvas, people, now=now, db_drops_repeats=False) if has_visits else people
+    )
 
 
 def would_enter(canvas: Canvas, people: QuerySet[Profile], *, now: datetime) -> QuerySet[Profile]:
-    """Return the people of `entering` without those that an exit segment or a cap keeps out."""
+    """Return the people of `entry_candidates` whom no exit segment and no cap keeps out."""
     people = _not_exited(canvas, people)
     room = _room(canvas, now=now)
     if room is None:
         return people
     # The lowest ids enter first.
     ids = people.order_by("pk").values_list("pk", flat=True)
-    last = ids[room - 1 : room].first() if room else 0
-    return people if last is None else people.filter(pk__lte=last)
+    last_id = ids[room - 1 : room].first() if room else 0
+    return people if last_id is None else people.filter(pk__lte=last_id)
 
 
-def fitting(canvas: Canvas, *, now: datetime) -> QuerySet[Profile]:
+def eligible_people(canvas: Canvas, *, now: datetime) -> QuerySet[Profile]:
     """Return the people who fit the entry now, also those who have been in the canvas.
 
     Without a segment, it is everybody of the app group: what happens lets them in.
@@ -142,27 +153,27 @@ def admit_some(canvas_id: int, people: Iterable[int], *, now: datetime) -> int:
     A canvas that people enter by API may do without a segment.
     """
     with transaction.atomic():
-        canvas = rows.locked(canvas_id)
+        canvas = rows.locked_live(canvas_id)
         if canvas is None or rows.first_step(canvas) is None:
             return 0
         if canvas.segment is None and canvas.entry_by != Canvas.EntryBy.CALL:
             return 0
-        return enter(canvas, Crowd(in_segment(canvas, list(people), now=now)), now=now)
+        return enter(canvas, Entrants(in_segment(canvas, list(people), now=now)), now=now)
 
 
 def in_segment(canvas: Canvas, ids: Sequence[int], *, now: datetime) -> QuerySet[Profile]:
-    """Return those of these profiles that are in the entry segment; all without a segment.
+    """Return those of these profiles that are in the entry segment; all if there is no segment.
 
-    A watched segment has them as members from now on: who leaves it later is signalled.
+    With a subscription they are members from now on, so that a signal says when they leave.
     """
     if canvas.segment is None:
         return Profile.objects.filter(app_group=canvas.app_group_id, pk__in=ids)
     people = filters.members(canvas.segment).filter(pk__in=ids)
-    if (entry := subscription(canvas)) is None:
+    if (subscription := entry_subscription(canvas)) is None:
         return people
-    if entry.is_leave_only:
-        live_segments.fill_some(entry, ids, now=now)
-    return people.filter(live_segments.is_member(entry))
+    if subscription.is_leave_only:
+        live_segments.fill_some(subscription, ids, now=now)
+    return people.filter(live_segments.is_member(subscription))
 
 
 def admit_all(canvas_id: int) -> None:
@@ -175,11 +186,11 @@ def admit_all(canvas_id: int) -> None:
 
 def highest_profile(app_group_id: int | None) -> int:
     """Return the highest id of a profile of the group, 0 without one."""
-    found = Profile.objects.filter(app_group=app_group_id).aggregate(last=Max("pk"))["last"]
-    return found or 0
+    highest = Profile.objects.filter(app_group=app_group_id).aggregate(last=Max("pk"))["last"]
+    return highest or 0
 
 
-def enter(canvas: Canvas, crowd: Crowd, *, now: datetime) -> int:
+def enter(canvas: Canvas, entrants: Entrants, *, now: datetime) -> int:
     """Let a crowd enter within the rules of re-entry and caps; return how many entered.
 
     Call it in a transaction that holds the lock of the canvas.
@@ -187,32 +198,34 @@ def enter(canvas: Canvas, crowd: Crowd, *, now: datetime) -> int:
     first = rows.first_step(canvas)
     if first is None:
         return 0
-    people = _not_exited(canvas, crowd.people)
-    if not crowd.is_new:
+    people = _not_exited(canvas, entrants.people)
+    if not entrants.is_new:
         has_caps = canvas.cap_total is not None or canvas.cap_per_day is not None
-        people = _allowed(canvas, people, now=now, is_sure=not has_caps)
+        people = _reentry_allowed(canvas, people, now=now, db_drops_repeats=not has_caps)
     people = _capped(canvas, people, now=now)
-    crowd = Crowd(people, crowd.signals, crowd.is_new)
-    n = _begin(canvas, first, crowd, now=now)
+    entrants = Entrants(people, entrants.signals, entrants.is_new)
+    n = _begin(canvas, first, entrants, now=now)
     rows.count_entries(canvas, n, now=now)
     return n
 
 
 @dataclass(frozen=True, slots=True)
-class Bars:
-    """What keeps one person out who is in the entry segment."""
+class EntryBarriers:
+    """What keeps a person out who is in the entry segment."""
 
     is_in_exit_segment: bool
     is_entry_repeated: bool
     is_full: bool
 
 
-def bars(canvas: Canvas, profile: int, *, now: datetime) -> Bars:
+def entry_barriers(canvas: Canvas, profile: int, *, now: datetime) -> EntryBarriers:
     """Return what would keep a person out at a time, by the rules of `enter`. Only reads."""
     people = Profile.objects.filter(app_group=canvas.app_group_id, pk=profile)
-    return Bars(
+    return EntryBarriers(
         is_in_exit_segment=not _not_exited(canvas, people, now=now).exists(),
-        is_entry_repeated=not _allowed(canvas, people, now=now, is_sure=False).exists(),
+        is_entry_repeated=not _reentry_allowed(
+            canvas, people, now=now, db_drops_repeats=False
+        ).exists(),
         is_full=_room(canvas, now=now) == 0,
     )
 
@@ -225,62 +238,66 @@ def _not_exited(
     return people
 
 
-def _allowed(
-    canvas: Canvas, people: QuerySet[Profile], *, now: datetime, is_sure: bool = True
+def _reentry_allowed(
+    canvas: Canvas, people: QuerySet[Profile], *, now: datetime, db_drops_repeats: bool = True
 ) -> QuerySet[Profile]:
-    """Return the people whose re-entry is allowed now.
+    """Return the people whom the re-entry rule lets enter now.
 
-    ``is_sure``: first entries of canvases without re-entry are kept once by the database.
+    ``db_drops_repeats``: the caller inserts visits, and where each person enters once, a unique
+    constraint drops repeated ones. Do not rely on it to count people.
     """
     visits = Visit.objects.filter(canvas=canvas, profile=OuterRef("pk"))
     if canvas.reentry == Canvas.Reentry.NEVER:
-        return people if is_sure and not canvas.serial else people.exclude(Exists(visits))
-    barring = Q(left_at=None)
+        # Visits of a time with re-entry have other slots: the constraint misses them.
+        drops_all = db_drops_repeats and not canvas.serial
+        return people if drops_all else people.exclude(Exists(visits))
+    blocking_q = Q(left_at=None)
     if canvas.reentry == Canvas.Reentry.DAYS:
-        barring |= Q(entered_at__gt=now - timedelta(days=canvas.reentry_days or 1))
-    return people.exclude(Exists(visits.filter(barring)))
+        blocking_q |= Q(entered_at__gt=now - timedelta(days=canvas.reentry_days or 1))
+    return people.exclude(Exists(visits.filter(blocking_q)))
 
 
 def _capped(canvas: Canvas, people: QuerySet[Profile], *, now: datetime) -> QuerySet[Profile]:
-    """Return at most as many people as the caps leave room for, and count the others."""
+    """Return at most as many people as the caps leave room for; count the others as turned away."""
     room = _room(canvas, now=now)
     if room is None:
         return people
-    n_asking = people.count()
-    if n_asking <= room:
+    n_people = people.count()
+    if n_people <= room:
         return people
-    Canvas.objects.filter(pk=canvas.pk).update(turned_away=F("turned_away") + n_asking - room)
+    Canvas.objects.filter(pk=canvas.pk).update(turned_away=F("turned_away") + n_people - room)
     return people.filter(pk__in=list(people.order_by("pk").values_list("pk", flat=True)[:room]))
 
 
 def _room(canvas: Canvas, *, now: datetime) -> int | None:
     """Return how many people may still enter; None without a cap."""
-    rooms = []
+    places_left = []
     if canvas.cap_total is not None:
-        rooms.append(canvas.cap_total - canvas.entered)
+        places_left.append(canvas.cap_total - canvas.entered)
     if canvas.cap_per_day is not None:
-        rooms.append(canvas.cap_per_day - rows.entered_today(canvas, now=now))
-    return max(0, min(rooms)) if rooms else None
+        places_left.append(canvas.cap_per_day - rows.entered_today(canvas, now=now))
+    return max(0, min(places_left)) if places_left else None
 
 
-def _begin(canvas: Canvas, first: Step, crowd: Crowd, *, now: datetime) -> int:
-    """Insert visits at the first step, or after it if all go on at once; return how many.
+def _begin(canvas: Canvas, first: Step, entrants: Entrants, *, now: datetime) -> int:
+    """Insert visits at the first step; return how many.
 
-    A visit that does not wait is inserted once, after the step, instead of inserted and updated.
+    If all people go on at once and by one branch, insert them behind the step and let it act on
+    them there: one write for each visit instead of two.
     """
     kind = KINDS[first.kind]
-    is_passed = tuple(kind.branches(first)) == EVERYBODY
-    if not is_passed or kind.due_on_arrival(first, now=now) > now:
-        n = _insert(canvas, first, crowd, now=now)
+    is_unsplit = tuple(kind.branches(first)) == EVERYBODY
+    if not is_unsplit or kind.due_on_arrival(first, now=now) > now:
+        n = _insert(canvas, first, entrants, now=now)
         rows.count_arrivals(first, n, now=now)
         return n
-    following = tree.following(rows.flow(canvas), first)
-    before = _last_visit()
-    n = _insert(canvas, following, crowd, trail=trails.passed(first, following), now=now)
+    following = tree.following(rows.active_steps(canvas), first)
+    last_id_before = _last_visit()
+    n = _insert(canvas, following, entrants, trail=trails.passed_mark(first, following), now=now)
     if n:
-        first = rows.fresh(first.pk)
+        first = rows.reread_step(first.pk)
         # With both ends the database uses the index.
-        visits = Visit.objects.filter(canvas=canvas, pk__gt=before, pk__lte=_last_visit())
+        visits = Visit.objects.filter(canvas=canvas, pk__gt=last_id_before, pk__lte=_last_visit())
         kind.act(first, visits, now=now)
     rows.count_arrivals(first, n, now=now)
     rows.count_move(first, following, n, now=now)
@@ -292,37 +309,37 @@ def _last_visit() -> int:
 
 
 def _insert(
-    canvas: Canvas, place: Step | None, crowd: Crowd, *, trail: str = "", now: datetime
+    canvas: Canvas, step: Step | None, entrants: Entrants, *, trail: str = "", now: datetime
 ) -> int:
-    """Insert visits at ``place``, or ended ones if it is None; return how many."""
+    """Insert visits at ``step``, or ended ones if it is None; return how many."""
     try:
-        sql, params = crowd.people.order_by().values("id").query.sql_with_params()
+        sql, params = entrants.people.order_by().values("id").query.sql_with_params()
     except EmptyResultSet:  # such as those of a full canvas
         return 0
-    began_at = ""
-    if crowd.signals is not None:
+    signals_join = ""
+    if entrants.signals is not None:
         # Joined: a subquery per person would read the signals of all for each.
-        signals, more = crowd.signals.values("profile_id", "at").query.sql_with_params()
-        began_at, params = _BEGAN_AT.format(signals=signals), (*params, *more)
+        signals, signal_params = entrants.signals.values("profile_id", "at").query.sql_with_params()
+        signals_join, params = _JOIN_SIGNALS.format(signals=signals), (*params, *signal_params)
     timestamp = connection.ops.adapt_datetimefield_value
-    due_at = timestamp(KINDS[place.kind].due_on_arrival(place, now=now)) if place else None
-    left_at = None if place else timestamp(now)
-    is_once = canvas.reentry == Canvas.Reentry.NEVER
-    statement = _ADMIT.format(
+    due_at = timestamp(KINDS[step.kind].due_on_arrival(step, now=now)) if step else None
+    left_at = None if step else timestamp(now)
+    enters_once = canvas.reentry == Canvas.Reentry.NEVER
+    statement = _INSERT_VISITS.format(
         visit=Visit._meta.db_table,
         people=sql,
-        slot=0 if is_once else f"{canvas.serial} + row_number() OVER (ORDER BY people.id)",
-        began="began.at" if began_at else "NULL",
-        began_at=began_at,
-        repeats="" if crowd.is_new else _LEAVE_ALONE,
+        slot=0 if enters_once else f"{canvas.serial} + row_number() OVER (ORDER BY people.id)",
+        began="began.at" if signals_join else "NULL",
+        began_at=signals_join,
+        repeats="" if entrants.is_new else _SKIP_CONFLICTS,
     )
-    at = timestamp(now)
-    place_id, arrived_at = (place.pk, at) if place else (None, None)
-    values = [canvas.pk, place_id, due_at, at, arrived_at, left_at, trail]
+    now_param = timestamp(now)
+    step_id, arrived_at = (step.pk, now_param) if step else (None, None)
+    values = [canvas.pk, step_id, due_at, now_param, arrived_at, left_at, trail]
     with connection.cursor() as cursor:
         cursor.execute(statement, [*values, *params])
         n: int = cursor.rowcount
-    if n and not is_once:
+    if n and not enters_once:
         Canvas.objects.filter(pk=canvas.pk).update(serial=F("serial") + n)
         canvas.serial += n
     return n

@@ -18,8 +18,8 @@ from canvases.models import Canvas, LeftBy, Step, Visit
 def clear(step: Step, *, to: Step | None, now: datetime) -> None:
     """Move all people who wait at a removed step to another one, or out of the canvas.
 
-    A first crowd at once, the others by the engine. People on their way to the step from one that
-    was removed before go to the other one, too. Call it under the lock of the canvas.
+    A first crowd at once, the others by the periodic job. People who are still to be moved here,
+    from a step that was removed before, go to ``to``, too. Call it under the lock of the canvas.
     """
     Step.objects.filter(clears_to=step).update(clears_to=to)
     Step.objects.filter(pk=step.pk).update(is_clearing=True, clears_to=to)
@@ -44,7 +44,7 @@ def work(canvas_id: int, *, now: datetime) -> int:
 
 
 def _clear_some(step: Step, to: Step | None, *, now: datetime) -> int:
-    """Move the next crowd from a removed step; clear its mark when no person is left.
+    """Move the next crowd from a removed step; unset ``is_clearing`` when no person is left.
 
     They count as withdrawn: the step did not act on them. Return how many.
     """
@@ -56,10 +56,10 @@ def _clear_some(step: Step, to: Step | None, *, now: datetime) -> int:
 
 
 def _move(crowd: QuerySet[Visit], step: Step, to: Step | None, *, now: datetime) -> int:
-    mark = trails.withdrawn(step)
+    mark = trails.withdrawn_mark(step)
     if to is None:
-        left = {"left_at": now, "left_by": LeftBy.REMOVED, "trail": trails.longer(mark)}
-        n = crowd.update(step=None, due_at=None, branch=None, **left)
+        exit_columns = {"left_at": now, "left_by": LeftBy.REMOVED, "trail": trails.with_marks(mark)}
+        n = crowd.update(step=None, due_at=None, branch=None, **exit_columns)
         rows.count_exits(step.canvas, LeftBy.REMOVED, n)
     else:
         n = crowds.move(crowd, to, trail=mark, now=now)

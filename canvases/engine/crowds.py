@@ -30,46 +30,60 @@ class Crowd:
 def first(waiting: QuerySet[Visit], *, after: End | None = None) -> Crowd | None:
     """Return the longest due of open visits at a step, at most CROWD; None if there are none.
 
-    The condition has one lower and one upper end, as near as can be: each statement of a crowd
-    would read all others who are due, and what the index still holds of those who have moved.
+    The condition has a lower and an upper end, as near to each other as can be. Without them each
+    statement of a crowd would read all others who are due, and the index entries of those who have
+    moved, which stay in the index as long as an old snapshot (a backup) needs them.
 
-    ``after``: look behind this end for a full crowd. Without it PostgreSQL reads past all who have
-    moved, as long as an old snapshot (a backup) keeps them in the index. It is a hint: some may
-    have come before it, so that all are looked at if no full crowd is behind it.
+    ``after``: where the last crowd ended, so that the search does not read past those entries. Only
+    a hint: others may have arrived before it. If no full crowd is behind it, search them all.
     """
     in_order = waiting.order_by("due_at", "pk").values_list("due_at", "pk")
-    lowest = in_order.first() if after is None else _behind(in_order, after)
-    if lowest is None:
+    first_visit = in_order.first() if after is None else _next_after(in_order, after)
+    if first_visit is None:
         return None if after is None else first(waiting)
-    since, low = lowest
-    some = waiting.filter(due_at__gte=since)
-    last = _last(in_order.filter(due_at=since, pk__gte=low)) if after is not None else None
-    last = last or _last(in_order.filter(due_at__gte=since))
-    if last is None:
-        return Crowd(some, None) if after is None else first(waiting)
-    until, high = last
-    if since == until:  # A million may be due at once: a delay until a date.
-        return Crowd(waiting.filter(due_at=since, pk__range=(low, high)), last)
-    return Crowd(some.filter(Q(due_at__lt=until) | Q(pk__lte=high), due_at__lte=until), last)
+    first_due, first_id = first_visit
+    from_first = waiting.filter(due_at__gte=first_due)
+    crowd_end = None
+    if after is not None:  # many may be due at this time: begin behind those of it who have moved
+        crowd_end = _crowd_end(in_order.filter(due_at=first_due, pk__gte=first_id))
+    crowd_end = crowd_end or _crowd_end(in_order.filter(due_at__gte=first_due))
+    if crowd_end is None:
+        return Crowd(from_first, None) if after is None else first(waiting)
+    last_due, last_id = crowd_end
+    if first_due == last_due:  # A million may be due at once: a delay until a date.
+        return Crowd(waiting.filter(due_at=first_due, pk__range=(first_id, last_id)), crowd_end)
+    return Crowd(
+        from_first.filter(Q(due_at__lt=last_due) | Q(pk__lte=last_id), due_at__lte=last_due),
+        crowd_end,
+    )
 
 
-def _behind(in_order: QuerySet[Visit, Any], after: End) -> End | None:
-    """Return the first behind an end. Two queries: each reads a range of the index."""
+def _next_after(in_order: QuerySet[Visit, Any], after: End) -> End | None:
+    """Return due time and id of the first visit behind an end.
+
+    Two queries, since each reads one range of the index.
+    """
     at, pk = after
-    same = in_order.filter(due_at=at, pk__gt=pk).first()
-    return same or in_order.filter(due_at__gt=at).first()
+    same_time = in_order.filter(due_at=at, pk__gt=pk).first()
+    return same_time or in_order.filter(due_at__gt=at).first()
 
 
-def _last(in_order: QuerySet[Visit, Any]) -> End | None:
+def _crowd_end(in_order: QuerySet[Visit, Any]) -> End | None:
+    """Return the last visit of a full crowd; None if there are fewer visits."""
     return in_order[CROWD - 1 : CROWD].first()
 
 
 def move(visits: QuerySet[Visit], to: Step | None, *, trail: str, now: datetime) -> int:
-    """Move visits to a step, or out of the canvas; return how many. ``trail``: more marks."""
-    longer = trails.longer(trail)
+    """Move visits to a step, or out of the canvas; return how many.
+
+    ``trail``: the marks to append to their trails.
+    """
+    trail_then = trails.with_marks(trail)
     if to is None:
-        return visits.update(step=None, due_at=None, branch=None, left_at=now, trail=longer)
+        return visits.update(step=None, due_at=None, branch=None, left_at=now, trail=trail_then)
     due_at = KINDS[to.kind].due_on_arrival(to, now=now)
-    # Under the lock: a signal that was worked off before did not see them here.
+    # The time under the lock, not ``now``: signals that were processed since did not see them here.
     arrived_at = max(now, timezone.now())
-    return visits.update(step=to, due_at=due_at, branch=None, arrived_at=arrived_at, trail=longer)
+    return visits.update(
+        step=to, due_at=due_at, branch=None, arrived_at=arrived_at, trail=trail_then
+    )

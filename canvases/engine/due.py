@@ -15,7 +15,7 @@ from canvases.models import Canvas, Step, StepTally, Visit
 # whether ten or a million do, and none of the many steps where no person is. It begins below all
 # steps and asks for the next one, not for the lowest: `min` implies "is not null", and where the
 # statistics know of no open visit, PostgreSQL would then read and sort all of them for each step.
-_DUE = """
+_DUE_STEPS = """
 WITH RECURSIVE waiting (step_id) AS (
     SELECT CAST(0 AS bigint)
     UNION ALL
@@ -28,34 +28,36 @@ SELECT due.step_id, due.canvas_id, due.n FROM (
         (SELECT min(due_at) FROM {visit} WHERE step_id = step.id) AS first_at
     FROM waiting JOIN {step} step ON step.id = waiting.step_id
     JOIN {canvas} canvas ON canvas.id = step.canvas_id
-    JOIN {group} own ON own.id = canvas.app_group_id
+    JOIN {group} app_group ON app_group.id = canvas.app_group_id
     LEFT JOIN {tally} tally ON tally.step_id = step.id
-    WHERE canvas.state = %s AND own.archived_at IS NULL AND step.removed_at IS NULL
+    WHERE canvas.state = %s AND app_group.archived_at IS NULL AND step.removed_at IS NULL
 ) due WHERE due.first_at <= %s ORDER BY due.first_at, due.step_id
 """
 
 
 def rounds(*, now: datetime) -> list[list[int]]:
-    """Return steps of live canvases with due visits, in rounds: one step of each canvas in each.
+    """Return the ids of steps with due visits, in rounds with at most one step of each live canvas.
 
-    Of a canvas the step first whose people are due the longest. In a round the canvases first in
-    which few people wait: they do not wait for the crowds of the others.
+    The first round has the step of each canvas whose people are due the longest. Within a round,
+    canvases in which few people wait come first: they do not wait for the crowds of the others.
     """
     by_canvas: dict[int, list[int]] = {}
-    waiting: dict[int, int] = {}
-    for step, canvas, n in _due(now):
+    n_waiting: dict[int, int] = {}
+    for step, canvas, n in _due_steps(now):
         by_canvas.setdefault(canvas, []).append(step)
-        waiting[canvas] = waiting.get(canvas, 0) + n
-    ordered = [by_canvas[canvas] for canvas in sorted(by_canvas, key=lambda one: waiting[one])]
-    return [[step for step in some if step is not None] for some in zip_longest(*ordered)]
+        n_waiting[canvas] = n_waiting.get(canvas, 0) + n
+    ordered = [
+        by_canvas[canvas] for canvas in sorted(by_canvas, key=lambda canvas: n_waiting[canvas])
+    ]
+    return [[step for step in steps if step is not None] for steps in zip_longest(*ordered)]
 
 
-def _due(now: datetime) -> Sequence[tuple[int, int, int]]:
-    """Return step, canvas and how many wait at the step, the longest due first."""
+def _due_steps(now: datetime) -> Sequence[tuple[int, int, int]]:
+    """Return (step, canvas, how many people wait at the step), the longest due first."""
     models = {"visit": Visit, "step": Step, "canvas": Canvas, "group": AppGroup, "tally": StepTally}
     names = {name: model._meta.db_table for name, model in models.items()}
     at = connection.ops.adapt_datetimefield_value(now)
     with connection.cursor() as cursor:
-        cursor.execute(_DUE.format(**names), [Canvas.State.LIVE, at])
-        found: Sequence[tuple[int, int, int]] = cursor.fetchall()
-    return found
+        cursor.execute(_DUE_STEPS.format(**names), [Canvas.State.LIVE, at])
+        rows: Sequence[tuple[int, int, int]] = cursor.fetchall()
+    return rows

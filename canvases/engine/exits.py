@@ -23,18 +23,18 @@ def end_visits(
     time does not matter. Call it under the lock of the canvas.
     """
     visits = Visit.objects.filter(canvas=canvas, left_at=None, profile__in=list(people))
-    found = list(visits.values_list("pk", "profile", "began_at", "entered_at"))
-    chosen = [
+    open_visits = list(visits.values_list("pk", "profile", "began_at", "entered_at"))
+    visit_ids = [
         pk
-        for pk, profile, began_at, entered_at in found
+        for pk, profile, began_at, entered_at in open_visits
         if _ends(people[profile], began_at, entered_at)
     ]
-    if not chosen:
+    if not visit_ids:
         return 0
-    mine = Visit.objects.filter(pk__in=chosen, left_at=None)
-    by_step = list(mine.order_by().values_list("step").annotate(n=Count("pk")))
-    trail = trails.withdrawn_anywhere()
-    n = mine.update(step=None, due_at=None, left_at=now, left_by=reason, trail=trail)
+    ended = Visit.objects.filter(pk__in=visit_ids, left_at=None)
+    by_step = list(ended.order_by().values_list("step").annotate(n=Count("pk")))
+    trail = trails.trail_when_withdrawn()
+    n = ended.update(step=None, due_at=None, left_at=now, left_by=reason, trail=trail)
     for step_id, n_there in by_step:
         rows.count_departures(step_id, n_there, to="withdrawn", now=now)
     rows.count_exits(canvas, reason, n)
@@ -44,15 +44,15 @@ def end_visits(
 def entered_later(canvas: Canvas, people: Mapping[int, datetime | None]) -> set[int]:
     """Return those of these people who entered after their exit event, which arrived late.
 
-    Their visit goes on, or has ended since: they stay in the audience.
+    It does not end their visit: they stay in the audience, even if the visit is over by now.
     """
     if not people:
         return set()
     visits = Visit.objects.filter(canvas=canvas, profile__in=list(people))
-    rows = visits.values_list("profile", "began_at", "entered_at")
+    entries = visits.values_list("profile", "began_at", "entered_at")
     return {
         profile
-        for profile, began_at, entered_at in rows
+        for profile, began_at, entered_at in entries
         if profile and not _ends(people[profile], began_at, entered_at)
     }
 
@@ -63,13 +63,16 @@ def _ends(exit_at: datetime | None, began_at: datetime | None, entered_at: datet
     return exit_at is None or exit_at >= (began_at or entered_at.replace(microsecond=0))
 
 
-def asked(canvas: Canvas, name: tuple[str, str] | None = None, *, now: datetime) -> Q:
-    """Return the condition on events: any exit of the canvas; ``name``: (kind, name) of some."""
-    wanted = Q(pk__in=[])
-    for one in canvas.exits.get("events", []):
-        if name is None or name == (one["kind"], one["name"]):
-            wanted |= filters.of_event(one, now=now)
-    return wanted
+def events_q(canvas: Canvas, name: tuple[str, str] | None = None, *, now: datetime) -> Q:
+    """Return the condition on events that end visits of a canvas.
+
+    ``name``: (kind, name), for only the exits by this event.
+    """
+    condition = Q(pk__in=[])
+    for event in canvas.exits.get("events", []):
+        if name is None or name == (event["kind"], event["name"]):
+            condition |= filters.of_event(event, now=now)
+    return condition
 
 
 def removing_steps(canvas: Canvas) -> list[Step]:
@@ -83,16 +86,19 @@ def withdraw(
 ) -> set[int]:
     """Remove people again from each audience that these steps added them to.
 
-    ``changed``: those whose former identifiers leave although others want the people there.
+    ``changed``: people whose identifiers changed: the former ones are removed even if another step
+    wants the people there.
     Return the people whose removal is pending now.
     """
     if not steps or not people:
         return set()
-    others = [person for person in people if person not in changed]
-    adding = {one for step in steps for one in step.syncs.all() if one.action == Action.ADD}
-    for one in sorted(adding, key=lambda one: (one.audience_id, one.pk)):
-        sync.withdraw(one, others, now=now)
-        sync.withdraw(one, list(changed), even_if_wanted=True, now=now)
+    unchanged = [person for person in people if person not in changed]
+    add_syncs = {
+        add_sync for step in steps for add_sync in step.syncs.all() if add_sync.action == Action.ADD
+    }
+    for add_sync in sorted(add_syncs, key=lambda add_sync: (add_sync.audience_id, add_sync.pk)):
+        sync.withdraw(add_sync, unchanged, now=now)
+        sync.withdraw(add_sync, list(changed), even_if_wanted=True, now=now)
     pending = pending_removals(steps).filter(profile__in=list(people))
     return set(pending.values_list("profile", flat=True))
 
@@ -101,14 +107,19 @@ def pending_people(steps: Sequence[Step], people: Collection[int]) -> set[int]:
     """Return the people with a pending add or removal in the audiences of these steps."""
     if not people:
         return set()
-    pending = _pending(steps).filter(profile__in=list(people))
-    return set(pending.values_list("profile", flat=True))
+    deliveries = _pending(steps).filter(profile__in=list(people))
+    return set(deliveries.values_list("profile", flat=True))
 
 
-def added(steps: Sequence[Step]) -> QuerySet[Delivery]:
-    """Return the adds of these steps that stand: the people would be removed if they left."""
-    adding = {one.pk for step in steps for one in step.syncs.all() if one.action == Action.ADD}
-    return sync.standing_adds(adding)
+def standing_adds(steps: Sequence[Step]) -> QuerySet[Delivery]:
+    """Return the adds of these steps that no removal has reverted: leaving would revert them."""
+    sync_ids = {
+        step_sync.pk
+        for step in steps
+        for step_sync in step.syncs.all()
+        if step_sync.action == Action.ADD
+    }
+    return sync.standing_adds(sync_ids)
 
 
 def pending_removals(steps: Sequence[Step]) -> QuerySet[Delivery]:
@@ -117,7 +128,7 @@ def pending_removals(steps: Sequence[Step]) -> QuerySet[Delivery]:
 
 
 def _pending(steps: Sequence[Step]) -> QuerySet[Delivery]:
-    audiences = {one.audience_id for step in steps for one in step.syncs.all()}
+    audiences = {step_sync.audience_id for step in steps for step_sync in step.syncs.all()}
     return Delivery.objects.filter(
         outcome=None,
         batch__state=Outcome.PENDING,

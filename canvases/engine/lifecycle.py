@@ -16,13 +16,13 @@ from audiencesync.people.models import Profile, Segment
 from audiencesync.people.models.live import SegmentMember, Signal, Subscription
 from audiencesync.people.segments import live as live_segments
 from canvases.engine import exits, schedules, waits
-from canvases.engine.admission import highest_profile, subscription
+from canvases.engine.admission import entry_subscription, highest_profile
 from canvases.engine.rows import TASK
 from canvases.models import Canvas, Step, Visit
 from canvases.steps import KINDS
 from canvases.steps.wait_until import WaitUntil, events_of
 
-Wanted = tuple[str, str, str, Segment | None]  # role, kind, name, segment
+SubscriptionKey = tuple[str, str, str, Segment | None]  # role, kind, name, segment
 
 
 def launch(canvas: Canvas, *, by: User, now: datetime, edited_at: datetime | None = None) -> bool:
@@ -65,39 +65,42 @@ def launch(canvas: Canvas, *, by: User, now: datetime, edited_at: datetime | Non
 
 
 def prepare_waits(canvas: Canvas, *, now: datetime) -> None:
-    """Store who is in the segments that people wait to join: they do not join them any more.
+    """Store the members of the segments that people wait to join: being in one already is no join.
 
-    In many transactions. What is noted already is not noted again.
+    In many transactions. Members that are stored already are not stored again.
     """
-    _note_members(canvas, [segment for *_what, segment in waits.wanted(canvas)], now=now)
+    _note_members(canvas, [segment for *_what, segment in waits.waited_for(canvas)], now=now)
 
 
 @contextmanager
-def prepared_wait(step: Step, settings: dict[str, Any], *, now: datetime) -> Iterator[None]:
-    """Do the same before the settings of a step of a live canvas are stored.
+def preparing_wait(step: Step, settings: dict[str, Any], *, now: datetime) -> Iterator[None]:
+    """Prepare the waits of new settings of a step of a live canvas, before these are stored.
 
-    `update_subscriptions` lets them collect. If the settings are refused, nothing is left of it.
+    The subscriptions are paused until `update_subscriptions` activates them. If the settings are
+    refused (an exception inside the block), they are deleted.
     """
     canvas, segments = step.canvas, list[Segment]()
     if step.kind == WaitUntil.key and canvas.state == Canvas.State.LIVE:
         segments = list(waits.segments(canvas, events_of(Step(settings=settings))))
-    mine = Subscription.objects.filter(listener=canvas.pk, role="wait", segment__in=segments)
-    known = set(mine.values_list("pk", flat=True)) if segments else set()
+    waits_of_canvas = Subscription.objects.filter(listener=canvas.pk, role="wait")
+    subscriptions = waits_of_canvas.filter(segment__in=segments)
+    earlier_ids = set(subscriptions.values_list("pk", flat=True)) if segments else set()
     try:
         _note_members(canvas, segments, now=now)
         yield
     except Exception:
         if segments:
-            _forget(canvas, mine.exclude(pk__in=known))
+            _drop_prepared(canvas, subscriptions.exclude(pk__in=earlier_ids))
         raise
 
 
-def _forget(canvas: Canvas, prepared: QuerySet[Subscription]) -> None:
-    """Delete what was prepared, unless another save has stored settings that need it."""
+def _drop_prepared(canvas: Canvas, prepared: QuerySet[Subscription]) -> None:
+    """Delete prepared subscriptions, unless another save has stored settings that need them."""
     with transaction.atomic():
         Canvas.objects.select_for_update(of=("self",)).get(pk=canvas.pk)
-        wanted = [segment for *_what, segment in waits.wanted(canvas) if segment is not None]
-        prepared.filter(is_paused=True).exclude(segment__in=wanted).delete()
+        segments = [segment for *_what, segment in waits.waited_for(canvas)]
+        still_named = [segment for segment in segments if segment is not None]
+        prepared.filter(is_paused=True).exclude(segment__in=still_named).delete()
 
 
 def _note_members(canvas: Canvas, segments: Iterable[Segment | None], *, now: datetime) -> None:
@@ -111,16 +114,17 @@ def _note_members(canvas: Canvas, segments: Iterable[Segment | None], *, now: da
 def _open_entry(canvas: Canvas, *, now: datetime) -> None:
     """Start what lets people enter: the walk over the profiles, or the schedule.
 
-    A live segment that was followed before goes on by its difference.
+    A canvas that was kept up to date with its segment before needs no walk: the next sweep of the
+    live segment finds who joined and left while it was stopped.
     """
-    by = canvas.entry_by
-    mine = Canvas.objects.filter(pk=canvas.pk)
-    if by == Canvas.EntryBy.SCHEDULE:
+    entry_by = canvas.entry_by
+    row = Canvas.objects.filter(pk=canvas.pk)
+    if entry_by == Canvas.EntryBy.SCHEDULE:
         # A run that a stop interrupted does not go on outside of its times.
-        mine.update(next_run_at=schedules.next_run(canvas, now=now), entry_until=None)
+        row.update(next_run_at=schedules.next_run(canvas, now=now), entry_until=None)
     was_followed = Subscription.objects.filter(listener=canvas.pk, role="entry").exists()
-    if by == Canvas.EntryBy.LAUNCH or by == Canvas.EntryBy.SEGMENT and not was_followed:
-        mine.update(entry_cursor=0, entry_until=highest_profile(canvas.app_group_id))
+    if entry_by == Canvas.EntryBy.LAUNCH or entry_by == Canvas.EntryBy.SEGMENT and not was_followed:
+        row.update(entry_cursor=0, entry_until=highest_profile(canvas.app_group_id))
     canvas.refresh_from_db()
 
 
@@ -143,58 +147,62 @@ def stop(canvas: Canvas, *, by: User, now: datetime) -> bool:
 
 def update_subscriptions(canvas: Canvas, *, now: datetime) -> None:
     """Subscribe a live canvas to what its entry and its exits name now, and to nothing else."""
-    wanted = set(_wanted(canvas))
+    wanted = set(_subscription_keys(canvas))
     rows = Subscription.objects.filter(listener=canvas.pk).select_related("segment")
-    known = {row: (row.role, row.kind, row.name, row.segment) for row in rows}
-    for row, what in known.items():
-        if what not in wanted:
+    key_of = {row: (row.role, row.kind, row.name, row.segment) for row in rows}
+    for row, key in key_of.items():
+        if key not in wanted:
             row.delete()
-    is_live = canvas.entry_by == Canvas.EntryBy.SEGMENT
+    is_kept_up = canvas.entry_by == Canvas.EntryBy.SEGMENT
     for role, kind, name, segment in sorted(wanted, key=str):
         is_entry = (role, kind) == ("entry", "segment")
-        made = live_segments.subscribe(
+        subscription = live_segments.subscribe(
             canvas.app_group,
             listener=canvas.pk,
             role=role,
             kind=kind,
             name=name,
             segment=segment,
-            kinds=_mirrored(canvas) if is_entry and is_live else (),
-            is_leave_only=is_entry and not is_live,
+            kinds=_mirrored_kinds(canvas) if is_entry and is_kept_up else (),
+            is_leave_only=is_entry and not is_kept_up,
             now=now,
         )
-        if role == "wait" and segment is not None and made not in known:
-            # Who is in the segment already does not join it.
-            live_segments.fill(made, low=0, high=live_segments.HIGHEST, now=now)
+        if role == "wait" and segment is not None and subscription not in key_of:
+            # Being in the segment already is no join.
+            live_segments.fill(subscription, low=0, high=live_segments.HIGHEST, now=now)
         elif role == "wait" and segment is not None:
-            live_segments.begin(made, now=now)
-        if made.is_leave_only and made not in known:
-            live_segments.adopt(made, _present(canvas), now=now)
+            live_segments.begin(subscription, now=now)
+        if subscription.is_leave_only and subscription not in key_of:
+            live_segments.adopt(subscription, _people_inside(canvas), now=now)
 
 
-def _present(canvas: Canvas) -> QuerySet[Profile]:
-    """Return the people who are in the canvas, or in an audience that it removes them from."""
-    added = exits.added(exits.removing_steps(canvas)).filter(profile=OuterRef("pk"))
+def _people_inside(canvas: Canvas) -> QuerySet[Profile]:
+    """Return the people in the canvas, or in an audience that it takes leaving people out of."""
+    to_take_out = exits.standing_adds(exits.removing_steps(canvas)).filter(profile=OuterRef("pk"))
     inside = Visit.objects.filter(canvas=canvas, left_at=None, profile=OuterRef("pk"))
     people = Profile.objects.filter(app_group=canvas.app_group_id)
-    return people.filter(Exists(inside) | Exists(added))
+    return people.filter(Exists(inside) | Exists(to_take_out))
 
 
 def remove_former_members(canvas: Canvas, *, now: datetime) -> None:
-    """Signal the people who left before a step began to remove them again."""
-    entry = subscription(canvas)
-    if entry is None or canvas.entry_until is not None and not entry.is_leave_only:
+    """Write a LEFT signal for people who left before a step began to remove them again."""
+    subscription = entry_subscription(canvas)
+    if subscription is None:
         return
-    live_segments.lock(entry)  # as every writer of its signals: their ids rise with the commits
-    member = SegmentMember.objects.filter(subscription=entry, profile=OuterRef("profile"))
-    left = exits.added(exits.removing_steps(canvas)).filter(~Exists(member))
-    waiting = Signal.objects.filter(subscription=entry, profile=OuterRef("profile"))
-    people = left.filter(~Exists(waiting)).order_by("profile")
+    # The walk over the profiles is not over: members that it has not read yet look as if they left.
+    if canvas.entry_until is not None and not subscription.is_leave_only:
+        return
+    # As every writer of its signals does, so that their ids are in the order of the commits.
+    live_segments.lock(subscription)
+    member = SegmentMember.objects.filter(subscription=subscription, profile=OuterRef("profile"))
+    adds_outside = exits.standing_adds(exits.removing_steps(canvas)).filter(~Exists(member))
+    queued = Signal.objects.filter(subscription=subscription, profile=OuterRef("profile"))
+    people = adds_outside.filter(~Exists(queued)).order_by("profile")
     Signal.objects.bulk_create(
         (
             Signal(
                 listener=canvas.pk,
-                subscription=entry,
+                subscription=subscription,
                 profile_id=profile,
                 kind=Signal.Kind.LEFT,
                 at=now,
@@ -205,8 +213,8 @@ def remove_former_members(canvas: Canvas, *, now: datetime) -> None:
     )
 
 
-def _wanted(canvas: Canvas) -> Iterator[Wanted]:
-    if canvas.segment is not None and _watches(canvas):
+def _subscription_keys(canvas: Canvas) -> Iterator[SubscriptionKey]:
+    if canvas.segment is not None and _watches_entry_segment(canvas):
         yield "entry", "segment", "", canvas.segment
     if canvas.entry_by == Canvas.EntryBy.EVENT:
         yield "entry", canvas.entry["kind"], canvas.entry["name"], None
@@ -214,17 +222,17 @@ def _wanted(canvas: Canvas) -> Iterator[Wanted]:
         yield "exit", event["kind"], event["name"], None
     for row in canvas.exit_segments.select_related("segment"):
         yield "exit", "segment", "", row.segment
-    for kind, name, segment in waits.wanted(canvas):
+    for kind, name, segment in waits.waited_for(canvas):
         yield "wait", kind, name, segment
 
 
-def _watches(canvas: Canvas) -> bool:
-    """Return whether it matters who leaves the entry segment."""
-    is_live = canvas.entry_by == Canvas.EntryBy.SEGMENT
-    return is_live or bool(canvas.exits.get("left") or exits.removing_steps(canvas))
+def _watches_entry_segment(canvas: Canvas) -> bool:
+    """Return whether the canvas does something when a person leaves the entry segment."""
+    is_kept_up = canvas.entry_by == Canvas.EntryBy.SEGMENT
+    return is_kept_up or bool(canvas.exits.get("left") or exits.removing_steps(canvas))
 
 
-def _mirrored(canvas: Canvas) -> tuple[str, ...]:
+def _mirrored_kinds(canvas: Canvas) -> tuple[str, ...]:
     """Return the kinds of identifiers that steps of the canvas keep up to date in audiences."""
     steps = exits.removing_steps(canvas)
     return tuple(sorted({kind for step in steps if step.sync for kind in step.sync.kinds}))

@@ -43,7 +43,7 @@ CROWDS_SECONDS = 2.0  # for which only crowds are moved, before the next look at
 
 
 def beat() -> None:
-    """Run as a task: move crowds for a bounded time, and schedule another run if work is left."""
+    """Run as a task: move people for a bounded time, and schedule another run if work is left."""
     ends_at = time.monotonic() + settings.SYNC.flush_seconds
     has_more = _update_segments(now=timezone.now(), seconds=settings.SYNC.flush_seconds / 2)
     while move_all(now=timezone.now(), ends_at=ends_at):
@@ -66,11 +66,11 @@ def _update_segments(*, now: datetime, seconds: float) -> bool:
 
 
 def move_all(*, now: datetime, ends_at: float | None = None) -> int:
-    """Work off some signals, removed steps and entries of each canvas, then one crowd of each step.
+    """Process some signals, removed steps and entries of each canvas, then one crowd of each step.
 
-    ``ends_at``: from when on no further round begins (time.monotonic); if it is given and there
-    are crowds alone to move, several of each step are. The first round always runs.
-    Return the number of signals and people together.
+    ``ends_at``: from when on no further round of crowds begins (time.monotonic). If it is given and
+    there was nothing but crowds to move, move several crowds of each step. The first round always
+    runs. Return the number of signals and people together.
     """
     live = Canvas.objects.filter(state=Canvas.State.LIVE, app_group__archived_at=None)
     work: list[tuple[Callable[..., int], QuerySet[Canvas]]] = [
@@ -81,8 +81,8 @@ def move_all(*, now: datetime, ends_at: float | None = None) -> int:
     ]
     n = sum(
         _move_one(move, pk, now=now)
-        for move, found in work
-        for pk in list(found.values_list("pk", flat=True))
+        for move, canvases in work
+        for pk in list(canvases.values_list("pk", flat=True))
     )
     repeats_until = 0.0 if n or ends_at is None else time.monotonic() + CROWDS_SECONDS
     return n + _move_due(now=now, ends_at=ends_at, repeats_until=repeats_until)
@@ -91,8 +91,8 @@ def move_all(*, now: datetime, ends_at: float | None = None) -> int:
 def _move_due(*, now: datetime, ends_at: float | None, repeats_until: float) -> int:
     """Move a crowd of each step with due people; until ``repeats_until``, go on where it was full.
 
-    What is due is asked once, and where each crowd ended is kept in memory: both queries read
-    past the index entries of all who have moved. The next call asks again.
+    Due steps are queried once, and where each crowd ended is kept in memory, since both queries
+    read past the index entries of all visits that have moved.
     """
     n, ends = 0, crowds.Ends()
     rounds = due.rounds(now=now)
@@ -111,7 +111,7 @@ def _move_due(*, now: datetime, ends_at: float | None, repeats_until: float) -> 
 
 
 def _move_one(move: Callable[..., int], pk: int, **how: Any) -> int:
-    """Move one crowd and return its size. An error in one canvas must not stop the others."""
+    """Return ``move(pk)``; 0 after an error, which in one canvas must not stop the others."""
     try:
         return move(pk, **how)
     except (OperationalError, InterfaceError):
@@ -124,21 +124,21 @@ def _move_one(move: Callable[..., int], pk: int, **how: Any) -> int:
 
 
 def advance(step_id: int, *, now: datetime, ends: crowds.Ends | None = None) -> int:
-    """Let a step act on its next due visits and move them on; return how many.
+    """Let a step act on its next crowd of due visits and move them on; return how many.
 
-    ``ends``: where the last crowds ended; the end of this one is noted.
+    ``ends``: step -> where its last crowd ended; updated by this call.
     """
     ends = crowds.Ends() if ends is None else ends
     with transaction.atomic():
         step = Step.objects.select_related("canvas").get(pk=step_id)
-        canvas = rows.locked(step.canvas_id)
+        canvas = rows.locked_live(step.canvas_id)
         if canvas is None:
             return 0
         ready = Visit.objects.filter(step=step, due_at__lte=now)
         crowd = crowds.first(ready, after=ends.get(step_id))
         if crowd is None:
             return 0
-        step = rows.fresh(step_id)
+        step = rows.reread_step(step_id)
         if step.removed_at is not None:  # `clearance` moves these people
             return 0
         KINDS[step.kind].act(step, crowd.visits, now=now)
@@ -153,14 +153,14 @@ def _move_on(step: Step, canvas: Canvas, crowd: QuerySet[Visit], *, now: datetim
 
     The tallies move by the number of rows that changed.
     """
-    passages = _pass(step, canvas, crowd, rows.flow(canvas), now=now)
-    for one in passages:
-        rows.count_move(one.step, one.following, one.n, now=now)
-        if one.branch:
-            rows.count_branch(one.step, one.branch, one.n)
-        if one.following is not None:
-            waits.catch_up_at(one.following, now=now)
-    return sum(one.n for one in passages if one.step is step)
+    passages = _take_branches(step, canvas, crowd, rows.active_steps(canvas), now=now)
+    for passage in passages:
+        rows.count_move(passage.step, passage.following, passage.n, now=now)
+        if passage.branch:
+            rows.count_branch(passage.step, passage.branch, passage.n)
+        if passage.following is not None:
+            waits.catch_up_at(passage.following, now=now)
+    return sum(passage.n for passage in passages if passage.step is step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class Passage:
     n: int
 
 
-def _pass(
+def _take_branches(
     step: Step,
     canvas: Canvas,
     crowd: QuerySet[Visit],
@@ -185,60 +185,64 @@ def _pass(
     """Move visits along the branches of a step; return what moved, in the order of the steps.
 
     ``trail``: the marks of the steps that they have passed in this move.
-    One update per branch, in order: a visit that has moved is no longer in the crowd, so each visit
-    takes one branch even if a profile changes between two updates.
+    One update per branch, in order: a visit that has moved does not match ``crowd`` any more, so
+    each visit takes one branch even if a profile changes between two updates.
     """
     branches = KINDS[step.kind].branches(step)
     if not branches:
-        n = crowds.move(crowd, None, trail=trail + trails.passed(step, None), now=now)
+        n = crowds.move(crowd, None, trail=trail + trails.passed_mark(step, None), now=now)
         return [Passage(step, 0, None, n)] if n else []
-    within = _profile_range(crowd) if len(branches) > 1 else (0, 0)
-    found, further = list[Passage](), list[Passage]()
+    # A single branch has no condition, which alone needs the range.
+    profile_range = _profile_range(crowd) if len(branches) > 1 else (0, 0)
+    passages, later_passages = list[Passage](), list[Passage]()
     for branch in branches:
         following = tree.following(steps, step, branch.number)
-        who = crowd.filter(_of_branch(branch, canvas, within, now=now))
-        marks = trail + trails.passed(step, following, branch.number)
-        if following is not None and _is_passed(following, is_alone=len(branches) == 1):
+        takers = crowd.filter(_branch_q(branch, canvas, profile_range, now=now))
+        marks = trail + trails.passed_mark(step, following, branch.number)
+        if following is not None and _is_skipped(following, is_whole_crowd=len(branches) == 1):
             # The visits skip this step: they are written once, at the step after it.
-            inside = _pass(following, canvas, who, steps, trail=marks, now=now)
-            n = sum(one.n for one in inside if one.step is following)
-            further += inside
+            inner_passages = _take_branches(following, canvas, takers, steps, trail=marks, now=now)
+            n = sum(passage.n for passage in inner_passages if passage.step is following)
+            later_passages += inner_passages
         else:
-            n = crowds.move(who, following, trail=marks, now=now)
+            n = crowds.move(takers, following, trail=marks, now=now)
         if n:
-            found.append(Passage(step, branch.number, following, n))
-    return found + further
+            passages.append(Passage(step, branch.number, following, n))
+    return passages + later_passages
 
 
-def _is_passed(step: Step, *, is_alone: bool) -> bool:
+def _is_skipped(step: Step, *, is_whole_crowd: bool) -> bool:
     """Return whether people who come to a step leave it in the same update.
 
-    ``is_alone``: the whole crowd comes to it. Behind a split this is done only for exits, because
-    each further split would double the number of updates.
+    ``is_whole_crowd``: no split divides the crowd before it. Behind a split only exits are left at
+    once, because each further split would double the number of updates.
     """
     kind = KINDS[step.kind]
-    return kind.is_instant and (is_alone or not kind.branches(step))
+    return kind.is_instant and (is_whole_crowd or not kind.branches(step))
 
 
 def _profile_range(crowd: QuerySet[Visit]) -> tuple[int, int]:
     """Return the lowest and the highest profile of a crowd."""
-    # Sliced: PostgreSQL would look for them in an index of all visits, in the order of profiles.
-    found = crowd.order_by()[: crowds.CROWD].aggregate(low=Min("profile"), high=Max("profile"))
-    return found["low"] or 0, found["high"] or 0
+    # The slice makes it a subquery: else PostgreSQL would look for the lowest in an index of all
+    # visits in the order of profiles, from its beginning.
+    ends = crowd.order_by()[: crowds.CROWD].aggregate(low=Min("profile"), high=Max("profile"))
+    return ends["low"] or 0, ends["high"] or 0
 
 
-def _of_branch(branch: Branch, canvas: Canvas, within: tuple[int, int], *, now: datetime) -> Q:
+def _branch_q(
+    branch: Branch, canvas: Canvas, profile_range: tuple[int, int], *, now: datetime
+) -> Q:
     """Return the condition on the visits of a crowd that take a branch.
 
-    ``within``: the lowest and highest profile of the crowd. Without both, PostgreSQL may read all
-    profiles for each crowd.
+    ``profile_range``: the lowest and highest profile of the crowd. Without both, PostgreSQL may
+    read all profiles for each crowd.
     """
     if branch.condition is None or isinstance(branch.condition, Q):
         return branch.condition or Q()
     people = Profile.objects.filter(
         filters.parse(branch.condition, now=now),
         pk=OuterRef("profile_id"),
-        pk__range=within,
+        pk__range=profile_range,
         app_group=canvas.app_group_id,
     )
     return Q(Exists(people))

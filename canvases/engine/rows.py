@@ -21,54 +21,54 @@ from canvases.models import (
 )
 
 TASK = "canvases.engine.beat"
-HOURLY = ("entered", "proceeded", "exited", "withdrawn")
-_HOUR = """
+HOUR_COLUMNS = ("entered", "proceeded", "exited", "withdrawn")
+_ADD_TO_HOUR = """
 INSERT INTO {table} (step_id, hour, {columns}) VALUES (%s, %s, {marks})
 ON CONFLICT (step_id, hour) DO UPDATE SET {sums}
 """.format(
     table=StepHour._meta.db_table,
-    columns=", ".join(HOURLY),
-    marks=", ".join(["%s"] * len(HOURLY)),
+    columns=", ".join(HOUR_COLUMNS),
+    marks=", ".join(["%s"] * len(HOUR_COLUMNS)),
     sums=", ".join(
-        f"{name} = {StepHour._meta.db_table}.{name} + excluded.{name}" for name in HOURLY
+        f"{name} = {StepHour._meta.db_table}.{name} + excluded.{name}" for name in HOUR_COLUMNS
     ),
 )
 
 
-def hold(canvas_id: int) -> bool:
-    """Lock a canvas in the caller's transaction; return whether it is live.
+def lock_live(canvas_id: int) -> bool:
+    """Lock a canvas if it is live, until the caller's transaction ends; return whether it is.
 
     Locks are taken in this order everywhere: canvases, then profiles.
     """
-    return locked(canvas_id) is not None
+    return locked_live(canvas_id) is not None
 
 
-def locked(canvas_id: int) -> Canvas | None:
-    """Return the canvas under its row lock; None if it is not live."""
+def locked_live(canvas_id: int) -> Canvas | None:
+    """Return a live canvas under its row lock; None, without a lock, if it is not live."""
     live = Canvas.objects.select_for_update(of=("self",)).select_related("segment", "app_group")
     return live.filter(pk=canvas_id, state=Canvas.State.LIVE).first()
 
 
 def first_step(canvas: Canvas) -> Step | None:
     """Return the step that begins the flow; None if there are no steps."""
-    found = Step.objects.filter(canvas=canvas, parent=None, removed_at=None).first()
-    if found is not None:
-        found.canvas = canvas
-    return found
+    step = Step.objects.filter(canvas=canvas, parent=None, removed_at=None).first()
+    if step is not None:
+        step.canvas = canvas
+    return step
 
 
-def flow(canvas: Canvas) -> list[Step]:
-    """Return the steps of a canvas, for `tree.following`."""
-    found = list(Step.objects.filter(canvas=canvas, removed_at=None))
-    for step in found:
+def active_steps(canvas: Canvas) -> list[Step]:
+    """Return the steps of a canvas that are not removed, for `tree.following`."""
+    steps = list(Step.objects.filter(canvas=canvas, removed_at=None))
+    for step in steps:
         step.canvas = canvas  # a delay reads the time zone of its group
-    return found
+    return steps
 
 
-def fresh(step_id: int) -> Step:
+def reread_step(step_id: int) -> Step:
     """Read a step again under the lock, with the rows that its `act` reads."""
-    way = "sync__audience__ad_account__connection"
-    return Step.objects.select_related("canvas", way).get(pk=step_id)
+    connection_path = "sync__audience__ad_account__connection"
+    return Step.objects.select_related("canvas", connection_path).get(pk=step_id)
 
 
 def count_entries(canvas: Canvas, n: int, *, now: datetime) -> None:
@@ -138,6 +138,6 @@ def _add_to_hour(step_id: int, name: str, n: int, *, now: datetime) -> None:
     if not n:
         return
     hour = connection.ops.adapt_datetimefield_value(now.replace(minute=0, second=0, microsecond=0))
-    counts = [n if column == name else 0 for column in HOURLY]
+    counts = [n if column == name else 0 for column in HOUR_COLUMNS]
     with connection.cursor() as cursor:
-        cursor.execute(_HOUR, [step_id, hour, *counts])
+        cursor.execute(_ADD_TO_HOUR, [step_id, hour, *counts])

@@ -19,35 +19,37 @@ def start(canvas_id: int, *, now: datetime) -> int:
     A run that is still going is not started again. Several missed runs are made up by one.
     """
     with transaction.atomic():
-        canvas = rows.locked(canvas_id)
+        canvas = rows.locked_live(canvas_id)
         if canvas is None or canvas.next_run_at is None or canvas.next_run_at > now:
             return 0
-        # Read before the lock was free: the group may have moved to another zone meanwhile.
+        # The query that waited for the lock has read it before: the zone may have changed since.
         canvas.app_group.refresh_from_db(fields=["time_zone"])
-        following = next_run(canvas, now=now)
+        next_at = next_run(canvas, now=now)
         if canvas.entry_until is not None:
-            Canvas.objects.filter(pk=canvas.pk).update(next_run_at=following)
+            Canvas.objects.filter(pk=canvas.pk).update(next_run_at=next_at)
             return 0
         highest = admission.highest_profile(canvas.app_group_id)
         Canvas.objects.filter(pk=canvas.pk).update(
-            next_run_at=following, entry_cursor=0, entry_until=highest
+            next_run_at=next_at, entry_cursor=0, entry_until=highest
         )
     return 1
 
 
-def move_to_zone(app_group: AppGroup, before: str, now: datetime) -> None:
+def move_to_zone(app_group: AppGroup, former_zone: str, now: datetime) -> None:
     """Let the next runs of a group happen at the same local times in its new time zone.
 
-    A run whose time is over there, and was not in the zone ``before``, is due at once. Call it in
-    the transaction that stores the zone.
+    A run whose local time is over in the new zone is due at once. Call it in the transaction that
+    stores the zone.
     """
     Canvas.lock_all(app_group)
-    old, new = ZoneInfo(before), ZoneInfo(app_group.time_zone)
+    old_zone, new_zone = ZoneInfo(former_zone), ZoneInfo(app_group.time_zone)
     for canvas in Canvas.objects.filter(app_group=app_group, next_run_at__isnull=False):
         if canvas.next_run_at is not None:
-            day = canvas.next_run_at.astimezone(old).date()
+            day = canvas.next_run_at.astimezone(old_zone).date()
             local = datetime.combine(day, schedule.read(canvas.entry).at)
-            Canvas.objects.filter(pk=canvas.pk).update(next_run_at=schedule.instant(local, new))
+            Canvas.objects.filter(pk=canvas.pk).update(
+                next_run_at=schedule.instant(local, new_zone)
+            )
 
 
 def next_run(canvas: Canvas, *, now: datetime) -> datetime | None:

@@ -22,13 +22,13 @@ from canvases.engine import admission, brake, exits, rows, waits
 from canvases.models import Canvas, LeftBy, Step
 
 READ_AT_ONCE = 5_000  # signals
-ORDER = (
+ROLE_ORDER = (  # of signals with the same time
     Subscription.Role.EXIT,
     Subscription.Role.WAIT,
     Subscription.Role.ENTRY,
-)  # at the same time
-BACK_DATED = timedelta(hours=1)
-"""An event of an entry may have happened this long before the launch, and not earlier."""
+)
+MAX_BACKDATING = timedelta(hours=1)
+"""An entry event may have happened this long before the launch, and not earlier."""
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class Round:
 
     signals: dict[int, Signal] = field(default_factory=dict)
     exits: dict[LeftBy, dict[int, datetime | None]] = field(default_factory=dict)
-    left: set[int] = field(default_factory=set)  # people to remove from audiences
+    to_remove: set[int] = field(default_factory=set)  # people, from audiences
     changed: set[int] = field(default_factory=set)  # people whose identifiers changed
     waits: dict[int, Signal] = field(default_factory=dict)
     entries: dict[int, Signal] = field(default_factory=dict)
@@ -48,31 +48,35 @@ class Round:
             self.signals.pop(person, None)
             self.waits.pop(person, None)
             self.entries.pop(person, None)
-            self.left.discard(person)
+            self.to_remove.discard(person)
             self.changed.discard(person)
             for leaving in self.exits.values():
                 leaving.pop(person, None)
 
 
 def with_work(live: QuerySet[Canvas]) -> QuerySet[Canvas]:
-    """Return the live canvases with signals that a brake does not hold."""
+    """Return the live canvases with signals that a brake does not hold (brake.py), or may not.
+
+    Where a brake holds LEFT signals, any other signal counts.
+    """
     signals = Signal.objects.filter(listener=OuterRef("pk"))
-    is_free = Q(Exists(signals), braked_at=None)
-    others = signals.exclude(kind=Signal.Kind.LEFT)
-    return live.filter(is_free | Q(Exists(others), braked_at__isnull=False))
+    has_unbraked = Q(Exists(signals), braked_at=None)
+    not_left = signals.exclude(kind=Signal.Kind.LEFT)
+    return live.filter(has_unbraked | Q(Exists(not_left), braked_at__isnull=False))
 
 
 def work(canvas_id: int, *, now: datetime) -> int:
     """Process the next signals of a canvas; return how many."""
     with transaction.atomic():
-        canvas = rows.locked(canvas_id)
+        canvas = rows.locked_live(canvas_id)
         if canvas is None:
             return 0
         steps = exits.removing_steps(canvas)
         brake.apply(canvas, steps, now=now)
         done = list[int]()
-        for signals in chunks.read(_free(canvas, steps), READ_AT_ONCE):
-            done = _work(canvas, steps, signals, now=now)
+        # In a chunk whose people are all blocked nothing is done: go on to the next one.
+        for signals in chunks.read(_processable(canvas, steps), READ_AT_ONCE):
+            done = _process(canvas, steps, signals, now=now)
             if done:
                 break
         _delete(done)
@@ -84,39 +88,42 @@ def _delete(done: Sequence[int]) -> None:
     Signal.objects.filter(pk__in=done).delete()
 
 
-def _work(
+def _process(
     canvas: Canvas, steps: Sequence[Step], signals: Sequence[Signal], *, now: datetime
 ) -> list[int]:
     """Process signals; return the ids of those that are done."""
     rounds, done = _rounds(canvas, signals, removes=bool(steps), now=now)
-    changed = {person for some in rounds for person in some.changed}
-    # A removal now would supersede a pending add of another canvas, which would not notice.
-    blocked = exits.pending_people(steps, changed)
-    for some in rounds:
-        some.drop(blocked)
-        for reason, people in some.exits.items():
+    changed_people = {person for one_round in rounds for person in one_round.changed}
+    # These people wait: removing the former identifiers now would supersede a pending add of
+    # another canvas, which would not notice.
+    blocked = exits.pending_people(steps, changed_people)
+    for one_round in rounds:
+        one_round.drop(blocked)
+        for reason, people in one_round.exits.items():
             exits.end_visits(canvas, reason, people, now=now)
         if steps:
-            some.left -= exits.entered_later(canvas, some.exits.get(LeftBy.EVENT, {}))
-        blocked |= exits.withdraw(steps, some.left, changed=some.changed, now=now)
-        waits.choose(canvas, some.waits, now=now)
-        _enter(canvas, some.entries, now=now)
-        done += [signal.pk for signal in some.signals.values()]
+            one_round.to_remove -= exits.entered_later(
+                canvas, one_round.exits.get(LeftBy.EVENT, {})
+            )
+        blocked |= exits.withdraw(steps, one_round.to_remove, changed=one_round.changed, now=now)
+        waits.choose(canvas, one_round.waits, now=now)
+        _enter(canvas, one_round.entries, now=now)
+        done += [signal.pk for signal in one_round.signals.values()]
     return done
 
 
-def _free(canvas: Canvas, steps: Sequence[Step]) -> QuerySet[Signal]:
+def _processable(canvas: Canvas, steps: Sequence[Step]) -> QuerySet[Signal]:
     """Return the signals of a canvas without those that must wait.
 
     People with a pending removal must: a new add would supersede it, and their former identifiers
     would stay in the audience.
     """
-    mine = Signal.objects.filter(listener=canvas.pk)
-    mine = brake.free(canvas.pk) if canvas.braked_at else mine
+    free_signals = Signal.objects.filter(listener=canvas.pk)
+    free_signals = brake.unheld_signals(canvas.pk) if canvas.braked_at else free_signals
     if steps:
         removals = exits.pending_removals(steps).filter(profile=OuterRef("profile_id"))
-        mine = mine.exclude(Exists(removals))
-    return mine
+        free_signals = free_signals.exclude(Exists(removals))
+    return free_signals
 
 
 def _rounds(
@@ -124,47 +131,53 @@ def _rounds(
 ) -> tuple[list[Round], list[int]]:
     """Divide signals into rounds, in the order in which things happened to each person.
 
-    Also return the ids of signals that ask for nothing.
+    Also return the ids of signals that have no effect. ``removes``: steps remove people who leave.
     """
     subscriptions = {one.pk: one for one in Subscription.objects.filter(listener=canvas.pk)}
-    matching = _matching(canvas, signals, subscriptions, now=now)
+    matching_ids = _matching_ids(canvas, signals, subscriptions, now=now)
     ends_early = removes or bool(canvas.exits.get("left"))
-    back = _rejoined(canvas, signals, now=now)
-    if canvas.entry_by != Canvas.EntryBy.SEGMENT:  # no exit: they are in the segment
-        matching -= back
+    rejoined_ids = _rejoined_ids(canvas, signals, now=now)
+    if canvas.entry_by != Canvas.EntryBy.SEGMENT:
+        # They are in the segment, so that leaving it for a while ends nothing. Where the segment is
+        # kept up to date, their identifiers changed: they leave and enter again.
+        matching_ids -= rejoined_ids
     rounds: list[Round] = []
-    places: dict[int, int] = {}
-    fitting = [signal for signal in signals if signal.pk in matching]
-    rank = {pk: ORDER.index(one.role) for pk, one in subscriptions.items()}
-    for signal in sorted(fitting, key=lambda one: (one.at, rank[one.subscription_id], one.pk)):
+    round_of: dict[int, int] = {}
+    matching = [signal for signal in signals if signal.pk in matching_ids]
+    rank = {pk: ROLE_ORDER.index(one.role) for pk, one in subscriptions.items()}
+    matching.sort(key=lambda signal: (signal.at, rank[signal.subscription_id], signal.pk))
+    for signal in matching:
         person = signal.profile_id
-        place = places[person] = places.get(person, -1) + 1
-        if place == len(rounds):
+        number = round_of[person] = round_of.get(person, -1) + 1
+        if number == len(rounds):
             rounds.append(Round())
         role = subscriptions[signal.subscription_id].role
-        _assign(signal, role, rounds[place], ends_early=ends_early, is_back=signal.pk in back)
-    return rounds, [signal.pk for signal in signals if signal.pk not in matching]
+        is_back = signal.pk in rejoined_ids
+        _assign(signal, role, rounds[number], ends_early=ends_early, is_back=is_back)
+    return rounds, [signal.pk for signal in signals if signal.pk not in matching_ids]
 
 
-def _rejoined(canvas: Canvas, signals: Sequence[Signal], *, now: datetime) -> set[int]:
+def _rejoined_ids(canvas: Canvas, signals: Sequence[Signal], *, now: datetime) -> set[int]:
     """Return the ids of LEFT signals whose people are members again.
 
     In a segment that is kept up to date this is how changed identifiers show: the person leaves
     and joins at once.
     """
-    left = [signal for signal in signals if signal.kind == Signal.Kind.LEFT]
-    if not left:
+    left_signals = [signal for signal in signals if signal.kind == Signal.Kind.LEFT]
+    if not left_signals:
         return set()
-    # A subscription to those who leave adds no members by itself.
-    entry = admission.subscription(canvas)
-    if entry is not None and entry.is_leave_only:
-        mine = {one.profile_id for one in left if one.subscription_id == entry.pk}
-        live_segments.fill_some(entry, sorted(mine), now=now)
+    # A subscription that only watches who leaves gets no members who join: look for them here.
+    subscription = admission.entry_subscription(canvas)
+    if subscription is not None and subscription.is_leave_only:
+        own_signals = [one for one in left_signals if one.subscription_id == subscription.pk]
+        profile_ids = {signal.profile_id for signal in own_signals}
+        live_segments.fill_some(subscription, sorted(profile_ids), now=now)
     member = SegmentMember.objects.filter(
         subscription=OuterRef("subscription_id"), profile=OuterRef("profile_id")
     )
-    again = Signal.objects.filter(Exists(member), pk__in=[signal.pk for signal in left])
-    return set(again.values_list("pk", flat=True))
+    signal_ids = [signal.pk for signal in left_signals]
+    of_members = Signal.objects.filter(Exists(member), pk__in=signal_ids)
+    return set(of_members.values_list("pk", flat=True))
 
 
 def _assign(signal: Signal, role: str, into: Round, *, ends_early: bool, is_back: bool) -> None:
@@ -172,7 +185,7 @@ def _assign(signal: Signal, role: str, into: Round, *, ends_early: bool, is_back
     person, kind = signal.profile_id, Signal.Kind(signal.kind)
     into.signals[person] = signal
     if role == Subscription.Role.ENTRY and kind == Signal.Kind.LEFT:
-        into.left.add(person)
+        into.to_remove.add(person)
         if is_back:
             into.changed.add(person)
         if ends_early:
@@ -185,52 +198,59 @@ def _assign(signal: Signal, role: str, into: Round, *, ends_early: bool, is_back
             into.waits[person] = signal
     elif kind == Signal.Kind.JOINED:
         into.exits.setdefault(LeftBy.JOINED, {})[person] = None
-        into.left.add(person)
+        into.to_remove.add(person)
     elif kind != Signal.Kind.LEFT:
         into.exits.setdefault(LeftBy.EVENT, {})[person] = signal.at
-        into.left.add(person)
+        into.to_remove.add(person)
 
 
-def _matching(
+def _matching_ids(
     canvas: Canvas,
     signals: Sequence[Signal],
     subscriptions: dict[int, Subscription],
     *,
     now: datetime,
 ) -> set[int]:
-    """Return the signals whose event fits the conditions on its properties and its time."""
+    """Return the ids of the signals that the canvas subscribes to.
+
+    The event of a signal must fit the conditions on its properties and its time.
+    """
     by_subscription: dict[int, list[Signal]] = {}
     for signal in signals:
-        asked = subscriptions.get(signal.subscription_id)
-        if asked is not None and (signal.kind == Signal.Kind.LEFT or not asked.is_leave_only):
+        subscription = subscriptions.get(signal.subscription_id)
+        is_left = signal.kind == Signal.Kind.LEFT
+        if subscription is not None and (is_left or not subscription.is_leave_only):
             by_subscription.setdefault(signal.subscription_id, []).append(signal)
-    matching = set()
-    for pk, some in by_subscription.items():
-        of_events = {signal.event_id for signal in some if signal.event_id is not None}
-        fit = _fitting(canvas, subscriptions[pk], of_events, now=now) if of_events else set()
-        matching |= {one.pk for one in some if one.event_id is None or one.event_id in fit}
-    return matching
+    signal_ids = set()
+    for pk, of_subscription in by_subscription.items():
+        event_ids = {signal.event_id for signal in of_subscription if signal.event_id is not None}
+        fitting_ids = set[int | None]()
+        if event_ids:
+            fitting_ids |= _fitting_event_ids(canvas, subscriptions[pk], event_ids, now=now)
+        fitting_ids.add(None)  # of signals without an event
+        signal_ids |= {signal.pk for signal in of_subscription if signal.event_id in fitting_ids}
+    return signal_ids
 
 
-def _fitting(
-    canvas: Canvas, subscription: Subscription, events: set[int], *, now: datetime
+def _fitting_event_ids(
+    canvas: Canvas, subscription: Subscription, event_ids: set[int], *, now: datetime
 ) -> set[int]:
-    """Return the events that a canvas asks for by this subscription."""
-    found = Event.objects.filter(pk__in=events)
+    """Return those of these events that fit the conditions of a subscription."""
+    fitting = Event.objects.filter(pk__in=event_ids)
     if subscription.role == Subscription.Role.ENTRY:
-        found = _drop_too_old(canvas, found.filter(filters.of_event(canvas.entry, now=now)))
+        fitting = _drop_too_old(canvas, fitting.filter(filters.of_event(canvas.entry, now=now)))
     else:
         name = (subscription.kind, subscription.name)
-        asks = waits if subscription.role == Subscription.Role.WAIT else exits
-        found = found.filter(asks.asked(canvas, name, now=now))
-    return set(found.values_list("pk", flat=True))
+        part = waits if subscription.role == Subscription.Role.WAIT else exits
+        fitting = fitting.filter(part.events_q(canvas, name, now=now))
+    return set(fitting.values_list("pk", flat=True))
 
 
 def _drop_too_old(canvas: Canvas, events: QuerySet[Event]) -> QuerySet[Event]:
     """Return the events that are recent enough for an entry; count the others as too old."""
     if canvas.launched_at is None:
         return events
-    earliest = canvas.launched_at - BACK_DATED
+    earliest = canvas.launched_at - MAX_BACKDATING
     if n := events.filter(at__lt=earliest).count():
         Canvas.objects.filter(pk=canvas.pk).update(too_old=F("too_old") + n)
     return events.filter(at__gte=earliest)
@@ -242,22 +262,22 @@ def _enter(canvas: Canvas, entries: dict[int, Signal], *, now: datetime) -> None
         return
     people = admission.in_segment(canvas, list(entries), now=now)
     if canvas.entry_by == Canvas.EntryBy.SEGMENT:
-        admission.enter(canvas, admission.Crowd(people), now=now)
+        admission.enter(canvas, admission.Entrants(people), now=now)
         return
     people = people.exclude(pk__in=_already_out(canvas, entries, now=now))
-    mine = Signal.objects.filter(pk__in=[signal.pk for signal in entries.values()])
-    if admission.enter(canvas, admission.Crowd(people, mine), now=now):
+    entry_signals = Signal.objects.filter(pk__in=[signal.pk for signal in entries.values()])
+    if admission.enter(canvas, admission.Entrants(people, entry_signals), now=now):
         waits.catch_up(canvas, entries, now=now)
 
 
 def _already_out(canvas: Canvas, entries: dict[int, Signal], *, now: datetime) -> set[int]:
     """Return the people for whom an exit event happened at or after the event of their entry.
 
-    The exit may have arrived first.
+    It may have arrived before that event, when there was no visit to end.
     """
     oldest = min(signal.at for signal in entries.values())
     events = Event.objects.filter(
-        exits.asked(canvas, now=now), profile__in=list(entries), at__gte=oldest
+        exits.events_q(canvas, now=now), profile__in=list(entries), at__gte=oldest
     )
     return {
         person for person, at in events.values_list("profile", "at") if at >= entries[person].at

@@ -18,19 +18,19 @@ from canvases.models import Canvas, Step, Visit
 from canvases.steps import KINDS
 from canvases.steps.wait_until import WaitUntil, events_of, is_ranked
 
-Wanted = tuple[str, str, Segment | None]  # kind, name, segment
+WaitedFor = tuple[str, str, Segment | None]  # kind, name, segment
 
 
 def steps(canvas: Canvas) -> list[Step]:
     """Return the steps of a canvas at which people wait until something happens."""
-    found = list(Step.objects.filter(canvas=canvas, kind=WaitUntil.key, removed_at=None))
-    for step in found:
+    wait_steps = list(Step.objects.filter(canvas=canvas, kind=WaitUntil.key, removed_at=None))
+    for step in wait_steps:
         step.canvas = canvas
-    return found
+    return wait_steps
 
 
-def wanted(canvas: Canvas) -> Iterator[Wanted]:
-    """Yield what these steps wait for."""
+def waited_for(canvas: Canvas) -> Iterator[WaitedFor]:
+    """Yield what the waiting steps of a canvas wait for."""
     rows = [row for step in steps(canvas) for row in events_of(step)]
     for segment in segments(canvas, rows):
         yield Subscription.Kind.SEGMENT, "", segment
@@ -41,18 +41,18 @@ def wanted(canvas: Canvas) -> Iterator[Wanted]:
 
 def segments(canvas: Canvas, rows: Iterable[Mapping[str, Any]]) -> QuerySet[Segment]:
     """Return the segments that rows of waits name."""
-    named = [row["segment"] for row in rows if row["kind"] == Subscription.Kind.SEGMENT]
-    return Segment.objects.filter(app_group=canvas.app_group_id, api_id__in=named)
+    api_ids = [row["segment"] for row in rows if row["kind"] == Subscription.Kind.SEGMENT]
+    return Segment.objects.filter(app_group=canvas.app_group_id, api_id__in=api_ids)
 
 
-def asked(canvas: Canvas, name: tuple[str, str], *, now: datetime) -> Q:
+def events_q(canvas: Canvas, name: tuple[str, str], *, now: datetime) -> Q:
     """Return the condition on events of this kind and name that any of the steps waits for."""
-    found = Q(pk__in=[])
+    condition = Q(pk__in=[])
     for step in steps(canvas):
         for row in events_of(step):
             if (row["kind"], row.get("name")) == name:
-                found |= filters.of_event(row, now=now)
-    return found
+                condition |= filters.of_event(row, now=now)
+    return condition
 
 
 def choose(canvas: Canvas, signals: Mapping[int, Signal], *, now: datetime) -> None:
@@ -63,30 +63,30 @@ def choose(canvas: Canvas, signals: Mapping[int, Signal], *, now: datetime) -> N
     """
     if not signals:
         return
-    segments = _segments(signals)
+    segment_of = _segment_api_ids(signals)
     for step in steps(canvas):
         for rank, row in enumerate(events_of(step)):
-            people = _people(row, signals, segments, now=now)
-            _take(step, rank, {person: signals[person].at for person in people}, now=now)
+            people = _people_of_branch(row, signals, segment_of, now=now)
+            _choose_branch(step, rank, {person: signals[person].at for person in people}, now=now)
 
 
 def catch_up(canvas: Canvas, entries: Mapping[int, Signal], *, now: datetime) -> None:
-    """Choose the branch of people whom these signals let in, by what happened to them since.
+    """Choose the branch of people whom these signals let in, by the events since their entry event.
 
     An event that they wait for may have arrived before the one that let them in. Call it under the
     lock of the canvas, after they entered.
     """
     since = {person: signal.at for person, signal in entries.items()}
-    mine = {signal.event_id for signal in entries.values() if signal.event_id}
+    entry_event_ids = {signal.event_id for signal in entries.values() if signal.event_id}
     visits = Visit.objects.filter(canvas=canvas, left_at=None, profile__in=list(entries))
-    there = set(visits.values_list("step", flat=True))
+    occupied_step_ids = set(visits.values_list("step", flat=True))
     for step in steps(canvas):
-        if step.pk in there:
-            _catch_up(step, since, mine, now=now)
+        if step.pk in occupied_step_ids:
+            _catch_up(step, since, entry_event_ids, now=now)
 
 
 def catch_up_at(step: Step, *, now: datetime) -> None:
-    """Do the same for people who came to a step at ``now``, if no step has held them since.
+    """Do the same for people who came to a step at ``now`` and have waited at no step before.
 
     What they wait for may have arrived while they passed a split. Call it under the lock of the
     canvas, after they moved.
@@ -94,15 +94,19 @@ def catch_up_at(step: Step, *, now: datetime) -> None:
     canvas = step.canvas
     if step.kind != WaitUntil.key or canvas.entry_by != Canvas.EntryBy.EVENT:
         return
-    came = Visit.objects.filter(step=step, due_at=KINDS[step.kind].due_on_arrival(step, now=now))
+    arrived = Visit.objects.filter(step=step, due_at=KINDS[step.kind].due_on_arrival(step, now=now))
     columns = ("profile", "began_at", "trail")
-    found = came.filter(branch=None, began_at__isnull=False).values_list(*columns)
-    holding = _holding(canvas)
-    since = {person: at for person, at, trail in found if at and not _is_held(trail, holding)}
+    visits = arrived.filter(branch=None, began_at__isnull=False).values_list(*columns)
+    waiting_step_ids = _waiting_step_ids(canvas)
+    since = {
+        person: at
+        for person, at, trail in visits
+        if at and not _has_waited(trail, waiting_step_ids)
+    }
     if not since:
         return
-    people = {"profile__in": listed(list(since)), "at__gte": min(since.values())}
-    entries = Event.objects.filter(filters.of_event(canvas.entry, now=now), **people)
+    in_question = {"profile__in": listed(list(since)), "at__gte": min(since.values())}
+    entries = Event.objects.filter(filters.of_event(canvas.entry, now=now), **in_question)
     rows = entries.values_list("pk", "profile", "at")
     _catch_up(step, since, {pk for pk, person, at in rows if at == since[person]}, now=now)
 
@@ -110,42 +114,46 @@ def catch_up_at(step: Step, *, now: datetime) -> None:
 def _catch_up(
     step: Step, since: Mapping[int, datetime], entries: Collection[int], *, now: datetime
 ) -> None:
-    """Choose the branch of people by what happened to them since a time; not by their entries."""
-    decides = itemgetter(1, 0) if is_ranked(step) else itemgetter(0, 1)
+    """Choose the branch of people by their events since a time, without ``entries``.
+
+    ``since``: person -> time. ``entries``: the ids of the events that let them in.
+    """
+    # Of (time, rank, person): the topmost rank first, or the earliest event.
+    order = itemgetter(1, 0) if is_ranked(step) else itemgetter(0, 1)
     chosen: dict[int, tuple[datetime, int]] = {}
-    for at, rank, person in sorted(_happened(step, since, entries, now=now), key=decides):
+    for at, rank, person in sorted(_events_since(step, since, entries, now=now), key=order):
         chosen.setdefault(person, (at, rank))
-    for place in range(len(events_of(step))):
-        people = {person: at for person, (at, rank) in chosen.items() if rank == place}
-        _take(step, place, people, now=now)
+    for rank in range(len(events_of(step))):
+        people = {person: at for person, (at, taken) in chosen.items() if taken == rank}
+        _choose_branch(step, rank, people, now=now)
 
 
-def _happened(
+def _events_since(
     step: Step, since: Mapping[int, datetime], entries: Collection[int], *, now: datetime
 ) -> Iterator[tuple[datetime, int, int]]:
-    """Yield time, rank and person of each event since a time for which a step waits."""
-    people = {"profile__in": listed(list(since)), "at__gte": min(since.values())}
+    """Yield (time, rank of its branch, person) of each event since a time that a step waits for."""
+    in_question = {"profile__in": listed(list(since)), "at__gte": min(since.values())}
     for rank, row in enumerate(events_of(step)):
         if row["kind"] == Subscription.Kind.SEGMENT:
             continue
-        fitting = Event.objects.filter(filters.of_event(row, now=now), **people)
+        fitting = Event.objects.filter(filters.of_event(row, now=now), **in_question)
         for pk, person, at in fitting.values_list("pk", "profile", "at"):
             if at >= since[person] and pk not in entries:
                 yield at, rank, person
 
 
-def _holding(canvas: Canvas) -> set[int]:
+def _waiting_step_ids(canvas: Canvas) -> set[int]:
     """Return the steps of a canvas at which people wait; also those that were removed."""
     kinds = [key for key, kind in KINDS.items() if kind.holds]
     return set(Step.objects.filter(canvas=canvas, kind__in=kinds).values_list("pk", flat=True))
 
 
-def _is_held(trail: str, holding: Set[int]) -> bool:
-    """Return whether a visit with this trail has been at one of these steps."""
-    return not holding.isdisjoint(trails.steps(trail))
+def _has_waited(trail: str, waiting_step_ids: Set[int]) -> bool:
+    """Return whether a visit with this trail has passed one of these steps."""
+    return not waiting_step_ids.isdisjoint(trails.steps(trail))
 
 
-def _segments(signals: Mapping[int, Signal]) -> dict[int, str]:
+def _segment_api_ids(signals: Mapping[int, Signal]) -> dict[int, str]:
     """Return subscription -> api_id of its segment."""
     pks = {signal.subscription_id for signal in signals.values()}
     of_segments = Subscription.objects.filter(pk__in=pks, segment__isnull=False)
@@ -153,26 +161,26 @@ def _segments(signals: Mapping[int, Signal]) -> dict[int, str]:
     return {pk: str(api_id) for pk, api_id in rows}
 
 
-def _people(
+def _people_of_branch(
     row: Mapping[str, Any],
     signals: Mapping[int, Signal],
-    segments: Mapping[int, str],
+    segment_of: Mapping[int, str],
     *,
     now: datetime,
 ) -> list[int]:
-    """Return the people whose signal is what a branch waits for."""
+    """Return the people whose signal is what a branch (``row``) waits for."""
     if row["kind"] == Subscription.Kind.SEGMENT:
         return [
             person
             for person, signal in signals.items()
-            if segments.get(signal.subscription_id) == row["segment"]
+            if segment_of.get(signal.subscription_id) == row["segment"]
         ]
-    of_events = {signal.event_id: person for person, signal in signals.items() if signal.event_id}
-    fitting = Event.objects.filter(filters.of_event(row, now=now), pk__in=of_events)
-    return [of_events[pk] for pk in fitting.values_list("pk", flat=True)]
+    person_of = {signal.event_id: person for person, signal in signals.items() if signal.event_id}
+    fitting = Event.objects.filter(filters.of_event(row, now=now), pk__in=person_of)
+    return [person_of[pk] for pk in fitting.values_list("pk", flat=True)]
 
 
-def _take(step: Step, rank: int, people: Mapping[int, datetime], *, now: datetime) -> None:
+def _choose_branch(step: Step, rank: int, people: Mapping[int, datetime], *, now: datetime) -> None:
     """Let people who wait at a step take a branch, if what happened lies within their wait.
 
     ``rank``: of the branch, 0 is the topmost. Where the most important decides, it replaces one of
@@ -182,17 +190,19 @@ def _take(step: Step, rank: int, people: Mapping[int, datetime], *, now: datetim
         return
     open_visits = Visit.objects.filter(_is_open(step, rank), canvas=step.canvas_id, left_at=None)
     # By person: for the step, PostgreSQL might read all who wait there.
-    found = open_visits.filter(profile__in=list(people))
+    candidates = open_visits.filter(profile__in=list(people))
     columns = ("pk", "step", "profile", "due_at", "began_at", "entered_at", "arrived_at", "trail")
-    holding = _holding(step.canvas)
-    chosen = [
+    waiting_step_ids = _waiting_step_ids(step.canvas)
+    visit_ids = [
         pk
-        for pk, place, profile, due_at, *way in found.values_list(*columns)
-        if place == step.pk
-        and _is_within(people[profile], _counts_from(*way, holding=holding), due_at)
+        for pk, step_id, profile, due_at, *times in candidates.values_list(*columns)
+        if step_id == step.pk
+        and _is_within(
+            people[profile], _counts_from(*times, waiting_step_ids=waiting_step_ids), due_at
+        )
     ]
-    if chosen:
-        _note(step, rank, Visit.objects.filter(pk__in=chosen), now=now)
+    if visit_ids:
+        _set_branch(step, rank, Visit.objects.filter(pk__in=visit_ids), now=now)
 
 
 def inherit(visit: Visit, *, by: Visit, now: datetime) -> None:
@@ -204,8 +214,8 @@ def inherit(visit: Visit, *, by: Visit, now: datetime) -> None:
         return
     numbers = [row["number"] for row in events_of(visit.step)]
     if by.branch in numbers:
-        mine = Visit.objects.filter(pk=visit.pk)
-        _note(visit.step, numbers.index(by.branch), mine, now=now)
+        own_row = Visit.objects.filter(pk=visit.pk)
+        _set_branch(visit.step, numbers.index(by.branch), own_row, now=now)
 
 
 def _is_open(step: Step, rank: int) -> Q:
@@ -216,7 +226,7 @@ def _is_open(step: Step, rank: int) -> Q:
     return Q(branch=None) | Q(branch__in=lower)
 
 
-def _note(step: Step, rank: int, visits: QuerySet[Visit], *, now: datetime) -> None:
+def _set_branch(step: Step, rank: int, visits: QuerySet[Visit], *, now: datetime) -> None:
     """Choose a branch for visits; they go on at once unless a more important one may follow."""
     goes_on = {"due_at": now} if rank == 0 or not is_ranked(step) else {}
     number = events_of(step)[rank]["number"]
@@ -229,14 +239,14 @@ def _counts_from(
     arrived_at: datetime | None,
     trail: str,
     *,
-    holding: Set[int],
+    waiting_step_ids: Set[int],
 ) -> datetime:
-    """Return from when on what happens counts at a wait: from when the person came there.
+    """Return from when on events count at a wait: from when the person came there.
 
-    Where no step has held the person before, from the event that let the person in.
+    If the person has waited at no step before, from the event that let the person in.
     """
     is_first = arrived_at is None or arrived_at == entered_at
-    if began_at and (is_first or trail and not _is_held(trail, holding)):
+    if began_at and (is_first or trail and not _has_waited(trail, waiting_step_ids)):
         return began_at
     return arrived_at or entered_at
 

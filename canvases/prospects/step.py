@@ -105,9 +105,9 @@ class Place:
         self.step, self.now = step, now
         self.is_launch = canvas.is_idle and canvas.enters_in_crowds
         if self.is_launch:
-            entering = engine.would_enter(canvas, engine.entering(canvas, now=now), now=now)
+            entering = engine.would_enter(canvas, engine.entry_candidates(canvas, now=now), now=now)
         else:
-            entering = engine.fitting(canvas, now=now)
+            entering = engine.eligible_people(canvas, now=now)
         self.walk = Walk(steps, entering, now=now)
         self.people = self.walk.people_at(step)
 

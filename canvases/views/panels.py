@@ -252,7 +252,7 @@ def _forecast(canvas: Canvas, segment: Segment, *, now: datetime) -> dict[str, A
         found["first_run"] = schedules.next_run(canvas, now=now)
     try:
         with at_most(FORECAST_SECONDS):
-            allowed = engine.entering(canvas, now=now)
+            allowed = engine.entry_candidates(canvas, now=now)
             entering = engine.would_enter(canvas, allowed, now=now)
             n_allowed, people = allowed.count(), entering.count()
             been = filters.members(segment).count() - n_allowed if canvas.launched_at else 0
@@ -271,7 +271,7 @@ def _since_the_stop(canvas: Canvas, *, now: datetime) -> dict[str, int]:
     if canvas.state != Canvas.State.STOPPED:
         return {}
     over = canvas.visits.filter(left_at=None, due_at__lte=now).count()
-    if (entry := admission.subscription(canvas)) is None or canvas.segment is None:
+    if (entry := admission.entry_subscription(canvas)) is None or canvas.segment is None:
         return {"over": over}
     try:
         with at_most(COUNT_SECONDS):

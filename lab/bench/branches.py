@@ -77,12 +77,12 @@ def _let_in(canvas: Canvas, *, most: int, every: int) -> int:
     Canvas.objects.filter(pk=canvas.pk).update(entry_until=None)
     chosen = Profile.objects.filter(app_group=canvas.app_group).alias(rest=F("pk") % every)
     chosen, n = chosen.filter(rest=0), 0
-    for ids in chunks.ids(chosen, admission.ADMITTED):
+    for ids in chunks.ids(chosen, admission.ADMISSION_CHUNK):
         last = ids[-1] if not most else ids[: most - n][-1]
         people = chosen.filter(pk__gte=ids[0], pk__lte=last).order_by("pk")
         with transaction.atomic():
             canvas = Canvas.objects.select_for_update().get(pk=canvas.pk)
-            crowd = admission.Crowd(people, is_new=True)
+            crowd = admission.Entrants(people, is_new=True)
             n += admission.enter(canvas, crowd, now=timezone.now())
         if n == most:
             break

@@ -59,7 +59,7 @@ def test_the_launch_does_what_the_forecast_says(
     step = bobs.add("audience_sync")
     bobs.set_up(step, winback, action=action, kinds=kinds)
     step.refresh_from_db()
-    expected = forecast(engine.entering(canvas, now=timezone.now()), step.sync)
+    expected = forecast(engine.entry_candidates(canvas, now=timezone.now()), step.sync)
 
     engine.launch(canvas, by=bob, now=timezone.now())
     engine.move_all(now=timezone.now())
@@ -107,7 +107,7 @@ def test_a_step_behind_a_delay_is_forecast_for_later(bobs, winback, canvas, peop
     bobs.set_up(bobs.add("audience_sync"), winback)
     bobs.add("delay")  # before it
     [found] = prospects.of_launch(
-        canvas, engine.entering(canvas, now=timezone.now()), now=timezone.now()
+        canvas, engine.entry_candidates(canvas, now=timezone.now()), now=timezone.now()
     )
     assert found.is_later
     assert "after a wait, as of now:" in bobs.get(launch=1).content.decode()
@@ -117,7 +117,7 @@ def test_a_forecast_takes_one_query(bobs, winback, canvas, people, django_assert
     step = bobs.add("audience_sync")
     bobs.set_up(step, winback)
     step.refresh_from_db()
-    crowd = engine.entering(canvas, now=timezone.now())
+    crowd = engine.entry_candidates(canvas, now=timezone.now())
     assert step.sync.app_group
     with django_assert_num_queries(1):
         forecast(crowd, step.sync)

@@ -61,7 +61,7 @@ def canvas(journeys):
 
 def forecast(row):
     now = timezone.now()
-    people = engine.would_enter(row, engine.entering(row, now=now), now=now)
+    people = engine.would_enter(row, engine.entry_candidates(row, now=now), now=now)
     found = prospects.of_launch(row, people, now=now)
     return [(one.way, str(one.text)) for one in found]
 
@@ -122,7 +122,9 @@ def test_a_delay_counts_in_its_branch_and_behind_the_block_alone(journeys, peopl
     )
     for name in ("yes", "no", "after"):
         journeys.asks(steps[name])
-    found = prospects.of_launch(row, engine.entering(row, now=timezone.now()), now=timezone.now())
+    found = prospects.of_launch(
+        row, engine.entry_candidates(row, now=timezone.now()), now=timezone.now()
+    )
     assert [one.is_later for one in found] == [False, True, False, True]
 
 
@@ -136,7 +138,9 @@ def test_behind_a_wait_for_events_numbers_are_at_most(journeys, people):
     )
     for name in ("bought", "after"):
         journeys.asks(steps[name])
-    found = prospects.of_launch(row, engine.entering(row, now=timezone.now()), now=timezone.now())
+    found = prospects.of_launch(
+        row, engine.entry_candidates(row, now=timezone.now()), now=timezone.now()
+    )
     assert [(one.way, one.is_later, one.is_at_most) for one in found] == [
         ("Bought", True, True),
         ("", True, True),

@@ -237,7 +237,7 @@ def read(canvas: Canvas, *, now: datetime) -> Flow:
     undone = analytics.removed([*steps, *gone])
     opposed = conflicts.of_steps(steps)
     n_held = brake.n_held(canvas) if canvas.braked_at else 0
-    holding = brake.holding(canvas) if n_held else []
+    holding = brake.held_step_ids(canvas) if n_held else []
 
     def card(step: Step) -> Card:
         kind = KINDS[step.kind]

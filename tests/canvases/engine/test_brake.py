@@ -103,8 +103,8 @@ def test_a_person_who_came_back_is_free_and_others_are_held(audience_of_ten):
     brake_world.leave(audience_of_ten, [0], "DE")
     canvas = audience_of_ten.live
 
-    free = brake.free(canvas.pk).order_by("pk")
-    assert list(free) == list(Signal.objects.exclude(brake.held()).order_by("pk"))
+    free = brake.unheld_signals(canvas.pk).order_by("pk")
+    assert list(free) == list(Signal.objects.exclude(brake.held_q()).order_by("pk"))
     found = free.values_list("profile__external_id", "kind")
     assert list(found) == [("p0", "left"), ("p0", "joined")]
     assert brake.n_held(canvas) == 3

@@ -68,7 +68,7 @@ def test_people_who_leave_a_sync_step_are_enqueued(journeys):
 
 def test_large_crowds_advance_in_chunks(journeys, monkeypatch):
     monkeypatch.setattr(crowds, "CROWD", 7)
-    monkeypatch.setattr(admission, "ADMITTED", 7)
+    monkeypatch.setattr(admission, "ADMISSION_CHUNK", 7)
     journeys.people(50)
     canvas, [first, second] = journeys.canvas(SYNC, SYNC)
     sent, again = journeys.asks(first), journeys.asks(second)

@@ -16,7 +16,7 @@ def at(day, hour):
 
 
 def test_people_of_an_interrupted_run_enter_at_the_next_one(journeys, alice, monkeypatch):
-    monkeypatch.setattr(admission, "ADMITTED", 2)
+    monkeypatch.setattr(admission, "ADMISSION_CHUNK", 2)
     journeys.people(3)
     canvas, _steps = journeys.canvas(("delay", {"amount": 1, "unit": "days"}))
     entry = {"every": "day", "on": "2030-12-03", "at": "09:00", "until": None}

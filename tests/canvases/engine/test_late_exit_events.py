@@ -33,7 +33,7 @@ def shop(request, journeys):
 
 
 def is_added():
-    return exits.added(Step.objects.filter(kind="audience_sync")).exists()
+    return exits.standing_adds(Step.objects.filter(kind="audience_sync")).exists()
 
 
 @pytest.mark.parametrize(

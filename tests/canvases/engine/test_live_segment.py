@@ -182,6 +182,6 @@ def test_a_cap_per_day_counts_from_midnight_of_the_group(vips, zone, midnight):
         names = ["p0", "p1", "p2"] if minutes == -5 else [f"p{3 + minutes // 10}"]
         people = Profile.objects.filter(external_id__in=names)
         with transaction.atomic():
-            admission.enter(rows.locked(canvas.pk), admission.Crowd(people), now=now)
+            admission.enter(rows.locked_live(canvas.pk), admission.Entrants(people), now=now)
         assert Canvas.objects.get(pk=canvas.pk).entered == n_entered
     assert laws.broken(now=timezone.now()) == []

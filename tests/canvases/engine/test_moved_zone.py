@@ -83,14 +83,14 @@ def test_a_run_that_has_been_is_not_repeated(live):
 
 def test_a_run_that_waited_for_its_lock_uses_the_zone_stored_meanwhile(live, monkeypatch):
     canvas = live(DAILY, NEW_YORK, BERLIN, 9)
-    locked = rows.locked
+    locked = rows.locked_live
 
     def late(canvas_id):
         found = locked(canvas_id)
         found.app_group.time_zone = NEW_YORK  # as read before the wait
         return found
 
-    monkeypatch.setattr(rows, "locked", late)
+    monkeypatch.setattr(rows, "locked_live", late)
     assert schedules.start(canvas.pk, now=at(9)) == 1
     canvas.refresh_from_db()
     assert canvas.next_run_at == at(8, day=4)

@@ -67,13 +67,13 @@ def members_after_the_admission():
     """the members of a watched segment are written after the commit that admits them"""
 
     def crowd(canvas, people, *, upto, now):
-        entry, low = admission.subscription(canvas), canvas.entry_cursor
+        entry, low = admission.entry_subscription(canvas), canvas.entry_cursor
 
         @transaction.on_commit
         def fill():
             with transaction.atomic():
                 live_segments.fill(entry, low=low, high=upto, now=now)
 
-        return admission.Crowd(people, is_new=False)
+        return admission.Entrants(people, is_new=False)
 
-    admission._crowd = crowd
+    admission._entrants = crowd

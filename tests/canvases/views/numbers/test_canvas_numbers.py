@@ -126,5 +126,5 @@ def test_the_chart_of_a_delay_adds_up_to_its_metrics(signed_in, vera, canvas):
 
 def test_the_hours_of_a_step_add_up_to_its_tally(canvas):
     for step in canvas.steps.all():
-        sums = step.hours.aggregate(**{name: Sum(name) for name in engine.rows.HOURLY})
-        assert sums == {name: getattr(step.tally, name) for name in engine.rows.HOURLY}
+        sums = step.hours.aggregate(**{name: Sum(name) for name in engine.rows.HOUR_COLUMNS})
+        assert sums == {name: getattr(step.tally, name) for name in engine.rows.HOUR_COLUMNS}

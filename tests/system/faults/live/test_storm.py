@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from canvases.engine.admission import ADMITTED
+from canvases.engine.admission import ADMISSION_CHUNK
 from lab.stack.processes import peak_memory_mb, tree
 from tests.system.faults.live import crowd
 
@@ -77,7 +77,7 @@ def test_cards_always_add_up_while_many_people_enter(site):
     assert len(watcher.cards) >= LEAST_CARDS
     assert [card for card in watcher.cards if not adds_up(card)] == []
     assert len({card["synced"] for card in watcher.cards}) > 2
-    assert one.do(crowd.largest_chunk) <= ADMITTED < N
+    assert one.do(crowd.largest_chunk) <= ADMISSION_CHUNK < N
     assert peak_memory_mb(tree(one.processes["engine"].pid)) < MOST_MB
     assert max(line.people for line in one.pushes()) <= 10_000
     one.check_at_rest()
