@@ -25,50 +25,55 @@ class Conflict:
 
 
 def of_steps(steps: Sequence[Step]) -> dict[int, list[Conflict]]:
-    """Return the conflicts of each step, with steps of all canvases but archived ones.
+    """Return step -> its conflicts, with steps of all canvases but archived ones.
 
-    One query. The steps have their Sync and audience.
+    One query. ``steps``: with their Sync and audience loaded.
     """
-    mine = [step for step in steps if step.sync is not None and step.removed_at is None]
-    if not mine:
+    sending_steps = [step for step in steps if step.sync is not None and step.removed_at is None]
+    if not sending_steps:
         return {}
     others: dict[tuple[int, str], list[Step]] = {}
-    for other in _opponents(mine):
+    for other in _opponents(sending_steps):
         if other.sync is not None:
             others.setdefault((other.sync.audience_id, other.sync.action), []).append(other)
-    found = {
+    conflicts_of = {
         step.pk: [
             _conflict(step, other)
             for other in others.get(
                 (step.sync.audience_id, Action(step.sync.action).opposite.value), []
             )
         ]
-        for step in mine
+        for step in sending_steps
         if step.sync is not None
     }
-    return {step: conflicts for step, conflicts in found.items() if conflicts}
+    return {step: conflicts for step, conflicts in conflicts_of.items() if conflicts}
 
 
-def _opponents(mine: Sequence[Step]) -> Sequence[Step]:
-    """Return the steps that do the opposite of one of these at its audience."""
-    asked = Q()
+def _opponents(sending_steps: Sequence[Step]) -> Sequence[Step]:
+    """Return the steps that do the opposite of one of these at the same audience."""
+    is_opposite = Q()
     for action in Action:
-        audiences = {one.sync.audience_id for one in mine if one.sync and one.sync.action == action}
-        asked |= Q(sync__action=action.opposite, sync__audience__in=audiences)
-    steps = Step.objects.filter(asked, removed_at=None)
+        audiences = {
+            step.sync.audience_id
+            for step in sending_steps
+            if step.sync and step.sync.action == action
+        }
+        is_opposite |= Q(sync__action=action.opposite, sync__audience__in=audiences)
+    steps = Step.objects.filter(is_opposite, removed_at=None)
     steps = steps.exclude(canvas__state=Canvas.State.ARCHIVED)
     return list(steps.select_related("canvas__app_group", "sync").order_by("canvas", "pk"))
 
 
 def _conflict(step: Step, other: Step) -> Conflict:
     assert step.sync is not None
-    words = {"audience": step.sync.audience.name, "canvas": other.canvas.name}
+    params = {"audience": step.sync.audience.name, "canvas": other.canvas.name}
     is_same, is_add = other.canvas_id == step.canvas_id, step.sync.action == Action.ADD
-    text, short = (gettext(one) % words for one in _TEXTS[is_same, is_add])
+    text, short = (gettext(template) % params for template in _TEXTS[is_same, is_add])
     return Conflict(text, short, f"{other.canvas.get_absolute_url()}?step={other.pk}#panel")
 
 
-_TEXTS = {  # the other step is in the same canvas, this step adds -> the text, and for a card
+# (is the other step in the same canvas, does this step add) -> the text, and a short one for cards
+_TEXTS = {
     (True, True): (
         gettext_noop(
             "Another component of this canvas removes people from “%(audience)s”. "

@@ -1,4 +1,4 @@
-"""Duplicate a canvas, or a step with its branches, without people."""
+"""Duplicate a canvas without its people; copy steps, also for the copy of one step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from canvases import tree
 from canvases.models import Canvas, ExitSegment, Step, StepSegment
 from canvases.steps import KINDS
 
-COPIED = (
+CANVAS_COLUMNS = (
     "description",
     "segment_id",
     "entry_by",
@@ -24,55 +24,64 @@ COPIED = (
     "cap_per_day",
     "exits",
 )
-OF_STEP = ("kind", "name", "description", "settings")
+STEP_COLUMNS = ("kind", "name", "description", "settings")
 
 
 def duplicate(canvas: Canvas, *, by: User, now: datetime) -> Canvas:
-    """Create a draft like ``canvas``. Its steps get Syncs of their own, as if they were saved."""
+    """Create a draft like ``canvas``.
+
+    Its steps get Syncs of their own (`StepKind.on_copied`), as if their forms had been saved.
+    """
     name = gettext("Copy of %(name)s") % {"name": canvas.name}
     with transaction.atomic():
         # Locked: an edit meanwhile would be copied by half.
         source = Canvas.objects.select_for_update(of=("self",)).get(pk=canvas.pk)
-        made = Canvas.objects.create(
+        draft = Canvas.objects.create(
             app_group=canvas.app_group,
             name=name[: Canvas._meta.get_field("name").max_length],
             created_by=by,
             created_at=now,
             edited_by=by,
             edited_at=now,
-            **{column: getattr(source, column) for column in COPIED},
+            **{column: getattr(source, column) for column in CANVAS_COLUMNS},
         )
         ExitSegment.objects.bulk_create(
             [
-                ExitSegment(canvas=made, segment_id=pk)
+                ExitSegment(canvas=draft, segment_id=pk)
                 for pk in source.exit_segments.order_by("pk").values_list("segment", flat=True)
             ]
         )
-        copy_steps(tree.in_order(source.steps.filter(removed_at=None)), made, now=now)
+        copy_steps(tree.in_order(source.steps.filter(removed_at=None)), draft, now=now)
         Activity.log(
-            made.app_group, by, Activity.Verb.CREATED, made.name, kind=Activity.Kind.CANVAS
+            draft.app_group, by, Activity.Verb.CREATED, draft.name, kind=Activity.Kind.CANVAS
         )
-    return made
+    return draft
 
 
 def copy_steps(
-    steps: Sequence[Step], made: Canvas, *, apart: Step | None = None, now: datetime
+    steps: Sequence[Step], target: Canvas, *, unlinked: Step | None = None, now: datetime
 ) -> Mapping[int, Step]:
-    """Copy steps into a canvas, by as many queries for 200 as for a few; return the copies by id.
+    """Copy steps into the canvas ``target``; return the copies by the ids of their originals.
 
-    ``apart``: the step whose copy stays out of the flow until it is linked.
+    ``unlinked``: the original whose copy the caller puts into the flow. The number of queries is
+    constant.
     """
-    # Out of the flow until they are linked: a place holds one step (a constraint).
+    # Inserted as removed: a constraint allows one step at a place (canvas, parent, branch) that is
+    # not removed, and the ids of the parents are known only after the insert.
     copies = Step.objects.bulk_create(
         [
-            Step(canvas=made, removed_at=now, **{name: getattr(step, name) for name in OF_STEP})
+            Step(
+                canvas=target,
+                removed_at=now,
+                **{name: getattr(step, name) for name in STEP_COLUMNS},
+            )
             for step in steps
         ]
     )
     copy_of = {step.pk: copy for step, copy in zip(steps, copies, strict=True)}
     for step in steps:
         copy = copy_of[step.pk]
-        if step != apart:
+        if step != unlinked:
             copy.parent = copy_of[step.parent_id] if step.parent_id else None
             copy.branch, copy.removed_at = step.branch, None
     Step.objects.bulk_update(copies, ["parent", "branch", "removed_at"])
@@ -83,11 +92,11 @@ def copy_steps(
 
 
 def _copy_segment_uses(copy_of: Mapping[int, Step]) -> None:
-    """Keep the segments that the settings name from being deleted, also for the copies."""
-    used = StepSegment.objects.filter(step__in=copy_of).order_by("pk")
+    """Copy the StepSegment rows, which keep segments that settings name from being deleted."""
+    uses = StepSegment.objects.filter(step__in=copy_of).order_by("pk")
     StepSegment.objects.bulk_create(
         [
             StepSegment(step=copy_of[step], segment_id=segment)
-            for step, segment in used.values_list("step", "segment")
+            for step, segment in uses.values_list("step", "segment")
         ]
     )

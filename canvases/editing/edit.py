@@ -24,9 +24,12 @@ from canvases.steps.numbered import lost, lost_words
 from partners import sync
 from partners.models import Sync
 
-MOST_STEPS = 200
+MAX_STEPS = 200
 TOO_MANY = _("A canvas has at most 200 components.")
-NAMES = {"name": _("Name"), "description": _("Description")}  # of a step, for the activity log
+NAME_LABELS = {
+    "name": _("Name"),
+    "description": _("Description"),
+}  # of a step, for the activity log
 RELATED = ("canvas__app_group", "canvas__segment", "sync__audience")
 
 
@@ -39,7 +42,7 @@ class NotAllowed(Exception):
 
 
 class Unanswered(Exception):
-    """A removal is not made before a question is answered; the text asks it."""
+    """A removal needs an answer first; the text is the question."""
 
     def __init__(self, text: str | Promise) -> None:
         super().__init__(str(text))
@@ -88,15 +91,15 @@ def save_entry(
     by: User,
     now: datetime,
 ) -> None:
-    """Store columns of the canvas and its exit segments; None leaves these as they are.
+    """Store ``changes`` (column -> value) and the exit segments; None leaves these as they are.
 
-    Raise Stale if ``version`` is no longer current, NotAllowed if the entry was launched.
+    Raise Stale if ``version`` is no longer current, NotAllowed if a column is fixed by a launch.
     """
     with editing(canvas, by=by, now=now) as locked:
         if locked.version != version:
             raise Stale
         changed = [name for name in changes if changes[name] != getattr(locked, name)]
-        if locked.state != Canvas.State.DRAFT and FIXED.intersection(changed):
+        if locked.state != Canvas.State.DRAFT and FIXED_AT_LAUNCH.intersection(changed):
             raise NotAllowed(_("The entry cannot change once the canvas was launched."))
         before = log_lines.of_entry(locked)
         Canvas.objects.filter(pk=canvas.pk).update(**changes, version=F("version") + 1)
@@ -111,7 +114,7 @@ def save_entry(
             engine.update_subscriptions(stored, now=now)
 
 
-FIXED = frozenset({"entry_by", "entry", "segment"})  # once the canvas was launched
+FIXED_AT_LAUNCH = frozenset({"entry_by", "entry", "segment"})  # once the canvas was launched
 
 
 def _set_exit_segments(canvas: Canvas, segments: Iterable[Segment]) -> None:
@@ -158,9 +161,9 @@ def add(
 ) -> Step:
     """Insert a new step after ``after``, at the beginning of a branch of it, or first."""
     with editing(canvas, by=by, now=now, structure=True):
-        if _steps(canvas).count() >= MOST_STEPS:
+        if _steps(canvas).count() >= MAX_STEPS:
             raise NotAllowed(TOO_MANY)
-        after = _checked(canvas, after, branch)
+        after = _place_now(canvas, after, branch)
         step = Step.objects.create(
             canvas=canvas, kind=kind, settings=KINDS[kind].first_settings(), removed_at=now
         )
@@ -170,33 +173,33 @@ def add(
     return step
 
 
-def _checked(canvas: Canvas, after: Step | None, branch: int) -> Step | None:
-    """Return ``after`` as it is now. Raise NotAllowed if there is no such place any more."""
+def _place_now(canvas: Canvas, after: Step | None, branch: int) -> Step | None:
+    """Return ``after`` as it is stored now. Raise NotAllowed if it or its branch was removed."""
     if after is None:
         return None
-    found = _steps(canvas).filter(pk=after.pk).first()
-    if found is None:
+    step = _steps(canvas).filter(pk=after.pk).first()
+    if step is None:
         raise NotAllowed(_("The component before was removed meanwhile."))
-    if branch not in places_after(found):
+    if branch not in places_after(step):
         raise NotAllowed(_("This branch was removed meanwhile."))
-    return found
+    return step
 
 
 def copy(step: Step, *, by: User, now: datetime) -> Step:
-    """Add a copy of a step with its branches behind it; return it. Its Syncs are new."""
+    """Add a copy of a step and its branches behind it; return the copy. Its Syncs are new."""
     with editing(step.canvas, by=by, now=now, structure=True):
-        step = here(step)
+        step = reread_step(step)
         steps = list(_steps(step.canvas))
-        copied = [step, *tree.inside(steps, step)]
-        if len(steps) + len(copied) > MOST_STEPS:
+        originals = [step, *tree.inside(steps, step)]
+        if len(steps) + len(originals) > MAX_STEPS:
             raise NotAllowed(TOO_MANY)
-        copies = duplicate.copy_steps(copied, step.canvas, apart=step, now=now)
-        made = copies[step.pk]
-        _link(made, after=step)
+        copies = duplicate.copy_steps(originals, step.canvas, unlinked=step, now=now)
+        first_copy = copies[step.pk]
+        _link(first_copy, after=step)
         check_exits(step.canvas)
-        for one in copies.values():
-            log_added(one, by)
-    return made
+        for step_copy in copies.values():
+            log_added(step_copy, by)
+    return first_copy
 
 
 def places_after(step: Step) -> set[int]:
@@ -210,7 +213,7 @@ def move(step: Step, *, up: bool, by: User, now: datetime) -> None:
     At the end of the flow do nothing.
     """
     with editing(step.canvas, by=by, now=now, structure=True):
-        step = here(step)
+        step = reread_step(step)
         if up:
             if step.parent is None:
                 return
@@ -229,8 +232,8 @@ def move(step: Step, *, up: bool, by: User, now: datetime) -> None:
 def move_to(step: Step, *, after: Step | None, branch: int = 0, by: User, now: datetime) -> None:
     """Move a step with its branches after another one, into a branch of it, or to the front."""
     with editing(step.canvas, by=by, now=now, structure=True):
-        step = here(step)
-        after = _checked(step.canvas, after, branch)
+        step = reread_step(step)
+        after = _place_now(step.canvas, after, branch)
         if after is not None and after in (step, *tree.inside(list(_steps(step.canvas)), step)):
             raise NotAllowed(_("A component cannot move behind itself or into its own branches."))
         if (after, branch) == (step.parent, step.branch):
@@ -251,42 +254,43 @@ def remove(
 ) -> pending.Decision:
     """Remove a step; the steps after it move up. A step that had visits is kept for its numbers.
 
-    ``keep``: the branch of a split whose steps stay, 0 for none. ``people``: where those go who
-    wait. Raise Unanswered if one of them is missing, pending.Undecided if people are pending and
-    ``choice`` does not decide about them.
+    ``keep``: the branch of a split whose steps stay, 0 for none. ``people``: where people go who
+    wait there, a value of removal.People. ``choice``: what to do with pending people, a value of
+    pending.Choice. Raise Unanswered if ``keep`` or ``people`` is missing, pending.Undecided if
+    ``choice`` is.
     """
     with editing(step.canvas, by=by, now=now, structure=True):
-        step = here(step)
+        step = reread_step(step)
         steps = list(_steps(step.canvas).select_related(*RELATED))
         if keep is None and tree.inside(steps, step):
             raise Unanswered(_("Choose which branch stays."))
         if keep and keep not in places_after(step):
             raise Unanswered(_("This branch was removed meanwhile."))
-        planned = removal.plan(steps, step, keep or 0)
-        if removal.n_waiting(planned.gone) and people not in removal.People.values:
+        plan = removal.plan(steps, step, keep or 0)
+        if removal.n_waiting(plan.gone) and people not in removal.People.values:
             raise Unanswered(_("People wait here. Choose where they go."))
-        removal.relink(planned, now=now)
+        removal.relink(plan, now=now)
         check_exits(step.canvas)
-        removal.clear(planned, people, now=now)
-        decided = [_discard(one, choice, by=by, now=now) for one in planned.gone]
-    return pending.Decision(sum(one.n for one in decided), choice)
+        removal.clear(plan, people, now=now)
+        decisions = [_discard(removed, choice, by=by, now=now) for removed in plan.gone]
+    return pending.Decision(sum(removed.n for removed in decisions), choice)
 
 
 def _discard(step: Step, choice: str, *, by: User, now: datetime) -> pending.Decision:
-    """Delete a step that is out of the flow, unless it had visits."""
+    """Delete a step that is out of the flow; keep it for its numbers if it had visits."""
     _log_step(step, by, Activity.Verb.REMOVED)
     step.removed_at = now
-    done = pending.decide(step, choice, by=by)
+    decision = pending.decide(step, choice, by=by)
     step.segment_uses.all().delete()
     syncs = step.syncs.all()
-    if step.canvas.entered or any(one.is_used for one in syncs):
+    if step.canvas.entered or any(sync_row.is_used for sync_row in syncs):
         sync.set_claims(Sync.objects.filter(steps=step), claims=False)
-        return done
-    unused = list(syncs)
+        return decision
+    unused_syncs = list(syncs)
     step.delete()
-    for one in unused:
-        one.delete()
-    return done
+    for sync_row in unused_syncs:
+        sync_row.delete()
+    return decision
 
 
 def save_settings(
@@ -305,10 +309,10 @@ def save_settings(
     branch, pending.Undecided if people are pending in a former Sync and ``choice`` does not decide
     about them.
     """
-    # In transactions of its own, before this one; nothing for a save that is stale already.
+    # It commits before the transaction of this edit; nothing for a save that is stale already.
     prepared = engine.preparing_wait(step, settings if step.version == version else {}, now=now)
     with prepared, editing(step.canvas, by=by, now=now):
-        stored = here(step)
+        stored = reread_step(step)
         before = stored.settings
         renamed = {k: text for k, text in (names or {}).items() if text != getattr(stored, k)}
         if before == settings and not renamed:
@@ -324,8 +328,8 @@ def save_settings(
         changed = _steps(step.canvas).filter(pk=step.pk, version=version)
         if not changed.update(settings=settings, version=F("version") + 1, **renamed):
             raise Stale
-        step = here(step)
-        lines = [(NAMES[key], getattr(stored, key), text) for key, text in renamed.items()]
+        step = reread_step(step)
+        lines = [(NAME_LABELS[key], getattr(stored, key), text) for key, text in renamed.items()]
         changes = [*lines, *KINDS[step.kind].changes(before, settings)]
         _log_step(step, by, Activity.Verb.CHANGED, changes)
         if before == settings:
@@ -344,7 +348,7 @@ def decide(step: Step, choice: str, *, by: User, now: datetime) -> pending.Decis
 
 
 def _log(canvas: Canvas, by: User, verb: str, changes: Sequence[LoggedChange]) -> None:
-    """Log an edit of a canvas, unless all given changes are none."""
+    """Log an edit of a canvas, unless no value has changed."""
     if any(before != after for _what, before, after in changes):
         Activity.log(
             canvas.app_group, by, verb, canvas.name, kind=Activity.Kind.CANVAS, changes=changes
@@ -378,7 +382,8 @@ def editing(
 ) -> Iterator[Canvas]:
     """Lock the canvas for an edit and note the author.
 
-    ``structure``: the edit changes the flow. Raise NotAllowed if the state forbids the edit.
+    ``structure``: the edit changes the flow, which a live canvas forbids. Raise NotAllowed if the
+    state of the canvas forbids the edit.
     """
     with transaction.atomic():
         locked = Canvas.objects.select_for_update(of=("self",)).get(pk=canvas.pk)
@@ -401,14 +406,14 @@ def _steps(canvas: Canvas) -> QuerySet[Step]:
     return Step.objects.filter(canvas=canvas, removed_at=None)
 
 
-def here(step: Step) -> Step:
+def reread_step(step: Step) -> Step:
     """Read ``step`` again. Raise NotAllowed if it was removed meanwhile."""
-    found = (
+    stored = (
         _steps(step.canvas).select_related("parent__parent", *RELATED).filter(pk=step.pk).first()
     )
-    if found is None:
+    if stored is None:
         raise NotAllowed(_("This component was removed meanwhile."))
-    return found
+    return stored
 
 
 def check_exits(canvas: Canvas) -> None:
@@ -425,11 +430,12 @@ def check_exits(canvas: Canvas) -> None:
 def _link(step: Step, *, after: Step | None, branch: int = 0) -> None:
     """Put an unlinked step after ``after``; what stood there comes after the step.
 
-    A place holds one step that is not removed (a constraint), so the new one is shown last.
+    A constraint allows one step at a place that is not removed: so ``removed_at`` of the new one is
+    unset last.
     """
-    next_one = _steps(step.canvas).filter(parent=after, branch=branch)
+    displaced = _steps(step.canvas).filter(parent=after, branch=branch)
     Step.objects.filter(pk=step.pk).update(parent=after, branch=branch)
-    next_one.update(parent=step, branch=0)
+    displaced.update(parent=step, branch=0)
     Step.objects.filter(pk=step.pk).update(removed_at=None)
 
 

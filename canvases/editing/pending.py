@@ -22,7 +22,7 @@ from partners.queue import move
 
 
 class Choice(models.TextChoices):
-    """What to do with the pending people."""
+    """What to do with the pending people. TRAVEL: leave them in their former Sync."""
 
     MOVE = "move", _("Move them to what the component asks now")
     TRAVEL = (
@@ -41,7 +41,7 @@ VERBS = {
 
 @dataclass(frozen=True, slots=True)
 class PendingLine:
-    """A number of people, and what their Sync does."""
+    """How many people are pending in a Sync, and what it does."""
 
     n: int
     text: str
@@ -62,7 +62,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A choice and the number of its people; empty if none were pending."""
+    """The choice that was made and for how many people; empty if none were pending."""
 
     n: int = 0
     choice: str = ""
@@ -103,9 +103,9 @@ def question(step: Step, *, is_removal: bool = False) -> Question | None:
 
 def removal_question(steps: Sequence[Step]) -> Question | None:
     """Return the question about people pending at steps that are removed; None if none are."""
-    asked = [one for step in steps if (one := question(step, is_removal=True))]
-    lines = [line for one in asked for line in one.lines]
-    return Question(lines, asked[0].choices) if asked else None
+    questions = [about_step for step in steps if (about_step := question(step, is_removal=True))]
+    lines = [line for about_step in questions for line in about_step.lines]
+    return Question(lines, questions[0].choices) if questions else None
 
 
 def decide(step: Step, choice: str, *, by: User) -> Decision:
@@ -113,24 +113,24 @@ def decide(step: Step, choice: str, *, by: User) -> Decision:
 
     Raise Undecided if people are pending and the choice is none of those offered.
     """
-    asked = question(step)
-    if asked is None:
+    open_question = question(step)
+    if open_question is None:
         return Decision()
-    if choice not in dict(asked.choices):
-        raise Undecided(asked)
-    counted = [(one, _carry_out(one, choice, step)) for one in former_syncs.of(step)]
+    if choice not in dict(open_question.choices):
+        raise Undecided(open_question)
+    counts = [(former, _carry_out(former, choice, step)) for former in former_syncs.of(step)]
     target = step.sync.audience.name if step.sync and choice == Choice.MOVE else ""
-    for one, n in counted:
+    for former, n in counts:
         if not n:  # the same was decided before, and is not carried out yet
             continue
-        audiences = " → ".join(filter(None, (one.audience.name, target)))
+        audiences = " → ".join(filter(None, (former.audience.name, target)))
         _log(step.canvas, by, Choice(choice), n, audiences)
-    return Decision(sum(n for _one, n in counted), choice)
+    return Decision(sum(n for _one, n in counts), choice)
 
 
 def n_pending(canvas: Canvas) -> int:
     """Return how many people of a canvas are pending."""
-    return sum(one.tally.pending for one in _pending_syncs(canvas))
+    return sum(sync.tally.pending for sync in _pending_syncs(canvas))
 
 
 def _pending_syncs(canvas: Canvas) -> list[Sync]:
@@ -149,35 +149,38 @@ def discard_all(canvas: Canvas, *, by: User) -> Decision:
     return Decision(n, Choice.DISCARD)
 
 
-def _carry_out(one: Sync, choice: str, step: Step) -> int:
+def _carry_out(sync: Sync, choice: str, step: Step) -> int:
     if choice == Choice.MOVE and step.sync is not None:
-        return move.move([one], to=step.sync)
+        return move.move([sync], to=step.sync)
     if choice == Choice.DISCARD:
-        return move.discard([one])
-    return one.tally.pending
+        return move.discard([sync])
+    return sync.tally.pending
 
 
-def _log(canvas: Canvas, by: User, choice: Choice, n: int, where: str) -> None:
-    subject = f"{canvas.name}: {n}" + (f" ({where})" if where else "")
+def _log(canvas: Canvas, by: User, choice: Choice, n: int, audiences: str) -> None:
+    subject = f"{canvas.name}: {n}" + (f" ({audiences})" if audiences else "")
     Activity.log(canvas.app_group, by, VERBS[choice], subject)
 
 
 def _lines(step: Step, syncs: Sequence[Sync]) -> list[PendingLine]:
-    texts = [former_syncs.label(one) for one in syncs]
-    seen = Counter([*texts, *([former_syncs.label(step.sync)] if step.sync else [])])
-    named = [
-        former_syncs.long_label(one) if seen[text] > 1 else text
-        for one, text in zip(syncs, texts, strict=True)
+    labels = [former_syncs.label(sync) for sync in syncs]
+    n_of_label = Counter([*labels, *([former_syncs.label(step.sync)] if step.sync else [])])
+    distinct_labels = [
+        former_syncs.long_label(sync) if n_of_label[text] > 1 else text
+        for sync, text in zip(syncs, labels, strict=True)
     ]
-    return [PendingLine(one.tally.pending, text) for one, text in zip(syncs, named, strict=True)]
+    return [
+        PendingLine(sync.tally.pending, text)
+        for sync, text in zip(syncs, distinct_labels, strict=True)
+    ]
 
 
 def _choices(step: Step, *, is_removal: bool) -> list[tuple[str, str]]:
-    words = {choice.value: str(choice.label) for choice in Choice}
+    labels = {choice.value: str(choice.label) for choice in Choice}
     if is_removal or step.removed_at is not None or step.sync is None:
-        del words[Choice.MOVE.value]
-        return list(words.items())
-    words[Choice.MOVE.value] = gettext("Move them: %(asked)s") % {
+        del labels[Choice.MOVE.value]
+        return list(labels.items())
+    labels[Choice.MOVE.value] = gettext("Move them: %(asked)s") % {
         "asked": former_syncs.label(step.sync)
     }
-    return list(words.items())
+    return list(labels.items())

@@ -1,4 +1,4 @@
-"""What the removal of a step does: a split takes the branches with it that are not kept."""
+"""What the removal of a step does: branches of a split that are not kept go with it."""
 
 from __future__ import annotations
 
@@ -35,25 +35,30 @@ class Removal:
 
 def plan(steps: Sequence[Step], step: Step, keep: int) -> Removal:
     """Return the removal of a step; ``keep``: the branch that stays, 0 for none."""
-    at = tree.places(steps)
-    kept = tree.path(steps, at.get((step.pk, keep))) if keep else []
-    stay = {one.pk for first in kept for one in (first, *tree.inside(steps, first))}
-    gone = [step, *(one for one in tree.inside(steps, step) if one.pk not in stay)]
-    ids = {one.pk for one in gone}
+    step_at = tree.places(steps)
+    kept_path = tree.path(steps, step_at.get((step.pk, keep))) if keep else []
+    kept_ids = {
+        gone_step.pk for first in kept_path for gone_step in (first, *tree.inside(steps, first))
+    }
+    gone = [
+        step,
+        *(gone_step for gone_step in tree.inside(steps, step) if gone_step.pk not in kept_ids),
+    ]
+    gone_ids = {gone_step.pk for gone_step in gone}
 
-    def next_of(one: Step) -> Step | None:
-        found: Step | None = one
-        while found is not None and found.pk in ids:
-            found = tree.following(steps, found, keep if found.pk == step.pk else 0)
-        return found
+    def next_of(gone_step: Step) -> Step | None:
+        target: Step | None = gone_step
+        while target is not None and target.pk in gone_ids:
+            target = tree.following(steps, target, keep if target.pk == step.pk else 0)
+        return target
 
     return Removal(
         step,
         gone,
-        head=kept[0] if kept else None,
-        tail=kept[-1] if kept else None,
-        after=at.get((step.pk, 0)),
-        next_of={one.pk: next_of(one) for one in gone},
+        head=kept_path[0] if kept_path else None,
+        tail=kept_path[-1] if kept_path else None,
+        after=step_at.get((step.pk, 0)),
+        next_of={gone_step.pk: next_of(gone_step) for gone_step in gone},
     )
 
 
@@ -61,8 +66,8 @@ def relink(removal: Removal, *, now: datetime) -> None:
     """Take the steps out of the flow; the branch that stays, then what came after, move up."""
     step = removal.step
     place = {"parent": step.parent, "branch": step.branch}
-    out = Step.objects.filter(pk__in=[one.pk for one in removal.gone])
-    out.update(removed_at=now, parent=None, branch=0)
+    gone_rows = Step.objects.filter(pk__in=[one.pk for one in removal.gone])
+    gone_rows.update(removed_at=now, parent=None, branch=0)
     if removal.head is not None:
         Step.objects.filter(pk=removal.head.pk).update(**place)
         place = {"parent": removal.tail, "branch": 0}
@@ -71,18 +76,18 @@ def relink(removal: Removal, *, now: datetime) -> None:
 
 
 def n_waiting(steps: Sequence[Step]) -> int:
-    """Return how many people wait at these steps, or are on their way there from removed ones."""
-    there = Q(step__in=list(steps)) | Q(step__clears_to__in=list(steps))
-    n: int = StepTally.objects.filter(there).aggregate(n=Sum("waiting", default=0))["n"]
+    """Return how many people wait at these steps, or at removed steps that are cleared to them."""
+    is_there = Q(step__in=list(steps)) | Q(step__clears_to__in=list(steps))
+    n: int = StepTally.objects.filter(is_there).aggregate(n=Sum("waiting", default=0))["n"]
     return n
 
 
 def clear(removal: Removal, people: str, *, now: datetime) -> None:
     """Let the people who wait at steps that go pass on, or leave the canvas."""
-    waited_at = StepTally.objects.filter(step__in=removal.gone, waiting__gt=0)
-    on_the_way = Step.objects.filter(clears_to__in=removal.gone)
-    places = [*waited_at.values_list("step"), *on_the_way.values_list("clears_to")]
+    waiting_tallies = StepTally.objects.filter(step__in=removal.gone, waiting__gt=0)
+    clearing = Step.objects.filter(clears_to__in=removal.gone)
+    step_ids = [*waiting_tallies.values_list("step"), *clearing.values_list("clears_to")]
     for step in removal.gone:
-        if (step.pk,) in places:
+        if (step.pk,) in step_ids:
             target = removal.next_of[step.pk] if people == People.NEXT else None
             engine.clear(step, to=target, now=now)

@@ -28,7 +28,7 @@ SEGMENT_GONE = _("A segment it named was deleted, so the removal cannot be undon
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StepPlace:
     """Where a step stands in the flow."""
 
     step: int
@@ -37,7 +37,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class RemovedStep:
     """The columns of a step that was removed; it may have been deleted."""
 
     pk: int
@@ -50,27 +50,29 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
-    """What a removal took away, the step itself first, and the flow before and after it."""
+class RemovalNote:
+    """The steps that a removal took away, the step itself first; the flow before and after it."""
 
-    gone: list[Gone]
-    before: list[Place]
-    after: list[Place]
+    gone: list[RemovedStep]
+    before: list[StepPlace]
+    after: list[StepPlace]
 
     def dump(self) -> str:
         """Return the note as text."""
         return json.dumps(asdict(self))
 
     @classmethod
-    def load(cls, text: str) -> Note | None:
-        """Return the note that was dumped; None if it is of another release."""
+    def load(cls, text: str) -> RemovalNote | None:
+        """Return the note of a dump; None if another release has dumped it."""
         try:
             raw = json.loads(text)
-            before, after = ([Place(**one) for one in raw[name]] for name in ("before", "after"))
-            gone = [Gone(**one) for one in raw["gone"]]
+            before, after = (
+                [StepPlace(**row) for row in raw[name]] for name in ("before", "after")
+            )
+            gone = [RemovedStep(**row) for row in raw["gone"]]
         except (ValueError, KeyError, TypeError):
             return None
-        return cls(gone, before, after) if all(one.kind in KINDS for one in gone) else None
+        return cls(gone, before, after) if all(row.kind in KINDS for row in gone) else None
 
 
 def remove(
@@ -81,26 +83,30 @@ def remove(
     choice: str = "",
     by: User,
     now: datetime,
-) -> tuple[pending.Decision, Note | None, Text]:
-    """Remove a step as `edit.remove` does; return also the note to undo it, or why it cannot be."""
+) -> tuple[pending.Decision, RemovalNote | None, Text]:
+    """Remove a step as `edit.remove` does; return also the note to undo it, or None and why not."""
     with transaction.atomic():
-        # Locked: the flow that is noted is the one that is changed.
+        # Locked, so that the noted flow is the one that is changed.
         Canvas.objects.select_for_update(of=("self",)).get(pk=step.canvas_id)
         steps = list(step.canvas.steps.filter(removed_at=None))
-        found = [one for one in steps if one == step]
-        gone = removal.plan(steps, found[0], keep or 0).gone if found else []
-        waited = removal.n_waiting(gone)
-        done = edit.remove(step, keep=keep, people=people, choice=choice, by=by, now=now)
+        stored = [gone_step for gone_step in steps if gone_step == step]
+        gone = removal.plan(steps, stored[0], keep or 0).gone if stored else []
+        n_waiting = removal.n_waiting(gone)
+        decision = edit.remove(step, keep=keep, people=people, choice=choice, by=by, now=now)
         after = places(step.canvas.steps.filter(removed_at=None))
-    if waited:
-        return done, None, PEOPLE_MOVED
-    if done.n and done.choice == pending.Choice.DISCARD:
-        return done, None, DISCARDED
-    return done, Note([_columns(one) for one in gone], places(steps), after), ""
+    if n_waiting:
+        return decision, None, PEOPLE_MOVED
+    if decision.n and decision.choice == pending.Choice.DISCARD:
+        return decision, None, DISCARDED
+    return (
+        decision,
+        RemovalNote([_columns(gone_step) for gone_step in gone], places(steps), after),
+        "",
+    )
 
 
-def _columns(step: Step) -> Gone:
-    return Gone(
+def _columns(step: Step) -> RemovedStep:
+    return RemovedStep(
         step.pk,
         str(step.api_id),
         step.kind,
@@ -111,14 +117,15 @@ def _columns(step: Step) -> Gone:
     )
 
 
-def places(steps: Sequence[Step] | Any) -> list[Place]:
+def places(steps: Sequence[Step] | Any) -> list[StepPlace]:
     """Return where the steps of a flow stand."""
     return sorted(
-        (Place(step.pk, step.parent_id, step.branch) for step in steps), key=lambda one: one.step
+        (StepPlace(step.pk, step.parent_id, step.branch) for step in steps),
+        key=lambda one: one.step,
     )
 
 
-def restore(canvas: Canvas, note: Note, *, by: User, now: datetime) -> Step:
+def restore(canvas: Canvas, note: RemovalNote, *, by: User, now: datetime) -> Step:
     """Put the removed steps back; return the first. Raise NotAllowed if that is not possible.
 
     A step that was kept for its numbers goes on with them; one that was deleted is made again,
@@ -129,15 +136,17 @@ def restore(canvas: Canvas, note: Note, *, by: User, now: datetime) -> Step:
             raise edit.NotAllowed(CHANGED)
         _check_segments(canvas, note)
         kept = set(canvas.steps.exclude(removed_at=None).values_list("pk", flat=True))
-        deleted = [one for one in note.gone if one.pk not in kept]
+        deleted = [gone_step for gone_step in note.gone if gone_step.pk not in kept]
         # In a database that was moved, ids at the end are given out again.
-        if Step.objects.filter(pk__in=[one.pk for one in deleted]).exists():
+        if Step.objects.filter(pk__in=[gone_step.pk for gone_step in deleted]).exists():
             raise edit.NotAllowed(CHANGED)
         Step.objects.bulk_create(
-            Step(canvas=canvas, removed_at=now, **asdict(one)) for one in deleted
+            Step(canvas=canvas, removed_at=now, **asdict(gone_step)) for gone_step in deleted
         )
         _put_back(canvas, note, now=now)
-        restored = [edit.here(Step(pk=one.pk, canvas=canvas)) for one in note.gone]
+        restored = [
+            edit.reread_step(Step(pk=gone_step.pk, canvas=canvas)) for gone_step in note.gone
+        ]
         for step in restored:
             KINDS[step.kind].on_saved(step)
             edit.log_added(step, by)
@@ -145,17 +154,17 @@ def restore(canvas: Canvas, note: Note, *, by: User, now: datetime) -> Step:
     return restored[0]
 
 
-def _check_segments(canvas: Canvas, note: Note) -> None:
-    named = set[str]().union(*(segments_in(one.settings) for one in note.gone))
-    found = Segment.objects.filter(app_group=canvas.app_group_id, api_id__in=named)
-    if found.count() < len(named):
+def _check_segments(canvas: Canvas, note: RemovalNote) -> None:
+    api_ids = set[str]().union(*(segments_in(gone_step.settings) for gone_step in note.gone))
+    found = Segment.objects.filter(app_group=canvas.app_group_id, api_id__in=api_ids)
+    if found.count() < len(api_ids):
         raise edit.NotAllowed(SEGMENT_GONE)
 
 
-def _put_back(canvas: Canvas, note: Note, *, now: datetime) -> None:
-    """Give all steps the places of before. Raise NotAllowed if one is there no more.
+def _put_back(canvas: Canvas, note: RemovalNote, *, now: datetime) -> None:
+    """Give all steps their places of before. Raise NotAllowed if one of these is gone.
 
-    Out of the flow first: a place holds one step (a constraint).
+    All steps leave the flow first, since a constraint allows one step at a place.
     """
     canvas.steps.filter(removed_at=None).update(removed_at=now)
     rows = [

@@ -1,4 +1,7 @@
-"""Conditions on the properties of an event, as rows of a form: all of them must hold."""
+"""Conditions on the properties of an event, as rows of a form: all of them must hold.
+
+An event filter is the stored choice of events: kind, name and ``where``, the list of conditions.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,14 @@ from audiencesync.people.segments import filters
 from canvases.entry_card import event_property
 from canvases.steps.base import Text
 
-MOST = 5  # conditions of an event
-NAMES = ("property", "op", "value")
+MAX_CONDITIONS = 5
+PARTS = ("property", "op", "value")
 OPS: list[tuple[str, Text]] = [(op, filters.OPS[op]) for op in event_property.OPS]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The three fields of one condition."""
+    """The three fields of one condition. ``name``: that of the property."""
 
     name: BoundField
     op: BoundField
@@ -34,53 +37,66 @@ class Row:
         return bool(self.name.value() or self.value.value())
 
 
-def names(prefix: str, n: int) -> list[str]:
-    """Return the names of the fields of a row: event_property, then event_property2."""
-    return [f"{prefix}{name}{n + 1 if n else ''}" for name in NAMES]
+def field_names(prefix: str, n: int) -> list[str]:
+    """Return the names of the fields of row ``n``, which is counted from 0.
+
+    Of the first row such as event_property, of the second event_property2.
+    """
+    return [f"{prefix}{name}{n + 1 if n else ''}" for name in PARTS]
 
 
 def add_fields(form: forms.BaseForm, prefix: str = "") -> None:
-    """Give a form the fields of all rows; an empty property asks for nothing."""
-    for n in range(MOST):
-        name, op, value = names(prefix, n)
-        form.fields[name] = forms.CharField(
+    """Give a form the fields of all rows; a row without a property is no condition."""
+    for n in range(MAX_CONDITIONS):
+        property_field, op_field, value_field = field_names(prefix, n)
+        form.fields[property_field] = forms.CharField(
             label=_("Property (optional)"), required=False, max_length=255
         )
-        form.fields[op] = forms.ChoiceField(label=_("Comparison"), choices=OPS, required=False)
-        form.fields[value] = forms.CharField(label=_("Value"), required=False, max_length=255)
+        form.fields[op_field] = forms.ChoiceField(
+            label=_("Comparison"), choices=OPS, required=False
+        )
+        form.fields[value_field] = forms.CharField(label=_("Value"), required=False, max_length=255)
 
 
 def rows(form: forms.BaseForm, prefix: str = "") -> list[Row]:
     """Return the rows up to the last that is used, and an empty one if there may be more."""
-    found = [Row(*(form[name] for name in names(prefix, n))) for n in range(MOST)]
-    used = [n for n, row in enumerate(found) if row.is_used]
-    return found[: used[-1] + 2 if used else 1]
+    all_rows = [
+        Row(*(form[name] for name in field_names(prefix, n))) for n in range(MAX_CONDITIONS)
+    ]
+    used_numbers = [n for n, row in enumerate(all_rows) if row.is_used]
+    return all_rows[: used_numbers[-1] + 2 if used_numbers else 1]
 
 
 def read(
-    form: forms.BaseForm, event: Mapping[str, Any], asked: Mapping[str, Any], prefix: str = ""
+    form: forms.BaseForm,
+    event_filter: Mapping[str, Any],
+    cleaned: Mapping[str, Any],
+    prefix: str = "",
 ) -> list[dict[str, Any]]:
-    """Return ``where`` of an event from cleaned fields; add an error where it cannot be."""
-    found: list[dict[str, Any]] = []
-    for n in range(MOST):
-        name, op, value = names(prefix, n)
-        typed = (asked.get(name, ""), asked.get(op) or "is", asked.get(value, ""))
-        if typed[2] and not typed[0] and name not in form.errors:
-            form.add_error(name, _("Give the name of the property."))
+    """Return ``where`` of an event filter from cleaned fields; add an error to each invalid row.
+
+    ``event_filter``: its kind and name, against which each condition is checked.
+    """
+    where: list[dict[str, Any]] = []
+    for n in range(MAX_CONDITIONS):
+        property_field, op_field, value_field = field_names(prefix, n)
+        name, value = cleaned.get(property_field, ""), cleaned.get(value_field, "")
+        if value and not name and property_field not in form.errors:
+            form.add_error(property_field, _("Give the name of the property."))
         try:
-            found += event_property.where(event, *typed)
+            where += event_property.where(event_filter, name, cleaned.get(op_field) or "is", value)
         except filters.FilterError as error:
-            form.add_error(value, error.message)
-    return found
+            form.add_error(value_field, error.message)
+    return where
 
 
-def initial(event: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Return the values of the fields for a stored event."""
-    shown = event_property.shown(event)[:MOST]
+def initial(event_filter: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Return the values of the fields for a stored event filter."""
+    stored = event_property.as_typed(event_filter)[:MAX_CONDITIONS]
     return {
         field: value
-        for n, typed in enumerate(shown)
-        for field, value in zip(names(prefix, n), typed, strict=True)
+        for n, texts in enumerate(stored)
+        for field, value in zip(field_names(prefix, n), texts, strict=True)
     }
 
 
@@ -107,10 +123,11 @@ class EventForm(forms.Form):
         return rows(self)
 
     def clean(self) -> dict[str, Any]:
-        """Ask for the name of an event; a purchase without one is any purchase."""
+        """Require the name of an event; a purchase without one is any purchase."""
         cleaned = super().clean() or {}
         if cleaned.get("kind") == Event.Kind.EVENT and not cleaned.get("name"):
             self.add_error("name", _("Give the name of the event."))
         elif not self.errors:
+            # The fields of this form are kind and name of the event filter as well.
             cleaned["where"] = read(self, cleaned, cleaned)
         return cleaned

@@ -18,23 +18,27 @@ OPS = ("is", "is_not", "contains", "greater", "less", "is_true", "is_false", "ex
 NUMBER_OPS = {"greater": gettext_lazy("is greater than"), "less": gettext_lazy("is less than")}
 
 
-def where(event: Mapping[str, Any], name: str, op: str, typed: str) -> list[dict[str, Any]]:
-    """Return the condition of an event with this kind and name, or none. Raise FilterError.
+def where(event_filter: Mapping[str, Any], name: str, op: str, typed: str) -> list[dict[str, Any]]:
+    """Return a typed condition in a list; an empty one without a name. Raise FilterError.
 
-    A typed number "is" a number or the same text: programs send both.
+    ``event_filter``: kind and name of the event that it is for. A typed number "is" a number or the
+    same text: programs send both.
     """
     if not name:
         return []
-    found = [_condition(name, op, value) for value in _values(op, typed)]
-    if op == "is" and len(found) > 1:
-        found = [{"property": name, "op": "in", "value": [one["value"] for one in found]}]
-    filters.read({event["kind"]: event["name"], "op": "at_least", "n": 1, "where": found})
-    return found
+    conditions = [_condition(name, op, value) for value in _values(op, typed)]
+    if op == "is" and len(conditions) > 1:
+        values = [condition["value"] for condition in conditions]
+        conditions = [{"property": name, "op": "in", "value": values}]
+    # Only to check it: a filter of people who did such an event.
+    did_event = {event_filter["kind"]: event_filter["name"], "op": "at_least", "n": 1}
+    filters.read(did_event | {"where": conditions})
+    return conditions
 
 
 def _condition(name: str, op: str, value: Any) -> dict[str, Any]:
-    found = {"property": name, "op": op}
-    return found if op in filters.NO_VALUE else found | {"value": value}
+    condition = {"property": name, "op": op}
+    return condition if op in filters.NO_VALUE else condition | {"value": value}
 
 
 def _values(op: str, typed: str) -> list[Any]:
@@ -50,14 +54,18 @@ def _values(op: str, typed: str) -> list[Any]:
     return [as_number] if op in ("greater", "less") else [typed, as_number]
 
 
-def shown(event: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Return property, operator and value of each stored condition as they were typed."""
-    stored = event.get("where")
-    found = stored if isinstance(stored, list) else []
-    return [_shown(one) for one in found if isinstance(one, dict) and one.get("property")]
+def as_typed(event_filter: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return (property, operator, value) of each stored condition as they were typed."""
+    raw = event_filter.get("where")
+    conditions = raw if isinstance(raw, list) else []
+    return [
+        _as_typed(condition)
+        for condition in conditions
+        if isinstance(condition, dict) and condition.get("property")
+    ]
 
 
-def _shown(condition: Mapping[str, Any]) -> tuple[str, str, str]:
+def _as_typed(condition: Mapping[str, Any]) -> tuple[str, str, str]:
     value = condition.get("value", "")
     if isinstance(value, list):
         value = value[0] if value else ""
@@ -65,19 +73,22 @@ def _shown(condition: Mapping[str, Any]) -> tuple[str, str, str]:
     return str(condition["property"]), "is" if op == "in" else str(op), str(value)
 
 
-def masked(event: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Return the same as `shown`, for every reader: without personal data in the values."""
-    return [(name, op, STARS if is_personal(value) else value) for name, op, value in shown(event)]
+def masked_conditions(event_filter: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return the same as `as_typed`, for every reader: without personal data in the values."""
+    return [
+        (name, op, STARS if is_personal(value) else value)
+        for name, op, value in as_typed(event_filter)
+    ]
 
 
-def words(event: Mapping[str, Any]) -> str:
+def words(event_filter: Mapping[str, Any]) -> str:
     """Return the conditions in words, such as: total is greater than 50; empty without any."""
-    return _(" and ").join(_words(*one) for one in masked(event))
+    return _(" and ").join(_words(*condition) for condition in masked_conditions(event_filter))
 
 
 def _words(name: str, op: str, value: str) -> str:
     text = _("%(property)s %(operator)s %(value)s")
     is_number = value.lstrip("-").replace(".", "", 1).isdecimal()
     operator = (NUMBER_OPS if is_number else {}).get(op) or filters.OPS.get(op, op)
-    asked = {"property": name, "operator": operator, "value": value}
-    return (text % asked).strip()
+    params = {"property": name, "operator": operator, "value": value}
+    return (text % params).strip()

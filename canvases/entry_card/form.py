@@ -22,10 +22,10 @@ from canvases.models import Canvas
 from canvases.steps.base import Text
 
 By, Reentry = Canvas.EntryBy, Canvas.Reentry
-MOST_ENTRIES, MOST_DAYS, MOST_EXITS = 1_000_000_000, 730, 10
-# After an event or with a segment that is kept up to date, the usual case is that people come back:
-# a second cart, a second lapse. Elsewhere each person enters once.
-REPEATED = (By.SEGMENT, By.EVENT)
+MAX_ENTRIES, MAX_DAYS, MAX_EXITS = 1_000_000_000, 730, 10
+# After an event or with a segment that is kept up to date, people usually come back: a second cart,
+# a second lapse. Elsewhere each person enters once.
+REENTERED_BY_DEFAULT = (By.SEGMENT, By.EVENT)
 HELP: dict[str, Text] = {
     By.LAUNCH: _("They enter once, as soon as the canvas is launched."),
     By.SEGMENT: _("They enter at the launch, or later when they join the segment."),
@@ -72,23 +72,23 @@ class ScheduleForm(forms.Form):
         """Return the schedule; None, with errors at the fields, if it has no run left."""
         if not self.is_valid():
             return None
-        chosen = self.cleaned_data
-        day = chosen["day"] or None
+        cleaned = self.cleaned_data
+        day = cleaned["day"] or None
         raw = {
-            "every": chosen["every"],
-            "on": chosen["on"].isoformat() if chosen["on"] else None,
-            "at": f"{chosen['at']:%H:%M}",
-            "weekdays": chosen["weekdays"],
+            "every": cleaned["every"],
+            "on": cleaned["on"].isoformat() if cleaned["on"] else None,
+            "at": f"{cleaned['at']:%H:%M}",
+            "weekdays": cleaned["weekdays"],
             "day": int(day) if day and day.isdigit() else day,
-            "until": chosen["until"].isoformat() if chosen["until"] else None,
+            "until": cleaned["until"].isoformat() if cleaned["until"] else None,
         }
         try:
-            found = schedule.read(raw)
-            schedule.check(found, zone, now)
+            read_schedule = schedule.read(raw)
+            schedule.check(read_schedule, zone, now)
         except schedule.ScheduleError as error:
             self.add_error(error.field if error.field in self.fields else None, str(error.message))
             return None
-        return found
+        return read_schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +102,8 @@ class Runs:
     def of(cls, data: Any, *, zone: ZoneInfo, now: datetime) -> Runs:
         """Read typed fields of a schedule."""
         form = ScheduleForm(data)
-        if found := form.read(zone, now):
-            return cls(schedule.upcoming(found, zone, now))
+        if read_schedule := form.read(zone, now):
+            return cls(schedule.upcoming(read_schedule, zone, now))
         name, errors = next(iter(form.errors.items()))
         label = form.fields[name].label if name in form.fields else ""
         return cls([], f"{label}: {errors[0]}" if label else str(errors[0]))
@@ -121,7 +121,7 @@ class ExitForm(conditions.EventForm):
 
 
 ExitForms = forms.formset_factory(
-    ExitForm, extra=0, max_num=MOST_EXITS, validate_max=True, absolute_max=MOST_EXITS
+    ExitForm, extra=0, max_num=MAX_EXITS, validate_max=True, absolute_max=MAX_EXITS
 )
 
 
@@ -160,13 +160,13 @@ class EntryForm(forms.ModelForm):
         widget=forms.RadioSelect,
     )
     reentry_days = forms.IntegerField(
-        label=_("Days after the last entry"), required=False, min_value=1, max_value=MOST_DAYS
+        label=_("Days after the last entry"), required=False, min_value=1, max_value=MAX_DAYS
     )
     cap_total = forms.IntegerField(
-        label=_("Most entries in all"), required=False, min_value=1, max_value=MOST_ENTRIES
+        label=_("Most entries in all"), required=False, min_value=1, max_value=MAX_ENTRIES
     )
     cap_per_day = forms.IntegerField(
-        label=_("Most entries a day"), required=False, min_value=1, max_value=MOST_ENTRIES
+        label=_("Most entries a day"), required=False, min_value=1, max_value=MAX_ENTRIES
     )
     # Two fields of one column, as above: its first value is yes only if the segment is live.
     exit_left = forms.BooleanField(label=_("They leave the entry segment"), required=False)
@@ -183,7 +183,7 @@ class EntryForm(forms.ModelForm):
         error_messages={"invalid_choice": _("There is no such segment in this app group.")},
     )
 
-    is_typed = False  # what it shows was typed, and is neither checked nor stored
+    is_typed = False  # it shows typed values that are neither checked nor stored
 
     class Meta:
         model = Canvas
@@ -202,7 +202,7 @@ class EntryForm(forms.ModelForm):
         self.exits = ExitForms(
             data if data and "exit-TOTAL_FORMS" in data else None,
             prefix="exit",
-            initial=[one | conditions.initial(one) for one in words.events(instance.exits)],
+            initial=[event | conditions.initial(event) for event in words.events(instance.exits)],
         )
         for name in self._absent():
             del self.fields[name]
@@ -214,9 +214,9 @@ class EntryForm(forms.ModelForm):
         ``add_exit`` adds a row of exit events, ``remove_exit`` names the row to leave out.
         """
         form = cls(instance=instance, now=now)
-        for one in (form, form.schedule):
-            for name, field in one.fields.items():
-                one.initial[name] = field.widget.value_from_datadict(data, {}, name)
+        for part in (form, form.schedule):
+            for name, field in part.fields.items():
+                part.initial[name] = field.widget.value_from_datadict(data, {}, name)
         form.exits = ExitForms(prefix="exit", initial=_typed_exits(data))
         form.is_typed = True
         return form
@@ -225,7 +225,7 @@ class EntryForm(forms.ModelForm):
         """Return the fields that a launched canvas does not have."""
         if not self.is_launched:
             return []
-        other = "reentry" if self.stored_by in REPEATED else "reentry_live"
+        other = "reentry" if self.stored_by in REENTERED_BY_DEFAULT else "reentry_live"
         event = [name for name in self.fields if name.startswith("event_")]
         left = {"exit_left", "exit_left_others"}
         if self.instance.segment_id:
@@ -289,13 +289,13 @@ class EntryForm(forms.ModelForm):
             event = {"kind": kind, "name": name}
             return event | {"where": conditions.read(self, event, cleaned, "event_")}
         if self.by == By.SCHEDULE:
-            read = self.schedule.read(self.zone, self.now)
-            return read.as_json() if read else {}
+            read_schedule = self.schedule.read(self.zone, self.now)
+            return read_schedule.as_json() if read_schedule else {}
         return {}
 
     def _clean_reentry(self, cleaned: dict[str, Any]) -> None:
-        """Leave ``reentry`` and ``reentry_days`` as the columns hold them."""
-        live = self.by in REPEATED
+        """Put the values of the columns into ``reentry`` and ``reentry_days``."""
+        live = self.by in REENTERED_BY_DEFAULT
         chosen = cleaned.pop("reentry_live", "") if live else cleaned.get("reentry")
         cleaned["reentry"] = chosen or self.instance.reentry
         if cleaned["reentry"] != Reentry.DAYS:
@@ -322,19 +322,19 @@ class EntryForm(forms.ModelForm):
         if not self.is_launched:
             names += ["segment", "entry_by", "entry"]
         events = [
-            {"kind": one["kind"], "name": one["name"], "where": one["where"]}
-            for one in (self.exits.cleaned_data if self.exits.is_bound else [])
-            if one
+            {"kind": event["kind"], "name": event["name"], "where": event["where"]}
+            for event in (self.exits.cleaned_data if self.exits.is_bound else [])
+            if event
         ]
         is_left = bool(cleaned.get(self._left_field))
         segment = self.instance.segment if self.is_launched else cleaned["segment"]
-        left = {"left": is_left} if self.by == By.SEGMENT or is_left and segment else {}
-        return {name: cleaned[name] for name in names} | {"exits": {"events": events} | left}
+        left_exit = {"left": is_left} if self.by == By.SEGMENT or is_left and segment else {}
+        return {name: cleaned[name] for name in names} | {"exits": {"events": events} | left_exit}
 
 
 def _initial(canvas: Canvas) -> dict[str, Any]:
-    stored, first = canvas.reentry, canvas.state == Canvas.State.DRAFT
-    repeated = canvas.entry_by in REPEATED
+    stored, is_draft = canvas.reentry, canvas.state == Canvas.State.DRAFT
+    is_reentered = canvas.entry_by in REENTERED_BY_DEFAULT
     event = canvas.entry if canvas.entry_by == By.EVENT else {}
     return {
         "segment": canvas.segment_id,
@@ -342,12 +342,12 @@ def _initial(canvas: Canvas) -> dict[str, Any]:
         "event_kind": event.get("kind", Event.Kind.EVENT),
         "event_name": event.get("name", ""),
         **conditions.initial(event, "event_"),
-        "reentry": stored if not (repeated and first) else Reentry.NEVER,
-        "reentry_live": stored if repeated else Reentry.LEFT,
+        "reentry": stored if not (is_reentered and is_draft) else Reentry.NEVER,
+        "reentry_live": stored if is_reentered else Reentry.LEFT,
         "reentry_days": canvas.reentry_days,
         "exit_left": canvas.exits.get("left", True),
         "exit_left_others": canvas.entry_by != By.SEGMENT and canvas.exits.get("left", False),
-        "exit_segments": [one.segment_id for one in canvas.exit_segments.all()],
+        "exit_segments": [row.segment_id for row in canvas.exit_segments.all()],
     }
 
 
@@ -361,4 +361,4 @@ def _schedule_initial(canvas: Canvas, zone: ZoneInfo, now: datetime) -> dict[str
 
 def _typed_exits(data: QueryDict) -> list[dict[str, Any]]:
     rows = typed_rows(ExitForms(data, prefix="exit"), without=data.get("remove_exit"))
-    return [*rows, {}][:MOST_EXITS] if "add_exit" in data else rows
+    return [*rows, {}][:MAX_EXITS] if "add_exit" in data else rows

@@ -31,7 +31,8 @@ REASONS: dict[str, str | Promise] = {
     "identifier": _("No usable value in the chosen fields"),
     "tracking": _("Ad tracking is switched off"),
 }
-SECONDS, KEPT_SECONDS, RETRY_SECONDS = 1.0, 10, 120
+COUNT_SECONDS = 1.0  # the longest that one count may take
+CACHE_SECONDS, CACHE_SECONDS_IF_SLOW = 10, 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,56 +51,56 @@ class Headcount:
 def of_canvas(canvas: Canvas) -> list[Headcount]:
     """Return the counts of a canvas that is kept up to date; none of another one.
 
-    Cached for some seconds: every open page asks again and again.
+    Cached for some seconds, since every open page polls them.
     """
-    entry = subscription(canvas)
-    if entry is None:
+    subscription = live_subscription(canvas)
+    if subscription is None:
         return []
     key = f"canvas-heads-{canvas.pk}-{canvas.version}"
-    found: list[tuple[str, int | None]] | None = cache.get(key)
-    if found is None:
-        asked = list(LABELS) if entry.kinds else [SEGMENT]
-        found = [(who, _counted(canvas, entry, who)) for who in asked]
-        is_whole = all(n is not None for _who, n in found)
-        cache.set(key, found, KEPT_SECONDS if is_whole else RETRY_SECONDS)
-    return [Headcount(who, n) for who, n in found]
+    counts: list[tuple[str, int | None]] | None = cache.get(key)
+    if counts is None:
+        kinds = list(LABELS) if subscription.kinds else [SEGMENT]
+        counts = [(who, _count(canvas, subscription, who)) for who in kinds]
+        is_whole = all(n is not None for _who, n in counts)
+        cache.set(key, counts, CACHE_SECONDS if is_whole else CACHE_SECONDS_IF_SLOW)
+    return [Headcount(who, n) for who, n in counts]
 
 
-def subscription(canvas: Canvas) -> Subscription | None:
-    """Return what keeps the entry of a canvas up to date, once it was launched."""
+def live_subscription(canvas: Canvas) -> Subscription | None:
+    """Return the subscription that keeps the entry of a canvas up to date, once it was launched."""
     if canvas.entry_by != Canvas.EntryBy.SEGMENT:
         return None
     return Subscription.objects.filter(listener=canvas.pk, role="entry", kind="segment").first()
 
 
-def _counted(canvas: Canvas, entry: Subscription, who: str) -> int | None:
+def _count(canvas: Canvas, subscription: Subscription, who: str) -> int | None:
     try:
-        with at_most(SECONDS):
-            return people(canvas, entry, who).count()
+        with at_most(COUNT_SECONDS):
+            return people(canvas, subscription, who).count()
     except TooSlow:
         return None
 
 
-def people(canvas: Canvas, entry: Subscription, who: str) -> QuerySet[Profile]:
-    """Return the profiles behind one of the counts."""
-    mine = SegmentMember.objects.filter(subscription=entry)
+def people(canvas: Canvas, subscription: Subscription, who: str) -> QuerySet[Profile]:
+    """Return the profiles behind one of the counts: ``who`` is a key of LABELS."""
+    members = SegmentMember.objects.filter(subscription=subscription)
     if who == UNSENT:
-        mine = mine.filter(fingerprint="")
-    found = Profile.objects.filter(pk__in=mine.values("profile_id"))
-    return found.filter(_in_audiences(canvas)) if who == AUDIENCE else found
+        members = members.filter(fingerprint="")  # of what would be sent: nothing
+    profiles = Profile.objects.filter(pk__in=members.values("profile_id"))
+    return profiles.filter(_in_audiences(canvas)) if who == AUDIENCE else profiles
 
 
 def _in_audiences(canvas: Canvas) -> Q:
     """Return the condition: we sent them to an audience that the canvas adds to."""
-    adding = canvas.steps.filter(removed_at=None, sync__action=Action.ADD)
-    ids = adding.order_by().values_list("sync__audience", flat=True).distinct()
-    return reduce(or_, map(audiences.members, ids), Q(pk__in=[]))
+    add_steps = canvas.steps.filter(removed_at=None, sync__action=Action.ADD)
+    audience_ids = add_steps.order_by().values_list("sync__audience", flat=True).distinct()
+    return reduce(or_, map(audiences.members, audience_ids), Q(pk__in=[]))
 
 
-def with_reason(found: QuerySet[Profile], entry: Subscription) -> QuerySet[Any]:
+def with_reason(profiles: QuerySet[Profile], subscription: Subscription) -> QuerySet[Any]:
     """Annotate profiles that cannot be sent with ``why``, a key of REASONS."""
-    kinds, is_strict = entry.kinds, entry.app_group.consent_required
-    return found.annotate(
+    kinds, is_strict = subscription.kinds, subscription.app_group.consent_required
+    return profiles.annotate(
         why=Case(
             When(eligibility.no_consent(is_strict=is_strict).q, then=Value("consent")),
             When(eligibility.has_none(kinds), then=Value("identifier")),

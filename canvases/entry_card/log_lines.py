@@ -16,10 +16,10 @@ Lines = dict[str | Promise, Value]
 def changes(former: Canvas, before: Lines, stored: Canvas) -> list[LoggedChange]:
     """Return what an edit changed. ``before``: the lines of ``former``, taken before the edit."""
     after = of_entry(stored)
-    found: list[LoggedChange] = [(label, before[label], after[label]) for label in after]
+    lines: list[LoggedChange] = [(label, before[label], after[label]) for label in after]
     if before == after and (former.entry, former.exits) != (stored.entry, stored.exits):
-        found.append((_("Condition"), None, _("the same fields, other values")))
-    return found
+        lines.append((_("Condition"), None, _("the same fields, other values")))
+    return lines
 
 
 def of_entry(canvas: Canvas) -> Lines:
@@ -37,7 +37,7 @@ def of_entry(canvas: Canvas) -> Lines:
         _("Most entries in all"): canvas.cap_total,
         _("Most entries a day"): canvas.cap_per_day,
         _("Events that end a visit"): ", ".join(map(_event, words.events(canvas.exits))),
-        _("They leave the entry segment"): words.leaves(canvas),
+        _("They leave the entry segment"): words.ends_on_leaving(canvas),
         _("They join one of these segments"): ", ".join(exits),
     }
 
@@ -50,22 +50,28 @@ def _of_event(canvas: Canvas) -> Lines:
 
 def _event(raw: dict[str, object]) -> str:
     """Return an event without personal data: the log is read by viewers and kept for long."""
-    where = ", ".join(" ".join(one) for one in event_property.masked(raw))
-    return f"{raw.get('kind')}: {raw.get('name') or '*'} {where}".strip()
+    conditions = ", ".join(
+        " ".join(condition) for condition in event_property.masked_conditions(raw)
+    )
+    return f"{raw.get('kind')}: {raw.get('name') or '*'} {conditions}".strip()
 
 
 def _of_schedule(canvas: Canvas) -> Lines:
-    read = None
+    schedule_now = None
     if canvas.entry_by == Canvas.EntryBy.SCHEDULE:
         try:
-            read = schedule.read(canvas.entry)
+            schedule_now = schedule.read(canvas.entry)
         except schedule.ScheduleError:
-            read = None
+            schedule_now = None
     return {
-        _("How often"): schedule.EVERY[read.every] if read else "",
-        _("First day"): read.on.isoformat() if read else "",
-        _("Time"): f"{read.at:%H:%M}" if read else "",
-        _("Days of the week"): ", ".join(str(day + 1) for day in read.weekdays) if read else "",
-        _("Day of the month"): str(read.day) if read and read.day else "",
-        _("Last day (optional)"): read.until.isoformat() if read and read.until else "",
+        _("How often"): schedule.EVERY[schedule_now.every] if schedule_now else "",
+        _("First day"): schedule_now.on.isoformat() if schedule_now else "",
+        _("Time"): f"{schedule_now.at:%H:%M}" if schedule_now else "",
+        _("Days of the week"): ", ".join(str(day + 1) for day in schedule_now.weekdays)
+        if schedule_now
+        else "",
+        _("Day of the month"): str(schedule_now.day) if schedule_now and schedule_now.day else "",
+        _("Last day (optional)"): schedule_now.until.isoformat()
+        if schedule_now and schedule_now.until
+        else "",
     }

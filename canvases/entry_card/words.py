@@ -78,32 +78,35 @@ def reentry(canvas: Canvas) -> str:
 def caps(canvas: Canvas) -> str:
     """Return the limits of entries; empty if there are none."""
     total, per_day = canvas.cap_total, canvas.cap_per_day
-    words = {"total": number_format(total or 0), "per_day": number_format(per_day or 0)}
+    params = {"total": number_format(total or 0), "per_day": number_format(per_day or 0)}
     if total is not None and per_day is not None:
-        return _("at most %(total)s entries, %(per_day)s a day") % words
+        return _("at most %(total)s entries, %(per_day)s a day") % params
     if total is not None:
-        return _("at most %(total)s entries") % words
-    return _("at most %(per_day)s entries a day") % words if per_day is not None else ""
+        return _("at most %(total)s entries") % params
+    return _("at most %(per_day)s entries a day") % params if per_day is not None else ""
 
 
 def exits(canvas: Canvas, segments: Sequence[str]) -> str:
     """Return what ends a visit early; empty if nothing does."""
-    parts = [_("when %(event)s") % {"event": event(one)} for one in events(canvas.exits)]
-    if leaves(canvas):
+    parts = [
+        _("when %(event)s") % {"event": event(event_filter)}
+        for event_filter in events(canvas.exits)
+    ]
+    if ends_on_leaving(canvas):
         parts.append(_("on leaving the segment"))
     parts += [_("on joining segment “%(segment)s”") % {"segment": name} for name in segments]
     return _("early exit %(reasons)s") % {"reasons": _(" or ").join(parts)} if parts else ""
 
 
-def leaves(canvas: Canvas) -> bool:
+def ends_on_leaving(canvas: Canvas) -> bool:
     """Return whether leaving the entry segment ends a visit."""
     return canvas.segment_id is not None and bool(canvas.exits.get("left"))
 
 
 def events(raw: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the exit events of ``Canvas.exits``; those that cannot be read are left out."""
-    found = raw.get("events")
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    rows = raw.get("events")
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def event(raw: Mapping[str, Any]) -> str:
@@ -120,33 +123,40 @@ def event(raw: Mapping[str, Any]) -> str:
 def times(canvas: Canvas, *, now: datetime) -> str:
     """Return the schedule of a canvas in words; empty if it cannot be read."""
     try:
-        read = schedule.read(canvas.entry)
+        read_schedule = schedule.read(canvas.entry)
     except schedule.ScheduleError:
         return ""
     zone = canvas.app_group.time_zone
-    return of_schedule(read, today=now.astimezone(ZoneInfo(zone)).date(), zone=zone)
+    return of_schedule(read_schedule, today=now.astimezone(ZoneInfo(zone)).date(), zone=zone)
 
 
-def of_schedule(read: schedule.Schedule, *, today: date, zone: str) -> str:
+def of_schedule(schedule_read: schedule.Schedule, *, today: date, zone: str) -> str:
     """Return such as: every week on Monday at 14:00 (Europe/Berlin), until 1 June 2027."""
-    words = {"time": f"{read.at:%H:%M} ({zone})", "day": read.day, "date": date_format(read.on)}
-    match read.every:
+    params = {
+        "time": f"{schedule_read.at:%H:%M} ({zone})",
+        "day": schedule_read.day,
+        "date": date_format(schedule_read.on),
+    }
+    match schedule_read.every:
         case "once":
-            return _("once on %(date)s at %(time)s") % words
+            return _("once on %(date)s at %(time)s") % params
         case "week":
-            days = ", ".join(str(WEEKDAYS[day]) for day in read.weekdays)
-            text = _("every week on %(days)s at %(time)s") % {**words, "days": days}
-        case "month" if read.day == schedule.LAST:
-            text = _("on the last day of every month at %(time)s") % words
+            days = ", ".join(str(WEEKDAYS[day]) for day in schedule_read.weekdays)
+            text = _("every week on %(days)s at %(time)s") % {**params, "days": days}
+        case "month" if schedule_read.day == schedule.LAST:
+            text = _("on the last day of every month at %(time)s") % params
         case "month":
-            text = _("every month on day %(day)s at %(time)s") % words
+            text = _("every month on day %(day)s at %(time)s") % params
         case _other:
-            text = _("every day at %(time)s") % words
-    if read.on > today:
-        text = _("%(times)s, from %(date)s") % {**words, "times": text}
-    if read.until is None:
+            text = _("every day at %(time)s") % params
+    if schedule_read.on > today:
+        text = _("%(times)s, from %(date)s") % {**params, "times": text}
+    if schedule_read.until is None:
         return text
-    return _("%(times)s, until %(date)s") % {"times": text, "date": date_format(read.until)}
+    return _("%(times)s, until %(date)s") % {
+        "times": text,
+        "date": date_format(schedule_read.until),
+    }
 
 
 def missing(canvas: Canvas) -> list[EntryProblem]:
@@ -166,22 +176,22 @@ def missing(canvas: Canvas) -> list[EntryProblem]:
 
 
 def problems(canvas: Canvas, steps: Sequence[Step], *, now: datetime) -> list[EntryProblem]:
-    """Return what stands in the way of a launch."""
-    found = missing(canvas)
-    if canvas.entry_by == By.SCHEDULE and not found:
+    """Return the problems of the entry that block a launch."""
+    problem_list = missing(canvas)
+    if canvas.entry_by == By.SCHEDULE and not problem_list:
         try:
-            read = schedule.read(canvas.entry)
-            schedule.check(read, ZoneInfo(canvas.app_group.time_zone), now)
+            read_schedule = schedule.read(canvas.entry)
+            schedule.check(read_schedule, ZoneInfo(canvas.app_group.time_zone), now)
         except schedule.ScheduleError as error:
-            found.append(EntryProblem(error.field, error.message))
+            problem_list.append(EntryProblem(error.field, error.message))
     removes = any(step.settings.get("removes") for step in steps)
     if canvas.entry_by == By.SEGMENT and canvas.reentry == Reentry.NEVER and removes:
         text = _(
             "People who leave the segment are removed from the audience, and could not come back. "
             "Let them enter again after leaving."
         )
-        found.append(EntryProblem("reentry_live", text))
+        problem_list.append(EntryProblem("reentry_live", text))
     for field in ("cap_total", "cap_per_day"):
         if getattr(canvas, field) == 0:
-            found.append(EntryProblem(field, _("With a limit of 0 no person can enter.")))
-    return found
+            problem_list.append(EntryProblem(field, _("With a limit of 0 no person can enter.")))
+    return problem_list

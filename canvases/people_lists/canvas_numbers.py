@@ -67,7 +67,7 @@ def _early(canvas: Canvas, *, left_by: str | None = None) -> int:
 
 def _headcount(canvas: Canvas, name: str, label: Text, *, is_counted: bool) -> Number:
     """Return a number of the head of a canvas that is kept up to date; of another one, none."""
-    entry = headcounts.subscription(canvas)
+    entry = headcounts.live_subscription(canvas)
     if entry is None:
         return Number(name, label, 0, 0, [Rows(Profile.objects.none(), person="pk")])
     found = headcounts.people(canvas, entry, name)

@@ -13,18 +13,18 @@ from canvases.models import Canvas, Step
 KEY = "last_removal"
 
 
-def keep(request: HttpRequest, canvas: Canvas, note: undo.Note | None) -> None:
+def keep(request: HttpRequest, canvas: Canvas, note: undo.RemovalNote | None) -> None:
     """Keep what is needed to undo a removal, in place of an earlier one; None: nothing is."""
     request.session[KEY] = note and crypto.seal(note.dump(), context=_context(canvas))
 
 
-def of(request: HttpRequest, canvas: Canvas) -> undo.Note | None:
+def of(request: HttpRequest, canvas: Canvas) -> undo.RemovalNote | None:
     """Return the last removal, if it was in this canvas."""
     sealed = request.session.get(KEY)
     if not isinstance(sealed, str):
         return None
     try:
-        return undo.Note.load(crypto.open_sealed(sealed, context=_context(canvas)))
+        return undo.RemovalNote.load(crypto.open_sealed(sealed, context=_context(canvas)))
     except crypto.CannotOpen:
         return None
 

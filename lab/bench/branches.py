@@ -182,7 +182,7 @@ def page(*, times: int) -> dict[str, Any]:
     canvas = _canvas("Everybody", {})
     canvas.launched_at = timezone.now()
     canvas.save(update_fields=["launched_at"])
-    _grow(canvas, edit.MOST_STEPS)
+    _grow(canvas, edit.MAX_STEPS)
     user = world.user()
     Membership.objects.get_or_create(
         app_group=canvas.app_group, user=user, defaults={"role": Role.MARKETER}
@@ -208,7 +208,7 @@ def page(*, times: int) -> dict[str, Any]:
     tallies.delete()  # they count visits that are not there
     cpu, wall = _timed(client.post, duplicate)
     n = Canvas.objects.latest("pk").steps.count()
-    if n != edit.MOST_STEPS:
+    if n != edit.MAX_STEPS:
         raise SystemExit(f"The duplicate has {n} steps.")
     return found | {"duplicate": {"cpu_ms": round(1000 * cpu, 1), "ms": round(1000 * wall, 1)}}
 

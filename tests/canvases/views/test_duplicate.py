@@ -101,7 +101,7 @@ def test_a_long_name_is_cut(bobs, canvas):
 def test_each_column_is_copied_or_left_on_purpose():
     columns = {field.attname for field in Canvas._meta.concrete_fields}
 
-    assert columns == OWN | set(duplicate.COPIED)
+    assert columns == OWN | set(duplicate.CANVAS_COLUMNS)
 
 
 def queries(canvas, bob):
