@@ -1,4 +1,4 @@
-"""An index that differs between PostgreSQL and SQLite (docs/decisions/0012)."""
+"""An index for lists that differs between PostgreSQL and SQLite (docs/decisions/0012)."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.backends.ddl_references import Statement, Table
 from django.db.models import F, Index, Model
 
-_BLOCK_RANGES = (
+_CREATE_BRIN = (
     "CREATE INDEX %(name)s ON %(table)s USING brin ((%(column)s + 0) int8_minmax_multi_ops)"
     " WITH (autosummarize = on)"
 )
 
 
 class InOrderOfIds(Index):
-    """The rows of one parent in the order of their ids, for lists (people_lists/visits.py).
+    """An index of rows by their parent, for pages that list them by id (people_lists/visits.py).
 
-    PostgreSQL: a block range index (BRIN), which costs a launch nothing that can be measured.
-    SQLite: a b-tree, whose equal keys are in the order of their ids.
+    PostgreSQL: a block range index (BRIN). A page reads the primary key in order and skips blocks
+    without rows of the parent, or reads the few blocks that have some and sorts their rows. Such an
+    index slows the many inserts of a launch by nothing that can be measured.
+    SQLite: a b-tree, which returns rows with equal keys in the order of their ids.
     """
 
     def __init__(self, parent: str, *, name: str) -> None:
         """``parent``: the name of a foreign key."""
         self.parent = parent
-        # + 0: only queries that ask for this expression use the index, those of lists.
+        # + 0 makes it an expression: a query that compares the plain column, as all but lists do,
+        # cannot use the index, and the planner cannot prefer it where it is slow.
         super().__init__(F(parent) + 0, name=name)
 
     def deconstruct(self) -> tuple[str, Any, dict[str, Any]]:
@@ -40,7 +43,7 @@ class InOrderOfIds(Index):
             return super().create_sql(model, schema_editor, using=using)
         quote = schema_editor.quote_name
         return Statement(
-            _BLOCK_RANGES,
+            _CREATE_BRIN,
             name=quote(self.name),
             table=Table(model._meta.db_table, quote),
             column=quote(f"{self.parent}_id"),

@@ -20,7 +20,7 @@ from canvases.editing import duplicate, pending, removal
 from canvases.entry_card import log_lines
 from canvases.models import Canvas, ExitSegment, Step
 from canvases.steps import KINDS, branch_numbers
-from canvases.steps.numbered import lost, lost_words
+from canvases.steps.numbered import lost_error, lost_names
 from partners import sync
 from partners.models import Sync
 
@@ -320,8 +320,8 @@ def save_settings(
         # Again, under the lock: a component may have been added since the form was checked.
         if KINDS[stored.kind].splits:
             kept = places_after(Step(kind=stored.kind, settings=settings))
-            if in_use := lost(stored, KINDS[stored.kind].branches(stored), kept):
-                raise BranchInUse(lost_words(in_use))
+            if in_use := lost_names(stored, KINDS[stored.kind].branches(stored), kept):
+                raise BranchInUse(lost_error(in_use))
             # People whose branch is gone must not take a later one with its number.
             gone = set(branch_numbers(stored)) - kept
             step.visits.filter(branch__in=gone).update(branch=None)

@@ -41,14 +41,14 @@ class AdAccountField(forms.ModelChoiceField):
 
 
 class AudienceSelect(forms.Select):
-    """A select with what the combobox shows as data of its options; unusable ones are disabled."""
+    """A select whose options have data- attributes for the combobox; unusable ones are disabled."""
 
     def create_option(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Add the data of the audience to its option."""
         option = super().create_option(*args, **kwargs)
         audience = getattr(option["value"], "instance", None)
         if audience is not None:
-            option["attrs"] |= {"data-name": audience.name, "data-note": facts(audience)}
+            option["attrs"] |= {"data-name": audience.name, "data-note": audience_note(audience)}
             if why_not(audience):
                 option["attrs"] |= {"disabled": True}
         return option
@@ -61,7 +61,7 @@ class AudienceField(forms.ModelChoiceField):
 
     def label_from_instance(self, obj: Any) -> str:
         """Return all on one line, for browsers without JavaScript."""
-        return f"{obj.name} – {facts(obj)}"
+        return f"{obj.name} – {audience_note(obj)}"
 
 
 class KindsWidget(forms.CheckboxSelectMultiple):
@@ -166,7 +166,9 @@ class AudienceSyncForm(StepForm):
         kinds = self.fields["kinds"]
         assert isinstance(kinds, forms.MultipleChoiceField)
         kinds.help_text = text % {"partner": self.partner_label}
-        kinds.widget.choices = [one for one in FIELD_NAMES.items() if one[0] in self.kinds_taken]
+        kinds.widget.choices = [
+            field for field in FIELD_NAMES.items() if field[0] in self.kinds_taken
+        ]
 
     def _asking_for_audiences(self) -> dict[str, str]:
         """Return the htmx attributes that load the audiences of another ad account."""
@@ -189,20 +191,22 @@ class AudienceSyncForm(StepForm):
 
     @cached_property
     def ad_account_chosen(self) -> AdAccount | None:
-        """Return the account in the data or the settings if it belongs to the group, else None."""
+        """Return the account in the data or the settings; None if it is not one of the group."""
         try:
-            found: AdAccount | None = self.fields["ad_account"].clean(self["ad_account"].value())
+            account: AdAccount | None = self.fields["ad_account"].clean(self["ad_account"].value())
         except ValidationError:
             return None
-        return found
+        return account
 
     @cached_property
     def partners(self) -> list[Partner]:
-        """Return the partner of the chosen ad account; all that come into question without one."""
+        """Return the partner of the chosen ad account; without one, those of all ad accounts."""
         if account := self.ad_account_chosen:
             return [registry.get(account.connection.partner)]
-        keys = set(self.accounts.values_list("connection__partner", flat=True))
-        return [one for one in registry.PARTNERS if one.key in keys] or list(registry.PARTNERS)
+        partner_keys = set(self.accounts.values_list("connection__partner", flat=True))
+        return [partner for partner in registry.PARTNERS if partner.key in partner_keys] or list(
+            registry.PARTNERS
+        )
 
     @property
     def kinds_taken(self) -> set[str]:
@@ -216,7 +220,7 @@ class AudienceSyncForm(StepForm):
 
     @property
     def has_several_partners(self) -> bool:
-        """Return whether another ad account may be one of another partner."""
+        """Return whether ad accounts may belong to different partners."""
         return len(registry.PARTNERS) > 1
 
     @property
@@ -245,21 +249,21 @@ class AudienceSyncForm(StepForm):
         if self.coverage is None:
             return str(label)
         n, total = self.coverage.by_kind[kind], self.coverage.total
-        words = {"field": label, "n": number_format(n), "of": number_format(total)}
+        params = {"field": label, "n": number_format(n), "of": number_format(total)}
         # makemessages finds no text inside an f-string.
-        return gettext("%(field)s (%(n)s of %(of)s)") % words
+        return gettext("%(field)s (%(n)s of %(of)s)") % params
 
     def clean_kinds(self) -> list[str]:
         """Refuse fields that the partner of the ad account does not take."""
         kinds: list[str] = self.cleaned_data["kinds"]
         if refused := [str(FIELD_NAMES[kind]) for kind in kinds if kind not in self.kinds_taken]:
             text = gettext("%(partner)s does not take these fields: %(fields)s.")
-            words = {"partner": self.partner_label, "fields": ", ".join(refused)}
-            raise ValidationError(text % words)
+            params = {"partner": self.partner_label, "fields": ", ".join(refused)}
+            raise ValidationError(text % params)
         return kinds
 
     def clean(self) -> dict[str, Any]:
-        """Require an audience that takes people. A typed name that fits exactly one chooses it."""
+        """Require an audience that takes people. A typed name chooses the only one of this name."""
         cleaned = super().clean() or {}
         if "audience" in self.errors or "audience_name" in self.errors:
             return cleaned
@@ -285,10 +289,10 @@ class AudienceSyncForm(StepForm):
 
     def _named(self, name: str) -> Audience | None:
         """Return the audience with a typed name; add an error unless there is exactly one."""
-        found = list(self.audiences.filter(name=name)[:2]) if name else []
-        if len(found) == 1:
-            return found[0]
-        if found:
+        matches = list(self.audiences.filter(name=name)[:2]) if name else []
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
             text = gettext("Several audiences have this name. Choose one from the list.")
         elif name:
             text = gettext("“%(name)s” does not exist yet. Press Create audience.") % {"name": name}
@@ -300,7 +304,7 @@ class AudienceSyncForm(StepForm):
     def settings(self) -> dict[str, Any]:
         """Return ids, the action, the fields in their fixed order, and ``removes`` if ticked."""
         cleaned = self.cleaned_data
-        found: dict[str, Any] = {
+        settings: dict[str, Any] = {
             "ad_account": cleaned["ad_account"].pk,
             "audience": cleaned["audience"].pk,
             "action": cleaned["action"],
@@ -308,12 +312,12 @@ class AudienceSyncForm(StepForm):
         }
         # Left out if it is off: settings of before this choice existed do not have it either.
         if cleaned["removes"] and cleaned["action"] == Action.ADD:
-            found["removes"] = True
-        return found
+            settings["removes"] = True
+        return settings
 
 
 def removes_at_first(step: Step) -> bool:
-    """Return whether a new step is offered with the tick to remove people again."""
+    """Return whether "Remove people again" is ticked at first in the form of a new step."""
     return not step.settings and step.canvas.entry_by == Canvas.EntryBy.SEGMENT
 
 
@@ -340,7 +344,7 @@ def small_audience(partners: Sequence[Partner]) -> str:
     return text % {"partner": registry.names(partners), "min": number_format(smallest)}
 
 
-def facts(audience: Audience) -> str:
+def audience_note(audience: Audience) -> str:
     """Return id, type and size of an audience, and why it takes no people if so."""
     size = number_format(audience.size) if audience.size else gettext("no size yet")
     return " · ".join(

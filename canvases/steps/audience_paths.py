@@ -16,25 +16,31 @@ from audiencesync.people.segments.builder import form as builder
 from audiencesync.people.segments.builder.draft import Draft
 from canvases.steps import segments_used
 from canvases.steps.base import Branch, StepKind, StepProblem, Text
-from canvases.steps.conditions_form import ConditionsForm, blank, drawn, is_readable, rows_of
+from canvases.steps.conditions_form import (
+    ConditionsForm,
+    draft_of,
+    empty_condition,
+    is_readable,
+    rows_of,
+)
 from canvases.steps.numbered import (
     EVERYONE_ELSE,
-    LONGEST_NAME,
-    MOST_PATHS,
-    distinct,
+    MAX_NAME_LENGTH,
+    MAX_PATHS,
+    distinct_numbers,
     free_number,
-    lost,
-    lost_words,
-    spent,
+    lost_error,
+    lost_names,
+    numbers_with_components,
+    spent_numbers,
     typed_number,
-    with_components,
 )
 
 if TYPE_CHECKING:
     from canvases.models import Step
 
 
-SHOWN = 2  # names of paths on a card
+SHOWN_NAMES = 2  # names of paths on a card
 
 
 class AudiencePathsForm(ConditionsForm):
@@ -44,84 +50,85 @@ class AudiencePathsForm(ConditionsForm):
 
     def __init__(self, *args: Any, step: Step, **kwargs: Any) -> None:
         super().__init__(*args, step=step, **kwargs)
-        for n, one in enumerate(self.root.parts or [], 1):
-            words = {"n": n}
-            label = gettext("Name of path %(n)s") % words
-            text = forms.TextInput({"autocomplete": "off"})
-            self.fields[f"path-{one.path}"] = forms.CharField(
-                label=label, max_length=LONGEST_NAME, widget=text
+        for n, part in enumerate(self.root.parts or [], 1):
+            params = {"n": n}
+            label = gettext("Name of path %(n)s") % params
+            widget = forms.TextInput({"autocomplete": "off"})
+            self.fields[f"path-{part.path}"] = forms.CharField(
+                label=label, max_length=MAX_NAME_LENGTH, widget=widget
             )
-            self.fields[f"number-{one.path}"] = forms.IntegerField(
-                min_value=1, max_value=MOST_PATHS, required=False, widget=forms.HiddenInput
+            self.fields[f"number-{part.path}"] = forms.IntegerField(
+                min_value=1, max_value=MAX_PATHS, required=False, widget=forms.HiddenInput
             )
 
     def stored(self, settings: Mapping[str, Any]) -> list[Draft]:
         """Return the paths; one to begin with."""
-        found = []
+        drafts = []
         for row in rows_of(settings, "paths"):
-            one = drawn(row.get("filter") or {})
-            one.texts |= {"path": str(row["name"]), "number": str(row["number"])}
-            found.append(one)
-        return found or [self._fresh(set())]
+            path = draft_of(row.get("filter") or {})
+            path.texts |= {"path": str(row["name"]), "number": str(row["number"])}
+            drafts.append(path)
+        return drafts or [self._new_path(set())]
 
     @staticmethod
-    def _fresh(used: Collection[int], *, spent: Collection[int] = ()) -> Draft:
-        number = free_number(used, spent=spent)
-        one = blank()
-        one.texts |= {"path": gettext("Path %(n)s") % {"n": number}, "number": str(number)}
-        return one
+    def _new_path(used_numbers: Collection[int], *, spent: Collection[int] = ()) -> Draft:
+        number = free_number(used_numbers, spent=spent)
+        path = empty_condition()
+        path.texts |= {"path": gettext("Path %(n)s") % {"n": number}, "number": str(number)}
+        return path
 
     @classmethod
     def sent(cls, data: Mapping[str, object]) -> Draft:
         """Return the paths that were sent."""
         root = super().sent(data)
-        root.parts = (root.parts or [])[:MOST_PATHS]
-        for one in root.parts:
-            one.texts |= {name: str(data.get(f"{name}-{one.path}", "")) for name in OF_PATH}
+        root.parts = (root.parts or [])[:MAX_PATHS]
+        for part in root.parts:
+            part.texts |= {name: str(data.get(f"{name}-{part.path}", "")) for name in PATH_TEXTS}
         return root
 
     @classmethod
     def completed(cls, root: Draft, step: Step) -> Draft:
-        """Give an added path a number that no path and no component has, and no one took."""
-        parts = (root.parts or [])[:MOST_PATHS]
-        numbers = [typed_number(one.texts.get("number")) for one in parts]
-        used = with_components(step).union(filter(None, numbers))
+        """Give each new path a number of which no path, component or count of people is left."""
+        parts = (root.parts or [])[:MAX_PATHS]
+        numbers = [typed_number(part.texts.get("number")) for part in parts]
+        used_numbers = numbers_with_components(step).union(filter(None, numbers))
         root.parts = [
-            one if number else cls._fresh(used, spent=spent(step))
-            for one, number in zip(parts, numbers, strict=True)
+            part if number else cls._new_path(used_numbers, spent=spent_numbers(step))
+            for part, number in zip(parts, numbers, strict=True)
         ]
         return draft.numbered(root)
 
     @property
     def may_have_more(self) -> bool:
         """Return whether another path can be added."""
-        return len(self.root.parts or []) < MOST_PATHS
+        return len(self.root.parts or []) < MAX_PATHS
 
     @property
     def paths(self) -> list[tuple[forms.BoundField, forms.BoundField, builder.View]]:
         """Return name, number and condition of each path."""
         return [
-            (self[f"path-{one.path}"], self[f"number-{one.path}"], view)
-            for one, view in zip(self.root.parts or [], self.conditions, strict=True)
+            (self[f"path-{part.path}"], self[f"number-{part.path}"], view)
+            for part, view in zip(self.root.parts or [], self.conditions, strict=True)
         ]
 
     def clean(self) -> dict[str, Any]:
         """Require a path, other names, and that no component is left in a path that is gone."""
         cleaned = super().clean()
-        names = [cleaned.get(f"path-{one.path}", "") for one in self.root.parts or []]
+        names = [cleaned.get(f"path-{part.path}", "") for part in self.root.parts or []]
         if not names:
             self.add_error(None, _("Add at least one path."))
-        for one in self.root.parts or []:
-            if (name := cleaned.get(f"path-{one.path}")) and names.count(name) > 1:
-                self.add_error(f"path-{one.path}", _("Another path has this name."))
-        if lost_names := lost(self.step, AudiencePaths().branches(self.step), self._numbers()):
-            self.add_error(None, lost_words(lost_names))
+        for part in self.root.parts or []:
+            if (name := cleaned.get(f"path-{part.path}")) and names.count(name) > 1:
+                self.add_error(f"path-{part.path}", _("Another path has this name."))
+        branches = AudiencePaths().branches(self.step)
+        if in_use := lost_names(self.step, branches, self._numbers()):
+            self.add_error(None, lost_error(in_use))
         return cleaned
 
     def _numbers(self) -> list[int]:
-        paths = [one.path for one in self.root.parts or []]
+        paths = [part.path for part in self.root.parts or []]
         numbers = (self.cleaned_data.get(f"number-{path}") for path in paths)
-        return distinct(numbers, spent=spent(self.step))
+        return distinct_numbers(numbers, spent=spent_numbers(self.step))
 
     def settings(self) -> dict[str, Any]:
         """Return number, name and filter of each path."""
@@ -129,13 +136,13 @@ class AudiencePathsForm(ConditionsForm):
         rows = zip(self._numbers(), self.root.parts or [], cleaned["filters"], strict=True)
         return {
             "paths": [
-                {"number": number, "name": cleaned[f"path-{one.path}"], "filter": chosen}
-                for number, one, chosen in rows
+                {"number": number, "name": cleaned[f"path-{part.path}"], "filter": path_filter}
+                for number, part, path_filter in rows
             ]
         }
 
 
-OF_PATH = ("path", "number")
+PATH_TEXTS = ("path", "number")
 
 
 class AudiencePaths(StepKind):
@@ -158,8 +165,8 @@ class AudiencePaths(StepKind):
         names = [str(row["name"]) for row in rows_of(step.settings, "paths")]
         if not names:
             return _("Not set up yet")
-        shown = names[:SHOWN]
-        if more := len(names[SHOWN:]):
+        shown = names[:SHOWN_NAMES]
+        if more := len(names[SHOWN_NAMES:]):
             shown.append(gettext("%(n)s more") % {"n": more})
         return gettext("%(paths)s and everyone else") % {"paths": ", ".join(shown)}
 
@@ -186,11 +193,15 @@ class AudiencePaths(StepKind):
 
     def changes(self, before: dict[str, Any], after: dict[str, Any]) -> Sequence[LoggedChange]:
         """Return the names of the paths, and what they compare without the values."""
-        old, new = (
-            ", ".join(str(row["name"]) for row in rows_of(one, "paths")) for one in (before, after)
+        old_names, new_names = (
+            ", ".join(str(row["name"]) for row in rows_of(stored, "paths"))
+            for stored in (before, after)
         )
-        return [(_("Paths"), old, new), (_("Condition"), *segments_used.compared(before, after))]
+        return [
+            (_("Paths"), old_names, new_names),
+            (_("Condition"), *segments_used.compared_fields(before, after)),
+        ]
 
     def on_saved(self, step: Step) -> None:
         """Store the segments that the conditions name."""
-        segments_used.keep(step)
+        segments_used.store(step)

@@ -68,25 +68,25 @@ class AudienceSync(StepKind):
     def problems(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
         """Return missing settings, or the worst problem of the Sync; then those of former Syncs."""
         if step.removed_at is not None:
-            return _of_former(step, now=now)
+            return _former_problems(step, now=now)
         if step.sync is None:
-            missing = [StepProblem(text, field=field) for field, text in MISSING.items()]
+            missing = [StepProblem(text, field=field) for field, text in MISSING_SETTINGS.items()]
             return [*_not_connected(step), *missing]
-        found = problems.of_sync(step.sync, now=now)
-        if found is None and former_syncs.has_people(step):
-            found = why_pending.of_sync(step.sync, now=now)
-        if found is None:
-            return _of_former(step, now=now)
-        is_danger = found.severity is problems.Severity.DANGER
+        worst = problems.of_sync(step.sync, now=now)
+        if worst is None and former_syncs.has_people(step):
+            worst = why_pending.of_sync(step.sync, now=now)
+        if worst is None:
+            return _former_problems(step, now=now)
+        is_danger = worst.severity is problems.Severity.DANGER
         current = StepProblem(
-            found.text,
+            worst.text,
             blocks_launch=is_danger,
-            url=found.url,
-            short=found.short,
+            url=worst.url,
+            short=worst.short,
             is_passing=not is_danger,
-            button=found.button,
+            button=worst.button,
         )
-        return [current, *_of_former(step, now=now)]
+        return [current, *_former_problems(step, now=now)]
 
     def is_set_up(self, step: Step) -> bool:
         """Return whether an audience is chosen."""
@@ -98,19 +98,19 @@ class AudienceSync(StepKind):
         if step.sync is None or segment is None:
             return []
         is_strict = step.canvas.app_group.consent_required
-        found = coverage(filters.members(segment), step.sync.kinds, is_strict=is_strict)
+        in_segment = coverage(filters.members(segment), step.sync.kinds, is_strict=is_strict)
         missing = gettext("No one in the segment has this field today: %(field)s.")
         texts = [
             ("kinds", missing % {"field": FIELD_NAMES[kind]})
             for kind in step.sync.kinds
-            if not found.by_kind[kind]
+            if not in_segment.by_kind[kind]
         ]
         partner = _partner(step.sync)
         is_small = (step.sync.audience.size or 0) < partner.smallest_audience
         if is_small and step.sync.action == Action.REMOVE:
             texts.append(("action", small_audience([partner])))
-        elif is_small and found.addable < partner.smallest_audience:
-            texts.append(("kinds", _few(partner)))
+        elif is_small and in_segment.addable < partner.smallest_audience:
+            texts.append(("kinds", _too_few_text(partner)))
         return [StepProblem(text, blocks_launch=False, field=field) for field, text in texts]
 
     def forecast(self, step: Step, people: QuerySet[Profile]) -> Text:
@@ -125,7 +125,7 @@ class AudienceSync(StepKind):
         ]
         names = [
             (label, _name(model, before, field), _name(model, after, field))
-            for label, model, field in NAMED
+            for label, model, field in LOGGED_ROWS
         ]
         removes = (
             AudienceSyncForm.base_fields["removes"].label or "",
@@ -142,23 +142,23 @@ class AudienceSync(StepKind):
         """
         if not step.settings:
             return
-        wanted = _wanted(step)
+        columns = _sync_columns(step)
         current = step.sync
-        if current and all(getattr(current, name) == value for name, value in wanted.items()):
-            pass
+        if current and all(getattr(current, name) == value for name, value in columns.items()):
+            pass  # names may have changed: only the labels are written
         elif current and not current.is_used:
-            Sync.objects.filter(pk=current.pk).update(**wanted)
+            Sync.objects.filter(pk=current.pk).update(**columns)
             step.sync = Sync.objects.select_related(problems.SYNC_RELATED).get(pk=current.pk)
         else:
-            _replace_sync(step, wanted)
+            _replace_sync(step, columns)
         _label_syncs(step)
 
     def on_copied(self, steps: Sequence[Step]) -> None:
         """Give each step that is set up an unused Sync of its own. The canvas is not live."""
-        chosen = [step for step in steps if step.settings]
+        set_up = [step for step in steps if step.settings]
         names = dict(
             Audience.objects.filter(
-                pk__in={step.settings["audience"] for step in chosen}
+                pk__in={step.settings["audience"] for step in set_up}
             ).values_list("pk", "name")
         )
         syncs = Sync.objects.bulk_create(
@@ -168,17 +168,17 @@ class AudienceSync(StepKind):
                     label=_label(step, names[step.settings["audience"]]),
                     url=_url(step),
                     paused=step.canvas.state == "stopped",
-                    **_wanted(step),
+                    **_sync_columns(step),
                 )
-                for step in chosen
+                for step in set_up
             ]
         )
         links = []
-        for step, made in zip(chosen, syncs, strict=True):
-            step.sync = made
-            links.append(Step.syncs.through(step=step, sync=made))
+        for step, step_sync in zip(set_up, syncs, strict=True):
+            step.sync = step_sync
+            links.append(Step.syncs.through(step=step, sync=step_sync))
         Step.syncs.through.objects.bulk_create(links)
-        Step.objects.bulk_update(chosen, ["sync"])
+        Step.objects.bulk_update(set_up, ["sync"])
 
     def on_launched(self, canvas: Canvas) -> None:
         """Resume the Syncs; only the current ones report problems as live."""
@@ -203,13 +203,13 @@ class AudienceSync(StepKind):
             sync.enqueue(step.sync, visits.values_list("pk", "profile_id"), now=now)
 
 
-def _replace_sync(step: Step, wanted: dict[str, Any]) -> None:
+def _replace_sync(step: Step, columns: dict[str, Any]) -> None:
     state = step.canvas.state
     step.sync = Sync.objects.create(
         app_group_id=step.canvas.app_group_id,
         is_live=state == "live",
         paused=state == "stopped",
-        **wanted,
+        **columns,
     )
     sync.retire(step.syncs.all())
     step.syncs.add(step.sync)
@@ -217,7 +217,7 @@ def _replace_sync(step: Step, wanted: dict[str, Any]) -> None:
 
 
 def _label_syncs(step: Step) -> None:
-    """Write canvas, audience and the way back into each Sync, for the pages of the partner."""
+    """Write the canvas, the audience and a link to the step into each Sync, for partners' pages."""
     for pk, audience in step.syncs.values_list("pk", "audience__name"):
         Sync.objects.filter(Q(pk=pk) | Q(undoes=pk)).update(
             label=_label(step, audience), url=_url(step)
@@ -232,14 +232,16 @@ def _url(step: Step) -> str:
     return f"{step.canvas.get_absolute_url()}?step={step.pk}"
 
 
-def _wanted(step: Step) -> dict[str, Any]:
+def _sync_columns(step: Step) -> dict[str, Any]:
     """Return the columns of the Sync that the settings describe."""
     return {column: step.settings[name] for column, name in SETTINGS_OF_SYNC.items()}
 
 
-def _of_former(step: Step, *, now: datetime) -> list[StepProblem]:
-    """Return the problems of former Syncs in which people are pending, into them or out again."""
-    found = (problems.of_former(one, n, now=now) for one, n in former_syncs.n_on_their_way(step))
+def _former_problems(step: Step, *, now: datetime) -> list[StepProblem]:
+    """Return the problems of former Syncs in which people are pending, to be added or removed."""
+    problem_list = (
+        problems.of_former(former, n, now=now) for former, n in former_syncs.n_on_their_way(step)
+    )
     url = f"{step.canvas.get_absolute_url()}?former={step.pk}#panel"
     return [
         StepProblem(
@@ -249,16 +251,16 @@ def _of_former(step: Step, *, now: datetime) -> list[StepProblem]:
             short=problem.short,
             button=_("Decide about the people who wait"),
         )
-        for problem in found
+        for problem in problem_list
         if problem
     ]
 
 
 def _name(model: Any, settings: dict[str, Any], field: str) -> str | None:
-    found: str | None = (
+    name: str | None = (
         model.objects.filter(pk=settings.get(field)).values_list("name", flat=True).first()
     )
-    return found
+    return name
 
 
 def _action(settings: dict[str, Any]) -> Text | None:
@@ -266,9 +268,9 @@ def _action(settings: dict[str, Any]) -> Text | None:
     return Action(value).label if value else None
 
 
-NAMED = ((_("Ad account"), AdAccount, "ad_account"), (_("Audience"), Audience, "audience"))
+LOGGED_ROWS = ((_("Ad account"), AdAccount, "ad_account"), (_("Audience"), Audience, "audience"))
 SETTINGS_OF_SYNC = {"audience_id": "audience", "action": "action", "kinds": "kinds"}
-MISSING: dict[str, Text] = {
+MISSING_SETTINGS: dict[str, Text] = {
     "ad_account": _("Choose an ad account."),
     "audience": _("Choose or create an audience."),
     "kinds": _("Choose at least one field to match."),
@@ -284,11 +286,11 @@ def _not_connected(step: Step) -> list[StepProblem]:
     return [StepProblem(text, url=connect_url(group.slug), button=_("Open the partner page"))]
 
 
-def _partner(one: Sync) -> Partner:
-    return audiences.partner_of(one.audience.ad_account)
+def _partner(row: Sync) -> Partner:
+    return audiences.partner_of(row.audience.ad_account)
 
 
-def _few(partner: Partner) -> str:
+def _too_few_text(partner: Partner) -> str:
     text = gettext(
         "Fewer than %(min)s people can be sent today. "
         "%(partner)s shows a size and serves ads from about %(min)s matched people."

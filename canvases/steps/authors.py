@@ -10,5 +10,5 @@ from canvases.models import Step
 def of_syncs(syncs: Iterable[int]) -> dict[int, int]:
     """Return Sync id -> the id of the user who created the canvas of its step."""
     links = Step.syncs.through.objects.filter(sync__in=list(syncs))
-    known = links.exclude(step__canvas__created_by=None)
-    return dict(known.values_list("sync", "step__canvas__created_by"))
+    with_author = links.exclude(step__canvas__created_by=None)
+    return dict(with_author.values_list("sync", "step__canvas__created_by"))

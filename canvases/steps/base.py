@@ -29,7 +29,7 @@ class StepProblem:
     """A problem that a marketer must or should fix.
 
     ``field``: the form field that fixes it. ``url``: the page that fixes it, if not the step.
-    ``short``: only what to do, for a card. ``is_passing``: it ends without help.
+    ``short``: only what to do, for a card. ``is_passing``: it ends by itself.
     ``button``: the label of the link to ``url``, which names the place.
     """
 
@@ -47,7 +47,8 @@ class Branch:
     """A way out of a step. People take the first branch whose condition holds for them.
 
     ``number``: ``Step.branch`` of its first step; 0 is the way of steps that do not split.
-    ``condition``: a filter of people, or a condition on visits; None: everybody who is left.
+    ``condition``: a filter of people (a mapping) or a condition on visits (a Q); None: everybody
+    who is left.
     """
 
     number: int = 0
@@ -84,7 +85,7 @@ class StepForm(forms.Form):
         self.fields["step_description"].initial = step.description
 
     def keep_names(self, data: Mapping[str, object]) -> None:
-        """Show name and description as they were typed, in a form drawn before it is saved."""
+        """Show name and description as they were typed, in a form that is not saved yet."""
         typed = {field: data[field] for field in NAME_FIELDS if field in data}
         self.initial = {**self.initial, **typed}
 
@@ -100,7 +101,7 @@ class StepForm(forms.Form):
 
     @classmethod
     def typed(cls, data: Mapping[str, object], *, step: Step) -> StepForm | None:
-        """Return the form with typed values if a button inside it was pressed, None for Save."""
+        """Return the form with typed values if a button inside it was pressed; None for Save."""
         return None
 
     def settings(self) -> dict[str, Any]:
@@ -194,17 +195,18 @@ class StepKind:
         return now
 
     def branches(self, step: Step) -> Sequence[Branch]:
-        """Return the branches, in the order in which people are asked; none: all people leave.
+        """Return the branches, in the order in which their conditions are tried.
 
-        The last one has no condition. No query: a page asks for the branches of every step.
+        Without any, all people leave. The last one has no condition. Run no query: a page asks for
+        the branches of every step.
         """
         return EVERYBODY
 
     def lately(self, step: Step, *, now: datetime) -> Mapping[int, Q | None]:
-        """Return a condition on profiles for each branch that an event of a person chooses.
+        """Return branch -> condition on profiles, for kinds whose branches are chosen by events.
 
-        Who fits it did so lately: within the length of the wait before ``now``. None: it cannot be
-        known. Empty for kinds whose branches are not chosen by events.
+        It matches the people who did the event within the length of the wait before ``now``. None:
+        it cannot be known. Empty for other kinds.
         """
         return {}
 
@@ -227,10 +229,14 @@ class StepKind:
             doubt = _("Not set up yet: the rehearsal goes on with everybody else.")
             return Rehearsed(until, branches[-1].number, doubt=doubt)
         rehearsed = [
-            RehearsedBranch(one.number, one.label, person.explain(one.condition, now=until))
-            if isinstance(one.condition, Mapping)
-            else RehearsedBranch(one.number, one.label)
-            for one in branches
+            RehearsedBranch(
+                branch.number, branch.label, person.explain(branch.condition, now=until)
+            )
+            if isinstance(branch.condition, Mapping)
+            else RehearsedBranch(branch.number, branch.label)
+            for branch in branches
         ]
-        taken = next(one.number for one in rehearsed if one.why is None or one.why.is_met)
+        taken = next(
+            branch.number for branch in rehearsed if branch.why is None or branch.why.is_met
+        )
         return Rehearsed(until, taken, rehearsed)

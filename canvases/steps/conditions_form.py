@@ -23,25 +23,25 @@ from canvases.models import Step, StepSegment
 from canvases.steps.base import StepForm
 
 Filter = dict[str, Any]
-MOST_EVENTS = 250  # names that are suggested
+MAX_SUGGESTIONS = 250  # names that are suggested
 # Without those that need a query to be put into words.
-KINDS = [one for one in controls.KINDS if one[0] not in ("audience", "import")]
+CONDITION_KINDS = [one for one in controls.KINDS if one[0] not in ("audience", "import")]
 
 
-def blank() -> Draft:
+def empty_condition() -> Draft:
     """Return a condition that is not chosen yet: a saved segment is the usual one."""
     return Draft({"kind": "segment", "op": "in"})
 
 
-def drawn(raw: Filter) -> Draft:
+def draft_of(raw: Filter) -> Draft:
     """Return a stored filter of one condition as the builder draws it."""
-    found = shown.shown(raw) if raw else None
-    parts = (found.parts if found else None) or []
-    return parts[0] if len(parts) == 1 and parts[0].parts is None else blank()
+    root = shown.shown(raw) if raw else None
+    parts = (root.parts if root else None) or []
+    return parts[0] if len(parts) == 1 and parts[0].parts is None else empty_condition()
 
 
 class ConditionsForm(StepForm):
-    """Conditions, one for each branch. ``root``: what was typed, to be shown again as it is."""
+    """Conditions, one for each branch. ``root``: typed ones, to be shown again without a check."""
 
     anyway = forms.BooleanField(
         label=_("Save it although this condition finds no person today"), required=False
@@ -51,19 +51,21 @@ class ConditionsForm(StepForm):
     def __init__(
         self, data: Any = None, *, step: Step, initial: Any = None, root: Draft | None = None
     ) -> None:
-        stored = self.stored(step.settings if initial is None else initial)
-        sent = self.sent(data) if data is not None else None
-        self.root = root or sent or draft.numbered(draft.group("all", stored))
+        conditions = self.stored(step.settings if initial is None else initial)
+        sent_root = self.sent(data) if data is not None else None
+        self.root = root or sent_root or draft.numbered(draft.group("all", conditions))
         self.counts: Mapping[str, int] = {}
         self.reasons: Mapping[str, str] = {}
         self.is_in_doubt = False
         self.is_drawn = root is not None
         app_group = step.canvas.app_group
         super().__init__(data, step=step, initial=draft.data(self.root))
-        made = controls.fields(self.root, controls.offers(app_group, None))
-        del made[f"match-{draft.ROOT}"]
-        self._adapt(made, reverse("step", args=[app_group.slug, step.canvas_id, step.pk]))
-        self.fields |= made
+        condition_fields = controls.fields(self.root, controls.offers(app_group, None))
+        del condition_fields[f"match-{draft.ROOT}"]
+        self._adapt(
+            condition_fields, reverse("step", args=[app_group.slug, step.canvas_id, step.pk])
+        )
+        self.fields |= condition_fields
         if root is not None:
             self.initial["typed"] = True
 
@@ -91,14 +93,14 @@ class ConditionsForm(StepForm):
         return root
 
     @staticmethod
-    def _adapt(made: dict[str, forms.Field], url: str) -> None:
+    def _adapt(condition_fields: dict[str, forms.Field], url: str) -> None:
         """Offer the kinds of conditions of steps; a change of a kind draws the form of the step."""
-        for name, field in made.items():
+        for name, field in condition_fields.items():
             if "hx-post" in field.widget.attrs:
                 field.widget.attrs["hx-post"] = url
             if name.startswith("kind-"):
                 assert isinstance(field, forms.ChoiceField)
-                field.choices = KINDS
+                field.choices = CONDITION_KINDS
 
     def clean(self) -> dict[str, Any]:
         """Turn each condition into a filter."""
@@ -110,26 +112,26 @@ class ConditionsForm(StepForm):
             bool(cleaned.get("anyway")),
             self._report,
         )
-        cleaned["filters"] = [self._filter(one, reading) for one in self.root.parts or []]
+        cleaned["filters"] = [self._filter(part, reading) for part in self.root.parts or []]
         self.is_in_doubt = reading.is_in_doubt
         return cleaned
 
-    def _filter(self, one: Draft, reading: Reading) -> Filter | None:
+    def _filter(self, part: Draft, reading: Reading) -> Filter | None:
         n_errors = len(self.errors)
-        found = builder.condition(self, one, reading)
-        if found is None and len(self.errors) == n_errors:
-            place = f"field-{one.path}"
-            self._report(place, str(_("Complete this condition.")))
-        return found
+        condition_filter = builder.condition(self, part, reading)
+        if condition_filter is None and len(self.errors) == n_errors:
+            control = f"field-{part.path}"
+            self._report(control, str(_("Complete this condition.")))
+        return condition_filter
 
     def _known(self) -> list[Any]:
-        """Return the stored conditions, which are not doubted again."""
+        """Return the stored conditions: the form does not warn about these again."""
         return [
             leaf for raw in filters_in(self.step.settings) for leaf in builder.conditions_in(raw)
         ]
 
-    def _report(self, control: str, words: str) -> None:
-        self.add_error(control if control in self.fields else None, words)
+    def _report(self, control: str, message: str) -> None:
+        self.add_error(control if control in self.fields else None, message)
 
     @cached_property
     def shown_types(self) -> catalogue.Types | None:
@@ -139,7 +141,7 @@ class ConditionsForm(StepForm):
     @property
     def conditions(self) -> list[builder.View]:
         """Return the conditions as the template shows them."""
-        return [builder.view(self, one) for one in self.root.parts or []]
+        return [builder.view(self, part) for part in self.root.parts or []]
 
     @property
     def attributes(self) -> Any:
@@ -149,7 +151,7 @@ class ConditionsForm(StepForm):
     @property
     def events(self) -> Any:
         """Return the names of events to suggest."""
-        return event_names.page(self.step.canvas.app_group, start=0, n=MOST_EVENTS)
+        return event_names.page(self.step.canvas.app_group, start=0, n=MAX_SUGGESTIONS)
 
     @property
     def columns(self) -> Any:
@@ -165,12 +167,12 @@ def filters_in(settings: Mapping[str, Any]) -> list[Filter]:
 
 def segments_in(settings: Mapping[str, Any]) -> set[str]:
     """Return the api_ids of the segments that the settings of a step name."""
-    found = {one["segment"] for one in settings.get("events", []) if one.get("segment")}
-    return found.union(*map(filters.segments_in, filters_in(settings)))
+    api_ids = {row["segment"] for row in settings.get("events", []) if row.get("segment")}
+    return api_ids.union(*map(filters.segments_in, filters_in(settings)))
 
 
 def is_readable(raw: Filter) -> bool:
-    """Return whether a stored filter can be asked."""
+    """Return whether a stored filter is there and valid."""
     try:
         filters.read(raw)
     except filters.FilterError:
@@ -186,23 +188,23 @@ SEGMENTS = Prefetch(
 
 def segments_of(step: Step) -> list[Segment]:
     """Return the segments that the settings of a step name."""
-    known: list[StepSegment] | None = getattr(step, SEGMENTS.to_attr or "", None)
-    return [one.segment for one in (step.segment_uses.all() if known is None else known)]
+    prefetched: list[StepSegment] | None = getattr(step, SEGMENTS.to_attr or "", None)
+    return [use.segment for use in (step.segment_uses.all() if prefetched is None else prefetched)]
 
 
 def words(step: Step, raw: Filter) -> str:
     """Return a filter of a step in words, without personal data."""
-    names = {
-        str(one.api_id): filters.Known(one.name, one.app_group_id, None)
-        for one in segments_of(step)
+    known_segments = {
+        str(segment.api_id): filters.Known(segment.name, segment.app_group_id, None)
+        for segment in segments_of(step)
     }
     try:
-        return filters.describe(raw, masked=True, known=names)
+        return filters.describe(raw, masked=True, known=known_segments)
     except filters.FilterError:
         return ""
 
 
 def rows_of(settings: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:
     """Return the rows of a list in the settings."""
-    found = settings.get(name)
-    return found if isinstance(found, list) else []
+    rows = settings.get(name)
+    return rows if isinstance(rows, list) else []

@@ -13,7 +13,7 @@ from audiencesync.groups.logged_changes import LoggedChange
 from audiencesync.people.segments.builder.draft import Draft
 from canvases.steps import segments_used
 from canvases.steps.base import Branch, StepKind, StepProblem, Text
-from canvases.steps.conditions_form import ConditionsForm, drawn, is_readable, words
+from canvases.steps.conditions_form import ConditionsForm, draft_of, is_readable, words
 
 if TYPE_CHECKING:
     from canvases.models import Step
@@ -26,7 +26,7 @@ class DecisionForm(ConditionsForm):
 
     def stored(self, settings: Mapping[str, Any]) -> list[Draft]:
         """Return the condition."""
-        return [drawn(settings.get("filter") or {})]
+        return [draft_of(settings.get("filter") or {})]
 
     def settings(self) -> dict[str, Any]:
         """Return the filter."""
@@ -47,8 +47,10 @@ class DecisionSplit(StepKind):
 
     def summary(self, step: Step) -> Text:
         """Return such as: Yes: everybody in the segment “VIP”."""
-        said = words(step, step.settings.get("filter") or {}) if step.settings else ""
-        return gettext("Yes: %(people)s") % {"people": said} if said else _("Not set up yet")
+        condition = words(step, step.settings.get("filter") or {}) if step.settings else ""
+        return (
+            gettext("Yes: %(people)s") % {"people": condition} if condition else _("Not set up yet")
+        )
 
     def problems(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
         """Return that the condition is missing."""
@@ -63,16 +65,16 @@ class DecisionSplit(StepKind):
     def branches(self, step: Step) -> Sequence[Branch]:
         """Return yes and no."""
         # Before a condition is chosen there is none to ask: a launch is blocked.
-        asked = step.settings.get("filter") or {}
+        condition = step.settings.get("filter") or {}
         return (
-            Branch(YES, pgettext_lazy("branch", "Yes"), asked),
+            Branch(YES, pgettext_lazy("branch", "Yes"), condition),
             Branch(NO, pgettext_lazy("branch", "No")),
         )
 
     def changes(self, before: dict[str, Any], after: dict[str, Any]) -> Sequence[LoggedChange]:
         """Return what the condition compares, without its values."""
-        return [(_("Condition"), *segments_used.compared(before, after))]
+        return [(_("Condition"), *segments_used.compared_fields(before, after))]
 
     def on_saved(self, step: Step) -> None:
         """Store the segments that the condition names."""
-        segments_used.keep(step)
+        segments_used.store(step)

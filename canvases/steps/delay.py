@@ -21,15 +21,15 @@ from canvases.steps.base import StepForm, StepKind, StepProblem, Text
 if TYPE_CHECKING:
     from canvases.models import Step
 
-SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
-LONGEST = timedelta(days=730)
+UNIT_SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
+MAX_WAIT = timedelta(days=730)
 UNITS = [
     ("seconds", _("seconds")),
     ("minutes", _("minutes")),
     ("hours", _("hours")),
     ("days", _("days")),
 ]
-FIRST: dict[str, Any] = {"amount": 1, "unit": "days"}
+DEFAULT_WAIT: dict[str, Any] = {"amount": 1, "unit": "days"}
 MODES: list[tuple[str, Text]] = [
     ("for", _("For a while")),
     ("date", _("Until a date")),
@@ -46,7 +46,7 @@ class DurationForm(StepForm):
     def clean(self) -> dict[str, Any]:
         """Refuse a delay of more than two years."""
         cleaned = super().clean() or {}
-        if cleaned.get("amount") and cleaned.get("unit") and length(cleaned) > LONGEST:
+        if cleaned.get("amount") and cleaned.get("unit") and length(cleaned) > MAX_WAIT:
             self.add_error(
                 "amount",
                 ValidationError(
@@ -55,7 +55,7 @@ class DurationForm(StepForm):
                         "A wait cannot be longer than %(n)d days.",
                         "n",
                     )
-                    % {"n": LONGEST.days}
+                    % {"n": MAX_WAIT.days}
                 ),
             )
         return cleaned
@@ -83,15 +83,15 @@ class DelayForm(DurationForm):
     def __init__(self, data: Any = None, *, step: Step, initial: Any = None) -> None:
         until = (initial or {}).get("until") or {}
         mode = "date" if "date" in until else "weekday" if until else "for"
-        first = {**FIRST, "mode": mode, "at": "09:00", "weekday": 0}
-        super().__init__(data, step=step, initial={**first, **until, **(initial or {})})
+        defaults = {**DEFAULT_WAIT, "mode": mode, "at": "09:00", "weekday": 0}
+        super().__init__(data, step=step, initial={**defaults, **until, **(initial or {})})
         mode = (data or {}).get("mode") or "for"
-        # The fields of the other ways are not checked.
+        # The fields of a mode that is not chosen may be empty.
         for name in ("amount", "unit"):
             self.fields[name].required = data is None or mode == "for"
 
     def clean(self) -> dict[str, Any]:
-        """Require the fields of the chosen way."""
+        """Require the fields of the chosen mode."""
         cleaned = super().clean()
         mode = cleaned["mode"] = cleaned.get("mode") or "for"
         if mode != "for" and not cleaned.get("at") and "at" not in self.errors:
@@ -116,7 +116,7 @@ class DelayForm(DurationForm):
 
 
 def end_of(until: dict[str, Any], zone: ZoneInfo, *, now: datetime) -> datetime:
-    """Return the time until which people wait who come now; now, if it is over.
+    """Return until when people wait who come at ``now``; ``now`` if that time is over.
 
     A local time that does not exist moves to the next that does; of two, the first counts.
     """
@@ -129,22 +129,22 @@ def end_of(until: dict[str, Any], zone: ZoneInfo, *, now: datetime) -> datetime:
 
 def length(settings: dict[str, Any]) -> timedelta:
     """Return the length of the delay that ``settings`` describe."""
-    settings = settings or FIRST
-    return timedelta(seconds=settings["amount"] * SECONDS[settings["unit"]])
+    settings = settings or DEFAULT_WAIT
+    return timedelta(seconds=settings["amount"] * UNIT_SECONDS[settings["unit"]])
 
 
 def duration(settings: dict[str, Any]) -> Text:
     """Return such as "10 minutes"."""
-    n, words = settings["amount"], {"n": number_format(settings["amount"])}
+    n, params = settings["amount"], {"n": number_format(settings["amount"])}
     match settings["unit"]:
         case "seconds":
-            return ngettext("%(n)s second", "%(n)s seconds", n) % words
+            return ngettext("%(n)s second", "%(n)s seconds", n) % params
         case "minutes":
-            return ngettext("%(n)s minute", "%(n)s minutes", n) % words
+            return ngettext("%(n)s minute", "%(n)s minutes", n) % params
         case "hours":
-            return ngettext("%(n)s hour", "%(n)s hours", n) % words
+            return ngettext("%(n)s hour", "%(n)s hours", n) % params
         case _:
-            return ngettext("%(n)s day", "%(n)s days", n) % words
+            return ngettext("%(n)s day", "%(n)s days", n) % params
 
 
 class Delay(StepKind):
@@ -159,19 +159,19 @@ class Delay(StepKind):
 
     def summary(self, step: Step) -> Text:
         """Return such as "Wait 10 minutes", or until when people wait."""
-        settings = step.settings or FIRST
+        settings = step.settings or DEFAULT_WAIT
         if until := settings.get("until"):
-            return _until(until, step.canvas.app_group.time_zone)
-        n, words = settings["amount"], {"n": number_format(settings["amount"])}
+            return _until_words(until, step.canvas.app_group.time_zone)
+        n, params = settings["amount"], {"n": number_format(settings["amount"])}
         match settings["unit"]:
             case "seconds":
-                return ngettext("Wait %(n)s second", "Wait %(n)s seconds", n) % words
+                return ngettext("Wait %(n)s second", "Wait %(n)s seconds", n) % params
             case "minutes":
-                return ngettext("Wait %(n)s minute", "Wait %(n)s minutes", n) % words
+                return ngettext("Wait %(n)s minute", "Wait %(n)s minutes", n) % params
             case "hours":
-                return ngettext("Wait %(n)s hour", "Wait %(n)s hours", n) % words
+                return ngettext("Wait %(n)s hour", "Wait %(n)s hours", n) % params
             case _:
-                return ngettext("Wait %(n)s day", "Wait %(n)s days", n) % words
+                return ngettext("Wait %(n)s day", "Wait %(n)s days", n) % params
 
     def warnings(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
         """Warn of a delay that is the last step, and of a date that is over: without effect."""
@@ -192,33 +192,33 @@ class Delay(StepKind):
 
     def first_settings(self) -> dict[str, Any]:
         """Return a delay of one day."""
-        return dict(FIRST)
+        return dict(DEFAULT_WAIT)
 
     def changes(self, before: dict[str, Any], after: dict[str, Any]) -> Sequence[LoggedChange]:
         """Return the length and its unit, and until when."""
         units = dict(UNITS)
-        old, new = (_log_words(one.get("until")) for one in (before, after))
+        old_until, new_until = (_log_words(settings.get("until")) for settings in (before, after))
         return [
             (_("How long"), before.get("amount"), after.get("amount")),
             (_("Unit"), units.get(before.get("unit", "")), units.get(after.get("unit", ""))),
-            (_("Until"), old, new),
+            (_("Until"), old_until, new_until),
         ]
 
     def due_on_arrival(self, step: Step, *, now: datetime) -> datetime:
         """Return when the delay ends."""
-        if until := (step.settings or FIRST).get("until"):
+        if until := (step.settings or DEFAULT_WAIT).get("until"):
             return end_of(until, ZoneInfo(step.canvas.app_group.time_zone), now=now)
         return now + length(step.settings)
 
 
-def _until(until: dict[str, Any], zone: str) -> str:
+def _until_words(until: dict[str, Any], zone: str) -> str:
     """Return such as: Wait until Monday, 09:00 (Europe/Berlin)."""
-    words = {"time": f"{until['at']} ({zone})"}
+    params = {"time": f"{until['at']} ({zone})"}
     if "weekday" in until:
         text = gettext("Wait until %(day)s, %(time)s")
-        return text % {**words, "day": WEEKDAYS[until["weekday"]]}
+        return text % {**params, "day": WEEKDAYS[until["weekday"]]}
     day = date_format(date.fromisoformat(until["date"]))
-    return gettext("Wait until %(day)s, %(time)s") % {**words, "day": day}
+    return gettext("Wait until %(day)s, %(time)s") % {**params, "day": day}
 
 
 def _log_words(until: dict[str, Any] | None) -> str | None:

@@ -21,7 +21,7 @@ class Person(Protocol):
     """The person of a rehearsal, as a step kind may ask about them."""
 
     def explain(self, condition: Mapping[str, Any], *, now: datetime) -> Part:
-        """Return what is met of a filter of people. Raise FilterError."""
+        """Return a filter of people with what the person meets of it. Raise FilterError."""
         ...
 
     def entering(self, sync: Sync) -> Sending:

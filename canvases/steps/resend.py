@@ -1,7 +1,7 @@
 """Other fields to match in an audience that is kept up to date: people are sent again.
 
-Who is in the audience with the former fields is removed from it first, then enters the canvas
-again and is added with the new ones. Asked for before it is saved.
+People who are in the audience with the former fields are removed from it first; then they enter the
+canvas again and are added with the new ones. A form asks before it saves such a change.
 """
 
 from __future__ import annotations
@@ -29,28 +29,30 @@ def n_people(step: Step, chosen: Mapping[str, Any]) -> int:
     Also for a stopped canvas, where it happens at the next launch. All of the segment where
     counting takes too long.
     """
-    mirrors = bool(chosen.get("removes")) and chosen.get("action") == Action.ADD
-    mine = chosen.get("kinds", []) if mirrors else []
+    is_mirrored = bool(chosen.get("removes")) and chosen.get("action") == Action.ADD
+    own_kinds = chosen.get("kinds", []) if is_mirrored else []
     # Of a canvas that is kept up to date with its segment.
-    followed = Subscription.objects.filter(
+    subscription = Subscription.objects.filter(
         listener=step.canvas_id, role="entry", kind="segment", is_leave_only=False
     ).first()
-    if not mine or followed is None:
+    if not own_kinds or subscription is None:
         return 0
-    kinds = sorted({*mine, *_kinds_of_others(step)})
-    if kinds == sorted(followed.kinds):
+    kinds = sorted({*own_kinds, *_kinds_of_others(step)})
+    if kinds == sorted(subscription.kinds):
         return 0
     try:
         with at_most(COUNT_SECONDS):
-            return _n_changed(followed, kinds, is_strict=step.canvas.app_group.consent_required)
+            return _n_changed_members(
+                subscription, kinds, is_strict=step.canvas.app_group.consent_required
+            )
     except TooSlow:
-        return SegmentMember.objects.filter(subscription=followed).count()
+        return SegmentMember.objects.filter(subscription=subscription).count()
 
 
-def _n_changed(followed: Subscription, kinds: Sequence[str], *, is_strict: bool) -> int:
+def _n_changed_members(subscription: Subscription, kinds: Sequence[str], *, is_strict: bool) -> int:
     """Return for how many members other identifiers would be sent."""
-    members = SegmentMember.objects.filter(subscription=followed, profile=OuterRef("pk"))
-    people = Profile.objects.filter(app_group=followed.app_group_id)
+    members = SegmentMember.objects.filter(subscription=subscription, profile=OuterRef("pk"))
+    people = Profile.objects.filter(app_group=subscription.app_group_id)
     people = people.annotate(sent=live_changes.fingerprint(kinds, is_strict=is_strict))
     return people.filter(Exists(members.exclude(fingerprint=OuterRef("sent")))).count()
 
@@ -61,7 +63,7 @@ def _kinds_of_others(step: Step) -> set[str]:
 
 
 def why_not(canvas: Canvas) -> str:
-    """Return why people would be lost to the audience; empty if they come back."""
+    """Return why people would be removed and not added again; empty if they are added again."""
     if canvas.reentry == Canvas.Reentry.LEFT:
         return ""
     return gettext(

@@ -1,4 +1,4 @@
-"""The segments that the settings of a step name: they cannot be deleted meanwhile."""
+"""The segments that the settings of a step name: they cannot be deleted as long as it does."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from canvases.models import Step, StepSegment
 from canvases.steps.conditions_form import filters_in, segments_in
 
 
-def keep(step: Step) -> None:
+def store(step: Step) -> None:
     """Store which segments a step names now, in the transaction that saves the step."""
-    named = segments_in(step.settings)
-    found = Segment.objects.filter(app_group=step.canvas.app_group_id, api_id__in=named)
-    step.segment_uses.exclude(segment__in=found).delete()
+    api_ids = segments_in(step.settings)
+    segments = Segment.objects.filter(app_group=step.canvas.app_group_id, api_id__in=api_ids)
+    step.segment_uses.exclude(segment__in=segments).delete()
     StepSegment.objects.bulk_create(
-        [StepSegment(step=step, segment=one) for one in found.order_by("pk")],
+        [StepSegment(step=step, segment=segment) for segment in segments.order_by("pk")],
         ignore_conflicts=True,
     )
 
 
-def compared(before: dict[str, Any], after: dict[str, Any]) -> tuple[str, str]:
+def compared_fields(before: dict[str, Any], after: dict[str, Any]) -> tuple[str, str]:
     """Return the fields in the old and the new conditions, for the activity log.
 
     Not the values: they may be data of customers.
     """
-    old, new = (
-        ", ".join(name for raw in filters_in(one) for name in edit.fields_of(raw))
-        for one in (before, after)
+    old_fields, new_fields = (
+        ", ".join(name for raw in filters_in(settings) for name in edit.fields_of(raw))
+        for settings in (before, after)
     )
-    return old, _("the same fields, other values") if old == new and before != after else new
+    return old_fields, _(
+        "the same fields, other values"
+    ) if old_fields == new_fields and before != after else new_fields

@@ -19,18 +19,18 @@ from canvases.entry_card.typed_rows import typed_rows
 from canvases.steps import segments_used, waited_for
 from canvases.steps.base import Branch, StepForm, StepKind, StepProblem, Text
 from canvases.steps.conditions_form import rows_of, segments_of
-from canvases.steps.delay import FIRST, Delay, DurationForm, duration, length
+from canvases.steps.delay import DEFAULT_WAIT, Delay, DurationForm, duration, length
 from canvases.steps.numbered import (
     EVERYONE_ELSE,
-    LONGEST_NAME,
-    MOST_PATHS,
-    distinct,
+    MAX_NAME_LENGTH,
+    MAX_PATHS,
+    distinct_numbers,
     free_number,
-    lost,
-    lost_words,
-    spent,
+    lost_error,
+    lost_names,
+    numbers_with_components,
+    spent_numbers,
     typed_number,
-    with_components,
 )
 from canvases.steps.rehearsal import Person, Rehearsed, RehearsedBranch
 
@@ -49,11 +49,14 @@ CHOOSES: list[tuple[str, Text]] = [
         _("The most important decides: people wait until the topmost happens or the time is over"),
     ),
 ]
-BUTTONS = frozenset({"add", "remove", "up", "add_condition"})
+DRAW_BUTTONS = frozenset({"add", "remove", "up", "add_condition"})
 
 
 def events_of(step: Step) -> Sequence[Mapping[str, Any]]:
-    """Return what a step waits for: number and label of the branch, kind, name, where, segment."""
+    """Return a row for each branch: its number and label, kind, name, where, segment (its API id).
+
+    The topmost comes first.
+    """
     return rows_of(step.settings, "events")
 
 
@@ -66,11 +69,11 @@ class EventRow(conditions.EventForm):
     """One event, purchase or segment, and the name of its branch."""
 
     number = forms.IntegerField(
-        min_value=1, max_value=MOST_PATHS, required=False, widget=forms.HiddenInput
+        min_value=1, max_value=MAX_PATHS, required=False, widget=forms.HiddenInput
     )
     label = forms.CharField(
         label=_("Name of the branch"),
-        max_length=LONGEST_NAME,
+        max_length=MAX_NAME_LENGTH,
         required=False,
         widget=forms.TextInput({"placeholder": _("as what happens"), "autocomplete": "off"}),
     )
@@ -86,7 +89,7 @@ class EventRow(conditions.EventForm):
         segment.choices = [("", _("Choose a segment")), *segments]
 
     def clean(self) -> dict[str, Any]:
-        """Ask for what the kind needs; a segment has no conditions on properties."""
+        """Require what the kind needs; a segment has no conditions on properties."""
         if self.cleaned_data.get("kind") != "segment":
             return super().clean()
         if not self.cleaned_data.get("segment") and "segment" not in self.errors:
@@ -96,13 +99,13 @@ class EventRow(conditions.EventForm):
     def settings(self, number: int) -> dict[str, Any]:
         """Return the row as it is stored."""
         cleaned = self.cleaned_data
-        found = {"number": number, "label": cleaned["label"], "kind": cleaned["kind"]}
+        row = {"number": number, "label": cleaned["label"], "kind": cleaned["kind"]}
         if cleaned["kind"] == "segment":
-            return found | {"segment": cleaned["segment"]}
-        return found | {"name": cleaned["name"], "where": cleaned["where"]}
+            return row | {"segment": cleaned["segment"]}
+        return row | {"name": cleaned["name"], "where": cleaned["where"]}
 
 
-EventRows = forms.formset_factory(EventRow, extra=0, max_num=MOST_PATHS, absolute_max=MOST_PATHS)
+EventRows = forms.formset_factory(EventRow, extra=0, max_num=MAX_PATHS, absolute_max=MAX_PATHS)
 
 
 class WaitUntilForm(DurationForm):
@@ -118,40 +121,42 @@ class WaitUntilForm(DurationForm):
         segments = step.canvas.app_group.segments.order_by("name", "pk")
         choices = [(str(key), name) for key, name in segments.values_list("api_id", "name")]
         stored = rows_of(step.settings if initial is None else initial, "events")
-        shown = [_first_values(one, dict(choices)) for one in stored] or [fresh(set())]
+        shown_rows = [_first_values(row, dict(choices)) for row in stored] or [new_row(set())]
         if rows is not None:
-            shown = rows
+            shown_rows = rows
         super().__init__(data, step=step, initial={"chooses": "first", **(initial or {})})
         if rows is not None:
             self.initial["typed"] = True
         self.rows = EventRows(
             data,
             prefix="row",
-            initial=shown if data is None else None,
+            initial=shown_rows if data is None else None,
             form_kwargs={"segments": choices, "empty_permitted": False},
         )
 
     @classmethod
     def typed(cls, data: Mapping[str, object], *, step: Step) -> StepForm | None:
         """Return the form after a button that adds or removes an event; None for Save."""
-        if BUTTONS.isdisjoint(data.keys()):
+        if DRAW_BUTTONS.isdisjoint(data.keys()):
             return None
-        sent = EventRows(data, prefix="row", form_kwargs={"segments": []})
-        rows = typed_rows(sent, without=data.get("remove"))
-        up = sent_numbers.whole(data.get("up")) or 0
-        if 0 < up < len(rows):
-            rows.insert(up - 1, rows.pop(up))
-        if "add" in data and len(rows) < MOST_PATHS:
+        sent_rows = EventRows(data, prefix="row", form_kwargs={"segments": []})
+        rows = typed_rows(sent_rows, without=data.get("remove"))
+        row_to_raise = sent_numbers.whole(data.get("up")) or 0
+        if 0 < row_to_raise < len(rows):
+            rows.insert(row_to_raise - 1, rows.pop(row_to_raise))
+        if "add" in data and len(rows) < MAX_PATHS:
             numbers = [typed_number(row["number"]) for row in rows]
-            used = with_components(step).union(filter(None, numbers))
-            rows.append(fresh(used, spent=spent(step)))
-        window = {name: str(data[name]) for name in ("amount", "unit", "chooses") if name in data}
-        return cls(step=step, initial=window, rows=rows)
+            used_numbers = numbers_with_components(step).union(filter(None, numbers))
+            rows.append(new_row(used_numbers, spent=spent_numbers(step)))
+        other_values = {
+            name: str(data[name]) for name in ("amount", "unit", "chooses") if name in data
+        }
+        return cls(step=step, initial=other_values, rows=rows)
 
     @property
     def may_have_more(self) -> bool:
         """Return whether another event can be added."""
-        return len(self.rows.forms) < MOST_PATHS
+        return len(self.rows.forms) < MAX_PATHS
 
     def clean(self) -> dict[str, Any]:
         """Check the rows: at least one, other names, no lost components."""
@@ -167,8 +172,8 @@ class WaitUntilForm(DurationForm):
                 row.add_error("label", _("Another branch has this name."))
                 self.add_error(None, _("Two branches have the same name."))
         self._name_branches()
-        if names := lost(self.step, WaitUntil().branches(self.step), self._numbers()):
-            self.add_error(None, lost_words(names))
+        if names := lost_names(self.step, WaitUntil().branches(self.step), self._numbers()):
+            self.add_error(None, lost_error(names))
         return cleaned
 
     def _name_branches(self) -> None:
@@ -182,28 +187,32 @@ class WaitUntilForm(DurationForm):
 
     def _numbers(self) -> list[int]:
         numbers = (row.cleaned_data.get("number") for row in self.rows)
-        return distinct(numbers, spent=spent(self.step))
+        return distinct_numbers(numbers, spent=spent_numbers(self.step))
 
     def settings(self) -> dict[str, Any]:
-        """Return the window, what decides, and the events with the numbers of their branches."""
+        """Return the longest wait, what decides, and the events with their branch numbers."""
         rows = zip(self.rows, self._numbers(), strict=True)
-        found = {name: self.cleaned_data[name] for name in ("amount", "unit")}
-        found["chooses"] = self.cleaned_data["chooses"] or "first"
-        return found | {"events": [row.settings(number) for row, number in rows]}
+        settings = {name: self.cleaned_data[name] for name in ("amount", "unit")}
+        settings["chooses"] = self.cleaned_data["chooses"] or "first"
+        return settings | {"events": [row.settings(number) for row, number in rows]}
 
 
 def _first_values(row: Mapping[str, Any], segments: Mapping[str, str]) -> dict[str, Any]:
-    """Return what the form shows of a row; no name that would be made again when it is saved."""
+    """Return what the form shows of a stored row; without a name that was generated."""
     label = row["label"] if waited_for.has_own_name(row, segments) else ""
     return {**row, **conditions.initial(row), "label": label}
 
 
-def fresh(used: Collection[int], *, spent: Collection[int] = ()) -> dict[str, Any]:
+def new_row(used_numbers: Collection[int], *, spent: Collection[int] = ()) -> dict[str, Any]:
     """Return a new row."""
-    return {"number": str(free_number(used, spent=spent)), "label": "", "kind": "event"}
+    return {
+        "number": str(free_number(used_numbers, spent=spent)),
+        "label": "",
+        "kind": "event",
+    }
 
 
-def _segments(step: Step) -> dict[str, str]:
+def _segment_names(step: Step) -> dict[str, str]:
     """Return the names of the segments that a step waits for, by API id."""
     return {str(one.api_id): one.name for one in segments_of(step)}
 
@@ -224,7 +233,7 @@ class WaitUntil(StepKind):
         rows, time = events_of(step), duration(step.settings)
         if not rows:
             return _("Not set up yet")
-        segments = _segments(step) if any(row["kind"] == "segment" for row in rows) else {}
+        segments = _segment_names(step) if any(row["kind"] == "segment" for row in rows) else {}
         return waited_for.summary(rows, segments, time=time, is_ranked=is_ranked(step))
 
     def problems(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
@@ -239,7 +248,7 @@ class WaitUntil(StepKind):
 
     def first_settings(self) -> dict[str, Any]:
         """Return a wait of one day."""
-        return dict(FIRST)
+        return dict(DEFAULT_WAIT)
 
     def branches(self, step: Step) -> Sequence[Branch]:
         """Return one branch for each event, as it was chosen for a visit, then everyone else."""
@@ -258,7 +267,7 @@ class WaitUntil(StepKind):
     def rehearse(self, step: Step, person: Person, *, now: datetime) -> Rehearsed:
         """Return what must happen for each branch; nothing happens unless a branch was chosen."""
         ends_at, branches = self.due_on_arrival(step, now=now), self.branches(step)
-        names = _segments(step)
+        names = _segment_names(step)
         events = [
             RehearsedBranch(
                 row["number"], row["label"], text=waited_for.happens(row, names), is_undecided=True
@@ -271,15 +280,17 @@ class WaitUntil(StepKind):
             RehearsedBranch(EVERYONE_ELSE, others, text=_("none of this happens")),
         ]
         taken = person.choice(step) or EVERYONE_ELSE
-        if taken not in [one.number for one in rehearsed]:
+        if taken not in [branch.number for branch in rehearsed]:
             taken = EVERYONE_ELSE
         # Where the most important event decides, people wait on after any other.
-        is_early = taken in [one.number for one in (events[:1] if is_ranked(step) else events)]
+        is_early = taken in [
+            branch.number for branch in (events[:1] if is_ranked(step) else events)
+        ]
         until = now if is_early else ends_at
         return Rehearsed(until, taken, rehearsed, wait_ends_at=ends_at, is_early=is_early)
 
     def lately(self, step: Step, *, now: datetime) -> Mapping[int, Q | None]:
-        """Return who did each event. Joining a segment leaves no trace to look for."""
+        """Return branch -> who did its event lately; None for segments: joining is not stored."""
         within = Q(at__gt=now - length(step.settings), at__lte=now, profile=OuterRef("pk"))
         return {
             row["number"]: None
@@ -290,14 +301,16 @@ class WaitUntil(StepKind):
 
     def changes(self, before: dict[str, Any], after: dict[str, Any]) -> Sequence[LoggedChange]:
         """Return the names of the branches, which of them decides, and how long people wait."""
-        old, new = (
-            ", ".join(str(row["label"]) for row in rows_of(one, "events"))
-            for one in (before, after)
+        old_labels, new_labels = (
+            ", ".join(str(row["label"]) for row in rows_of(settings, "events"))
+            for settings in (before, after)
         )
-        first, then = (str(dict(CHOOSES)[one.get("chooses", "first")]) for one in (before, after))
-        chooses = (_("If several happen"), first, then)
-        return [(_("Events"), old, new), chooses, *Delay().changes(before, after)]
+        rule_before, rule_after = (
+            str(dict(CHOOSES)[settings.get("chooses", "first")]) for settings in (before, after)
+        )
+        chooses = (_("If several happen"), rule_before, rule_after)
+        return [(_("Events"), old_labels, new_labels), chooses, *Delay().changes(before, after)]
 
     def on_saved(self, step: Step) -> None:
         """Store the segments that people wait to join."""
-        segments_used.keep(step)
+        segments_used.store(step)

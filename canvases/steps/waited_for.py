@@ -10,10 +10,10 @@ from django.utils.translation import gettext
 
 from canvases.entry_card import event_property, words
 from canvases.steps.base import Text
-from canvases.steps.numbered import LONGEST_NAME
+from canvases.steps.numbered import MAX_NAME_LENGTH
 
 Row = Mapping[str, Any]
-SHOWN = 2  # on a card, of several
+SHOWN_EVENTS = 2  # on a card, of several
 
 
 def happens(row: Row, segments: Mapping[str, str]) -> str:
@@ -48,31 +48,34 @@ def summary(
     rows: Sequence[Row], segments: Mapping[str, str], *, time: Text, is_ranked: bool
 ) -> str:
     """Return such as: Did “cart” or joined “VIP” within 3 days; the first decides."""
-    shown = [done(row, segments) for row in rows[:SHOWN]]
-    if len(rows) > SHOWN:
-        shown.append(gettext("%(n)s more") % {"n": len(rows) - SHOWN})
-    said = {"events": capfirst(gettext(" or ").join(shown)), "time": time}
+    shown = [done(row, segments) for row in rows[:SHOWN_EVENTS]]
+    if len(rows) > SHOWN_EVENTS:
+        shown.append(gettext("%(n)s more") % {"n": len(rows) - SHOWN_EVENTS})
+    params = {"events": capfirst(gettext(" or ").join(shown)), "time": time}
     if len(rows) == 1:
-        return gettext("%(events)s within %(time)s") % said
+        return gettext("%(events)s within %(time)s") % params
     if is_ranked:
-        return gettext("%(events)s within %(time)s; the most important decides") % said
-    return gettext("%(events)s within %(time)s; the first decides") % said
+        return gettext("%(events)s within %(time)s; the most important decides") % params
+    return gettext("%(events)s within %(time)s; the first decides") % params
 
 
 def has_own_name(row: Row, segments: Mapping[str, str]) -> bool:
-    """Return whether a user named the branch: its name is not made of what happens."""
-    made = _made_name(row, segments)
-    return row["label"] != made.chars(LONGEST_NAME) and not row["label"].startswith(
-        f"{made.chars(LONGEST_NAME - 4)} ("
+    """Return whether a user has named the branch: its name is not one generated from it.
+
+    A generated name may end with a number such as " (2)".
+    """
+    generated = _generated_name(row, segments)
+    return row["label"] != generated.chars(MAX_NAME_LENGTH) and not row["label"].startswith(
+        f"{generated.chars(MAX_NAME_LENGTH - 4)} ("
     )
 
 
 def name_of_branch(row: Row, segments: Mapping[str, str], *, used: Collection[str]) -> str:
     """Return a name that no other branch has, such as: Did “cart”."""
-    name = _made_name(row, segments)
-    numbered = (f"{name.chars(LONGEST_NAME - 4)} ({n})" for n in range(2, len(used) + 2))
-    return next(one for one in (name.chars(LONGEST_NAME), *numbered) if one not in used)
+    name = _generated_name(row, segments)
+    numbered = (f"{name.chars(MAX_NAME_LENGTH - 4)} ({n})" for n in range(2, len(used) + 2))
+    return next(one for one in (name.chars(MAX_NAME_LENGTH), *numbered) if one not in used)
 
 
-def _made_name(row: Row, segments: Mapping[str, str]) -> Truncator:
+def _generated_name(row: Row, segments: Mapping[str, str]) -> Truncator:
     return Truncator(capfirst(_done(row, segments)))

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from audiencesync.people.models import Profile
 from canvases.models import BranchTally, Canvas, Visit
-from canvases.steps.numbered import EVERYONE_ELSE, distinct, free_number
+from canvases.steps.numbered import EVERYONE_ELSE, distinct_numbers, free_number
 from tests.canvases.views.test_branches_late import EVENTS, ONE_EVENT, ONE_PATH, PATHS
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
@@ -58,4 +58,4 @@ def test_spent_numbers_come_last():
     assert free_number({1}, spent={2}) == 3
     assert free_number({1, 3, 4, 5, 6, 7}, spent={2}) == 2
     assert free_number(set(range(1, 8)), spent=set()) == EVERYONE_ELSE
-    assert distinct([None, 1, 1], spent={2}) == [3, 1, 4]
+    assert distinct_numbers([None, 1, 1], spent={2}) == [3, 1, 4]
