@@ -1,6 +1,8 @@
 """Erase profiles: hide them at once, remove them from every audience, then delete their rows.
 
 An erasure is a row that a periodic task continues: it survives crashes, lost tokens and restores.
+The ledger is a file with the salted hashes of identifiers of erased people (people/privacy). A
+profile and the anonymous profiles that were merged into it are a family.
 """
 
 from __future__ import annotations
@@ -34,11 +36,12 @@ from partners.queue.removals import consent, misreadings, removal
 
 logger = logging.getLogger(__name__)
 TASK = "canvases.privacy.erase.beat"
-AT_ONCE = 500
+MAX_PROFILES = 500
 PURPOSE = Sync.Purpose.ERASURE
-SPARE = timedelta(days=1)  # the deadline of a removal runs from its first failure
-EAGER = timedelta(minutes=1)  # an erasure younger than this is looked at in every run
-SELDOM = timedelta(minutes=5)  # the longest time between two looks
+# Added to the deadline of removals: theirs runs from the first failure, not from the erasure.
+GIVE_UP_MARGIN = timedelta(days=1)
+EAGER_AGE = timedelta(minutes=1)  # an erasure younger than this is checked in every run
+MAX_LOOK_INTERVAL = timedelta(minutes=5)  # between two checks of an erasure
 
 
 def erase(
@@ -50,9 +53,9 @@ def erase(
     """
     with transaction.atomic():
         Canvas.lock_all(app_group)
-        wanted = Profile.objects.filter(app_group=app_group, pk__in=list(profile_ids))
-        people = list(wanted.select_for_update().order_by("pk"))
-        made = Erasure.objects.bulk_create(
+        profiles = Profile.objects.filter(app_group=app_group, pk__in=list(profile_ids))
+        people = list(profiles.select_for_update().order_by("pk"))
+        erasures = Erasure.objects.bulk_create(
             Erasure(
                 app_group=app_group,
                 profile=person,
@@ -62,13 +65,15 @@ def erase(
             )
             for person in people
         )
-        _remember(app_group, people, made, now=now)
-        mine = sorted(family([person.pk for person in people]))
-        removal.cancel_adds(mine, Reason.ERASED, now=now)
-        _strip(mine, now=now)
-        live_marks.note(app_group.pk, mine)  # hidden from now on, so they leave their segments
+        _suppress(app_group, people, erasures, now=now)
+        family_ids = sorted(family([person.pk for person in people]))
+        removal.cancel_adds(family_ids, Reason.ERASED, now=now)
+        _strip(family_ids, now=now)
+        live_marks.note(
+            app_group.pk, family_ids
+        )  # hidden from now on, so they leave their segments
         wake(TASK)
-    return made
+    return erasures
 
 
 def erase_by(
@@ -76,11 +81,11 @@ def erase_by(
 ) -> list[Erasure]:
     """Erase profiles for a user of a page, with a line in the activity log."""
     with transaction.atomic():
-        made = erase(app_group, profile_ids, asked_by=str(user), now=now)
-        if made:  # else another request has erased them meanwhile
-            people = ngettext("%(n)d person", "%(n)d people", len(made)) % {"n": len(made)}
+        erasures = erase(app_group, profile_ids, asked_by=str(user), now=now)
+        if erasures:  # else another request has erased them meanwhile
+            people = ngettext("%(n)d person", "%(n)d people", len(erasures)) % {"n": len(erasures)}
             Activity.log(app_group, user, Activity.Verb.ERASED, people, kind=Activity.Kind.PEOPLE)
-    return made
+    return erasures
 
 
 def release(user: User, erasure: Erasure, *, now: datetime) -> None:
@@ -91,19 +96,19 @@ def release(user: User, erasure: Erasure, *, now: datetime) -> None:
             Activity.log(erasure.app_group, user, Activity.Verb.CHANGED, subject)
 
 
-def _remember(
-    app_group: AppGroup, people: Sequence[Profile], made: Sequence[Erasure], *, now: datetime
+def _suppress(
+    app_group: AppGroup, people: Sequence[Profile], erasures: Sequence[Erasure], *, now: datetime
 ) -> None:
     """Write their identifiers, salted and hashed, to the suppression list."""
     names = defaultdict(list)
     for pk, name in erasure_ledger.names_of(app_group, people):
         names[pk].append(name)
-    for erasure in made:
+    for erasure in erasures:
         erasure_ledger.write(app_group, names[erasure.profile_id or 0], erasure=erasure, now=now)
 
 
 def _strip(profile_ids: Sequence[int], *, now: datetime) -> None:
-    """Delete all data but the hashes, which the removals need."""
+    """Delete all data of profiles but the hashes, which the removals need."""
     blank: dict[str, Any] = {
         **dict.fromkeys(KINDS, ""),
         **dict.fromkeys(ALTERNATIVES.values()),  # never sent, so no removal needs them
@@ -132,8 +137,8 @@ def beat() -> None:
         lambda: proceed(now=timezone.now(), seconds=seconds),
     )
     with exclusive(TASK, settings.SYNC.lease) as is_mine:
-        left = [_carry_on(part) for part in parts if is_mine]
-    if any(left):
+        has_more = [_run_part(part) for part in parts if is_mine]
+    if any(has_more):
         wake(TASK)
 
 
@@ -154,7 +159,7 @@ def _file() -> bool:
         return False
 
 
-def _carry_on(part: Callable[[], object]) -> bool:
+def _run_part(part: Callable[[], object]) -> bool:
     """Run a part; return whether work is left."""
     try:
         return bool(part())
@@ -168,28 +173,28 @@ def _carry_on(part: Callable[[], object]) -> bool:
 def proceed(*, now: datetime, seconds: float = math.inf) -> bool:
     """Continue every open erasure that is due; return whether work is left.
 
-    ``look_at`` far in the future was written by a wrong clock, and counts as due.
+    A ``look_at`` further ahead than MAX_LOOK_INTERVAL was written by a wrong clock: it is due.
     """
     ends_at = time.monotonic() + seconds
-    is_due = Q(look_at__lte=now) | Q(look_at__gt=now + SELDOM)
-    due = Erasure.objects.filter(is_due, state=Erasure.State.REMOVING)
-    unasked = list(due.filter(asked_at=None).order_by("pk")[:AT_ONCE])
-    if unasked:
-        _ask(unasked, now=now)
-    for some in chunks.walk(due.exclude(asked_at=None), AT_ONCE):
-        _conclude(list(some.order_by("pk")), now=now)
+    due_q = Q(look_at__lte=now) | Q(look_at__gt=now + MAX_LOOK_INTERVAL)
+    due = Erasure.objects.filter(due_q, state=Erasure.State.REMOVING)
+    not_queued = list(due.filter(asked_at=None).order_by("pk")[:MAX_PROFILES])
+    if not_queued:
+        _queue_removals(not_queued, now=now)
+    for page in chunks.walk(due.exclude(asked_at=None), MAX_PROFILES):
+        _conclude(list(page.order_by("pk")), now=now)
         if time.monotonic() > ends_at:
             return True
-    return len(unasked) == AT_ONCE
+    return len(not_queued) == MAX_PROFILES
 
 
-def _ask(erasures: Sequence[Erasure], *, now: datetime) -> None:
+def _queue_removals(erasures: Sequence[Erasure], *, now: datetime) -> None:
     """Queue a removal per profile and audience. Idempotent, so a crash does no harm."""
-    mine = {erasure.profile_id: erasure.pk for erasure in erasures if erasure.profile_id}
-    who = family(list(mine))
-    for audience, people in sorted(removal.audiences_of(list(who)).items()):
-        chosen = {mine[who[pk]] for pk in people}
-        crowd = Erasure.objects.filter(pk__in=chosen).values_list("pk", "profile_id")
+    erasure_of = {erasure.profile_id: erasure.pk for erasure in erasures if erasure.profile_id}
+    profile_of = family(list(erasure_of))
+    for audience, people in sorted(removal.audiences_of(list(profile_of)).items()):
+        erasure_ids = {erasure_of[profile_of[pk]] for pk in people}
+        crowd = Erasure.objects.filter(pk__in=erasure_ids).values_list("pk", "profile_id")
         removal.remove(audience, PURPOSE, crowd, now=now)
     Erasure.objects.filter(pk__in=[erasure.pk for erasure in erasures]).update(asked_at=now)
 
@@ -197,54 +202,55 @@ def _ask(erasures: Sequence[Erasure], *, now: datetime) -> None:
 def _conclude(erasures: Sequence[Erasure], *, now: datetime) -> None:
     """End erasures whose removals were settled long enough ago: write the receipt, delete the rest.
 
-    A late worker may push an add after the removal. The removal is repeated then (compensation),
-    and that needs the hashes: hence the rest time.
+    Not at once: a late worker may push an add after the removal, which is repeated then
+    (compensation) and needs the hashes for that.
     """
     keys = [erasure.pk for erasure in erasures]
     removal.give_up(PURPOSE, keys, now=now)
     removals = removal.states(PURPOSE, keys)
-    over, later = [], []
+    ended, postponed = [], []
     for erasure in erasures:
-        at = _next_look(erasure, removals.get(erasure.pk), now=now)
-        if at is None:
-            over.append(erasure)
-        elif at > now:
-            erasure.look_at = min(at, now + SELDOM)
-            later.append(erasure)
-    Erasure.objects.bulk_update(later, ["look_at"])
-    answers = removal.answers(PURPOSE, [erasure.pk for erasure in over])
-    for erasure in over:
+        look_at = _next_look(erasure, removals.get(erasure.pk), now=now)
+        if look_at is None:
+            ended.append(erasure)
+        elif look_at > now:
+            erasure.look_at = min(look_at, now + MAX_LOOK_INTERVAL)
+            postponed.append(erasure)
+    Erasure.objects.bulk_update(postponed, ["look_at"])
+    answers = removal.answers(PURPOSE, [erasure.pk for erasure in ended])
+    for erasure in ended:
         _end(erasure, answers[erasure.pk], now=now)
 
 
-def _given_up() -> timedelta:
+def _give_up_age() -> timedelta:
     """Return the age after which an erasure ends even with removals still open."""
-    return timedelta(seconds=settings.SYNC.erasure_deadline) + SPARE
+    return timedelta(seconds=settings.SYNC.erasure_deadline) + GIVE_UP_MARGIN
 
 
 def _next_look(
     erasure: Erasure, removals: removal.RemovalState | None, *, now: datetime
 ) -> datetime | None:
-    """Return when to look again, or None to end the erasure.
+    """Return when to check again; None to end the erasure.
 
-    A settled time in the future was written by a wrong clock, and is ignored.
+    ``removals``: None if there was nothing to remove. A settled time far in the future was written
+    by a wrong clock, and is ignored.
     """
     age = now - erasure.requested_at
-    if removals is None or age > _given_up():
+    if removals is None or age > _give_up_age():
         return None
     if removals.is_open:
-        return now + age / 10 if age > EAGER else now
-    rest = timedelta(seconds=settings.SYNC.erasure_rest)
-    is_resting = removals.settled_at is not None and abs(now - removals.settled_at) < rest
-    return removals.settled_at + rest if removals.settled_at and is_resting else None
+        return now + age / 10 if age > EAGER_AGE else now
+    rest_time = timedelta(seconds=settings.SYNC.erasure_rest)
+    is_resting = removals.settled_at is not None and abs(now - removals.settled_at) < rest_time
+    return removals.settled_at + rest_time if removals.settled_at and is_resting else None
 
 
 def _end(erasure: Erasure, answers: list[dict[str, Any]], *, now: datetime) -> None:
     with transaction.atomic():
         Canvas.lock_all(erasure.app_group)
-        open_still = Erasure.objects.filter(pk=erasure.pk, state=Erasure.State.REMOVING)
+        still_open = Erasure.objects.filter(pk=erasure.pk, state=Erasure.State.REMOVING)
         if (
-            open_still.update(state=Erasure.State.DONE, done_at=now, places=answers)
+            still_open.update(state=Erasure.State.DONE, done_at=now, places=answers)
             and erasure.profile_id
         ):
             Profile.everybody.filter(
@@ -253,16 +259,21 @@ def _end(erasure: Erasure, answers: list[dict[str, Any]], *, now: datetime) -> N
 
 
 def erase_again(path: Path, *, now: datetime) -> int:
-    """After a restore, repeat the erasures of the ledger; return how many."""
+    """After a restore of a backup, repeat the erasures of the ledger; return how many."""
     n = 0
     for group_id, names in erasure_ledger.read(path).items():
         group = AppGroup.objects.filter(pk=group_id).first()
         if group is None:
             continue
         people = erasure_ledger.people_of(group, set(names))
-        for start in range(0, len(people), AT_ONCE):
+        for start in range(0, len(people), MAX_PROFILES):
             n += len(
-                erase(group, people[start : start + AT_ONCE], asked_by=Erasure.BY_RESTORE, now=now)
+                erase(
+                    group,
+                    people[start : start + MAX_PROFILES],
+                    asked_by=Erasure.BY_RESTORE,
+                    now=now,
+                )
             )
         erasure_ledger.restore(group, names)
     return n
@@ -286,10 +297,10 @@ def receipts(app_group: AppGroup) -> QuerySet[Erasure]:
 
 
 def so_far(erasures: Iterable[Erasure]) -> list[Erasure]:
-    """Return erasures with places; of open ones, the current state of their removals."""
+    """Return erasures with their ``places``; of open ones, the current state of their removals."""
     listed = list(erasures)
-    open_still = [erasure.pk for erasure in listed if erasure.state == Erasure.State.REMOVING]
-    answers = removal.answers(PURPOSE, open_still) if open_still else {}
+    open_ids = [erasure.pk for erasure in listed if erasure.state == Erasure.State.REMOVING]
+    answers = removal.answers(PURPOSE, open_ids) if open_ids else {}
     for erasure in listed:
         erasure.places = answers.get(erasure.pk, erasure.places)
     return listed

@@ -31,7 +31,7 @@ from partners.base import Partner
 from partners.models import Delivery
 
 # The fields of /users/export/ids: ours, and those that only Braze has, which are null here.
-_FIELDS = (
+_FIELD_NAMES = (
     "external_id braze_id user_aliases created_at email phone country language ads_consent"
     " devices first_name last_name dob gender home_city time_zone email_subscribe"
     " custom_attributes custom_events purchases canvases_received deliveries"
@@ -41,25 +41,26 @@ _FIELDS = (
     " push_subscribe push_tokens push_unsubscribed_at random_bucket subscription_groups"
     " total_revenue twitter uninstalled_at"
 )
-FIELDS = frozenset(_FIELDS.split())
+FIELDS = frozenset(_FIELD_NAMES.split())
 
 
 def everything(profile: Profile) -> dict[str, object]:
     """Return all data of a person (Article 15 GDPR), including merged anonymous profiles."""
-    mine = sorted(family([profile.pk]))
+    profile_ids = sorted(family([profile.pk]))
     return {
         "profile": _profile(profile),
         "aliases": list(
-            UserAlias.objects.filter(profile__in=mine).values("label", "name").order_by("pk")
+            UserAlias.objects.filter(profile__in=profile_ids).values("label", "name").order_by("pk")
         ),
         "past_identifiers": [
             {"kind": kind, "sha256": bytes(sha256).hex(), "replaced_at": at.isoformat()}
-            for kind, sha256, at in PastIdentifier.objects.filter(profile__in=mine)
+            for kind, sha256, at in PastIdentifier.objects.filter(profile__in=profile_ids)
             .order_by("pk")
             .values_list("kind", "sha256", "replaced_at")
         ],
         "events": [
-            _event(event) for event in Event.objects.filter(profile__in=mine).order_by("at", "pk")
+            _event(event)
+            for event in Event.objects.filter(profile__in=profile_ids).order_by("at", "pk")
         ],
         "imports": [
             {
@@ -67,38 +68,40 @@ def everything(profile: Profile) -> dict[str, object]:
                 "uploaded_at": run.created_at.isoformat(),
                 "created_profile": run.has_created or (None if run.is_unknown else False),
             }
-            for run in _imports(mine)
+            for run in _imports(profile_ids)
         ],
         "segments": [
             {"name": one.subscription.segment.name, "since": one.since.isoformat()}
-            for one in SegmentMember.objects.filter(profile__in=mine)
+            for one in SegmentMember.objects.filter(profile__in=profile_ids)
             .select_related("subscription__segment")
             .order_by("subscription_id")
             if one.subscription.segment is not None
         ],
-        "visits": [visit(one) for one in visits(mine)],
-        "deliveries": [delivery(one) for one in deliveries(mine)],
+        "visits": [visit(one) for one in visits(profile_ids)],
+        "deliveries": [delivery(one) for one in deliveries(profile_ids)],
         "withdrawals": [
-            one.at.isoformat() for one in Withdrawal.objects.filter(profile__in=mine).order_by("pk")
+            one.at.isoformat()
+            for one in Withdrawal.objects.filter(profile__in=profile_ids).order_by("pk")
         ],
         "erasures": [
             {"key": one.key, "requested_at": one.requested_at.isoformat()}
-            for one in Erasure.objects.filter(profile__in=mine).order_by("pk")
+            for one in Erasure.objects.filter(profile__in=profile_ids).order_by("pk")
         ],
-        "activity": _activity(profile.app_group, mine),
+        "activity": _activity(profile.app_group, profile_ids),
         "known_before_as": [
-            _profile(one) for one in Profile.everybody.filter(pk__in=mine).exclude(pk=profile.pk)
+            _profile(one)
+            for one in Profile.everybody.filter(pk__in=profile_ids).exclude(pk=profile.pk)
         ],
     }
 
 
-def _imports(mine: Sequence[int]) -> Iterable[Any]:
+def _imports(profile_ids: Sequence[int]) -> Iterable[Any]:
     """Return the imports of a person.
 
     ``has_created``: whether one created a profile of theirs; ``is_unknown``: whether it may have.
     """
-    members = ImportMember.objects.filter(run=OuterRef("pk"), profile__in=mine)
-    runs = Import.objects.filter(members__profile__in=mine).distinct()
+    members = ImportMember.objects.filter(run=OuterRef("pk"), profile__in=profile_ids)
+    runs = Import.objects.filter(members__profile__in=profile_ids).distinct()
     return runs.annotate(
         has_created=Exists(members.filter(is_created=True)),
         is_unknown=Exists(members.filter(is_created=None)),
@@ -107,8 +110,8 @@ def _imports(mine: Sequence[int]) -> Iterable[Any]:
 
 def _activity(app_group: AppGroup, profile_ids: Iterable[int]) -> list[dict[str, object]]:
     """Return when members looked at the profile or exported it, without their names."""
-    names = [Profile(pk=pk).braze_id for pk in profile_ids]
-    lines = Activity.objects.filter(app_group=app_group, subject__in=names).order_by("at", "pk")
+    subjects = [Profile(pk=pk).braze_id for pk in profile_ids]
+    lines = Activity.objects.filter(app_group=app_group, subject__in=subjects).order_by("at", "pk")
     return [{"what": line.verb, "at": line.at.isoformat()} for line in lines]
 
 
@@ -176,8 +179,10 @@ def visit(one: Visit) -> dict[str, object]:
 
 def deliveries(profile_ids: Iterable[int]) -> Iterable[Delivery]:
     """Return the deliveries of profiles, the newest first."""
-    mine = Delivery.objects.filter(profile__in=list(profile_ids))
-    return mine.select_related("sync__audience__ad_account__connection", "batch").order_by("-pk")
+    of_profiles = Delivery.objects.filter(profile__in=list(profile_ids))
+    return of_profiles.select_related("sync__audience__ad_account__connection", "batch").order_by(
+        "-pk"
+    )
 
 
 def delivery(one: Delivery) -> dict[str, object]:
@@ -212,16 +217,20 @@ def iso(at: datetime | None) -> str | None:
 
 def as_braze(profile: Profile) -> dict[str, Any]:
     """Return a profile in the shape of /users/export/ids, with consent and deliveries added."""
-    mine = sorted(family([profile.pk]))
-    events = Event.objects.filter(profile__in=mine).order_by()
+    profile_ids = sorted(family([profile.pk]))
+    events = Event.objects.filter(profile__in=profile_ids).order_by()
     device = {
         "idfa": profile.idfa or None,
         "google_ad_id": profile.gaid or None,
         "ad_tracking_enabled": profile.ad_tracking_enabled,
     }
-    known = profile.attributes
-    aliases = UserAlias.objects.filter(profile__in=mine).order_by("pk").values_list("name", "label")
-    steps = _steps(mine)
+    attributes = profile.attributes
+    aliases = (
+        UserAlias.objects.filter(profile__in=profile_ids)
+        .order_by("pk")
+        .values_list("name", "label")
+    )
+    steps = _steps(profile_ids)
     return {
         "external_id": profile.external_id,
         "braze_id": profile.braze_id,
@@ -233,30 +242,32 @@ def as_braze(profile: Profile) -> dict[str, Any]:
         "language": profile.language or None,
         "ads_consent": profile.ads_consent,
         "devices": [device] if any(value is not None for value in device.values()) else [],
-        **{name: known.get(name) for name in STANDARD},
-        "custom_attributes": {name: value for name, value in known.items() if name not in STANDARD},
+        **{name: attributes.get(name) for name in STANDARD},
+        "custom_attributes": {
+            name: value for name, value in attributes.items() if name not in STANDARD
+        },
         "custom_events": _counted(events.filter(kind=Event.Kind.EVENT)),
         "purchases": _counted(events.filter(kind=Event.Kind.PURCHASE)),
-        "canvases_received": [_received(one, steps[one.canvas_id]) for one in visits(mine)],
-        "deliveries": [delivery(one) for one in deliveries(mine)],
+        "canvases_received": [_received(one, steps[one.canvas_id]) for one in visits(profile_ids)],
+        "deliveries": [delivery(one) for one in deliveries(profile_ids)],
     }
 
 
 def _steps(profile_ids: list[int]) -> dict[int, list[dict[str, object]]]:
     """Return, by canvas, the steps that sent these profiles, with the time of the last batch."""
-    sent = Step.objects.filter(syncs__deliveries__profile__in=profile_ids).select_related(
+    steps = Step.objects.filter(syncs__deliveries__profile__in=profile_ids).select_related(
         "sync__audience"
     )
-    found: dict[int, list[dict[str, object]]] = defaultdict(list)
-    for step in sent.annotate(last=Max("syncs__deliveries__batch__settled_at")).order_by("pk"):
-        found[step.canvas_id].append(
+    by_canvas: dict[int, list[dict[str, object]]] = defaultdict(list)
+    for step in steps.annotate(last=Max("syncs__deliveries__batch__settled_at")).order_by("pk"):
+        by_canvas[step.canvas_id].append(
             {
                 "name": name_of(step),
                 "api_canvas_step_id": str(step.api_id),
                 "last_received": iso(step.last),
             }
         )
-    return found
+    return by_canvas
 
 
 def _received(one: Visit, steps: list[dict[str, object]]) -> dict[str, object]:

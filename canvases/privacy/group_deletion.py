@@ -83,12 +83,12 @@ def delete(app_group: AppGroup, *, by: User, now: datetime) -> bool:
     """Archive the group and schedule its deletion; return False if it is scheduled already."""
     with transaction.atomic():
         archive(app_group, by=by, now=now)
-        # Archived once more: it may have been restored since.
-        asked = AppGroup.objects.filter(pk=app_group.pk, deleting_at=None).update(
+        # ``archived_at`` again: another request may have restored the group since.
+        scheduled = AppGroup.objects.filter(pk=app_group.pk, deleting_at=None).update(
             deleting_at=now, archived_at=Coalesce("archived_at", Value(now))
         )
         wake(TASK)
-    return bool(asked)
+    return bool(scheduled)
 
 
 def beat() -> None:
@@ -109,8 +109,8 @@ def beat() -> None:
 def _proceed(app_group: AppGroup, *, ends_at: float) -> None:
     """Erase the next profiles; once all have left every audience, delete the group."""
     people = Profile.objects.filter(app_group=app_group).order_by("pk").values_list("pk", flat=True)
-    while some := list(people[: erase.AT_ONCE]):
-        erase.erase(app_group, some, asked_by=Erasure.BY_DELETION, now=timezone.now())
+    while profile_ids := list(people[: erase.MAX_PROFILES]):
+        erase.erase(app_group, profile_ids, asked_by=Erasure.BY_DELETION, now=timezone.now())
         if time.monotonic() > ends_at:
             wake(TASK)
             return
@@ -124,7 +124,7 @@ def _proceed(app_group: AppGroup, *, ends_at: float) -> None:
 
 def _delete_rows(app_group: AppGroup) -> None:
     """Delete the remaining rows in one transaction, referenced tables last."""
-    ours: dict[type[Any], str] = {
+    path_of: dict[type[Any], str] = {
         Visit: "canvas__app_group",
         StepTally: "step__canvas__app_group",
         StepHour: "step__canvas__app_group",
@@ -154,7 +154,7 @@ def _delete_rows(app_group: AppGroup) -> None:
         Erasure: "app_group",
     }
     with transaction.atomic():
-        for model, path in ours.items():
+        for model, path in path_of.items():
             rows: QuerySet[Any] = model._base_manager.filter(**{path: app_group})
             rows._raw_delete(rows.db)  # without loading: referencing rows are gone
         app_group.delete()

@@ -34,20 +34,23 @@ def identify(app_group: AppGroup, arrays: Mapping[str, Sequence[Any]], *, now: d
 def _hand_over(visitor: int, *, to: int, now: datetime) -> None:
     """Reassign visits and deliveries of an anonymous profile.
 
-    A person is in a canvas once at a time. Where both are in it, or the person may not enter once
-    more, the visit of the anonymous profile ends; the branch that it waits with is kept.
+    A person is in a canvas once at a time, and has one visit per slot. Where that forbids it, the
+    open visit of the anonymous profile ends. If both wait at one step, the branch that was chosen
+    for the ended visit passes to the other one.
     """
-    mine = Visit.objects.filter(profile=to)
-    there = dict(mine.filter(left_at=None).values_list("canvas", "pk"))
-    taken = set(mine.values_list("canvas", "slot"))
+    visits = Visit.objects.filter(profile=to)
+    open_visit_in = dict(visits.filter(left_at=None).values_list("canvas", "pk"))
+    taken_slots = set(visits.values_list("canvas", "slot"))
     for visit in Visit.objects.filter(profile=visitor).select_related("canvas").order_by("pk"):
         is_open = visit.left_at is None
-        is_free = (visit.canvas_id, visit.slot) not in taken
-        if is_free and not (is_open and visit.canvas_id in there):
+        is_free = (visit.canvas_id, visit.slot) not in taken_slots
+        if is_free and not (is_open and visit.canvas_id in open_visit_in):
             Visit.objects.filter(pk=visit.pk).update(profile=to)
         elif is_open:
-            if visit.canvas_id in there:
-                other = Visit.objects.select_related("step").get(pk=there[visit.canvas_id])
-                engine.inherit(other, by=visit, now=now)
+            if visit.canvas_id in open_visit_in:
+                kept_visit = Visit.objects.select_related("step").get(
+                    pk=open_visit_in[visit.canvas_id]
+                )
+                engine.inherit(kept_visit, by=visit, now=now)
             engine.end_visits(visit.canvas, LeftBy.MERGED, {visitor: None}, now=now)
     sync.reassign(visitor, to=to)

@@ -19,10 +19,10 @@ from canvases.steps.base import Text
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """The forecast at one step, ``pk``. ``way``: its branches in words, the outermost first.
+    """The forecast at one step, ``pk``. ``way``: the branches it is in, the outermost first.
 
-    ``is_later``: people wait before the step. ``is_at_most``: how many of them take this way
-    depends on what they do while they wait.
+    ``is_later``: people wait before the step. ``is_at_most``: how many come depends on what they do
+    while they wait.
     """
 
     pk: str
@@ -40,30 +40,36 @@ def of_launch(canvas: Canvas, people: QuerySet[Profile], *, now: datetime) -> It
     """
     steps = list(checklist.steps_of(canvas))
     walk, by_pk = Walk(steps, people, now=now), {step.pk: step for step in steps}
-    for pk in walk.crowds:
-        found = _prospect(walk, by_pk[pk])
-        if found.text:
-            yield found
+    for pk in walk.arrivals_at:
+        prospect = _prospect(walk, by_pk[pk])
+        if prospect.text:
+            yield prospect
 
 
 def _prospect(walk: Walk, step: Step) -> Prospect:
-    kind, crowd, people = KINDS[step.kind], walk.crowds[step.pk], walk.people_at(step)
+    kind, arrivals, people = KINDS[step.kind], walk.arrivals_at[step.pk], walk.people_at(step)
     name: Text
     text: Text
     if splits_by_profile(step):
         name, text = kind.title(step), _shares(step, people)
     else:
         name, text = kind.line(step), kind.forecast(step, people)
-    way = " › ".join(crowd.way)
+    way = " › ".join(arrivals.way)
     return Prospect(
-        str(step.pk), f"{walk.number[step.pk]} {name}", text, way, crowd.is_later, crowd.is_at_most
+        str(step.pk),
+        f"{walk.number[step.pk]} {name}",
+        text,
+        way,
+        arrivals.is_later,
+        arrivals.is_at_most,
     )
 
 
 def _shares(split: Step, people: QuerySet[Profile]) -> str:
     """Return such as: Yes: 12, No: 3."""
     rows = people.values_list(branch_column(split)).annotate(n=Count("pk"))
-    n_of = dict(rows)
+    n_by_number = dict(rows)
     return ", ".join(
-        f"{one.label}: {number_format(n_of.get(one.number, 0))}" for one in branches(split)
+        f"{branch.label}: {number_format(n_by_number.get(branch.number, 0))}"
+        for branch in branches(split)
     )

@@ -14,7 +14,7 @@ from audiencesync.people.models import KINDS as IDENTIFIERS
 from audiencesync.people.models import Profile
 from canvases import engine, reasons
 from canvases.models import Canvas, Step
-from canvases.prospects.walk import Crowd, Walk, branch_column, branches, splits_by_profile
+from canvases.prospects.walk import Arrivals, Walk, branch_column, branches, splits_by_profile
 from canvases.steps import KINDS
 from canvases.steps.base import Text
 from canvases.steps.numbered import EVERYONE_ELSE
@@ -30,7 +30,7 @@ BRANCH = "branch-"
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """Some ``of`` the people. ``key`` names their list; ``n`` is None if it cannot be known."""
+    """``n`` people out of ``of``. ``key`` names their list; ``n`` is None if it cannot be known."""
 
     key: str
     label: Text
@@ -52,30 +52,30 @@ class Number:
 class Outlook:
     """Of ``entering`` people, ``here`` come to the step.
 
-    ``branches``: of a split, those who take each way; of a step where people wait for something,
-    those who did it in a time as long as the wait.
-    ``identifiers``: of those sent, with which; ``held``: those not sent, and why.
+    ``branches``: of a split by conditions, the people who take each branch; where events choose
+    the branch (``is_lately``), those who did the event in a time as long as the wait, before now.
+    ``identifiers``: how many are sent with each; ``not_sent``: how many are not, for each reason.
     """
 
     entering: Number
     here: Number
-    crowd: Crowd
+    arrivals: Arrivals
     branches: list[Number] = field(default_factory=list)
     is_lately: bool = False
     sent: Number | None = None
     identifiers: list[Number] = field(default_factory=list)
-    held: list[Number] = field(default_factory=list)
+    not_sent: list[Number] = field(default_factory=list)
     reach: Reach | None = None
 
     @property
-    def n_held(self) -> int:
+    def n_not_sent(self) -> int:
         """Return how many people are not sent."""
-        return sum(one.n or 0 for one in self.held)
+        return sum(one.n or 0 for one in self.not_sent)
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """The people sent beside those that a partner needs to serve ads to an audience."""
+    """How many people are sent, compared with how many a partner needs to serve ads."""
 
     partner: Partner
     sent: int
@@ -97,42 +97,44 @@ class Reach:
 class Place:
     """A step of a canvas, and the people who would come to it. Some queries, none of them a count.
 
-    ``is_launch``: people of a launch enter; else everybody who fits the entry, also those who have
-    been in the canvas. Raise FilterError if a condition on the way cannot be read.
+    ``is_launch``: the people are those who would enter at a launch; else all who fit the entry,
+    also those who have been in the canvas. Raise FilterError if a condition before the step cannot
+    be read.
     """
 
     def __init__(self, canvas: Canvas, steps: Sequence[Step], step: Step, *, now: datetime) -> None:
         self.step, self.now = step, now
         self.is_launch = canvas.is_idle and canvas.enters_in_crowds
         if self.is_launch:
-            entering = engine.would_enter(canvas, engine.entry_candidates(canvas, now=now), now=now)
+            people = engine.would_enter(canvas, engine.entry_candidates(canvas, now=now), now=now)
         else:
-            entering = engine.eligible_people(canvas, now=now)
-        self.walk = Walk(steps, entering, now=now)
+            people = engine.eligible_people(canvas, now=now)
+        self.walk = Walk(steps, people, now=now)
         self.people = self.walk.people_at(step)
 
     def outlook(self) -> Outlook:
         """Count the people: two queries, whatever the flow holds."""
-        crowd = self.walk.crowds.get(self.step.pk, Crowd())
-        ways = self._ways()
-        taken_by = {f"way_{number}": taken for number, _label, taken in ways if taken}
-        found = self.walk.people.aggregate(
+        arrivals = self.walk.arrivals_at.get(self.step.pk, Arrivals())
+        branch_rows = self._ways()
+        condition_of = {f"way_{number}": q for number, _label, q in branch_rows if q}
+        comes_here = Q(*arrivals.conditions)
+        counts = self.walk.people.aggregate(
             total=Count("pk"),
-            here=Count("pk", filter=Q(*crowd.who)) if crowd.who else Count("pk"),
-            **{name: Count("pk", filter=Q(*crowd.who) & taken) for name, taken in taken_by.items()},
+            here=Count("pk", filter=comes_here) if comes_here else Count("pk"),
+            **{name: Count("pk", filter=comes_here & q) for name, q in condition_of.items()},
         )
-        here = found["here"]
-        split = [
-            Number(f"{BRANCH}{number}", label, found.get(f"way_{number}"), here)
-            for number, label, _taken in ways
+        here = counts["here"]
+        branch_numbers = [
+            Number(f"{BRANCH}{number}", label, counts.get(f"way_{number}"), here)
+            for number, label, _taken in branch_rows
         ]
-        total = found["total"]
+        total = counts["total"]
         outlook = Outlook(
             Number(ALL, "", total, total),
             Number(HERE, "", here, total),
-            crowd,
-            split,
-            is_lately=bool(split) and not splits_by_profile(self.step),
+            arrivals,
+            branch_numbers,
+            is_lately=bool(branch_numbers) and not splits_by_profile(self.step),
         )
         return self._sending(outlook) if self.step.sync else outlook
 
@@ -141,44 +143,49 @@ class Place:
         if key in (ALL, HERE):
             return _first(self.people if key == HERE else self.walk.people)
         if key.startswith(BRANCH):
-            taken = {f"{BRANCH}{number}": q for number, _label, q in self._ways()}.get(key)
-            return _first(self.people.filter(taken)) if taken else []
+            takes_branch = {f"{BRANCH}{number}": q for number, _label, q in self._ways()}.get(key)
+            return _first(self.people.filter(takes_branch)) if takes_branch else []
         if self.step.sync is None:
             return []
         return first_people(self.people, self.step.sync, key, most=MOST_SHOWN)
 
     def _ways(self) -> list[tuple[int, Text, Q | None]]:
-        """Return number, label and condition of each branch; None if it cannot be known."""
+        """Return (number, label, condition) of each branch; the condition is None if not known."""
         step, kind = self.step, KINDS[self.step.kind]
         if not kind.splits:
             return []
         if splits_by_profile(step):
             return [
-                (one.number, one.label, Q((branch_column(step), one.number)))
-                for one in branches(step)
+                (branch.number, branch.label, Q((branch_column(step), branch.number)))
+                for branch in branches(step)
             ]
-        did = kind.lately(step, now=self.now)
-        known = [one for one in did.values() if one is not None]
-        anything = Q()
-        for one in known:
-            anything |= one
-        is_known = len(known) == len(did) and bool(known)
-        rest = {EVERYONE_ELSE: ~anything if is_known else None}
-        return [(one.number, one.label, {**did, **rest}.get(one.number)) for one in branches(step)]
+        lately = kind.lately(step, now=self.now)
+        known = [condition for condition in lately.values() if condition is not None]
+        any_event = Q()
+        for condition in known:
+            any_event |= condition
+        is_known = len(known) == len(lately) and bool(known)
+        condition_of = {**lately, EVERYONE_ELSE: ~any_event if is_known else None}
+        return [(one.number, one.label, condition_of.get(one.number)) for one in branches(step)]
 
     def _sending(self, outlook: Outlook) -> Outlook:
-        sync, of = self.step.sync, outlook.here.n or 0
+        sync, n_here = self.step.sync, outlook.here.n or 0
         assert sync is not None
-        found: Forecast = forecast(self.people, sync)
+        forecasted: Forecast = forecast(self.people, sync)
         partner = audiences.partner_of(sync.audience.ad_account)
         is_removal = sync.action == Action.REMOVE
-        kinds = [one for one in IDENTIFIERS if one in sync.kinds]
-        held = sorted(found.held.items(), key=lambda one: -one[1])
+        kinds = [kind for kind in IDENTIFIERS if kind in sync.kinds]
+        not_sent_counts = sorted(forecasted.held.items(), key=lambda item: -item[1])
         parts: dict[str, Any] = {
-            "sent": Number(SENT, "", found.sent, of),
-            "identifiers": [Number(one, LABELS[one], found.by_kind[one], of) for one in kinds],
-            "held": [Number(key, reasons.reason_text(key, partner), n, of) for key, n in held],
-            "reach": Reach(partner, found.sent, sync.audience.size or 0, is_removal),
+            "sent": Number(SENT, "", forecasted.sent, n_here),
+            "identifiers": [
+                Number(kind, LABELS[kind], forecasted.by_kind[kind], n_here) for kind in kinds
+            ],
+            "not_sent": [
+                Number(key, reasons.reason_text(key, partner), n, n_here)
+                for key, n in not_sent_counts
+            ],
+            "reach": Reach(partner, forecasted.sent, sync.audience.size or 0, is_removal),
         }
         return replace(outlook, **parts)
 

@@ -19,28 +19,29 @@ from canvases.steps.base import Branch
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
-    """The people at a place: those for whom all of ``who`` holds.
+class Arrivals:
+    """The people who come to a place: those for whom all ``conditions`` hold.
 
     ``way``: the branches it stands in, the outermost first. ``is_later``: people wait before it.
     """
 
-    who: tuple[Q, ...] = ()
+    conditions: tuple[Q, ...] = ()
     way: tuple[str, ...] = ()
     is_later: bool = False
-    is_chosen: bool = False  # by what they do while they wait
-    is_thinned: bool = False  # some of them may have left by such a choice
+    is_chosen: bool = False  # they come by a branch that events chose while they waited
+    is_thinned: bool = False  # some may have left by such a branch before
 
     @property
     def is_at_most(self) -> bool:
-        """Return whether how many take this way depends on what they do while they wait."""
+        """Return whether only the highest possible number of people is known, not the number."""
         return self.is_chosen or self.is_thinned
 
 
 class Walk:
-    """Goes through a flow as the engine does. ``crowds``: the crowd at each step that has one.
+    """Goes through a flow as the engine does, with conditions on people instead of people.
 
-    ``people``: those who enter. A constant number of queries, before any crowd is counted.
+    ``people``: those who enter. ``arrivals_at``: step -> who comes there, of the steps that people
+    can come to. A constant number of queries, none of which counts people.
     Raise FilterError if a condition of a split cannot be read.
     """
 
@@ -48,19 +49,19 @@ class Walk:
         self.at, self.now = tree.places(steps), now
         self.people = people.order_by().annotate(**_splits(steps, now=now))
         self.number = {one.pk: n for n, one in enumerate(tree.in_order(steps), 1)}
-        self.crowds: dict[int, Crowd] = {}
-        self._path(self.at.get((None, 0)), Crowd())
+        self.arrivals_at: dict[int, Arrivals] = {}
+        self._path(self.at.get((None, 0)), Arrivals())
 
     def people_at(self, step: Step) -> QuerySet[Profile]:
         """Return the people who come to a step."""
-        crowd = self.crowds.get(step.pk)
-        return self.people.filter(*crowd.who) if crowd else self.people.none()
+        arrivals = self.arrivals_at.get(step.pk)
+        return self.people.filter(*arrivals.conditions) if arrivals else self.people.none()
 
-    def _path(self, step: Step | None, crowd: Crowd) -> Crowd | None:
-        """Store who comes to each step from one on; return who comes out of the branch."""
-        at: Crowd | None = crowd
+    def _path(self, step: Step | None, arrivals: Arrivals) -> Arrivals | None:
+        """Store who comes to ``step`` and those after it; return who comes out of their branch."""
+        at: Arrivals | None = arrivals
         while step is not None and at is not None:
-            self.crowds[step.pk] = at
+            self.arrivals_at[step.pk] = at
             if KINDS[step.kind].due_on_arrival(step, now=self.now) > self.now:
                 at = replace(at, is_later=True)
             at = self._block(step, at) if KINDS[step.kind].splits else at
@@ -69,28 +70,39 @@ class Walk:
             step = self.at.get((step.pk, 0))
         return at
 
-    def _block(self, split: Step, crowd: Crowd) -> Crowd | None:
-        outs, ways, is_known = list[Crowd | None](), list[Q](), splits_by_profile(split)
+    def _block(self, split: Step, arrivals: Arrivals) -> Arrivals | None:
+        """Follow people into the branches of a split; return who comes out; None if no one does."""
+        after_branches, branch_conditions = list[Arrivals | None](), list[Q]()
+        is_by_profile = splits_by_profile(split)
         for branch in branches(split):
-            taken = (Q((branch_column(split), branch.number)),) if is_known else ()
-            inside = replace(
-                crowd,
-                who=crowd.who + taken,
-                way=(*crowd.way, str(branch.label)),
-                is_chosen=crowd.is_chosen or not is_known,
+            taken = (Q((branch_column(split), branch.number)),) if is_by_profile else ()
+            in_branch = replace(
+                arrivals,
+                conditions=arrivals.conditions + taken,
+                way=(*arrivals.way, str(branch.label)),
+                is_chosen=arrivals.is_chosen or not is_by_profile,
             )
-            outs.append(out := self._path(self.at.get((split.pk, branch.number)), inside))
-            if out is not None:
-                ways.append(reduce(and_, out.who[len(crowd.who) :], Q()))
-        going = [one for one in outs if one is not None]
-        if not going:
+            after_branch = self._path(self.at.get((split.pk, branch.number)), in_branch)
+            after_branches.append(after_branch)
+            if after_branch is not None:
+                added = after_branch.conditions[len(arrivals.conditions) :]
+                branch_conditions.append(reduce(and_, added, Q()))
+        going_on = [after for after in after_branches if after is not None]
+        if not going_on:
             return None
-        is_whole = all(one and len(one.who) == len(crowd.who) + is_known for one in outs)
+        # Out of each branch comes who went in: beside those before the split, there is no condition
+        # but that of the branch itself.
+        n_conditions = len(arrivals.conditions) + is_by_profile
+        all_go_on = all(after and len(after.conditions) == n_conditions for after in after_branches)
+        conditions = arrivals.conditions
+        if is_by_profile and not all_go_on:
+            conditions = (*conditions, reduce(or_, branch_conditions))
         return replace(
-            crowd,
-            who=crowd.who if is_whole or not is_known else (*crowd.who, reduce(or_, ways)),
-            is_later=any(one.is_later for one in going),
-            is_thinned=any(one.is_thinned for one in going) or not (is_whole or is_known),
+            arrivals,
+            conditions=conditions,
+            is_later=any(after.is_later for after in going_on),
+            is_thinned=any(after.is_thinned for after in going_on)
+            or not (all_go_on or is_by_profile),
         )
 
 
@@ -101,7 +113,7 @@ def branches(step: Step) -> Sequence[Branch]:
 
 def splits_by_profile(step: Step) -> bool:
     """Return whether a split divides people by their profiles, not by what they do later."""
-    conditions = [one.condition for one in branches(step)]
+    conditions = [branch.condition for branch in branches(step)]
     return KINDS[step.kind].splits and not any(isinstance(one, Q) for one in conditions)
 
 
@@ -112,17 +124,18 @@ def branch_column(split: Step) -> str:
 
 def _splits(steps: Sequence[Step], *, now: datetime) -> dict[str, Case]:
     by_profile = [step for step in steps if splits_by_profile(step)]
-    known = filters.known_to(one.condition for step in by_profile for one in branches(step))
+    conditions = (branch.condition for step in by_profile for branch in branches(step))
+    known = filters.known_to(conditions)
     return {branch_column(step): _branch_taken(branches(step), now, known) for step in by_profile}
 
 
 def _branch_taken(
-    ways: Sequence[Branch], now: datetime, known: Mapping[str, filters.Known]
+    choices: Sequence[Branch], now: datetime, known: Mapping[str, filters.Known]
 ) -> Case:
     """Return the branch that a profile takes: the first whose condition holds."""
-    asked = [
-        When(filters.parse(one.condition, now=now, known=known), then=Value(one.number))
-        for one in ways
-        if one.condition is not None
+    cases = [
+        When(filters.parse(branch.condition, now=now, known=known), then=Value(branch.number))
+        for branch in choices
+        if branch.condition is not None
     ]
-    return Case(*asked, default=Value(ways[-1].number), output_field=IntegerField())
+    return Case(*cases, default=Value(choices[-1].number), output_field=IntegerField())

@@ -1,4 +1,7 @@
-"""What changed on the days of the filter, and today: differences of counts between two days."""
+"""What changed on the days of the filter, and today.
+
+A number of some days is the count after them less the count before them (partners/numbers/days.py).
+"""
 
 from __future__ import annotations
 
@@ -17,55 +20,62 @@ from partners.numbers import days
 def synced_today(query: TableQuery, *, now: datetime) -> dict[int, int]:
     """Return step -> how many people were synced today (UTC). One query."""
     today = now.astimezone(UTC).date()
-    found: dict[int, int] = defaultdict(int)
-    for step, n, before in _syncs(query).values_list(
+    n_by_step: dict[int, int] = defaultdict(int)
+    for step, n, n_before in _step_syncs(query).values_list(
         "steps", "tally__synced", days.count_at(today, "synced")
     ):
-        found[step] += 0 if before is None else n - before
-    return found
+        n_by_step[step] += 0 if n_before is None else n - n_before
+    return n_by_step
 
 
 def numbers(query: TableQuery) -> dict[int, Numbers]:
-    """Return step -> its numbers of the chosen days. One query, so they add up."""
-    asked: list[str | Subquery] = ["steps", days.counts_at(query.since or date.min), *days.CURRENT]
+    """Return step -> its numbers of the chosen days. One query, so that they add up."""
+    columns: list[str | Subquery] = [
+        "steps",
+        days.counts_at(query.since or date.min),
+        *days.CURRENT,
+    ]
     if query.until and query.until < date.max:
-        asked.append(days.counts_at(query.until + timedelta(days=1)))
-    found: dict[int, list[int]] = {}
-    for step, begun, *counts in _syncs(query).values_list(*asked):
-        if begun is None:  # nothing has changed since
+        columns.append(days.counts_at(query.until + timedelta(days=1)))
+    sums_by_step: dict[int, list[int]] = {}
+    for step, at_start, *counts in _step_syncs(query).values_list(*columns):
+        if at_start is None:  # nothing has changed since
             continue
-        # The counts when the days ended; the present ones if nothing has changed since (NULL), or
-        # if the days include today.
-        ended = (counts[len(days.CURRENT) :] or [None])[0] or counts[: len(days.CURRENT)]
-        changed = [n - before for n, before in zip(ended, begun, strict=True)]
-        known = found.get(step)
-        found[step] = [a + b for a, b in zip(known, changed, strict=True)] if known else changed
+        # ``counts``: the current ones, then those at the end of the chosen days, if that is past.
+        # NULL: nothing has changed since, so the current ones hold.
+        at_end = (counts[len(days.CURRENT) :] or [None])[0] or counts[: len(days.CURRENT)]
+        differences = [n - before for n, before in zip(at_end, at_start, strict=True)]
+        earlier = sums_by_step.get(step)
+        sums_by_step[step] = (
+            [a + b for a, b in zip(earlier, differences, strict=True)] if earlier else differences
+        )
     return {
         step: Numbers(**counts_from(dict(zip(COLUMNS, sums, strict=True))))
-        for step, sums in found.items()
+        for step, sums in sums_by_step.items()
     }
 
 
-def derive_departures(of_days: Numbers, whole: Numbers, *, is_counted: bool) -> None:
+def derive_departures(of_days: Numbers, since_launch: Numbers, *, is_counted: bool) -> None:
     """Derive proceeded and exited of the chosen days, which are not counted by day.
 
-    A visit leaves an Audience Sync step at once. So if all visits ever proceeded, or all exited,
-    that number equals entered; else neither is known. Of other steps nothing is known by day.
+    A visit leaves an Audience Sync step at once. So if all visits since the launch proceeded, or
+    all exited, that number equals entered; else neither is known. ``is_counted``: whether it is
+    such a step: of others no number of a day is known.
     """
     if not is_counted:
         of_days.entered = of_days.proceeded = of_days.exited = None
-    elif whole.proceeded and whole.exited:
+    elif since_launch.proceeded and since_launch.exited:
         of_days.proceeded = of_days.exited = None
-    elif whole.proceeded:
+    elif since_launch.proceeded:
         of_days.proceeded = of_days.entered
     else:
         of_days.exited = of_days.entered
 
 
-def _syncs(query: TableQuery) -> QuerySet[Sync]:
+def _step_syncs(query: TableQuery) -> QuerySet[Sync]:
     """Return the Syncs of steps, in the group of the filter.
 
     The other parts of the filter are not applied here: that would cost more than it saves.
     """
-    found = Sync.objects.filter(steps__isnull=False).order_by()
-    return found.filter(app_group__slug=query.group) if query.group else found
+    syncs = Sync.objects.filter(steps__isnull=False).order_by()
+    return syncs.filter(app_group__slug=query.group) if query.group else syncs

@@ -1,6 +1,6 @@
 """All steps of the filter with what their order and the totals need: a constant number of queries.
 
-A line holds no model: ten thousand of them are read for each page.
+A line is a step of the table. It holds no model: ten thousand are read for each page.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from partners.incidents.held import REMOVALS_HELD
 from partners.models import Batch, Connection, Incident, Outcome, ParkedBy
 from partners.models.incidents import PLACES
 
-CONNECTED, NOT_CONNECTED, REFUSED = "connected", "not_connected", "token_refused"
+CONNECTED, NOT_CONNECTED, TOKEN_REFUSED = "connected", "not_connected", "token_refused"
 ACCOUNT = "sync__audience__ad_account"
 NAMES = ("canvas__name", "canvas__state", "kind", "name", "sync__audience__name")
 RELATED = ("canvas__app_group", f"{ACCOUNT}__connection")
@@ -37,9 +37,10 @@ FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The people of a step who wait: since when the first, when the last is due, and the end.
+    """The pending people of a step.
 
-    ``failed_at``: the first failure of a request for any of them.
+    ``since``: when the first became pending; ``due_at``: when the last is due; ``ends_at``: when
+    the first become errored; ``failed_at``: the first failure of a request for any of them.
     """
 
     since: datetime
@@ -50,7 +51,7 @@ class Pending:
 
 @dataclass(slots=True)
 class Line:
-    """A step. ``trouble``: the code of the open incident that holds it, or warns of it."""
+    """A step. ``trouble``: the code of the incident that stops its sending, or of a warning."""
 
     step: int
     canvas: int
@@ -73,7 +74,7 @@ class Line:
 
     @property
     def oldest_pending(self) -> datetime | None:
-        """Return since when the first of the people who wait do."""
+        """Return since when the first of the pending people are pending."""
         return self.pending.since if self.pending else None
 
     @property
@@ -131,7 +132,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class Table:
     """The lines of a filter, in no order, and their groups by id."""
 
     lines: list[Line]
@@ -140,46 +141,46 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Troubles:
-    """Place -> id -> the code of an open incident: of those that hold steps, and of warnings."""
+    """Place -> id -> the code of an open incident: those that stop sending, and warnings."""
 
     held: dict[str, dict[int, str]]
     warned: dict[str, dict[int, str]]
 
     @classmethod
     def of(cls, incidents: Sequence[Incident]) -> Troubles:
-        found = cls({place: {} for place in PLACES}, {place: {} for place in PLACES})
-        for one in incidents:
-            kind = found.warned if one.code in thresholds.CODES else found.held
-            kind[one.place].setdefault(one.place_id, one.code)
-        for sync in _holding(incidents):
-            found.held["sync"].setdefault(sync, REMOVALS_HELD)
-        return found
+        troubles = cls({place: {} for place in PLACES}, {place: {} for place in PLACES})
+        for incident in incidents:
+            codes = troubles.warned if incident.code in thresholds.CODES else troubles.held
+            codes[incident.place].setdefault(incident.place_id, incident.code)
+        for sync in _held_sync_ids(incidents):
+            troubles.held["sync"].setdefault(sync, REMOVALS_HELD)
+        return troubles
 
     def at(self, sync: int, audience: int, ad_account: int, connection: int) -> str:
-        """Return what holds a step at its widest place, else what warns of it."""
-        for kind in (self.held, self.warned):
+        """Return the code of what stops a step at its widest place, else of a warning, else ""."""
+        for codes in (self.held, self.warned):
             code = (
-                kind["connection"].get(connection)
-                or kind["ad_account"].get(ad_account)
-                or kind["audience"].get(audience)
-                or kind["sync"].get(sync)
+                codes["connection"].get(connection)
+                or codes["ad_account"].get(ad_account)
+                or codes["audience"].get(audience)
+                or codes["sync"].get(sync)
             )
             if code:
                 return code
         return ""
 
 
-def _holding(incidents: Sequence[Incident]) -> Sequence[int]:
-    """Return the Syncs of all steps whose removals are held: their incident names one of them."""
-    named = [one.sync_id for one in incidents if one.code == REMOVALS_HELD]
-    if not named:
+def _held_sync_ids(incidents: Sequence[Incident]) -> Sequence[int]:
+    """Return the Syncs of all steps whose removals are held: an incident names only one of them."""
+    sync_ids = [incident.sync_id for incident in incidents if incident.code == REMOVALS_HELD]
+    if not sync_ids:
         return []
-    canvases = Step.objects.filter(syncs__in=named).values("canvas")
+    canvases = Step.objects.filter(syncs__in=sync_ids).values("canvas")
     rows = Step.objects.filter(canvas__in=canvases).removing()
     return list(rows.exclude(sync=None).values_list("sync", flat=True))
 
 
-def read(query: TableQuery, *, now: datetime) -> Read:
+def read(query: TableQuery, *, now: datetime) -> Table:
     """Return the lines that match. Seven queries; eight if only some days are counted.
 
     One more if removals are held.
@@ -189,7 +190,7 @@ def read(query: TableQuery, *, now: datetime) -> Read:
     today, pending = chosen_days.synced_today(query, now=now), _pending(query)
     lines = _lines(query, Troubles.of(incidents))
     if query.has_dates:
-        _only_dates(lines, query)
+        _replace_sums(lines, query)
     for line in lines:
         line.today = today.get(line.step, 0)
         line.pending = pending.get(line.step)
@@ -198,17 +199,17 @@ def read(query: TableQuery, *, now: datetime) -> Read:
         lines = [line for line in lines if line.pending and line.pending.since <= latest]
     for line in lines:
         groups[line.group].add(line)
-    return Read(lines, groups)
+    return Table(lines, groups)
 
 
 def _lines(query: TableQuery, troubles: Troubles) -> list[Line]:
-    """Return the lines with their numbers. Texts in the query that sums would make it slow."""
+    """Return the lines with their numbers, which another query sums: texts would make it slow."""
     numbers, connections = _numbers(query), _connections(query)
-    found = []
+    lines = []
     for row in query.steps().order_by().values_list(*FIELDS):
         step, canvas, group, sync, audience, ad_account, connection, *names = row
         canvas_name, state, kind, name, audience_name = names
-        found.append(
+        lines.append(
             Line(
                 step=step,
                 canvas=canvas,
@@ -223,17 +224,17 @@ def _lines(query: TableQuery, troubles: Troubles) -> list[Line]:
                 trouble=troubles.at(sync, audience, ad_account, connection) if sync else "",
             )
         )
-    return found
+    return lines
 
 
 def _numbers(query: TableQuery) -> dict[int, Numbers]:
     """Return step -> its numbers. One query: the numbers of a step must add up.
 
-    If only some days are counted, only how people left: `_only_dates` needs no more.
+    If only some days are counted, only proceeded and exited: `_replace_sums` needs no more.
     """
     if query.has_dates:
-        ways = query.steps().order_by().values_list("pk", "tally__proceeded", "tally__exited")
-        return {pk: Numbers(proceeded=n or 0, exited=m or 0) for pk, n, m in ways}
+        departures = query.steps().order_by().values_list("pk", "tally__proceeded", "tally__exited")
+        return {pk: Numbers(proceeded=n or 0, exited=m or 0) for pk, n, m in departures}
     visit_columns = [f"tally__{name}" for name in ("entered", "proceeded", "exited", "waiting")]
     sums = [Sum(f"syncs__tally__{name}", default=0) for name in (*SUMMED, "moved")]
     rows = query.steps().order_by().values_list("pk", *visit_columns).annotate(*sums)
@@ -260,17 +261,22 @@ def _connections(query: TableQuery) -> dict[int, str]:
     if query.group:
         rows = rows.filter(app_group__slug=query.group)
     states = rows.values_list("pk", "parked_by")
-    return {pk: REFUSED if by == ParkedBy.TOKEN else CONNECTED for pk, by in states}
+    return {pk: TOKEN_REFUSED if by == ParkedBy.TOKEN else CONNECTED for pk, by in states}
 
 
 def _incidents(query: TableQuery) -> list[Incident]:
-    """Return the open incidents, those that lose people first before the others."""
+    """Return the open incidents: warnings last, the nearest deadline first."""
     rows = Incident.objects.open().select_related(*health_lines.RELATED).order_by("pk")
     if query.group:
         rows = rows.filter(app_group__slug=query.group)
-    latest = datetime.max.replace(tzinfo=UTC)
+    no_deadline = datetime.max.replace(tzinfo=UTC)
     return sorted(
-        rows, key=lambda one: (one.code in thresholds.CODES, one.deadline_at or latest, one.pk)
+        rows,
+        key=lambda incident: (
+            incident.code in thresholds.CODES,
+            incident.deadline_at or no_deadline,
+            incident.pk,
+        ),
     )
 
 
@@ -278,20 +284,20 @@ def _groups(query: TableQuery, incidents: Iterable[Incident]) -> dict[int, Group
     rows = AppGroup.objects.all()
     if query.group:
         rows = rows.filter(slug=query.group)
-    found = {row.pk: Group(row) for row in rows}
-    for one in incidents:
-        if one.app_group_id in found:
-            found[one.app_group_id].incidents.append(one)
-    return found
+    groups = {row.pk: Group(row) for row in rows}
+    for incident in incidents:
+        if incident.app_group_id in groups:
+            groups[incident.app_group_id].incidents.append(incident)
+    return groups
 
 
-def _only_dates(lines: Iterable[Line], query: TableQuery) -> None:
-    """Replace the sums by those of the chosen days, as far as they are counted by day."""
-    found = chosen_days.numbers(query)
+def _replace_sums(lines: Iterable[Line], query: TableQuery) -> None:
+    """Replace the numbers of lines by those of the chosen days, as far as they are known."""
+    numbers_of = chosen_days.numbers(query)
     for line in lines:
-        whole = line.numbers
-        line.numbers = found.get(line.step) or Numbers()
-        chosen_days.derive_departures(line.numbers, whole, is_counted=line.sync is not None)
+        since_launch = line.numbers
+        line.numbers = numbers_of.get(line.step) or Numbers()
+        chosen_days.derive_departures(line.numbers, since_launch, is_counted=line.sync is not None)
 
 
 def _pending(query: TableQuery) -> dict[int, Pending]:
@@ -306,7 +312,7 @@ def _pending(query: TableQuery) -> dict[int, Pending]:
         ends=Min("deadline_at"),
         failed=Min("first_failed_at"),
     )
-    return {step: Pending(*rest) for step, *rest in times}
+    return {step: Pending(*values) for step, *values in times}
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,14 +334,14 @@ class Totals:
         return self.numbers.metrics(sends=True)
 
 
-def totals(found: Read) -> Totals:
+def totals(table: Table) -> Totals:
     """Return the sums of the lines; unknown values count as 0."""
-    lines = found.lines
+    lines = table.lines
     sums: dict[str, int] = defaultdict(int)
     for line in lines:
         for name in METRICS:
             sums[name] += getattr(line.numbers, name) or 0
-    groups = [found.groups[pk] for pk in {line.group for line in lines}]
+    groups = [table.groups[pk] for pk in {line.group for line in lines}]
     return Totals(
         numbers=Numbers(**sums),
         n_steps=len(lines),

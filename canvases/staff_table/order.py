@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from canvases.analytics import METRICS
-from canvases.staff_table.lines import Group, Line, Read
+from canvases.staff_table.lines import Group, Line, Table
 from canvases.staff_table.query import TROUBLE
 
 NEVER = datetime.max.replace(tzinfo=UTC)
@@ -17,36 +17,36 @@ def is_by_group(sort: str) -> bool:
     return sort.removeprefix("-") in (TROUBLE, "group")
 
 
-def ordered(found: Read, sort: str) -> list[Line]:
+def ordered(table: Table, sort: str) -> list[Line]:
     """Return the lines in order; those without a value last."""
     name = sort.removeprefix("-")
     if name == TROUBLE:
-        return _worst_first(found)
+        return _worst_first(table)
 
     def value(line: Line) -> str | float | datetime | None:
         if name == "group":
-            return found.groups[line.group].row.name.casefold()
+            return table.groups[line.group].row.name.casefold()
         if name in METRICS:
             n: int | None = getattr(line.numbers, name)
             return n
-        text = {"canvas": "canvas_name", "step": "name"}.get(name, name)
-        one = getattr(line, text)
-        return one.casefold() if isinstance(one, str) else one
+        attribute = {"canvas": "canvas_name", "step": "name"}.get(name, name)
+        cell = getattr(line, attribute)
+        return cell.casefold() if isinstance(cell, str) else cell
 
     # The database returns them in no order: without this, equal lines could change their pages.
-    lines = sorted(found.lines, key=lambda line: line.step)
-    known = [line for line in lines if value(line) is not None]
-    known.sort(key=value, reverse=sort.startswith("-"))  # type: ignore[arg-type]  # no None left
-    return known + [line for line in lines if value(line) is None]
+    lines = sorted(table.lines, key=lambda line: line.step)
+    with_value = [line for line in lines if value(line) is not None]
+    with_value.sort(key=value, reverse=sort.startswith("-"))  # type: ignore[arg-type]  # no None left
+    return with_value + [line for line in lines if value(line) is None]
 
 
-def _worst_first(found: Read) -> list[Line]:
+def _worst_first(table: Table) -> list[Line]:
     """Sort by group: trouble, then warnings, then the oldest pending; the same within each."""
-    groups = {pk: _badness(group) for pk, group in found.groups.items()}
+    badness_of = {pk: _badness(group) for pk, group in table.groups.items()}
 
     def badness(line: Line) -> tuple[Any, ...]:
         return (
-            groups[line.group],
+            badness_of[line.group],
             not line.is_in_trouble,
             line.oldest_pending or NEVER,
             -line.numbers.errored,
@@ -54,7 +54,7 @@ def _worst_first(found: Read) -> list[Line]:
             line.step,
         )
 
-    return sorted(found.lines, key=badness)
+    return sorted(table.lines, key=badness)
 
 
 def _badness(group: Group) -> tuple[Any, ...]:

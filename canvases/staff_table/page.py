@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from canvases.analytics import METRICS
 from canvases.models import Canvas, Step
-from canvases.staff_table.lines import CONNECTED, Group, Line, Read, steps_of
+from canvases.staff_table.lines import CONNECTED, Group, Line, Table, steps_of
 from canvases.steps import KINDS
 from canvases.steps.base import Text
 from partners.health import titles
@@ -89,8 +89,8 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Speeds:
-    """The forecast of each step with people who wait, and of its group and of all."""
+class SendForecast:
+    """When pending people are expected to be sent: by step, by group, and all."""
 
     lanes: lanes.Lanes
     steps: dict[int, datetime]
@@ -102,42 +102,44 @@ class Speeds:
         return max(self.groups.values(), default=None)
 
 
-def speeds(found: Read, shown: Iterable[Line], *, now: datetime) -> Speeds:
-    """Return the forecast. ``shown``: lines whose ad accounts are asked in any case.
+def send_forecast(table: Table, shown: Iterable[Line], *, now: datetime) -> SendForecast:
+    """Return the forecast, without steps whose requests fail: no one knows when they succeed.
 
-    Where requests fail, it is not known when they will succeed.
+    ``shown``: lines whose ad accounts are read in any case, for their requests per second.
     """
-    sent = [line for line in found.lines if line.is_sent]
-    waiting = [line for line in sent if line.pending and line.pending.failed_at is None]
+    sending = [line for line in table.lines if line.is_sent]
+    waiting = [line for line in sending if line.pending and line.pending.failed_at is None]
     accounts = {line.ad_account for line in (*waiting, *shown) if line.ad_account is not None}
-    read = lanes.read(accounts, now=now)
+    lane_rates = lanes.read(accounts, now=now)
     steps: dict[int, datetime] = {}
     groups: dict[int, datetime] = {}
     for line in waiting:
-        done_at = read.done_at.get(line.ad_account or 0)
+        done_at = lane_rates.done_at.get(line.ad_account or 0)
         if done_at and line.pending:
             steps[line.step] = max(done_at, line.pending.due_at)
             groups[line.group] = max(groups.get(line.group, now), steps[line.step])
-    return Speeds(read, steps, groups)
+    return SendForecast(lane_rates, steps, groups)
 
 
-def rows(found: Read, lines: Sequence[Line], forecast: Speeds, *, now: datetime) -> list[Row]:
+def rows(
+    table: Table, lines: Sequence[Line], forecast: SendForecast, *, now: datetime
+) -> list[Row]:
     """Return the rows of some lines. Three queries."""
     steps = steps_of(lines)
-    tried = _first_tries(steps, now=now)
+    first_tries_of = _first_try_rates(steps, now=now)
     return [
-        _row(line, found.groups[line.group], steps[line.step], tried, forecast)
+        _row(line, table.groups[line.group], steps[line.step], first_tries_of, forecast)
         for line in lines
         if line.step in steps  # deleted meanwhile
     ]
 
 
-def heads(rows: Iterable[Row], forecast: Speeds) -> dict[int, Head]:
+def heads(rows: Iterable[Row], forecast: SendForecast) -> dict[int, Head]:
     """Return the rows of the groups by id."""
     return {row.line.group: _head(row.group, forecast) for row in rows}
 
 
-def _head(group: Group, forecast: Speeds) -> Head:
+def _head(group: Group, forecast: SendForecast) -> Head:
     worst = group.incidents[0] if group.incidents else None
     return Head(
         group,
@@ -147,7 +149,9 @@ def _head(group: Group, forecast: Speeds) -> Head:
     )
 
 
-def _row(line: Line, group: Group, step: Step, tried: dict[int, float], forecast: Speeds) -> Row:
+def _row(
+    line: Line, group: Group, step: Step, first_tries_of: dict[int, float], forecast: SendForecast
+) -> Row:
     url, account = step.canvas.get_absolute_url(), line.ad_account or 0
     return Row(
         line=line,
@@ -155,14 +159,14 @@ def _row(line: Line, group: Group, step: Step, tried: dict[int, float], forecast
         canvas_url=url,
         url=url + ("" if step.removed_at else f"?step={step.pk}"),
         step=KINDS[step.kind].line(step),
-        first_try=tried.get(line.step),
+        first_try=first_tries_of.get(line.step),
         done_at=forecast.steps.get(line.step),
         used=forecast.lanes.used.get(account, 0.0),
         limit=forecast.lanes.limits.get(account),
     )
 
 
-def _first_tries(steps: Iterable[int], *, now: datetime) -> dict[int, float]:
+def _first_try_rates(steps: Iterable[int], *, now: datetime) -> dict[int, float]:
     """Return step -> how many of the people tried first today were accepted, in per cent."""
     calls = first_tries.of_today(now=now).filter(sync__steps__in=list(steps))
     return {
@@ -189,12 +193,12 @@ HEADS: tuple[Text, ...] = (
 )
 
 
-def csv_rows(found: Read, lines: Sequence[Line], *, now: datetime) -> Iterable[list[Any]]:
+def csv_rows(table: Table, lines: Sequence[Line], *, now: datetime) -> Iterable[list[Any]]:
     """Yield the table as CSV cells: plain numbers, times in UTC."""
     yield [str(head) for head in HEADS]
-    forecast = speeds(found, lines, now=now)
+    forecast = send_forecast(table, lines, now=now)
     for start in range(0, len(lines), CHUNK):
-        for row in rows(found, lines[start : start + CHUNK], forecast, now=now):
+        for row in rows(table, lines[start : start + CHUNK], forecast, now=now):
             yield _cells(row)
 
 
@@ -219,7 +223,10 @@ def _cells(row: Row) -> list[Any]:
 
 
 def _number(value: float | None) -> str | Decimal:
-    """Return a number that is none of a text: of some days, it may be negative."""
+    """Return a number as a CSV cell.
+
+    A Decimal, not a text: a leading minus of a text would be escaped as a formula.
+    """
     return "" if value is None else Decimal(f"{value:.2f}")
 
 

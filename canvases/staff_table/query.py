@@ -169,7 +169,7 @@ class StaffFilter(forms.Form):
     def chips(self) -> list[Chip]:
         """Return the filters that are set. Only for valid forms."""
         cleaned = self.cleaned_data
-        shown = {
+        text_of = {
             "q": f"“{cleaned['q']}”" if cleaned["q"] else "",
             "group": dict(self.groups)[cleaned["group"]] if cleaned.get("group") else "",
             "state": Canvas.State(cleaned["state"]).label if cleaned["state"] else "",
@@ -180,7 +180,7 @@ class StaffFilter(forms.Form):
         }
         return [
             Chip(f"{self.fields[name].label}: {text}", (name,))
-            for name, text in shown.items()
+            for name, text in text_of.items()
             if text
         ]
 

@@ -119,7 +119,7 @@ def _table(
     if request.GET.get("format") == "csv":
         return _csv(request, found, ordered, now=now)
     shown = Paginator(ordered, PAGE).get_page(request.GET.get("page"))
-    forecast = page.speeds(found, shown.object_list, now=now)
+    forecast = page.send_forecast(found, shown.object_list, now=now)
     rows = page.rows(found, list(shown.object_list), forecast, now=now)
     context = {
         "form": form,
@@ -147,7 +147,7 @@ def _table(
 
 
 def _csv(
-    request: HttpRequest, found: lines.Read, ordered: Sequence[lines.Line], *, now: datetime
+    request: HttpRequest, found: lines.Table, ordered: Sequence[lines.Line], *, now: datetime
 ) -> HttpResponseBase:
     return exports.csv_file(
         request,

@@ -82,14 +82,14 @@ def test_the_launch_does_at_each_step_what_its_forecast_says(journeys, canvas, p
     )
     for name, outlook in found.items():
         queue = Tally.objects.get(pk=steps[name].sync_id)
-        assert (outlook.here.n, outlook.sent.n, outlook.n_held) == (
+        assert (outlook.here.n, outlook.sent.n, outlook.n_not_sent) == (
             queue.entered,
             queue.pending,
             queue.not_synced,
         )
     assert (found["yes"].here.n, found["after"].here.n) == (4, 6)
     reasons = Delivery.objects.filter(sync=steps["after"].sync).exclude(reason=None)
-    assert counted(found["after"].held) == {"no_consent": 1, "no_identifier": 1}
+    assert counted(found["after"].not_sent) == {"no_consent": 1, "no_identifier": 1}
     assert set(reasons.filter(reason="no_consent").values_list("profile", flat=True)) == listed
 
 
@@ -123,7 +123,7 @@ def test_a_wait_says_who_did_it_lately(canvas, people):
     }
     assert [one.pk for one in wait.first_people("branch-1")] == [people[6].pk]
     late = place(row, steps["late"]).outlook()
-    assert (late.here.n, late.crowd.is_later, late.crowd.is_at_most) == (6, True, True)
+    assert (late.here.n, late.arrivals.is_later, late.arrivals.is_at_most) == (6, True, True)
 
 
 def test_nobody_knows_who_will_join_a_segment(journeys, people):

@@ -107,10 +107,10 @@ def test_a_long_blocked_erasure_is_checked_rarely_and_still_ends(
     much_later = timezone.now() + timedelta(days=3)
     privacy.proceed(now=much_later)
     with django_assert_num_queries(2):
-        privacy.proceed(now=much_later + privacy.SELDOM / 2)
+        privacy.proceed(now=much_later + privacy.MAX_LOOK_INTERVAL / 2)
     world.sandbox.faults.clear()
     world.drain()
-    privacy.proceed(now=much_later + privacy.SELDOM)
+    privacy.proceed(now=much_later + privacy.MAX_LOOK_INTERVAL)
     assert state() == "done"
 
 

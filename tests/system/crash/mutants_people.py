@@ -89,13 +89,13 @@ def lease_of_the_next():
 @seeded(erasures.ERASE, "kill")
 def removals_are_noted_first():
     """an erasure writes down that its removals are queued before they are"""
-    ask = privacy._ask
+    ask = privacy._queue_removals
 
     def asking(erasures, *, now):
         Erasure.objects.filter(pk__in=[erasure.pk for erasure in erasures]).update(asked_at=now)
         ask(erasures, now=now)
 
-    privacy._ask = asking
+    privacy._queue_removals = asking
 
 
 @seeded(erasures.ERASE, "kill")
@@ -146,7 +146,7 @@ def names_after_the_wish():
     def remember(app_group, who, made, *, now):
         later.append((app_group, [name for _pk, name in erasure_ledger.names_of(app_group, who)]))
 
-    privacy.erase, privacy._remember = erasing, remember
+    privacy.erase, privacy._suppress = erasing, remember
 
 
 @seeded(erasures.ERASE_END, "kill")
