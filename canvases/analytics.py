@@ -68,25 +68,25 @@ def step_numbers(steps: Iterable[Step]) -> dict[int, Numbers]:
 
     One query, because the numbers of a card must add up: between two queries visits may move.
     """
-    found = {step.pk: Numbers() for step in steps}
+    numbers_of = {step.pk: Numbers() for step in steps}
     visit_columns = [f"tally__{name}" for name in VISIT_COUNTS]
     sums = [Sum(f"syncs__tally__{name}", default=0) for name in COLUMNS]
     for step, *counts in (
-        Step.objects.filter(pk__in=list(found))
+        Step.objects.filter(pk__in=list(numbers_of))
         .order_by()
         .values_list("pk", *visit_columns)
         .annotate(*sums)
     ):
-        passed, sent = (
+        visit_counts, sync_counts = (
             counts[: len(VISIT_COUNTS)],
             counts_from(dict(zip(COLUMNS, counts[len(VISIT_COUNTS) :], strict=True))),
         )
-        numbers = {name: sent[name] for name in SUMMED} | dict(
-            zip(VISIT_COUNTS, passed, strict=True)
+        numbers = {name: sync_counts[name] for name in SUMMED} | dict(
+            zip(VISIT_COUNTS, visit_counts, strict=True)
         )
         # No tally yet: NULL. A step added since ``steps`` was read is kept as well.
-        found[step] = Numbers(**{name: n or 0 for name, n in numbers.items()})
-    return found
+        numbers_of[step] = Numbers(**{name: n or 0 for name, n in numbers.items()})
+    return numbers_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +127,10 @@ def removed(steps: Iterable[Step]) -> dict[int, Removed]:
     """Return the numbers of each step that has removed people again. One query."""
     tallies = Tally.objects.filter(sync__undoes__steps__in=[step.pk for step in steps])
     rows = tallies.order_by().values_list("sync__undoes__steps").annotate(*SUMS.values())
-    found = {}
+    removed_of = {}
     for step, *sums in rows:
         numbers = counts_from(dict(zip(SUMS, sums, strict=True)))
-        found[step] = Removed(
+        removed_of[step] = Removed(
             synced=numbers["synced"],
             # A removal has something to send for everybody who was added: no other reason is left.
             wanted=numbers["not_synced"],
@@ -138,35 +138,35 @@ def removed(steps: Iterable[Step]) -> dict[int, Removed]:
             errored=numbers["errored"],
             cancelled=numbers["cancelled"],
         )
-    return found
+    return removed_of
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The part of a step's numbers that belongs to one audience and action."""
+    """The part of a step's numbers that belongs to one audience and action, as ``text`` says."""
 
     text: str
     metrics: list[tuple[str, Promise, int]]
 
 
 def shares(steps: Iterable[Step]) -> dict[int, list[Share]]:
-    """Return the shares of steps with Syncs of different audiences or actions. One query."""
+    """Return step -> its shares, if it has had Syncs of several audiences or actions. One query."""
     rows = Tally.objects.filter(sync__steps__in=[step.pk for step in steps]).order_by("pk")
     rows = rows.select_related("sync__audience").annotate(step=F("sync__steps"))
-    found: dict[int, dict[str, dict[str, int]]] = {}
+    counts_of: dict[int, dict[str, dict[str, int]]] = {}
     for row in rows:
         counts = counts_from(row.as_dict() | {"moved": row.moved})
         if counts["entered"]:
-            mine = found.setdefault(row.step, {}).setdefault(
+            counts_here = counts_of.setdefault(row.step, {}).setdefault(
                 former_syncs.label(row.sync), no_counts()
             )
-            mine.update({name: mine[name] + n for name, n in counts.items()})
+            counts_here.update({name: counts_here[name] + n for name, n in counts.items()})
     return {
         step: [
-            Share(text, [(name, METRICS[name], n[name]) for name in SYNC_METRICS])
-            for text, n in by_text.items()
+            Share(text, [(name, METRICS[name], counts_by_name[name]) for name in SYNC_METRICS])
+            for text, counts_by_name in by_text.items()
         ]
-        for step, by_text in found.items()
+        for step, by_text in counts_of.items()
         if len(by_text) > 1
     }
 
@@ -179,10 +179,10 @@ def canvas_numbers(canvases: Sequence[Canvas]) -> dict[int, dict[str, int]]:
         .values(canvas=F("sync__steps__canvas"))
     )
     sums = rows.annotate(sum_pending=SUMS["pending"], sum_errored=SUMS["errored"])
-    found = {canvas.pk: {"pending": 0, "errored": 0} for canvas in canvases}
+    numbers_of = {canvas.pk: {"pending": 0, "errored": 0} for canvas in canvases}
     for row in sums:
-        found[row["canvas"]] = {"pending": row["sum_pending"], "errored": row["sum_errored"]}
-    return found
+        numbers_of[row["canvas"]] = {"pending": row["sum_pending"], "errored": row["sum_errored"]}
+    return numbers_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,16 +198,16 @@ def troubles(canvases: Sequence[Canvas], *, now: datetime) -> dict[int, Trouble]
 
     Looks at current Syncs, and at former ones with pending deliveries.
     """
-    asked = Q(pk=F("steps__sync"), is_live=True, steps__removed_at=None)
-    asked |= Q(paused=False, tally__pending__gt=0) | Q(undone_by__tally__pending__gt=0)
-    syncs = Sync.objects.filter(asked, steps__canvas__in=canvases).select_related(
+    looked_at_q = Q(pk=F("steps__sync"), is_live=True, steps__removed_at=None)
+    looked_at_q |= Q(paused=False, tally__pending__gt=0) | Q(undone_by__tally__pending__gt=0)
+    syncs = Sync.objects.filter(looked_at_q, steps__canvas__in=canvases).select_related(
         problems.SYNC_RELATED
     )
-    found: dict[int, Trouble] = {}
-    for one in syncs.annotate(of_canvas=F("steps__canvas"), of_step=F("steps__pk")).order_by("pk"):
-        severity = problems.severity_of(one, now=now)
-        known = found.get(one.of_canvas)
-        if severity is None or (known is not None and known.is_danger):
+    trouble_of: dict[int, Trouble] = {}
+    for sync in syncs.annotate(of_canvas=F("steps__canvas"), of_step=F("steps__pk")).order_by("pk"):
+        severity = problems.severity_of(sync, now=now)
+        earlier = trouble_of.get(sync.of_canvas)
+        if severity is None or (earlier is not None and earlier.is_danger):
             continue
-        found[one.of_canvas] = Trouble(one.of_step, severity is problems.Severity.DANGER)
-    return found
+        trouble_of[sync.of_canvas] = Trouble(sync.of_step, severity is problems.Severity.DANGER)
+    return trouble_of

@@ -34,7 +34,7 @@ UNREACHED = _("No one comes here: all branches before it end with an exit.")
 
 def steps_of(canvas: Canvas) -> QuerySet[Step]:
     """Return the steps of a canvas with the rows that cards, problems and summaries read."""
-    # Their canvas is this object: it is not read again with each of them.
+    # From the related manager: each step has this canvas object, and reads none.
     return (
         canvas.steps.filter(removed_at=None)
         .select_related(f"sync__{SYNC_RELATED}")
@@ -59,17 +59,17 @@ def partner_problems(canvas: Canvas, *, now: datetime) -> list[Item]:
 
 
 def items(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> list[Item]:
-    """Return blockers, then warnings. ``found``: the result of `partner_problems`."""
+    """Return blockers, then warnings; among them ``found``, the result of `partner_problems`."""
     steps = tree.in_order(steps_of(canvas))
     page = canvas.get_absolute_url()
     found = [*_of_canvas(canvas, steps, page, now=now), *found]
-    opposed, names = conflicts.of_steps(steps), _names(steps)
+    conflicts_of, names = conflicts.of_steps(steps), _names(steps)
     for step in steps:
         kind = KINDS[step.kind]
         problems = [*kind.problems(step, now=now), *kind.warnings(step, now=now)]
         problems += [
-            StepProblem(one.text, blocks_launch=False, url=one.url)
-            for one in opposed.get(step.pk, [])
+            StepProblem(conflict.text, blocks_launch=False, url=conflict.url)
+            for conflict in conflicts_of.get(step.pk, [])
         ]
         found += [_item(step, names, problem, page) for problem in problems]
     found += [

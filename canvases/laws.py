@@ -1,4 +1,7 @@
-"""Invariants of the counters, checked in one snapshot: those of the queue and those of journeys."""
+"""Invariants of the counters, checked in one snapshot: those of the queue and those of journeys.
+
+The numbers L1 to L8 are those of docs/reliability.md.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,18 +50,18 @@ def _steps() -> Iterator[str]:
             f"L4 step {tally.pk}: entered {tally.entered} is not"
             " proceeded + exited + withdrawn + waiting"
         )
-    there = dict(
+    n_waiting_at = dict(
         Visit.objects.filter(left_at=None).values_list("step").annotate(n=Count("pk")).order_by()
     )
     for tally in StepTally.objects.select_related("step"):
-        if tally.waiting != there.get(tally.pk, 0):
-            says, n = tally.waiting, there.get(tally.pk, 0)
-            yield f"L4 step {tally.pk}: the tally says {says} wait there, the visits say {n}"
-        if there.get(tally.pk) and tally.step.removed_at and not tally.step.is_clearing:
-            yield f"L4 step {tally.pk}: {there[tally.pk]} wait there, but it was removed"
+        if tally.waiting != n_waiting_at.get(tally.pk, 0):
+            tallied, n = tally.waiting, n_waiting_at.get(tally.pk, 0)
+            yield f"L4 step {tally.pk}: the tally says {tallied} wait there, the visits say {n}"
+        if n_waiting_at.get(tally.pk) and tally.step.removed_at and not tally.step.is_clearing:
+            yield f"L4 step {tally.pk}: {n_waiting_at[tally.pk]} wait there, but it was removed"
     # A moved delivery has entered two Syncs.
-    went = F("step__syncs__tally__entered") - F("step__syncs__tally__moved")
-    synced = StepTally.objects.filter(step__syncs__isnull=False).annotate(sent=Sum(went))
+    n_entered = F("step__syncs__tally__entered") - F("step__syncs__tally__moved")
+    synced = StepTally.objects.filter(step__syncs__isnull=False).annotate(sent=Sum(n_entered))
     for tally in synced:
         n = tally.entered - tally.waiting - tally.withdrawn
         if n != (tally.sent or 0):
@@ -97,20 +100,20 @@ def _exits() -> Iterator[str]:
     """Check L4 of early exits: the tally of each reason counts the visits that ended by it."""
     early = Visit.objects.exclude(left_by=None).order_by()
     rows = early.values_list("canvas", "left_by").annotate(n=Count("pk"))
-    there = {(canvas, reason): n for canvas, reason, n in rows}
+    n_visits_of = {(canvas, reason): n for canvas, reason, n in rows}
     tallies = ExitTally.objects.values_list("canvas", "reason", "n")
-    says = {(canvas, reason): n for canvas, reason, n in tallies if n}
-    for canvas, reason in sorted(there.keys() | says.keys()):
-        n, tallied = there.get((canvas, reason), 0), says.get((canvas, reason), 0)
+    tally_of = {(canvas, reason): n for canvas, reason, n in tallies if n}
+    for canvas, reason in sorted(n_visits_of.keys() | tally_of.keys()):
+        n, tallied = n_visits_of.get((canvas, reason), 0), tally_of.get((canvas, reason), 0)
         if n != tallied:
             yield f"L4 canvas {canvas}: {tallied} left by {reason}, the visits say {n}"
 
 
 def _mirrors() -> Iterator[str]:
-    """Check L8 where all is quiet: who is in a live segment is in the audience, and no others.
+    """Check L8 of canvases without signals to process: the audience has the segment's members.
 
-    Where the segment is only watched for people who leave, others may be outside. So may people
-    behind a delay, a cap or an exit event.
+    Members may be missing from it where the segment is only watched for people who leave, and
+    behind a delay, a cap or an exit.
     """
     quiet = Canvas.objects.filter(
         ~Exists(Signal.objects.filter(listener=OuterRef("pk"))),
@@ -135,7 +138,7 @@ def _mirror(canvas: Canvas, steps: list[Step], entry: Subscription) -> Iterator[
     may_miss |= entry.is_leave_only
     if not is_direct or may_miss or canvas.exits or canvas.exit_segments.exists():
         return
-    there = added.filter(profile=OuterRef("profile"))
-    missing = members.exclude(fingerprint="").filter(~Exists(there)).count()
+    add_of_member = added.filter(profile=OuterRef("profile"))
+    missing = members.exclude(fingerprint="").filter(~Exists(add_of_member)).count()
     if missing:
         yield f"L8 canvas {canvas.pk}: {missing} members of its segment were not added"

@@ -24,8 +24,8 @@ from partners import metrics as queue_metrics
 logger = logging.getLogger(__name__)
 PAGE_SECONDS = 5.0
 LAWS_SECONDS = 60.0
-LAWS_SHARE = 20  # check the laws for at most a twentieth of the time
-LAWS_WAIT = 3.0  # a scrape waits no longer; it gets the last result then
+LAWS_INTERVAL_FACTOR = 20  # wait this many times as long as a check took: 5 % of the time
+LAWS_WAIT = 3.0  # seconds: a scrape waits no longer for a check, and gets the last result
 
 
 class Cache:
@@ -52,8 +52,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """Return the page; 404 if METRICS_TOKEN is not set, 401 without it as bearer token."""
     if not settings.METRICS_TOKEN:
         raise Http404
-    given = request.headers.get("Authorization", "")
-    if not constant_time_compare(given, f"Bearer {settings.METRICS_TOKEN}"):
+    authorization = request.headers.get("Authorization", "")
+    if not constant_time_compare(authorization, f"Bearer {settings.METRICS_TOKEN}"):
         return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})
     if time.monotonic() >= cache.page_until:
         cache.page, cache.page_until = _page(), time.monotonic() + PAGE_SECONDS
@@ -119,4 +119,4 @@ def _read_laws() -> None:
     finally:
         connection.close()
     ended = time.monotonic()
-    cache.broken_until = ended + max(LAWS_SECONDS, LAWS_SHARE * (ended - started))
+    cache.broken_until = ended + max(LAWS_SECONDS, LAWS_INTERVAL_FACTOR * (ended - started))

@@ -21,7 +21,7 @@ from partners.why_pending import NO_ANSWER
 
 NO_REASON = "no_reason"
 NO_REASON_TEXT: Promise = _("No reason was noted")
-# Of batches that could not be pushed.
+# Our own codes, of batches that could not be sent. ("sealed": the token stays encrypted.)
 OWN_CODES: dict[str, Promise] = {
     "sealed": _(
         "The keys of this installation (TOKEN_KEYS) did not open its access to %(partner)s in time"
@@ -57,7 +57,7 @@ class Why:
     n: int
     partner: Partner
     is_removal: bool = False  # of people who left
-    rest: int = 0  # people of this outcome who are not counted by reason
+    rest: int = 0  # how many people of this outcome are not counted by reason (there are too many)
 
     @property
     def is_at_least(self) -> bool:
@@ -97,7 +97,7 @@ class Why:
 
     @property
     def given_up(self) -> Retry | None:
-        """Return the error that lasted until people were errored; None for other reasons."""
+        """Return the error that was retried until people were errored; None for other reasons."""
         is_code = self.reason == NO_ANSWER or _is_code_of_partner(self.reason)
         if self.outcome != Outcome.ERRORED or not is_code:
             return None
@@ -155,16 +155,16 @@ def reasons(step: Step) -> list[Why]:
 def _reasons(step: Step, *, is_removal: bool) -> list[Why]:
     by_outcome = sync.reasons(syncs_of(step, is_removal=is_removal))
     partner = partner_of(step)
-    found = [
+    whys = [
         Why(outcome, reason, n, partner, is_removal, by_outcome.rest.get(outcome, 0))
         for outcome, by_reason in by_outcome.items()
         for reason, n in by_reason.items()
         if reason != Reason.MOVED
     ]
     totals: dict[str, int] = {}
-    for why in found:
+    for why in whys:
         totals[why.outcome] = totals.get(why.outcome, 0) + why.n
-    return sorted(found, key=lambda why: (-totals[why.outcome], why.outcome, -why.n))
+    return sorted(whys, key=lambda why: (-totals[why.outcome], why.outcome, -why.n))
 
 
 def partner_of(step: Step) -> Partner:
@@ -178,10 +178,10 @@ def partners_of(syncs: Collection[int]) -> dict[int, Partner]:
     """Return Sync -> the partner that it sends to."""
     if not syncs:
         return {}
-    names = Sync.objects.filter(pk__in=syncs).values_list(
+    partner_keys = Sync.objects.filter(pk__in=syncs).values_list(
         "pk", "audience__ad_account__connection__partner"
     )
-    return {sync: registry.get(name) for sync, name in names}
+    return {sync: registry.get(name) for sync, name in partner_keys}
 
 
 def reason_text(reason: str, partner: Partner) -> str:
@@ -206,8 +206,8 @@ def _is_code_of_partner(reason: str) -> bool:
 
 def syncs_of(step: Step, *, is_removal: bool) -> list[int]:
     """Return the Syncs of a step, or those that remove people again."""
-    mine = Sync.objects.filter(undoes__steps=step) if is_removal else step.syncs
-    return list(mine.order_by("pk").values_list("pk", flat=True))
+    syncs = Sync.objects.filter(undoes__steps=step) if is_removal else step.syncs
+    return list(syncs.order_by("pk").values_list("pk", flat=True))
 
 
 def all_syncs_of(step: Step) -> list[int]:

@@ -25,8 +25,8 @@ from partners.models import Action, Audience
 
 Text = str | Promise
 Answers = dict[str, Any]
-MOST_DAYS, MOST_TIMES, MOST_HOURS = 730, 100, 720
-KEPT_DAYS = 30  # after which people who have filled no other cart leave the audience
+MAX_DAYS, MAX_TIMES, MAX_HOURS = 730, 100, 720
+KEPT_DAYS = 30  # in the audience of abandoned carts after the last filled cart
 
 
 class AudienceField(forms.ModelChoiceField):
@@ -59,11 +59,11 @@ class RecipeForm(forms.Form):
         help_text=_("Its ID, as your program sends it. Empty: any purchase."),
     )
     times = forms.IntegerField(
-        label=_("Purchases at least"), min_value=1, max_value=MOST_TIMES, initial=3
+        label=_("Purchases at least"), min_value=1, max_value=MAX_TIMES, initial=3
     )
-    days = forms.IntegerField(label=_("Days"), min_value=1, max_value=MOST_DAYS)
+    days = forms.IntegerField(label=_("Days"), min_value=1, max_value=MAX_DAYS)
     hours = forms.IntegerField(
-        label=_("Hours to wait for the purchase"), min_value=1, max_value=MOST_HOURS, initial=1
+        label=_("Hours to wait for the purchase"), min_value=1, max_value=MAX_HOURS, initial=1
     )
 
     def __init__(self, *args: Any, recipe: Recipe, app_group: AppGroup, **kwargs: Any) -> None:
@@ -74,15 +74,15 @@ class RecipeForm(forms.Form):
             if label:
                 self.fields[name].label = str(label)
             self.fields[name].initial = initial
-        mine = Audience.objects.filter(
+        audiences = Audience.objects.filter(
             is_appendable=True,
             ad_account__is_chosen=True,
             ad_account__connection__app_group=app_group,
         )
-        mine = mine.exclude(ad_account__connection__token_sealed="")
+        audiences = audiences.exclude(ad_account__connection__token_sealed="")
         field = self.fields["audience"]
         assert isinstance(field, forms.ModelChoiceField)
-        field.queryset = mine.select_related("ad_account__connection").order_by("name", "pk")
+        field.queryset = audiences.select_related("ad_account__connection").order_by("name", "pk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,25 +102,25 @@ class Recipe:
     is_by_event: bool = False
 
 
-def _customers(asked: Answers) -> dict[str, Any]:
-    return {"purchase": asked["product"], "op": "at_least", "n": 1, "days": asked["days"]}
+def _customers_filter(answers: Answers) -> dict[str, Any]:
+    return {"purchase": answers["product"], "op": "at_least", "n": 1, "days": answers["days"]}
 
 
-def _silent(asked: Answers) -> dict[str, Any]:
-    return {"event": asked["event"], "op": "last_before", "days": asked["days"]}
+def _inactive_filter(answers: Answers) -> dict[str, Any]:
+    return {"event": answers["event"], "op": "last_before", "days": answers["days"]}
 
 
-def _valuable(asked: Answers) -> dict[str, Any]:
-    return {"purchase": "", "op": "at_least", "n": asked["times"], "days": asked["days"]}
+def _valuable_filter(answers: Answers) -> dict[str, Any]:
+    return {"purchase": "", "op": "at_least", "n": answers["times"], "days": answers["days"]}
 
 
-def _lapsed(asked: Answers) -> dict[str, Any]:
-    return {"purchase": asked["product"], "op": "last_before", "days": asked["days"]}
+def _lapsed_filter(answers: Answers) -> dict[str, Any]:
+    return {"purchase": answers["product"], "op": "last_before", "days": answers["days"]}
 
 
-def _with_cart(asked: Answers) -> dict[str, Any]:
-    days = KEPT_DAYS + ceil(asked["hours"] / 24)
-    return {"event": asked["event"], "op": "at_least", "n": 1, "days": days}
+def _cart_filter(answers: Answers) -> dict[str, Any]:
+    days = KEPT_DAYS + ceil(answers["hours"] / 24)
+    return {"event": answers["event"], "op": "at_least", "n": 1, "days": days}
 
 
 _ALL = [
@@ -129,7 +129,7 @@ _ALL = [
         _("Suppression of customers"),
         _("People who bought are added, so that ads can leave them out; later they are removed."),
         {"product": ("", ""), "days": (_("Days since the purchase"), 180)},
-        _customers,
+        _customers_filter,
     ),
     Recipe(
         "retargeting",
@@ -139,21 +139,21 @@ _ALL = [
             "event": (_("Event that they used to do"), "app_open"),
             "days": (_("Days without it"), 30),
         },
-        _silent,
+        _inactive_filter,
     ),
     Recipe(
         "lookalikes",
         _("High-value seed for lookalikes"),
         _("The people who buy most often, for an audience that lookalikes are made from."),
         {"times": ("", 3), "days": (_("Within how many days"), 365)},
-        _valuable,
+        _valuable_filter,
     ),
     Recipe(
         "winback",
         _("Win-back"),
         _("People whose last purchase is long ago are added, and removed when they buy again."),
         {"product": ("", ""), "days": (_("Days since the last purchase"), 90)},
-        _lapsed,
+        _lapsed_filter,
     ),
     Recipe(
         "cart",
@@ -166,7 +166,7 @@ _ALL = [
             days=KEPT_DAYS,
         ),
         {"event": (_("Event of a filled cart"), "add_to_cart"), "hours": ("", 1)},
-        _with_cart,
+        _cart_filter,
         is_by_event=True,
     ),
 ]
@@ -174,28 +174,28 @@ RECIPES = {recipe.key: recipe for recipe in _ALL}
 
 
 def build(
-    recipe: Recipe, app_group: AppGroup, asked: Answers, *, by: User, now: datetime
+    recipe: Recipe, app_group: AppGroup, answers: Answers, *, by: User, now: datetime
 ) -> Canvas:
     """Create the draft of a recipe: segment, canvas and components."""
     with transaction.atomic():
-        segment = _segment(recipe, app_group, asked, by=by)
+        segment = _segment(recipe, app_group, answers, by=by)
         canvas = edit.create(
             app_group, name=str(recipe.title), description="", segment=segment, by=by, now=now
         )
-        edit.save_entry(canvas, _entry(recipe, asked), version=canvas.version, by=by, now=now)
+        edit.save_entry(canvas, _entry(recipe, answers), version=canvas.version, by=by, now=now)
         canvas.refresh_from_db()
-        last: Step | None = None
-        if "hours" in asked:
-            last = edit.add(canvas, "delay", after=None, by=by, now=now)
-            waits = {"amount": asked["hours"], "unit": "hours"}
-            edit.save_settings(last, waits, version=last.version, by=by, now=now)
-        step = edit.add(canvas, "audience_sync", after=last, by=by, now=now)
-        if audience := asked["audience"]:
+        delay: Step | None = None
+        if "hours" in answers:
+            delay = edit.add(canvas, "delay", after=None, by=by, now=now)
+            wait_settings = {"amount": answers["hours"], "unit": "hours"}
+            edit.save_settings(delay, wait_settings, version=delay.version, by=by, now=now)
+        step = edit.add(canvas, "audience_sync", after=delay, by=by, now=now)
+        if audience := answers["audience"]:
             edit.save_settings(step, _settings(audience), version=step.version, by=by, now=now)
     return canvas
 
 
-def _entry(recipe: Recipe, asked: Answers) -> dict[str, Any]:
+def _entry(recipe: Recipe, answers: Answers) -> dict[str, Any]:
     """Return the columns of entry and exit."""
     if not recipe.is_by_event:
         return {
@@ -205,7 +205,7 @@ def _entry(recipe: Recipe, asked: Answers) -> dict[str, Any]:
         }
     return {
         "entry_by": Canvas.EntryBy.EVENT,
-        "entry": {"kind": "event", "name": asked["event"], "where": []},
+        "entry": {"kind": "event", "name": answers["event"], "where": []},
         "reentry": Canvas.Reentry.LEFT,
         "exits": {"events": [{"kind": "purchase", "name": "", "where": []}], "left": True},
     }
@@ -213,23 +213,25 @@ def _entry(recipe: Recipe, asked: Answers) -> dict[str, Any]:
 
 def _settings(audience: Audience) -> dict[str, Any]:
     """Return a step that adds people by all fields that the partner takes, and removes them."""
-    taken = registry.get(audience.ad_account.connection.partner).kinds
+    accepted_kinds = registry.get(audience.ad_account.connection.partner).kinds
     return {
         "ad_account": audience.ad_account_id,
         "audience": audience.pk,
         "action": Action.ADD.value,
-        "kinds": [kind for kind in KINDS if kind in taken],
+        "kinds": [kind for kind in KINDS if kind in accepted_kinds],
         "removes": True,
     }
 
 
-def _segment(recipe: Recipe, app_group: AppGroup, asked: Answers, *, by: User) -> Segment:
+def _segment(recipe: Recipe, app_group: AppGroup, answers: Answers, *, by: User) -> Segment:
     """Create the segment, with a number in its name if the name is taken."""
-    chosen = {"all": [recipe.filter_of(asked)]}
+    segment_filter = {"all": [recipe.filter_of(answers)]}
     title, n = str(recipe.title), 1
     name = title
-    taken = set(app_group.segments.filter(name__startswith=title).values_list("name", flat=True))
-    while name in taken:
+    taken_names = set(
+        app_group.segments.filter(name__startswith=title).values_list("name", flat=True)
+    )
+    while name in taken_names:
         n += 1
         name = gettext("%(name)s %(n)d") % {"name": title, "n": n}
-    return segments.create(app_group, name=name, chosen=chosen, by=by)
+    return segments.create(app_group, name=name, chosen=segment_filter, by=by)

@@ -24,9 +24,11 @@ from partners.models import Sync
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Whether the person would be let in. ``how``: what lets people in. ``why``: the segment.
+    """Whether the person would enter. ``how``: what lets people enter, in words.
 
-    ``bars``: what keeps the person out although they are in the segment.
+    ``why``: the filter of the entry segment with what the person meets of it; None without one.
+    ``bars``: what keeps the person out although they are in the segment. ``early_exit``: what ends
+    a visit early, in words.
     """
 
     how: str
@@ -140,19 +142,19 @@ class _Walk:
             return Part(False, _("The filter of the segment cannot be read."))
 
     def _bars(self) -> list[str]:
-        found = list[str]()
+        sentences = list[str]()
         try:
             bars = engine.entry_barriers(self.canvas, self.profile.pk, now=self.at)
         except FilterError:
             return [_("A segment that ends visits cannot be read.")]
         if bars.is_in_exit_segment:
-            found.append(_("They are in a segment that ends visits."))
+            sentences.append(_("They are in a segment that ends visits."))
         if bars.is_entry_repeated:
             rule = words.reentry(self.canvas)
-            found.append(_("They have entered before; the rule is: %(rule)s.") % {"rule": rule})
+            sentences.append(_("They have entered before; the rule is: %(rule)s.") % {"rule": rule})
         if bars.is_full:
-            found.append(_("The limit of entries is reached."))
-        return found
+            sentences.append(_("The limit of entries is reached."))
+        return sentences
 
     def stops(self) -> Iterator[Stop]:
         """Yield each step on the path, from the first to that where the person leaves."""
@@ -161,17 +163,17 @@ class _Walk:
         while step is not None:
             self.here = self.place[step.pk]
             try:
-                found = KINDS[step.kind].rehearse(step, self, now=self.at)
+                result = KINDS[step.kind].rehearse(step, self, now=self.at)
             except FilterError:
                 self.stuck_at = step
                 return
-            yield self._stop(step, found)
-            self.at, self.is_early = found.until, self.is_early or found.is_early
-            if found.taken is None:
+            yield self._stop(step, result)
+            self.at, self.is_early = result.until, self.is_early or result.is_early
+            if result.taken is None:
                 return
-            step = following[step.pk][found.taken]
+            step = following[step.pk][result.taken]
 
-    def _stop(self, step: Step, found: Rehearsed) -> Stop:
+    def _stop(self, step: Step, result: Rehearsed) -> Stop:
         kind = KINDS[step.kind]
         return Stop(
             step,
@@ -182,8 +184,8 @@ class _Walk:
             self._inside(step),
             self.at,
             self.is_early,
-            found,
-            {one.number: self._preview(step, one.number) for one in found.branches},
+            result,
+            {one.number: self._preview(step, one.number) for one in result.branches},
         )
 
     def _preview(self, step: Step, branch: int) -> str:
@@ -196,14 +198,16 @@ class _Walk:
 
     def _inside(self, step: Step) -> str:
         """Return the branches that a step stands in, such as: Yes › Germany."""
-        found, at = list[str](), step
-        while at.parent_id is not None:
-            parent = self.steps[self.place[at.parent_id]]
-            if at.branch:
+        labels, current = list[str](), step
+        while current.parent_id is not None:
+            parent = self.steps[self.place[current.parent_id]]
+            if current.branch:
                 branches = KINDS[parent.kind].branches(parent)
-                found.append(next(str(one.label) for one in branches if one.number == at.branch))
-            at = parent
-        return " › ".join(reversed(found))
+                labels.append(
+                    next(str(one.label) for one in branches if one.number == current.branch)
+                )
+            current = parent
+        return " › ".join(reversed(labels))
 
     @staticmethod
     def _conditions(steps: Iterable[Step]) -> Iterator[Mapping[str, Any]]:
@@ -213,7 +217,10 @@ class _Walk:
                     yield branch.condition
 
     def explain(self, condition: Mapping[str, Any], *, now: datetime) -> Part:
-        """Return what is met of a filter; reads those of the next steps with it."""
+        """Return a filter with what the person meets of it.
+
+        Its data are read together with those of the next steps, to save queries.
+        """
         if not self.explained.knows(condition, now=now):
             self.explained.read([condition, *self._conditions(self._until_a_wait(now))], now=now)
         return self.explained.of(condition, now=now)

@@ -53,17 +53,17 @@ class Schedule:
 
     def as_json(self) -> dict[str, Any]:
         """Return the JSON that `read` reads."""
-        found: dict[str, Any] = {
+        raw: dict[str, Any] = {
             "every": self.every,
             "on": self.on.isoformat(),
             "at": f"{self.at:%H:%M}",
             "until": self.until.isoformat() if self.until else None,
         }
         if self.every == "week":
-            found["weekdays"] = list(self.weekdays)
+            raw["weekdays"] = list(self.weekdays)
         if self.every == "month":
-            found["day"] = self.day
-        return found
+            raw["day"] = self.day
+        return raw
 
 
 def read(raw: object) -> Schedule:
@@ -102,14 +102,14 @@ def check(schedule: Schedule, zone: ZoneInfo, now: datetime) -> None:
 
 
 def next_after(schedule: Schedule, zone: ZoneInfo, at: datetime) -> datetime | None:
-    """Return the first run after an aware time, in UTC; None if there is none."""
+    """Return the first run after ``at`` (aware), in UTC; None if there is none."""
     return next(_runs(schedule, zone, at), None)
 
 
 def upcoming(schedule: Schedule, zone: ZoneInfo, now: datetime, n: int = 3) -> list[datetime]:
     """Return the next ``n`` runs after ``now``, in the time zone; fewer if fewer are left."""
-    found = [at for _n, at in zip(range(n), _runs(schedule, zone, now), strict=False)]
-    return [at.astimezone(zone) for at in found]
+    runs = [at for _n, at in zip(range(n), _runs(schedule, zone, now), strict=False)]
+    return [at.astimezone(zone) for at in runs]
 
 
 def tomorrow(zone: ZoneInfo, now: datetime) -> date:
@@ -118,15 +118,15 @@ def tomorrow(zone: ZoneInfo, now: datetime) -> date:
 
 
 def _runs(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
-    """Yield the runs after an aware time in their order, without end if the schedule has none."""
-    # A day earlier: a local time that does not exist may have moved to the day after.
+    """Yield the runs after an aware time in their order; without end if there is no last day."""
+    # From a day earlier: a run at a local time that does not exist may have moved to the next day.
     day = max(schedule.on, after.astimezone(zone).date() - _DAY)
     end = schedule.on if schedule.every == "once" else schedule.until
     last = after
     while end is None or day <= end:
         if _runs_on(schedule, day):
             at = instant(datetime.combine(day, schedule.at), zone)
-            # Two local times of a day that was left out move to the same instant: one run.
+            # Where the local calendar left out a day, the runs of two days may be at one instant.
             if at > last:
                 last = at
                 yield at
@@ -162,12 +162,12 @@ def instant(local: datetime, zone: ZoneInfo) -> datetime:
 
 def _day(key: str, raw: object) -> date:
     try:
-        found = date.fromisoformat(raw) if isinstance(raw, str) else None
+        day = date.fromisoformat(raw) if isinstance(raw, str) else None
     except ValueError:
-        found = None
-    if found is None or found.isoformat() != raw or not 2000 <= found.year <= 2200:
+        day = None
+    if day is None or day.isoformat() != raw or not 2000 <= day.year <= 2200:
         raise ScheduleError(key, _("This needs a date such as 2026-11-23."))
-    return found
+    return day
 
 
 def _time(raw: object) -> time:
@@ -178,7 +178,7 @@ def _time(raw: object) -> time:
 
 def _weekdays(raw: object) -> tuple[int, ...]:
     days = raw if isinstance(raw, list) else []
-    if not days or not all(type(one) is int and 0 <= one <= 6 for one in days):
+    if not days or not all(type(day) is int and 0 <= day <= 6 for day in days):
         raise ScheduleError("weekdays", _("Choose at least one day of the week."))
     return tuple(sorted(set(days)))
 

@@ -13,16 +13,16 @@ from canvases.models import Canvas, ExitSegment, StepSegment
 
 
 def of(segments: Sequence[Segment]) -> Iterator[tuple[int, Use]]:
-    """Yield (primary key of the segment, canvas that uses it), by the names of the canvases."""
-    wanted = {segment.pk for segment in segments}
-    exits = ExitSegment.objects.filter(segment__in=wanted).values_list("canvas", "segment")
-    by_step = StepSegment.objects.filter(segment__in=wanted, step__removed_at=None)
-    found = {*exits, *by_step.values_list("step__canvas", "segment")}
-    named = Q(segment__in=wanted) | Q(pk__in={canvas for canvas, _segment in found})
-    canvases = Canvas.objects.filter(named).select_related("app_group").order_by("name", "pk")
+    """Yield (primary key of the segment, canvas that uses it), ordered by the canvases' names."""
+    segment_ids = {segment.pk for segment in segments}
+    exits = ExitSegment.objects.filter(segment__in=segment_ids).values_list("canvas", "segment")
+    by_step = StepSegment.objects.filter(segment__in=segment_ids, step__removed_at=None)
+    pairs = {*exits, *by_step.values_list("step__canvas", "segment")}
+    uses_q = Q(segment__in=segment_ids) | Q(pk__in={canvas for canvas, _segment in pairs})
+    canvases = Canvas.objects.filter(uses_q).select_related("app_group").order_by("name", "pk")
     for canvas in canvases:
         url = reverse("canvas", args=[canvas.app_group.slug, canvas.pk])
         use = Use(canvas.name, url, is_live=canvas.state == Canvas.State.LIVE)
-        mine = {segment for pk, segment in found if pk == canvas.pk}
-        for pk in sorted(wanted & (mine | {canvas.segment_id})):
+        used_ids = {segment for pk, segment in pairs if pk == canvas.pk}
+        for pk in sorted(segment_ids & (used_ids | {canvas.segment_id})):
             yield pk, use

@@ -23,7 +23,7 @@ def places(steps: Iterable[Step]) -> Places:
 def following(steps: Sequence[Step], step: Step, branch: int = 0) -> Step | None:
     """Return the step after ``step`` by this branch; None if people leave the canvas there.
 
-    At the end of a branch people go on after its block.
+    A step at the end of a branch is followed by what comes after the block of its split.
     """
     return _following(places(steps), {one.pk: one for one in steps}, step, branch)
 
@@ -33,6 +33,8 @@ def _following(by_place: Places, by_id: Mapping[int, Step], step: Step, branch: 
     while at is not None:
         if (found := by_place.get((at.pk, branch))) is not None:
             return found
+        # An empty branch leads to what comes after the split itself: look for its branch 0 next.
+        # A step without one ends its branch: go on with the split around it.
         if not branch:
             at = _block_around(by_id, at)
         branch = 0
@@ -51,7 +53,7 @@ def all_following(
 
 
 def block_around(steps: Sequence[Step], step: Step) -> Step | None:
-    """Return the split in a branch of which a step stands, the innermost; None without one."""
+    """Return the innermost split that has the step in a branch; None without one."""
     return _block_around({one.pk: one for one in steps}, step)
 
 
@@ -64,13 +66,13 @@ def _block_around(steps: Mapping[int, Step], step: Step) -> Step | None:
     return None
 
 
-_LAST = 1_000  # sorts branch 0 behind all others
+_LAST = 1_000  # in place of branch 0, to sort it behind all others
 
 
 def in_order(steps: Iterable[Step]) -> list[Step]:
     """Return the steps in the order of reading: a step, its branches 1 to n, what comes after."""
-    after: dict[int | None, list[Step]] = {}
-    # Reversed: the last of the list is read next.
+    after: dict[int | None, list[Step]] = {}  # step -> the steps with it as parent
+    # Reversed, since the last of the list is taken next.
     for step in sorted(steps, key=lambda step: step.branch or _LAST, reverse=True):
         after.setdefault(step.parent_id, []).append(step)
     ordered, waiting = [], after.pop(None, [])
@@ -83,17 +85,17 @@ def in_order(steps: Iterable[Step]) -> list[Step]:
 
 def path(steps: Iterable[Step], first: Step | None) -> list[Step]:
     """Return a step and those after it in the same branch, without what their branches hold."""
-    by_place, found = places(steps), list[Step]()
+    by_place, steps_of_path = places(steps), list[Step]()
     while first is not None:
-        found.append(first)
+        steps_of_path.append(first)
         first = by_place.get((first.pk, 0))
-    return found
+    return steps_of_path
 
 
 def inside(steps: Sequence[Step], split: Step) -> list[Step]:
     """Return the steps in the branches of a split, in the order of reading."""
-    by_id = {one.pk: one for one in steps}
-    return [one for one in in_order(steps) if _is_inside(by_id, one, split)]
+    by_id = {other.pk: other for other in steps}
+    return [other for other in in_order(steps) if _is_inside(by_id, other, split)]
 
 
 def _is_inside(steps: Mapping[int, Step], step: Step, split: Step) -> bool:
@@ -108,7 +110,8 @@ def _is_inside(steps: Mapping[int, Step], step: Step, split: Step) -> bool:
 class Path:
     """A branch of a split, or the whole flow (number 0).
 
-    ``ends``: no person comes out of it, since it ends with an exit.
+    ``ends``: no person comes out of it, since it ends with an exit or with a split of which each
+    branch does.
     """
 
     number: int

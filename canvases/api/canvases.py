@@ -21,7 +21,7 @@ from canvases.models import Canvas
 
 router = Router(tags=["canvas"])
 READ = door.require("canvas.read")
-MOST_RECIPIENTS = 50
+MAX_RECIPIENTS = 50
 
 
 class CanvasListing(Listing):
@@ -47,7 +47,7 @@ def list_canvases(request: door.ApiRequest, asked: Query[CanvasListing]) -> Http
         rows = rows.exclude(state=Canvas.State.ARCHIVED)
     if asked.edited_after is not None:
         rows = rows.filter(edited_at__gt=timestamp(asked.edited_after, "last_edit.time[gt]"))
-    found = [
+    items = [
         {
             "id": str(row.api_id),
             "last_edited": row.edited_at.isoformat(),
@@ -56,7 +56,7 @@ def list_canvases(request: door.ApiRequest, asked: Query[CanvasListing]) -> Http
         }
         for row in asked.of(rows)
     ]
-    return door.success(canvases=found)
+    return door.success(canvases=items)
 
 
 @router.get(
@@ -72,8 +72,10 @@ def canvas_details(request: door.ApiRequest, canvas_id: door.ApiId) -> HttpRespo
 
 def _canvas(request: door.ApiRequest, canvas_id: str) -> Canvas:
     """Return a canvas of the group of the API key. Raise ApiError."""
-    mine = Canvas.objects.filter(app_group=request.app_group, api_id=api_id(canvas_id, "canvas_id"))
-    canvas = mine.select_related("app_group", "segment").first()
+    canvases = Canvas.objects.filter(
+        app_group=request.app_group, api_id=api_id(canvas_id, "canvas_id")
+    )
+    canvas = canvases.select_related("app_group", "segment").first()
     if canvas is None:
         raise door.ApiError(400, "There is no such canvas in this app group.")
     return canvas
@@ -85,7 +87,7 @@ class DataSeries(Schema):
     canvas_id: door.ApiId
     ending_at: door.Timestamp | None = Field(None, description="Now, if not given")
     starting_at: door.Timestamp | None = None
-    length: int | None = Field(None, ge=1, le=series.LONGEST)
+    length: int | None = Field(None, ge=1, le=series.MAX_DAYS)
     include_variant_breakdown: bool = False
     include_step_breakdown: bool = False
     include_deleted_step_data: bool = False
@@ -113,8 +115,8 @@ def data_series(request: door.ApiRequest, asked: Query[DataSeries]) -> HttpRespo
 
     Steps that send to a partner have ``audience_sync`` in ``step_stats``.
     """
-    about, days = _days(request, asked)
-    return door.success(data=about | {"stats": days})
+    canvas_data, days = _days(request, asked)
+    return door.success(data=canvas_data | {"stats": days})
 
 
 class DataSummary(DataSeries):
@@ -135,9 +137,10 @@ class Summary(door.Success):
 )
 def data_summary(request: door.ApiRequest, asked: Query[DataSummary]) -> HttpResponse:
     """Return the numbers of /canvas/data_series, added up over all days."""
-    about, days = _days(request, asked)
+    canvas_data, days = _days(request, asked)
     return door.success(
-        data=about | {name: part for name, part in series.total(days).items() if name != "time"}
+        data=canvas_data
+        | {name: value for name, value in series.total(days).items() if name != "time"}
     )
 
 
@@ -153,12 +156,12 @@ def _days(
         by_step=asked.include_step_breakdown,
         removed=asked.include_deleted_step_data,
     )
-    about: dict[str, object] = {"name": canvas.name, "time_zone": canvas.app_group.time_zone}
+    canvas_data: dict[str, object] = {"name": canvas.name, "time_zone": canvas.app_group.time_zone}
     if asked.include_step_breakdown:
-        about["branch_totals"] = series.branch_totals(
+        canvas_data["branch_totals"] = series.branch_totals(
             canvas, removed=asked.include_deleted_step_data
         )
-    return about, days
+    return canvas_data, days
 
 
 def _span(asked: DataSeries, zone: ZoneInfo) -> series.Span:
@@ -174,7 +177,7 @@ def _span(asked: DataSeries, zone: ZoneInfo) -> series.Span:
         timestamp(asked.starting_at, "starting_at").astimezone(zone).date(),
         ending_at.astimezone(zone).date(),
     )
-    if not 0 <= (last - first).days < series.LONGEST:
+    if not 0 <= (last - first).days < series.MAX_DAYS:
         raise door.ApiError(400, "starting_at must lie at most 14 days before ending_at.")
     return series.Span(first, last, zone)
 
@@ -207,7 +210,7 @@ class Trigger(Schema):
     """
 
     canvas_id: door.ApiId
-    recipients: list[_Recipient] | None = Field(None, max_length=MOST_RECIPIENTS)
+    recipients: list[_Recipient] | None = Field(None, max_length=MAX_RECIPIENTS)
     broadcast: bool = False
     context: door.Object | None = None
     canvas_entry_properties: door.Object | None = None
@@ -261,19 +264,21 @@ def trigger(request: door.ApiRequest, body: Trigger) -> HttpResponse:
 def _notice(canvas: Canvas, *, is_live: bool) -> dict[str, str]:
     if is_live:
         return {}
-    words = "The canvas is %(state)s. No one enters before it is launched, and nothing was written."
-    return {"notice": words % {"state": canvas.state}}
+    text = "The canvas is %(state)s. No one enters before it is launched, and nothing was written."
+    return {"notice": text % {"state": canvas.state}}
 
 
 def _check_entry(canvas: Canvas, body: Trigger) -> None:
-    """Raise ApiError."""
+    """Raise ApiError if people do not enter this canvas by such a call."""
     if not canvas.enters_by_call:
-        raise door.ApiError(400, f"This canvas is not API-triggered: {_HOW[canvas.entry_by]}.")
+        raise door.ApiError(
+            400, f"This canvas is not API-triggered: {_ENTRY_WORDS[canvas.entry_by]}."
+        )
     if body.broadcast and canvas.segment_id is None and canvas.state == Canvas.State.LIVE:
         raise door.ApiError(400, "The canvas has no segment to broadcast to: send recipients.")
 
 
-_HOW: dict[str, str] = {
+_ENTRY_WORDS: dict[str, str] = {
     Canvas.EntryBy.SEGMENT: "people enter when they join its segment",
     Canvas.EntryBy.EVENT: "people enter when an event happens",
     Canvas.EntryBy.SCHEDULE: "people enter at the times of its schedule",
@@ -281,7 +286,7 @@ _HOW: dict[str, str] = {
 
 
 def _check(body: Trigger) -> None:
-    """Raise ApiError."""
+    """Raise ApiError if the parameters are invalid or do not go together."""
     if body.audience is not None:
         raise door.ApiError(
             400, "audience is not offered: put the filters into the segment of the canvas."
@@ -291,7 +296,7 @@ def _check(body: Trigger) -> None:
             400, "Send recipients, or broadcast: true for everybody in the segment of the canvas."
         )
     for context in (body.context, body.canvas_entry_properties):
-        if context is not None and len(json.dumps(context)) > api_trigger.LONGEST_CONTEXT:
+        if context is not None and len(json.dumps(context)) > api_trigger.MAX_CONTEXT_BYTES:
             raise door.ApiError(
-                400, f"The context is longer than {api_trigger.LONGEST_CONTEXT} bytes."
+                400, f"The context is longer than {api_trigger.MAX_CONTEXT_BYTES} bytes."
             )

@@ -115,13 +115,13 @@ def _variant(canvas: Canvas, steps: list[Step]) -> dict[str, object]:
 
 
 def _step(step: Step, after: Mapping[int, Step | None]) -> dict[str, object]:
-    found = [one for one in after.values() if one is not None]
+    next_steps = [next_step for next_step in after.values() if next_step is not None]
     return {
         "name": name_of(step),
         "type": step.kind,
         "id": str(step.api_id),
         # Once each: branches that meet lead to the same step.
-        "next_step_ids": list(dict.fromkeys(str(one.api_id) for one in found)),
+        "next_step_ids": list(dict.fromkeys(str(next_step.api_id) for next_step in next_steps)),
         "next_paths": _paths(step, after),
         "channels": _channels(step),
         "messages": {},
@@ -131,14 +131,14 @@ def _step(step: Step, after: Mapping[int, Step | None]) -> dict[str, object]:
 def _paths(step: Step, after: Mapping[int, Step | None]) -> list[dict[str, object]]:
     if not KINDS[step.kind].splits:
         return [
-            {"name": None, "next_step_id": str(one.api_id)}
-            for one in after.values()
-            if one is not None
+            {"name": None, "next_step_id": str(next_step.api_id)}
+            for next_step in after.values()
+            if next_step is not None
         ]
     return [
-        {"name": str(branch.label), "next_step_id": str(one.api_id) if one else None}
+        {"name": str(branch.label), "next_step_id": str(next_step.api_id) if next_step else None}
         for branch in KINDS[step.kind].branches(step)
-        for one in [after[branch.number]]
+        for next_step in [after[branch.number]]
     ]
 
 

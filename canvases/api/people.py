@@ -23,8 +23,8 @@ from canvases.privacy import export as export_data
 from canvases.privacy import identify as privacy_identify
 
 router = Router(tags=["users"])
-MOST = 50
-MOST_FIELDS = 100
+MAX_PEOPLE = 50
+MAX_FIELDS = 100
 
 
 class Email(Schema):
@@ -44,11 +44,11 @@ class Phone(Schema):
 class Delete(Schema):
     """Exactly one of these lists, at most 50 people."""
 
-    external_ids: list[door.TextId] | None = Field(None, max_length=MOST)
-    user_aliases: list[Alias] | None = Field(None, max_length=MOST)
-    braze_ids: list[door.BrazeId] | None = Field(None, max_length=MOST)
-    email_addresses: list[Email] | None = Field(None, max_length=MOST)
-    phone_numbers: list[Phone] | None = Field(None, max_length=MOST)
+    external_ids: list[door.TextId] | None = Field(None, max_length=MAX_PEOPLE)
+    user_aliases: list[Alias] | None = Field(None, max_length=MAX_PEOPLE)
+    braze_ids: list[door.BrazeId] | None = Field(None, max_length=MAX_PEOPLE)
+    email_addresses: list[Email] | None = Field(None, max_length=MAX_PEOPLE)
+    phone_numbers: list[Phone] | None = Field(None, max_length=MAX_PEOPLE)
 
     def named(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield each reference: the list that holds it, and its object of the API."""
@@ -81,45 +81,67 @@ def delete(request: door.ApiRequest, body: Delete) -> HttpResponse:
 
     Erased people cannot come back.
     """
-    names = list(body.named())
-    if len({array for array, _name in names}) != 1 or len(names) > MOST:
-        raise door.ApiError(400, f"Send one list of at most {MOST} people.")
-    found, errors = _found(request, names)
-    gone, unknown = _missing(request, names, {*found, *(error["index"] for error in errors)})
-    errors = sorted(errors + unknown, key=lambda error: error["index"])
-    door.check_any(len(found) + len(gone), errors)
-    by = f"{Erasure.BY_KEY}{request.api_key.name}"
-    made = erase.erase(request.app_group, found.values(), asked_by=by, now=timezone.now())
-    # Another call has erased these since they were looked up.
-    lost = set(found.values()) - {erasure.profile_id for erasure in made}
-    theirs = Erasure.objects.filter(app_group=request.app_group, profile__in=lost)
-    before = {"already_erased": len(gone) + len(lost)} if gone or lost else {}
-    known = [*gone.values(), *theirs.values_list("key", flat=True)] if lost else gone.values()
-    receipts = [*(erasure.key for erasure in made), *dict.fromkeys(known)]
-    return door.success(201, errors=errors, deleted=len(made), erasures=receipts, **before)
-
-
-def _missing(
-    request: door.ApiRequest, names: list[tuple[str, dict[str, Any]]], known: set[int]
-) -> tuple[dict[int, str], list[dict[str, Any]]]:
-    """Return receipts of erased people and errors of unknown ones, for references not ``known``."""
-    others = [index for index in range(len(names)) if index not in known]
-    erased = erasure_ledger.receipts(
-        request.app_group, [Change(**person_reference.read(names[index][1])) for index in others]
+    references = list(body.named())
+    if len({array for array, _name in references}) != 1 or len(references) > MAX_PEOPLE:
+        raise door.ApiError(400, f"Send one list of at most {MAX_PEOPLE} people.")
+    profile_ids, errors = _profile_ids(request, references)
+    receipt_of, unknown = _already_erased(
+        request, references, {*profile_ids, *(error["index"] for error in errors)}
     )
-    gone = {others[place]: key for place, key in erased.items()}
+    errors = sorted(errors + unknown, key=lambda error: error["index"])
+    door.check_any(len(profile_ids) + len(receipt_of), errors)
+    by = f"{Erasure.BY_KEY}{request.api_key.name}"
+    new_erasures = erase.erase(
+        request.app_group, profile_ids.values(), asked_by=by, now=timezone.now()
+    )
+    # By another call, since they were looked up.
+    erased_meanwhile = set(profile_ids.values()) - {erasure.profile_id for erasure in new_erasures}
+    their_erasures = Erasure.objects.filter(
+        app_group=request.app_group, profile__in=erased_meanwhile
+    )
+    extra = (
+        {"already_erased": len(receipt_of) + len(erased_meanwhile)}
+        if receipt_of or erased_meanwhile
+        else {}
+    )
+    earlier_receipts = (
+        [*receipt_of.values(), *their_erasures.values_list("key", flat=True)]
+        if erased_meanwhile
+        else receipt_of.values()
+    )
+    receipts = [*(erasure.key for erasure in new_erasures), *dict.fromkeys(earlier_receipts)]
+    return door.success(201, errors=errors, deleted=len(new_erasures), erasures=receipts, **extra)
+
+
+def _already_erased(
+    request: door.ApiRequest, references: list[tuple[str, dict[str, Any]]], handled: set[int]
+) -> tuple[dict[int, str], list[dict[str, Any]]]:
+    """Return index -> receipt of people erased before, and errors of unknown people.
+
+    ``handled``: the indexes of references that are not looked up here.
+    """
+    open_indexes = [index for index in range(len(references)) if index not in handled]
+    erased = erasure_ledger.receipts(
+        request.app_group,
+        [Change(**person_reference.read(references[index][1])) for index in open_indexes],
+    )
+    receipt_of = {open_indexes[position]: key for position, key in erased.items()}
     unknown = ObjectError("UNKNOWN_USER", "There is no such person.")
-    return gone, [unknown.as_dict(names[index][0], index) for index in others if index not in gone]
+    return receipt_of, [
+        unknown.as_dict(references[index][0], index)
+        for index in open_indexes
+        if index not in receipt_of
+    ]
 
 
-def _found(
-    request: door.ApiRequest, names: list[tuple[str, dict[str, Any]]]
+def _profile_ids(
+    request: door.ApiRequest, references: list[tuple[str, dict[str, Any]]]
 ) -> tuple[dict[int, int], list[dict[str, Any]]]:
     """Return profile ids by index, and errors of invalid references."""
     keys: dict[int, lookup.Key] = {}
-    chosen: dict[int, int | None] = {}
+    preferred: dict[int, int | None] = {}
     errors: list[dict[str, Any]] = []
-    for index, (array, name) in enumerate(names):
+    for index, (array, name) in enumerate(references):
         try:
             key, order = (
                 _key(name, region=request.app_group.phone_region),
@@ -129,20 +151,20 @@ def _found(
             errors.append(error.as_dict(array, index))
             continue
         if key is not None and order:
-            chosen[index] = lookup.find_preferred(request.app_group, key, order)
+            preferred[index] = lookup.find_preferred(request.app_group, key, order)
         elif key is not None:
             keys[index] = key
-    known = lookup.find(request.app_group, keys.values())
-    found = chosen | {index: known.get(key) for index, key in keys.items()}
-    return {index: pk for index, pk in found.items() if pk is not None}, errors
+    by_key = lookup.find(request.app_group, keys.values())
+    profile_ids = preferred | {index: by_key.get(key) for index, key in keys.items()}
+    return {index: pk for index, pk in profile_ids.items() if pk is not None}, errors
 
 
-def _key(name: dict[str, Any], *, region: str) -> lookup.Key | None:
+def _key(reference: dict[str, Any], *, region: str) -> lookup.Key | None:
     """Return the lookup key of a reference. Raise ObjectError."""
     return (
-        ("device", name["device_id"])
-        if "device_id" in name
-        else person_reference.key(name, region=region)
+        ("device", reference["device_id"])
+        if "device_id" in reference
+        else person_reference.key(reference, region=region)
     )
 
 
@@ -152,14 +174,14 @@ class Export(Schema):
     ``device_id``: an IDFA or a Google ad id.
     """
 
-    external_ids: list[door.TextId] | None = Field(None, max_length=MOST)
-    user_aliases: list[Alias] | None = Field(None, max_length=MOST)
+    external_ids: list[door.TextId] | None = Field(None, max_length=MAX_PEOPLE)
+    user_aliases: list[Alias] | None = Field(None, max_length=MAX_PEOPLE)
     device_id: str | None = None
     braze_id: door.BrazeId | None = None
     email_address: str | None = None
     phone: str | None = None
     fields_to_export: list[str] | None = Field(
-        None, max_length=MOST_FIELDS, description="All, if not given"
+        None, max_length=MAX_FIELDS, description="All, if not given"
     )
 
     def named(self) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -190,18 +212,22 @@ class Exported(door.Success):
 )
 def export(request: door.ApiRequest, body: Export) -> HttpResponse:
     """Return people in the shape of Braze, with consent and deliveries. Absent fields are null."""
-    names = list(body.named())
+    references = list(body.named())
     _check_fields(body.fields_to_export or [])
-    if not 1 <= len(names) <= MOST:
-        raise door.ApiError(400, f"Name 1 to {MOST} people.")
-    found, _errors = _found(request, names)
-    people = Profile.objects.filter(app_group=request.app_group).in_bulk(found.values())
+    if not 1 <= len(references) <= MAX_PEOPLE:
+        raise door.ApiError(400, f"Name 1 to {MAX_PEOPLE} people.")
+    profile_ids, _errors = _profile_ids(request, references)
+    people = Profile.objects.filter(app_group=request.app_group).in_bulk(profile_ids.values())
     exported = [
-        export_data.as_braze(people[pk]) for pk in dict.fromkeys(found.values()) if pk in people
+        export_data.as_braze(people[pk])
+        for pk in dict.fromkeys(profile_ids.values())
+        if pk in people
     ]
     if body.fields_to_export is not None:
-        exported = [{name: one.get(name) for name in body.fields_to_export} for one in exported]
-    unknown = [said for index, (said, _name) in enumerate(names) if index not in found]
+        exported = [
+            {name: person.get(name) for name in body.fields_to_export} for person in exported
+        ]
+    unknown = [text for index, (text, _name) in enumerate(references) if index not in profile_ids]
     return door.success(201, users=exported, invalid_user_ids=unknown)
 
 

@@ -17,8 +17,8 @@ from canvases.steps import KINDS
 from partners.models import TallyHour
 from partners.models.tallies import COLUMNS, counts_from, no_counts
 
-LONGEST = 14  # days
-NOTHING_SOLD = {"revenue": 0.0, "conversions": 0, "conversions_by_entry_time": 0}
+MAX_DAYS = 14
+NO_REVENUE = {"revenue": 0.0, "conversions": 0, "conversions_by_entry_time": 0}
 # day -> step -> audience -> its name and counts
 ByDay = dict[date, dict[int, dict[int, dict[str, object]]]]
 
@@ -60,31 +60,31 @@ def stats(
     entries = _entries(canvas, span)
     steps = list(_steps(canvas, removed=removed)) if by_step else []
     counts = _counts(steps, span)
-    found: list[dict[str, object]] = []
+    days: list[dict[str, object]] = []
     for day in span.days:
         n = entries.get(day, 0)
-        one: dict[str, object] = {
+        entry: dict[str, object] = {
             "time": day.isoformat(),
-            "total_stats": NOTHING_SOLD | {"entries": n},
+            "total_stats": NO_REVENUE | {"entries": n},
         }
         if by_variant:
-            one["variant_stats"] = {
-                str(canvas.api_id): {"name": VARIANT} | NOTHING_SOLD | {"entries": n}
+            entry["variant_stats"] = {
+                str(canvas.api_id): {"name": VARIANT} | NO_REVENUE | {"entries": n}
             }
         if by_step:
-            one["step_stats"] = {
+            entry["step_stats"] = {
                 str(step.api_id): _step(step, counts[day].get(step.pk, {})) for step in steps
             }
-        found.append(one)
-    return found
+        days.append(entry)
+    return days
 
 
 def total(days: Iterable[dict[str, object]]) -> dict[str, Any]:
     """Return the sum of all days: numbers are added, audiences are merged by name."""
-    found: dict[str, Any] = {}
+    sums: dict[str, Any] = {}
     for day in days:
-        found = _added(found, day)
-    return found
+        sums = _sum_of(sums, day)
+    return sums
 
 
 def branch_totals(canvas: Canvas, *, removed: bool) -> dict[str, list[dict[str, object]]]:
@@ -92,30 +92,34 @@ def branch_totals(canvas: Canvas, *, removed: bool) -> dict[str, list[dict[str, 
 
     Not by day: tallies of branches have no hours. Removed branches come last, without a name.
     """
-    splits = [one for one in _steps(canvas, removed=removed) if KINDS[one.kind].splits]
-    took: dict[int, dict[int, int]] = defaultdict(dict)
+    splits = [step for step in _steps(canvas, removed=removed) if KINDS[step.kind].splits]
+    n_took: dict[int, dict[int, int]] = defaultdict(dict)
     for row in BranchTally.objects.filter(step__in=splits).order_by("branch"):
-        took[row.step_id][row.branch] = row.n
-    return {str(step.api_id): _branches(step, took[step.pk]) for step in splits}
+        n_took[row.step_id][row.branch] = row.n
+    return {str(step.api_id): _branches(step, n_took[step.pk]) for step in splits}
 
 
-def _branches(step: Step, took: dict[int, int]) -> list[dict[str, object]]:
-    names = {one.number: str(one.label) for one in KINDS[step.kind].branches(step)}
+def _branches(step: Step, n_took: dict[int, int]) -> list[dict[str, object]]:
+    names = {branch.number: str(branch.label) for branch in KINDS[step.kind].branches(step)}
     return [
-        {"name": names.get(number), "entries": took.get(number, 0)} for number in {**names, **took}
+        {"name": names.get(number), "entries": n_took.get(number, 0)}
+        for number in {**names, **n_took}
     ]
 
 
-def _added(one: Any, other: Any) -> Any:
-    if isinstance(other, dict):
-        known = one or {}
-        return known | {name: _added(known.get(name), value) for name, value in other.items()}
-    if isinstance(other, list):
-        by_name = {row["audience"]: row for row in one or []}
-        for row in other:
-            by_name[row["audience"]] = _added(by_name.get(row["audience"], {}), row)
-        return list(by_name.values())
-    return other if one is None or isinstance(other, str) else one + other
+def _sum_of(left: Any, right: Any) -> Any:
+    """Return two parts of the JSON of days in sum; texts stay, rows are matched by audience."""
+    if isinstance(right, dict):
+        left_dict = left or {}
+        return left_dict | {
+            name: _sum_of(left_dict.get(name), value) for name, value in right.items()
+        }
+    if isinstance(right, list):
+        by_audience = {row["audience"]: row for row in left or []}
+        for row in right:
+            by_audience[row["audience"]] = _sum_of(by_audience.get(row["audience"], {}), row)
+        return list(by_audience.values())
+    return right if left is None or isinstance(right, str) else left + right
 
 
 def _entries(canvas: Canvas, span: Span) -> dict[date, int]:
@@ -134,21 +138,21 @@ def _counts(steps: list[Step], span: Span) -> ByDay:
     hours = TallyHour.objects.filter(sync__steps__in=steps, **span.hours).order_by()
     by_day: Any = hours.annotate(day=TruncDate("hour", tzinfo=span.zone))
     by_audience = by_day.values_list("day", "sync__steps", "sync__audience", "sync__audience__name")
-    found: ByDay = defaultdict(lambda: defaultdict(dict))
+    counts_by_day: ByDay = defaultdict(lambda: defaultdict(dict))
     for day, step, audience, name, *counts in by_audience.annotate(
         *(Sum(name) for name in COLUMNS)
     ):
         sums = counts_from(dict(zip(COLUMNS, counts, strict=True)))
-        found[day][step][audience] = {"audience": name} | sums
-    return found
+        counts_by_day[day][step][audience] = {"audience": name} | sums
+    return counts_by_day
 
 
 def _step(step: Step, counts: dict[int, dict[str, object]]) -> dict[str, object]:
     """Return the stats of a step. Its current audience comes first, also without counts."""
-    shown: dict[str, object] = {"name": name_of(step)} | NOTHING_SOLD | {"messages": {}}
+    stats_of_step: dict[str, object] = {"name": name_of(step)} | NO_REVENUE | {"messages": {}}
     if step.sync is not None:
-        now = step.sync.audience
-        shown["audience_sync"] = list(
-            ({now.pk: {"audience": now.name} | no_counts()} | counts).values()
+        current = step.sync.audience
+        stats_of_step["audience_sync"] = list(
+            ({current.pk: {"audience": current.name} | no_counts()} | counts).values()
         )
-    return shown
+    return stats_of_step

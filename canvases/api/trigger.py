@@ -19,7 +19,7 @@ from audiencesync.people.writing.upsert import upsert
 from canvases import engine
 from canvases.models import Canvas
 
-LONGEST_CONTEXT = 50_000  # bytes
+MAX_CONTEXT_BYTES = 50_000
 
 
 @dataclass(slots=True)
@@ -37,41 +37,43 @@ class Triggered:
 
 def trigger(canvas: Canvas, recipients: Sequence[Any], *, now: datetime) -> Triggered:
     """Write the attributes of the recipients, then admit them."""
-    done = Triggered()
-    read: list[tuple[int, Change, list[ObjectError]]] = []
+    triggered = Triggered()
+    changes: list[tuple[int, Change, list[ObjectError]]] = []
     for index, item in enumerate(recipients):
         try:
-            read.append((index, *_change(canvas.app_group, item)))
+            changes.append((index, *_change(canvas.app_group, item)))
         except ObjectError as error:
-            done.errors.append(error.as_dict("recipients", index))
+            triggered.errors.append(error.as_dict("recipients", index))
     with transaction.atomic():
-        done.is_live = engine.lock_live(canvas.pk)  # locks: canvases before profiles
-        if not done.is_live:
-            done.processed = len(read)
-            return done
-        found = upsert(canvas.app_group, [change for _index, change, _problems in read], now=now)
-        live_marks.note(canvas.app_group_id, found.changed)
-        people = {pk for pk in found.profile_ids if pk is not None}
+        triggered.is_live = engine.lock_live(canvas.pk)  # locks: canvases before profiles
+        if not triggered.is_live:
+            triggered.processed = len(changes)
+            return triggered
+        upserted = upsert(
+            canvas.app_group, [change for _index, change, _problems in changes], now=now
+        )
+        live_marks.note(canvas.app_group_id, upserted.changed)
+        people = {pk for pk in upserted.profile_ids if pk is not None}
         if people:
-            done.entered = engine.admit_some(canvas.pk, people, now=now)
-    for place, (index, _change_of_it, left_out) in enumerate(read):
-        if problem := found.problems.get(place):
+            triggered.entered = engine.admit_some(canvas.pk, people, now=now)
+    for position, (index, _change_of_it, left_out) in enumerate(changes):
+        if problem := upserted.problems.get(position):
             errors = [ObjectError(*track.PROBLEMS[problem])]
         else:
-            errors = [*left_out, *track.unfit(found.unfit.get(place, {}))]
-            errors += [ObjectError(*track.KEPT, kind) for kind in found.kept.get(place, ())]
-            done.processed += 1
-        done.errors += [one.as_dict("recipients", index) for one in errors]
-    done.errors.sort(key=lambda error: str(error["index"]).zfill(3))
-    return done
+            errors = [*left_out, *track.unfit(upserted.unfit.get(position, {}))]
+            errors += [ObjectError(*track.KEPT, kind) for kind in upserted.kept.get(position, ())]
+            triggered.processed += 1
+        triggered.errors += [one.as_dict("recipients", index) for one in errors]
+    triggered.errors.sort(key=lambda error: str(error["index"]).zfill(3))
+    return triggered
 
 
 def writes(recipients: Sequence[Any]) -> bool:
     """Return whether a call writes attributes or may create profiles."""
     return any(
-        isinstance(one, dict)
-        and (one.get("attributes") or one.get("send_to_existing_only") is False)
-        for one in recipients
+        isinstance(recipient, dict)
+        and (recipient.get("attributes") or recipient.get("send_to_existing_only") is False)
+        for recipient in recipients
     )
 
 
@@ -87,28 +89,30 @@ def _change(app_group: AppGroup, item: Any) -> tuple[Change, list[ObjectError]]:
     for name in ("context", "canvas_entry_properties"):
         _check_context(name, item.get(name))
     fields, custom, problems = track_objects.attributes(attributes, app_group)
-    who = _name(app_group, item)
-    if "alias" in who and not only_existing:
-        track_objects.check_clear(*who["alias"], app_group, field="user_alias")
-    return Change(**who, fields=fields, attributes=custom, only_existing=only_existing), problems
+    reference = _name(app_group, item)
+    if "alias" in reference and not only_existing:
+        track_objects.check_clear(*reference["alias"], app_group, field="user_alias")
+    return Change(
+        **reference, fields=fields, attributes=custom, only_existing=only_existing
+    ), problems
 
 
 def _check_context(name: str, context: object) -> None:
     """Raise ObjectError."""
     if context is not None and context != [] and not isinstance(context, dict):
         raise ObjectError("NOT_AN_OBJECT", "It must be an object.", name)
-    if len(json.dumps(context)) > LONGEST_CONTEXT:
+    if len(json.dumps(context)) > MAX_CONTEXT_BYTES:
         raise ObjectError("TOO_LARGE", "The object is too large.", name)
 
 
 def _name(app_group: AppGroup, item: Mapping[str, Any]) -> person_reference.Name:
     """Return the reference; its external id is called external_user_id here. Raise ObjectError."""
-    name, order = (
+    reference, order = (
         person_reference.read(item, id_field="external_user_id"),
         person_reference.prioritization(item),
     )
-    key = lookup.key(Change(**name), region=app_group.phone_region)
+    key = lookup.key(Change(**reference), region=app_group.phone_region)
     if order and key and key[0] in ("email", "phone"):
-        chosen = lookup.find_preferred(app_group, key, order)
-        return name if chosen is None else {"profile_id": chosen}
-    return name
+        profile_id = lookup.find_preferred(app_group, key, order)
+        return reference if profile_id is None else {"profile_id": profile_id}
+    return reference

@@ -28,7 +28,7 @@ CHANGES = {
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A step with this audience. ``synced``: people it has added or removed, ever."""
+    """A step that uses or used an audience. ``synced``: how many people it added or removed."""
 
     step: Step
     action: Action
@@ -53,33 +53,33 @@ def uses(audience: Audience) -> list[Use]:
     counted = [(pk, Action(action), n or 0) for pk, action, n in rows]
     kept = Step.objects.select_related("canvas__app_group", "sync")
     steps = kept.annotate(n_syncs=Count("syncs")).in_bulk([pk for pk, _action, _n in counted])
-    found = [
+    all_uses = [
         Use(steps[pk], action, n, _is_current(steps[pk], audience, action), steps[pk].n_syncs == 1)
         for pk, action, n in counted
     ]
     return sorted(
-        found, key=lambda one: (one.step.canvas.state != Canvas.State.LIVE, not one.is_current)
+        all_uses, key=lambda use: (use.step.canvas.state != Canvas.State.LIVE, not use.is_current)
     )
 
 
 def _is_current(step: Step, audience: Audience, action: Action) -> bool:
-    one = step.sync
-    if one is None or step.removed_at is not None:
+    sync = step.sync
+    if sync is None or step.removed_at is not None:
         return False
-    return one.audience_id == audience.pk and one.action == action
+    return sync.audience_id == audience.pk and sync.action == action
 
 
-def is_used(found: Iterable[Use]) -> bool:
+def is_in_use(all_uses: Iterable[Use]) -> bool:
     """Return whether a step sends to it now."""
-    return any(one.is_current for one in found)
+    return any(use.is_current for use in all_uses)
 
 
-def is_conflict(found: Iterable[Use]) -> bool:
+def is_conflict(all_uses: Iterable[Use]) -> bool:
     """Return whether one step adds people to it and another removes people from it."""
     actions = {
-        one.action
-        for one in found
-        if one.is_current and one.step.canvas.state != Canvas.State.ARCHIVED
+        use.action
+        for use in all_uses
+        if use.is_current and use.step.canvas.state != Canvas.State.ARCHIVED
     }
     return len(actions) > 1
 
@@ -91,11 +91,11 @@ def people(audience: Audience) -> QuerySet[Profile]:
     )
 
 
-def members(found: QuerySet[Profile], *, seconds: float = COUNT_SECONDS) -> int | None:
+def members(profiles: QuerySet[Profile], *, seconds: float = COUNT_SECONDS) -> int | None:
     """Return how many `people` there are; None if counting takes too long."""
     try:
         with at_most(seconds):
-            return found.count()
+            return profiles.count()
     except TooSlow:
         return None
 
@@ -106,30 +106,33 @@ def last_count(audience: Audience) -> MemberCount | None:
 
 
 def most_members(audience: Audience) -> int:
-    """Return how many people can be in it at most: each addition that was accepted."""
+    """Return an upper limit of its members: the number of accepted additions, repeated ones too."""
     added = Batch.objects.filter(audience=audience, action=Action.ADD, state=Outcome.SYNCED)
     n: int = added.aggregate(n=Sum("n", default=0))["n"]
     return n
 
 
 def first_added_at(audience: Audience) -> datetime | None:
-    """Return the first hour, of those that are kept, in which a person was added."""
+    """Return the first hour with an addition, of the hours that are kept."""
     hours = TallyHour.objects.filter(sync__audience=audience, sync__action=Action.ADD, synced__gt=0)
     first: datetime | None = hours.aggregate(first=Min("hour"))["first"]
     return first
 
 
-def changes(audience: Audience, shown: Bins) -> Bars:
+def changes(audience: Audience, bins_shown: Bins) -> Bars:
     """Return the people added and removed by day, as the partner accepted them. One query."""
     hours = TallyHour.objects.filter(
-        sync__audience=audience, hour__gte=shown.begin, hour__lt=shown.end
+        sync__audience=audience, hour__gte=bins_shown.begin, hour__lt=bins_shown.end
     ).order_by()
     rows = hours.values_list("hour", "sync__action").annotate(n=Sum("synced"))
-    places = list(CHANGES)
-    counts = [(hour, [n if action == place else 0 for place in places]) for hour, action, n in rows]
-    values = list(zip(*shown.sums(counts, len(places)), strict=True))
+    actions = list(CHANGES)
+    counts = [
+        (hour, [n if action == column_action else 0 for column_action in actions])
+        for hour, action, n in rows
+    ]
+    values = list(zip(*bins_shown.sums(counts, len(actions)), strict=True))
     return Bars(
-        shown,
+        bins_shown,
         [
             Series(action.value, label, css, values[n])
             for n, (action, (label, css)) in enumerate(CHANGES.items())
@@ -141,12 +144,12 @@ def sizes(audience: Audience, days: int, *, now: datetime) -> Bars:
     """Return the size by day as the partner reported it; 0 for days without a report."""
     today = now.astimezone(UTC).date()
     first = today - timedelta(days=days - 1)
-    shown = bins.days(first, today, ZoneInfo("UTC"))
-    known = dict(
+    bins_shown = bins.days(first, today, ZoneInfo("UTC"))
+    size_on = dict(
         AudienceSize.objects.filter(audience=audience, day__gte=first).values_list("day", "size")
     )
-    values = [known.get(first + timedelta(days=n), 0) for n in range(days)]
-    return Bars(shown, [Series("size", _("Size"), "fill-synced", values)])
+    values = [size_on.get(first + timedelta(days=n), 0) for n in range(days)]
+    return Bars(bins_shown, [Series("size", _("Size"), "fill-synced", values)])
 
 
 def size_before(audience: Audience, days: int, *, now: datetime) -> int | None:

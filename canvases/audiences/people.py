@@ -50,11 +50,11 @@ class Place:
         """Return the number of members. Raise Http404 for another one."""
         if data.get("number", MEMBERS) != MEMBERS or "reason" in data:
             raise Http404
-        found = numbers.people(self.audience)
-        n = numbers.members(found, seconds=COUNT_SECONDS) if is_counted else None
-        dated = found.annotate(added_at=sent.last_sent_at(self.key))
+        profiles = numbers.people(self.audience)
+        n = numbers.members(profiles, seconds=COUNT_SECONDS) if is_counted else None
+        with_dates = profiles.annotate(added_at=sent.last_sent_at(self.key))
         return Number(
-            MEMBERS, _("In the audience by what we sent"), n, 0, [Rows(dated, person="pk")]
+            MEMBERS, _("In the audience by what we sent"), n, 0, [Rows(with_dates, person="pk")]
         )
 
     def lines(self, rows: Sequence[lines.Row]) -> list[lines.Line]:

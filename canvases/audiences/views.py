@@ -32,17 +32,17 @@ from partners.models import Action, AdAccount, Audience
 
 PAGE = 50
 DAYS = 30
-NEAR = timedelta(days=1)
-"""So near to the oldest numbers that are kept, there may have been others before."""
+NEAR_CUTOFF = timedelta(days=1)
+"""If the first kept addition is so near to the oldest kept hour, there may be earlier ones."""
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
+class AccountUse:
     """How many audiences an ad account has of those that the partner allows."""
 
     ad_account: AdAccount
     most: int
-    left: int  # from so few on they are nearly full
+    left: int  # with so few or fewer left, it is nearly full
 
     @property
     def is_nearly_full(self) -> bool:
@@ -83,16 +83,20 @@ def _list(request: HttpRequest, form: NewAudienceForm) -> HttpResponse:
 
 
 def _is_shown() -> Q:
-    """Return the query of audiences that are there, or that steps still use."""
+    """Return the condition on audiences that exist, or that live steps still use."""
     return Q(gone_at=None, ad_account__is_chosen=True) | Q(syncs__is_live=True)
 
 
-def _accounts(app_group: AppGroup) -> list[Used]:
+def _accounts(app_group: AppGroup) -> list[AccountUse]:
     chosen = AdAccount.objects.filter(connection__app_group=app_group, is_chosen=True)
-    left = thresholds.of_group(app_group).audiences_left
+    warn_left = thresholds.of_group(app_group).audiences_left
     return [
-        Used(one, registry.get(one.connection.partner).max_audiences_per_ad_account, left)
-        for one in chosen.select_related("connection")
+        AccountUse(
+            account,
+            registry.get(account.connection.partner).max_audiences_per_ad_account,
+            warn_left,
+        )
+        for account in chosen.select_related("connection")
     ]
 
 
@@ -127,31 +131,31 @@ def _page(request: HttpRequest, row: Audience, form: LookalikeForm | None = None
         form = LookalikeForm(source=row)
     uses, partner = numbers.uses(row), audiences.partner_of(row.ad_account)
     sizes = numbers.sizes(row, DAYS, now=now)
-    before = numbers.size_before(row, DAYS - 1, now=now)
+    size_before = numbers.size_before(row, DAYS - 1, now=now)
     members, since = numbers.members(numbers.people(row)), numbers.first_added_at(row)
     counted = numbers.last_count(row) if members is None else None
     context = {
         "audience": row,
         "partner": partner,
         # Without a component that sends to it, nothing is wrong.
-        "problem": problems.of_audience(row, now=now) if numbers.is_used(uses) else None,
+        "problem": problems.of_audience(row, now=now) if numbers.is_in_use(uses) else None,
         "why_not": _(row.why_not) if row.why_not else "",
         "uses": uses,
         "is_conflict": numbers.is_conflict(uses),
         "sizes": sizes,
         "n_days": sum(n > 0 for n in sizes.series[0].values),
-        "growth": (row.size or 0) - before if before is not None else None,
+        "growth": (row.size or 0) - size_before if size_before is not None else None,
         "members": counted.n if counted else members,
         "counted_at": counted.counted_at if counted else None,
         "most_members": numbers.most_members(row) if members is None and not counted else None,
         "since": since,
         "is_since_before": since is not None
-        and hours_retention.are_older_deleted(since - NEAR, now=now),
+        and hours_retention.are_older_deleted(since - NEAR_CUTOFF, now=now),
         "changes": numbers.changes(row, _last_days(app_group, now=now)),
         "form": form,
         "days": DAYS,
         "is_table": request.GET.get("view") == "table",
-        "used": Used(
+        "used": AccountUse(
             row.ad_account,
             partner.max_audiences_per_ad_account,
             thresholds.of_group(app_group).audiences_left,
@@ -169,12 +173,14 @@ def create_lookalike(request: HttpRequest, group: str, audience_id: int) -> Http
     if not form.is_valid():
         return _page(request, row, form)
     try:
-        found = lookalike.create(row, form.wanted(), by=access.user(request), now=timezone.now())
+        created = lookalike.create(row, form.wanted(), by=access.user(request), now=timezone.now())
     except (audiences.AudienceNameError, PartnerError) as error:
         form.add_error("name", error.sentence())
         return _page(request, row, form)
-    messages.success(request, _("“%(name)s” was created as a new audience") % {"name": found.name})
-    return redirect("audience", group, found.pk)
+    messages.success(
+        request, _("“%(name)s” was created as a new audience") % {"name": created.name}
+    )
+    return redirect("audience", group, created.pk)
 
 
 def _last_days(app_group: AppGroup, *, now: datetime) -> bins.Bins:
@@ -201,11 +207,11 @@ def delete(request: HttpRequest, group: str, audience_id: int) -> HttpResponse:
         try:
             if row.gone_at is None:
                 deletion.delete(row, by=access.user(request), now=now)
-        except PartnerError as failed:
-            error = failed.sentence()
+        except PartnerError as failure:
+            error = failure.sentence()
         else:
-            words = {"name": row.name, "partner": audiences.partner_of(row.ad_account).label}
-            messages.success(request, _("“%(name)s” was deleted at %(partner)s.") % words)
+            params = {"name": row.name, "partner": audiences.partner_of(row.ad_account).label}
+            messages.success(request, _("“%(name)s” was deleted at %(partner)s.") % params)
             return redirect("group_audiences", group)
     context: dict[str, Any] = {
         "audience": row,

@@ -183,7 +183,7 @@ OWN_CODES = (
 REASONS: dict[str, Text] = {
     "audience_not_appendable": _("its type or its state does not allow it."),
 }
-"""What stands for a reason that only the partner knows; else that of a lost access."""
+"""Incident -> the text for %(reason)s, which is known only case by case; else: a lost access."""
 
 
 def numbers(partner: Partner) -> list[Entry]:
@@ -194,35 +194,36 @@ def numbers(partner: Partner) -> list[Entry]:
 def reasons_of(partner: Partner) -> list[Entry]:
     """Return why people are not sent, or were not sent to the end: our own reasons."""
     advice = ADVICE | reasons.ADVICE
-    found = [Entry(one, one.label, CAUSES[one], advice[one]) for one in Reason]
-    return _worded((*found, *OWN_CODES), partner)
+    entries = [Entry(reason, reason.label, CAUSES[reason], advice[reason]) for reason in Reason]
+    return _worded((*entries, *OWN_CODES), partner)
 
 
 def errors(partner: Partner) -> list[Entry]:
     """Return what the partner's answers mean, each with its codes."""
     return [
-        replace(one, codes=partner.codes.get(one.key, ()))
-        for one in _worded(
-            (Entry(key, one.title, one.cause, one.remedy) for key, one in ERRORS.items()), partner
+        replace(entry, codes=partner.codes.get(entry.key, ()))
+        for entry in _worded(
+            (Entry(key, entry.title, entry.cause, entry.remedy) for key, entry in ERRORS.items()),
+            partner,
         )
     ]
 
 
 def incidents(partner: Partner) -> list[Entry]:
     """Return the problems that Health, banners and mails name."""
-    found = []
-    for code, one in INCIDENTS.items():
-        entry = Entry(titles.help_key(code), one.title, one.meaning, one.remedy)
-        found += _worded([entry], partner, reason=REASONS.get(code))
-    return found
+    entries = []
+    for code, text in INCIDENTS.items():
+        entry = Entry(titles.help_key(code), text.title, text.meaning, text.remedy)
+        entries += _worded([entry], partner, reason=REASONS.get(code))
+    return entries
 
 
 def _worded(
     entries: Iterable[Entry], partner: Partner, *, reason: Text | None = None
 ) -> list[Entry]:
-    """Return entries with the words of a partner; of places and numbers "…"."""
+    """Return entries with the words of a partner, and "…" where an incident names a place or n."""
     first, last = partner.matching_hours
-    words: dict[str, object] = {
+    params: dict[str, object] = {
         "name": UNNAMED,
         "n": UNNAMED,
         "count": 2,
@@ -237,6 +238,8 @@ def _worded(
         "to": last,
     }
     return [
-        Entry(one.key, one.title % words, one.cause % words, (one.remedy % words).strip())
-        for one in entries
+        Entry(
+            entry.key, entry.title % params, entry.cause % params, (entry.remedy % params).strip()
+        )
+        for entry in entries
     ]

@@ -16,7 +16,7 @@ from canvases.steps.base import Text
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """What became of the visits of a canvas: entered = inside + through + early."""
+    """What became of the visits of a canvas: entered = inside + through (all the way) + early."""
 
     entered: int
     inside: int

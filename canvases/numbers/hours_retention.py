@@ -11,17 +11,17 @@ from audiencesync.groups import retention
 
 
 def are_older_deleted(begun: datetime, *, now: datetime) -> bool:
-    """Return whether numbers by hour since ``begun`` are no longer kept."""
-    before = retention.cutoff("step_hours", now=now)
-    return before is not None and begun < before
+    """Return whether some numbers by hour since ``begun`` are deleted."""
+    kept_since = retention.cutoff("step_hours", now=now)
+    return kept_since is not None and begun < kept_since
 
 
 def note(begun: datetime, *, now: datetime) -> str:
     """Return that older numbers than those of a chart are no longer kept; empty if all are."""
-    before = retention.cutoff("step_hours", now=now)
-    if before is None or not are_older_deleted(begun, now=now):
+    kept_since = retention.cutoff("step_hours", now=now)
+    if kept_since is None or not are_older_deleted(begun, now=now):
         return ""
-    time = deadlines.in_words((now - before).total_seconds())
+    time = deadlines.in_words((now - kept_since).total_seconds())
     text = gettext(
         "Numbers by the hour are kept for %(time)s: older people count only in the totals."
     )

@@ -17,14 +17,14 @@ from partners.models import Incident, Push
 from partners.numbers import first_tries
 from partners.queue import budget
 
-LOOKED_BACK = timedelta(seconds=10)
+LOOK_BACK = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
-    """The requests per second that were sent lately, of those that the limit allows.
+class LimitUse:
+    """The requests per second that were sent in the last seconds, and the rate limit for them.
 
-    ``lane``: the ad account that it is about; empty if all of a developer app share the limit.
+    ``lane``: the ad account with this limit; empty if all ad accounts of a developer app share it.
     """
 
     partner: str
@@ -45,7 +45,7 @@ class State:
     n_in_trouble: int
     first_try: float | None
     first_try_of: dict[int, float]
-    used: list[Used]
+    used: list[LimitUse]
     broken_laws: int | None
     checked_at: datetime | None
     n_imports: int
@@ -61,26 +61,30 @@ def read(*, now: datetime) -> State:
     erasures = Erasure.objects.filter(state=Erasure.State.REMOVING).aggregate(
         n=Count("pk"), oldest=Min("requested_at")
     )
-    waits = [one["oldest"] for one in (imports, erasures) if one["oldest"]]
-    tried = first_tries.sums(first_tries.of_today(now=now), "sync__app_group")
-    n, accepted = (sum(counts) for counts in zip(*tried.values(), strict=True)) if tried else (0, 0)
+    oldest_starts = [totals["oldest"] for totals in (imports, erasures) if totals["oldest"]]
+    first_tries_of = first_tries.sums(first_tries.of_today(now=now), "sync__app_group")
+    n, accepted = (
+        (sum(counts) for counts in zip(*first_tries_of.values(), strict=True))
+        if first_tries_of
+        else (0, 0)
+    )
     return State(
         n_groups=AppGroup.objects.filter(archived_at=None).count(),
         n_in_trouble=Incident.objects.open().values("app_group").distinct().count(),
         first_try=100 * accepted / n if n else None,
-        first_try_of={pk: 100 * ok / n for pk, (n, ok) in tried.items()},
-        used=_used(now=now),
+        first_try_of={pk: 100 * ok / n for pk, (n, ok) in first_tries_of.items()},
+        used=_limit_uses(now=now),
         broken_laws=metrics.last_violations(),
         checked_at=metrics.cache.checked_at,
         n_imports=imports["n"],
         n_erasures=erasures["n"],
-        oldest_wait=min(waits, default=None),
+        oldest_wait=min(oldest_starts, default=None),
     )
 
 
-def _used(*, now: datetime) -> list[Used]:
+def _limit_uses(*, now: datetime) -> list[LimitUse]:
     """Return what was used of each limit that was used at all, the fullest first."""
-    pushes = Push.objects.filter(at__gte=now - LOOKED_BACK).order_by()
+    pushes = Push.objects.filter(at__gte=now - LOOK_BACK).order_by()
     rows = pushes.values_list("ad_account__connection__partner", "ad_account__remote_id").annotate(
         n=Count("pk")
     )
@@ -88,13 +92,13 @@ def _used(*, now: datetime) -> list[Used]:
     for partner, remote_id, n in rows:
         is_shared = registry.get(partner).preset.per == "app"
         counts[partner, "" if is_shared else remote_id] += n
-    found = [
-        Used(
+    uses = [
+        LimitUse(
             registry.get(partner).label,
             lane,
-            n / LOOKED_BACK.total_seconds(),
+            n / LOOK_BACK.total_seconds(),
             budget.limit_of(registry.get(partner), f"{partner}:{lane}").rate,
         )
         for (partner, lane), n in counts.items()
     ]
-    return sorted(found, key=lambda one: -one.per_second / one.limit)
+    return sorted(uses, key=lambda use: -use.per_second / use.limit)

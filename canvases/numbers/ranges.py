@@ -25,9 +25,9 @@ HOUR, DAY = "hour", "day"
 UNITS: dict[str, Text] = {HOUR: _("Hour"), DAY: _("Day")}
 CHART, TABLE = "chart", "table"
 VIEWS: dict[str, Text] = {CHART: _("Chart"), TABLE: _("Table")}
-MOST_BARS = 190  # hours of a week with 25 of them on one day, and some
+MAX_HOURLY_BARS = 190  # a week with a day of 25 hours has 169; a little more is still readable
 Choice = tuple[Text, str, bool]  # words, query string, whether it is the present one
-WIDER = (1, 7, 28, 91, 364)  # days in a bar
+BAR_DAYS = (1, 7, 28, 91, 364)  # days in a bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Range:
             return bins.hours(self._begin(now=now), now, self.zone)
         first, last = self._local(self._begin(now=now)), self._local(now)
         n = (last - first).days + 1
-        per_bin = next((days for days in WIDER if n / days <= 100), WIDER[-1])
+        per_bin = next((days for days in BAR_DAYS if n / days <= 100), BAR_DAYS[-1])
         return bins.days(first, last, self.zone, per_bin=per_bin)
 
     def by(self, *, now: datetime) -> str:
@@ -92,7 +92,7 @@ class Range:
         if self.name == LAST_DAY:
             return [HOUR]
         hours = (now - self._begin(now=now)) / timedelta(hours=1)
-        return [HOUR, DAY] if hours <= MOST_BARS else [DAY]
+        return [HOUR, DAY] if hours <= MAX_HOURLY_BARS else [DAY]
 
     def _begin(self, *, now: datetime) -> datetime:
         if self.name == LAST_DAY:

@@ -14,7 +14,7 @@ from canvases.models import Canvas
 from partners import registry
 from partners.models import AdAccount, Connection
 
-COUNTED = 10_000  # more people than that are not counted for a line of text
+MAX_COUNTED = 10_000  # more people than that are not counted for a line of text
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +75,15 @@ def _connect(membership: Membership) -> FirstStep:
     done = ngettext("Connected with %(n)s ad account.", "Connected with %(n)s ad accounts.", n) % {
         "n": n
     }
-    others = _("An admin of this app group has to connect it.")
+    for_others = _("An admin of this app group has to connect it.")
     may = membership.may(Role.ADMIN)
     partner = registry.default()
-    words = {"partner": partner.label}
+    params = {"partner": partner.label}
     url = reverse("partner", args=[group.slug, partner.key])
     return FirstStep(
-        title=_("Connect %(partner)s") % words,
-        fact=done if is_done else str(partner.requirement) if may else others,
-        button=_("Show") if is_done else _("Connect %(partner)s") % words,
+        title=_("Connect %(partner)s") % params,
+        fact=done if is_done else str(partner.requirement) if may else for_others,
+        button=_("Show") if is_done else _("Connect %(partner)s") % params,
         url=url if may or is_done else "",
         is_done=is_done,
     )
@@ -91,10 +91,10 @@ def _connect(membership: Membership) -> FirstStep:
 
 def _people(membership: Membership) -> FirstStep:
     group, may = membership.app_group, membership.may(Role.MARKETER)
-    n = group.profiles.order_by().values("pk")[: COUNTED + 1].count()
-    words = {"n": number_format(min(n, COUNTED))}
-    counted = ngettext("%(n)s profile is here.", "%(n)s profiles are here.", n) % words
-    fact = _("More than %(n)s profiles are here.") % words if n > COUNTED else counted
+    n = group.profiles.order_by().values("pk")[: MAX_COUNTED + 1].count()
+    params = {"n": number_format(min(n, MAX_COUNTED))}
+    counted = ngettext("%(n)s profile is here.", "%(n)s profiles are here.", n) % params
+    fact = _("More than %(n)s profiles are here.") % params if n > MAX_COUNTED else counted
     url = reverse("profiles" if n else "import_new", args=[group.slug])
     return FirstStep(
         title=_("Bring people in"),

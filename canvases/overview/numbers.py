@@ -26,15 +26,15 @@ from partners.base import Partner
 from partners.models import Action, Audience, TallyHour
 from partners.models.batch_queries import OF_STEPS
 
-MOST_CANVASES = 8
-MOST_AUDIENCES = 5
+MAX_CANVASES = 8
+MAX_AUDIENCES = 5
 SPARK_HEIGHT = 24  # pixels
 IN_USE = (Canvas.State.DRAFT, Canvas.State.LIVE, Canvas.State.STOPPED)
 
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """People by outcome and day. ``before``: synced in as many days before these."""
+    """People by outcome and day. ``before``: how many were synced in the same time before."""
 
     chart: Bars
     before: int
@@ -55,14 +55,14 @@ def synced(app_group: AppGroup, days: int, *, now: datetime) -> Synced:
     """Return the people of the last ``days`` days, today included. Two queries."""
     zone = ZoneInfo(app_group.time_zone)
     today = now.astimezone(zone).date()
-    shown = bins.days(today - timedelta(days=days - 1), today, zone)
+    days_shown = bins.days(today - timedelta(days=days - 1), today, zone)
     earlier = bins.days(today - timedelta(days=2 * days - 1), today - timedelta(days=days), zone)
     hours = TallyHour.objects.filter(
         sync__audience__ad_account__connection__app_group=app_group, sync__purpose__in=OF_STEPS
     )
-    before = hours.filter(hour__gte=earlier.begin, hour__lt=earlier.end)
-    n = before.aggregate(n=Sum("synced"))["n"] or 0
-    return Synced(step_numbers.outcomes_of(hours, shown), n, days)
+    hours_before = hours.filter(hour__gte=earlier.begin, hour__lt=earlier.end)
+    n = hours_before.aggregate(n=Sum("synced"))["n"] or 0
+    return Synced(step_numbers.outcomes_of(hours, days_shown), n, days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +91,13 @@ class LiveCanvas:
     @property
     def spark(self) -> list[SparkBar]:
         """Return a bar for each day, the highest as high as the row allows."""
-        most, place = max(*self.entries, 1), 100 / len(self.entries)
-        heights = [max(1.5, SPARK_HEIGHT * n / most) for n in self.entries]
+        highest, slot_width = max(*self.entries, 1), 100 / len(self.entries)
+        heights = [max(1.5, SPARK_HEIGHT * n / highest) for n in self.entries]
         return [
             SparkBar(
-                f"{place * day:.2f}%",
+                f"{slot_width * day:.2f}%",
                 f"{SPARK_HEIGHT - height:.1f}",
-                f"{place * 0.8:.2f}%",
+                f"{slot_width * 0.8:.2f}%",
                 f"{height:.1f}",
                 is_today=day == len(heights) - 1,
             )
@@ -108,11 +108,11 @@ class LiveCanvas:
 def live_canvases(app_group: AppGroup, *, now: datetime) -> tuple[list[LiveCanvas], int]:
     """Return the live canvases that were edited last, and how many are live. Six queries."""
     live = Canvas.objects.filter(app_group=app_group, state=Canvas.State.LIVE)
-    shown = list(live.select_related("app_group", "segment")[:MOST_CANVASES])
-    numbers = analytics.canvas_numbers(shown)
-    troubles = analytics.troubles(shown, now=now)
-    waiting = _waiting(shown)
-    entries = _entries(shown, app_group, now=now)
+    canvases = list(live.select_related("app_group", "segment")[:MAX_CANVASES])
+    numbers = analytics.canvas_numbers(canvases)
+    troubles = analytics.troubles(canvases, now=now)
+    waiting = _waiting(canvases)
+    entries = _entries(canvases, app_group, now=now)
     rows = [
         LiveCanvas(
             canvas,
@@ -123,7 +123,7 @@ def live_canvases(app_group: AppGroup, *, now: datetime) -> tuple[list[LiveCanva
             troubles.get(canvas.pk),
             entries[canvas.pk],
         )
-        for canvas in shown
+        for canvas in canvases
     ]
     return rows, live.count()
 
@@ -166,7 +166,7 @@ def audiences(app_group: AppGroup) -> tuple[list[UsedAudience], int]:
     """Return the largest audiences that steps use, and how many these are. Two queries."""
     used = Audience.objects.filter(
         ad_account__connection__app_group=app_group,
-        syncs=F("syncs__steps__sync"),  # the present one of the step
+        syncs=F("syncs__steps__sync"),  # only by the current Sync of a step
         syncs__steps__removed_at=None,
         syncs__steps__canvas__state__in=IN_USE,
     )
@@ -178,16 +178,16 @@ def audiences(app_group: AppGroup) -> tuple[list[UsedAudience], int]:
         )
         .order_by(F("size").desc(nulls_last=True), "name")
     )
-    shown = list(rows[:MOST_AUDIENCES])
-    most = max((row.size or 0 for row in shown), default=0) or 1
-    found = [
+    largest = list(rows[:MAX_AUDIENCES])
+    max_size = max((row.size or 0 for row in largest), default=0) or 1
+    used_audiences = [
         UsedAudience(
             row,
             registry.get(row.ad_account.connection.partner),
             row.n_add,
             row.n_remove,
-            f"{100 * (row.size or 0) / most:.1f}%",
+            f"{100 * (row.size or 0) / max_size:.1f}%",
         )
-        for row in shown
+        for row in largest
     ]
-    return found, used.distinct().count()
+    return used_audiences, used.distinct().count()

@@ -21,7 +21,7 @@ from canvases.overview import first_steps, numbers
 from partners.health import checks, lines
 
 RANGES = (ranges.WEEK, ranges.MONTH)
-COUNTED = 100_000  # profiles: more are not counted, each half minute, for a line of text
+MAX_COUNTED = 100_000  # profiles: more are not counted, each half minute, for a line of text
 
 
 @require_safe
@@ -49,11 +49,11 @@ def _numbers(request: HttpRequest, app_group: AppGroup) -> dict[str, Any]:
     span = Range.asked(request.GET, since=now, zone=zone, names=RANGES)
     live, n_live = numbers.live_canvases(app_group, now=now)
     audiences, n_audiences = numbers.audiences(app_group)
-    n_people = app_group.profiles.order_by().values("pk")[: COUNTED + 1].count()
+    n_people = app_group.profiles.order_by().values("pk")[: MAX_COUNTED + 1].count()
     return {
         "now": now,
-        "n_people": min(n_people, COUNTED),
-        "is_more": n_people > COUNTED,
+        "n_people": min(n_people, MAX_COUNTED),
+        "is_more": n_people > MAX_COUNTED,
         "attention": lines.of_group(app_group, now=now),
         "synced": numbers.synced(app_group, ranges.DAYS[span.name], now=now),
         "span": span,

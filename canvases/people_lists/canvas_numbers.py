@@ -31,17 +31,19 @@ def number(canvas: Canvas, name: str, *, is_counted: bool = True) -> Number:
         return Number(name, LABELS[name], canvas.entered, 0, [Rows(visits.of_canvas(canvas))])
     if name == INSIDE:
         open_ones = visits.of_canvas(canvas).filter(left_at=None)
-        return Number(name, LABELS[name], _inside(canvas), 0, [Rows(open_ones)])
+        return Number(name, LABELS[name], _n_inside(canvas), 0, [Rows(open_ones)])
     if name == THROUGH:
-        n = canvas.entered - _inside(canvas) - _early(canvas)
-        over = visits.of_canvas(canvas).filter(left_at__isnull=False, left_by=None)
-        return Number(name, LABELS[name], n, 0, [Rows(over)])
+        n = canvas.entered - _n_inside(canvas) - _n_early(canvas)
+        ended = visits.of_canvas(canvas).filter(left_at__isnull=False, left_by=None)
+        return Number(name, LABELS[name], n, 0, [Rows(ended)])
     if name == LEFT:
-        by_reason = [_left(canvas, one) for one in LeftBy]
-        return Number(name, LABELS[name], _early(canvas), 0, by_reason)
+        by_reason = [_left_part(canvas, one) for one in LeftBy]
+        return Number(name, LABELS[name], _n_early(canvas), 0, by_reason)
     if name in REASONS:
-        why = REASONS[name]
-        return Number(name, why.label, _early(canvas, left_by=why), 0, [_left(canvas, why)])
+        reason = REASONS[name]
+        return Number(
+            name, reason.label, _n_early(canvas, left_by=reason), 0, [_left_part(canvas, reason)]
+        )
     if name in headcounts.LABELS:
         return _headcount(canvas, name, headcounts.LABELS[name], is_counted=is_counted)
     if name in (Outcome.PENDING, Outcome.ERRORED):
@@ -49,16 +51,16 @@ def number(canvas: Canvas, name: str, *, is_counted: bool = True) -> Number:
     raise UnknownNumber
 
 
-def _inside(canvas: Canvas) -> int:
+def _n_inside(canvas: Canvas) -> int:
     tallies = StepTally.objects.filter(step__canvas=canvas)
     return tallies.aggregate(n=Sum("waiting"))["n"] or 0
 
 
-def _left(canvas: Canvas, why: LeftBy) -> Part:
-    return Rows(Visit.objects.filter(canvas=canvas, left_by=why))
+def _left_part(canvas: Canvas, reason: LeftBy) -> Part:
+    return Rows(Visit.objects.filter(canvas=canvas, left_by=reason))
 
 
-def _early(canvas: Canvas, *, left_by: str | None = None) -> int:
+def _n_early(canvas: Canvas, *, left_by: str | None = None) -> int:
     tallies = ExitTally.objects.filter(canvas=canvas)
     if left_by is not None:
         tallies = tallies.filter(reason=left_by)
@@ -67,11 +69,11 @@ def _early(canvas: Canvas, *, left_by: str | None = None) -> int:
 
 def _headcount(canvas: Canvas, name: str, label: Text, *, is_counted: bool) -> Number:
     """Return a number of the head of a canvas that is kept up to date; of another one, none."""
-    entry = headcounts.live_subscription(canvas)
-    if entry is None:
+    subscription = headcounts.live_subscription(canvas)
+    if subscription is None:
         return Number(name, label, 0, 0, [Rows(Profile.objects.none(), person="pk")])
-    found = headcounts.people(canvas, entry, name)
-    n = found.count() if is_counted else None
+    profiles = headcounts.people(canvas, subscription, name)
+    n = profiles.count() if is_counted else None
     if name == headcounts.UNSENT:
-        found = headcounts.with_reason(found, entry)
-    return Number(name, label, n, 0, [Rows(found, person="pk")])
+        profiles = headcounts.with_reason(profiles, subscription)
+    return Number(name, label, n, 0, [Rows(profiles, person="pk")])

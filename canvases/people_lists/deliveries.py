@@ -27,8 +27,8 @@ REMOVALS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Which deliveries are asked for. ``reason``: None for all."""
+class DeliveryFilter:
+    """Which deliveries a number counts. ``reason``: None for all."""
 
     syncs: list[int]
     outcome: Outcome
@@ -38,16 +38,16 @@ class Asked:
 def number(step: Step, name: str, reason: str | None, *, is_counted: bool) -> Number:
     """Return a number that counts deliveries. Raise UnknownNumber."""
     if name in SENT:
-        asked = Asked(reasons.syncs_of(step, is_removal=False), Outcome(name), reason)
+        chosen = DeliveryFilter(reasons.syncs_of(step, is_removal=False), Outcome(name), reason)
         label = SENT[name]
     elif name in REMOVALS:
-        asked = Asked(reasons.syncs_of(step, is_removal=True), REMOVALS[name], reason)
+        chosen = DeliveryFilter(reasons.syncs_of(step, is_removal=True), REMOVALS[name], reason)
         label = analytics.REMOVED[name.removeprefix(REMOVED)]
     else:
         raise UnknownNumber
     if reason is not None:
-        return _of_reason(step, name, asked, is_counted=is_counted)
-    return _number(name, label, _total(step, name) if is_counted else None, asked)
+        return _of_reason(step, name, chosen, is_counted=is_counted)
+    return _number(name, label, _total(step, name) if is_counted else None, chosen)
 
 
 def of_canvas(canvas: Canvas, name: str, *, is_counted: bool) -> Number:
@@ -55,29 +55,34 @@ def of_canvas(canvas: Canvas, name: str, *, is_counted: bool) -> Number:
     # Each Sync is a part of the list: those without such people would only cost queries.
     has_people = {f"tally__{name}__gt": 0}
     syncs = Sync.objects.filter(steps__canvas=canvas, **has_people).order_by("pk").distinct()
-    asked = Asked(list(syncs.values_list("pk", flat=True)), Outcome(name), None)
+    chosen = DeliveryFilter(list(syncs.values_list("pk", flat=True)), Outcome(name), None)
     n = analytics.canvas_numbers([canvas])[canvas.pk][name] if is_counted else None
-    return _number(name, SENT[name], n, asked)
+    return _number(name, SENT[name], n, chosen)
 
 
 def _total(step: Step, name: str) -> int:
-    found: analytics.Numbers | analytics.Removed = analytics.step_numbers([step])[step.pk]
+    numbers: analytics.Numbers | analytics.Removed = analytics.step_numbers([step])[step.pk]
     if name in REMOVALS:
-        found = analytics.removed([step]).get(step.pk, analytics.Removed())
-    n: int = getattr(found, name.removeprefix(REMOVED))
+        numbers = analytics.removed([step]).get(step.pk, analytics.Removed())
+    n: int = getattr(numbers, name.removeprefix(REMOVED))
     return n
 
 
-def _of_reason(step: Step, name: str, asked: Asked, *, is_counted: bool) -> Number:
-    reason, n, rest = asked.reason or "", None, 0
+def _of_reason(step: Step, name: str, chosen: DeliveryFilter, *, is_counted: bool) -> Number:
+    reason, n, n_uncounted = chosen.reason or "", None, 0
     if is_counted:
-        found = sync.reasons(asked.syncs, outcome=asked.outcome)
-        n, rest = found.get(asked.outcome, {}).get(reason, 0), found.rest.get(asked.outcome, 0)
+        counts = sync.reasons(chosen.syncs, outcome=chosen.outcome)
+        n, n_uncounted = (
+            counts.get(chosen.outcome, {}).get(reason, 0),
+            counts.rest.get(chosen.outcome, 0),
+        )
     partner, is_removal = reasons.partner_of(step), name.startswith(REMOVED)
-    why = Why(asked.outcome, reason, n or 0, partner, is_removal, rest)
-    return _number(name, why.heading, n, asked, why)
+    why = Why(chosen.outcome, reason, n or 0, partner, is_removal, n_uncounted)
+    return _number(name, why.heading, n, chosen, why)
 
 
-def _number(name: str, label: Text, n: int | None, asked: Asked, why: Why | None = None) -> Number:
-    key = asked.syncs, asked.outcome, asked.reason
+def _number(
+    name: str, label: Text, n: int | None, chosen: DeliveryFilter, why: Why | None = None
+) -> Number:
+    key = chosen.syncs, chosen.outcome, chosen.reason
     return Number(name, label, n, counted.no_longer_kept(*key), counted.parts(*key), why)

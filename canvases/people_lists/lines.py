@@ -33,7 +33,7 @@ Row = Delivery | Visit | Profile
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A person of a list (profile None: erased)."""
+    """A person of a list. ``profile``: None if the person was erased."""
 
     profile: Profile | None
     entered_at: datetime | None = None  # when the person entered the canvas
@@ -68,18 +68,18 @@ def of(canvas: Canvas, step: Step | None, rows: Sequence[Row]) -> list[Line]:
     visits = _by_id(canvas, visit_of.values())
     people = _profiles(canvas, rows)
     partners = reasons.partners_of({row.sync_id for row in deliveries})
-    found = []
+    lines = []
     for row in rows:
         if isinstance(row, Profile):
-            found.append(_of_profile(row))
+            lines.append(_of_profile(row))
             continue
         person = people.get(row.profile_id or 0)
         if isinstance(row, Visit):
-            found.append(_of_visit(row, person))
+            lines.append(_of_visit(row, person))
         else:
             visit = visits.get(visit_of.get(row.pk, 0))
-            found.append(_of_delivery(row, person, visit, partners[row.sync_id]))
-    return found
+            lines.append(_of_delivery(row, person, visit, partners[row.sync_id]))
+    return lines
 
 
 def of_members(rows: Sequence[Row]) -> list[Line]:
@@ -115,32 +115,34 @@ def _of_delivery(
 
 
 def _profiles(canvas: Canvas, rows: Iterable[Row]) -> dict[int, Profile]:
-    found_ids = (row.profile_id for row in rows if not isinstance(row, Profile))
-    ids = {pk for pk in found_ids if pk}
-    found = Profile.objects.filter(app_group=canvas.app_group_id, pk__in=ids)
-    return {one.pk: one for one in found}
+    profile_ids = (row.profile_id for row in rows if not isinstance(row, Profile))
+    ids = {pk for pk in profile_ids if pk}
+    profiles = Profile.objects.filter(app_group=canvas.app_group_id, pk__in=ids)
+    return {profile.pk: profile for profile in profiles}
 
 
 def _by_id(canvas: Canvas, ids: Iterable[int]) -> dict[int, Visit]:
-    return {one.pk: one for one in Visit.objects.filter(canvas=canvas.pk, pk__in=set(ids))}
+    return {visit.pk: visit for visit in Visit.objects.filter(canvas=canvas.pk, pk__in=set(ids))}
 
 
 def _visits_of(step: Step | None, rows: Sequence[Delivery]) -> dict[int, int]:
     """Return delivery -> visit; of a removal, the visit of the add that it reverts.
 
-    ``step``: None for the numbers of a canvas, which count no removals of people who left.
+    The entry key of a delivery is the id of its visit; that of a removal of people who left is the
+    id of the delivery that it reverts. ``step``: None for a number of a canvas, which counts no
+    such removals.
     """
-    own = {row.pk: row.entry_key for row in rows}
+    key_of = {row.pk: row.entry_key for row in rows}
     if not rows or step is None:
-        return own
+        return key_of
     if set(reasons.syncs_of(step, is_removal=False)).issuperset(row.sync_id for row in rows):
-        return own
-    added = dict(
-        Delivery.objects.filter(sync__steps=step, pk__in=own.values()).values_list(
+        return key_of
+    entry_key_of = dict(
+        Delivery.objects.filter(sync__steps=step, pk__in=key_of.values()).values_list(
             "pk", "entry_key"
         )
     )
-    return {pk: added[key] for pk, key in own.items() if key in added}
+    return {pk: entry_key_of[key] for pk, key in key_of.items() if key in entry_key_of}
 
 
 def csv_rows(

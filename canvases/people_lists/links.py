@@ -15,8 +15,8 @@ def step_people(step: Step, number: str, reason: str | None = None) -> str:
     ``reason``: only those of this reason or code; empty: those without one.
     """
     path = reverse("step_people", args=[step.canvas.app_group.slug, step.canvas_id, step.pk])
-    asked = {"number": number} | ({} if reason is None else {"reason": reason})
-    return f"{path}?{urlencode(asked)}"
+    params = {"number": number} | ({} if reason is None else {"reason": reason})
+    return f"{path}?{urlencode(params)}"
 
 
 def canvas_people(canvas: Canvas, number: str) -> str:

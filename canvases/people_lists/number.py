@@ -17,10 +17,11 @@ class UnknownNumber(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number and the people behind it. ``gone``: how many of them are no longer kept.
+    """A number and the people behind it.
 
-    ``n`` is None if it is not counted. Its rows and those that are gone are ``n`` together; of
-    too many people to be counted by reason, ``n`` is the least it can be (Why.is_at_least).
+    ``n``: how many; None if it is not counted. ``gone``: how many of them have no rows any more;
+    the others are the rows of ``parts``. Of too many people to be counted by reason, ``n`` is the
+    least it can be (Why.is_at_least).
     """
 
     name: str

@@ -21,7 +21,7 @@ from canvases.people_lists import lines, search
 from canvases.people_lists.number import Number
 
 PAGE = 50
-SECONDS = 10.0
+READ_SECONDS = 10.0
 
 
 class Place(Protocol):
@@ -58,41 +58,43 @@ def answer(request: HttpRequest, place: Place) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         return redirect(sealed_search.address(request, form.cleaned_data["q"]))
     number, page, is_slow = _read(place, request.GET or request.POST, form)
-    found = place.lines(page.rows)
+    page_lines = place.lines(page.rows)
     persons = [
         (line, masking.person(line.profile, masked=masked) if line.profile else None)
-        for line in found
+        for line in page_lines
     ]
     if not masked and any(person for _line, person in persons):
         _log(request, place)
-    own = place.context(number)
-    context = own | {
+    place_context = place.context(number)
+    context = place_context | {
         "number": number,
         "form": form,
         "is_search": bool(form.cleaned_data.get("q")),
         "page": page,
         "people": persons,
-        "columns": _columns(number, found, persons),
+        "columns": _columns(number, page_lines, persons),
         "is_masked": masked,
         "is_slow": is_slow,
         "may_edit": not masked,
-        "may_retry": not masked and own.get("is_retryable", False),
+        "may_retry": not masked and place_context.get("is_retryable", False),
     }
     status = 200 if form.is_valid() else 422
     return render(request, place.template, context, status=status)
 
 
 def _columns(
-    number: Number, found: list[lines.Line], persons: list[tuple[lines.Line, masking.Person | None]]
+    number: Number,
+    page_lines: list[lines.Line],
+    persons: list[tuple[lines.Line, masking.Person | None]],
 ) -> dict[str, bool]:
     """Return which columns have anything to show."""
     return {
         "name": any(person.name for _line, person in persons if person),
-        "entered": any(line.entered_at for line in found),
-        "at": any(line.at for line in found),
-        "outcome": len({line.outcome for line in found}) > 1,
-        "reason": number.why is None and any(line.reason for line in found),
-        "request": any(line.request_id or line.code for line in found),
+        "entered": any(line.entered_at for line in page_lines),
+        "at": any(line.at for line in page_lines),
+        "outcome": len({line.outcome for line in page_lines}) > 1,
+        "reason": number.why is None and any(line.reason for line in page_lines),
+        "request": any(line.request_id or line.code for line in page_lines),
     }
 
 
@@ -100,12 +102,12 @@ def _read(place: Place, data: QueryDict, form: WholeSearch) -> tuple[Number, lis
     """Return the number, its page, and whether reading took too long. Raise Http404."""
     is_valid = form.is_valid()
     try:
-        with at_most(SECONDS):
+        with at_most(READ_SECONDS):
             number = place.number(data)
         if not is_valid:
             return number, lists.Page([]), False
-        # A limit of its own: a number may have counted with one, which ends the first.
-        with at_most(SECONDS):
+        # A second limit: if ``place.number`` counted within one of its own, that ended the first.
+        with at_most(READ_SECONDS):
             if text := form.cleaned_data["q"]:
                 number = search.only(place.app_group, number, text)
             return number, lists.asked(number.parts, PAGE, data), False

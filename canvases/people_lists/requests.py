@@ -15,16 +15,19 @@ NAME = "request"  # in the address; what follows is the key of a requests.Line
 
 
 def number(step: Step, key: str | None, *, is_counted: bool) -> Number:
-    """Return the people of one Sync of ``step`` in one call. Raise UnknownNumber."""
-    asked = requests.parse_key(key or "")
-    if asked is None:
+    """Return the people of one request that one Sync of ``step`` sent. Raise UnknownNumber.
+
+    ``key``: that of a requests.Line.
+    """
+    parsed = requests.parse_key(key or "")
+    if parsed is None:
         raise UnknownNumber
-    push, sync = asked
+    push, sync = parsed
     shares = PushShare.objects.select_related("push")
     share = shares.filter(push=push, sync=sync, sync__in=reasons.all_syncs_of(step)).first()
     if share is None:
         raise UnknownNumber
-    found = Delivery.objects.filter(batch__in=share.push.batches, sync=sync)
-    gone = max(0, share.people - found.count()) if is_counted else 0
-    rows = Rows(found.select_related("batch"))
+    deliveries = Delivery.objects.filter(batch__in=share.push.batches, sync=sync)
+    gone = max(0, share.people - deliveries.count()) if is_counted else 0
+    rows = Rows(deliveries.select_related("batch"))
     return Number(NAME, _("People of a request"), share.people, gone, [rows], request=key)

@@ -37,12 +37,12 @@ def errored(
     Removals of people who left are retried as they are. ``is_removal``: only removals, or only
     the others. ``reason``: only those of this reason or code. ``only``: ids of deliveries.
     """
-    chosen: Any = {"reason": reason, "only": only, "now": now}
+    filters: Any = {"reason": reason, "only": only, "now": now}
     adds = [] if is_removal else list(step.syncs.order_by("pk"))
-    undoing = Sync.objects.filter(undoes__steps=step).order_by("pk")
-    removals = [] if is_removal is False else list(undoing)
-    return sum(sync.retry_errored(one, to=step.sync, **chosen) for one in adds) + sum(
-        sync.retry_errored(one, **chosen) for one in removals
+    removal_syncs = Sync.objects.filter(undoes__steps=step).order_by("pk")
+    removals = [] if is_removal is False else list(removal_syncs)
+    return sum(sync.retry_errored(sync_row, to=step.sync, **filters) for sync_row in adds) + sum(
+        sync.retry_errored(sync_row, **filters) for sync_row in removals
     )
 
 

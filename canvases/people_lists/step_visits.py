@@ -21,7 +21,7 @@ from canvases.people_lists.number import Number, UnknownNumber
 from canvases.steps import KINDS
 from partners.people import counted
 
-WAYS = {"proceeded": trails.WENT_ON, "exited": trails.LEFT, "withdrawn": trails.WITHDRAWN}
+MARK_KINDS = {"proceeded": trails.WENT_ON, "exited": trails.LEFT, "withdrawn": trails.WITHDRAWN}
 LABELS: dict[str, Promise] = {
     "entered": analytics.METRICS["entered"],
     "proceeded": analytics.METRICS["proceeded"],
@@ -41,7 +41,7 @@ def number(step: Step, name: str) -> Number:
     tally = StepTally.objects.filter(step=step).first() or StepTally(step=step)
     n: int = getattr(tally, name)
     if name == "waiting":
-        return Number(name, LABELS[name], n, 0, [_waiting(step, n)])
+        return Number(name, LABELS[name], n, 0, [_waiting_part(step, n)])
     if name == "entered":
         return _entered(step, tally)
     gone = tally.base.get(name, 0)
@@ -49,45 +49,50 @@ def number(step: Step, name: str) -> Number:
 
 
 def _entered(step: Step, tally: StepTally) -> Number:
-    """Return those who came: of a step that sends, the deliveries say what became of each."""
-    label, waiting = LABELS["entered"], _waiting(step, tally.waiting)
+    """Return the people who came to a step.
+
+    If it sends, those who have left it are its deliveries, which say what became of each.
+    """
+    label, waiting = LABELS["entered"], _waiting_part(step, tally.waiting)
     syncs = reasons.syncs_of(step, is_removal=False)
     if not syncs:
-        passed = _with_marks(step, [_mark(step, name) for name in WAYS])
+        passed_part = _with_marks(step, [_mark(step, name) for name in MARK_KINDS])
         gone = sum(tally.base.values())
-        return Number("entered", label, tally.entered, gone, [waiting, passed])
+        return Number("entered", label, tally.entered, gone, [waiting, passed_part])
     gone = tally.base.get("withdrawn", 0)
     parts: list[Part] = [waiting]
     for outcome in counted.outcomes_of(syncs):
         gone += counted.no_longer_kept(syncs, outcome, None)
         parts += counted.parts(syncs, outcome, None)
     if tally.withdrawn > tally.base.get("withdrawn", 0):
-        # The last part: where there are few of them, all visits of the canvas are read.
+        # As the last part: to find a few of them, all visits of the canvas are read.
         parts.append(_with_marks(step, [_mark(step, "withdrawn")]))
     return Number("entered", label, tally.entered, gone, parts)
 
 
 def _branch(step: Step, name: str) -> Number:
-    names = {one.number: one.label for one in KINDS[step.kind].branches(step)}
+    label_of = {
+        branch_row.number: branch_row.label for branch_row in KINDS[step.kind].branches(step)
+    }
     branch = sent_numbers.whole(name.removeprefix(BRANCH), most=999) or 0
     tally = BranchTally.objects.filter(step=step, branch=branch).first()
-    if tally is None and not (branch and branch in names):
+    if tally is None and not (branch and branch in label_of):
         raise UnknownNumber
-    label = gettext("Branch: %(name)s") % {"name": names.get(branch, branch)}
+    label = gettext("Branch: %(name)s") % {"name": label_of.get(branch, branch)}
     marks = [trails.mark(step, way, branch) for way in (trails.WENT_ON, trails.LEFT)]
     n, gone = (tally.n, tally.base) if tally else (0, 0)
     return Number(name, label, n, gone, [_with_marks(step, marks)])
 
 
 def _mark(step: Step, name: str) -> str:
-    return trails.mark(step, WAYS[name])
+    return trails.mark(step, MARK_KINDS[name])
 
 
-def _waiting(step: Step, n: int) -> Part:
+def _waiting_part(step: Step, n: int) -> Part:
     return Rows(visits.waiting_at(step, n))
 
 
 def _with_marks(step: Step, marks: Iterable[str]) -> Part:
     """Return the visits whose trail has one of these marks."""
-    has_one = reduce(or_, (Q(trail__contains=one) for one in marks))
-    return Rows(visits.of_canvas(step.canvas_id).filter(has_one))
+    marks_q = reduce(or_, (Q(trail__contains=mark) for mark in marks))
+    return Rows(visits.of_canvas(step.canvas_id).filter(marks_q))

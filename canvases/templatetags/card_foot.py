@@ -18,12 +18,16 @@ register = template.Library()
 @register.simple_tag
 def card_foot(card: Card, *, is_launched: bool) -> SafeString:
     """The numbers of a card; the poll sends them alone."""
-    parts = _sent(card) if card.sends and is_launched else _passed(card, is_launched=is_launched)
+    parts = (
+        _sending_parts(card)
+        if card.sends and is_launched
+        else _passing_parts(card, is_launched=is_launched)
+    )
     html = f'<span class="step-tally" id="foot-{card.id}">{"".join(parts)}</span>'
     return mark_safe(html)  # noqa: S308  # each part is a number, or escaped
 
 
-def _sent(card: Card) -> Iterator[str]:
+def _sending_parts(card: Card) -> Iterator[str]:
     """Yield three numbers of a step that sends, and its bar."""
     counts = card.numbers
     yield '<span class="step-numbers">'
@@ -40,7 +44,7 @@ def _sent(card: Card) -> Iterator[str]:
     yield "</svg>"
 
 
-def _passed(card: Card, *, is_launched: bool) -> Iterator[str]:
+def _passing_parts(card: Card, *, is_launched: bool) -> Iterator[str]:
     """Yield who came, what is missing, and who waits or took the first branch."""
     counts = card.numbers
     yield '<span class="step-foot">'

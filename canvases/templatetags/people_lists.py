@@ -29,11 +29,11 @@ def people_link(
         return "–"
     if not n or (isinstance(owner, Step) and not numbers.is_of_steps(number)):
         return number_format(n)
-    shown, words = number_format(n), _("people: show them")
+    shown, label = number_format(n), _("people: show them")
     return format_html(
         '<a class="people-link" href="{}" aria-label="{} {}">{}</a>',
         people_url(owner, number, reason),
         shown,
-        words,
+        label,
         shown,
     )

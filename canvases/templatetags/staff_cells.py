@@ -17,7 +17,7 @@ from canvases.staff_table.page import Head, Row
 from canvases.staff_table.query import StaffFilter
 
 register = template.Library()
-BELOW = '<span class="below"><span class="visually-hidden">{}</span> {}</span>'
+SECOND_LINE = '<span class="below"><span class="visually-hidden">{}</span> {}</span>'
 
 
 @register.filter
@@ -28,7 +28,7 @@ def of(values: Mapping[int, float] | str, key: int) -> float | None:
 
 @register.filter
 def ago(at: datetime | None, now: datetime) -> str:
-    """Return how long ago it was, in two units at most: 41 s, 3 h 12 min, 2 d 4 h."""
+    """Return how long ago ``at`` was, in two units at most: 41 s, 3 h 12 min, 2 d 4 h."""
     if at is None:
         return "–"
     seconds = max(0, int((now - at).total_seconds()))
@@ -53,10 +53,10 @@ def group_choices(form: StaffFilter) -> SafeString:
     """The select of app groups."""
     chosen = form["group"].value() or ""
     options = [("", gettext("All")), *form.groups]
-    marked = ((slug, " selected" if slug == chosen else "", name) for slug, name in options)
+    marked_options = ((slug, " selected" if slug == chosen else "", name) for slug, name in options)
     return format_html(
         '<select name="group" class="form-select" id="id_group">{}</select>',
-        format_html_join("", '<option value="{}"{}>{}</option>', marked),
+        format_html_join("", '<option value="{}"{}>{}</option>', marked_options),
     )
 
 
@@ -75,9 +75,9 @@ def metric_cells(
         beginning = f"{row.canvas_url}steps/{row.line.step}/numbers/#"
     else:
         beginning = links.beginning(row.canvas_url, row.line.step)
-    below = {"synced": _today(row), "pending": _done(context, row)}
+    second_lines = {"synced": _today(row), "pending": _done(context, row)}
     cells = (
-        (_tone(name, n), name, _number(n, beginning + name), below.get(name, ""))
+        (_tone(name, n), name, _number(n, beginning + name), second_lines.get(name, ""))
         for name, _label, n in row.metrics
     )
     return format_html_join("", '<td class="num{}" data-metric="{}">{}{}</td>', cells)
@@ -98,14 +98,14 @@ def _number(n: int | None, link: str) -> str | SafeString:
 
 def _today(row: Row) -> str | SafeString:
     n = row.line.today
-    return format_html(BELOW, gettext("today"), number_format(n)) if n else ""
+    return format_html(SECOND_LINE, gettext("today"), number_format(n)) if n else ""
 
 
 def _done(context: Context, row: Row) -> str | SafeString:
-    held, done = "", ""
+    held_line, done_line = "", ""
     if row.line.has_held_removals:
-        held = format_html('<span class="below">{}</span>', gettext("removals held"))
+        held_line = format_html('<span class="below">{}</span>', gettext("removals held"))
     if row.done_at:
         clock = ui.clock(context, row.done_at, zoned=False)
-        done = format_html(BELOW, gettext("done about"), clock)
-    return format_html("{}{}", held, done)
+        done_line = format_html(SECOND_LINE, gettext("done about"), clock)
+    return format_html("{}{}", held_line, done_line)

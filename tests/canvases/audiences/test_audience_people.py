@@ -132,7 +132,7 @@ def test_a_list_that_takes_too_long_says_so(bobs, members, url, monkeypatch):
             cursor.execute(SLOW[connection.vendor])
 
     monkeypatch.setattr(page.lists, "asked", asked)
-    monkeypatch.setattr(page, "SECONDS", 0.5)
+    monkeypatch.setattr(page, "READ_SECONDS", 0.5)
 
     text = bobs.client.get(url).content.decode()
 

@@ -102,9 +102,9 @@ def test_visits_that_passed_a_step_are_found_by_their_canvas(step, plans, name):
 
 
 @pytest.mark.usefixtures("_unsorted_indexes")
-@pytest.mark.parametrize(("few", "is_by_step"), [(visits.FEW, True), (-1, False)])
+@pytest.mark.parametrize(("few", "is_by_step"), [(visits.MAX_SORTED, True), (-1, False)])
 def test_only_a_few_who_wait_are_found_by_their_step(step, plans, monkeypatch, few, is_by_step):
-    monkeypatch.setattr(visits, "FEW", few)
+    monkeypatch.setattr(visits, "MAX_SORTED", few)
     parts = numbers.of_step(step, "waiting").parts
     assert ("visit_due" in "".join(plans(lambda: lists.page(parts, 2)))) == is_by_step
 

@@ -226,14 +226,14 @@ def test_merged_profiles_are_erased_with_their_profile(api, person):
 
 
 def test_an_erasure_by_another_call_meanwhile_gives_its_receipt(api, acme, ann, monkeypatch):
-    found = people._found
+    found = people._profile_ids
 
     def erased_meanwhile(request, names):
         known = found(request, names)
         erase.erase(acme, [ann.pk], asked_by="another", now=timezone.now())
         return known
 
-    monkeypatch.setattr(people, "_found", erased_meanwhile)
+    monkeypatch.setattr(people, "_profile_ids", erased_meanwhile)
     answer = api.post("/users/delete", {"external_ids": ["ann"]}).json()
     assert (answer["deleted"], answer["already_erased"]) == (0, 1)
     assert answer["erasures"] == [Erasure.objects.get().key]

@@ -10,7 +10,7 @@ from audiencesync.groups.models import Activity
 from audiencesync.people.models import Event, Profile
 from canvases.models import ExitSegment, Step
 from canvases.steps import KINDS
-from canvases.views.rehearse import MOST_FOUND
+from canvases.views.rehearse import MAX_PEOPLE
 
 pytestmark = pytest.mark.django_db
 
@@ -68,7 +68,7 @@ def test_the_list_of_found_people_needs_as_many_queries_for_ten_as_for_one(
     )
     with django_assert_num_queries(len(one)):
         found = bobs.post("canvas_rehearse", q="crm-").content
-    assert found.count(b"?person=") == MOST_FOUND
+    assert found.count(b"?person=") == MAX_PEOPLE
 
 
 def test_a_person_of_another_group_is_404(rehearse, canvas, other_group, person):
