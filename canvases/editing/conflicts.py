@@ -51,15 +51,15 @@ def of_steps(steps: Sequence[Step]) -> dict[int, list[Conflict]]:
 
 def _opponents(sending_steps: Sequence[Step]) -> Sequence[Step]:
     """Return the steps that do the opposite of one of these at the same audience."""
-    is_opposite = Q()
+    opposite_q = Q()
     for action in Action:
         audiences = {
             step.sync.audience_id
             for step in sending_steps
             if step.sync and step.sync.action == action
         }
-        is_opposite |= Q(sync__action=action.opposite, sync__audience__in=audiences)
-    steps = Step.objects.filter(is_opposite, removed_at=None)
+        opposite_q |= Q(sync__action=action.opposite, sync__audience__in=audiences)
+    steps = Step.objects.filter(opposite_q, removed_at=None)
     steps = steps.exclude(canvas__state=Canvas.State.ARCHIVED)
     return list(steps.select_related("canvas__app_group", "sync").order_by("canvas", "pk"))
 

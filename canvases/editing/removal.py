@@ -77,8 +77,8 @@ def relink(removal: Removal, *, now: datetime) -> None:
 
 def n_waiting(steps: Sequence[Step]) -> int:
     """Return how many people wait at these steps, or at removed steps that are cleared to them."""
-    is_there = Q(step__in=list(steps)) | Q(step__clears_to__in=list(steps))
-    n: int = StepTally.objects.filter(is_there).aggregate(n=Sum("waiting", default=0))["n"]
+    there_q = Q(step__in=list(steps)) | Q(step__clears_to__in=list(steps))
+    n: int = StepTally.objects.filter(there_q).aggregate(n=Sum("waiting", default=0))["n"]
     return n
 
 

@@ -150,9 +150,9 @@ def beat() -> None:
 
     Else the next person who leaves would be held, too. A brake that holds people stays.
     """
-    holds_people = Exists(Signal.objects.filter(held_q(), listener=OuterRef("pk")))
+    has_held = Exists(Signal.objects.filter(held_q(), listener=OuterRef("pk")))
     braked = Canvas.objects.filter(state=Canvas.State.LIVE, braked_at__isnull=False)
-    braked.filter(~holds_people).update(braked_at=None)
+    braked.filter(~has_held).update(braked_at=None)
 
 
 def _n_removed(steps: Sequence[Step], *, since: datetime) -> int:

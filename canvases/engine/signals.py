@@ -60,9 +60,9 @@ def with_work(live: QuerySet[Canvas]) -> QuerySet[Canvas]:
     Where a brake holds LEFT signals, any other signal counts.
     """
     signals = Signal.objects.filter(listener=OuterRef("pk"))
-    has_unbraked = Q(Exists(signals), braked_at=None)
+    unbraked_q = Q(Exists(signals), braked_at=None)
     not_left = signals.exclude(kind=Signal.Kind.LEFT)
-    return live.filter(has_unbraked | Q(Exists(not_left), braked_at__isnull=False))
+    return live.filter(unbraked_q | Q(Exists(not_left), braked_at__isnull=False))
 
 
 def work(canvas_id: int, *, now: datetime) -> int:

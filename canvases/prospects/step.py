@@ -117,11 +117,11 @@ class Place:
         arrivals = self.walk.arrivals_at.get(self.step.pk, Arrivals())
         branch_rows = self._ways()
         condition_of = {f"way_{number}": q for number, _label, q in branch_rows if q}
-        comes_here = Q(*arrivals.conditions)
+        here_q = Q(*arrivals.conditions)
         counts = self.walk.people.aggregate(
             total=Count("pk"),
-            here=Count("pk", filter=comes_here) if comes_here else Count("pk"),
-            **{name: Count("pk", filter=comes_here & q) for name, q in condition_of.items()},
+            here=Count("pk", filter=here_q) if here_q else Count("pk"),
+            **{name: Count("pk", filter=here_q & q) for name, q in condition_of.items()},
         )
         here = counts["here"]
         branch_numbers = [

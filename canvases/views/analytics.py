@@ -34,8 +34,8 @@ from partners.health.lines import RELATED
 from partners.models import Incident, Sync
 
 PAGE = 50
-TEMPLATE, PART = "canvases/analytics/page.html", "canvases/analytics/_content.html"
-INVALID = "canvases/analytics/_invalid.html"
+PAGE_TEMPLATE, CONTENT_TEMPLATE = "canvases/analytics/page.html", "canvases/analytics/_content.html"
+INVALID_TEMPLATE = "canvases/analytics/_invalid.html"
 POLL = "poll"
 """The id of the element that asks for the numbers again."""
 COLUMNS = {
@@ -45,7 +45,7 @@ COLUMNS = {
     "oldest_pending": gettext_lazy("Oldest pending"),
     "connection": gettext_lazy("Connection"),
 }
-BELOW: dict[str, Text] = {
+SECOND_LINES: dict[str, Text] = {
     "synced": gettext_lazy("today"),
     "pending": gettext_lazy("done about"),
     "error_rate": gettext_lazy("first try"),
@@ -62,8 +62,8 @@ NUMERIC = {*LARGEST_FIRST, "oldest_pending"}
 def staff(request: HttpRequest) -> HttpResponseBase:
     """Show the steps of all groups; ``?format=csv`` downloads them."""
     access.staff(request)
-    mine = {group.slug for group in access.my_groups(request)}
-    return _table(request, StaffFilter(request.GET), readable=mine, is_staff=True)
+    own_slugs = {group.slug for group in access.my_groups(request)}
+    return _table(request, StaffFilter(request.GET), readable=own_slugs, is_staff=True)
 
 
 @access.signed_in
@@ -88,49 +88,51 @@ def staff_step(request: HttpRequest, step_id: int) -> HttpResponseBase:
         "group": group,
         "metrics": numbers.metrics(sends=kind.sends),
         "groups": step_page.groups_of(step) if kind.sends else [],
-        "troubles": [(titles.title(one), one) for one in _incidents(step)],
+        "troubles": [(titles.title(incident), incident) for incident in _incidents(step)],
         "is_member": access.my_groups(request).filter(pk=group.pk).exists(),
     }
     return render(request, "canvases/analytics/step.html", context)
 
 
 def _incidents(step: Step) -> QuerySet[Incident]:
-    """Return the open incidents at the places that a step sends to, or did."""
+    """Return the open incidents of the places that a step sends to, or once sent to."""
     syncs = Sync.objects.filter(pk__in=reasons.all_syncs_of(step))
-    places = Q(sync__in=syncs) | Q(audience__in=syncs.values("audience"))
-    places |= Q(ad_account__in=syncs.values("audience__ad_account"))
-    places |= Q(connection__in=syncs.values("audience__ad_account__connection"))
-    found = Incident.objects.open().filter(places, app_group=step.canvas.app_group)
-    return found.select_related(*RELATED).order_by("pk")
+    places_q = Q(sync__in=syncs) | Q(audience__in=syncs.values("audience"))
+    places_q |= Q(ad_account__in=syncs.values("audience__ad_account"))
+    places_q |= Q(connection__in=syncs.values("audience__ad_account__connection"))
+    incidents = Incident.objects.open().filter(places_q, app_group=step.canvas.app_group)
+    return incidents.select_related(*RELATED).order_by("pk")
 
 
 def _table(
     request: HttpRequest, form: StaffFilter, *, readable: set[str], is_staff: bool
 ) -> HttpResponseBase:
-    """``readable``: the slugs of groups whose canvases are linked."""
+    """Answer with the table. ``readable``: the slugs of the reader's groups, which get links."""
     now, address = timezone.now(), _address(request)
     if not form.is_valid():
-        response = _answer(request, {"form": form, "is_invalid": True}, part=INVALID, status=422)
+        response = _answer(
+            request, {"form": form, "is_invalid": True}, part=INVALID_TEMPLATE, status=422
+        )
         response["HX-Push-Url"] = "false"  # htmx shows no error page when it goes back to one
         return response
     query = form.query()
-    found = lines.read(query, now=now)
-    ordered = order.ordered(found, query.sort)
+    table = lines.read(query, now=now)
+    ordered = order.ordered(table, query.sort)
     if request.GET.get("format") == "csv":
-        return _csv(request, found, ordered, now=now)
-    shown = Paginator(ordered, PAGE).get_page(request.GET.get("page"))
-    forecast = page.send_forecast(found, shown.object_list, now=now)
-    rows = page.rows(found, list(shown.object_list), forecast, now=now)
+        return _csv(request, table, ordered, now=now)
+    page_of_lines = Paginator(ordered, PAGE).get_page(request.GET.get("page"))
+    forecast = page.send_forecast(table, page_of_lines.object_list, now=now)
+    rows = page.rows(table, list(page_of_lines.object_list), forecast, now=now)
     context = {
         "form": form,
         "chips": form.chips(),
         "ranges": _ranges(form, query),
-        "page": shown,
+        "page": page_of_lines,
         "rows": rows,
         "heads": page.heads(rows, forecast),
         "is_by_group": is_staff and order.is_by_group(query.sort),
         "names_groups": is_staff and not order.is_by_group(query.sort),
-        "totals": lines.totals(found),
+        "totals": lines.totals(table),
         "done_at": forecast.done_at,
         "readable": readable,
         "state": installation.read(now=now) if is_staff else None,
@@ -140,19 +142,19 @@ def _table(
         "here": address,
         "now": now,
     }
-    response = _answer(request, context, part=PART)
+    response = _answer(request, context, part=CONTENT_TEMPLATE)
     if request.headers.get("HX-Trigger") != POLL:  # it asks for the page that is shown
         response["HX-Push-Url"] = address
     return response
 
 
 def _csv(
-    request: HttpRequest, found: lines.Table, ordered: Sequence[lines.Line], *, now: datetime
+    request: HttpRequest, table: lines.Table, ordered: Sequence[lines.Line], *, now: datetime
 ) -> HttpResponseBase:
     return exports.csv_file(
         request,
-        [found.groups[pk].row for pk in {line.group for line in ordered}],
-        page.csv_rows(found, ordered, now=now),
+        [table.groups[pk].row for pk in {line.group for line in ordered}],
+        page.csv_rows(table, ordered, now=now),
         name="analytics",
         subject=_("Analytics"),
         kind=Activity.Kind.GROUP,
@@ -163,19 +165,19 @@ def _answer(
     request: HttpRequest, context: dict[str, Any], *, part: str, status: int = 200
 ) -> HttpResponse:
     """Answer with the page; for htmx only with its ``part``."""
-    template = part if wants_parts(request) else TEMPLATE
+    template = part if wants_parts(request) else PAGE_TEMPLATE
     response = render(request, template, context, status=status)
     patch_vary_headers(response, ["HX-Request"])
     return response
 
 
 def _address(request: HttpRequest) -> str:
-    """Drop what a form leaves empty, also from the links of the page; return the address."""
-    asked = request.GET.copy()
-    for name in [name for name, value in asked.items() if not value]:
-        del asked[name]
-    request.GET = asked  # type: ignore[assignment]  # read by {% query %}
-    return f"{request.path}?{asked.urlencode()}" if asked else request.path
+    """Remove empty parameters from ``request.GET``, so from all links too; return the address."""
+    params = request.GET.copy()
+    for name in [name for name, value in params.items() if not value]:
+        del params[name]
+    request.GET = params  # type: ignore[assignment]  # read by {% query %}
+    return f"{request.path}?{params.urlencode()}" if params else request.path
 
 
 def _ranges(form: StaffFilter, query: TableQuery) -> list[tuple[str, Text, bool]]:
@@ -205,8 +207,8 @@ def _columns(sort: str) -> list[Column]:
     """Return the column heads. A second click reverses; numbers start with the largest."""
     heads = []
     for name, label in COLUMNS.items():
-        both = (f"-{name}", name) if name in LARGEST_FIRST else (name, f"-{name}")
+        orders = (f"-{name}", name) if name in LARGEST_FIRST else (name, f"-{name}")
         direction = {name: "ascending", f"-{name}": "descending"}.get(sort, "")
-        to = both[1] if sort == both[0] else both[0]
-        heads.append(Column(name, label, BELOW.get(name, ""), to, direction))
+        to = orders[1] if sort == orders[0] else orders[0]
+        heads.append(Column(name, label, SECOND_LINES.get(name, ""), to, direction))
     return heads

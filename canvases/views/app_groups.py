@@ -24,8 +24,8 @@ from canvases.models import Canvas
 from canvases.privacy import group_deletion
 from partners.models import Audience
 
-LINK = "staff_invitation_link"  # session key: shown once, if the mail could not be sent
-MOST_NAMES = 20
+LINK_KEY = "staff_invitation_link"  # session key: shown once, if the mail could not be sent
+MAX_NAMES = 20
 
 
 @require_safe
@@ -92,7 +92,7 @@ def _page(
         "is_member": row.memberships.filter(user=access.user(request)).exists(),
         "form": RenameForm(instance=row),
         "invite": InvitationForm(app_group=row, initial={"role": Role.ADMIN}),
-        "link": shown_once(request, row, kept_as=LINK),
+        "link": shown_once(request, row, kept_as=LINK_KEY),
     }
     return render(request, "staff/group.html", context | forms_of_page, status=status)
 
@@ -114,7 +114,7 @@ def invite(request: HttpRequest, slug: str) -> HttpResponse:
     reauthentication.require(request)
     if too_many(row, form):
         return _page(request, row, status=429, invite=form)
-    send_invitation(request, row, form.cleaned_data, keep_as=LINK)
+    send_invitation(request, row, form.cleaned_data, keep_as=LINK_KEY)
     return redirect("staff_group", slug)
 
 
@@ -125,7 +125,7 @@ def archive(request: HttpRequest, slug: str) -> HttpResponse:
     user, row = access.staff(request), get_object_or_404(AppGroup, slug=slug)
     if request.method != "POST":
         template = "staff/group_archive.html" + ("#question" if htmx.asks(request) else "")
-        return render(request, template, {"group": row, "live": _live(row)})
+        return render(request, template, {"group": row, "live": _live_canvases(row)})
     reauthentication.require(request)
     if group_deletion.archive(row, by=user, now=timezone.now()):
         messages.success(request, _("%(group)s is archived.") % {"group": row.name})
@@ -188,8 +188,8 @@ def delete(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect("staff_groups")
 
 
-def _live(row: AppGroup) -> list[Canvas]:
-    return list(row.canvases.filter(state=Canvas.State.LIVE).order_by("name")[:MOST_NAMES])
+def _live_canvases(row: AppGroup) -> list[Canvas]:
+    return list(row.canvases.filter(state=Canvas.State.LIVE).order_by("name")[:MAX_NAMES])
 
 
 def _what_goes(row: AppGroup) -> dict[str, Any]:
@@ -201,8 +201,8 @@ def _what_goes(row: AppGroup) -> dict[str, Any]:
         "n_members": row.memberships.count(),
         "n_keys": row.api_keys.count(),
         "n_segments": row.segments.count(),
-        "canvases": list(row.canvases.order_by("name")[:MOST_NAMES]),
-        "n_more_canvases": max(0, row.canvases.count() - MOST_NAMES),
-        "audiences": list(audiences.order_by("name")[:MOST_NAMES]),
-        "n_more_audiences": max(0, audiences.count() - MOST_NAMES),
+        "canvases": list(row.canvases.order_by("name")[:MAX_NAMES]),
+        "n_more_canvases": max(0, row.canvases.count() - MAX_NAMES),
+        "audiences": list(audiences.order_by("name")[:MAX_NAMES]),
+        "n_more_audiences": max(0, audiences.count() - MAX_NAMES),
     }

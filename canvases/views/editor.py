@@ -119,10 +119,10 @@ def copy(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
     now = timezone.now()
     step = step_of(request, canvas_id, step_id)
     try:
-        made = edit.copy(step, by=access.user(request), now=now)
+        step_copy = edit.copy(step, by=access.user(request), now=now)
     except edit.NotAllowed as error:
         return refuse(request, step.canvas, error, now=now)
-    return show_step(request, made, announcement=_("Component %(n)d was added."), now=now)
+    return show_step(request, step_copy, announcement=_("Component %(n)d was added."), now=now)
 
 
 @access.signed_in
@@ -132,7 +132,7 @@ def remove(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
     now = timezone.now()
     step = step_of(request, canvas_id, step_id)
     try:
-        done, note, why_not = undo.remove(
+        decision, note, why_not = undo.remove(
             step,
             keep=number(request.POST.get("keep", "")),
             people=request.POST.get("people", ""),
@@ -142,8 +142,8 @@ def remove(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
         )
     except edit.Unanswered as error:
         flow = canvas_page.read(step.canvas, now=now)
-        asked = panels.of_remove(flow, step, banner=Banner("warning", error.text))
-        return canvas_page.answer(request, flow, asked, status=422)
+        panel = panels.of_remove(flow, step, banner=Banner("warning", error.text))
+        return canvas_page.answer(request, flow, panel, status=422)
     except pending.Undecided:
         flow = canvas_page.read(step.canvas, now=now)
         return canvas_page.answer(
@@ -152,7 +152,7 @@ def remove(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
     except edit.NotAllowed as error:
         return refuse(request, step.canvas, error, now=now)
     removed = _("The component was removed.")
-    text = " ".join(str(one) for one in (removed, done.sentence, why_not) if one)
+    text = " ".join(str(sentence) for sentence in (removed, decision.sentence, why_not) if sentence)
     last_removal.keep(request, step.canvas, note)
     return show_message(request, step.canvas, text, now=now)
 
@@ -186,7 +186,9 @@ def waiting(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> H
     now = timezone.now()
     step = access.get(request, Step, Role.MARKETER, pk=step_id, canvas=canvas_id)
     try:
-        done = edit.decide(step, request.POST.get("waiting", ""), by=access.user(request), now=now)
+        decision = edit.decide(
+            step, request.POST.get("waiting", ""), by=access.user(request), now=now
+        )
     except pending.Undecided:
         flow = canvas_page.read(step.canvas, now=now)
         return canvas_page.answer(
@@ -194,7 +196,7 @@ def waiting(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> H
         )
     except edit.NotAllowed as error:
         return refuse(request, step.canvas, error, now=now)
-    text = done.sentence or _("No one is pending under the previous settings.")
+    text = decision.sentence or _("No one is pending under the previous settings.")
     if step.removed_at is None:
         return show_step(request, step, text=text, now=now)
     return show_message(request, step.canvas, text, now=now)
@@ -214,9 +216,12 @@ def store(
     banner: Banner | None = None,
     now: datetime,
 ) -> HttpResponse:
-    """Save a valid form; answer 409 with both versions if another user has saved meanwhile."""
+    """Save a valid form and answer; 409 with both versions if another user has saved meanwhile.
+
+    ``text``: the message of success; ``banner``: what to show in the panel in place of a toast.
+    """
     try:
-        done = edit.save_settings(
+        decision = edit.save_settings(
             step,
             form.settings(),
             names=form.names(),
@@ -236,15 +241,15 @@ def store(
         form.add_error(None, str(error.text))
         return show_form(request, step, form, status=422, now=now)
     except pending.Undecided as undecided:
-        asked = undecided.question
+        question = undecided.question
         banner = _undecided(banner.text if banner else "")
-        return show_form(request, step, form, banner=banner, question=asked, status=422, now=now)
+        return show_form(request, step, form, banner=banner, question=question, status=422, now=now)
     except edit.NotAllowed as error:
         return refuse(request, step.canvas, error, now=now)
-    if done.sentence:
+    if decision.sentence:
         text, banner = (
-            f"{text} {done.sentence}",
-            banner and Banner(banner.kind, f"{banner.text} {done.sentence}"),
+            f"{text} {decision.sentence}",
+            banner and Banner(banner.kind, f"{banner.text} {decision.sentence}"),
         )
     return show_step(request, step, text=text, banner=banner, now=now)
 
@@ -256,13 +261,13 @@ def show_form(
     *,
     status: int = 200,
     now: datetime,
-    **panel: Any,
+    **parts: Any,
 ) -> HttpResponse:
     """Show the editor of a step with a form as it was typed."""
     flow = canvas_page.read(step.canvas, now=now)
     card = flow.card(step.pk)
-    shown = panels.of_step(card, form, **panel) if card else Panel()
-    return canvas_page.answer(request, flow, shown, status=status)
+    panel = panels.of_step(card, form, **parts) if card else Panel()
+    return canvas_page.answer(request, flow, panel, status=status)
 
 
 def show_step(
@@ -310,7 +315,7 @@ def refuse(
 
 
 def posted_version(request: HttpRequest) -> int:
-    """Return the version that the form was opened with; -1, which fits none, if it is invalid."""
+    """Return the version that the form was opened with; if it is invalid -1, which none has."""
     try:
         return int(request.POST.get("version", ""))
     except ValueError:

@@ -27,12 +27,12 @@ FORM_BUTTONS = ("preview", "add_exit", "remove_exit", "add_condition")
 def entry(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     """Save name, description, entry and exit."""
     now = timezone.now()
-    row = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
+    canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     if any(name in request.POST for name in FORM_BUTTONS):
-        form = EntryForm.typed(request.POST, instance=row, now=now)
-        panel = panels.of_entry(row, form, now=now)
-        return canvas_page.answer(request, canvas_page.read(row, now=now), panel)
-    form = EntryForm(request.POST, instance=row, now=now)
+        form = EntryForm.typed(request.POST, instance=canvas, now=now)
+        panel = panels.of_entry(canvas, form, now=now)
+        return canvas_page.answer(request, canvas_page.read(canvas, now=now), panel)
+    form = EntryForm(request.POST, instance=canvas, now=now)
     is_valid = form.is_valid()
     # Validation has changed `row`: read what is stored.
     stored = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)

@@ -22,7 +22,7 @@ from audiencesync.people.writing import lookup
 from canvases.privacy import erase as privacy
 from partners import registry
 
-MOST = 1000
+MAX_IDS = 1000
 PAGE = 25
 
 
@@ -34,7 +34,7 @@ class EraseForm(forms.Form):
         help_text=_(
             "At most 1,000. E-mail addresses are not needed: find the person, and copy the ID."
         ),
-        max_length=MOST * 400,
+        max_length=MAX_IDS * 400,
         widget=forms.Textarea({"rows": 8, "spellcheck": "false"}),
     )
 
@@ -42,7 +42,7 @@ class EraseForm(forms.Form):
         """Return each id once."""
         lines = (line.strip() for line in self.cleaned_data["ids"].splitlines())
         ids = list(dict.fromkeys(line for line in lines if line))
-        if len(ids) > MOST:
+        if len(ids) > MAX_IDS:
             raise forms.ValidationError(_("These are more than 1,000. Erase them in several goes."))
         return ids
 
@@ -58,21 +58,23 @@ def erase(request: HttpRequest, group: str) -> HttpResponse:
             request, "canvases/erase.html", {"form": form}, status=422 if form.errors else 200
         )
     ids: list[str] = form.cleaned_data["ids"]
-    found = _found(app_group, ids)
-    if "sure" not in request.POST or not found:
-        unknown = [one for one in ids if one not in found]
+    profile_of = _profile_ids(app_group, ids)
+    if "sure" not in request.POST or not profile_of:
+        unknown = [external_id for external_id in ids if external_id not in profile_of]
         context = {
             "form": form,
-            "n": len(found),
+            "n": len(profile_of),
             "n_unknown": len(unknown),
             "unknown": unknown[:20],
             "is_question": True,
-            "segments": edit.naming(app_group, found.values()),
+            "segments": edit.naming(app_group, profile_of.values()),
         }
         return render(request, "canvases/erase.html", context)
     reauthentication.require(request)
     n = len(
-        privacy.erase_by(access.user(request), app_group, list(found.values()), now=timezone.now())
+        privacy.erase_by(
+            access.user(request), app_group, list(profile_of.values()), now=timezone.now()
+        )
     )
     text = ngettext(
         "%(n)d person is hidden now and leaves every audience.",
@@ -83,8 +85,8 @@ def erase(request: HttpRequest, group: str) -> HttpResponse:
     return redirect("erasures", group)
 
 
-def _found(app_group: AppGroup, ids: list[str]) -> dict[str, int]:
-    keys = lookup.find(app_group, [("external_id", one) for one in ids])
+def _profile_ids(app_group: AppGroup, ids: list[str]) -> dict[str, int]:
+    keys = lookup.find(app_group, [("external_id", external_id) for external_id in ids])
     return {str(name): pk for (_kind, name), pk in keys.items()}
 
 
@@ -97,15 +99,15 @@ def erasures(request: HttpRequest, group: str) -> HttpResponse:
     )
     page.object_list = privacy.so_far(page.object_list)
     app_group = access.group(request, Role.ADMIN)
-    held = set(
+    held_ids = set(
         erasure_ledger.held(app_group)
-        .filter(erasure__in=[one.pk for one in page])
+        .filter(erasure__in=[erasure.pk for erasure in page])
         .values_list("erasure", flat=True)
     )
     context = {
         "hours": max(partner.matching_hours[1] for partner in registry.PARTNERS),
         "page": page,
-        "held": held,
+        "held": held_ids,
         "n_held": erasure_ledger.held(app_group).values("erasure").distinct().count(),
     }
     return render(request, "canvases/erasures.html", context)

@@ -37,11 +37,13 @@ def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     # The partner is asked about its audiences only if nothing else blocks the launch.
     is_ready = canvas.is_idle and not checklist.blockers(canvas, now=now)
-    found = checklist.partner_problems(canvas, now=now) if is_ready else []
-    if canvas.state == Canvas.State.ARCHIVED or checklist.blockers(canvas, now=now, found=found):
+    partner_problems = checklist.partner_problems(canvas, now=now) if is_ready else []
+    if canvas.state == Canvas.State.ARCHIVED or checklist.blockers(
+        canvas, now=now, found=partner_problems
+    ):
         flow = canvas_page.read(canvas, now=now)
         banner = Banner("danger", _("The canvas was not launched: something is missing."))
-        panel = panels.of_launch(flow, now=now, partner_problems=found, banner=banner)
+        panel = panels.of_launch(flow, now=now, partner_problems=partner_problems, banner=banner)
         return canvas_page.answer(request, flow, panel, status=422)
     if canvas.is_idle:
         edition = canvas.edition()
@@ -52,16 +54,16 @@ def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     with transaction.atomic():
         by, edited_at = access.user(request), canvas.edited_at
         is_launched = engine.launch(canvas, by=by, now=now, edited_at=edited_at)
-        # Of a second click, the people who are pending by now entered after the first one.
+        # Not for a second click: people who are pending by now entered after the first one.
         discarded = _discard(request, canvas) if is_launched else pending.Decision()
     canvas.refresh_from_db()
     if canvas.state != Canvas.State.LIVE:
         return _edited(request, canvas, now=now)
     text = f"{_launched(canvas)} {discarded.sentence}".strip()
     steps = tree.in_order(canvas.steps.filter(removed_at=None))
-    opened = next((step for step in steps if KINDS[step.kind].sends), steps[0])
+    opened_step = next((step for step in steps if KINDS[step.kind].sends), steps[0])
     banner = Banner("success", text)
-    return editor.show_step(request, opened, tab=NUMBERS, text=text, banner=banner, now=now)
+    return editor.show_step(request, opened_step, tab=NUMBERS, text=text, banner=banner, now=now)
 
 
 def _launched(canvas: Canvas) -> str:
@@ -71,7 +73,7 @@ def _launched(canvas: Canvas) -> str:
 
 
 def _edited(request: HttpRequest, canvas: Canvas, *, now: datetime) -> HttpResponse:
-    """Show what would be launched by now; the page showed something else."""
+    """Show the checklist of the canvas as it is now; the page showed something else."""
     text = _(
         "The canvas was not launched: it was changed since this page was loaded. Look at it again, "
         "then launch it."
@@ -89,7 +91,7 @@ def stop(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     if _discards(request) and canvas.state == Canvas.State.LIVE and canvas.launched_at:
         launched_at = canvas.launched_at.isoformat()
-        # A form that is sent again: those who are pending by now entered after the next launch.
+        # The form is older than the last launch: people pending by now entered after that.
         if request.POST.get("launched_at", launched_at) != launched_at:
             text = _(
                 "This canvas was launched again since this page was loaded. Nothing is changed "
@@ -123,8 +125,8 @@ def lift_brake(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse
     """Remove the people whose removal is held. ``n``: how many the page showed."""
     now = timezone.now()
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
-    shown = sent_numbers.whole(request.POST.get("n"))
-    if canvas.braked_at and (shown is None or brake.n_held(canvas) > shown):
+    n_shown = sent_numbers.whole(request.POST.get("n"))
+    if canvas.braked_at and (n_shown is None or brake.n_held(canvas) > n_shown):
         messages.error(request, _("More people left meanwhile. Look at the new number first."))
     elif brake.lift(canvas, by=access.user(request), now=now):
         messages.success(request, _("The people are removed now."))
@@ -137,14 +139,14 @@ def counts(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     """Answer a poll: what has changed since the version ``v``; 204 if nothing has."""
     now = timezone.now()
     flow = canvas_page.read(access.get(request, Canvas, pk=canvas_id), now=now)
-    known = request.GET.get("v", "")
-    if known == flow.version:
+    shown_version = request.GET.get("v", "")
+    if shown_version == flow.version:
         return HttpResponse(status=204)
-    flow.changes = counters.changes(flow, known)
-    opened, tab = flow.card(request.GET.get("open", "")), request.GET.get("tab", "")
+    flow.changes = counters.changes(flow, shown_version)
+    open_card, tab = flow.card(request.GET.get("open", "")), request.GET.get("tab", "")
     panel = (
-        panels.of_numbers(opened, tab=tab)
-        if opened
+        panels.of_numbers(open_card, tab=tab)
+        if open_card
         else panels.Panel(key=request.GET.get("open", ""))
     )
     return canvas_page.answer(request, flow, panel, part="canvases/_counts.html")

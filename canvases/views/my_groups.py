@@ -30,22 +30,26 @@ class Tile:
 @access.signed_in
 def groups(request: HttpRequest) -> HttpResponse:
     """List the groups of the member."""
-    mine = list(access.my_groups(request))
-    of_me = Membership.objects.filter(user=access.user(request), app_group__in=mine)
-    roles = dict(of_me.values_list("app_group", "role"))
-    counts = _counts(mine)
+    own_groups = list(access.my_groups(request))
+    memberships = Membership.objects.filter(user=access.user(request), app_group__in=own_groups)
+    roles = dict(memberships.values_list("app_group", "role"))
+    counts = _counts(own_groups)
     tiles = [
-        Tile(one, Role(roles.get(one.pk, Role.VIEWER)), *counts.get(one.pk, (0, 0, 0)))
-        for one in mine
+        Tile(group, Role(roles.get(group.pk, Role.VIEWER)), *counts.get(group.pk, (0, 0, 0)))
+        for group in own_groups
     ]
     return render(request, "groups/groups.html", {"tiles": tiles})
 
 
-def _counts(mine: Iterable[AppGroup]) -> dict[int, tuple[int, int, int]]:
+def _counts(of_groups: Iterable[AppGroup]) -> dict[int, tuple[int, int, int]]:
     """Return (live, draft, all) canvases by group. One query."""
-    rows = Canvas.objects.filter(app_group__in=mine).exclude(state=Canvas.State.ARCHIVED).order_by()
+    rows = (
+        Canvas.objects.filter(app_group__in=of_groups)
+        .exclude(state=Canvas.State.ARCHIVED)
+        .order_by()
+    )
     live, draft = (
         Count("pk", filter=Q(state=state)) for state in (Canvas.State.LIVE, Canvas.State.DRAFT)
     )
-    counted = rows.values_list("app_group").annotate(n_live=live, n_draft=draft, n=Count("pk"))
-    return {group: (n_live, n_draft, n) for group, n_live, n_draft, n in counted}
+    counts = rows.values_list("app_group").annotate(n_live=live, n_draft=draft, n=Count("pk"))
+    return {group: (n_live, n_draft, n) for group, n_live, n_draft, n in counts}

@@ -29,10 +29,10 @@ PAGE = 50
 @require_safe
 def canvases(request: HttpRequest, group: str) -> HttpResponse:
     """List the canvases of the group, the last edited first."""
-    mine = access.all_of(request, Canvas)
+    own_canvases = access.all_of(request, Canvas)
     form = CanvasFilter(request.GET)
-    found = _filtered(mine, form.cleaned_data) if form.is_valid() else mine.none()
-    page = Paginator(found.select_related("app_group", "edited_by", "segment"), PAGE).get_page(
+    shown = _filtered(own_canvases, form.cleaned_data) if form.is_valid() else own_canvases.none()
+    page = Paginator(shown.select_related("app_group", "edited_by", "segment"), PAGE).get_page(
         request.GET.get("page")
     )
     numbers = analytics.canvas_numbers(list(page))
@@ -49,13 +49,13 @@ def canvases(request: HttpRequest, group: str) -> HttpResponse:
     )
 
 
-def _filtered(found: QuerySet[Canvas], asked: dict[str, Any]) -> QuerySet[Canvas]:
-    found = (
-        found.filter(state=asked["state"])
-        if asked["state"]
-        else found.exclude(state=Canvas.State.ARCHIVED)
+def _filtered(matching: QuerySet[Canvas], cleaned: dict[str, Any]) -> QuerySet[Canvas]:
+    matching = (
+        matching.filter(state=cleaned["state"])
+        if cleaned["state"]
+        else matching.exclude(state=Canvas.State.ARCHIVED)
     )
-    return found.filter(name__icontains=asked["q"]) if asked["q"] else found
+    return matching.filter(name__icontains=cleaned["q"]) if cleaned["q"] else matching
 
 
 @access.signed_in
@@ -78,9 +78,9 @@ def new(request: HttpRequest, group: str) -> HttpResponse:
 def duplicated(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     """Duplicate a canvas of any state, and open the draft."""
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
-    made = duplicate.duplicate(canvas, by=access.user(request), now=timezone.now())
+    draft = duplicate.duplicate(canvas, by=access.user(request), now=timezone.now())
     messages.success(request, _("This is the copy: a draft without people."))
-    return redirect(made)
+    return redirect(draft)
 
 
 @access.signed_in
@@ -95,19 +95,19 @@ def archive(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
             f"canvases/archive.html{part}",
             {"canvas": canvas, "pending": pending.n_pending(canvas)},
         )
-    back = request.POST.get("back") == "1"
-    done = pending.Decision()
+    is_unarchived = request.POST.get("back") == "1"
+    decision = pending.Decision()
     try:
         with transaction.atomic():
-            change = edit.unarchive if back else edit.archive
+            change = edit.unarchive if is_unarchived else edit.archive
             change(canvas, by=access.user(request), now=timezone.now())
-            if not back and request.POST.get("waiting") == pending.Choice.DISCARD:
-                done = pending.discard_all(canvas, by=access.user(request))
+            if not is_unarchived and request.POST.get("waiting") == pending.Choice.DISCARD:
+                decision = pending.discard_all(canvas, by=access.user(request))
     except edit.NotAllowed as error:
         messages.error(request, str(error.text))
         return redirect(canvas)
-    text = (_("%(name)s is back.") if back else _("%(name)s is in the archive.")) % {
+    text = (_("%(name)s is back.") if is_unarchived else _("%(name)s is in the archive.")) % {
         "name": canvas.name
     }
-    messages.success(request, f"{text} {done.sentence}".strip())
+    messages.success(request, f"{text} {decision.sentence}".strip())
     return redirect("canvases", group)

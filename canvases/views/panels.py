@@ -30,11 +30,11 @@ from canvases.views import prospect_tab
 from canvases.views.stage.canvas_page import NUMBERS, SETTINGS, TABS, WHO, Flow, Panel
 from canvases.views.stage.cards import Card
 
-MOST_SUGGESTED = 250  # names of events
+MAX_SUGGESTIONS = 250  # names of events
 
 COUNT_SECONDS = 2.0
 FORECAST_SECONDS = 10.0
-MOST_RECIPES = 3  # beside an empty canvas
+MAX_RECIPES = 3  # beside an empty canvas
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,49 +56,49 @@ class Difference:
 
 def opened(request: HttpRequest, flow: Flow, *, now: datetime) -> Panel:
     """Return the panel that the query string names; an empty one if it names none."""
-    asked = request.GET
-    if "step" in asked and (card := flow.card(asked["step"])):
+    params = request.GET
+    if "step" in params and (card := flow.card(params["step"])):
         return _step_asked_for(request, flow, card, now=now)
-    if "remove" in asked and flow.canvas.is_idle and (card := flow.card(asked["remove"])):
+    if "remove" in params and flow.canvas.is_idle and (card := flow.card(params["remove"])):
         return of_remove(flow, card.step)
-    if "place" in asked and flow.canvas.is_idle and (card := flow.card(asked["place"])):
+    if "place" in params and flow.canvas.is_idle and (card := flow.card(params["place"])):
         return of_place(flow, card)
-    if "former" in asked and (card := flow.any_card(asked["former"])):
+    if "former" in params and (card := flow.any_card(params["former"])):
         return of_former(flow, card.step)
-    if "entry" in asked:
+    if "entry" in params:
         return of_entry(flow.canvas, now=now)
-    if "add" in asked:
-        return of_menu(flow, asked["add"])
-    if "launch" in asked:
+    if "add" in params:
+        return of_menu(flow, params["add"])
+    if "launch" in params:
         may_launch = flow.canvas.state != Canvas.State.LIVE and access.membership(request).may(
             Role.MARKETER
         )
-        asked_partner = checklist.partner_problems(flow.canvas, now=now) if may_launch else ()
-        return of_launch(flow, now=now, partner_problems=asked_partner)
-    if "stop" in asked:
+        partner_problems = checklist.partner_problems(flow.canvas, now=now) if may_launch else ()
+        return of_launch(flow, now=now, partner_problems=partner_problems)
+    if "stop" in params:
         return of_stop(flow)
-    if "left" in asked:
+    if "left" in params:
         return of_exits(flow.canvas)
     return of_nothing(flow)
 
 
 def of_nothing(flow: Flow) -> Panel:
     """Return an empty panel; beside an empty canvas, with some recipes."""
-    shown = [] if flow.cards else list(recipes.RECIPES.values())[:MOST_RECIPES]
-    return Panel(context={"recipes": shown})
+    offered = [] if flow.cards else list(recipes.RECIPES.values())[:MAX_RECIPES]
+    return Panel(context={"recipes": offered})
 
 
 def _step_asked_for(request: HttpRequest, flow: Flow, card: Card, *, now: datetime) -> Panel:
     """Return the tab of a step that is asked for; of a live canvas, first its numbers."""
-    asked = request.GET
-    with_reasons = "reasons" in asked
+    params = request.GET
+    with_reasons = "reasons" in params
     is_live = flow.canvas.state == Canvas.State.LIVE
     tab = NUMBERS if with_reasons or is_live else SETTINGS
-    if asked.get("tab") in TABS and not with_reasons:
-        tab = asked["tab"]
+    if params.get("tab") in TABS and not with_reasons:
+        tab = params["tab"]
     panel = of_step(card, tab=tab, with_reasons=with_reasons)
     # A tab keeps the focus, as does a link inside it.
-    stays = request.headers.get("HX-Trigger", "").startswith("tab-") or "people" in asked
+    stays = request.headers.get("HX-Trigger", "").startswith("tab-") or "people" in params
     panel.context["takes_focus"] = "HX-Request" in request.headers and not (stays or with_reasons)
     if tab == WHO:
         panel.context |= prospect_tab.context(request, flow, card, now=now)
@@ -134,16 +134,16 @@ def of_remove(flow: Flow, step: Step, *, banner: Banner | None = None) -> Panel:
     card = flow.any_card(step.pk)
     if card is None:
         return Panel()
-    steps = [one.step for one in flow.cards]
+    steps = [flow_card.step for flow_card in flow.cards]
     inside = tree.inside(steps, card.step)
-    concerned = [card.step, *inside]
+    steps_to_remove = [card.step, *inside]
     context = {
         "card": card,
         "banner": banner,
-        "question": pending.removal_question(concerned),
+        "question": pending.removal_question(steps_to_remove),
         "branches": [branch for branch in card.branches if branch.path] if inside else [],
         "n_inside": len(inside),
-        "n_waiting": removal.n_waiting(concerned),
+        "n_waiting": removal.n_waiting(steps_to_remove),
         "people_choices": removal.People.choices,
     }
     return Panel("canvases/panels/remove.html", card.id, context)
@@ -160,18 +160,18 @@ def of_place(flow: Flow, card: Card) -> Panel:
 
 def _places(path: Iterable[Card], moved: Card) -> list[tuple[str, str]]:
     """Return (place, label) after each card but ``moved``, and at the start of each branch."""
-    found = []
+    places = []
     for card in path:
         if card is moved:
             continue
         name = f"{card.number} {card.title}"
         for branch in card.branches:
-            words = {"name": name, "branch": branch.label}
-            label = _("In %(name)s, at the start of “%(branch)s”") % words
-            found += [(branch.start, label), *_places(branch.path, moved)]
+            params = {"name": name, "branch": branch.label}
+            label = _("In %(name)s, at the start of “%(branch)s”") % params
+            places += [(branch.start, label), *_places(branch.path, moved)]
         if not card.ends_path:
-            found.append((card.id, _("After %(name)s") % {"name": name}))
-    return [(place, label) for place, label in found if place != moved.place]
+            places.append((card.id, _("After %(name)s") % {"name": name}))
+    return [(place, label) for place, label in places if place != moved.place]
 
 
 def of_former(flow: Flow, step: Step, *, banner: Banner | None = None) -> Panel:
@@ -199,7 +199,7 @@ def of_entry(
         "version": str(canvas.version),
         "entry_words": words.entry(canvas, now=now),
         "call": api_call.curl(canvas),
-        "events": event_names.page(canvas.app_group, start=0, n=MOST_SUGGESTED),
+        "events": event_names.page(canvas.app_group, start=0, n=MAX_SUGGESTIONS),
     }
     return Panel("canvases/panels/entry.html", "entry", context)
 
@@ -209,7 +209,9 @@ def of_menu(flow: Flow, after: str, *, banner: Banner | None = None) -> Panel:
     step, _dash, number = after.partition("-")
     card = flow.card(step)
     branches = card.branches if card else []
-    branch = next((one for one in branches if str(one.number) == number), None)
+    branch = next(
+        (card_branch for card_branch in branches if str(card_branch.number) == number), None
+    )
     context = {
         "kinds": list(KINDS.values()),
         "after": (f"{card.id}-{branch.number}" if branch else card.id) if card else "first",
@@ -231,9 +233,9 @@ def of_launch(
     ``partner_problems``: those of checklist.partner_problems, if the partner was asked.
     """
     canvas = flow.canvas
-    found = checklist.items(canvas, now=now, found=partner_problems)
-    is_blocked = any(item.blocks for item in found)
-    context = {"items": found, "is_blocked": is_blocked, "banner": banner, "pending": flow.pending}
+    items = checklist.items(canvas, now=now, found=partner_problems)
+    is_blocked = any(item.blocks for item in items)
+    context = {"items": items, "is_blocked": is_blocked, "banner": banner, "pending": flow.pending}
     context["edition"] = canvas.edition()
     if not is_blocked:
         context |= _since_the_stop(canvas, now=now)
@@ -243,42 +245,48 @@ def of_launch(
 
 
 def _forecast(canvas: Canvas, segment: Segment, *, now: datetime) -> dict[str, Any]:
-    """Return who would enter at a launch now, who not and why, and what becomes of them.
+    """Return how many would enter at a launch now, how many not and why, and their forecast.
 
-    For a bounded time; ``is_cut``: not all could be counted.
+    ``been``: in the segment, but the re-entry rule keeps them out. Counts for a bounded time;
+    ``is_cut``: not all could be counted.
     """
-    ends_at, found = time.monotonic() + FORECAST_SECONDS, dict[str, Any](prospects=[])
+    ends_at, forecast = time.monotonic() + FORECAST_SECONDS, dict[str, Any](prospects=[])
     if canvas.entry_by == Canvas.EntryBy.SCHEDULE:
-        found["first_run"] = schedules.next_run(canvas, now=now)
+        forecast["first_run"] = schedules.next_run(canvas, now=now)
     try:
         with at_most(FORECAST_SECONDS):
             allowed = engine.entry_candidates(canvas, now=now)
             entering = engine.would_enter(canvas, allowed, now=now)
             n_allowed, people = allowed.count(), entering.count()
-            been = filters.members(segment).count() - n_allowed if canvas.launched_at else 0
-            found |= {"people": people, "been": been, "kept_out": n_allowed - people}
-            for one in prospects.of_launch(canvas, entering, now=now):
-                found["prospects"].append(one)
+            n_been_there = filters.members(segment).count() - n_allowed if canvas.launched_at else 0
+            forecast |= {"people": people, "been": n_been_there, "kept_out": n_allowed - people}
+            for prospect in prospects.of_launch(canvas, entering, now=now):
+                forecast["prospects"].append(prospect)
                 if time.monotonic() > ends_at:
                     raise TooSlow
     except TooSlow:
-        found["is_cut"] = True
-    return found
+        forecast["is_cut"] = True
+    return forecast
 
 
 def _since_the_stop(canvas: Canvas, *, now: datetime) -> dict[str, int]:
-    """Return what happened while a canvas was stopped, as far as a launch acts on it."""
+    """Return what happened while a canvas was stopped and has effects at its next launch.
+
+    ``over``: people whose wait is over; ``left``, ``joined``: the entry segment since the stop.
+    """
     if canvas.state != Canvas.State.STOPPED:
         return {}
-    over = canvas.visits.filter(left_at=None, due_at__lte=now).count()
+    n_over = canvas.visits.filter(left_at=None, due_at__lte=now).count()
     if (entry := admission.entry_subscription(canvas)) is None or canvas.segment is None:
-        return {"over": over}
+        return {"over": n_over}
     try:
         with at_most(COUNT_SECONDS):
-            left, joined, _total = live_changes.counts(entry, filters.parse(canvas.segment.filter))
+            n_left, n_joined, _total = live_changes.counts(
+                entry, filters.parse(canvas.segment.filter)
+            )
     except TooSlow:
-        return {"over": over}
-    return {"over": over, "left": left, "joined": joined}
+        return {"over": n_over}
+    return {"over": n_over, "left": n_left, "joined": n_joined}
 
 
 def of_stop(flow: Flow, *, banner: Banner | None = None) -> Panel:
@@ -311,23 +319,25 @@ def differences(mine: forms.BaseForm, theirs: forms.BaseForm) -> list[Difference
         for field in mine
         if not field.is_hidden and field.name in theirs.fields
     ]
-    shown = [Difference(field.label, _shown(field), _shown(other)) for field, other in pairs]
-    return [one for one in shown if one.mine != one.theirs]
+    all_differences = [
+        Difference(field.label, _as_text(field), _as_text(other)) for field, other in pairs
+    ]
+    return [difference for difference in all_differences if difference.mine != difference.theirs]
 
 
-def _shown(bound: forms.BoundField) -> str:
+def _as_text(bound: forms.BoundField) -> str:
     value: Any = bound.value()
     values = [
-        str(one)
-        for one in (value if isinstance(value, list | tuple) else [value])
-        if one not in (None, "")
+        str(item)
+        for item in (value if isinstance(value, list | tuple) else [value])
+        if item not in (None, "")
     ]
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if not hasattr(bound.field, "choices"):
         return ", ".join(values)
     labels = {str(key): str(label) for key, label in bound.field.choices}
-    return ", ".join(labels.get(one, one) for one in values)
+    return ", ".join(labels.get(item, item) for item in values)
 
 
 def of_numbers(card: Card, *, tab: str) -> Panel:

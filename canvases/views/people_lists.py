@@ -25,9 +25,9 @@ from canvases.people_lists import retry as retry_people
 from canvases.people_lists.number import Number, UnknownNumber
 from canvases.steps import KINDS
 
-ID = re.compile(r"[0-9]{1,18}", re.ASCII)
-REASON = re.compile(r"[A-Za-z0-9_.-]{0,40}", re.ASCII)
-FIRST = "entered"  # the number of an address that names none
+ID_PATTERN = re.compile(r"[0-9]{1,18}", re.ASCII)
+REASON_PATTERN = re.compile(r"[A-Za-z0-9_.-]{0,40}", re.ASCII)
+DEFAULT_NUMBER = "entered"  # the number of an address that names none
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,8 @@ class Owner:
 
     def number(self, data: QueryDict, *, is_counted: bool = True) -> Number:
         """Return the number asked for. Raise Http404 for one that does not exist."""
-        name, reason = data.get("number", FIRST), data.get("reason")
-        if reason is not None and not REASON.fullmatch(reason):
+        name, reason = data.get("number", DEFAULT_NUMBER), data.get("reason")
+        if reason is not None and not REASON_PATTERN.fullmatch(reason):
             raise Http404
         try:
             if self.step is not None:
@@ -121,15 +121,17 @@ def export_canvas(request: HttpRequest, group: str, canvas_id: int) -> HttpRespo
 def retry(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
     """Try errored people again: those that were ticked, or all of the number."""
     step = access.get(request, Step, Role.MARKETER, pk=step_id, canvas=canvas_id)
-    asked = request.POST.copy()
-    asked.setdefault("number", "errored")
-    number = Owner(step.canvas, step).number(asked, is_counted=False)
+    params = request.POST.copy()
+    params.setdefault("number", "errored")
+    number = Owner(step.canvas, step).number(params, is_counted=False)
     if step.canvas.is_archived:
         messages.warning(request, retry_people.ARCHIVED)
         return _after_retry(request, step, number)
     if not Owner(step.canvas, step).may_retry(number):
         raise Http404
-    ticked = [int(pk) for pk in request.POST.getlist("delivery")[: page.PAGE] if ID.fullmatch(pk)]
+    ticked = [
+        int(pk) for pk in request.POST.getlist("delivery")[: page.PAGE] if ID_PATTERN.fullmatch(pk)
+    ]
     is_some = "some" in request.POST
     n = retry_people.behind(step, number, only=ticked if is_some else None, now=timezone.now())
     if n:
@@ -148,5 +150,5 @@ def _after_retry(request: HttpRequest, step: Step, number: Number) -> HttpRespon
 
 
 def _retried(n: int) -> str:
-    text = ngettext("%(n)s person is retried.", "%(n)s people are retried.", n)
-    return text % {"n": number_format(n)}
+    template = ngettext("%(n)s person is retried.", "%(n)s people are retried.", n)
+    return template % {"n": number_format(n)}

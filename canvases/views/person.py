@@ -35,11 +35,12 @@ def profile(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
             kind=Activity.Kind.PERSON,
             now=timezone.now(),
         )
-    mine = sorted(family([row.pk]))
+    profile_ids = sorted(family([row.pk]))
     context = facts(row, masked=masked) | {
-        "visits": list(islice(export_data.visits(mine), NEWEST)),
+        "visits": list(islice(export_data.visits(profile_ids), NEWEST)),
         "deliveries": [
-            (one, export_data.why(one)) for one in islice(export_data.deliveries(mine), NEWEST)
+            (delivery, export_data.why(delivery))
+            for delivery in islice(export_data.deliveries(profile_ids), NEWEST)
         ],
     }
     return render(request, "canvases/person.html", context)

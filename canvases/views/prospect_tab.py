@@ -26,23 +26,25 @@ def context(request: HttpRequest, flow: Flow, card: Card, *, now: datetime) -> d
     """
     if unknown := _not_set_up(flow, card):
         return {"unknown": unknown}
-    waited, asked = "wait" in request.GET, request.GET.get("people", "")
+    has_waited, number_key = "wait" in request.GET, request.GET.get("people", "")
     try:
-        with at_most(AT_LAST if waited else SOON):
-            place = Place(flow.canvas, [one.step for one in flow.cards], card.step, now=now)
-            found = {"place": place, "outlook": place.outlook(), "asked": asked}
-            rows = place.first_people(asked) if asked else []
+        with at_most(AT_LAST if has_waited else SOON):
+            place = Place(
+                flow.canvas, [flow_card.step for flow_card in flow.cards], card.step, now=now
+            )
+            numbers = {"place": place, "outlook": place.outlook(), "asked": number_key}
+            rows = place.first_people(number_key) if number_key else []
     except filters.FilterError:
         return {"unknown": card}
     except TooSlow:
-        return {"is_counting": not waited, "is_too_slow": waited, "asked": asked}
-    return found | _people(request, flow, rows, now=now)
+        return {"is_counting": not has_waited, "is_too_slow": has_waited, "asked": number_key}
+    return numbers | _people(request, flow, rows, now=now)
 
 
 def _not_set_up(flow: Flow, card: Card) -> Card | None:
-    """Return the first card up to this one that divides people by nothing yet."""
-    before = flow.cards[: card.number]
-    return next((one for one in before if not _is_known(one)), None)
+    """Return the first split up to this card whose conditions are not chosen yet."""
+    cards_up_to = flow.cards[: card.number]
+    return next((card_before for card_before in cards_up_to if not _is_known(card_before)), None)
 
 
 def _is_known(card: Card) -> bool:
@@ -57,5 +59,5 @@ def _people(
     if rows and not masked:
         group, name = flow.canvas.app_group, flow.canvas.name
         Activity.log_view(group, access.user(request), name, kind=Activity.Kind.PEOPLE, now=now)
-    people = [masking.person(one, masked=masked) for one in rows]
+    people = [masking.person(profile, masked=masked) for profile in rows]
     return {"people": people, "is_masked": masked}

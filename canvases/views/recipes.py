@@ -20,14 +20,14 @@ from canvases import recipes
 def recipe(request: HttpRequest, group: str, recipe: str) -> HttpResponse:
     """Ask for the choices and build the draft."""
     app_group = access.group(request, Role.MARKETER)
-    chosen = recipes.RECIPES.get(recipe)
-    if chosen is None:
+    chosen_recipe = recipes.RECIPES.get(recipe)
+    if chosen_recipe is None:
         raise Http404
-    form = recipes.RecipeForm(request.POST or None, recipe=chosen, app_group=app_group)
+    form = recipes.RecipeForm(request.POST or None, recipe=chosen_recipe, app_group=app_group)
     if request.method == "POST" and form.is_valid():
         try:
             canvas = recipes.build(
-                chosen,
+                chosen_recipe,
                 app_group,
                 form.cleaned_data,
                 by=access.user(request),
@@ -41,6 +41,6 @@ def recipe(request: HttpRequest, group: str, recipe: str) -> HttpResponse:
     return render(
         request,
         "canvases/recipe.html",
-        {"form": form, "recipe": chosen},
+        {"form": form, "recipe": chosen_recipe},
         status=422 if form.is_bound else 200,
     )

@@ -36,11 +36,11 @@ from canvases.rehearsal import Stop
 from canvases.steps.rehearsal import RehearsedBranch
 from partners.base import Call
 
-MOST_FOUND = 20
-MOST_CHOICES = 200
-HASH = re.compile("[0-9a-f]{64}")
-SHOWN_DIGITS = 8
-_TAKE = re.compile("([0-9]{1,18})-([0-9]{1,4})", re.ASCII)
+MAX_PEOPLE = 20
+MAX_CHOICES = 200
+HASH_PATTERN = re.compile("[0-9a-f]{64}")
+SHOWN_HASH_DIGITS = 8
+_TAKE_PATTERN = re.compile("([0-9]{1,18})-([0-9]{1,4})", re.ASCII)
 FIRST_YEAR, LAST_YEAR = 2000, 2200
 
 # Sort of person -> label of its link, and text if there is no such person.
@@ -55,7 +55,7 @@ PICKS: dict[str, tuple[object, object]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class StopView:
     """A stop with what the page adds to it.
 
     ``branches``: (branch, query string of the page that follows it, what its steps do).
@@ -139,13 +139,13 @@ def _searched(
         text = form.cleaned_data["q"]
         try:
             with at_most(SEARCH_SECONDS):
-                found = search(everybody, text, canvas.app_group, masked=masked)
-                rows = list(found.order_by("-pk")[:MOST_FOUND])
+                matches = search(everybody, text, canvas.app_group, masked=masked)
+                rows = list(matches.order_by("-pk")[:MAX_PEOPLE])
         except TooSlow:
             form.add_error("q", _("The search took too long and was stopped."))
     if rows and not masked:
         _log(request, canvas.app_group, _("Profiles"), Activity.Kind.PEOPLE, now=now)
-    people = [masking.person(one, masked=masked) for one in rows]
+    people = [masking.person(profile, masked=masked) for profile in rows]
     context |= {"search": form, "people": people, "is_search": True}
     return _page(request, context, status=422 if form.errors else 200)
 
@@ -167,20 +167,20 @@ def _picked(
     if pk is None:
         # A text that a slow search has set above wins.
         return _page(request, {"no_person": PICKS[who][1]} | context)
-    asked = request.GET.copy()
-    del asked["who"]
-    asked["person"] = str(pk)
-    return redirect(f"{request.path}?{asked.urlencode()}")
+    params = request.GET.copy()
+    del params["who"]
+    params["person"] = str(pk)
+    return redirect(f"{request.path}?{params.urlencode()}")
 
 
 def _people(canvas: Canvas) -> QuerySet[Profile, int]:
     """Return the ids of the people in the entry segment; of all without one."""
-    found = (
+    people = (
         filters.members(canvas.segment)
         if canvas.segment is not None
         else Profile.objects.filter(app_group=canvas.app_group_id)
     )
-    return found.values_list("pk", flat=True)
+    return people.values_list("pk", flat=True)
 
 
 def _of_sort(who: str, group: AppGroup) -> Q:
@@ -196,18 +196,18 @@ def _path(
     request: HttpRequest, canvas: Canvas, profile: Profile, at: datetime, *, masked: bool
 ) -> dict[str, object]:
     chosen = _choices(request.GET)
-    found = rehearsal.of_person(canvas, profile, at=at, chosen=chosen, masked=masked)
+    person_path = rehearsal.of_person(canvas, profile, at=at, chosen=chosen, masked=masked)
     return {
-        "rehearsal": found,
-        "stops": [_shown(request, one, profile, masked) for one in found.stops],
+        "rehearsal": person_path,
+        "stops": [_stop_view(request, stop, profile, masked) for stop in person_path.stops],
         "chosen": [f"{step}-{branch}" for step, branch in chosen.items()],
     }
 
 
-def _shown(request: HttpRequest, stop: Stop, profile: Profile, masked: bool) -> Shown:
+def _stop_view(request: HttpRequest, stop: Stop, profile: Profile, masked: bool) -> StopView:
     sending = stop.result.sending
     call = sending and sending.call
-    return Shown(
+    return StopView(
         stop,
         [
             (branch, _link(request.GET, stop, branch), stop.branch_previews[branch.number])
@@ -221,25 +221,32 @@ def _shown(request: HttpRequest, stop: Stop, profile: Profile, masked: bool) -> 
     )
 
 
-def _link(asked: QueryDict, stop: Stop, branch: RehearsedBranch) -> str:
+def _link(params: QueryDict, stop: Stop, branch: RehearsedBranch) -> str:
     """Return the query string that follows another branch; empty where nothing can be chosen."""
     if stop.result.wait_ends_at is None:  # conditions decide, not later events
         return ""
-    asked = asked.copy()
-    others = [one for one in asked.getlist("take") if not one.startswith(f"{stop.step.pk}-")]
-    asked.setlist(
-        "take", [*others, f"{stop.step.pk}-{branch.number}"] if branch.is_undecided else others
+    params = params.copy()
+    other_choices = [
+        choice for choice in params.getlist("take") if not choice.startswith(f"{stop.step.pk}-")
+    ]
+    params.setlist(
+        "take",
+        [*other_choices, f"{stop.step.pk}-{branch.number}"]
+        if branch.is_undecided
+        else other_choices,
     )
-    return f"?{asked.urlencode()}"
+    return f"?{params.urlencode()}"
 
 
 def _body(call: Call, *, masked: bool) -> str:
     """Return the body of a request as it is sent; viewers see the beginnings of hashes."""
     body = call.body.decode()
-    return HASH.sub(lambda found: f"{found[0][:SHOWN_DIGITS]}…", body) if masked else body
+    return (
+        HASH_PATTERN.sub(lambda match: f"{match[0][:SHOWN_HASH_DIGITS]}…", body) if masked else body
+    )
 
 
-def _choices(asked: QueryDict) -> dict[int, int]:
+def _choices(params: QueryDict) -> dict[int, int]:
     """Return step -> branch, as the address names them. Malformed values are ignored."""
-    found = map(_TAKE.fullmatch, asked.getlist("take")[:MOST_CHOICES])
-    return {int(one[1]): int(one[2]) for one in found if one}
+    matches = map(_TAKE_PATTERN.fullmatch, params.getlist("take")[:MAX_CHOICES])
+    return {int(match[1]): int(match[2]) for match in matches if match}

@@ -1,7 +1,7 @@
 """The version of an open page, and which numbers have changed since.
 
-A version is the hash of the page, that of the structure of its flow, and one of each card in turn:
-four characters a card, so that it fits a query string.
+A version is one text: a hash of what stands outside the flow, a hash of the structure of the flow,
+then a hash of each card; four characters a card, so that it fits a query string.
 """
 
 from __future__ import annotations
@@ -36,17 +36,18 @@ def version(flow: Flow) -> str:
 
 def changes(flow: Flow, known: str) -> Changes | None:
     """Return what differs from a known version; None if the whole flow has to be drawn."""
-    now = flow.version
+    current_version = flow.version
     start = 2 * HEAD_CHARACTERS
     # The hash of the page is not compared: each answer has the head of the page anyway.
     structure = slice(HEAD_CHARACTERS, start)
-    if len(known) != len(now) or known[structure] != now[structure]:
+    if len(known) != len(current_version) or known[structure] != current_version[structure]:
         return None
-    places = range(start, len(now), CARD_CHARACTERS)
+    places = range(start, len(current_version), CARD_CHARACTERS)
     rows = [
         card
-        for card, at in zip(flow.all_cards, places, strict=True)
-        if known[at : at + CARD_CHARACTERS] != now[at : at + CARD_CHARACTERS]
+        for card, offset in zip(flow.all_cards, places, strict=True)
+        if known[offset : offset + CARD_CHARACTERS]
+        != current_version[offset : offset + CARD_CHARACTERS]
     ]
     # The cards of removed steps have no number: they are rows of the table alone.
     return Changes([card for card in rows if card.number], rows)

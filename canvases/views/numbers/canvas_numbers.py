@@ -71,10 +71,12 @@ def page(request: HttpRequest, group: str, canvas_id: int) -> HttpResponseBase:
 
 def _chart(request: HttpRequest, canvas: Canvas, *, now: datetime) -> ChartCard:
     zone = ZoneInfo(canvas.app_group.time_zone)
-    begun = canvas.first_entry_at or canvas.launched_at or canvas.created_at
-    span = Range.asked(request.GET, since=canvas_numbers.first_hour(canvas) or begun, zone=zone)
+    counting_since = canvas.first_entry_at or canvas.launched_at or canvas.created_at
+    span = Range.asked(
+        request.GET, since=canvas_numbers.first_hour(canvas) or counting_since, zone=zone
+    )
     chart = canvas_numbers.entries(canvas, span.bins(now=now))
-    return ChartCard(chart, span, now, hours_retention.note(begun, now=now))
+    return ChartCard(chart, span, now, hours_retention.note(counting_since, now=now))
 
 
 def _funnel(flow: Flow) -> list[FunnelLine]:

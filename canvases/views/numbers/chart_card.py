@@ -50,8 +50,8 @@ class ChartCard:
         """Return the units to choose from; none if there is only one."""
         units = self.span.units(now=self.now)
         by = self.span.by(now=self.now)
-        known = [(UNITS[unit], self.span.query(unit=unit), unit == by) for unit in sorted(units)]
-        return known[::-1] if len(known) > 1 else []
+        choices = [(UNITS[unit], self.span.query(unit=unit), unit == by) for unit in sorted(units)]
+        return choices[::-1] if len(choices) > 1 else []
 
     @property
     def since(self) -> str:
@@ -78,24 +78,29 @@ class ChartCard:
     @property
     def sentence(self) -> str:
         """Return what the chart shows, as a sentence for screen readers."""
-        sums = ", ".join(f"{one.label} {number_format(one.total)}" for one in self.chart.series)
+        sums = ", ".join(
+            f"{series.label} {number_format(series.total)}" for series in self.chart.series
+        )
         return f"{self.period}: {sums}. {self.peak}".strip()
 
     @property
     def peak(self) -> str:
         """Return where the highest bar stands; empty if there is none."""
-        values = zip(*(one.values for one in self.chart.series), strict=True)
+        values = zip(*(series.values for series in self.chart.series), strict=True)
         totals = [sum(max(0, n) for n in row) for row in values]
         if not any(totals):
             return ""
-        most = max(totals)
-        when = self.chart.time_label(self.chart.bins.starts[totals.index(most)])
-        return gettext("Most people: %(n)s on %(when)s.") % {"n": number_format(most), "when": when}
+        highest = max(totals)
+        when = self.chart.time_label(self.chart.bins.starts[totals.index(highest)])
+        return gettext("Most people: %(n)s on %(when)s.") % {
+            "n": number_format(highest),
+            "when": when,
+        }
 
     @property
     def has_retries(self) -> bool:
         """Return whether a number of the table is negative."""
-        return any(n < 0 for one in self.chart.series for n in one.values)
+        return any(n < 0 for series in self.chart.series for n in series.values)
 
 
 def csv_file(
@@ -111,9 +116,9 @@ def csv_file(
 def download(request: HttpRequest, canvas: Canvas, card: ChartCard, name: str) -> HttpResponseBase:
     """Return the numbers of a chart as a CSV file: the beginning of each bin, then its values."""
     chart = card.chart
-    values = zip(*(one.values for one in chart.series), strict=True)
+    values = zip(*(series.values for series in chart.series), strict=True)
     rows: list[list[Cell]] = [
-        [gettext("From"), *(str(one.label) for one in chart.series)],
+        [gettext("From"), *(str(series.label) for series in chart.series)],
         *(
             [start.isoformat(timespec="minutes"), *row]
             for start, row in zip(chart.bins.starts, values, strict=True)

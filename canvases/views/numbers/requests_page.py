@@ -15,7 +15,7 @@ from canvases.steps import KINDS
 from partners.numbers import requests
 
 PAGE = 50
-NEWEST = 8  # on the page of the step
+MAX_NEWEST = 8  # on the page of the step
 
 
 @require_safe
@@ -24,13 +24,13 @@ def page(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
     """List the calls with people of a step; ``?failed=1`` only those with an error."""
     step = access.get(request, Step, pk=step_id, canvas=canvas_id)
     failed = request.GET.get("failed") == "1"
-    found = requests.page(
+    page_of_calls = requests.page(
         requests.of_syncs(reasons.all_syncs_of(step), failed=failed),
         PAGE,
         older_than=requests.parse_key(request.GET.get("before", "")),
         newer_than=requests.parse_key(request.GET.get("after", "")),
     )
-    lines = requests.lines(found.rows, reasons.partner_of(step))
+    lines = requests.lines(page_of_calls.rows, reasons.partner_of(step))
     context: dict[str, Any] = {
         "step": step,
         "canvas": step.canvas,
@@ -39,8 +39,8 @@ def page(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
         "failed": failed,
         "partner": reasons.partner_of(step),
         "page": {
-            "older": lines[-1].key if lines and found.has_older else "",
-            "newer": lines[0].key if lines and found.has_newer else "",
+            "older": lines[-1].key if lines and page_of_calls.has_older else "",
+            "newer": lines[0].key if lines and page_of_calls.has_newer else "",
         },
     }
     return render(request, "canvases/numbers/requests.html", context)
@@ -48,10 +48,10 @@ def page(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
 
 def newest(step: Step) -> dict[str, Any]:
     """Return the newest calls, for the page of the step."""
-    found = requests.page(requests.of_syncs(reasons.all_syncs_of(step)), NEWEST)
+    page_of_calls = requests.page(requests.of_syncs(reasons.all_syncs_of(step)), MAX_NEWEST)
     partner = reasons.partner_of(step)
     return {
-        "requests": requests.lines(found.rows, partner),
-        "has_older_requests": found.has_older,
+        "requests": requests.lines(page_of_calls.rows, partner),
+        "has_older_requests": page_of_calls.has_older,
         "partner": partner,
     }

@@ -32,7 +32,7 @@ from canvases.views.stage.cards import Card
 from partners.models import Outcome, Sync
 from partners.numbers import delays, pace
 
-FILLS = {
+FILL_CLASSES = {
     "synced": "fill-synced",
     "not_synced": "fill-grey",
     "pending": "fill-pending",
@@ -84,12 +84,12 @@ def page(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
 def _chart(request: HttpRequest, step: Step, *, now: datetime) -> dict[str, Any]:
     canvas = step.canvas
     sends = KINDS[step.kind].sends
-    begun = canvas.first_entry_at or canvas.created_at
-    since = step_numbers.first_hour(step, sends=sends) or begun
+    counting_since = canvas.first_entry_at or canvas.created_at
+    since = step_numbers.first_hour(step, sends=sends) or counting_since
     zone = ZoneInfo(canvas.app_group.time_zone)
     span = Range.asked(request.GET, since=since, zone=zone)
     chart = step_numbers.of_step(step, span.bins(now=now), sends=sends)
-    card = ChartCard(chart, span, now, hours_retention.note(begun, now=now))
+    card = ChartCard(chart, span, now, hours_retention.note(counting_since, now=now))
     return {"card_of_chart": card, "canvas": canvas}
 
 
@@ -107,13 +107,13 @@ def _numbers(step: Step, *, now: datetime) -> dict[str, Any]:
 
 def _parts(card: Card) -> list[tuple[str, str, str]]:
     """Return (CSS class, x, width) for each part of the bar, in per cent of those who entered."""
-    counts = {name: getattr(card.numbers, name) for name in FILLS}
-    total, x, found = sum(counts.values()) + card.numbers.cancelled, 0, []
+    counts = {name: getattr(card.numbers, name) for name in FILL_CLASSES}
+    total, x, parts = sum(counts.values()) + card.numbers.cancelled, 0, []
     for name, n in counts.items():
         if n:
-            found.append((FILLS[name], f"{100 * x / total:.3f}%", f"{100 * n / total:.3f}%"))
+            parts.append((FILL_CLASSES[name], f"{100 * x / total:.3f}%", f"{100 * n / total:.3f}%"))
         x += n
-    return found
+    return parts
 
 
 def _metrics(card: Card) -> list[dict[str, Any]]:
@@ -125,7 +125,7 @@ def _metrics(card: Card) -> list[dict[str, Any]]:
             "label": label,
             "n": n,
             "share": round(100 * n / entered, 1) if entered and n is not None else None,
-            "css": FILLS.get(name, ""),
+            "css": FILL_CLASSES.get(name, ""),
         }
         for name, label, n in card.metrics
     ]
@@ -148,12 +148,12 @@ def _sending(card: Card, *, now: datetime) -> dict[str, Any]:
 
 def groups_of(step: Step) -> list[Group]:
     """Return the reasons by outcome: the first two always, the others if there are people."""
-    found = {
+    groups = {
         Outcome.NOT_SYNCED.value: Group("not_synced", "not_synced", _("Not synced")),
         Outcome.ERRORED.value: Group("errored", "errored", _("Errored")),
     }
     for why in reasons.reasons(step):
         # People who left have the same outcomes: what became of their removal.
         key = f"left-{why.outcome}" if why.is_removal else why.outcome
-        found.setdefault(key, Group(key, why.list_name, why.heading)).whys.append(why)
-    return list(found.values())
+        groups.setdefault(key, Group(key, why.list_name, why.heading)).whys.append(why)
+    return list(groups.values())

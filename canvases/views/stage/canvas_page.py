@@ -42,9 +42,9 @@ TABS: dict[str, Text] = {
 
 @dataclass(slots=True)
 class Panel:
-    """The right side of the page. ``key``: a step id, or the name of the open panel.
+    """The right side of the page. ``key``: the id of the open step, or the name of the panel.
 
-    ``tab``: of a step, "settings", "numbers" or "who".
+    ``tab``: of a step, a key of TABS.
     """
 
     template: str = "canvases/panels/empty.html"
@@ -226,16 +226,16 @@ class Flow:
 def read(canvas: Canvas, *, now: datetime) -> Flow:
     """Read the flow of a canvas with all its page shows. A constant number of queries."""
     steps = tree.in_order(checklist.steps_of(canvas))
-    left = (
+    removed_steps = (
         canvas.steps.exclude(removed_at=None)
         .filter(tally__entered__gt=0)
         .select_related("sync__audience")
     )
-    gone = list(left.prefetch_related(former_syncs.PREFETCH))
-    numbers = analytics.step_numbers([*steps, *gone])
-    shares = analytics.shares([*steps, *gone])
-    undone = analytics.removed([*steps, *gone])
-    opposed = conflicts.of_steps(steps)
+    removed_with_visits = list(removed_steps.prefetch_related(former_syncs.PREFETCH))
+    numbers = analytics.step_numbers([*steps, *removed_with_visits])
+    shares = analytics.shares([*steps, *removed_with_visits])
+    removals = analytics.removed([*steps, *removed_with_visits])
+    conflicts_of = conflicts.of_steps(steps)
     n_held = brake.n_held(canvas) if canvas.braked_at else 0
     holding = brake.held_step_ids(canvas) if n_held else []
 
@@ -248,22 +248,32 @@ def read(canvas: Canvas, *, now: datetime) -> Flow:
             list(kind.problems(step, now=now)),
             numbers[step.pk],
             shares.get(step.pk, []),
-            undone.get(step.pk),
-            opposed.get(step.pk, []),
+            removals.get(step.pk),
+            conflicts_of.get(step.pk, []),
             step.pk in holding,
         )
 
-    cards, removed = [card(step) for step in steps], [card(step) for step in gone]
-    for number, one in enumerate(cards, start=1):
-        one.number = number
+    cards, removed = [card(step) for step in steps], [card(step) for step in removed_with_visits]
+    for number, flow_card in enumerate(cards, start=1):
+        flow_card.number = number
     path = nested(cards)
     banner = [problem.text for problem in lines.banner(canvas.app_group, now=now)]
     missing = words.missing(canvas)
     entry = str(missing[0].text) if missing else _entry_words(canvas, now=now)
-    return Flow(canvas, cards, removed, path, banner, n_held, entry, bool(missing), *_head(canvas))
+    return Flow(
+        canvas,
+        cards,
+        removed,
+        path,
+        banner,
+        n_held,
+        entry,
+        bool(missing),
+        *_launched_numbers(canvas),
+    )
 
 
-def _head(canvas: Canvas) -> tuple[list[Headcount], int]:
+def _launched_numbers(canvas: Canvas) -> tuple[list[Headcount], int]:
     """Return the numbers of a canvas that was launched, and how many visits ended early."""
     if canvas.launched_at is None:
         return [], 0

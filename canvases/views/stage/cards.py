@@ -26,7 +26,7 @@ WAITING: Text = _("Waiting here")
 class FlowBranch:
     """A branch of a split as the flow shows it. ``ends``: it does not meet the others again.
 
-    ``place`` and ``start``: where a component is added, as the forms of the flow name it.
+    ``place`` and ``start``: places to add a component at, as the forms of the flow name them.
     """
 
     number: int
@@ -84,13 +84,13 @@ class Card:
     shares: list[Share] = field(default_factory=list)  # for a step with several audiences
     removed: Removed | None = None  # for a step that has removed people again
     conflicts: list[Conflict] = field(default_factory=list)
-    is_holding: bool = False  # whether a brake holds its removals of people who left
+    is_holding: bool = False  # whether its removals wait for a confirmation (engine/brake.py)
     branches: list[FlowBranch] = field(default_factory=list)  # of a split
     number: int = 0  # in the order of reading, from 1
     n_merged: int | None = None  # people who went on where its branches meet; None: not known
     is_folded: bool = False  # whether its branches are; set by `answer`
     fold_query: str = ""  # folds or unfolds its branches; set by `answer`
-    wipe: str = ""  # the class that hides the line beyond the stem where its branches meet
+    wipe: str = ""  # the class that hides the end of the merge line (flow_layout.py)
     branch_label: Text = ""  # of the branch that it stands in, at any place of it
     is_first: bool = False
     is_last: bool = False
@@ -214,7 +214,7 @@ class Card:
 
     @property
     def wanted_by(self) -> list[sync.Want]:
-        """Return who else wants the people who left this step."""
+        """Return what else keeps people in the audience who left: other steps that add them."""
         if self.removed is None or not self.removed.wanted:
             return []
         return sync.wanted_elsewhere(self.step.syncs.values_list("pk", flat=True))
@@ -237,8 +237,8 @@ class Card:
     @property
     def columns(self) -> list[tuple[str, Any, int | None]]:
         """Return the seven metrics and the waiting people; None where a step has no such number."""
-        known = {name: n for name, _label, n in self.metrics}
-        row = [(name, label, known.get(name)) for name, label in analytics.METRICS.items()]
+        n_by_name = {name: n for name, _label, n in self.metrics}
+        row = [(name, label, n_by_name.get(name)) for name, label in analytics.METRICS.items()]
         return [*row, ("waiting", WAITING, self.numbers.waiting)]
 
     @property
@@ -251,7 +251,7 @@ def nested(cards: Sequence[Card]) -> list[Card]:
     """Nest the cards of branches in those of their splits; return the others."""
     by_id = {card.step.pk: card for card in cards}
     steps = [card.step for card in cards]
-    took = {
+    n_took = {
         (row.step_id, row.branch): row.n
         for row in BranchTally.objects.filter(step__in=[s for s in steps if KINDS[s.kind].splits])
     }
@@ -265,7 +265,7 @@ def nested(cards: Sequence[Card]) -> list[Card]:
                 FlowBranch(
                     one.number,
                     labels[one.number],
-                    took.get((card.step.pk, one.number), 0),
+                    n_took.get((card.step.pk, one.number), 0),
                     one.ends,
                     nest(one),
                     card,

@@ -1,4 +1,8 @@
-"""How wide the flow is, and where its lines run: in rem, as in canvas_flow.css."""
+"""How wide the flow is, and where its lines run: in rem, as in canvas_flow.css.
+
+The branches of a split are columns side by side. Below them a horizontal merge line leads from each
+branch that goes on to the stem, the vertical line in the middle that leads to the next step.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,10 @@ from canvases.views.stage import flow_view
 if TYPE_CHECKING:
     from canvases.views.stage.cards import Card, FlowBranch
 
-CARD = 15.75
+CARD = 15.75  # the width of a card
 GAP = 1.5  # beside the components of a branch
-STAGE = 76.0  # what a window of 1280 px has room for
-SLACK = 0.01
+STAGE = 76.0  # the width for which a window of 1280 px has room
+SLACK = 0.01  # widths that differ by less are equal
 
 
 def width(path: Sequence[Card]) -> float:
@@ -42,9 +46,10 @@ def draw_merges(path: Sequence[Card]) -> None:
 
 
 def _draw_merge(split: Card) -> None:
-    """Draw a line from the outermost branches that go on to the stem in the middle.
+    """Set the classes that draw the merge line of a split.
 
-    A line that ends at the stem inside a column is drawn beyond it, and wiped there.
+    Each column draws its part. If the line ends at the stem, inside a column, the part of this
+    column is too long, and the end beyond the stem is hidden (``wipe``).
     """
     widths = _widths(split)
     ends = list(accumulate(widths))

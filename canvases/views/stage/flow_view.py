@@ -1,6 +1,6 @@
 """How a reader looks at the flow of a canvas: its zoom and folded branches, from the address.
 
-An answer to htmx, or a page after a form post, looks as the page did that it was asked from.
+A request of htmx or a form names no view: then the view of the page it comes from holds.
 """
 
 from __future__ import annotations
@@ -51,9 +51,13 @@ class FlowView:
 
     def toggled(self, split: str, splits: list[str]) -> str:
         """Return the query string that folds or unfolds one of the ``splits``."""
-        now = [one for one in splits if self.folds(one)]
-        then = [one for one in now if one != split] if split in now else [*now, split]
-        return self.with_folded(*then)
+        folded = [split_id for split_id in splits if self.folds(split_id)]
+        folded_then = (
+            [split_id for split_id in folded if split_id != split]
+            if split in folded
+            else [*folded, split]
+        )
+        return self.with_folded(*folded_then)
 
 
 def of_request(request: HttpRequest, path: str) -> FlowView:
@@ -64,9 +68,13 @@ def of_request(request: HttpRequest, path: str) -> FlowView:
     return _parsed(QueryDict(page.query)) if page.path == path else FlowView()
 
 
-def _parsed(asked: QueryDict) -> FlowView:
-    zoom = asked.get("zoom", "")
-    folded = [one for one in asked.getlist("fold")[:MOST_FOLDED] if one == ALL or _is_id(one)]
+def _parsed(params: QueryDict) -> FlowView:
+    zoom = params.get("zoom", "")
+    folded = [
+        split_id
+        for split_id in params.getlist("fold")[:MOST_FOLDED]
+        if split_id == ALL or _is_id(split_id)
+    ]
     is_known = zoom in ZOOMS or zoom == FIT
     return FlowView(zoom if is_known else ZOOMS[0], tuple(dict.fromkeys(folded)))
 

@@ -12,17 +12,17 @@ from audiencesync.people.segments.nodes import PERSONAL
 from audiencesync.people.segments.words import is_personal
 
 # Of the properties of an event (entry_card/conditions.py), and of the segment builder.
-VALUE = re.compile(r"(event_)?value[0-9]*|(value|amount)-[0-9.]+(w[0-9])?", re.ASCII)
+VALUE_FIELDS = re.compile(r"(event_)?value[0-9]*|(value|amount)-[0-9.]+(w[0-9])?", re.ASCII)
 
 
 def mask(form: forms.BaseForm) -> None:
     """Replace the values that a segment in words hides, too. The form is not sent back."""
-    for one in _with_rows(form):
-        for name in filter(VALUE.fullmatch, one.fields):
-            value = one.initial.get(name)
-            compared = one.initial.get(f"field-{name.removeprefix('value-')}")
-            if value and (compared in PERSONAL or is_personal(value)):
-                one.initial[name] = STARS
+    for form_part in _with_rows(form):
+        for name in filter(VALUE_FIELDS.fullmatch, form_part.fields):
+            value = form_part.initial.get(name)
+            attribute = form_part.initial.get(f"field-{name.removeprefix('value-')}")
+            if value and (attribute in PERSONAL or is_personal(value)):
+                form_part.initial[name] = STARS
 
 
 def _with_rows(form: forms.BaseForm) -> Iterator[forms.BaseForm]:
