@@ -58,11 +58,11 @@ def partner_problems(canvas: Canvas, *, now: datetime) -> list[Item]:
     ]
 
 
-def items(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> list[Item]:
-    """Return blockers, then warnings; among them ``found``, the result of `partner_problems`."""
+def items(canvas: Canvas, *, now: datetime, partner_items: Iterable[Item] = ()) -> list[Item]:
+    """Return blockers, then warnings. ``partner_items``: the result of `partner_problems`."""
     steps = tree.in_order(steps_of(canvas))
     page = canvas.get_absolute_url()
-    found = [*_of_canvas(canvas, steps, page, now=now), *found]
+    lines = [*_of_canvas(canvas, steps, page, now=now), *partner_items]
     conflicts_of, names = conflicts.of_steps(steps), _names(steps)
     for step in steps:
         kind = KINDS[step.kind]
@@ -71,36 +71,37 @@ def items(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> list[
             StepProblem(conflict.text, blocks_launch=False, url=conflict.url)
             for conflict in conflicts_of.get(step.pk, [])
         ]
-        found += [_item(step, names, problem, page) for problem in problems]
-    found += [
+        lines += [_item(step, names, problem, page) for problem in problems]
+    lines += [
         _item(step, names, StepProblem(UNREACHED, blocks_launch=False), page)
         for step in tree.unreached(tree.outline(steps, branch_numbers))
     ]
-    return sorted(found, key=lambda item: not item.blocks)
+    return sorted(lines, key=lambda item: not item.blocks)
 
 
-def blockers(canvas: Canvas, *, now: datetime, found: Iterable[Item] = ()) -> list[Item]:
+def blockers(canvas: Canvas, *, now: datetime, partner_items: Iterable[Item] = ()) -> list[Item]:
     """Return the items that block a launch, without the warnings, which take long to count.
 
-    ``found``: the result of `partner_problems`.
+    ``partner_items``: the result of `partner_problems`.
     """
     steps = tree.in_order(steps_of(canvas))
     page = canvas.get_absolute_url()
-    found, names = [*_of_canvas(canvas, steps, page, now=now), *found], _names(steps)
+    lines = [*_of_canvas(canvas, steps, page, now=now), *partner_items]
+    names = _names(steps)
     for step in steps:
         problems = KINDS[step.kind].problems(step, now=now)
-        found += [_item(step, names, problem, page) for problem in problems]
-    return [item for item in found if item.blocks]
+        lines += [_item(step, names, problem, page) for problem in problems]
+    return [item for item in lines if item.blocks]
 
 
 def _of_canvas(canvas: Canvas, steps: Sequence[Step], page: str, *, now: datetime) -> list[Item]:
-    found = [
+    items = [
         Item(_("Entry"), problem.text, f"{page}?entry=1#id_{problem.field}", True)
         for problem in words.problems(canvas, steps, now=now)
     ]
     if not steps:
-        found.append(Item(_("Flow"), _("Add at least one component."), f"{page}?add=first", True))
-    return found
+        items.append(Item(_("Flow"), _("Add at least one component."), f"{page}?add=first", True))
+    return items
 
 
 def _names(steps: Sequence[Step]) -> dict[int, str]:

@@ -90,17 +90,18 @@ class Canvas(models.Model):
     )
     next_run_at = models.DateTimeField(null=True, blank=True)  # of the schedule, while it is live
     serial = models.BigIntegerField(default=0, db_default=0)  # the highest slot of its visits
-    # Removals wait for a confirmation: too many people left at once.
+    # Since when removals wait for a confirmation, as too many people left at once.
     braked_at = models.DateTimeField(null=True, blank=True)
     brake_lifted_at = models.DateTimeField(null=True, blank=True)
-    # The last signal of a person who left that the brake has seen, and how many wait at most.
+    # The id of the last LEFT signal that the brake has counted, and how many people it holds at
+    # most (engine/brake.py).
     brake_seen = models.BigIntegerField(default=0, db_default=0)
     brake_waiting = models.BigIntegerField(default=0, db_default=0)
     entered = models.BigIntegerField(default=0)
     # Entries of the last day with any, in the time zone of the group then.
     entered_on = models.DateField(null=True, blank=True)
     entered_that_day = models.BigIntegerField(default=0, db_default=0)
-    hours_base = models.BigIntegerField(default=0, db_default=0)  # of hours that are not kept
+    hours_base = models.BigIntegerField(default=0, db_default=0)  # entries in deleted hours
     first_entry_at = models.DateTimeField(null=True, blank=True)
     last_entry_at = models.DateTimeField(null=True, blank=True)
 
@@ -147,7 +148,10 @@ class Canvas(models.Model):
         return self.entry_by in (self.EntryBy.CALL, self.EntryBy.LAUNCH)
 
     def edition(self) -> str:
-        """Return what an edit of the canvas, its steps or segments changes, and so does a stop."""
+        """Return a text that changes with each edit of the canvas, its steps or segments.
+
+        And with each stop: a launch names the edition that its page showed.
+        """
         exits = self.exit_segments.aggregate(n=Sum("segment__version", default=0))["n"]
         entry = self.segment.version if self.segment else 0
         return f"{self.edited_at} {self.stopped_at} {entry} {exits}"
@@ -255,7 +259,8 @@ class Step(models.Model):
     version = models.PositiveIntegerField(default=1)
     # A removed step that had visits is kept for its numbers.
     removed_at = models.DateTimeField(null=True, blank=True)
-    # Whether people who waited at a removed step are still to be moved; to which step, else out.
+    # Whether people who waited at a removed step are still to be moved (engine/clearance.py), and
+    # to which step; None: out of the canvas.
     is_clearing = models.BooleanField(default=False, db_default=False)
     clears_to = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="+")
 
@@ -323,7 +328,7 @@ class Visit(models.Model):
     step = models.ForeignKey(
         Step, models.PROTECT, null=True, related_name="visits", db_index=False, db_constraint=False
     )
-    due_at = models.DateTimeField(null=True)  # when the engine passes it to the step
+    due_at = models.DateTimeField(null=True)  # when its step acts on it and it moves on
     entered_at = models.DateTimeField()
     # When the event happened that let the person in; null for other entries.
     began_at = models.DateTimeField(null=True)
@@ -377,7 +382,7 @@ class StepTally(models.Model):
     exited = models.BigIntegerField(default=0)
     withdrawn = models.BigIntegerField(default=0, db_default=0)  # ended before the step acted
     waiting = models.BigIntegerField(default=0)
-    # The share of the counts of visits without a trail: {"proceeded": 7}.
+    # How many of the counts are of visits from before trails were noted: {"proceeded": 7}.
     base: models.JSONField[dict[str, int], dict[str, int]] = models.JSONField(
         default=dict, db_default={}
     )
@@ -427,7 +432,7 @@ class BranchTally(models.Model):
     step = models.ForeignKey(Step, models.CASCADE, related_name="branch_tallies")
     branch = models.PositiveSmallIntegerField()
     n = models.BigIntegerField(default=0)
-    base = models.BigIntegerField(default=0, db_default=0)  # the share of visits without a trail
+    base = models.BigIntegerField(default=0, db_default=0)  # of n: visits without a trail
 
     class Meta:
         constraints = [

@@ -136,12 +136,12 @@ class Why:
         return ADVICE.get(self.reason, "")
 
 
-def _advice_to_retry(error: Retry, words: dict[str, str]) -> str:
+def _advice_to_retry(error: Retry, params: dict[str, str]) -> str:
     if error.cause == RetryCause.UNKNOWN:
-        return gettext("%(partner)s gave no clear answer. When it works again, retry.") % words
-    last = str(ERRORS[error.cause].title) % words
+        return gettext("%(partner)s gave no clear answer. When it works again, retry.") % params
+    last = str(ERRORS[error.cause].title) % params
     text = gettext("Last answer: %(title)s (code %(code)s). When that is over, retry.")
-    return text % (words | {"title": last})
+    return text % (params | {"title": last})
 
 
 def reasons(step: Step) -> list[Why]:

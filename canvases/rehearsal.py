@@ -185,15 +185,15 @@ class _Walk:
             self.at,
             self.is_early,
             result,
-            {one.number: self._preview(step, one.number) for one in result.branches},
+            {branch.number: self._preview(step, branch.number) for branch in result.branches},
         )
 
     def _preview(self, step: Step, branch: int) -> str:
         """Return what a branch leads to, such as: 4 Add to “VIP” › 5 Wait 1 day."""
         first = self.by_place.get((step.pk, branch))
         return " › ".join(
-            f"{self.place[one.pk] + 1} {KINDS[one.kind].line(one)}"
-            for one in tree.path(self.steps, first)
+            f"{self.place[step_inside.pk] + 1} {KINDS[step_inside.kind].line(step_inside)}"
+            for step_inside in tree.path(self.steps, first)
         )
 
     def _inside(self, step: Step) -> str:
@@ -204,7 +204,9 @@ class _Walk:
             if current.branch:
                 branches = KINDS[parent.kind].branches(parent)
                 labels.append(
-                    next(str(one.label) for one in branches if one.number == current.branch)
+                    next(
+                        str(branch.label) for branch in branches if branch.number == current.branch
+                    )
                 )
             current = parent
         return " › ".join(reversed(labels))

@@ -31,8 +31,8 @@ def following(steps: Sequence[Step], step: Step, branch: int = 0) -> Step | None
 def _following(by_place: Places, by_id: Mapping[int, Step], step: Step, branch: int) -> Step | None:
     at: Step | None = step
     while at is not None:
-        if (found := by_place.get((at.pk, branch))) is not None:
-            return found
+        if (next_step := by_place.get((at.pk, branch))) is not None:
+            return next_step
         # An empty branch leads to what comes after the split itself: look for its branch 0 next.
         # A step without one ends its branch: go on with the split around it.
         if not branch:
@@ -152,7 +152,7 @@ def outline(steps: Sequence[Step], branch_numbers: Callable[[Step], Sequence[int
 
 def unreached(path: Path) -> list[Step]:
     """Return each step that comes directly after a block out of which no person comes."""
-    within = [step for node in path.nodes for one in node.branches for step in unreached(one)]
+    within = [step for node in path.nodes for branch in node.branches for step in unreached(branch)]
     return within + [after.step for node, after in pairwise(path.nodes) if node.ends]
 
 

@@ -22,8 +22,10 @@ class NewAudienceForm(forms.Form):
 
     def __init__(self, *args: Any, app_group: AppGroup, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        chosen = AdAccount.objects.filter(connection__app_group=app_group, is_chosen=True)
-        usable = chosen.exclude(connection__token_sealed="").select_related("connection__app_group")
+        accounts = AdAccount.objects.filter(connection__app_group=app_group, is_chosen=True)
+        usable = accounts.exclude(connection__token_sealed="").select_related(
+            "connection__app_group"
+        )
         field: Any = self.fields["ad_account"]
         field.queryset, field.empty_label = usable, None
 

@@ -88,7 +88,7 @@ def _is_shown() -> Q:
 
 
 def _accounts(app_group: AppGroup) -> list[AccountUse]:
-    chosen = AdAccount.objects.filter(connection__app_group=app_group, is_chosen=True)
+    accounts = AdAccount.objects.filter(connection__app_group=app_group, is_chosen=True)
     warn_left = thresholds.of_group(app_group).audiences_left
     return [
         AccountUse(
@@ -96,7 +96,7 @@ def _accounts(app_group: AppGroup) -> list[AccountUse]:
             registry.get(account.connection.partner).max_audiences_per_ad_account,
             warn_left,
         )
-        for account in chosen.select_related("connection")
+        for account in accounts.select_related("connection")
     ]
 
 

@@ -118,10 +118,11 @@ FIXED_AT_LAUNCH = frozenset({"entry_by", "entry", "segment"})  # once the canvas
 
 
 def _set_exit_segments(canvas: Canvas, segments: Iterable[Segment]) -> None:
-    chosen = {segment.pk for segment in segments}
-    ExitSegment.objects.filter(canvas=canvas).exclude(segment__in=chosen).delete()
+    segment_ids = {segment.pk for segment in segments}
+    ExitSegment.objects.filter(canvas=canvas).exclude(segment__in=segment_ids).delete()
     ExitSegment.objects.bulk_create(
-        [ExitSegment(canvas=canvas, segment_id=pk) for pk in sorted(chosen)], ignore_conflicts=True
+        [ExitSegment(canvas=canvas, segment_id=pk) for pk in sorted(segment_ids)],
+        ignore_conflicts=True,
     )
 
 

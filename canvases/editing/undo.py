@@ -121,7 +121,7 @@ def places(steps: Sequence[Step] | Any) -> list[StepPlace]:
     """Return where the steps of a flow stand."""
     return sorted(
         (StepPlace(step.pk, step.parent_id, step.branch) for step in steps),
-        key=lambda one: one.step,
+        key=lambda place: place.step,
     )
 
 
@@ -156,8 +156,8 @@ def restore(canvas: Canvas, note: RemovalNote, *, by: User, now: datetime) -> St
 
 def _check_segments(canvas: Canvas, note: RemovalNote) -> None:
     api_ids = set[str]().union(*(segments_in(gone_step.settings) for gone_step in note.gone))
-    found = Segment.objects.filter(app_group=canvas.app_group_id, api_id__in=api_ids)
-    if found.count() < len(api_ids):
+    segments = Segment.objects.filter(app_group=canvas.app_group_id, api_id__in=api_ids)
+    if segments.count() < len(api_ids):
         raise edit.NotAllowed(SEGMENT_GONE)
 
 

@@ -147,14 +147,14 @@ def stop(canvas: Canvas, *, by: User, now: datetime) -> bool:
 
 def update_subscriptions(canvas: Canvas, *, now: datetime) -> None:
     """Subscribe a live canvas to what its entry and its exits name now, and to nothing else."""
-    wanted = set(_subscription_keys(canvas))
+    wanted_keys = set(_subscription_keys(canvas))
     rows = Subscription.objects.filter(listener=canvas.pk).select_related("segment")
     key_of = {row: (row.role, row.kind, row.name, row.segment) for row in rows}
     for row, key in key_of.items():
-        if key not in wanted:
+        if key not in wanted_keys:
             row.delete()
     is_kept_up = canvas.entry_by == Canvas.EntryBy.SEGMENT
-    for role, kind, name, segment in sorted(wanted, key=str):
+    for role, kind, name, segment in sorted(wanted_keys, key=str):
         is_entry = (role, kind) == ("entry", "segment")
         subscription = live_segments.subscribe(
             canvas.app_group,

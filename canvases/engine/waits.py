@@ -120,11 +120,11 @@ def _catch_up(
     """
     # Of (time, rank, person): the topmost rank first, or the earliest event.
     order = itemgetter(1, 0) if is_ranked(step) else itemgetter(0, 1)
-    chosen: dict[int, tuple[datetime, int]] = {}
+    first_by_person: dict[int, tuple[datetime, int]] = {}
     for at, rank, person in sorted(_events_since(step, since, entries, now=now), key=order):
-        chosen.setdefault(person, (at, rank))
+        first_by_person.setdefault(person, (at, rank))
     for rank in range(len(events_of(step))):
-        people = {person: at for person, (at, taken) in chosen.items() if taken == rank}
+        people = {person: at for person, (at, taken) in first_by_person.items() if taken == rank}
         _choose_branch(step, rank, people, now=now)
 
 

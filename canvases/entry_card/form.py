@@ -239,8 +239,8 @@ class EntryForm(forms.ModelForm):
     @property
     def by(self) -> str:
         """Return the chosen kind of entry, typed or stored."""
-        typed = None if self.is_launched else self["entry_by"].value()
-        return typed if typed in By.values else self.stored_by
+        typed_by = None if self.is_launched else self["entry_by"].value()
+        return typed_by if typed_by in By.values else self.stored_by
 
     @property
     def entry_choices(self) -> Iterator[tuple[BoundWidget, Text]]:
@@ -295,9 +295,9 @@ class EntryForm(forms.ModelForm):
 
     def _clean_reentry(self, cleaned: dict[str, Any]) -> None:
         """Put the values of the columns into ``reentry`` and ``reentry_days``."""
-        live = self.by in REENTERED_BY_DEFAULT
-        chosen = cleaned.pop("reentry_live", "") if live else cleaned.get("reentry")
-        cleaned["reentry"] = chosen or self.instance.reentry
+        is_reentered = self.by in REENTERED_BY_DEFAULT
+        reentry = cleaned.pop("reentry_live", "") if is_reentered else cleaned.get("reentry")
+        cleaned["reentry"] = reentry or self.instance.reentry
         if cleaned["reentry"] != Reentry.DAYS:
             cleaned["reentry_days"] = None
         elif "reentry_days" not in self.errors and not cleaned.get("reentry_days"):

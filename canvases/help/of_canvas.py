@@ -62,4 +62,6 @@ ADVICE: dict[LeftBy, Text] = {
 
 def exits() -> list[Entry]:
     """Return why people leave early."""
-    return [Entry(f"left_{one}", one.label, CAUSES[one], ADVICE[one]) for one in LeftBy]
+    return [
+        Entry(f"left_{reason}", reason.label, CAUSES[reason], ADVICE[reason]) for reason in LeftBy
+    ]

@@ -38,16 +38,20 @@ class DeliveryFilter:
 def number(step: Step, name: str, reason: str | None, *, is_counted: bool) -> Number:
     """Return a number that counts deliveries. Raise UnknownNumber."""
     if name in SENT:
-        chosen = DeliveryFilter(reasons.syncs_of(step, is_removal=False), Outcome(name), reason)
+        delivery_filter = DeliveryFilter(
+            reasons.syncs_of(step, is_removal=False), Outcome(name), reason
+        )
         label = SENT[name]
     elif name in REMOVALS:
-        chosen = DeliveryFilter(reasons.syncs_of(step, is_removal=True), REMOVALS[name], reason)
+        delivery_filter = DeliveryFilter(
+            reasons.syncs_of(step, is_removal=True), REMOVALS[name], reason
+        )
         label = analytics.REMOVED[name.removeprefix(REMOVED)]
     else:
         raise UnknownNumber
     if reason is not None:
-        return _of_reason(step, name, chosen, is_counted=is_counted)
-    return _number(name, label, _total(step, name) if is_counted else None, chosen)
+        return _of_reason(step, name, delivery_filter, is_counted=is_counted)
+    return _number(name, label, _total(step, name) if is_counted else None, delivery_filter)
 
 
 def of_canvas(canvas: Canvas, name: str, *, is_counted: bool) -> Number:
@@ -55,9 +59,9 @@ def of_canvas(canvas: Canvas, name: str, *, is_counted: bool) -> Number:
     # Each Sync is a part of the list: those without such people would only cost queries.
     has_people = {f"tally__{name}__gt": 0}
     syncs = Sync.objects.filter(steps__canvas=canvas, **has_people).order_by("pk").distinct()
-    chosen = DeliveryFilter(list(syncs.values_list("pk", flat=True)), Outcome(name), None)
+    delivery_filter = DeliveryFilter(list(syncs.values_list("pk", flat=True)), Outcome(name), None)
     n = analytics.canvas_numbers([canvas])[canvas.pk][name] if is_counted else None
-    return _number(name, SENT[name], n, chosen)
+    return _number(name, SENT[name], n, delivery_filter)
 
 
 def _total(step: Step, name: str) -> int:
@@ -68,21 +72,23 @@ def _total(step: Step, name: str) -> int:
     return n
 
 
-def _of_reason(step: Step, name: str, chosen: DeliveryFilter, *, is_counted: bool) -> Number:
-    reason, n, n_uncounted = chosen.reason or "", None, 0
+def _of_reason(
+    step: Step, name: str, delivery_filter: DeliveryFilter, *, is_counted: bool
+) -> Number:
+    reason, n, n_uncounted = delivery_filter.reason or "", None, 0
     if is_counted:
-        counts = sync.reasons(chosen.syncs, outcome=chosen.outcome)
+        counts = sync.reasons(delivery_filter.syncs, outcome=delivery_filter.outcome)
         n, n_uncounted = (
-            counts.get(chosen.outcome, {}).get(reason, 0),
-            counts.rest.get(chosen.outcome, 0),
+            counts.get(delivery_filter.outcome, {}).get(reason, 0),
+            counts.rest.get(delivery_filter.outcome, 0),
         )
     partner, is_removal = reasons.partner_of(step), name.startswith(REMOVED)
-    why = Why(chosen.outcome, reason, n or 0, partner, is_removal, n_uncounted)
-    return _number(name, why.heading, n, chosen, why)
+    why = Why(delivery_filter.outcome, reason, n or 0, partner, is_removal, n_uncounted)
+    return _number(name, why.heading, n, delivery_filter, why)
 
 
 def _number(
-    name: str, label: Text, n: int | None, chosen: DeliveryFilter, why: Why | None = None
+    name: str, label: Text, n: int | None, delivery_filter: DeliveryFilter, why: Why | None = None
 ) -> Number:
-    key = chosen.syncs, chosen.outcome, chosen.reason
+    key = delivery_filter.syncs, delivery_filter.outcome, delivery_filter.reason
     return Number(name, label, n, counted.no_longer_kept(*key), counted.parts(*key), why)

@@ -163,17 +163,17 @@ def visits(profile_ids: Iterable[int]) -> Iterable[Visit]:
     )
 
 
-def visit(one: Visit) -> dict[str, object]:
+def visit(visit_row: Visit) -> dict[str, object]:
     """Return a visit as JSON."""
     return {
-        "canvas_id": str(one.canvas.api_id),
-        "canvas": one.canvas.name,
-        "entered_at": one.entered_at.isoformat(),
-        "left_at": iso(one.left_at),
-        "at_step": one.step.kind if one.step else None,
-        "due_at": iso(one.due_at),
-        "arrived_at": iso(one.arrived_at),
-        "branch": one.branch,
+        "canvas_id": str(visit_row.canvas.api_id),
+        "canvas": visit_row.canvas.name,
+        "entered_at": visit_row.entered_at.isoformat(),
+        "left_at": iso(visit_row.left_at),
+        "at_step": visit_row.step.kind if visit_row.step else None,
+        "due_at": iso(visit_row.due_at),
+        "arrived_at": iso(visit_row.arrived_at),
+        "branch": visit_row.branch,
     }
 
 

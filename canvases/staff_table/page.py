@@ -102,14 +102,14 @@ class SendForecast:
         return max(self.groups.values(), default=None)
 
 
-def send_forecast(table: Table, shown: Iterable[Line], *, now: datetime) -> SendForecast:
+def send_forecast(table: Table, on_page: Iterable[Line], *, now: datetime) -> SendForecast:
     """Return the forecast, without steps whose requests fail: no one knows when they succeed.
 
-    ``shown``: lines whose ad accounts are read in any case, for their requests per second.
+    ``on_page``: lines whose ad accounts are read in any case, for their requests per second.
     """
     sending = [line for line in table.lines if line.is_sent]
     waiting = [line for line in sending if line.pending and line.pending.failed_at is None]
-    accounts = {line.ad_account for line in (*waiting, *shown) if line.ad_account is not None}
+    accounts = {line.ad_account for line in (*waiting, *on_page) if line.ad_account is not None}
     lane_rates = lanes.read(accounts, now=now)
     steps: dict[int, datetime] = {}
     groups: dict[int, datetime] = {}

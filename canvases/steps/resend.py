@@ -23,14 +23,14 @@ from partners.models import Action
 COUNT_SECONDS = 2.0
 
 
-def n_people(step: Step, chosen: Mapping[str, Any]) -> int:
-    """Return how many people the ``chosen`` settings of a step let leave and enter again.
+def n_people(step: Step, settings: Mapping[str, Any]) -> int:
+    """Return how many people new ``settings`` of a step let leave and enter again.
 
     Also for a stopped canvas, where it happens at the next launch. All of the segment where
     counting takes too long.
     """
-    is_mirrored = bool(chosen.get("removes")) and chosen.get("action") == Action.ADD
-    own_kinds = chosen.get("kinds", []) if is_mirrored else []
+    is_mirrored = bool(settings.get("removes")) and settings.get("action") == Action.ADD
+    own_kinds = settings.get("kinds", []) if is_mirrored else []
     # Of a canvas that is kept up to date with its segment.
     subscription = Subscription.objects.filter(
         listener=step.canvas_id, role="entry", kind="segment", is_leave_only=False

@@ -182,9 +182,11 @@ def _address(request: HttpRequest) -> str:
 
 def _ranges(form: StaffFilter, query: TableQuery) -> list[tuple[str, Text, bool]]:
     """Return (value, label, whether it is chosen) of each range; none with days of one's own."""
-    chosen = form.cleaned_data["range"]
-    has_own = bool(form.cleaned_data["since"] or form.cleaned_data["until"])
-    return [(name, label, name == chosen and not has_own) for name, label in RANGES.items()]
+    range_name = form.cleaned_data["range"]
+    has_own_days = bool(form.cleaned_data["since"] or form.cleaned_data["until"])
+    return [
+        (name, label, name == range_name and not has_own_days) for name, label in RANGES.items()
+    ]
 
 
 @dataclass(frozen=True, slots=True)

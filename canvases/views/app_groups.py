@@ -156,15 +156,15 @@ class _TypedName(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
 
-    def __init__(self, *args: Any, wanted: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, group_name: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.wanted = wanted
+        self.group_name = group_name
 
     def clean_name(self) -> str:
         """Require the same name, apart from surrounding spaces."""
-        if self.cleaned_data["name"].strip() != self.wanted.strip():
+        if self.cleaned_data["name"].strip() != self.group_name.strip():
             raise forms.ValidationError(_("This is not the name of the group."))
-        return self.wanted
+        return self.group_name
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -172,7 +172,7 @@ class _TypedName(forms.Form):
 def delete(request: HttpRequest, slug: str) -> HttpResponse:
     """List what is deleted, ask for the name, then schedule the deletion."""
     user, row = access.staff(request), get_object_or_404(AppGroup, slug=slug)
-    form = _TypedName(request.POST if request.method == "POST" else None, wanted=row.name)
+    form = _TypedName(request.POST if request.method == "POST" else None, group_name=row.name)
     if not form.is_valid():
         context = {"group": row, "form": form, **_what_goes(row)}
         return render(

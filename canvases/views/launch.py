@@ -39,7 +39,7 @@ def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     is_ready = canvas.is_idle and not checklist.blockers(canvas, now=now)
     partner_problems = checklist.partner_problems(canvas, now=now) if is_ready else []
     if canvas.state == Canvas.State.ARCHIVED or checklist.blockers(
-        canvas, now=now, found=partner_problems
+        canvas, now=now, partner_items=partner_problems
     ):
         flow = canvas_page.read(canvas, now=now)
         banner = Banner("danger", _("The canvas was not launched: something is missing."))

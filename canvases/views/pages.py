@@ -31,8 +31,10 @@ def canvases(request: HttpRequest, group: str) -> HttpResponse:
     """List the canvases of the group, the last edited first."""
     own_canvases = access.all_of(request, Canvas)
     form = CanvasFilter(request.GET)
-    shown = _filtered(own_canvases, form.cleaned_data) if form.is_valid() else own_canvases.none()
-    page = Paginator(shown.select_related("app_group", "edited_by", "segment"), PAGE).get_page(
+    matching = (
+        _filtered(own_canvases, form.cleaned_data) if form.is_valid() else own_canvases.none()
+    )
+    page = Paginator(matching.select_related("app_group", "edited_by", "segment"), PAGE).get_page(
         request.GET.get("page")
     )
     numbers = analytics.canvas_numbers(list(page))

@@ -233,7 +233,7 @@ def of_launch(
     ``partner_problems``: those of checklist.partner_problems, if the partner was asked.
     """
     canvas = flow.canvas
-    items = checklist.items(canvas, now=now, found=partner_problems)
+    items = checklist.items(canvas, now=now, partner_items=partner_problems)
     is_blocked = any(item.blocks for item in items)
     context = {"items": items, "is_blocked": is_blocked, "banner": banner, "pending": flow.pending}
     context["edition"] = canvas.edition()

@@ -93,13 +93,13 @@ class Command(BaseCommand):
 
 def _user(email: str, name: str, secret: str, *, reset: bool) -> User:
     """Return the user of an address, created if missing. ``reset``: set the new password."""
-    found = User.objects.filter(email=email).first()
-    if found is None:
-        found = User.objects.create_user(email, secret, name=name, is_staff=email == ADMIN)
+    user = User.objects.filter(email=email).first()
+    if user is None:
+        user = User.objects.create_user(email, secret, name=name, is_staff=email == ADMIN)
     elif reset:
-        found.set_password(secret)
-        found.save(update_fields=["password"])
-    return found
+        user.set_password(secret)
+        user.save(update_fields=["password"])
+    return user
 
 
 def _group(name: str, slug: str, users: dict[str, User], *, people: int, seed: int) -> None:

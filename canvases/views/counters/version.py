@@ -34,19 +34,22 @@ def version(flow: Flow) -> str:
     return heads + "".join(_hash(_card(card), CARD_CHARACTERS) for card in flow.all_cards)
 
 
-def changes(flow: Flow, known: str) -> Changes | None:
+def changes(flow: Flow, shown_version: str) -> Changes | None:
     """Return what differs from a known version; None if the whole flow has to be drawn."""
     current_version = flow.version
     start = 2 * HEAD_CHARACTERS
     # The hash of the page is not compared: each answer has the head of the page anyway.
     structure = slice(HEAD_CHARACTERS, start)
-    if len(known) != len(current_version) or known[structure] != current_version[structure]:
+    if (
+        len(shown_version) != len(current_version)
+        or shown_version[structure] != current_version[structure]
+    ):
         return None
     places = range(start, len(current_version), CARD_CHARACTERS)
     rows = [
         card
         for card, offset in zip(flow.all_cards, places, strict=True)
-        if known[offset : offset + CARD_CHARACTERS]
+        if shown_version[offset : offset + CARD_CHARACTERS]
         != current_version[offset : offset + CARD_CHARACTERS]
     ]
     # The cards of removed steps have no number: they are rows of the table alone.

@@ -46,9 +46,12 @@ class FlowBranch:
     def cards(self) -> list[Card]:
         """Return its cards with those of the branches in it, in the order of reading."""
         return [
-            found
+            shown_card
             for card in self.path
-            for found in (card, *(one for branch in card.branches for one in branch.cards))
+            for shown_card in (
+                card,
+                *(inner_card for branch in card.branches for inner_card in branch.cards),
+            )
         ]
 
     @property
@@ -257,29 +260,29 @@ def nested(cards: Sequence[Card]) -> list[Card]:
     }
 
     def nest(path: tree.Path) -> list[Card]:
-        found = []
+        path_cards = []
         for node in path.nodes:
             card = by_id[node.step.pk]
-            labels = {one.number: one.label for one in card.kind.branches(card.step)}
+            labels = {branch.number: branch.label for branch in card.kind.branches(card.step)}
             card.branches = [
                 FlowBranch(
-                    one.number,
-                    labels[one.number],
-                    n_took.get((card.step.pk, one.number), 0),
-                    one.ends,
-                    nest(one),
+                    branch.number,
+                    labels[branch.number],
+                    n_took.get((card.step.pk, branch.number), 0),
+                    branch.ends,
+                    nest(branch),
                     card,
                 )
-                for one in node.branches
+                for branch in node.branches
             ]
             for branch in card.branches:
                 for inside in branch.path:
                     inside.branch_label = branch.label
             card.is_first = card.step.parent_id is None
-            found.append(card)
-        for card, after in pairwise(found):
+            path_cards.append(card)
+        for card, after in pairwise(path_cards):
             card.n_merged = after.numbers.entered
-        return found
+        return path_cards
 
     path = nest(tree.outline(steps, branch_numbers))
     if path:
