@@ -26,10 +26,10 @@ from partners.models import Sync
 
 MAX_STEPS = 200
 TOO_MANY = _("A canvas has at most 200 components.")
-NAME_LABELS = {
+NAME_LABELS = {  # of a step, for the activity log
     "name": _("Name"),
     "description": _("Description"),
-}  # of a step, for the activity log
+}
 RELATED = ("canvas__app_group", "canvas__segment", "sync__audience")
 
 
@@ -274,7 +274,7 @@ def remove(
         check_exits(step.canvas)
         removal.clear(plan, people, now=now)
         decisions = [_discard(removed, choice, by=by, now=now) for removed in plan.gone]
-    return pending.Decision(sum(removed.n for removed in decisions), choice)
+    return pending.Decision(sum(decision.n for decision in decisions), choice)
 
 
 def _discard(step: Step, choice: str, *, by: User, now: datetime) -> pending.Decision:

@@ -37,13 +37,9 @@ def plan(steps: Sequence[Step], step: Step, keep: int) -> Removal:
     """Return the removal of a step; ``keep``: the branch that stays, 0 for none."""
     step_at = tree.places(steps)
     kept_path = tree.path(steps, step_at.get((step.pk, keep))) if keep else []
-    kept_ids = {
-        gone_step.pk for first in kept_path for gone_step in (first, *tree.inside(steps, first))
-    }
-    gone = [
-        step,
-        *(gone_step for gone_step in tree.inside(steps, step) if gone_step.pk not in kept_ids),
-    ]
+    kept = [kept_step for first in kept_path for kept_step in (first, *tree.inside(steps, first))]
+    kept_ids = {kept_step.pk for kept_step in kept}
+    gone = [step, *(other for other in tree.inside(steps, step) if other.pk not in kept_ids)]
     gone_ids = {gone_step.pk for gone_step in gone}
 
     def next_of(gone_step: Step) -> Step | None:
@@ -86,8 +82,11 @@ def clear(removal: Removal, people: str, *, now: datetime) -> None:
     """Let the people who wait at steps that go pass on, or leave the canvas."""
     waiting_tallies = StepTally.objects.filter(step__in=removal.gone, waiting__gt=0)
     clearing = Step.objects.filter(clears_to__in=removal.gone)
-    step_ids = [*waiting_tallies.values_list("step"), *clearing.values_list("clears_to")]
+    step_ids = {
+        *waiting_tallies.values_list("step", flat=True),
+        *clearing.values_list("clears_to", flat=True),
+    }
     for step in removal.gone:
-        if (step.pk,) in step_ids:
+        if step.pk in step_ids:
             target = removal.next_of[step.pk] if people == People.NEXT else None
             engine.clear(step, to=target, now=now)

@@ -89,7 +89,7 @@ def remove(
         # Locked, so that the noted flow is the one that is changed.
         Canvas.objects.select_for_update(of=("self",)).get(pk=step.canvas_id)
         steps = list(step.canvas.steps.filter(removed_at=None))
-        stored = [gone_step for gone_step in steps if gone_step == step]
+        stored = [other for other in steps if other == step]
         gone = removal.plan(steps, stored[0], keep or 0).gone if stored else []
         n_waiting = removal.n_waiting(gone)
         decision = edit.remove(step, keep=keep, people=people, choice=choice, by=by, now=now)

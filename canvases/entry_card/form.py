@@ -83,12 +83,12 @@ class ScheduleForm(forms.Form):
             "until": cleaned["until"].isoformat() if cleaned["until"] else None,
         }
         try:
-            read_schedule = schedule.read(raw)
-            schedule.check(read_schedule, zone, now)
+            parsed = schedule.read(raw)
+            schedule.check(parsed, zone, now)
         except schedule.ScheduleError as error:
             self.add_error(error.field if error.field in self.fields else None, str(error.message))
             return None
-        return read_schedule
+        return parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +102,8 @@ class Runs:
     def of(cls, data: Any, *, zone: ZoneInfo, now: datetime) -> Runs:
         """Read typed fields of a schedule."""
         form = ScheduleForm(data)
-        if read_schedule := form.read(zone, now):
-            return cls(schedule.upcoming(read_schedule, zone, now))
+        if parsed := form.read(zone, now):
+            return cls(schedule.upcoming(parsed, zone, now))
         name, errors = next(iter(form.errors.items()))
         label = form.fields[name].label if name in form.fields else ""
         return cls([], f"{label}: {errors[0]}" if label else str(errors[0]))
@@ -289,14 +289,14 @@ class EntryForm(forms.ModelForm):
             event = {"kind": kind, "name": name}
             return event | {"where": conditions.read(self, event, cleaned, "event_")}
         if self.by == By.SCHEDULE:
-            read_schedule = self.schedule.read(self.zone, self.now)
-            return read_schedule.as_json() if read_schedule else {}
+            parsed = self.schedule.read(self.zone, self.now)
+            return parsed.as_json() if parsed else {}
         return {}
 
     def _clean_reentry(self, cleaned: dict[str, Any]) -> None:
         """Put the values of the columns into ``reentry`` and ``reentry_days``."""
-        is_reentered = self.by in REENTERED_BY_DEFAULT
-        reentry = cleaned.pop("reentry_live", "") if is_reentered else cleaned.get("reentry")
+        reenters_by_default = self.by in REENTERED_BY_DEFAULT
+        reentry = cleaned.pop("reentry_live", "") if reenters_by_default else cleaned.get("reentry")
         cleaned["reentry"] = reentry or self.instance.reentry
         if cleaned["reentry"] != Reentry.DAYS:
             cleaned["reentry_days"] = None
@@ -334,7 +334,7 @@ class EntryForm(forms.ModelForm):
 
 def _initial(canvas: Canvas) -> dict[str, Any]:
     stored, is_draft = canvas.reentry, canvas.state == Canvas.State.DRAFT
-    is_reentered = canvas.entry_by in REENTERED_BY_DEFAULT
+    reenters_by_default = canvas.entry_by in REENTERED_BY_DEFAULT
     event = canvas.entry if canvas.entry_by == By.EVENT else {}
     return {
         "segment": canvas.segment_id,
@@ -342,8 +342,8 @@ def _initial(canvas: Canvas) -> dict[str, Any]:
         "event_kind": event.get("kind", Event.Kind.EVENT),
         "event_name": event.get("name", ""),
         **conditions.initial(event, "event_"),
-        "reentry": stored if not (is_reentered and is_draft) else Reentry.NEVER,
-        "reentry_live": stored if is_reentered else Reentry.LEFT,
+        "reentry": stored if not (reenters_by_default and is_draft) else Reentry.NEVER,
+        "reentry_live": stored if reenters_by_default else Reentry.LEFT,
         "reentry_days": canvas.reentry_days,
         "exit_left": canvas.exits.get("left", True),
         "exit_left_others": canvas.entry_by != By.SEGMENT and canvas.exits.get("left", False),

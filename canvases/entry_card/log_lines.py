@@ -57,21 +57,17 @@ def _event(raw: dict[str, object]) -> str:
 
 
 def _of_schedule(canvas: Canvas) -> Lines:
-    schedule_now = None
+    parsed = None
     if canvas.entry_by == Canvas.EntryBy.SCHEDULE:
         try:
-            schedule_now = schedule.read(canvas.entry)
+            parsed = schedule.read(canvas.entry)
         except schedule.ScheduleError:
-            schedule_now = None
+            parsed = None
     return {
-        _("How often"): schedule.EVERY[schedule_now.every] if schedule_now else "",
-        _("First day"): schedule_now.on.isoformat() if schedule_now else "",
-        _("Time"): f"{schedule_now.at:%H:%M}" if schedule_now else "",
-        _("Days of the week"): ", ".join(str(day + 1) for day in schedule_now.weekdays)
-        if schedule_now
-        else "",
-        _("Day of the month"): str(schedule_now.day) if schedule_now and schedule_now.day else "",
-        _("Last day (optional)"): schedule_now.until.isoformat()
-        if schedule_now and schedule_now.until
-        else "",
+        _("How often"): schedule.EVERY[parsed.every] if parsed else "",
+        _("First day"): parsed.on.isoformat() if parsed else "",
+        _("Time"): f"{parsed.at:%H:%M}" if parsed else "",
+        _("Days of the week"): ", ".join(str(day + 1) for day in parsed.weekdays) if parsed else "",
+        _("Day of the month"): str(parsed.day) if parsed and parsed.day else "",
+        _("Last day (optional)"): parsed.until.isoformat() if parsed and parsed.until else "",
     }

@@ -123,39 +123,39 @@ def event(raw: Mapping[str, Any]) -> str:
 def times(canvas: Canvas, *, now: datetime) -> str:
     """Return the schedule of a canvas in words; empty if it cannot be read."""
     try:
-        read_schedule = schedule.read(canvas.entry)
+        parsed = schedule.read(canvas.entry)
     except schedule.ScheduleError:
         return ""
     zone = canvas.app_group.time_zone
-    return of_schedule(read_schedule, today=now.astimezone(ZoneInfo(zone)).date(), zone=zone)
+    return of_schedule(parsed, today=now.astimezone(ZoneInfo(zone)).date(), zone=zone)
 
 
-def of_schedule(schedule_read: schedule.Schedule, *, today: date, zone: str) -> str:
+def of_schedule(parsed: schedule.Schedule, *, today: date, zone: str) -> str:
     """Return such as: every week on Monday at 14:00 (Europe/Berlin), until 1 June 2027."""
     params = {
-        "time": f"{schedule_read.at:%H:%M} ({zone})",
-        "day": schedule_read.day,
-        "date": date_format(schedule_read.on),
+        "time": f"{parsed.at:%H:%M} ({zone})",
+        "day": parsed.day,
+        "date": date_format(parsed.on),
     }
-    match schedule_read.every:
+    match parsed.every:
         case "once":
             return _("once on %(date)s at %(time)s") % params
         case "week":
-            days = ", ".join(str(WEEKDAYS[day]) for day in schedule_read.weekdays)
+            days = ", ".join(str(WEEKDAYS[day]) for day in parsed.weekdays)
             text = _("every week on %(days)s at %(time)s") % {**params, "days": days}
-        case "month" if schedule_read.day == schedule.LAST:
+        case "month" if parsed.day == schedule.LAST:
             text = _("on the last day of every month at %(time)s") % params
         case "month":
             text = _("every month on day %(day)s at %(time)s") % params
         case _other:
             text = _("every day at %(time)s") % params
-    if schedule_read.on > today:
+    if parsed.on > today:
         text = _("%(times)s, from %(date)s") % {**params, "times": text}
-    if schedule_read.until is None:
+    if parsed.until is None:
         return text
     return _("%(times)s, until %(date)s") % {
         "times": text,
-        "date": date_format(schedule_read.until),
+        "date": date_format(parsed.until),
     }
 
 
@@ -180,8 +180,8 @@ def problems(canvas: Canvas, steps: Sequence[Step], *, now: datetime) -> list[En
     problem_list = missing(canvas)
     if canvas.entry_by == By.SCHEDULE and not problem_list:
         try:
-            read_schedule = schedule.read(canvas.entry)
-            schedule.check(read_schedule, ZoneInfo(canvas.app_group.time_zone), now)
+            parsed = schedule.read(canvas.entry)
+            schedule.check(parsed, ZoneInfo(canvas.app_group.time_zone), now)
         except schedule.ScheduleError as error:
             problem_list.append(EntryProblem(error.field, error.message))
     removes = any(step.settings.get("removes") for step in steps)
