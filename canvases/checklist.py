@@ -74,7 +74,7 @@ def items(canvas: Canvas, *, now: datetime, partner_items: Iterable[Item] = ()) 
         lines += [_item(step, names, problem, page) for problem in problems]
     lines += [
         _item(step, names, StepProblem(UNREACHED, blocks_launch=False), page)
-        for step in tree.unreached(tree.outline(steps, branch_numbers))
+        for step in tree.unreached_steps(tree.outline(steps, branch_numbers))
     ]
     return sorted(lines, key=lambda item: not item.blocks)
 

@@ -113,15 +113,15 @@ class _Walk:
         for step in self.steps:
             if step.sync is not None:
                 step.sync.app_group = canvas.app_group
-        self.place = {step.pk: n for n, step in enumerate(self.steps)}
-        self.by_place = tree.places(self.steps)
+        self.position_of = {step.pk: n for n, step in enumerate(self.steps)}
+        self.step_at = tree.steps_by_place(self.steps)
         conditions = [*self._conditions(self.steps)]
         if canvas.segment is not None:
             conditions.append(canvas.segment.filter)
         self.explained = Explained(profile, conditions, masked=masked)
         self.explained.read(conditions, now=at)
         self.sending = OnePerson(profile.pk)
-        self.here = 0
+        self.position = 0
         self.is_early = False
         self.stuck_at: Step | None = None
 
@@ -159,9 +159,9 @@ class _Walk:
     def stops(self) -> Iterator[Stop]:
         """Yield each step on the path, from the first to that where the person leaves."""
         following = tree.all_following(self.steps, branch_numbers)
-        step = self.by_place.get((None, 0))
+        step = self.step_at.get((None, 0))
         while step is not None:
-            self.here = self.place[step.pk]
+            self.position = self.position_of[step.pk]
             try:
                 result = KINDS[step.kind].rehearse(step, self, now=self.at)
             except FilterError:
@@ -177,7 +177,7 @@ class _Walk:
         kind = KINDS[step.kind]
         return Stop(
             step,
-            self.place[step.pk] + 1,
+            self.position_of[step.pk] + 1,
             step.name or kind.label,
             kind.summary(step),
             kind.icon_of(step),
@@ -190,9 +190,9 @@ class _Walk:
 
     def _preview(self, step: Step, branch: int) -> str:
         """Return what a branch leads to, such as: 4 Add to “VIP” › 5 Wait 1 day."""
-        first = self.by_place.get((step.pk, branch))
+        first = self.step_at.get((step.pk, branch))
         return " › ".join(
-            f"{self.place[step_inside.pk] + 1} {KINDS[step_inside.kind].line(step_inside)}"
+            f"{self.position_of[step_inside.pk] + 1} {KINDS[step_inside.kind].line(step_inside)}"
             for step_inside in tree.path(self.steps, first)
         )
 
@@ -200,7 +200,7 @@ class _Walk:
         """Return the branches that a step stands in, such as: Yes › Germany."""
         labels, current = list[str](), step
         while current.parent_id is not None:
-            parent = self.steps[self.place[current.parent_id]]
+            parent = self.steps[self.position_of[current.parent_id]]
             if current.branch:
                 branches = KINDS[parent.kind].branches(parent)
                 labels.append(
@@ -229,7 +229,7 @@ class _Walk:
 
     def _until_a_wait(self, now: datetime) -> Iterator[Step]:
         """Yield this step, and those after it that the person can come to at the same time."""
-        for step in self.steps[self.here :]:
+        for step in self.steps[self.position :]:
             if KINDS[step.kind].due_on_arrival(step, now=now) > now:
                 return
             yield step

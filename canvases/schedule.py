@@ -106,7 +106,7 @@ def next_after(schedule: Schedule, zone: ZoneInfo, at: datetime) -> datetime | N
     return next(_runs(schedule, zone, at), None)
 
 
-def upcoming(schedule: Schedule, zone: ZoneInfo, now: datetime, n: int = 3) -> list[datetime]:
+def next_runs(schedule: Schedule, zone: ZoneInfo, now: datetime, n: int = 3) -> list[datetime]:
     """Return the next ``n`` runs after ``now``, in the time zone; fewer if fewer are left."""
     runs = [at for _n, at in zip(range(n), _runs(schedule, zone, now), strict=False)]
     return [at.astimezone(zone) for at in runs]

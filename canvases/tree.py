@@ -15,7 +15,7 @@ from canvases.models import Step
 Places = Mapping[tuple[int | None, int], Step]
 
 
-def places(steps: Iterable[Step]) -> Places:
+def steps_by_place(steps: Iterable[Step]) -> Places:
     """Return (parent, branch) -> step; the first step of the flow has the place (None, 0)."""
     return {(step.parent_id, step.branch): step for step in steps}
 
@@ -25,7 +25,7 @@ def following(steps: Sequence[Step], step: Step, branch: int = 0) -> Step | None
 
     A step at the end of a branch is followed by what comes after the block of its split.
     """
-    return _following(places(steps), {one.pk: one for one in steps}, step, branch)
+    return _following(steps_by_place(steps), {one.pk: one for one in steps}, step, branch)
 
 
 def _following(by_place: Places, by_id: Mapping[int, Step], step: Step, branch: int) -> Step | None:
@@ -45,7 +45,7 @@ def all_following(
     steps: Sequence[Step], branch_numbers: Callable[[Step], Sequence[int]]
 ) -> dict[int, dict[int, Step | None]]:
     """Return step -> branch -> the step after it, for each branch that ``branch_numbers`` names."""
-    by_place, by_id = places(steps), {one.pk: one for one in steps}
+    by_place, by_id = steps_by_place(steps), {one.pk: one for one in steps}
     return {
         step.pk: {n: _following(by_place, by_id, step, n) for n in branch_numbers(step)}
         for step in steps
@@ -85,14 +85,14 @@ def in_order(steps: Iterable[Step]) -> list[Step]:
 
 def path(steps: Iterable[Step], first: Step | None) -> list[Step]:
     """Return a step and those after it in the same branch, without what their branches hold."""
-    by_place, steps_of_path = places(steps), list[Step]()
+    by_place, steps_of_path = steps_by_place(steps), list[Step]()
     while first is not None:
         steps_of_path.append(first)
         first = by_place.get((first.pk, 0))
     return steps_of_path
 
 
-def inside(steps: Sequence[Step], split: Step) -> list[Step]:
+def steps_inside(steps: Sequence[Step], split: Step) -> list[Step]:
     """Return the steps in the branches of a split, in the order of reading."""
     by_id = {other.pk: other for other in steps}
     return [other for other in in_order(steps) if _is_inside(by_id, other, split)]
@@ -147,12 +147,14 @@ def outline(steps: Sequence[Step], branch_numbers: Callable[[Step], Sequence[int
 
     ``branch_numbers``: of a step; (0,) where all go on, () where all leave.
     """
-    return _Outline(places(steps), branch_numbers).path(None, 0)
+    return _Outline(steps_by_place(steps), branch_numbers).path(None, 0)
 
 
-def unreached(path: Path) -> list[Step]:
+def unreached_steps(path: Path) -> list[Step]:
     """Return each step that comes directly after a block out of which no person comes."""
-    within = [step for node in path.nodes for branch in node.branches for step in unreached(branch)]
+    within = [
+        step for node in path.nodes for branch in node.branches for step in unreached_steps(branch)
+    ]
     return within + [after.step for node, after in pairwise(path.nodes) if node.ends]
 
 

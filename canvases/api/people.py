@@ -281,4 +281,6 @@ def erasures(request: door.ApiRequest, key: str | None = None) -> HttpResponse:
     rows = erase.receipts(request.app_group)
     if key is not None:
         rows = rows.filter(key=key)
-    return door.success(erasures=[erase.receipt(row) for row in erase.so_far(rows[:100])])
+    return door.success(
+        erasures=[erase.receipt(row) for row in erase.with_current_places(rows[:100])]
+    )

@@ -69,7 +69,7 @@ class Place:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
-def listed(request: HttpRequest, group: str, audience_id: int) -> HttpResponse:
+def list_people(request: HttpRequest, group: str, audience_id: int) -> HttpResponse:
     """List the members of an audience."""
     return page.answer(request, Place(_row(request, audience_id)))
 

@@ -57,7 +57,7 @@ class AccountUse:
 
 @require_safe
 @access.signed_in
-def listed(request: HttpRequest, group: str) -> HttpResponse:
+def list_audiences(request: HttpRequest, group: str) -> HttpResponse:
     """List the audiences, the largest first."""
     return _list(request, NewAudienceForm(app_group=access.group(request)))
 

@@ -191,7 +191,7 @@ def copy(step: Step, *, by: User, now: datetime) -> Step:
     with editing(step.canvas, by=by, now=now, structure=True):
         step = reread_step(step)
         steps = list(_steps(step.canvas))
-        originals = [step, *tree.inside(steps, step)]
+        originals = [step, *tree.steps_inside(steps, step)]
         if len(steps) + len(originals) > MAX_STEPS:
             raise NotAllowed(TOO_MANY)
         copies = duplicate.copy_steps(originals, step.canvas, unlinked=step, now=now)
@@ -235,7 +235,10 @@ def move_to(step: Step, *, after: Step | None, branch: int = 0, by: User, now: d
     with editing(step.canvas, by=by, now=now, structure=True):
         step = reread_step(step)
         after = _place_now(step.canvas, after, branch)
-        if after is not None and after in (step, *tree.inside(list(_steps(step.canvas)), step)):
+        if after is not None and after in (
+            step,
+            *tree.steps_inside(list(_steps(step.canvas)), step),
+        ):
             raise NotAllowed(_("A component cannot move behind itself or into its own branches."))
         if (after, branch) == (step.parent, step.branch):
             return
@@ -263,7 +266,7 @@ def remove(
     with editing(step.canvas, by=by, now=now, structure=True):
         step = reread_step(step)
         steps = list(_steps(step.canvas).select_related(*RELATED))
-        if keep is None and tree.inside(steps, step):
+        if keep is None and tree.steps_inside(steps, step):
             raise Unanswered(_("Choose which branch stays."))
         if keep and keep not in places_after(step):
             raise Unanswered(_("This branch was removed meanwhile."))

@@ -35,11 +35,13 @@ class Removal:
 
 def plan(steps: Sequence[Step], step: Step, keep: int) -> Removal:
     """Return the removal of a step; ``keep``: the branch that stays, 0 for none."""
-    step_at = tree.places(steps)
+    step_at = tree.steps_by_place(steps)
     kept_path = tree.path(steps, step_at.get((step.pk, keep))) if keep else []
-    kept = [kept_step for first in kept_path for kept_step in (first, *tree.inside(steps, first))]
+    kept = [
+        kept_step for first in kept_path for kept_step in (first, *tree.steps_inside(steps, first))
+    ]
     kept_ids = {kept_step.pk for kept_step in kept}
-    gone = [step, *(other for other in tree.inside(steps, step) if other.pk not in kept_ids)]
+    gone = [step, *(other for other in tree.steps_inside(steps, step) if other.pk not in kept_ids)]
     gone_ids = {gone_step.pk for gone_step in gone}
 
     def next_of(gone_step: Step) -> Step | None:

@@ -25,7 +25,7 @@ from canvases.engine.lifecycle import (
 )
 from canvases.engine.movement import advance, beat, move_all
 from canvases.engine.rows import TASK, lock_live
-from canvases.engine.waits import inherit
+from canvases.engine.waits import inherit_branch
 
 __all__ = [
     "TASK",
@@ -39,7 +39,7 @@ __all__ = [
     "end_visits",
     "entry_barriers",
     "entry_candidates",
-    "inherit",
+    "inherit_branch",
     "launch",
     "lock_live",
     "move_all",

@@ -21,7 +21,7 @@ from canvases.steps.wait_until import WaitUntil, events_of, is_ranked
 WaitedFor = tuple[str, str, Segment | None]  # kind, name, segment
 
 
-def steps(canvas: Canvas) -> list[Step]:
+def waiting_steps(canvas: Canvas) -> list[Step]:
     """Return the steps of a canvas at which people wait until something happens."""
     wait_steps = list(Step.objects.filter(canvas=canvas, kind=WaitUntil.key, removed_at=None))
     for step in wait_steps:
@@ -31,7 +31,7 @@ def steps(canvas: Canvas) -> list[Step]:
 
 def waited_for(canvas: Canvas) -> Iterator[WaitedFor]:
     """Yield what the waiting steps of a canvas wait for."""
-    rows = [row for step in steps(canvas) for row in events_of(step)]
+    rows = [row for step in waiting_steps(canvas) for row in events_of(step)]
     for segment in segments(canvas, rows):
         yield Subscription.Kind.SEGMENT, "", segment
     for row in rows:
@@ -48,7 +48,7 @@ def segments(canvas: Canvas, rows: Iterable[Mapping[str, Any]]) -> QuerySet[Segm
 def events_q(canvas: Canvas, name: tuple[str, str], *, now: datetime) -> Q:
     """Return the condition on events of this kind and name that any of the steps waits for."""
     condition = Q(pk__in=[])
-    for step in steps(canvas):
+    for step in waiting_steps(canvas):
         for row in events_of(step):
             if (row["kind"], row.get("name")) == name:
                 condition |= filters.of_event(row, now=now)
@@ -64,7 +64,7 @@ def choose(canvas: Canvas, signals: Mapping[int, Signal], *, now: datetime) -> N
     if not signals:
         return
     segment_of = _segment_api_ids(signals)
-    for step in steps(canvas):
+    for step in waiting_steps(canvas):
         for rank, row in enumerate(events_of(step)):
             people = _people_of_branch(row, signals, segment_of, now=now)
             _choose_branch(step, rank, {person: signals[person].at for person in people}, now=now)
@@ -80,7 +80,7 @@ def catch_up(canvas: Canvas, entries: Mapping[int, Signal], *, now: datetime) ->
     entry_event_ids = {signal.event_id for signal in entries.values() if signal.event_id}
     visits = Visit.objects.filter(canvas=canvas, left_at=None, profile__in=list(entries))
     occupied_step_ids = set(visits.values_list("step", flat=True))
-    for step in steps(canvas):
+    for step in waiting_steps(canvas):
         if step.pk in occupied_step_ids:
             _catch_up(step, since, entry_event_ids, now=now)
 
@@ -205,7 +205,7 @@ def _choose_branch(step: Step, rank: int, people: Mapping[int, datetime], *, now
         _set_branch(step, rank, Visit.objects.filter(pk__in=visit_ids), now=now)
 
 
-def inherit(visit: Visit, *, by: Visit, now: datetime) -> None:
+def inherit_branch(visit: Visit, *, by: Visit, now: datetime) -> None:
     """Let a visit take the branch that an event has chosen for another one at the same step.
 
     Both are visits of one person, whose profiles are merged. Call it under the lock of the canvas.

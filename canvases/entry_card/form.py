@@ -103,7 +103,7 @@ class Runs:
         """Read typed fields of a schedule."""
         form = ScheduleForm(data)
         if parsed := form.read(zone, now):
-            return cls(schedule.upcoming(parsed, zone, now))
+            return cls(schedule.next_runs(parsed, zone, now))
         name, errors = next(iter(form.errors.items()))
         label = form.fields[name].label if name in form.fields else ""
         return cls([], f"{label}: {errors[0]}" if label else str(errors[0]))
@@ -208,7 +208,7 @@ class EntryForm(forms.ModelForm):
             del self.fields[name]
 
     @classmethod
-    def typed(cls, data: QueryDict, *, instance: Canvas, now: datetime) -> EntryForm:
+    def unvalidated(cls, data: QueryDict, *, instance: Canvas, now: datetime) -> EntryForm:
         """Return a form of typed values that is not validated yet.
 
         ``add_exit`` adds a row of exit events, ``remove_exit`` names the row to leave out.

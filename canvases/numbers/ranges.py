@@ -41,7 +41,7 @@ class Range:
     zone: ZoneInfo
 
     @classmethod
-    def asked(
+    def of_query(
         cls,
         query: Mapping[str, str],
         *,
@@ -75,14 +75,14 @@ class Range:
 
     def bins(self, *, now: datetime) -> Bins:
         """Return its bins, up to the hour or day of ``now``."""
-        if self.by(now=now) == HOUR:
+        if self.unit_shown(now=now) == HOUR:
             return bins.hours(self._begin(now=now), now, self.zone)
         first, last = self._local(self._begin(now=now)), self._local(now)
         n = (last - first).days + 1
         per_bin = next((days for days in BAR_DAYS if n / days <= 100), BAR_DAYS[-1])
         return bins.days(first, last, self.zone, per_bin=per_bin)
 
-    def by(self, *, now: datetime) -> str:
+    def unit_shown(self, *, now: datetime) -> str:
         """Return the unit: the one that was asked for, if the range can be shown by it."""
         units = self.units(now=now)
         return self.unit if self.unit in units else units[0]

@@ -57,10 +57,10 @@ def of_group(membership: Membership) -> FirstSteps | None:
         _launch(membership, draft),
     ]
     upcoming = next((step for step in steps if not step.is_done), None)
-    return FirstSteps([_marked(step) if step is upcoming else step for step in steps])
+    return FirstSteps([_as_next(step) if step is upcoming else step for step in steps])
 
 
-def _marked(step: FirstStep) -> FirstStep:
+def _as_next(step: FirstStep) -> FirstStep:
     return FirstStep(step.title, step.fact, step.button, step.url, step.is_done, is_next=True)
 
 

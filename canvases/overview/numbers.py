@@ -111,8 +111,8 @@ def live_canvases(app_group: AppGroup, *, now: datetime) -> tuple[list[LiveCanva
     canvases = list(live.select_related("app_group", "segment")[:MAX_CANVASES])
     numbers = analytics.canvas_numbers(canvases)
     troubles = analytics.troubles(canvases, now=now)
-    waiting = _waiting(canvases)
-    entries = _entries(canvases, app_group, now=now)
+    waiting = _n_waiting_by_canvas(canvases)
+    entries = _entries_by_day(canvases, app_group, now=now)
     rows = [
         LiveCanvas(
             canvas,
@@ -128,12 +128,12 @@ def live_canvases(app_group: AppGroup, *, now: datetime) -> tuple[list[LiveCanva
     return rows, live.count()
 
 
-def _waiting(canvases: Sequence[Canvas]) -> dict[int, int]:
+def _n_waiting_by_canvas(canvases: Sequence[Canvas]) -> dict[int, int]:
     tallies = StepTally.objects.filter(step__canvas__in=canvases).order_by()
     return dict(tallies.values_list("step__canvas").annotate(n=Sum("waiting")))
 
 
-def _entries(
+def _entries_by_day(
     canvases: Sequence[Canvas], app_group: AppGroup, *, now: datetime
 ) -> dict[int, list[int]]:
     zone = ZoneInfo(app_group.time_zone)

@@ -46,7 +46,7 @@ def overview(request: HttpRequest, group: str) -> HttpResponse:
 def _numbers(request: HttpRequest, app_group: AppGroup) -> dict[str, Any]:
     now = timezone.now()
     zone = ZoneInfo(app_group.time_zone)
-    span = Range.asked(request.GET, since=now, zone=zone, names=RANGES)
+    span = Range.of_query(request.GET, since=now, zone=zone, names=RANGES)
     live, n_live = numbers.live_canvases(app_group, now=now)
     audiences, n_audiences = numbers.audiences(app_group)
     n_people = app_group.profiles.order_by().values("pk")[: MAX_COUNTED + 1].count()

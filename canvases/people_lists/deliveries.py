@@ -67,7 +67,7 @@ def of_canvas(canvas: Canvas, name: str, *, is_counted: bool) -> Number:
 def _total(step: Step, name: str) -> int:
     numbers: analytics.Numbers | analytics.Removed = analytics.step_numbers([step])[step.pk]
     if name in REMOVALS:
-        numbers = analytics.removed([step]).get(step.pk, analytics.Removed())
+        numbers = analytics.removal_numbers([step]).get(step.pk, analytics.Removed())
     n: int = getattr(numbers, name.removeprefix(REMOVED))
     return n
 

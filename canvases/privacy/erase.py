@@ -36,7 +36,7 @@ from partners.queue.removals import consent, misreadings, removal
 
 logger = logging.getLogger(__name__)
 TASK = "canvases.privacy.erase.beat"
-MAX_PROFILES = 500
+CHUNK = 500  # profiles or erasures in one transaction
 PURPOSE = Sync.Purpose.ERASURE
 # Added to the deadline of removals: theirs runs from the first failure, not from the erasure.
 GIVE_UP_MARGIN = timedelta(days=1)
@@ -68,7 +68,7 @@ def erase(
         _suppress(app_group, people, erasures, now=now)
         family_ids = sorted(family([person.pk for person in people]))
         removal.cancel_adds(family_ids, Reason.ERASED, now=now)
-        _strip(family_ids, now=now)
+        _delete_data(family_ids, now=now)
         live_marks.note(
             app_group.pk, family_ids
         )  # hidden from now on, so they leave their segments
@@ -107,7 +107,7 @@ def _suppress(
         erasure_ledger.write(app_group, names[erasure.profile_id or 0], erasure=erasure, now=now)
 
 
-def _strip(profile_ids: Sequence[int], *, now: datetime) -> None:
+def _delete_data(profile_ids: Sequence[int], *, now: datetime) -> None:
     """Delete all data of profiles but the hashes, which the removals need."""
     blank: dict[str, Any] = {
         **dict.fromkeys(KINDS, ""),
@@ -130,7 +130,7 @@ def beat() -> None:
     """
     seconds = settings.SYNC.flush_seconds
     parts: tuple[Callable[[], object], ...] = (
-        _file,
+        _write_ledger,
         lambda: rework.rework(seconds=seconds),
         lambda: consent.act(now=timezone.now(), seconds=seconds),
         lambda: misreadings.act(now=timezone.now(), seconds=seconds),
@@ -142,7 +142,7 @@ def beat() -> None:
         wake(TASK)
 
 
-def _file() -> bool:
+def _write_ledger() -> bool:
     """Write new names to the ledger file; return whether some were written.
 
     Names that cannot be written stay in the database and are suppressed from there.
@@ -178,14 +178,14 @@ def proceed(*, now: datetime, seconds: float = math.inf) -> bool:
     ends_at = time.monotonic() + seconds
     due_q = Q(look_at__lte=now) | Q(look_at__gt=now + MAX_LOOK_INTERVAL)
     due = Erasure.objects.filter(due_q, state=Erasure.State.REMOVING)
-    not_queued = list(due.filter(asked_at=None).order_by("pk")[:MAX_PROFILES])
+    not_queued = list(due.filter(asked_at=None).order_by("pk")[:CHUNK])
     if not_queued:
         _queue_removals(not_queued, now=now)
-    for page in chunks.walk(due.exclude(asked_at=None), MAX_PROFILES):
-        _conclude(list(page.order_by("pk")), now=now)
+    for page in chunks.walk(due.exclude(asked_at=None), CHUNK):
+        _end_or_postpone(list(page.order_by("pk")), now=now)
         if time.monotonic() > ends_at:
             return True
-    return len(not_queued) == MAX_PROFILES
+    return len(not_queued) == CHUNK
 
 
 def _queue_removals(erasures: Sequence[Erasure], *, now: datetime) -> None:
@@ -199,7 +199,7 @@ def _queue_removals(erasures: Sequence[Erasure], *, now: datetime) -> None:
     Erasure.objects.filter(pk__in=[erasure.pk for erasure in erasures]).update(asked_at=now)
 
 
-def _conclude(erasures: Sequence[Erasure], *, now: datetime) -> None:
+def _end_or_postpone(erasures: Sequence[Erasure], *, now: datetime) -> None:
     """End erasures whose removals were settled long enough ago: write the receipt, delete the rest.
 
     Not at once: a late worker may push an add after the removal, which is repeated then
@@ -210,7 +210,7 @@ def _conclude(erasures: Sequence[Erasure], *, now: datetime) -> None:
     removals = removal.states(PURPOSE, keys)
     ended, postponed = [], []
     for erasure in erasures:
-        look_at = _next_look(erasure, removals.get(erasure.pk), now=now)
+        look_at = _next_check(erasure, removals.get(erasure.pk), now=now)
         if look_at is None:
             ended.append(erasure)
         elif look_at > now:
@@ -219,7 +219,7 @@ def _conclude(erasures: Sequence[Erasure], *, now: datetime) -> None:
     Erasure.objects.bulk_update(postponed, ["look_at"])
     answers = removal.answers(PURPOSE, [erasure.pk for erasure in ended])
     for erasure in ended:
-        _end(erasure, answers[erasure.pk], now=now)
+        _end_erasure(erasure, answers[erasure.pk], now=now)
 
 
 def _give_up_age() -> timedelta:
@@ -227,7 +227,7 @@ def _give_up_age() -> timedelta:
     return timedelta(seconds=settings.SYNC.erasure_deadline) + GIVE_UP_MARGIN
 
 
-def _next_look(
+def _next_check(
     erasure: Erasure, removals: removal.RemovalState | None, *, now: datetime
 ) -> datetime | None:
     """Return when to check again; None to end the erasure.
@@ -245,7 +245,7 @@ def _next_look(
     return removals.settled_at + rest_time if removals.settled_at and is_resting else None
 
 
-def _end(erasure: Erasure, answers: list[dict[str, Any]], *, now: datetime) -> None:
+def _end_erasure(erasure: Erasure, answers: list[dict[str, Any]], *, now: datetime) -> None:
     with transaction.atomic():
         Canvas.lock_all(erasure.app_group)
         still_open = Erasure.objects.filter(pk=erasure.pk, state=Erasure.State.REMOVING)
@@ -266,11 +266,11 @@ def erase_again(path: Path, *, now: datetime) -> int:
         if group is None:
             continue
         people = erasure_ledger.people_of(group, set(names))
-        for start in range(0, len(people), MAX_PROFILES):
+        for start in range(0, len(people), CHUNK):
             n += len(
                 erase(
                     group,
-                    people[start : start + MAX_PROFILES],
+                    people[start : start + CHUNK],
                     asked_by=Erasure.BY_RESTORE,
                     now=now,
                 )
@@ -296,7 +296,7 @@ def receipts(app_group: AppGroup) -> QuerySet[Erasure]:
     return Erasure.objects.filter(app_group=app_group)
 
 
-def so_far(erasures: Iterable[Erasure]) -> list[Erasure]:
+def with_current_places(erasures: Iterable[Erasure]) -> list[Erasure]:
     """Return erasures with their ``places``; of open ones, the current state of their removals."""
     listed = list(erasures)
     open_ids = [erasure.pk for erasure in listed if erasure.state == Erasure.State.REMOVING]

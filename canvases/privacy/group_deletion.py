@@ -109,7 +109,7 @@ def beat() -> None:
 def _proceed(app_group: AppGroup, *, ends_at: float) -> None:
     """Erase the next profiles; once all have left every audience, delete the group."""
     people = Profile.objects.filter(app_group=app_group).order_by("pk").values_list("pk", flat=True)
-    while profile_ids := list(people[: erase.MAX_PROFILES]):
+    while profile_ids := list(people[: erase.CHUNK]):
         erase.erase(app_group, profile_ids, asked_by=Erasure.BY_DELETION, now=timezone.now())
         if time.monotonic() > ends_at:
             wake(TASK)

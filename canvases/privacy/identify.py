@@ -51,6 +51,6 @@ def _hand_over(visitor: int, *, to: int, now: datetime) -> None:
                 kept_visit = Visit.objects.select_related("step").get(
                     pk=open_visit_in[visit.canvas_id]
                 )
-                engine.inherit(kept_visit, by=visit, now=now)
+                engine.inherit_branch(kept_visit, by=visit, now=now)
             engine.end_visits(visit.canvas, LeftBy.MERGED, {visitor: None}, now=now)
     sync.reassign(visitor, to=to)

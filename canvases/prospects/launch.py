@@ -57,7 +57,7 @@ def _prospect(walk: Walk, step: Step) -> Prospect:
     way = " › ".join(arrivals.way)
     return Prospect(
         str(step.pk),
-        f"{walk.number[step.pk]} {name}",
+        f"{walk.number_of[step.pk]} {name}",
         text,
         way,
         arrivals.is_later,

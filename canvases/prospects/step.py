@@ -141,10 +141,10 @@ class Place:
     def first_people(self, key: str) -> list[Profile]:
         """Return ten people behind a number; none for an unknown key."""
         if key in (ALL, HERE):
-            return _first(self.people if key == HERE else self.walk.people)
+            return _first_people(self.people if key == HERE else self.walk.people)
         if key.startswith(BRANCH):
             takes_branch = {f"{BRANCH}{number}": q for number, _label, q in self._ways()}.get(key)
-            return _first(self.people.filter(takes_branch)) if takes_branch else []
+            return _first_people(self.people.filter(takes_branch)) if takes_branch else []
         if self.step.sync is None:
             return []
         return first_people(self.people, self.step.sync, key, most=MOST_SHOWN)
@@ -190,5 +190,5 @@ class Place:
         return replace(outlook, **parts)
 
 
-def _first(people: QuerySet[Profile]) -> list[Profile]:
+def _first_people(people: QuerySet[Profile]) -> list[Profile]:
     return list(people.order_by("pk")[:MOST_SHOWN])

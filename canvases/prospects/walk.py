@@ -46,11 +46,11 @@ class Walk:
     """
 
     def __init__(self, steps: Sequence[Step], people: QuerySet[Profile], *, now: datetime) -> None:
-        self.at, self.now = tree.places(steps), now
+        self.step_at, self.now = tree.steps_by_place(steps), now
         self.people = people.order_by().annotate(**_splits(steps, now=now))
-        self.number = {one.pk: n for n, one in enumerate(tree.in_order(steps), 1)}
+        self.number_of = {one.pk: n for n, one in enumerate(tree.in_order(steps), 1)}
         self.arrivals_at: dict[int, Arrivals] = {}
-        self._path(self.at.get((None, 0)), Arrivals())
+        self._path(self.step_at.get((None, 0)), Arrivals())
 
     def people_at(self, step: Step) -> QuerySet[Profile]:
         """Return the people who come to a step."""
@@ -67,7 +67,7 @@ class Walk:
             at = self._block(step, at) if KINDS[step.kind].splits else at
             if not branches(step):
                 return None
-            step = self.at.get((step.pk, 0))
+            step = self.step_at.get((step.pk, 0))
         return at
 
     def _block(self, split: Step, arrivals: Arrivals) -> Arrivals | None:
@@ -82,7 +82,7 @@ class Walk:
                 way=(*arrivals.way, str(branch.label)),
                 is_chosen=arrivals.is_chosen or not is_by_profile,
             )
-            after_branch = self._path(self.at.get((split.pk, branch.number)), in_branch)
+            after_branch = self._path(self.step_at.get((split.pk, branch.number)), in_branch)
             after_branches.append(after_branch)
             if after_branch is not None:
                 added = after_branch.conditions[len(arrivals.conditions) :]

@@ -17,7 +17,7 @@ def is_by_group(sort: str) -> bool:
     return sort.removeprefix("-") in (TROUBLE, "group")
 
 
-def ordered(table: Table, sort: str) -> list[Line]:
+def sort_lines(table: Table, sort: str) -> list[Line]:
     """Return the lines in order; those without a value last."""
     name = sort.removeprefix("-")
     if name == TROUBLE:

@@ -100,7 +100,7 @@ class StepForm(forms.Form):
         return any(self[field].value() or self[field].errors for field in NAME_FIELDS)
 
     @classmethod
-    def typed(cls, data: Mapping[str, object], *, step: Step) -> StepForm | None:
+    def from_button(cls, data: Mapping[str, object], *, step: Step) -> StepForm | None:
         """Return the form with typed values if a button inside it was pressed; None for Save."""
         return None
 

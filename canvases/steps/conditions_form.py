@@ -79,7 +79,7 @@ class ConditionsForm(StepForm):
         return draft.from_data(dict(data.items()) | {f"match-{draft.ROOT}": "all"})
 
     @classmethod
-    def typed(cls, data: Mapping[str, object], *, step: Step) -> StepForm | None:
+    def from_button(cls, data: Mapping[str, object], *, step: Step) -> StepForm | None:
         """Return the form after a button that draws, adds or removes; None for every other."""
         if cls.buttons.isdisjoint(data):
             return None

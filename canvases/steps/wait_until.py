@@ -135,7 +135,7 @@ class WaitUntilForm(DurationForm):
         )
 
     @classmethod
-    def typed(cls, data: Mapping[str, object], *, step: Step) -> StepForm | None:
+    def from_button(cls, data: Mapping[str, object], *, step: Step) -> StepForm | None:
         """Return the form after a button that adds or removes an event; None for Save."""
         if DRAW_BUTTONS.isdisjoint(data.keys()):
             return None
@@ -270,7 +270,10 @@ class WaitUntil(StepKind):
         names = _segment_names(step)
         events = [
             RehearsedBranch(
-                row["number"], row["label"], text=waited_for.happens(row, names), is_undecided=True
+                row["number"],
+                row["label"],
+                text=waited_for.happens_text(row, names),
+                is_undecided=True,
             )
             for row in events_of(step)
         ]

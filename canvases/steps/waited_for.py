@@ -16,22 +16,22 @@ Row = Mapping[str, Any]
 SHOWN_EVENTS = 2  # on a card, of several
 
 
-def happens(row: Row, segments: Mapping[str, str]) -> str:
+def happens_text(row: Row, segments: Mapping[str, str]) -> str:
     """Return such as: event “cart” happens. ``segments``: their names by API id."""
     if row["kind"] != "segment":
         return words.event(row)
     return gettext("they join the segment “%(segment)s”") % {"segment": _segment(row, segments)}
 
 
-def done(row: Row, segments: Mapping[str, str]) -> str:
+def did_text(row: Row, segments: Mapping[str, str]) -> str:
     """Return such as: did “cart” where total is greater than 50."""
-    event = _done(row, segments)
+    event = _did_text(row, segments)
     if row["kind"] == "segment" or not (condition := event_property.words(row)):
         return event
     return gettext("%(event)s where %(condition)s") % {"event": event, "condition": condition}
 
 
-def _done(row: Row, segments: Mapping[str, str]) -> str:
+def _did_text(row: Row, segments: Mapping[str, str]) -> str:
     name = str(row.get("name") or "")
     if row["kind"] == "segment":
         return gettext("joined “%(segment)s”") % {"segment": _segment(row, segments)}
@@ -48,7 +48,7 @@ def summary(
     rows: Sequence[Row], segments: Mapping[str, str], *, time: Text, is_ranked: bool
 ) -> str:
     """Return such as: Did “cart” or joined “VIP” within 3 days; the first decides."""
-    shown = [done(row, segments) for row in rows[:SHOWN_EVENTS]]
+    shown = [did_text(row, segments) for row in rows[:SHOWN_EVENTS]]
     if len(rows) > SHOWN_EVENTS:
         shown.append(gettext("%(n)s more") % {"n": len(rows) - SHOWN_EVENTS})
     params = {"events": capfirst(gettext(" or ").join(shown)), "time": time}
@@ -78,4 +78,4 @@ def name_of_branch(row: Row, segments: Mapping[str, str], *, used: Collection[st
 
 
 def _generated_name(row: Row, segments: Mapping[str, str]) -> Truncator:
-    return Truncator(capfirst(_done(row, segments)))
+    return Truncator(capfirst(_did_text(row, segments)))

@@ -36,7 +36,7 @@ def _sending_parts(card: Card) -> Iterator[str]:
         (counts.pending, "is-pending", gettext("pending")),
         (counts.errored, "text-bad", gettext("errored")),
     ):
-        yield f'<span class="{tone if n else "is-zero"}"><b>{_shown(n)}</b> {word}</span> '
+        yield f'<span class="{tone if n else "is-zero"}"><b>{_number_text(n)}</b> {word}</span> '
     yield '</span><svg class="step-bar" width="100%" height="4" aria-hidden="true" '
     yield 'focusable="false"><rect class="bar-rest" width="100%" height="4"></rect>'
     for name, x, width in card.bar:
@@ -50,7 +50,8 @@ def _passing_parts(card: Card, *, is_launched: bool) -> Iterator[str]:
     yield '<span class="step-foot">'
     if is_launched:
         word = gettext("left") if card.ends_path else gettext("entered")
-        yield f'<span><b class="step-count" id="count-{card.id}">{_shown(counts.entered or 0)}</b> '
+        n_text = _number_text(counts.entered or 0)
+        yield f'<span><b class="step-count" id="count-{card.id}">{n_text}</b> '
         yield f"{word}</span>"
     if card.is_unfinished:
         word = gettext("Incomplete")
@@ -59,16 +60,16 @@ def _passing_parts(card: Card, *, is_launched: bool) -> Iterator[str]:
         percent, name = share
         yield f'<span class="chip chip-plain">{percent} % <bdi>{escape(name)}</bdi></span>'
     if counts.waiting:
-        text = gettext("%(n)s waiting") % {"n": _shown(counts.waiting)}
+        text = gettext("%(n)s waiting") % {"n": _number_text(counts.waiting)}
         yield f'<span class="chip chip-accent">{icon("hourglass")} {text}</span>'
     yield "</span>"
 
 
-def _shown(n: int) -> str:
-    return _formatted(n, get_language())
+def _number_text(n: int) -> str:
+    return _number_text_in(n, get_language())
 
 
 @lru_cache(maxsize=4096)
-def _formatted(n: int, language: str | None) -> str:
+def _number_text_in(n: int, language: str | None) -> str:
     """Return a number as the active ``language`` writes it."""
     return str(number_format(n))

@@ -75,7 +75,7 @@ def metric_cells(
         beginning = f"{row.canvas_url}steps/{row.line.step}/numbers/#"
     else:
         beginning = links.beginning(row.canvas_url, row.line.step)
-    second_lines = {"synced": _today(row), "pending": _done(context, row)}
+    second_lines = {"synced": _today_line(row), "pending": _pending_lines(context, row)}
     cells = (
         (_tone(name, n), name, _number(n, beginning + name), second_lines.get(name, ""))
         for name, _label, n in row.metrics
@@ -96,12 +96,12 @@ def _number(n: int | None, link: str) -> str | SafeString:
     return format_html('<a class="people-link" href="{}">{}</a>', link, shown) if n else shown
 
 
-def _today(row: Row) -> str | SafeString:
+def _today_line(row: Row) -> str | SafeString:
     n = row.line.today
     return format_html(SECOND_LINE, gettext("today"), number_format(n)) if n else ""
 
 
-def _done(context: Context, row: Row) -> str | SafeString:
+def _pending_lines(context: Context, row: Row) -> str | SafeString:
     held_line, done_line = "", ""
     if row.line.has_held_removals:
         held_line = format_html('<span class="below">{}</span>', gettext("removals held"))

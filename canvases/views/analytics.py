@@ -117,7 +117,7 @@ def _table(
         return response
     query = form.query()
     table = lines.read(query, now=now)
-    ordered = order.ordered(table, query.sort)
+    ordered = order.sort_lines(table, query.sort)
     if request.GET.get("format") == "csv":
         return _csv(request, table, ordered, now=now)
     page_of_lines = Paginator(ordered, PAGE).get_page(request.GET.get("page"))

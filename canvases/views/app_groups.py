@@ -174,7 +174,7 @@ def delete(request: HttpRequest, slug: str) -> HttpResponse:
     user, row = access.staff(request), get_object_or_404(AppGroup, slug=slug)
     form = _TypedName(request.POST if request.method == "POST" else None, group_name=row.name)
     if not form.is_valid():
-        context = {"group": row, "form": form, **_what_goes(row)}
+        context = {"group": row, "form": form, **_deletion_summary(row)}
         return render(
             request, "staff/group_delete.html", context, status=422 if form.errors else 200
         )
@@ -192,7 +192,7 @@ def _live_canvases(row: AppGroup) -> list[Canvas]:
     return list(row.canvases.filter(state=Canvas.State.LIVE).order_by("name")[:MAX_NAMES])
 
 
-def _what_goes(row: AppGroup) -> dict[str, Any]:
+def _deletion_summary(row: AppGroup) -> dict[str, Any]:
     audiences = Audience.objects.filter(
         ad_account__connection__app_group=row, syncs__isnull=False
     ).distinct()

@@ -25,7 +25,7 @@ def choices(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> H
     """
     now = timezone.now()
     step = editor.step_of(request, canvas_id, step_id)
-    form = AudienceSyncForm(step=step, initial=editor.typed(request.GET or request.POST))
+    form = AudienceSyncForm(step=step, initial=editor.as_initial(request.GET or request.POST))
     problem = audience_sync.refresh_choices(form, now=now)
     if request.method == "POST":
         banner = Banner("danger", problem) if problem else None
@@ -53,7 +53,7 @@ def create(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
     form = AudienceSyncForm(request.POST, step=step)
     audience, error = audience_sync.create_audience(form, by=access.user(request), now=now)
     if audience is None:
-        form = AudienceSyncForm(step=step, initial=editor.typed(request.POST))
+        form = AudienceSyncForm(step=step, initial=editor.as_initial(request.POST))
         return editor.show_form(
             request, step, form, banner=Banner("danger", error), status=422, now=now
         )

@@ -29,7 +29,7 @@ def canvas(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     """Show the page; ``?step=``, ``?entry``, ``?launch`` and others open a panel."""
     now = timezone.now()
     flow = canvas_page.read(access.get(request, Canvas, pk=canvas_id), now=now)
-    return canvas_page.answer(request, flow, panels.opened(request, flow, now=now))
+    return canvas_page.answer(request, flow, panels.of_query(request, flow, now=now))
 
 
 @access.signed_in
@@ -71,7 +71,7 @@ def save(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
     step = step_of(request, canvas_id, step_id)
     kind = KINDS[step.kind]
     # A button inside the form was pressed: draw it again, save nothing.
-    if (drawn := kind.form.typed(request.POST, step=step)) is not None:
+    if (drawn := kind.form.from_button(request.POST, step=step)) is not None:
         drawn.keep_names(request.POST)
         return show_form(request, step, drawn, status=200, now=now)
     form = kind.form(request.POST, step=step)
@@ -147,7 +147,7 @@ def remove(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
     except pending.Undecided:
         flow = canvas_page.read(step.canvas, now=now)
         return canvas_page.answer(
-            request, flow, panels.of_remove(flow, step, banner=_undecided()), status=422
+            request, flow, panels.of_remove(flow, step, banner=_undecided_banner()), status=422
         )
     except edit.NotAllowed as error:
         return refuse(request, step.canvas, error, now=now)
@@ -192,7 +192,7 @@ def waiting(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> H
     except pending.Undecided:
         flow = canvas_page.read(step.canvas, now=now)
         return canvas_page.answer(
-            request, flow, panels.of_former(flow, step, banner=_undecided()), status=422
+            request, flow, panels.of_former(flow, step, banner=_undecided_banner()), status=422
         )
     except edit.NotAllowed as error:
         return refuse(request, step.canvas, error, now=now)
@@ -242,7 +242,7 @@ def store(
         return show_form(request, step, form, status=422, now=now)
     except pending.Undecided as undecided:
         question = undecided.question
-        banner = _undecided(banner.text if banner else "")
+        banner = _undecided_banner(banner.text if banner else "")
         return show_form(request, step, form, banner=banner, question=question, status=422, now=now)
     except edit.NotAllowed as error:
         return refuse(request, step.canvas, error, now=now)
@@ -327,14 +327,14 @@ def number(text: str) -> int | None:
     return sent_numbers.whole(text, most=999)
 
 
-def typed(data: QueryDict) -> dict[str, Any]:
+def as_initial(data: QueryDict) -> dict[str, Any]:
     """Return typed data as initial data, for a form that is not validated yet."""
     return {name: data.getlist(name) if name == "kinds" else data.get(name) for name in data} | {
         "typed": True
     }
 
 
-def _undecided(before: Text = "") -> Banner:
+def _undecided_banner(before: Text = "") -> Banner:
     text = _("Nothing is changed yet. Choose what happens to the pending people.")
     return Banner("warning", f"{before} {text}".strip())
 

@@ -29,7 +29,7 @@ def entry(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     now = timezone.now()
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     if any(name in request.POST for name in FORM_BUTTONS):
-        form = EntryForm.typed(request.POST, instance=canvas, now=now)
+        form = EntryForm.unvalidated(request.POST, instance=canvas, now=now)
         panel = panels.of_entry(canvas, form, now=now)
         return canvas_page.answer(request, canvas_page.read(canvas, now=now), panel)
     form = EntryForm(request.POST, instance=canvas, now=now)

@@ -97,7 +97,7 @@ def erasures(request: HttpRequest, group: str) -> HttpResponse:
     page = Paginator(access.all_of(request, Erasure, Role.ADMIN), PAGE).get_page(
         request.GET.get("page")
     )
-    page.object_list = privacy.so_far(page.object_list)
+    page.object_list = privacy.with_current_places(page.object_list)
     app_group = access.group(request, Role.ADMIN)
     held_ids = set(
         erasure_ledger.held(app_group)

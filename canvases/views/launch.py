@@ -48,7 +48,7 @@ def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     if canvas.is_idle:
         edition = canvas.edition()
         if request.POST.get("edition", edition) != edition:
-            return _edited(request, canvas, now=now)
+            return _refuse_outdated(request, canvas, now=now)
         # Before the transaction: it reads whole segments, in many transactions.
         engine.prepare_waits(canvas, now=now)
     with transaction.atomic():
@@ -58,21 +58,21 @@ def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
         discarded = _discard(request, canvas) if is_launched else pending.Decision()
     canvas.refresh_from_db()
     if canvas.state != Canvas.State.LIVE:
-        return _edited(request, canvas, now=now)
-    text = f"{_launched(canvas)} {discarded.sentence}".strip()
+        return _refuse_outdated(request, canvas, now=now)
+    text = f"{_launched_text(canvas)} {discarded.sentence}".strip()
     steps = tree.in_order(canvas.steps.filter(removed_at=None))
     opened_step = next((step for step in steps if KINDS[step.kind].sends), steps[0])
     banner = Banner("success", text)
     return editor.show_step(request, opened_step, tab=NUMBERS, text=text, banner=banner, now=now)
 
 
-def _launched(canvas: Canvas) -> str:
+def _launched_text(canvas: Canvas) -> str:
     if canvas.entry_by == Canvas.EntryBy.SCHEDULE:
         return _("Launched. People enter at the next time of the schedule.")
     return _("Launched. People enter now; the numbers below move by themselves.")
 
 
-def _edited(request: HttpRequest, canvas: Canvas, *, now: datetime) -> HttpResponse:
+def _refuse_outdated(request: HttpRequest, canvas: Canvas, *, now: datetime) -> HttpResponse:
     """Show the checklist of the canvas as it is now; the page showed something else."""
     text = _(
         "The canvas was not launched: it was changed since this page was loaded. Look at it again, "
@@ -89,7 +89,7 @@ def stop(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     """Stop the canvas. The member has confirmed it on the page."""
     now = timezone.now()
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
-    if _discards(request) and canvas.state == Canvas.State.LIVE and canvas.launched_at:
+    if _wants_discard(request) and canvas.state == Canvas.State.LIVE and canvas.launched_at:
         launched_at = canvas.launched_at.isoformat()
         # The form is older than the last launch: people pending by now entered after that.
         if request.POST.get("launched_at", launched_at) != launched_at:
@@ -108,13 +108,13 @@ def stop(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     return editor.show_message(request, canvas, text, now=now)
 
 
-def _discards(request: HttpRequest) -> bool:
+def _wants_discard(request: HttpRequest) -> bool:
     return request.POST.get("waiting") == pending.Choice.DISCARD
 
 
 def _discard(request: HttpRequest, canvas: Canvas) -> pending.Decision:
     """Discard the pending people, if the box was ticked. Return how many."""
-    if not _discards(request):
+    if not _wants_discard(request):
         return pending.Decision()
     return pending.discard_all(canvas, by=access.user(request))
 

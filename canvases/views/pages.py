@@ -77,7 +77,7 @@ def new(request: HttpRequest, group: str) -> HttpResponse:
 
 @access.signed_in
 @require_POST
-def duplicated(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
+def duplicate_canvas(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     """Duplicate a canvas of any state, and open the draft."""
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     draft = duplicate.duplicate(canvas, by=access.user(request), now=timezone.now())

@@ -54,7 +54,7 @@ class Difference:
     theirs: str
 
 
-def opened(request: HttpRequest, flow: Flow, *, now: datetime) -> Panel:
+def of_query(request: HttpRequest, flow: Flow, *, now: datetime) -> Panel:
     """Return the panel that the query string names; an empty one if it names none."""
     params = request.GET
     if "step" in params and (card := flow.card(params["step"])):
@@ -135,7 +135,7 @@ def of_remove(flow: Flow, step: Step, *, banner: Banner | None = None) -> Panel:
     if card is None:
         return Panel()
     steps = [flow_card.step for flow_card in flow.cards]
-    inside = tree.inside(steps, card.step)
+    inside = tree.steps_inside(steps, card.step)
     steps_to_remove = [card.step, *inside]
     context = {
         "card": card,

@@ -136,7 +136,7 @@ def retry(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Htt
     n = retry_people.behind(step, number, only=ticked if is_some else None, now=timezone.now())
     if n:
         retry_people.log(step, n, by=access.user(request))
-        messages.success(request, _retried(n))
+        messages.success(request, _retried_text(n))
     else:
         none = _("Tick the people to retry first.") if is_some and not ticked else ""
         messages.warning(request, none or _("There is no one to retry."))
@@ -149,6 +149,6 @@ def _after_retry(request: HttpRequest, step: Step, number: Number) -> HttpRespon
     return redirect(links.step_people(step, number.name, number.part))
 
 
-def _retried(n: int) -> str:
+def _retried_text(n: int) -> str:
     template = ngettext("%(n)s person is retried.", "%(n)s people are retried.", n)
     return template % {"n": number_format(n)}

@@ -104,9 +104,9 @@ def rehearse(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     time = TimeForm(request.GET, zone=ZoneInfo(canvas.app_group.time_zone), now=now)
     context = {"canvas": canvas, "time": time, "is_masked": masked, "picks": PICKS}
     if request.method == "POST":
-        return _searched(request, canvas, context, masked=masked, now=now)
+        return _search_results(request, canvas, context, masked=masked, now=now)
     if (who := request.GET.get("who", "")) in PICKS:
-        return _picked(request, canvas, who, context)
+        return _redirect_to_person(request, canvas, who, context)
     is_valid = time.is_valid()
     if person := request.GET.get("person"):
         profile = access.get(request, Profile, pk=person)
@@ -123,7 +123,7 @@ def _page(request: HttpRequest, context: dict[str, object], *, status: int = 200
     return render(request, "canvases/rehearse.html", context, status=status)
 
 
-def _searched(
+def _search_results(
     request: HttpRequest,
     canvas: Canvas,
     context: dict[str, object],
@@ -154,7 +154,7 @@ def _log(request: HttpRequest, group: AppGroup, subject: str, kind: str, *, now:
     Activity.log_view(group, access.user(request), subject, kind=kind, now=now)
 
 
-def _picked(
+def _redirect_to_person(
     request: HttpRequest, canvas: Canvas, who: str, context: dict[str, object]
 ) -> HttpResponse:
     """Redirect to the rehearsal of a person of this sort."""

@@ -33,7 +33,7 @@ def at(text):
 
 
 def runs(raw, zone, after, n=3):
-    found = schedule.upcoming(schedule.read(raw), zone, at(after), n)
+    found = schedule.next_runs(schedule.read(raw), zone, at(after), n)
     return [one.strftime("%Y-%m-%d %H:%M %z") for one in found]
 
 

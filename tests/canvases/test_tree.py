@@ -47,7 +47,7 @@ def test_what_follows(flow, step, branch, expected):
 
 def test_branches_are_read_before_what_comes_after_the_block():
     assert [one.pk for one in tree.in_order(FLOW[::-1])] == [1, 2, 3, 4, 5, 6]
-    assert [one.pk for one in tree.inside(FLOW, FLOW[1])] == [3, 4, 5]
+    assert [one.pk for one in tree.steps_inside(FLOW, FLOW[1])] == [3, 4, 5]
 
 
 NUMBERS = {2: (1, 2), 5: ()}  # 2 is a split, 5 an exit

@@ -72,7 +72,7 @@ def page(request: HttpRequest, group: str, canvas_id: int) -> HttpResponseBase:
 def _chart(request: HttpRequest, canvas: Canvas, *, now: datetime) -> ChartCard:
     zone = ZoneInfo(canvas.app_group.time_zone)
     counting_since = canvas.first_entry_at or canvas.launched_at or canvas.created_at
-    span = Range.asked(
+    span = Range.of_query(
         request.GET, since=canvas_numbers.first_hour(canvas) or counting_since, zone=zone
     )
     chart = canvas_numbers.entries(canvas, span.bins(now=now))

@@ -49,7 +49,7 @@ class ChartCard:
     def units(self) -> list[Choice]:
         """Return the units to choose from; none if there is only one."""
         units = self.span.units(now=self.now)
-        by = self.span.by(now=self.now)
+        by = self.span.unit_shown(now=self.now)
         choices = [(UNITS[unit], self.span.query(unit=unit), unit == by) for unit in sorted(units)]
         return choices[::-1] if len(choices) > 1 else []
 

@@ -87,7 +87,7 @@ def _chart(request: HttpRequest, step: Step, *, now: datetime) -> dict[str, Any]
     counting_since = canvas.first_entry_at or canvas.created_at
     since = step_numbers.first_hour(step, sends=sends) or counting_since
     zone = ZoneInfo(canvas.app_group.time_zone)
-    span = Range.asked(request.GET, since=since, zone=zone)
+    span = Range.of_query(request.GET, since=since, zone=zone)
     chart = step_numbers.of_step(step, span.bins(now=now), sends=sends)
     card = ChartCard(chart, span, now, hours_retention.note(counting_since, now=now))
     return {"card_of_chart": card, "canvas": canvas}

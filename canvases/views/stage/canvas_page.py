@@ -28,7 +28,7 @@ from canvases.steps import KINDS, former_syncs
 from canvases.steps.base import Text
 from canvases.views import counters, last_removal
 from canvases.views.stage import flow_layout, flow_view, masked_form
-from canvases.views.stage.cards import WAITING, Card, nested
+from canvases.views.stage.cards import WAITING, Card, nest_in_splits
 from canvases.views.stage.flow_view import FlowView
 from partners.health import lines
 
@@ -234,7 +234,7 @@ def read(canvas: Canvas, *, now: datetime) -> Flow:
     removed_with_visits = list(removed_steps.prefetch_related(former_syncs.PREFETCH))
     numbers = analytics.step_numbers([*steps, *removed_with_visits])
     shares = analytics.shares([*steps, *removed_with_visits])
-    removals = analytics.removed([*steps, *removed_with_visits])
+    removals = analytics.removal_numbers([*steps, *removed_with_visits])
     conflicts_of = conflicts.of_steps(steps)
     n_held = brake.n_held(canvas) if canvas.braked_at else 0
     holding = brake.held_step_ids(canvas) if n_held else []
@@ -256,7 +256,7 @@ def read(canvas: Canvas, *, now: datetime) -> Flow:
     cards, removed = [card(step) for step in steps], [card(step) for step in removed_with_visits]
     for number, flow_card in enumerate(cards, start=1):
         flow_card.number = number
-    path = nested(cards)
+    path = nest_in_splits(cards)
     banner = [problem.text for problem in lines.banner(canvas.app_group, now=now)]
     missing = words.missing(canvas)
     entry = str(missing[0].text) if missing else _entry_words(canvas, now=now)

@@ -250,7 +250,7 @@ class Card:
         return self.kind.sends
 
 
-def nested(cards: Sequence[Card]) -> list[Card]:
+def nest_in_splits(cards: Sequence[Card]) -> list[Card]:
     """Nest the cards of branches in those of their splits; return the others."""
     by_id = {card.step.pk: card for card in cards}
     steps = [card.step for card in cards]

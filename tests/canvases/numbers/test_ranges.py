@@ -12,7 +12,7 @@ NOW = datetime(2026, 11, 30, 12, 34, tzinfo=UTC)
 
 
 def asked(*, since=NOW - timedelta(days=20), **query):
-    return Range.asked(query, since=since, zone=BERLIN)
+    return Range.of_query(query, since=since, zone=BERLIN)
 
 
 @pytest.mark.parametrize(

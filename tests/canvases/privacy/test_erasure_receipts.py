@@ -22,7 +22,7 @@ def test_a_receipt_shows_open_and_finished_removals(world, page):
     erase.erase(world.app_group, [person.pk], asked_by="Alice", now=timezone.now())
     erase.proceed(now=timezone.now())
     assert "is being removed" in page()
-    [erasure] = erase.so_far(erase.receipts(world.app_group))
+    [erasure] = erase.with_current_places(erase.receipts(world.app_group))
     assert [place["state"] for place in erase.receipt(erasure)["audiences"]] == ["pending"]
 
     world.drain()

@@ -104,7 +104,7 @@ def test_the_numbers_say_who_was_removed_and_who_stays_for_whom(bobs, step, left
 
 def test_the_numbers_of_many_steps_are_read_in_one_query(step, left, django_assert_num_queries):
     with django_assert_num_queries(1):
-        found = analytics.removed([step] * 9)
+        found = analytics.removal_numbers([step] * 9)
     assert found == {step.pk: analytics.Removed(wanted=1, pending=2)}
 
 

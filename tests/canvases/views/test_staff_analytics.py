@@ -140,7 +140,7 @@ def test_equal_lines_keep_their_places(acme, winback):
     found.lines.reverse()  # a database may
 
     for sort in ("-errored", "errored", "oldest_pending"):
-        assert [line.step for line in order.ordered(found, sort)] == steps
+        assert [line.step for line in order.sort_lines(found, sort)] == steps
 
 
 def test_a_step_without_a_sync_has_no_numbers_by_day(staff, acme):

@@ -105,9 +105,9 @@ def receipt_at_once():
     def conclude(erasures, *, now):
         answers = removal.answers(privacy.PURPOSE, [erasure.pk for erasure in erasures])
         for erasure in erasures:
-            privacy._end(erasure, answers[erasure.pk], now=now)
+            privacy._end_erasure(erasure, answers[erasure.pk], now=now)
 
-    privacy._conclude = conclude
+    privacy._end_or_postpone = conclude
 
 
 @seeded(erasures.ERASED_UNDER_WAY, "kill")
