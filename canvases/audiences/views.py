@@ -65,7 +65,7 @@ def list_audiences(request: HttpRequest, group: str) -> HttpResponse:
 def _list(request: HttpRequest, form: NewAudienceForm) -> HttpResponse:
     app_group = access.group(request)
     q = request.GET.get("q", "").replace("\0", "")[:200]
-    rows = access.all_of(request, Audience).exclude(remote_id="").filter(_is_shown())
+    rows = access.all_of(request, Audience).exclude(remote_id="").filter(_shown_q())
     rows = rows.filter(name__icontains=q) if q else rows
     rows = rows.select_related("ad_account__connection").annotate(
         n_add=audience_uses.live_canvases(Action.ADD),
@@ -82,7 +82,7 @@ def _list(request: HttpRequest, form: NewAudienceForm) -> HttpResponse:
     return render(request, "canvases/audiences/audiences.html", context, status=status)
 
 
-def _is_shown() -> Q:
+def _shown_q() -> Q:
     """Return the condition on audiences that exist, or that live steps still use."""
     return Q(gone_at=None, ad_account__is_chosen=True) | Q(syncs__is_live=True)
 

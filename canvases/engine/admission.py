@@ -202,7 +202,7 @@ def enter(canvas: Canvas, entrants: Entrants, *, now: datetime) -> int:
     if not entrants.is_new:
         has_caps = canvas.cap_total is not None or canvas.cap_per_day is not None
         people = _reentry_allowed(canvas, people, now=now, db_drops_repeats=not has_caps)
-    people = _capped(canvas, people, now=now)
+    people = _within_caps(canvas, people, now=now)
     entrants = Entrants(people, entrants.signals, entrants.is_new)
     n = _begin(canvas, first, entrants, now=now)
     rows.count_entries(canvas, n, now=now)
@@ -257,7 +257,7 @@ def _reentry_allowed(
     return people.exclude(Exists(visits.filter(blocking_q)))
 
 
-def _capped(canvas: Canvas, people: QuerySet[Profile], *, now: datetime) -> QuerySet[Profile]:
+def _within_caps(canvas: Canvas, people: QuerySet[Profile], *, now: datetime) -> QuerySet[Profile]:
     """Return at most as many people as the caps leave room for; count the others as turned away."""
     room = _room(canvas, now=now)
     if room is None:

@@ -264,13 +264,13 @@ def _enter(canvas: Canvas, entries: dict[int, Signal], *, now: datetime) -> None
     if canvas.entry_by == Canvas.EntryBy.SEGMENT:
         admission.enter(canvas, admission.Entrants(people), now=now)
         return
-    people = people.exclude(pk__in=_already_out(canvas, entries, now=now))
+    people = people.exclude(pk__in=_people_already_out(canvas, entries, now=now))
     entry_signals = Signal.objects.filter(pk__in=[signal.pk for signal in entries.values()])
     if admission.enter(canvas, admission.Entrants(people, entry_signals), now=now):
         waits.catch_up(canvas, entries, now=now)
 
 
-def _already_out(canvas: Canvas, entries: dict[int, Signal], *, now: datetime) -> set[int]:
+def _people_already_out(canvas: Canvas, entries: dict[int, Signal], *, now: datetime) -> set[int]:
     """Return the people for whom an exit event happened at or after the event of their entry.
 
     It may have arrived before that event, when there was no visit to end.

@@ -188,7 +188,7 @@ def _choose_branch(step: Step, rank: int, people: Mapping[int, datetime], *, now
     """
     if not people:
         return
-    open_visits = Visit.objects.filter(_is_open(step, rank), canvas=step.canvas_id, left_at=None)
+    open_visits = Visit.objects.filter(_open_q(step, rank), canvas=step.canvas_id, left_at=None)
     # By person: for the step, PostgreSQL might read all who wait there.
     candidates = open_visits.filter(profile__in=list(people))
     columns = ("pk", "step", "profile", "due_at", "began_at", "entered_at", "arrived_at", "trail")
@@ -218,7 +218,7 @@ def inherit_branch(visit: Visit, *, by: Visit, now: datetime) -> None:
         _set_branch(visit.step, numbers.index(by.branch), own_row, now=now)
 
 
-def _is_open(step: Step, rank: int) -> Q:
+def _open_q(step: Step, rank: int) -> Q:
     """Return the condition on visits that a branch of this rank can still be chosen for them."""
     if not is_ranked(step):
         return Q(branch=None)
@@ -230,7 +230,7 @@ def _set_branch(step: Step, rank: int, visits: QuerySet[Visit], *, now: datetime
     """Choose a branch for visits; they go on at once unless a more important one may follow."""
     goes_on = {"due_at": now} if rank == 0 or not is_ranked(step) else {}
     number = events_of(step)[rank]["number"]
-    visits.filter(_is_open(step, rank)).update(branch=number, **goes_on)
+    visits.filter(_open_q(step, rank)).update(branch=number, **goes_on)
 
 
 def _counts_from(

@@ -159,7 +159,7 @@ def of_schedule(parsed: schedule.Schedule, *, today: date, zone: str) -> str:
     }
 
 
-def missing(canvas: Canvas) -> list[EntryProblem]:
+def missing_choices(canvas: Canvas) -> list[EntryProblem]:
     """Return what is still to be chosen, for the card and the checklist."""
     if canvas.entry_by in BY_SEGMENT and canvas.segment_id is None:
         return [EntryProblem("segment", _("Choose the segment whose people enter."))]
@@ -177,7 +177,7 @@ def missing(canvas: Canvas) -> list[EntryProblem]:
 
 def problems(canvas: Canvas, steps: Sequence[Step], *, now: datetime) -> list[EntryProblem]:
     """Return the problems of the entry that block a launch."""
-    problem_list = missing(canvas)
+    problem_list = missing_choices(canvas)
     if canvas.entry_by == By.SCHEDULE and not problem_list:
         try:
             parsed = schedule.read(canvas.entry)

@@ -188,21 +188,21 @@ REASONS: dict[str, Text] = {
 
 def numbers(partner: Partner) -> list[Entry]:
     """Return the numbers of a component, in the order in which a card shows them."""
-    return _worded(NUMBERS, partner)
+    return _with_words(NUMBERS, partner)
 
 
 def reasons_of(partner: Partner) -> list[Entry]:
     """Return why people are not sent, or were not sent to the end: our own reasons."""
     advice = ADVICE | reasons.ADVICE
     entries = [Entry(reason, reason.label, CAUSES[reason], advice[reason]) for reason in Reason]
-    return _worded((*entries, *OWN_CODES), partner)
+    return _with_words((*entries, *OWN_CODES), partner)
 
 
 def errors(partner: Partner) -> list[Entry]:
     """Return what the partner's answers mean, each with its codes."""
     return [
         replace(entry, codes=partner.codes.get(entry.key, ()))
-        for entry in _worded(
+        for entry in _with_words(
             (Entry(key, entry.title, entry.cause, entry.remedy) for key, entry in ERRORS.items()),
             partner,
         )
@@ -214,11 +214,11 @@ def incidents(partner: Partner) -> list[Entry]:
     entries = []
     for code, text in INCIDENTS.items():
         entry = Entry(titles.help_key(code), text.title, text.meaning, text.remedy)
-        entries += _worded([entry], partner, reason=REASONS.get(code))
+        entries += _with_words([entry], partner, reason=REASONS.get(code))
     return entries
 
 
-def _worded(
+def _with_words(
     entries: Iterable[Entry], partner: Partner, *, reason: Text | None = None
 ) -> list[Entry]:
     """Return entries with the words of a partner, and "…" where an incident names a place or n."""

@@ -16,7 +16,7 @@ def are_older_deleted(begun: datetime, *, now: datetime) -> bool:
     return kept_since is not None and begun < kept_since
 
 
-def note(begun: datetime, *, now: datetime) -> str:
+def deletion_note(begun: datetime, *, now: datetime) -> str:
     """Return that older numbers than those of a chart are no longer kept; empty if all are."""
     kept_since = retention.cutoff("step_hours", now=now)
     if kept_since is None or not are_older_deleted(begun, now=now):

@@ -65,7 +65,7 @@ def of(canvas: Canvas, step: Step | None, rows: Sequence[Row]) -> list[Line]:
     """Return a line per row. A constant number of queries."""
     deliveries = [row for row in rows if isinstance(row, Delivery)]
     visit_of = _visits_of(step, deliveries)
-    visits = _by_id(canvas, visit_of.values())
+    visits = _visits_by_id(canvas, visit_of.values())
     people = _profiles(canvas, rows)
     partners = reasons.partners_of({row.sync_id for row in deliveries})
     lines = []
@@ -121,7 +121,7 @@ def _profiles(canvas: Canvas, rows: Iterable[Row]) -> dict[int, Profile]:
     return {profile.pk: profile for profile in profiles}
 
 
-def _by_id(canvas: Canvas, ids: Iterable[int]) -> dict[int, Visit]:
+def _visits_by_id(canvas: Canvas, ids: Iterable[int]) -> dict[int, Visit]:
     return {visit.pk: visit for visit in Visit.objects.filter(canvas=canvas.pk, pk__in=set(ids))}
 
 

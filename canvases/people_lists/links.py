@@ -25,7 +25,7 @@ def canvas_people(canvas: Canvas, number: str) -> str:
     return f"{path}?{urlencode({'number': number})}"
 
 
-def beginning(canvas_url: str, step: object) -> str:
+def people_url_prefix(canvas_url: str, step: object) -> str:
     """Return the address of the people of a step up to the name of the number.
 
     For pages with thousands of numbers: ``canvas_url`` is that of the page of the canvas.

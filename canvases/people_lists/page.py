@@ -109,7 +109,7 @@ def _read(place: Place, data: QueryDict, form: WholeSearch) -> tuple[Number, lis
         # A second limit: if ``place.number`` counted within one of its own, that ended the first.
         with at_most(READ_SECONDS):
             if text := form.cleaned_data["q"]:
-                number = search.only(place.app_group, number, text)
+                number = search.keep_matching(place.app_group, number, text)
             return number, lists.asked(number.parts, PAGE, data), False
     except TooSlow:
         return place.number(data, is_counted=False), lists.Page([]), True

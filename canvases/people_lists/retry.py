@@ -19,12 +19,14 @@ ARCHIVED = _(
 )
 
 
-def behind(step: Step, number: Number, *, only: Collection[int] | None, now: datetime) -> int:
+def retry_number(step: Step, number: Number, *, only: Collection[int] | None, now: datetime) -> int:
     """Enqueue the people of a number again, or ``only`` these deliveries; return how many."""
-    return errored(step, is_removal=number.is_removal, reason=number.reason, only=only, now=now)
+    return retry_errored(
+        step, is_removal=number.is_removal, reason=number.reason, only=only, now=now
+    )
 
 
-def errored(
+def retry_errored(
     step: Step,
     *,
     is_removal: bool | None = None,

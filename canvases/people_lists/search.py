@@ -10,7 +10,7 @@ from audiencesync.people.views import profiles
 from canvases.people_lists.number import Number
 
 
-def only(app_group: AppGroup, number: Number, text: str) -> Number:
+def keep_matching(app_group: AppGroup, number: Number, text: str) -> Number:
     """Return the number with only the people who match. Its ``n`` stays that of all."""
     match_q = profiles.exactly(text, app_group)
     everybody = Profile.objects.filter(match_q, app_group=app_group)

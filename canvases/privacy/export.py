@@ -246,9 +246,11 @@ def as_braze(profile: Profile) -> dict[str, Any]:
         "custom_attributes": {
             name: value for name, value in attributes.items() if name not in STANDARD
         },
-        "custom_events": _counted(events.filter(kind=Event.Kind.EVENT)),
-        "purchases": _counted(events.filter(kind=Event.Kind.PURCHASE)),
-        "canvases_received": [_received(one, steps[one.canvas_id]) for one in visits(profile_ids)],
+        "custom_events": _count_by_name(events.filter(kind=Event.Kind.EVENT)),
+        "purchases": _count_by_name(events.filter(kind=Event.Kind.PURCHASE)),
+        "canvases_received": [
+            _visit_as_braze(one, steps[one.canvas_id]) for one in visits(profile_ids)
+        ],
         "deliveries": [delivery(one) for one in deliveries(profile_ids)],
     }
 
@@ -270,7 +272,7 @@ def _steps(profile_ids: list[int]) -> dict[int, list[dict[str, object]]]:
     return by_canvas
 
 
-def _received(one: Visit, steps: list[dict[str, object]]) -> dict[str, object]:
+def _visit_as_braze(one: Visit, steps: list[dict[str, object]]) -> dict[str, object]:
     """Return a visit in the shape of Braze."""
     return {
         "name": one.canvas.name,
@@ -282,7 +284,7 @@ def _received(one: Visit, steps: list[dict[str, object]]) -> dict[str, object]:
     }
 
 
-def _counted(events: Any) -> list[dict[str, object]]:
+def _count_by_name(events: Any) -> list[dict[str, object]]:
     """Return name, first and last time, and count of each event."""
     rows = events.values_list("name").annotate(
         first=Min("at"), last=Max("at"), n=Count("pk"), pieces=Sum("quantity")

@@ -136,7 +136,7 @@ class Place:
             branch_numbers,
             is_lately=bool(branch_numbers) and not splits_by_profile(self.step),
         )
-        return self._sending(outlook) if self.step.sync else outlook
+        return self._with_sending(outlook) if self.step.sync else outlook
 
     def first_people(self, key: str) -> list[Profile]:
         """Return ten people behind a number; none for an unknown key."""
@@ -168,7 +168,7 @@ class Place:
         condition_of = {**lately, EVERYONE_ELSE: ~any_event if is_known else None}
         return [(one.number, one.label, condition_of.get(one.number)) for one in branches(step)]
 
-    def _sending(self, outlook: Outlook) -> Outlook:
+    def _with_sending(self, outlook: Outlook) -> Outlook:
         sync, n_here = self.step.sync, outlook.here.n or 0
         assert sync is not None
         forecasted: Forecast = forecast(self.people, sync)

@@ -47,7 +47,7 @@ class Walk:
 
     def __init__(self, steps: Sequence[Step], people: QuerySet[Profile], *, now: datetime) -> None:
         self.step_at, self.now = tree.steps_by_place(steps), now
-        self.people = people.order_by().annotate(**_splits(steps, now=now))
+        self.people = people.order_by().annotate(**_branch_annotations(steps, now=now))
         self.number_of = {one.pk: n for n, one in enumerate(tree.in_order(steps), 1)}
         self.arrivals_at: dict[int, Arrivals] = {}
         self._path(self.step_at.get((None, 0)), Arrivals())
@@ -122,7 +122,7 @@ def branch_column(split: Step) -> str:
     return f"branch_of_{split.pk}"
 
 
-def _splits(steps: Sequence[Step], *, now: datetime) -> dict[str, Case]:
+def _branch_annotations(steps: Sequence[Step], *, now: datetime) -> dict[str, Case]:
     by_profile = [step for step in steps if splits_by_profile(step)]
     conditions = (branch.condition for step in by_profile for branch in branches(step))
     known = filters.known_to(conditions)

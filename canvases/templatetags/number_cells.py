@@ -21,7 +21,7 @@ LABELS: dict[str, Text] = {**analytics.METRICS, "waiting": WAITING}
 def number_row(card: Card, canvas_url: str) -> SafeString:
     """A row of the table of numbers, each a link to its people; a dash for None."""
     language = get_language()
-    beginning = escape(links.beginning(canvas_url, card.id))
+    beginning = escape(links.people_url_prefix(canvas_url, card.id))
     cells = []
     for name, _label, n in card.columns:
         head, text = _cell(name, n, language)

@@ -74,7 +74,7 @@ def metric_cells(
     elif has_dates:
         beginning = f"{row.canvas_url}steps/{row.line.step}/numbers/#"
     else:
-        beginning = links.beginning(row.canvas_url, row.line.step)
+        beginning = links.people_url_prefix(row.canvas_url, row.line.step)
     second_lines = {"synced": _today_line(row), "pending": _pending_lines(context, row)}
     cells = (
         (_tone(name, n), name, _number(n, beginning + name), second_lines.get(name, ""))

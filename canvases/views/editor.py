@@ -174,7 +174,7 @@ def restore(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
         return refuse(request, row, error, now=now)
     last_removal.keep(request, row, None)
     text = _("The removal was undone.")
-    return canvas_page.done(
+    return canvas_page.answer_change(
         request, row, lambda _flow: Panel(), text=text, focus=str(step.pk), now=now
     )
 
@@ -293,7 +293,7 @@ def show_step(
     # A live canvas shows the numbers first.
     is_first = tab == SETTINGS and step.canvas.state != Canvas.State.LIVE
     query = f"?step={step.pk}" + ("" if is_first else f"&tab={tab}")
-    return canvas_page.done(
+    return canvas_page.answer_change(
         request, step.canvas, open_step, text=text, announce=announced, query=query, now=now
     )
 
@@ -301,7 +301,7 @@ def show_step(
 def show_message(request: HttpRequest, canvas: Canvas, text: str, *, now: datetime) -> HttpResponse:
     """Answer a change that leaves no step open with a message."""
     panel = panels.of_message(Banner("success", text))
-    return canvas_page.done(request, canvas, lambda _flow: panel, text=text, now=now)
+    return canvas_page.answer_change(request, canvas, lambda _flow: panel, text=text, now=now)
 
 
 def refuse(

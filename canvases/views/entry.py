@@ -57,7 +57,7 @@ def entry(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
         return canvas_page.answer(request, canvas_page.read(stored, now=now), panel, status=409)
     except edit.NotAllowed as error:
         return editor.refuse(request, stored, error, now=now)
-    return canvas_page.done(
+    return canvas_page.answer_change(
         request,
         stored,
         lambda flow: panels.of_entry(flow.canvas, now=now),

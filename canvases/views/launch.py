@@ -161,7 +161,7 @@ def retry(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Htt
     if step.canvas.is_archived:
         refusal = str(retry_people.ARCHIVED)
         return editor.show_step(request, step, tab=NUMBERS, text=refusal, now=now)
-    n = retry_people.errored(step, now=now)
+    n = retry_people.retry_errored(step, now=now)
     if n:
         retry_people.log(step, n, by=access.user(request))
     text = ngettext("%(n)s person is retried.", "%(n)s people are retried.", n) % {

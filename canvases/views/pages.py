@@ -32,7 +32,7 @@ def canvases(request: HttpRequest, group: str) -> HttpResponse:
     own_canvases = access.all_of(request, Canvas)
     form = CanvasFilter(request.GET)
     matching = (
-        _filtered(own_canvases, form.cleaned_data) if form.is_valid() else own_canvases.none()
+        _apply_filter(own_canvases, form.cleaned_data) if form.is_valid() else own_canvases.none()
     )
     page = Paginator(matching.select_related("app_group", "edited_by", "segment"), PAGE).get_page(
         request.GET.get("page")
@@ -51,7 +51,7 @@ def canvases(request: HttpRequest, group: str) -> HttpResponse:
     )
 
 
-def _filtered(matching: QuerySet[Canvas], cleaned: dict[str, Any]) -> QuerySet[Canvas]:
+def _apply_filter(matching: QuerySet[Canvas], cleaned: dict[str, Any]) -> QuerySet[Canvas]:
     matching = (
         matching.filter(state=cleaned["state"])
         if cleaned["state"]

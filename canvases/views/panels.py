@@ -58,7 +58,7 @@ def of_query(request: HttpRequest, flow: Flow, *, now: datetime) -> Panel:
     """Return the panel that the query string names; an empty one if it names none."""
     params = request.GET
     if "step" in params and (card := flow.card(params["step"])):
-        return _step_asked_for(request, flow, card, now=now)
+        return _step_panel(request, flow, card, now=now)
     if "remove" in params and flow.canvas.is_idle and (card := flow.card(params["remove"])):
         return of_remove(flow, card.step)
     if "place" in params and flow.canvas.is_idle and (card := flow.card(params["place"])):
@@ -88,7 +88,7 @@ def of_nothing(flow: Flow) -> Panel:
     return Panel(context={"recipes": offered})
 
 
-def _step_asked_for(request: HttpRequest, flow: Flow, card: Card, *, now: datetime) -> Panel:
+def _step_panel(request: HttpRequest, flow: Flow, card: Card, *, now: datetime) -> Panel:
     """Return the tab of a step that is asked for; of a live canvas, first its numbers."""
     params = request.GET
     with_reasons = "reasons" in params

@@ -133,7 +133,9 @@ def retry(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Htt
         int(pk) for pk in request.POST.getlist("delivery")[: page.PAGE] if ID_PATTERN.fullmatch(pk)
     ]
     is_some = "some" in request.POST
-    n = retry_people.behind(step, number, only=ticked if is_some else None, now=timezone.now())
+    n = retry_people.retry_number(
+        step, number, only=ticked if is_some else None, now=timezone.now()
+    )
     if n:
         retry_people.log(step, n, by=access.user(request))
         messages.success(request, _retried_text(n))

@@ -161,7 +161,7 @@ def _redirect_to_person(
     pk = None
     try:
         with at_most(SEARCH_SECONDS):
-            pk = _people(canvas).filter(_of_sort(who, canvas.app_group)).order_by("pk").first()
+            pk = _people(canvas).filter(_sort_q(who, canvas.app_group)).order_by("pk").first()
     except (TooSlow, filters.FilterError):
         context |= {"no_person": _("Reading the people took too long. Search for one instead.")}
     if pk is None:
@@ -183,7 +183,7 @@ def _people(canvas: Canvas) -> QuerySet[Profile, int]:
     return people.values_list("pk", flat=True)
 
 
-def _of_sort(who: str, group: AppGroup) -> Q:
+def _sort_q(who: str, group: AppGroup) -> Q:
     refused = eligibility.no_consent(is_strict=group.consent_required).q
     if who == "no_consent":
         return refused

@@ -76,7 +76,7 @@ def _chart(request: HttpRequest, canvas: Canvas, *, now: datetime) -> ChartCard:
         request.GET, since=canvas_numbers.first_hour(canvas) or counting_since, zone=zone
     )
     chart = canvas_numbers.entries(canvas, span.bins(now=now))
-    return ChartCard(chart, span, now, hours_retention.note(counting_since, now=now))
+    return ChartCard(chart, span, now, hours_retention.deletion_note(counting_since, now=now))
 
 
 def _funnel(flow: Flow) -> list[FunnelLine]:

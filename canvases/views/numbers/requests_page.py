@@ -46,7 +46,7 @@ def page(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
     return render(request, "canvases/numbers/requests.html", context)
 
 
-def newest(step: Step) -> dict[str, Any]:
+def newest_requests(step: Step) -> dict[str, Any]:
     """Return the newest calls, for the page of the step."""
     page_of_calls = requests.page(requests.of_syncs(reasons.all_syncs_of(step)), MAX_NEWEST)
     partner = reasons.partner_of(step)

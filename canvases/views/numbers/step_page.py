@@ -89,7 +89,7 @@ def _chart(request: HttpRequest, step: Step, *, now: datetime) -> dict[str, Any]
     zone = ZoneInfo(canvas.app_group.time_zone)
     span = Range.of_query(request.GET, since=since, zone=zone)
     chart = step_numbers.of_step(step, span.bins(now=now), sends=sends)
-    card = ChartCard(chart, span, now, hours_retention.note(counting_since, now=now))
+    card = ChartCard(chart, span, now, hours_retention.deletion_note(counting_since, now=now))
     return {"card_of_chart": card, "canvas": canvas}
 
 
@@ -101,7 +101,7 @@ def _numbers(step: Step, *, now: datetime) -> dict[str, Any]:
         raise Http404
     context = {"card": card, "step": card.step, "metrics": _metrics(card)}
     if card.sends:
-        context |= _sending(card, now=now) | requests_page.newest(card.step)
+        context |= _sending_context(card, now=now) | requests_page.newest_requests(card.step)
     return context
 
 
@@ -131,7 +131,7 @@ def _metrics(card: Card) -> list[dict[str, Any]]:
     ]
 
 
-def _sending(card: Card, *, now: datetime) -> dict[str, Any]:
+def _sending_context(card: Card, *, now: datetime) -> dict[str, Any]:
     """Return the context that only a step that sends people has."""
     sync = card.step.sync
     syncs = list(Sync.objects.filter(steps=card.step).order_by("pk"))

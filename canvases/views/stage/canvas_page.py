@@ -201,7 +201,7 @@ class Flow:
         """Return the per cent to draw the flow in."""
         if self.view.zoom != flow_view.FIT:
             return self.view.zoom
-        return flow_layout.fitting(self.path)
+        return flow_layout.fitting_zoom(self.path)
 
     def look(self, view: FlowView) -> None:
         """Set the view: which branches are folded, and how large the flow is drawn."""
@@ -258,7 +258,7 @@ def read(canvas: Canvas, *, now: datetime) -> Flow:
         flow_card.number = number
     path = nest_in_splits(cards)
     banner = [problem.text for problem in lines.banner(canvas.app_group, now=now)]
-    missing = words.missing(canvas)
+    missing = words.missing_choices(canvas)
     entry = str(missing[0].text) if missing else _entry_words(canvas, now=now)
     return Flow(
         canvas,
@@ -318,7 +318,7 @@ def answer(
     return response
 
 
-def done(
+def answer_change(
     request: HttpRequest,
     canvas: Canvas,
     open_panel: Callable[[Flow], Panel],

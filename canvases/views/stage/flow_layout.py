@@ -30,7 +30,7 @@ def _widths(split: Card) -> list[float]:
     return [GAP + (CARD if split.is_folded else width(branch.path)) for branch in split.branches]
 
 
-def fitting(path: Sequence[Card]) -> str:
+def fitting_zoom(path: Sequence[Card]) -> str:
     """Return the largest zoom at which a path fits the stage; the smallest if none does."""
     share, zooms = 100 * STAGE / width(path), (*flow_view.ZOOMS, *flow_view.SMALLER)
     return next((zoom for zoom in zooms if int(zoom) <= share), zooms[-1])

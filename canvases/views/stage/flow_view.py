@@ -63,12 +63,12 @@ class FlowView:
 def of_request(request: HttpRequest, path: str) -> FlowView:
     """Return the view that a request names, or that of the page at ``path`` it comes from."""
     if not {"zoom", "fold"}.isdisjoint(request.GET):
-        return _parsed(request.GET)
+        return _parse(request.GET)
     page = urlsplit(request.headers.get("HX-Current-URL") or request.headers.get("Referer", ""))
-    return _parsed(QueryDict(page.query)) if page.path == path else FlowView()
+    return _parse(QueryDict(page.query)) if page.path == path else FlowView()
 
 
-def _parsed(params: QueryDict) -> FlowView:
+def _parse(params: QueryDict) -> FlowView:
     zoom = params.get("zoom", "")
     folded = [
         split_id

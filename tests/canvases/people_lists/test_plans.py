@@ -65,7 +65,7 @@ def test_pages_of_a_step(step, whole_reads, name, where):
 def test_a_search(step, whole_reads, name, who):
     def act():
         one = numbers.of_step(step, name)
-        one = search.only(step.canvas.app_group, one, f"p{who}@example.org")
+        one = search.keep_matching(step.canvas.app_group, one, f"p{who}@example.org")
         assert lists.page(one.parts, 50).rows
 
     assert whole_reads(act) == []

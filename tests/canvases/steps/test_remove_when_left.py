@@ -123,7 +123,7 @@ def test_errored_removals_are_tried_again(bobs, step, left):
     settle(step.sync, "synced")
     settle(left, "errored")
     assert "Retry these 2" in bobs.get(step=step.pk, tab="numbers").content.decode()
-    assert retry.errored(step, now=timezone.now()) == 2
+    assert retry.retry_errored(step, now=timezone.now()) == 2
     left.tally.refresh_from_db()
     assert left.tally.pending == 2
 
