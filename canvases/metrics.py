@@ -1,4 +1,7 @@
-"""/metrics for Prometheus, behind a token. Costly readings are cached."""
+"""/metrics for Prometheus, behind a token. Costly readings are cached.
+
+The laws are the invariants of the counters (laws.py).
+"""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""The last removal of a user, in the session: sealed, since settings may hold customer data."""
+"""The last removal of a user, in the session: encrypted, as settings may hold customer data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEY = "last_removal"
 
 
 def keep(request: HttpRequest, canvas: Canvas, note: undo.RemovalNote | None) -> None:
-    """Keep what is needed to undo a removal, in place of an earlier one; None: nothing is."""
+    """Keep the note to undo a removal, in place of an earlier one; None: it cannot be undone."""
     request.session[KEY] = note and crypto.seal(note.dump(), context=_context(canvas))
 
 
