@@ -75,8 +75,8 @@ class Request:
         )
 
 
-def lanes(*, now: datetime, skip: Q = NO_BATCHES) -> list[str]:
-    """Return the free lanes with due batches, not counting ``skip``, longest due first."""
+def free_lanes(*, now: datetime, skip: Q = NO_BATCHES) -> list[str]:
+    """Return the unleased lanes with due batches (except those of ``skip``), longest due first."""
     due = Batch.objects.due(now).exclude(skip).order_by()
     ad_accounts = (
         due.values_list("ad_account__connection__partner", "ad_account__remote_id")

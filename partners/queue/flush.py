@@ -134,11 +134,11 @@ class Flush:
 
     def _free_lanes(self, *, now: datetime) -> list[str]:
         """Return the unleased lanes with work and a token that this machine can decrypt."""
-        lanes = collect.lanes(now=now, skip=self._undecryptable_q())
+        lanes = collect.free_lanes(now=now, skip=self._undecryptable_q())
         if lanes and self.undecryptable is None:
             self.undecryptable = missing_keys.find_connections(lanes, now=now)
             if self.undecryptable:
-                lanes = collect.lanes(now=now, skip=self._undecryptable_q())
+                lanes = collect.free_lanes(now=now, skip=self._undecryptable_q())
         return lanes
 
     def _undecryptable_q(self) -> Q:
@@ -157,7 +157,7 @@ class Flush:
         booked_at = time.monotonic()
         # Fewer sends may have been booked than were asked for: the other requests stay due.
         bookings = zip(requests, waits, strict=False)
-        return sum(self._post(request, pool, at=booked_at + wait) for request, wait in bookings)
+        return sum(self._submit(request, pool, at=booked_at + wait) for request, wait in bookings)
 
     def _plan_requests(self, lane: str) -> list[Request]:
         """Return the requests of a lane that may be sent beside those in flight."""
@@ -209,7 +209,7 @@ class Flush:
         left = max(0.0, self.ends_at - time.monotonic())
         return budget.book_many(last_tries, len(requests), within=left)
 
-    def _post(self, request: Request, pool: ThreadPoolExecutor, *, at: float) -> bool:
+    def _submit(self, request: Request, pool: ThreadPoolExecutor, *, at: float) -> bool:
         """Lease and build one request, and let a thread send it ``at`` a monotonic time.
 
         Return whether the lane has made progress: False if the request has to wait, or was taken

@@ -100,12 +100,14 @@ def _park_limit(answer: PushAnswer, error: Retry, *, now: datetime) -> None:
 
 def _wait_for_probe(answer: PushAnswer, *, now: datetime) -> None:
     """Put back, due at once: the parked limit or place decides when the next request is sent."""
-    transitions.fail(answer.request, code=answer.code, now=now, due_at=now, tried_at=answer.sent_at)
+    transitions.retry_or_error(
+        answer.request, code=answer.code, now=now, due_at=now, tried_at=answer.sent_at
+    )
 
 
 def _retry(answer: PushAnswer, *, now: datetime, is_unclear: bool = False) -> None:
     """Try again after the back-off. Nothing was applied, unless ``is_unclear``."""
-    transitions.fail(
+    transitions.retry_or_error(
         answer.request,
         code=answer.code,
         now=now,

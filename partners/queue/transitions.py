@@ -75,7 +75,7 @@ def mark_synced(
     compensation.take_back([batch for batch in batches if batch.cancel_requested], now=now)
 
 
-def fail(
+def retry_or_error(
     request: Request,
     *,
     code: str,
@@ -85,7 +85,7 @@ def fail(
     is_attempt: bool = False,
     is_unclear: bool = False,
 ) -> None:
-    """PENDING -> PENDING with a later ``due_at`` (None: by the back-off), or -> ERRORED.
+    """Put back a request that failed, due at ``due_at`` (None: after the back-off), or error it.
 
     A batch is errored if it was tried (``tried_at``) at its deadline or later, so a clock that
     jumps errors no batch untried. ``is_attempt``: the back-off grows. ``is_unclear``: the request
@@ -236,7 +236,7 @@ def extend_deadlines(limit: budget.Limit, seconds: float) -> None:
     if limit.lane:
         pending = pending.filter(lane_q(limit.lane, "ad_account__"))
     for chunk in pending.chunks():
-        # A transaction each, apart from that of `fail`: they lock other batches.
+        # A transaction each, apart from that of `retry_or_error`: they lock other batches.
         with transaction.atomic():
             locked = Batch.objects.filter(pk__in=chunk.lock_ids())
             locked.update(deadline_at=F("deadline_at") + timedelta(seconds=seconds))

@@ -115,7 +115,9 @@ def test_a_failed_add_requeued_during_an_enqueue_does_not_overrule_a_removal(
     assert collect.lease_batches(request, now=timezone.now())
 
     def put_back():
-        transitions.fail(request, code="50000", now=timezone.now(), due_at=None, is_attempt=True)
+        transitions.retry_or_error(
+            request, code="50000", now=timezone.now(), due_at=None, is_attempt=True
+        )
 
     _during_an_open_enqueue(world, remove, people, put_back)
     world.drain()
