@@ -108,7 +108,7 @@ class Why:
     def _words(self) -> dict[str, str]:
         return {
             "partner": self.partner.label,
-            "retry_time": deadlines.delivery(),
+            "retry_time": deadlines.delivery_text(),
             "code": self.reason,
         }
 

@@ -67,7 +67,8 @@ class PartnerError(Exception):
 
     def sentence(self) -> str:
         """Return a text for a marketer: what happened, what to do, whether people are lost."""
-        params = {"partner": self.partner, "code": self.code, "retry_time": deadlines.delivery()}
+        retry_time = deadlines.delivery_text()
+        params = {"partner": self.partner, "code": self.code, "retry_time": retry_time}
         return str(catalogue.ENTRIES[self.cause].sentence) % params
 
 

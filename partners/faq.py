@@ -28,6 +28,6 @@ def of(partner: Partner) -> list[FaqEntry]:
         "partner": partner.label,
         "ads_manager": partner.ads_manager,
         "max": partner.max_audiences_per_ad_account,
-        "time": deadlines.delivery(),
+        "time": deadlines.delivery_text(),
     }
     return [FaqEntry(str(one.text) % words, str(one.answer) % words) for one in partner.faq]

@@ -47,7 +47,7 @@ class Risk:
                 "No one is waiting yet; "
                 "people who come meanwhile count as errored %(retry_time)s later."
             )
-            return text % {"retry_time": deadlines.delivery()}
+            return text % {"retry_time": deadlines.delivery_text()}
         text = ngettext(
             "Otherwise %(n)s person counts as errored.",
             "Otherwise %(n)s people count as errored.",

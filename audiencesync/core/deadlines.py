@@ -1,4 +1,4 @@
-"""Deadlines of the settings in words, so that texts name the time that the engine keeps."""
+"""Deadlines of the settings, also in words, so that texts name the time that is in force."""
 
 from datetime import timedelta
 
@@ -9,8 +9,8 @@ from django.utils.translation import ngettext
 MINUTE, HOUR, DAY = 60, 3600, 86400
 DEFAULT_HOURS = 13
 """The retry window of deliveries by default, in hours."""
-SAME_REQUEST = timedelta(seconds=30)
-"""Repeated so soon, a request for a new thing is the same one sent twice."""
+DOUBLE_SUBMIT_WINDOW = timedelta(seconds=30)
+"""A request for a new thing that is repeated so soon is a form sent twice."""
 
 
 def in_words(seconds: float) -> str:
@@ -25,8 +25,8 @@ def in_words(seconds: float) -> str:
     return ngettext("%(n)s minute", "%(n)s minutes", n) % {"n": n}
 
 
-def delivery() -> str:
-    """Return how long a delivery is retried before the profile counts as errored."""
+def delivery_text() -> str:
+    """Return in words how long a delivery is retried before the profile counts as errored."""
     return in_words(settings.SYNC.deadline)
 
 
@@ -35,11 +35,11 @@ def share_of_delivery(hours: int) -> timedelta:
     return timedelta(seconds=settings.SYNC.deadline) * hours / DEFAULT_HOURS
 
 
-def removal() -> str:
-    """Return how long a removal after an erasure or a withdrawn consent is retried."""
+def removal_text() -> str:
+    """Return in words how long a removal after an erasure or a withdrawn consent is retried."""
     return in_words(settings.SYNC.erasure_deadline)
 
 
-def lazy_text(text: Promise) -> str:
+def with_retry_time(text: Promise) -> str:
     """Return the lazy ``text`` with ``%(retry_time)s`` filled in when it is rendered."""
-    return lazy(lambda: str(text) % {"retry_time": delivery()}, str)()
+    return lazy(lambda: str(text) % {"retry_time": delivery_text()}, str)()

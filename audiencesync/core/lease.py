@@ -10,7 +10,7 @@ def until(now: datetime, *, seconds: float) -> datetime:
     return now + timedelta(seconds=seconds)
 
 
-def latest(now: datetime, *, seconds: float) -> datetime:
+def latest_end(now: datetime, *, seconds: float) -> datetime:
     """Return the latest plausible end of a lease of ``seconds``.
 
     The clocks of machines may differ by less than a lease. A later end was written by a wrong
@@ -21,14 +21,14 @@ def latest(now: datetime, *, seconds: float) -> datetime:
 
 def is_expired(end: datetime | None, *, seconds: float, now: datetime) -> bool:
     """Return whether a lease that ends at ``end`` (None: no lease) has expired."""
-    return end is None or end <= now or end > latest(now, seconds=seconds)
+    return end is None or end <= now or end > latest_end(now, seconds=seconds)
 
 
-def expired(column: str, *, seconds: float, now: datetime) -> Q:
-    """Match rows whose lease has expired; ``column`` has its end. NULL does not match."""
-    return Q(**{f"{column}__lte": now}) | Q(**{f"{column}__gt": latest(now, seconds=seconds)})
+def expired_q(column: str, *, seconds: float, now: datetime) -> Q:
+    """Return a condition: the lease, whose end is in ``column``, has expired. NULL: no match."""
+    return Q(**{f"{column}__lte": now}) | Q(**{f"{column}__gt": latest_end(now, seconds=seconds)})
 
 
-def free(column: str, *, seconds: float, now: datetime) -> Q:
-    """Match rows without a lease (NULL), or with an expired one."""
-    return Q(**{column: None}) | expired(column, seconds=seconds, now=now)
+def free_q(column: str, *, seconds: float, now: datetime) -> Q:
+    """Return a condition: the row has no lease (NULL), or an expired one."""
+    return Q(**{column: None}) | expired_q(column, seconds=seconds, now=now)

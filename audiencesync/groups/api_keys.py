@@ -51,7 +51,7 @@ def issue(
     text = f"ask_{prefix}_{secrets.token_urlsafe(32)}"
     with transaction.atomic():
         AppGroup.objects.select_for_update(no_key=True).get(pk=app_group.pk)
-        recently = timezone.now() - deadlines.SAME_REQUEST
+        recently = timezone.now() - deadlines.DOUBLE_SUBMIT_WINDOW
         same = app_group.api_keys.filter(name=name, scopes=scopes, created_by=by, last_used_at=None)
         if by and same.filter(revoked_at=None, created_at__gt=recently).exists():
             raise JustIssued

@@ -85,7 +85,7 @@ class GroupForm(EditedMeanwhile, forms.ModelForm):
     quota_stops_clock = forms.BooleanField(
         label=_("Wait longer while a partner's daily limit is used up"),
         required=False,
-        help_text=deadlines.lazy_text(
+        help_text=deadlines.with_retry_time(
             _(
                 "People who cannot be sent count as errors after %(retry_time)s. "
                 "With this, up to 24 hours of such a pause do not count."

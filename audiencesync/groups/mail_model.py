@@ -43,3 +43,8 @@ class OutgoingMail(models.Model):
 
     def __str__(self) -> str:
         return f"mail {self.pk}"
+
+    @property
+    def is_requested(self) -> bool:
+        """Whether a visitor requested the mail, such as a password reset."""
+        return bool(self.kind)

@@ -1,7 +1,10 @@
-"""The outbox: mails that the engine sends until the mail server accepts them.
+"""The outbox: mails that the background worker sends until the mail server accepts them.
 
 Alerts are sent once per incident and recipient. A mail counts as sent only after the server
 accepted it, so a server that is down for an hour delays mails and loses none.
+
+``due_at`` of a mail is the time of its next attempt; None: it was sent, or given up. A worker that
+claims a mail moves ``due_at`` to the attempt after this one, so it is also the end of the claim.
 """
 
 import logging
@@ -21,13 +24,13 @@ from audiencesync.groups.mail_model import OutgoingMail
 from audiencesync.groups.models import AppGroup, Membership, User
 
 logger = logging.getLogger(__name__)
-BATCH = 100
-TURN_SECONDS = 20.0  # for which one call of `send_due` starts mails
-BACKOFF_BASE, BACKOFF_MAX = 60.0, 3600.0
-DEADLINE = timedelta(days=3)
-KEEP = timedelta(days=7)
+MAX_MAILS_PER_CALL = 100
+SENDING_SECONDS = 20.0  # after which one call of `send_due` begins no further mail
+BACKOFF_BASE, BACKOFF_MAX = 60.0, 3600.0  # seconds
+DEADLINE = timedelta(days=3)  # then a mail that was not accepted is given up
+KEEP_ROWS = timedelta(days=7)
 
-Text = tuple[str, str]  # subject and body
+Text = tuple[str, str]  # of a mail: subject and body
 
 
 def enqueue(
@@ -46,35 +49,37 @@ def enqueue(
     for recipient in recipients:
         mails = OutgoingMail.objects.filter(key=f"{key}:{recipient.user_id}")
         due_at = mails.values_list("due_at", flat=True).first()
-        if due_at is None and mails.exists():
+        if due_at is None and mails.exists():  # sent or given up
             continue
         with translation.override(recipient.user.language_in(group)):
             subject, body = write(recipient)
-        text = {"subject": " ".join(subject.split())[:250], "body": body}
+        columns = {"subject": " ".join(subject.split())[:250], "body": body}
         if due_at is not None:
-            mails.filter(due_at__isnull=False).update(**text)
+            mails.filter(due_at__isnull=False).update(**columns)
         else:
-            _add(f"{key}:{recipient.user_id}", recipient.user, text, now=now)
+            _add(f"{key}:{recipient.user_id}", recipient.user, columns, now=now)
             n_new += 1
     return n_new
 
 
-def _add(key: str, user: User, text: dict[str, str], *, now: datetime) -> None:
-    mail = OutgoingMail(key=key, user=user, created_at=now, due_at=now, **text)
+def _add(key: str, user: User, columns: dict[str, str], *, now: datetime) -> None:
+    mail = OutgoingMail(key=key, user=user, created_at=now, due_at=now, **columns)
+    # Another worker may add the same mail at the same time: the first row stays.
     OutgoingMail.objects.bulk_create([mail], ignore_conflicts=True)
 
 
 def send_due(*, now: datetime, count_failure: Callable[[], None]) -> int:
-    """Send the mails that are due and return their number; delete old rows.
+    """Send the mails that are due and return how many the server accepted; delete old rows.
 
-    Each mail is sent once however many workers call this.
+    Each mail is sent once however many workers call this. ``count_failure`` adds one to the
+    caller's count of failures, in the transaction that gives up a mail.
     """
-    OutgoingMail.objects.filter(due_at=None, created_at__lt=now - KEEP).delete()
-    n_sent, ends_at = 0, time.monotonic() + TURN_SECONDS
-    # A claim is a lease that ends at ``due_at``; an end too far ahead was written by a wrong clock.
-    is_due = lease.expired("due_at", seconds=BACKOFF_MAX, now=now)
-    due = OutgoingMail.objects.filter(is_due).select_related("user")
-    for mail in due.order_by("due_at", "pk")[:BATCH]:
+    OutgoingMail.objects.filter(due_at=None, created_at__lt=now - KEEP_ROWS).delete()
+    n_sent, ends_at = 0, time.monotonic() + SENDING_SECONDS
+    # A time further ahead than any back-off was written by a wrong clock and is due, too.
+    due_q = lease.expired_q("due_at", seconds=BACKOFF_MAX, now=now)
+    due = OutgoingMail.objects.filter(due_q).select_related("user")
+    for mail in due.order_by("due_at", "pk")[:MAX_MAILS_PER_CALL]:
         if time.monotonic() > ends_at:
             break
         if not _claim(mail, now=now):
@@ -85,7 +90,7 @@ def send_due(*, now: datetime, count_failure: Callable[[], None]) -> int:
             _finish(mail, now=now)
             n_sent += message is not None
             continue
-        _note_failure(mail, error, count_failure, now=now)
+        _handle_failure(mail, error, count_failure, now=now)
         if not isinstance(error, (SMTPException, ValueError)) or isinstance(
             error, SMTPSenderRefused
         ):
@@ -94,8 +99,9 @@ def send_due(*, now: datetime, count_failure: Callable[[], None]) -> int:
 
 
 def _claim(mail: OutgoingMail, *, now: datetime) -> bool:
-    """Move ``due_at`` to the next attempt, which happens if this process dies or the server
-    refuses.
+    """Move ``due_at`` to the next attempt; return False if another worker did so before.
+
+    The next attempt happens if this process dies or the server refuses.
     """
     pause = min(BACKOFF_BASE * 2 ** min(mail.tries, 10), BACKOFF_MAX)
     unclaimed = OutgoingMail.objects.filter(pk=mail.pk, due_at=mail.due_at)
@@ -103,8 +109,8 @@ def _claim(mail: OutgoingMail, *, now: datetime) -> bool:
 
 
 def _message(mail: OutgoingMail) -> EmailMessage | None:
-    """Return None if it was requested for an address without an account."""
-    if mail.kind:
+    """Build the message; None for a requested mail whose address has no account."""
+    if mail.is_requested:
         return requested_mails.message(mail)
     return EmailMessage(mail.subject, mail.body, to=[mail.user.email] if mail.user else [])
 
@@ -118,17 +124,19 @@ def _send(message: EmailMessage) -> Exception | None:
 
 
 def _finish(mail: OutgoingMail, *, now: datetime) -> None:
-    if mail.kind:  # further requests that were made until now are answered by the same mail
-        requested_mails.requested(mail.kind, mail.address).filter(created_at__lte=now).delete()
+    if mail.is_requested:
+        # This mail answers all requests made until now: delete it together with the others.
+        requested_mails.open_requests(mail.kind, mail.address).filter(created_at__lte=now).delete()
     else:
         OutgoingMail.objects.filter(pk=mail.pk).update(
             sent_at=now, due_at=None, subject="", body=""
         )
 
 
-def _note_failure(
+def _handle_failure(
     mail: OutgoingMail, error: Exception, count_failure: Callable[[], None], *, now: datetime
 ) -> None:
+    """Count and log a failed attempt; give the mail up after the deadline."""
     is_over = mail.created_at < now - DEADLINE
     with transaction.atomic():
         count_failure()
@@ -143,7 +151,7 @@ def _note_failure(
 
 
 def _give_up(mail: OutgoingMail) -> None:
-    if mail.kind:
+    if mail.is_requested:
         OutgoingMail.objects.filter(pk=mail.pk).delete()
     else:
         OutgoingMail.objects.filter(pk=mail.pk).update(due_at=None, subject="", body="")

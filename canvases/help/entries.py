@@ -232,7 +232,7 @@ def _with_words(
         "least": number_format(partner.smallest_audience),
         "reason": partner.access_lost if reason is None else reason,
         "partner": partner.label,
-        "retry_time": deadlines.delivery(),
+        "retry_time": deadlines.delivery_text(),
         "min": number_format(partner.smallest_audience),
         "from": first,
         "to": last,

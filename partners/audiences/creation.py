@@ -110,7 +110,7 @@ def _existing(ad_account: AdAccount, name: str, *, by: User, now: datetime) -> A
 def _lease(row: Audience, *, by: User) -> Lease | None:
     """Take the lease of the row; return None if another process holds it."""
     now = timezone.now()
-    free = leases.free("create_until", seconds=settings.SYNC.create_lease, now=now)
+    free = leases.free_q("create_until", seconds=settings.SYNC.create_lease, now=now)
     rows = Audience.objects.filter(free, pk=row.pk, remote_id="")
     until = now + _lease_time()
     return Lease(row, until) if rows.update(create_until=until, created_by=by) else None

@@ -71,7 +71,7 @@ def retry_due(*, now: datetime) -> int:
             "spent token %s: the partner did not confirm within a day that it is void.", pk
         )
     old.delete()
-    done, is_due = 0, lease.expired("due_at", seconds=settings.SYNC.lease, now=now)
+    done, is_due = 0, lease.expired_q("due_at", seconds=settings.SYNC.lease, now=now)
     for spent in SpentToken.objects.filter(is_due).order_by("due_at", "pk")[:MOST_AT_ONCE]:
         if SpentToken.objects.filter(pk=spent.pk, due_at=spent.due_at).update(due_at=_later(now)):
             done += revoke(spent) is Revocation.DONE

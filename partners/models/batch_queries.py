@@ -149,7 +149,7 @@ class BatchQuerySet(models.QuerySet["Batch"]):
 
 def lease_expired(now: datetime) -> Q:
     """Match batches and lanes whose lease has expired."""
-    return lease.expired("lease_until", seconds=settings.SYNC.lease, now=now)
+    return lease.expired_q("lease_until", seconds=settings.SYNC.lease, now=now)
 
 
 def _rank(last_try: Q) -> Case:

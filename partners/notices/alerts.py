@@ -103,7 +103,7 @@ def _missed_deadline_mail(connection: Connection, over: QuerySet[Batch]) -> Text
         n,
     )
     at = batch.settled_at if batch and batch.settled_at else None
-    words = _words(connection) | {"n": number_format(n), "retry_time": deadlines.delivery()}
+    words = _words(connection) | {"n": number_format(n), "retry_time": deadlines.delivery_text()}
     words["time"] = risks.clock(at, connection.app_group) if at else ""
     syncs = Sync.objects.filter(pk__in=over.values("sync")).order_by("pk")
     url = batch.sync.url if batch else "/"
@@ -128,7 +128,7 @@ def _failed_removal_mail(connection: Connection, over: QuerySet[Batch]) -> Text:
     ]
     listed = "\n".join(f"- {name}" for name in names)
     url = outbox.absolute_url(problems.partner_page(connection))
-    words = _words(connection) | {"retry_time": deadlines.removal()}
+    words = _words(connection) | {"retry_time": deadlines.removal_text()}
     return subject, f"{text % words}\n\n{url}\n\n{listed}\n"
 
 
@@ -164,7 +164,7 @@ def _blocked_removal_mail(connection: Connection, waiting: QuerySet[Batch]) -> T
         n,
     )
     ends_at = waiting.aggregate(at=Min("deadline_at"))["at"]
-    words = _words(connection) | {"n": number_format(n), "retry_time": deadlines.removal()}
+    words = _words(connection) | {"n": number_format(n), "retry_time": deadlines.removal_text()}
     parts = [text % words]
     if ends_at:
         until = _("The first one ends on %(time)s, and is not asked for any more after that.")

@@ -97,7 +97,7 @@ def send_due(*, now: datetime) -> int:
     n_accepted, ends_at = 0, time.monotonic() + TURN_SECONDS
     silent = set[int]()  # webhooks that gave no answer in this turn
     # A claim is a lease that ends at ``due_at``; an end too far ahead was written by a wrong clock.
-    due = WebhookCall.objects.filter(lease.expired("due_at", seconds=BACKOFF_MAX, now=now))
+    due = WebhookCall.objects.filter(lease.expired_q("due_at", seconds=BACKOFF_MAX, now=now))
     related = [f"incident__{one}" for one in ("app_group", *lines.RELATED)]
     for call in due.select_related("webhook", *related).order_by("due_at", "pk")[:BATCH]:
         if time.monotonic() > ends_at:

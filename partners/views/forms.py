@@ -49,7 +49,7 @@ class DisconnectForm(forms.Form):
         wait = _(
             "They wait: if %(partner)s is connected again within %(retry_time)s, they are sent"
         )
-        words = {"partner": partner.label, "retry_time": deadlines.delivery()}
+        words = {"partner": partner.label, "retry_time": deadlines.delivery_text()}
         field = self.fields["people"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = [

@@ -26,10 +26,10 @@ def test_a_lease_expires_at_its_end_or_if_the_end_cannot_be_true(end, is_expired
 @pytest.mark.parametrize(("end", "is_expired"), ENDS)
 def test_the_condition_in_the_database_says_the_same(db, end, is_expired):
     Lane.objects.create(key="1", lease="x", lease_until=end)
-    found = Lane.objects.filter(lease.free("lease_until", seconds=60, now=NOW))
+    found = Lane.objects.filter(lease.free_q("lease_until", seconds=60, now=NOW))
     assert found.exists() is is_expired
 
 
 def test_a_row_without_a_lease_is_not_expired(db):
     Lane.objects.create(key="1")
-    assert not Lane.objects.filter(lease.expired("lease_until", seconds=60, now=NOW)).exists()
+    assert not Lane.objects.filter(lease.expired_q("lease_until", seconds=60, now=NOW)).exists()

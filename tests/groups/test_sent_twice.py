@@ -38,7 +38,7 @@ def test_an_invitation_that_differs_replaces_the_first(signed_in, alice, bob, ac
     if change == "later":
         Invitation.objects.update(created_at=timezone.now() - timedelta(minutes=1))
     if change == "mail refused":
-        invitations.show(first)
+        invitations.mark_link_shown(first)
     bob.memberships.update(role=Role.ADMIN)
     sender = bob if change == "other admin" else alice
     role = "marketer" if change == "role" else "viewer"

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 INVITATION = "invitation"  # session key: the primary key of the invitation this visitor came with
 
 
-def ours(url: str) -> str:
+def under_site_url(url: str) -> str:
     """Return the URL of the same page under SITE_URL."""
     # Mails must not take the host from the request, which may name any allowed host and port.
     return f"{settings.SITE_URL}{urlsplit(url).path}"
@@ -29,12 +29,14 @@ class InvitationAdapter(DefaultAccountAdapter):
 
     def open_invitation(self, request: HttpRequest) -> Invitation | None:
         """Return the invitation of this session if it can still be accepted."""
-        found = (
+        invitation = (
             Invitation.objects.select_related("app_group")
             .filter(pk=request.session.get(INVITATION, 0))
             .first()
         )
-        return found if found and invitations.is_open(found, now=timezone.now()) else None
+        if invitation is None or not invitations.is_open(invitation, now=timezone.now()):
+            return None
+        return invitation
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return self.open_invitation(request) is not None
@@ -47,18 +49,19 @@ class InvitationAdapter(DefaultAccountAdapter):
     def get_email_confirmation_url(self, request: HttpRequest, emailconfirmation: Any) -> str:
         """Return a link that a change of the password invalidates, unlike allauth's own."""
         key = addresses.confirmation_key(emailconfirmation.email_address)
-        return ours(reverse("account_confirm_email", args=[key]))
+        return under_site_url(reverse("account_confirm_email", args=[key]))
 
     def send_confirmation_mail(
         self, request: HttpRequest, emailconfirmation: Any, signup: bool
     ) -> None:
         """Send the mail with our key only: allauth would put its own key beside the link."""
-        super().send_confirmation_mail(request, _Keyless(emailconfirmation.email_address), signup)
+        confirmation = _OurConfirmation(emailconfirmation.email_address)
+        super().send_confirmation_mail(request, confirmation, signup)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send a mail; if the server refuses, log it without the address."""
         # The page does not report it: the report would reveal which addresses have an account.
-        links = {name: ours(text) for name, text in context.items() if _is_link(text)}
+        links = {name: under_site_url(text) for name, text in context.items() if _is_link(text)}
         try:
             super().send_mail(
                 template_prefix, email, context | links | {"current_site": addresses.Site()}
@@ -69,12 +72,13 @@ class InvitationAdapter(DefaultAccountAdapter):
             )
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
-        # By account alone: allauth adds the host, whose port the caller may choose.
+        # By account alone: allauth adds the host to the key, and a caller who varies its port would
+        # get a new count of attempts each time.
         login: str = credentials.get("email", credentials.get("username", ""))
         return login.strip().lower()
 
 
-class _Keyless(EmailConfirmationHMAC):
+class _OurConfirmation(EmailConfirmationHMAC):
     """A confirmation with our key instead of allauth's."""
 
     @property

@@ -41,6 +41,7 @@ def is_confirmed(user: User) -> bool:
 
 def confirm(user: User) -> None:
     """Mark the address of an account as confirmed, because its owner opened a mailed link."""
+    # In this order: allauth's constraints allow an address one confirmed row, a user one primary.
     EmailAddress.objects.filter(email=user.email).exclude(user=user).delete()
     address = EmailAddress.objects.filter(user=user, email=user.email).first()
     address = address or EmailAddress(user=user, email=user.email.lower())
@@ -49,15 +50,15 @@ def confirm(user: User) -> None:
     address.save()
 
 
-def pending_change(user: User) -> QuerySet[EmailAddress]:
-    """Return the pending address that this user wants to change to."""
+def pending_addresses(user: User) -> QuerySet[EmailAddress]:
+    """Return the row of the address that this user wants to change to, if there is one."""
     rows: QuerySet[EmailAddress] = EmailAddress.objects.filter(user=user, verified=False)
     return rows.exclude(email=user.email)
 
 
 def end_pending_changes(user: User) -> None:
     """Cancel pending changes of the address; their links stop working."""
-    pending_change(user).delete()
+    pending_addresses(user).delete()
 
 
 def end_changes_of_others_to(email: str) -> None:
@@ -69,7 +70,7 @@ def end_changes_of_others_to(email: str) -> None:
 
 def confirmation_key(address: EmailAddress) -> str:
     """Return the key of a mailed link: valid until the account's password or address changes."""
-    return signing.dumps([address.pk, _state(address)], salt=_SALT)
+    return signing.dumps([address.pk, _account_state(address)], salt=_SALT)
 
 
 def find(key: str) -> EmailAddress | None:
@@ -81,10 +82,12 @@ def find(key: str) -> EmailAddress | None:
     except (signing.BadSignature, ValueError, TypeError):
         return None
     address = EmailAddress.objects.select_related("user").filter(pk=pk, verified=False).first()
-    return address if address and constant_time_compare(state, _state(address)) else None
+    is_valid = address and constant_time_compare(state, _account_state(address))
+    return address if is_valid else None
 
 
-def _state(address: EmailAddress) -> str:
+def _account_state(address: EmailAddress) -> str:
+    """Return a keyed hash of what makes the link invalid when it changes."""
     user = address.user
     return salted_hmac(
         _SALT, f"{user.password}|{user.email}|{address.email}", algorithm="sha256"

@@ -25,7 +25,7 @@ from audiencesync.groups.models import (
 )
 
 logger = logging.getLogger(__name__)
-PER_HOUR = 20  # of one group: limits mails to arbitrary addresses
+MAX_PER_HOUR = 20  # of one group: limits mails to arbitrary addresses
 
 
 class Unconfirmed(Exception):
@@ -38,17 +38,18 @@ class JustInvited(Exception):
 
 @transaction.atomic
 def invite(app_group: AppGroup, *, email: str, role: str, by: User) -> tuple[Invitation, str]:
-    """Issue an invitation and log it. An open one for the same address is replaced.
+    """Issue an invitation and log it. Any unaccepted one for the same address is replaced.
 
     Returns the invitation with its token. Raises JustInvited, unless the first mail failed.
     """
-    # One after the other: of two at once, neither would see the invitation of the other.
+    # Concurrent requests run one after the other: else neither would see the other's invitation.
     AppGroup.objects.select_for_update(no_key=True).get(pk=app_group.pk)
-    open_still = app_group.invitations.filter(email=email.strip().lower(), accepted_at=None)
-    mine = open_still.filter(role=role, invited_by=by, link_shown=False)
-    if mine.filter(created_at__gt=timezone.now() - deadlines.SAME_REQUEST).exists():
+    unaccepted = app_group.invitations.filter(email=email.strip().lower(), accepted_at=None)
+    # A shown link means that the mail failed: to invite again is then no double submit.
+    same = unaccepted.filter(role=role, invited_by=by, link_shown=False)
+    if same.filter(created_at__gt=timezone.now() - deadlines.DOUBLE_SUBMIT_WINDOW).exists():
         raise JustInvited
-    open_still.delete()
+    unaccepted.delete()
     invitation, token = Invitation.issue(app_group, email=email, role=role, by=by)
     changes = [(gettext_lazy("Role"), None, Role(role).label)]
     Activity.log(
@@ -65,15 +66,15 @@ def invite(app_group: AppGroup, *, email: str, role: str, by: User) -> tuple[Inv
 def mail(invitation: Invitation, link: str) -> bool:
     """Send the link.
 
-    Return False if the mail server refused; the inviter may then see it (``show``).
+    Return False if the mail server refused; the inviter may then see it (`mark_link_shown`).
     """
-    words = {"invitation": invitation, "link": link, "days": INVITATION_LIFETIME.days}
-    group, known = invitation.app_group, User.objects.filter(email=invitation.email).first()
-    with translation.override(known.language_in(group) if known else group.language):
+    context = {"invitation": invitation, "link": link, "days": INVITATION_LIFETIME.days}
+    group, invitee = invitation.app_group, User.objects.filter(email=invitation.email).first()
+    with translation.override(invitee.language_in(group) if invitee else group.language):
         subject = _("Invitation to %(group)s on AudienceSync") % {
             "group": " ".join(group.name.split())
         }
-        body = render_to_string("groups/invitation_mail.txt", words)
+        body = render_to_string("groups/invitation_mail.txt", context)
     try:
         send_mail(subject, body, None, [invitation.email])
     except Exception as error:  # noqa: BLE001 - any backend; its error text repeats the address
@@ -82,13 +83,13 @@ def mail(invitation: Invitation, link: str) -> bool:
     return True
 
 
-def show(invitation: Invitation) -> None:
-    """Record that the inviter sees the link, so that it no longer proves the address."""
+def mark_link_shown(invitation: Invitation) -> None:
+    """Record that the inviter sees the link: to have it then proves no access to the mailbox."""
     Invitation.objects.filter(pk=invitation.pk).update(link_shown=True)
 
 
 def find(token: str) -> Invitation | None:
-    """Return the invitation with this token, open or not."""
+    """Return the invitation with this token, whether it can still be accepted or not."""
     return (
         Invitation.objects.select_related("app_group", "invited_by")
         .filter(token_hash=Invitation.hash(token))
@@ -96,22 +97,25 @@ def find(token: str) -> Invitation | None:
     )
 
 
-def backed() -> QuerySet[Invitation]:
+def with_authorized_inviter() -> QuerySet[Invitation]:
     """Return the invitations whose inviters may still invite: admins of the group, and staff."""
     admins = Membership.objects.filter(
         user=OuterRef("invited_by"), app_group=OuterRef("app_group"), role=Role.ADMIN
     )
-    may = Q(invited_by__is_staff=True) | Exists(admins)
-    return Invitation.objects.filter(may, invited_by__is_active=True)
+    may_invite = Q(invited_by__is_staff=True) | Exists(admins)
+    return Invitation.objects.filter(may_invite, invited_by__is_active=True)
 
 
 def is_open(invitation: Invitation, *, now: datetime) -> bool:
     """Return whether the invitation can be accepted (used, age, inviter and group are checked)."""
-    return _open(invitation.pk, now=now).exists()
+    return _acceptable(invitation.pk, now=now).exists()
 
 
 def why_closed(invitation: Invitation | None, *, now: datetime) -> tuple[str, str]:
-    """Return why a link does not work and what to do. None: there is no such invitation."""
+    """Return why a link does not work, and what to do about it.
+
+    ``invitation`` is None if none has the token of the link.
+    """
     ask_again = _("Ask the person who invited you for a new link.")
     if invitation is None:
         return _(
@@ -124,14 +128,14 @@ def why_closed(invitation: Invitation | None, *, now: datetime) -> tuple[str, st
         return _("The app group is archived, so no one can join it."), _(
             "Ask an admin of the app group about it."
         )
-    if not backed().filter(pk=invitation.pk).exists():
+    if not with_authorized_inviter().filter(pk=invitation.pk).exists():
         reason = _(
             "It has ended: the person who invited you "
             "may no longer invite people into this app group."
         )
         return reason, _("Ask an admin of the app group for a new link.")
     is_old = now >= invitation.created_at + INVITATION_LIFETIME
-    # Neither: it is being used by another request at the same time.
+    # Not too old either: another request is accepting it at the same time.
     return _("It is too old.") if is_old else used, ask_again
 
 
@@ -139,33 +143,37 @@ def why_closed(invitation: Invitation | None, *, now: datetime) -> tuple[str, st
 class Pending:
     """An unused invitation.
 
-    ``has_ended``: it cannot be accepted, as its inviter may no longer invite.
+    It cannot be accepted if its inviter may no longer invite.
     """
 
     invitation: Invitation
-    has_ended: bool
+    inviter_lost_rights: bool
 
 
 def pending(app_group: AppGroup, *, now: datetime) -> list[Pending]:
     """Return the unused invitations of a group that are not expired, newest first."""
-    waiting = app_group.invitations.filter(
+    unused = app_group.invitations.filter(
         accepted_at=None, created_at__gt=now - INVITATION_LIFETIME
     )
-    good = set(backed().filter(app_group=app_group, accepted_at=None).values_list("pk", flat=True))
-    listed = waiting.select_related("invited_by").order_by("-created_at")
-    return [Pending(one, has_ended=one.pk not in good) for one in listed]
+    authorized = with_authorized_inviter().filter(app_group=app_group, accepted_at=None)
+    authorized_ids = set(authorized.values_list("pk", flat=True))
+    newest_first = unused.select_related("invited_by").order_by("-created_at")
+    return [Pending(row, inviter_lost_rights=row.pk not in authorized_ids) for row in newest_first]
 
 
-def _open(pk: int, *, now: datetime) -> QuerySet[Invitation]:
-    young = Invitation.objects.filter(
+def _acceptable(pk: int, *, now: datetime) -> QuerySet[Invitation]:
+    """Return the invitation ``pk`` if it can be accepted, else no row."""
+    unused = Invitation.objects.filter(
         pk=pk, accepted_at=None, created_at__gt=now - INVITATION_LIFETIME
     )
-    return young.filter(pk__in=backed().filter(pk=pk), app_group__archived_at=None)
+    return unused.filter(
+        pk__in=with_authorized_inviter().filter(pk=pk), app_group__archived_at=None
+    )
 
 
-def locked(pk: int, *, now: datetime) -> Invitation | None:
+def get_open_for_update(pk: int, *, now: datetime) -> Invitation | None:
     """Return an open invitation, locked until the transaction ends, so that it is used once."""
-    return _open(pk, now=now).select_for_update().first()
+    return _acceptable(pk, now=now).select_for_update().first()
 
 
 @transaction.atomic
@@ -177,8 +185,9 @@ def accept(invitation: Invitation, user: User, *, now: datetime) -> bool:
     """
     if not may_accept(invitation, user):
         raise Unconfirmed
-    if not _open(invitation.pk, now=now).update(accepted_at=now):
+    if not _acceptable(invitation.pk, now=now).update(accepted_at=now):
         return False
+    # Else a change requested before could move the account, now a member, to another mailbox.
     addresses.end_pending_changes(user)
     _membership, joined = Membership.objects.get_or_create(
         app_group=invitation.app_group,
@@ -193,5 +202,11 @@ def accept(invitation: Invitation, user: User, *, now: datetime) -> bool:
 
 
 def may_accept(invitation: Invitation, user: User) -> bool:
-    """Return whether the user has confirmed the address, or the link was passed on by hand."""
+    """Return whether the user has confirmed the address, or the link was passed on by hand.
+
+    The caller compares the addresses of user and invitation.
+    """
+    # A mailed link is meant for the owner of the mailbox, and anyone may have created an account
+    # with that address through a shown link. A link passed on by hand has reached whom the inviter
+    # meant, confirmed or not: the installation may have no mail server.
     return invitation.link_shown or addresses.is_confirmed(user)

@@ -1,4 +1,4 @@
-"""Middleware: the activity log notes the address from which a request came."""
+"""Middleware: the activity log notes the IP address from which a request came."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from audiencesync.core.web import origin
 
 
 class RequestOrigin:
-    """Offers the address of the client, as the limits of sign-in attempts see it."""
+    """Offers the IP address of the client, as the limits of sign-in attempts see it."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -22,7 +22,7 @@ class RequestOrigin:
 
 def _address(request: HttpRequest) -> str | None:
     try:
-        found: str = get_adapter(request).get_client_ip(request)
-    except PermissionDenied:  # a proxy that names none
+        ip_address: str = get_adapter(request).get_client_ip(request)
+    except PermissionDenied:  # raised by allauth if the proxy passes on no address
         return None
-    return found
+    return ip_address

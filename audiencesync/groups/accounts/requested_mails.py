@@ -40,8 +40,8 @@ def request(kind: str, address: str, *, now: datetime) -> None:
     )
 
 
-def requested(kind: str, address: str) -> QuerySet[OutgoingMail]:
-    """Return the mails of a kind that are queued for an address."""
+def open_requests(kind: str, address: str) -> QuerySet[OutgoingMail]:
+    """Return the mails of a kind that are queued for an address; a sent one has no row."""
     rows: QuerySet[OutgoingMail] = OutgoingMail.objects.filter(
         kind=kind, address=address.strip().lower()
     )
@@ -49,7 +49,7 @@ def requested(kind: str, address: str) -> QuerySet[OutgoingMail]:
 
 
 def message(mail: OutgoingMail) -> EmailMessage | None:
-    """Return the mail in the language of its recipient, or None if no account has the address."""
+    """Build the mail in the language of its recipient; None if no account has the address."""
     user = User.objects.filter(email=mail.address.lower(), is_active=True).first()
     if user is None:
         return None

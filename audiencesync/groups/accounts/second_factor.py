@@ -1,4 +1,6 @@
-"""Encryption of second factors in the database, as of partners' tokens."""
+"""Second factors are encrypted in the database, with the same keys as the tokens of partners.
+
+To seal is to encrypt with the first of these keys (core/crypto.py)."""
 
 import logging
 
@@ -24,23 +26,23 @@ class SealingAdapter(DefaultMFAAdapter):
     def decrypt(self, encrypted_text: str) -> str:
         """Return the secret; if it cannot be decrypted, a random one that fits no code."""
         try:
-            opened: str = crypto.open_sealed(encrypted_text, context=CONTEXT)
+            secret: str = crypto.open_sealed(encrypted_text, context=CONTEXT)
         except crypto.CannotOpen:
             logger.error("A second factor does not open with TOKEN_KEYS: its codes are refused.")
             return str(generate_totp_secret())
-        return opened
+        return secret
 
 
 @sensitive_variables()
-def resealed(data: dict[str, object]) -> dict[str, object] | None:
-    """Return ``data`` of an authenticator sealed with the first key, or None if it already is.
+def reseal(data: dict[str, object]) -> dict[str, object] | None:
+    """Return ``data`` of an authenticator sealed with the first key; None if it is already.
 
     Raises CannotOpen.
     """
-    stale = [
+    stale_fields = [
         name for name in SEALED_FIELDS if name in data and not crypto.is_current(str(data[name]))
     ]
-    if not stale:
+    if not stale_fields:
         return None
-    opened = {name: crypto.open_sealed(str(data[name]), context=CONTEXT) for name in stale}
-    return data | {name: crypto.seal(text, context=CONTEXT) for name, text in opened.items()}
+    secrets = {name: crypto.open_sealed(str(data[name]), context=CONTEXT) for name in stale_fields}
+    return data | {name: crypto.seal(text, context=CONTEXT) for name, text in secrets.items()}

@@ -15,8 +15,8 @@ from django.utils.translation import gettext as _
 
 from audiencesync.groups import access
 
-USED = "used_at"  # session key
-SAVE_SECONDS = 60  # the time of use is saved this often, not with each page
+USED_AT = "used_at"  # session key: seconds since 1970
+SAVE_SECONDS = 30  # the time of use is saved this often at most, not with each page
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -26,21 +26,22 @@ def end_idle(get_response: View) -> View:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if settings.SESSION_IDLE_MINUTES and request.user.is_authenticated:
-            _check_idle(request, now=time.time())
+            _end_or_keep(request, now=time.time())
         return get_response(request)
 
     return middleware
 
 
-def _check_idle(request: HttpRequest, *, now: float) -> None:
-    used_at = request.session.setdefault(USED, now)
+def _end_or_keep(request: HttpRequest, *, now: float) -> None:
+    """Sign out if the session was idle for too long, else save that it is used."""
+    used_at = request.session.setdefault(USED_AT, now)
     if now - used_at > settings.SESSION_IDLE_MINUTES * 60:
         logout(request)
         messages.info(
             request, _("You were signed out because this session was not used for a while.")
         )
-    elif now - used_at > SAVE_SECONDS // 2 and not _is_background(request):
-        request.session[USED] = now
+    elif now - used_at > SAVE_SECONDS and not _is_background(request):
+        request.session[USED_AT] = now
 
 
 def _is_background(request: HttpRequest) -> bool:
@@ -48,19 +49,20 @@ def _is_background(request: HttpRequest) -> bool:
     return request.method == "GET" and "HX-Request" in request.headers
 
 
-def listed(request: HttpRequest) -> list[UserSession]:
+def list_sessions(request: HttpRequest) -> list[UserSession]:
     """Return the sessions of the account, the current one first.
 
     A session that began before sessions were recorded gets an unsaved row.
     """
     user = access.user(request)
-    found: list[UserSession] = UserSession.objects.purge_and_list(user)
-    if not any(one.is_current() for one in found):
-        found.append(_current(request))
-    return sorted(found, key=lambda one: (not one.is_current(), -one.created_at.timestamp()))
+    rows: list[UserSession] = UserSession.objects.purge_and_list(user)
+    if not any(row.is_current() for row in rows):
+        rows.append(_unsaved_row(request))
+    return sorted(rows, key=lambda row: (not row.is_current(), -row.created_at.timestamp()))
 
 
-def _current(request: HttpRequest) -> UserSession:
+def _unsaved_row(request: HttpRequest) -> UserSession:
+    """Return what a row of the current session would hold."""
     user, adapter = access.user(request), get_adapter()
     return UserSession(
         user=user,
@@ -75,8 +77,9 @@ def end_others(request: HttpRequest) -> None:
     """End all sessions of the account except this one, also those that are not listed."""
     user, current = access.user(request), request.session.session_key
     others = Session.objects.exclude(pk=current).filter(expire_date__gt=timezone.now())
-    ended = [
-        one.pk for one in others.iterator() if one.get_decoded().get(SESSION_KEY) == str(user.pk)
+    # Django stores the user of a session inside of its encoded data, not in a column.
+    ended_ids = [
+        row.pk for row in others.iterator() if row.get_decoded().get(SESSION_KEY) == str(user.pk)
     ]
-    Session.objects.filter(pk__in=ended).delete()
+    Session.objects.filter(pk__in=ended_ids).delete()
     UserSession.objects.filter(user=user).exclude(session_key=current).delete()

@@ -56,38 +56,41 @@ class InvitedSignupForm(SignupForm):
         try:
             with transaction.atomic():
                 return self._join(request)
-        except (IntegrityError, _Used):
-            raise ImmediateHttpResponse(_used(request)) from None
+        except (IntegrityError, _NoLongerOpen):
+            raise ImmediateHttpResponse(_closed_page(request)) from None
 
     def _join(self, request: HttpRequest) -> User:
-        """Run inside a transaction. Raises _Used."""
+        """Run inside a transaction. Raises _NoLongerOpen."""
         adapter = get_adapter()
-        invitation = invitations.locked(request.session.get(INVITATION, 0), now=timezone.now())
+        invitation = invitations.get_open_for_update(
+            request.session.get(INVITATION, 0), now=timezone.now()
+        )
         if invitation is None:
-            raise _Used
+            raise _NoLongerOpen
         addresses.end_changes_of_others_to(invitation.email)
         # The mailed link proves the mailbox; one that the inviter has seen proves nothing.
         adapter.stash_verified_email(request, "" if invitation.link_shown else invitation.email)
         user: User = super().save(request)
         if not invitations.accept(invitation, user, now=timezone.now()):
-            raise _Used
+            raise _NoLongerOpen
         user.name = self.cleaned_data["name"].strip()
         user.save(update_fields=["name"])
         record_authentication(request, user, method="password")
         return user
 
 
-class _Used(Exception):
+class _NoLongerOpen(Exception):
     """The invitation was accepted or withdrawn, or has expired meanwhile."""
 
 
-def _used(request: HttpRequest) -> HttpResponse:
-    found = (
+def _closed_page(request: HttpRequest) -> HttpResponse:
+    """Return the page that says why the invitation cannot be accepted."""
+    invitation = (
         Invitation.objects.select_related("app_group")
         .filter(pk=request.session.get(INVITATION, 0))
         .first()
     )
-    reason, advice = invitations.why_closed(found, now=timezone.now())
+    reason, advice = invitations.why_closed(invitation, now=timezone.now())
     return render(
         request, "groups/invitation_closed.html", {"reason": reason, "advice": advice}, status=410
     )

@@ -37,13 +37,13 @@ def icon(name: str, css: str = "") -> SafeString:
 @register.simple_tag
 def retry_time() -> str:
     """The deadline of deliveries in words."""
-    return deadlines.delivery()
+    return deadlines.delivery_text()
 
 
 @register.simple_tag
 def removal_time() -> str:
     """The deadline of removals after an erasure in words."""
-    return deadlines.removal()
+    return deadlines.removal_text()
 
 
 @register.inclusion_tag("_nav_link.html", takes_context=True)

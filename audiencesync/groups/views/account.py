@@ -81,4 +81,4 @@ def sessions(request: HttpRequest) -> HttpResponse:
         sessions_of.end_others(request)
         messages.success(request, _("All other sessions have ended."))
         return redirect("usersessions_list")
-    return render(request, "groups/sessions.html", {"sessions": sessions_of.listed(request)})
+    return render(request, "groups/sessions.html", {"sessions": sessions_of.list_sessions(request)})

@@ -13,7 +13,7 @@ from audiencesync.core import crypto, htmx
 from audiencesync.groups import access, rate_limits, reauthentication
 from audiencesync.groups import members as domain
 from audiencesync.groups.accounts import invitations
-from audiencesync.groups.accounts.adapter import ours
+from audiencesync.groups.accounts.adapter import under_site_url
 from audiencesync.groups.forms import InvitationForm, RoleForm
 from audiencesync.groups.models import AppGroup, Invitation, Membership, Role
 
@@ -79,7 +79,7 @@ def invite(request: HttpRequest, group: str) -> HttpResponse:
 
 def too_many(app_group: AppGroup, form: InvitationForm) -> bool:
     """Count an invitation; add an error to the form if the hourly limit is exceeded."""
-    limit = invitations.PER_HOUR
+    limit = invitations.MAX_PER_HOUR
     is_over = rate_limits.count_in(
         app_group, "invitations", limit, seconds=3600, now=timezone.now()
     ).is_over
@@ -103,13 +103,13 @@ def send_invitation(
     except invitations.JustInvited:
         messages.info(request, _("%(email)s was invited just now.") % {"email": email})
         return
-    link = ours(reverse("invitation", args=[token]))
+    link = under_site_url(reverse("invitation", args=[token]))
     if invitations.mail(invitation, link):
         messages.success(
             request, _("The invitation was mailed to %(email)s.") % {"email": invitation.email}
         )
     else:
-        invitations.show(invitation)
+        invitations.mark_link_shown(invitation)
         request.session[keep_as] = crypto.seal(link, context=f"invitation:{app_group.pk}")
         messages.warning(
             request, _("The mail could not be sent. Please pass the link below on yourself.")

@@ -77,7 +77,7 @@ def _is_expired(until: datetime | None, now: datetime) -> bool:
 
 def _take(pk: int, token: str, *, now: datetime) -> bool:
     """Return whether the lease was taken; a locked row is skipped, not waited for."""
-    free = leases.free("leased_until", seconds=LEASE_SECONDS, now=now)
+    free = leases.free_q("leased_until", seconds=LEASE_SECONDS, now=now)
     mine = Import.objects.filter(free, pk=pk, state=State.RUNNING)
     with transaction.atomic():
         if not mine.select_for_update(skip_locked=True).values_list("pk").first():

@@ -75,7 +75,7 @@ class Command(BaseCommand):
             if current is None:
                 return "changed meanwhile"
             try:
-                data = second_factor.resealed(current.data)
+                data = second_factor.reseal(current.data)
             except crypto.CannotOpen:
                 return "unreadable"
             if data is None:

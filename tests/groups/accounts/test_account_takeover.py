@@ -53,7 +53,7 @@ def shown_link(acme, alice):
     invitation, token = Invitation.issue(
         acme, email="victim@example.org", role=Role.VIEWER, by=alice
     )
-    invitations.show(invitation)
+    invitations.mark_link_shown(invitation)
     return f"/invitation/{token}/"
 
 
@@ -114,7 +114,7 @@ def test_a_shown_link_to_a_second_group_works_without_mail(shown_link, other_gro
     row, token = Invitation.issue(
         other_group, email="victim@example.org", role=Role.VIEWER, by=charlie
     )
-    invitations.show(row)
+    invitations.mark_link_shown(row)
     client.post(f"/invitation/{token}/")
     assert Membership.objects.filter(
         app_group=other_group, user__email="victim@example.org"

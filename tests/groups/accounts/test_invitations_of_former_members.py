@@ -91,7 +91,8 @@ def test_the_members_page_marks_an_ended_invitation(acme, alice, invited, signed
     theirs, _token = invitations.invite(acme, email="third@example.org", role=Role.VIEWER, by=other)
     Membership.objects.filter(app_group=acme, user=other).update(role=Role.MARKETER)
 
-    listed = {one.invitation.pk: one.has_ended for one in invitations.pending(acme, now=NOW())}
+    pending = invitations.pending(acme, now=NOW())
+    listed = {one.invitation.pk: one.inviter_lost_rights for one in pending}
     page = signed_in(alice).get("/g/acme/members/").content.decode()
 
     assert listed == {mine.pk: False, theirs.pk: True}
