@@ -30,7 +30,7 @@ from django_q.tasks import async_task
 
 from audiencesync.core import logs
 from audiencesync.core.models import BeatSlot
-from audiencesync.core.process.supervisor import HEARTBEAT_FILE
+from audiencesync.core.process.supervisor import HEARTBEAT_FILE_VARIABLE
 
 Packages = list[tuple[Any, Any]] | None
 
@@ -247,7 +247,7 @@ def _set_request_id(task: dict[str, Any], **_kwargs: Any) -> None:
 def _write_heartbeat(**_kwargs: Any) -> None:
     """In the monitor: a task came through; write it for the supervisor (file) and the web (row)."""
     try:
-        if path := os.environ.get(HEARTBEAT_FILE):
+        if path := os.environ.get(HEARTBEAT_FILE_VARIABLE):
             Path(path).touch()
         if _monitor.begins(HEARTBEAT, slot := slot_at(time.time(), HEARTBEAT_SECONDS)):
             claim(HEARTBEAT, slot)

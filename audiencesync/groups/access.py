@@ -43,12 +43,12 @@ def membership(request: HttpRequest) -> Membership:
     cached: Membership | None = getattr(request, "membership", None)
     if cached is not None and cached.app_group.slug == slug:
         return cached
-    own = Membership.objects.filter(user=user(request), app_group__archived_at=None)
-    found = own.select_related("app_group").filter(app_group__slug=slug).first()
-    if found is None:
+    of_user = Membership.objects.filter(user=user(request), app_group__archived_at=None)
+    row = of_user.select_related("app_group").filter(app_group__slug=slug).first()
+    if row is None:
         raise Http404
-    request.membership = found  # type: ignore[attr-defined]  # for later calls and templates
-    return found
+    request.membership = row  # type: ignore[attr-defined]  # for later calls and templates
+    return row
 
 
 def group(request: HttpRequest, role: Role = Role.VIEWER) -> AppGroup:
@@ -56,10 +56,10 @@ def group(request: HttpRequest, role: Role = Role.VIEWER) -> AppGroup:
 
     Raises Http404 or PermissionDenied.
     """
-    own = membership(request)
-    if not own.may(role):
+    row = membership(request)
+    if not row.may(role):
         raise PermissionDenied
-    return own.app_group
+    return row.app_group
 
 
 def all_of(request: HttpRequest, model: type[M], role: Role = Role.VIEWER) -> QuerySet[M]:
@@ -73,10 +73,10 @@ def all_of(request: HttpRequest, model: type[M], role: Role = Role.VIEWER) -> Qu
 
 def get(request: HttpRequest, model: type[M], role: Role = Role.VIEWER, **lookup: Any) -> M:
     """Return one row of the group of the URL. Raises Http404, also for a row of another group."""
-    missing = model.DoesNotExist  # type: ignore[attr-defined]  # every concrete model has it
+    does_not_exist = model.DoesNotExist  # type: ignore[attr-defined]  # every concrete model has it
     try:
         return all_of(request, model, role).get(**lookup)
-    except (missing, ValueError, OverflowError):
+    except (does_not_exist, ValueError, OverflowError):  # the last two: no value of the column
         raise Http404 from None
 
 
@@ -88,7 +88,8 @@ def is_staff(request: HttpRequest) -> bool:
 def staff(request: HttpRequest) -> User:
     """Return the user if staff, else raise PermissionDenied.
 
-    Without a second factor that the installation requires, redirect to the page that sets one up.
+    Without a second factor that the installation requires, raise a redirect to the page that sets
+    one up.
     """
     if not is_staff(request):
         raise PermissionDenied

@@ -28,7 +28,7 @@ SCOPES: dict[str, str | Promise] = {
 }
 LAST_USED_PRECISION = timedelta(minutes=1)  # last_used_at is written this often at most
 _KEY = re.compile(r"ask_([A-Za-z0-9]{8})_[A-Za-z0-9_-]{43}", re.ASCII)
-_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
+_PREFIX_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"  # no I, l, O, 0, 1
 
 
 class JustIssued(Exception):
@@ -47,13 +47,15 @@ def issue(
 
     Raises JustIssued.
     """
-    prefix = "".join(secrets.choice(_LETTERS) for _ in range(8))
+    prefix = "".join(secrets.choice(_PREFIX_LETTERS) for _ in range(8))
     text = f"ask_{prefix}_{secrets.token_urlsafe(32)}"
     with transaction.atomic():
+        # Concurrent requests run one after the other: else neither would see the other's key.
         AppGroup.objects.select_for_update(no_key=True).get(pk=app_group.pk)
-        recently = timezone.now() - deadlines.DOUBLE_SUBMIT_WINDOW
+        submitted_since = timezone.now() - deadlines.DOUBLE_SUBMIT_WINDOW
+        # A key that was used already was seen, so another one is no double submit.
         same = app_group.api_keys.filter(name=name, scopes=scopes, created_by=by, last_used_at=None)
-        if by and same.filter(revoked_at=None, created_at__gt=recently).exists():
+        if by and same.filter(revoked_at=None, created_at__gt=submitted_since).exists():
             raise JustIssued
         key = ApiKey.objects.create(
             app_group=app_group,
@@ -87,10 +89,11 @@ def find(text: str, *, now: datetime) -> ApiKey | None:
     key = active.select_related("app_group").filter(sha256=_sha256(text)).first()
     if key is None or not key.is_open(now=now):
         return None
-    stale = now - LAST_USED_PRECISION
-    if key.last_used_at is None or key.last_used_at <= stale:
-        unused = Q(last_used_at=None) | Q(last_used_at__lte=stale)
-        ApiKey.objects.filter(unused, pk=key.pk).update(last_used_at=now)
+    outdated_before = now - LAST_USED_PRECISION
+    if key.last_used_at is None or key.last_used_at <= outdated_before:
+        # Compared again in the statement, so that of parallel calls one writes.
+        outdated_q = Q(last_used_at=None) | Q(last_used_at__lte=outdated_before)
+        ApiKey.objects.filter(outdated_q, pk=key.pk).update(last_used_at=now)
     return key
 
 

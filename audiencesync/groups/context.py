@@ -15,12 +15,12 @@ def current(request: HttpRequest) -> dict[str, Any]:
     For signed-in users also ``app_group``, ``membership``, ``my_groups`` (lazy), ``may_edit`` and
     ``may_admin``.
     """
-    everywhere = {"has_mail": settings.HAS_MAIL, "partner_names": partner_names.names()}
+    for_everybody = {"has_mail": settings.HAS_MAIL, "partner_names": partner_names.names()}
     if not getattr(request, "user", None) or not request.user.is_authenticated:
-        return everywhere
+        return for_everybody
     membership = getattr(request, "membership", None)
     own_groups = AppGroup.objects.filter(memberships__user=request.user, archived_at=None)
-    return everywhere | {
+    return for_everybody | {
         "membership": membership,
         "app_group": membership.app_group if membership else None,
         "my_groups": own_groups.order_by("name"),

@@ -37,10 +37,11 @@ def csv_file(
 
 
 def _in_language(parts: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the parts made in the language of the request, which is reset before they are sent."""
+    """Yield the parts, each made in the language of the request."""
+    # Django resets the language when the view returns, but the parts are made while they are sent.
     language = translation.get_language()
 
-    def made() -> Iterator[bytes]:
+    def translated_parts() -> Iterator[bytes]:
         while True:
             with translation.override(language):
                 part = next(parts, None)
@@ -48,4 +49,4 @@ def _in_language(parts: Iterator[bytes]) -> Iterator[bytes]:
                 return
             yield part
 
-    return made()
+    return translated_parts()

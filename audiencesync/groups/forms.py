@@ -47,6 +47,7 @@ class RoleForm(forms.Form):
 
 
 def zones() -> list[tuple[str, str]]:
+    """Return choices of time zones, without aliases such as EST."""
     return [
         (name, name.replace("_", " "))
         for name in sorted(available_timezones())
@@ -55,6 +56,7 @@ def zones() -> list[tuple[str, str]]:
 
 
 def regions() -> list[tuple[str, str]]:
+    """Return choices of countries, with their calling codes."""
     regions = sorted(phonenumbers.SUPPORTED_REGIONS)
     return [
         (region, f"{region} (+{phonenumbers.country_code_for_region(region)})")
@@ -183,15 +185,15 @@ class GroupForm(EditedMeanwhile, forms.ModelForm):
         return cleaned
 
     @property
-    def wipes(self) -> bool:
+    def wipes_identifiers(self) -> bool:
         """Whether raw identifiers will be deleted, which needs a confirmation."""
         return "hash_only" in self.changed_data and bool(self.cleaned_data.get("hash_only"))
 
     @property
-    def changes_people(self) -> bool:
+    def changes_profiles(self) -> bool:
         """Whether stored profiles must be updated, too (people/privacy/consent.py)."""
-        watched = {"hash_only", "consent_attribute", "consent_values", "consent_required"}
-        return not watched.isdisjoint(self.changed_data)
+        privacy_fields = {"hash_only", "consent_attribute", "consent_values", "consent_required"}
+        return not privacy_fields.isdisjoint(self.changed_data)
 
 
 class ApiKeyForm(forms.ModelForm):
@@ -223,7 +225,7 @@ class ApiKeyForm(forms.ModelForm):
 
 
 # Dates whose midnights can be computed in every time zone.
-DAYS = (MinValueValidator(date(1900, 1, 1)), MaxValueValidator(date(9000, 1, 1)))
+DAY_BOUNDS = (MinValueValidator(date(1900, 1, 1)), MaxValueValidator(date(9000, 1, 1)))
 
 
 class ActivityFilter(forms.Form):
@@ -236,13 +238,13 @@ class ActivityFilter(forms.Form):
     since = forms.DateField(
         label=_("From day"),
         required=False,
-        validators=DAYS,
+        validators=DAY_BOUNDS,
         widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"),
     )
     until = forms.DateField(
         label=_("To day"),
         required=False,
-        validators=DAYS,
+        validators=DAY_BOUNDS,
         widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"),
     )
 

@@ -1,6 +1,4 @@
-"""The changes in a line of the activity log: stored without a language, shown in the reader's
-language.
-"""
+"""The changes in a line of the activity log: stored untranslated, read in the reader's language."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from django.utils import translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 
-MAX_LENGTH = 200
+MAX_LENGTH = 200  # of a value that is no text of ours
 
 Value = str | Promise | bool | int | None
 LoggedChange = tuple[str | Promise, Value, Value]
@@ -23,7 +21,7 @@ Our own texts are lazy: they are translated when read.
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ChangeText:
     """A change in the language of the reader."""
 
     what: str
@@ -33,37 +31,40 @@ class Shown:
 
 def as_json(changes: Iterable[LoggedChange]) -> list[dict[str, Any]]:
     """Return the changes whose values differ, ready for a JSON column."""
-    with translation.override(None):
+    with translation.override(None):  # so that str() returns the text before translation
         stored = [
-            {"what": str(what), "before": _stored(old), "after": _stored(new)}
+            {"what": str(what), "before": _json_value(old), "after": _json_value(new)}
             for what, old, new in changes
         ]
-    return [one for one in stored if one["before"] != one["after"]]
+    return [change for change in stored if change["before"] != change["after"]]
 
 
-def _stored(value: Value) -> Any:
+def _json_value(value: Value) -> Any:
+    """Return a value for JSON; one of our own texts as {"text": ...}, translated when read."""
     if isinstance(value, Promise):
         return {"text": str(value)}
     return value if isinstance(value, bool) or value is None else str(value)[:MAX_LENGTH]
 
 
-def shown(stored: Iterable[dict[str, Any]]) -> list[Shown]:
-    """Return the translated changes of a line."""
+def translate(stored: Iterable[dict[str, Any]]) -> list[ChangeText]:
+    """Return the changes of a line in the language of the reader."""
     return [
-        Shown(_translated(one["what"]), _shown(one["before"]), _shown(one["after"]))
-        for one in stored
+        ChangeText(
+            _text(change["what"]), _value_text(change["before"]), _value_text(change["after"])
+        )
+        for change in stored
     ]
 
 
-def _shown(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if isinstance(value, bool):
         return gettext("yes") if value else gettext("no")
     if isinstance(value, dict):
-        return _translated(value["text"])
+        return _text(value["text"])
     return value or "–"
 
 
-def _translated(text: str) -> str:
+def _text(text: str) -> str:
     return gettext(text) if text else "–"
 
 

@@ -26,13 +26,17 @@ class LastAdmin(Exception):
     """The group would be left without an admin."""
 
 
-def _locked(membership: Membership) -> Membership | None:
-    """Lock the group and read the row again, so that changes of members run one after the other."""
+def _lock(membership: Membership) -> Membership | None:
+    """Lock the group and read the row again, so that changes of members run one after the other.
+
+    Return None if the member was removed meanwhile.
+    """
     AppGroup.objects.select_for_update().get(pk=membership.app_group_id)
     return Membership.objects.select_related("user", "app_group").filter(pk=membership.pk).first()
 
 
-def _keep_an_admin(membership: Membership) -> None:
+def _require_another_admin(membership: Membership) -> None:
+    """Raise LastAdmin if this member is the only admin."""
     others = membership.app_group.memberships.filter(role=Role.ADMIN).exclude(pk=membership.pk)
     if membership.role == Role.ADMIN and not others.exists():
         raise LastAdmin
@@ -40,14 +44,14 @@ def _keep_an_admin(membership: Membership) -> None:
 
 def keys_of(membership: Membership) -> QuerySet[ApiKey]:
     """Return the open keys that this member has created and may know."""
-    is_open = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
+    unexpired_q = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
     return membership.app_group.api_keys.filter(
-        is_open, created_by=membership.user, revoked_at=None
+        unexpired_q, created_by=membership.user, revoked_at=None
     )
 
 
 def invitations_of(membership: Membership) -> QuerySet[Invitation]:
-    """Return the open invitations that this member has issued."""
+    """Return the invitations of this member that are not accepted yet, expired ones too."""
     return membership.app_group.invitations.filter(invited_by=membership.user, accepted_at=None)
 
 
@@ -69,11 +73,11 @@ def join(app_group: AppGroup, user: User, role: Role, *, now: datetime) -> None:
 @transaction.atomic
 def set_role(membership: Membership, role: Role, *, by: User, revoke_keys: bool = False) -> None:
     """Give a member another role. Raises LastAdmin. A member removed meanwhile stays removed."""
-    current = _locked(membership)
+    current = _lock(membership)
     if current is None or current.role == role:
         return
     if role != Role.ADMIN:
-        _keep_an_admin(current)
+        _require_another_admin(current)
         _end_access(current, by=by, revoke_keys=revoke_keys)
     changes = [(_("Role"), Role(current.role).label, role.label)]
     current.role = role
@@ -91,10 +95,10 @@ def set_role(membership: Membership, role: Role, *, by: User, revoke_keys: bool 
 @transaction.atomic
 def remove(membership: Membership, *, by: User, revoke_keys: bool = False) -> None:
     """Delete a membership. Raises LastAdmin."""
-    current = _locked(membership)
+    current = _lock(membership)
     if current is None:
         return
-    _keep_an_admin(current)
+    _require_another_admin(current)
     _end_access(current, by=by, revoke_keys=revoke_keys)
     current.delete()
     Activity.log(
@@ -103,7 +107,7 @@ def remove(membership: Membership, *, by: User, revoke_keys: bool = False) -> No
 
 
 def _end_access(membership: Membership, *, by: User, revoke_keys: bool) -> None:
-    """Delete open invitations of a member and, if asked, revoke their keys."""
+    """Delete unaccepted invitations of a member and, if asked, revoke their keys."""
     invitations_of(membership).delete()
     for key in keys_of(membership) if revoke_keys else ():
         api_keys.revoke(key, by=by, now=timezone.now())

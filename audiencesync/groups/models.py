@@ -17,13 +17,15 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from audiencesync.core.web import origin
-from audiencesync.groups.logged_changes import LoggedChange, Shown, as_json, shown
+from audiencesync.groups.logged_changes import ChangeText, LoggedChange, as_json, translate
 from audiencesync.groups.mail_model import OutgoingMail  # noqa: F401 - a table of this app
 
 INVITATION_LIFETIME = timedelta(days=7)
 SETUP_LIFETIME = timedelta(days=1)
-VIEW_LOG_INTERVAL = timedelta(hours=1)  # repeated views of the same object are logged this often
-REWORK_AGAIN = timedelta(minutes=2)  # longer than any call or chunk of an import takes
+VIEW_LOG_INTERVAL = timedelta(hours=1)  # views of the same object are logged this often at most
+# From the change of privacy settings to the second pass over the profiles: longer than any API call
+# or chunk of an import takes, which may have begun with the old settings.
+REWORK_AGAIN = timedelta(minutes=2)
 
 
 class UserManager(BaseUserManager["User"]):
@@ -131,10 +133,12 @@ class AppGroup(models.Model):
     rework_cursor = models.BigIntegerField(null=True, blank=True)
     # A second pass, for writes that were in progress when the settings changed.
     rework_again_at = models.DateTimeField(null=True, blank=True)
-    # When the rule that normalises phones and e-mails changed; older ledger entries follow the old.
+    # When the rule that normalises phones and e-mails changed for this group. Older entries of the
+    # erasure ledger have hashes by the former rule.
     reread_at = models.DateTimeField(null=True, blank=True)
     # Used by people/privacy/erasure_ledger.py.
     erasure_salt = models.BinaryField(max_length=32, default=erasure_salt)
+    # Whether deadlines of deliveries are put off while a partner's daily limit is used up.
     quota_stops_clock = models.BooleanField(
         _("daily limits of partners stop the clock"), default=False
     )
@@ -264,7 +268,7 @@ class ApiKey(models.Model):
 
 
 class RateWindow(models.Model):
-    """The calls of a group against one rate limit since ``starts_at`` (ms since 1970)."""
+    """The number of calls of a group against one rate limit since ``starts_at`` (ms since 1970)."""
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="+", db_index=False)
     name = models.CharField(max_length=20)
@@ -367,9 +371,9 @@ class Activity(models.Model):
         return str(self.Kind(self.kind).label) if self.kind in self.Kind.values else ""
 
     @property
-    def shown_changes(self) -> list[Shown]:
+    def shown_changes(self) -> list[ChangeText]:
         """The changes in the language of the reader."""
-        return shown(self.changes)
+        return translate(self.changes)
 
     @classmethod
     def log(

@@ -11,6 +11,7 @@ from django.db import connection
 
 from audiencesync.groups.models import AppGroup, RateWindow
 
+# A machine whose clock is behind counts into the window that has begun already.
 _COUNT = """
 INSERT INTO {table} (app_group_id, name, starts_at, n) {values}
 ON CONFLICT (app_group_id, name) DO UPDATE SET
@@ -28,7 +29,7 @@ _VALUES = {
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """The state of one limit of a group. ``ends_at``: seconds since 1970."""
+    """The state of one limit of a group after ``n`` calls. ``ends_at``: seconds since 1970."""
 
     limit: int
     n: int
@@ -64,12 +65,12 @@ def count(app_group: AppGroup, name: str, *, now: datetime) -> Rate:
 
 def count_in(app_group: AppGroup, name: str, limit: int, *, seconds: float, now: datetime) -> Rate:
     """Count one action of the group against ``limit`` per ``seconds``."""
-    period = max(1, int(seconds * 1000))
-    starts_at = int(now.timestamp() * 1000) // period * period
+    period_ms = max(1, int(seconds * 1000))
+    starts_at = int(now.timestamp() * 1000) // period_ms * period_ms  # the same for all machines
     with connection.cursor() as cursor:
         statement = _COUNT.format(
             table=RateWindow._meta.db_table, values=_VALUES[connection.vendor]
         )
         cursor.execute(statement, [app_group.pk, name, starts_at])
         (n,) = cursor.fetchone()
-    return Rate(limit, n, (starts_at + period) / 1000)
+    return Rate(limit, n, (starts_at + period_ms) / 1000)

@@ -1,5 +1,7 @@
-"""Deletes rows that are too old, in chunks: retention times, and a walk through a table by primary
-key.
+"""Deletes rows that are too old, in chunks: retention times, and walks through tables.
+
+A walk is a pass over a table in the order of the primary key, at most one a day. Each call of the
+housekeeping job does a part of it; `PurgeCursor` holds how far it got.
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ from django.db.models import Exists, OuterRef
 from audiencesync.core import chunks
 from audiencesync.groups.models import Activity, PurgeCursor
 
-CHUNK = 1000
-TABLE_SECONDS = 0.08  # time for one table per call
+CHUNK = 1000  # rows
+TABLE_SECONDS = 0.08  # for one table in one call, so that housekeeping gets to all tables
 WALK_EVERY = timedelta(days=1)  # from the start of one walk through a table to the next
 
 
@@ -71,7 +73,7 @@ def _process_chunk(
     ids = next(chunks.ids(rows, CHUNK, after=cursor.after), [])
     if ids:
         process(ids)
-    cursor.after = ids[-1] if len(ids) == CHUNK else 0
+    cursor.after = ids[-1] if len(ids) == CHUNK else 0  # 0: that was the last chunk
     cursor.save(update_fields=["after", "begun_at"])
     return not cursor.after
 

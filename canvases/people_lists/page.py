@@ -54,7 +54,7 @@ class Place(Protocol):
 def answer(request: HttpRequest, place: Place) -> HttpResponse:
     """Show one page. Unmasked views are logged."""
     masked = not access.membership(request).may(Role.MARKETER)
-    form = sealed_search.bound(WholeSearch, request)
+    form = sealed_search.bind(WholeSearch, request)
     if request.method == "POST" and form.is_valid():
         return redirect(sealed_search.address(request, form.cleaned_data["q"]))
     number, page, is_slow = _read(place, request.GET or request.POST, form)

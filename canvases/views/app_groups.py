@@ -15,10 +15,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from audiencesync.core import htmx
 from audiencesync.groups import access, members, reauthentication
-from audiencesync.groups.first_start.forms import NewGroupForm, RenameForm, slug_taken
+from audiencesync.groups.first_start.forms import NewGroupForm, RenameForm, slug_taken_error
 from audiencesync.groups.forms import InvitationForm
 from audiencesync.groups.models import Activity, AppGroup, Role
-from audiencesync.groups.views.members import send_invitation, shown_once, too_many
+from audiencesync.groups.views.members import count_against_limit, pop_link, send_invitation
 from audiencesync.people.models import Profile
 from canvases.models import Canvas
 from canvases.privacy import group_deletion
@@ -56,7 +56,7 @@ def new(request: HttpRequest) -> HttpResponse:
             group = form.save()
             Activity.log(group, user, Activity.Verb.CREATED, group.name)
     except IntegrityError:  # another request took the address since the form was checked
-        form.add_error("slug", slug_taken())
+        form.add_error("slug", slug_taken_error())
         return render(request, "staff/group_new.html", {"form": form}, status=422)
     messages.success(
         request, _("The app group is there. Now invite its first admin, or become it yourself.")
@@ -92,7 +92,7 @@ def _page(
         "is_member": row.memberships.filter(user=access.user(request)).exists(),
         "form": RenameForm(instance=row),
         "invite": InvitationForm(app_group=row, initial={"role": Role.ADMIN}),
-        "link": shown_once(request, row, kept_as=LINK_KEY),
+        "link": pop_link(request, row, kept_as=LINK_KEY),
     }
     return render(request, "staff/group.html", context | forms_of_page, status=status)
 
@@ -112,7 +112,7 @@ def invite(request: HttpRequest, slug: str) -> HttpResponse:
     if not form.is_valid():
         return _page(request, row, status=422, invite=form)
     reauthentication.require(request)
-    if too_many(row, form):
+    if count_against_limit(row, form):
         return _page(request, row, status=429, invite=form)
     send_invitation(request, row, form.cleaned_data, keep_as=LINK_KEY)
     return redirect("staff_group", slug)

@@ -147,7 +147,7 @@ def test_the_engine_starts_once_all_services_answer(tmp_path):
         heartbeat_file=tmp_path / "pulse",
         env=dict(os.environ),
         timeouts=Timeouts(),
-        missing=lambda: away.pop(0),
+        missing_backend=lambda: away.pop(0),
     )
     started = time.monotonic()
     engine.start()

@@ -81,7 +81,7 @@ def test_wake_never_raises(database_away, monkeypatch, caplog):
 
 def test_a_finished_task_counts_as_heartbeat(tmp_path, monkeypatch):
     file = tmp_path / "pulse"
-    monkeypatch.setenv(supervisor.HEARTBEAT_FILE, str(file))
+    monkeypatch.setenv(supervisor.HEARTBEAT_FILE_VARIABLE, str(file))
     assert beat.last_heartbeat() is None
     post_execute.send(sender="django_q", task={})
     assert file.exists()
@@ -90,7 +90,7 @@ def test_a_finished_task_counts_as_heartbeat(tmp_path, monkeypatch):
 
 def test_the_heartbeat_needs_no_database(tmp_path, monkeypatch, database_away):
     file = tmp_path / "pulse"
-    monkeypatch.setenv(supervisor.HEARTBEAT_FILE, str(file))
+    monkeypatch.setenv(supervisor.HEARTBEAT_FILE_VARIABLE, str(file))
     with database_away():
         post_execute.send(sender="django_q", task={})
     assert file.exists()

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-HEARTBEAT_FILE = "ENGINE_PULSE_FILE"  # environment variable: the file that the cluster touches
-PR_SET_PDEATHSIG = 1
+HEARTBEAT_FILE_VARIABLE = "ENGINE_PULSE_FILE"  # environment: the file that the cluster touches
+PR_SET_PDEATHSIG = 1  # of prctl(2): the signal that a process gets when its parent dies
 POLL_SECONDS = 0.5
 RETRY_SECONDS = 1.0
 BACKOFF_MAX = 30.0
@@ -36,7 +36,7 @@ class Timeouts:
 class Engine:
     """One cluster in a process group of its own, so that its orphans can be found and killed.
 
-    ``missing`` returns what the cluster needs and does not have, in words, or an empty text.
+    ``missing_backend`` returns in words what the cluster needs and does not have, or an empty text.
     """
 
     def __init__(
@@ -46,10 +46,10 @@ class Engine:
         heartbeat_file: Path,
         env: dict[str, str],
         timeouts: Timeouts,
-        missing: Callable[[], str] = lambda: "",
+        missing_backend: Callable[[], str] = lambda: "",
     ) -> None:
         self.command, self.heartbeat_file, self.env = command, heartbeat_file, env
-        self.timeouts, self.missing = timeouts, missing
+        self.timeouts, self.missing_backend = timeouts, missing_backend
         self.process: subprocess.Popen[bytes] | None = None
         self.started_at = self.heartbeat_at = 0.0
         self.last_mtime = 0
@@ -90,12 +90,12 @@ class Engine:
     def wait_for_backends(self) -> None:
         """Wait until nothing is missing, and log it in one line."""
         # Without its database a cluster would end with a traceback again and again.
-        if not (missing := self.missing()):
+        if not (missing := self.missing_backend()):
             return
         logger.error("The engine waits: %s.", missing)
         while missing and not self.is_stopping:
             time.sleep(RETRY_SECONDS)
-            missing = self.missing()
+            missing = self.missing_backend()
         if not missing:
             logger.warning("The engine goes on: everything answers.")
 
@@ -106,15 +106,15 @@ class Engine:
         mtime = self.heartbeat_file.stat().st_mtime_ns if self.heartbeat_file.exists() else 0
         if mtime != self.last_mtime:
             self.last_mtime, self.heartbeat_at = mtime, time.monotonic()
-        silent = time.monotonic() - self.heartbeat_at
-        return f"no heartbeat for {silent:.0f} s" if silent > self.timeouts.silence else None
+        silence = time.monotonic() - self.heartbeat_at
+        return f"no heartbeat for {silence:.0f} s" if silence > self.timeouts.silence else None
 
     def restart(self, incident: str) -> None:
         """Kill what is left of the cluster and start a new one, with back-off if it keeps failing
         early.
         """
-        lived = time.monotonic() - self.started_at
-        self.failures = 0 if lived > HEALTHY_SECONDS else self.failures + 1
+        uptime = time.monotonic() - self.started_at
+        self.failures = 0 if uptime > HEALTHY_SECONDS else self.failures + 1
         wait = min(BACKOFF_MAX, 2.0 ** (self.failures - 2)) if self.failures > 1 else 0.0
         logger.error("Engine restarts in %.0f s: %s.", wait, incident)
         self.kill()

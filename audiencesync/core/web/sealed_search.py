@@ -1,7 +1,8 @@
-"""Searches for people: an address names one by a sealed text, so that it holds no personal data.
+"""Searches for people by URLs without personal data: the text of a search is encrypted in them.
 
 A form sends the text by POST; the answer is a redirect to the same page with ``?search=`` and the
-sealed text, which only the same user can open, for some hours. Pages and the back button keep it.
+encrypted ("sealed") text, which only the same user can open, for some hours. Links to further pages
+and the back button keep it.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from django.utils.translation import gettext as _
 from audiencesync.core import crypto
 
 F = TypeVar("F", bound=forms.Form)
-PARAM = "search"
-LASTS = 12 * 3600  # seconds
+PARAM = "search"  # of the query string: the sealed text
+LIFETIME_SECONDS = 12 * 3600
 
 
 class Outdated(Exception):
-    """The search of the address is too old, or another user's."""
+    """The search in the URL is too old, or another user's."""
 
 
-def bound(form_class: type[F], request: HttpRequest, **kwargs: Any) -> F:
-    """Return a form whose field ``q`` has what was sent, or else the search of the address."""
+def bind(form_class: type[F], request: HttpRequest, **kwargs: Any) -> F:
+    """Return a form whose field ``q`` has what was sent, or else the search in the URL."""
     if request.method == "POST":
         return form_class(request.POST, **kwargs)
     data = request.GET.copy()
@@ -42,7 +43,7 @@ def bound(form_class: type[F], request: HttpRequest, **kwargs: Any) -> F:
 
 
 def address(request: HttpRequest, text: str) -> str:
-    """Return the address of a search that was sent: that of the page, with the other fields."""
+    """Return the URL of a search that was sent: the page's own, with the other fields."""
     fields = {
         name: value
         for name, value in request.POST.items()
@@ -54,15 +55,17 @@ def address(request: HttpRequest, text: str) -> str:
 
 
 def _text(request: HttpRequest) -> str:
-    """Return the text of the search in the address; empty without one. Raise Outdated."""
+    """Return the text of the search in the URL; empty without one. Raise Outdated."""
     sealed = request.GET.get(PARAM, "")
     if not sealed:
         return ""
     try:
-        at, _blank, text = crypto.open_sealed(sealed, context=_context(request)).partition(" ")
+        sealed_at, _blank, text = crypto.open_sealed(sealed, context=_context(request)).partition(
+            " "
+        )
     except crypto.CannotOpen:
         raise Outdated from None
-    if time.time() - int(at) > LASTS:
+    if time.time() - int(sealed_at) > LIFETIME_SECONDS:
         raise Outdated
     return text
 

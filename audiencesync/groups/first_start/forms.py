@@ -16,7 +16,7 @@ from audiencesync.groups.models import AppGroup, User
 _CHOOSE = ("", _("Choose …"))
 
 
-def slug_taken() -> str:
+def slug_taken_error() -> str:
     """Return the error of an address that another group has."""
     return gettext("An app group has this address already. Choose another one.")
 
@@ -73,7 +73,7 @@ class NewGroupForm(forms.ModelForm):
         if not slug:
             self.add_error("slug", _("Type an address: none can be made from this name."))
         elif AppGroup.objects.filter(slug__iexact=slug).exists():
-            self.add_error("slug", slug_taken())
+            self.add_error("slug", slug_taken_error())
         cleaned["slug"] = slug
         return cleaned
 

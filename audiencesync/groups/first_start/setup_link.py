@@ -86,7 +86,7 @@ def issue_link(printed_by: str, *, now: datetime, ends_all: bool = False) -> str
 
 
 def find(token: str) -> SetupLink | None:
-    """Return the link with this token, open or not."""
+    """Return the link with this token, whether it still works or not."""
     return SetupLink.objects.filter(token_hash=_hash(token)).first()
 
 
@@ -95,8 +95,8 @@ def create(token: str, account: Account, app_group: AppGroup, *, now: datetime) 
     with transaction.atomic():
         # All links are locked, in the same order: of two used at the same time, one finds none.
         links = list(SetupLink.objects.select_for_update().order_by("pk"))
-        own = next((link for link in links if link.token_hash == _hash(token)), None)
-        if own is None or not own.is_open(now=now) or has_staff():
+        link = next((link for link in links if link.token_hash == _hash(token)), None)
+        if link is None or not link.is_open(now=now) or has_staff():
             raise NotOpen
         user = User.objects.create_superuser(
             account.email, account.password, name=account.name, language=account.language

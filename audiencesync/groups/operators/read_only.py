@@ -29,26 +29,26 @@ from django.utils.translation import gettext_lazy as _
 from audiencesync.groups.logged_changes import masked_email
 from audiencesync.groups.operators.site import site
 
-MOST_ROWS = 1_000
+MAX_ROWS = 1_000
 """How many rows of a table are listed, newest first.
 
 Older rows are found by their key: a page far down the list would scan all rows before it.
 """
 PER_PAGE = 50
-MOST_COLUMNS = 8
+MAX_COLUMNS = 8  # of a list; the page of a row has all
 SECRET = re.compile(r"sealed|hash|sha256|digest|secret|token|salt|password|fingerprint|_key$|^key$")
 FREE_TEXT = (TextField, JSONField, BinaryField)
 Cell = Callable[[Any], object]
 
 
 class NewestRowsPaginator(Paginator):
-    """Pages of the newest MOST_ROWS rows; it counts no others."""
+    """Pages of the newest MAX_ROWS rows; it counts no others."""
 
     @cached_property
     def count(self) -> int:
-        """Return how many rows there are, at most MOST_ROWS."""
+        """Return how many rows there are, at most MAX_ROWS."""
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]  # of a change list
-        return rows.order_by().values("pk")[:MOST_ROWS].count()
+        return rows.order_by().values("pk")[:MAX_ROWS].count()
 
 
 class FixedOrderList(ChangeList):
@@ -66,15 +66,13 @@ def presence(value: Any) -> str:
 class ReadOnly(admin.ModelAdmin):
     """A table of which rows are neither added, changed nor deleted.
 
-    Free texts, JSON and everything named like a secret is left out unless ``also`` names it.
-    ``personal``: field -> how it is shown. ``without``: more fields to leave out. ``keys``: what
-    the search looks for, beside the id.
+    Free texts, JSON and everything named like a secret are left out unless ``also`` names them.
     """
 
     also: tuple[str, ...] = ()
-    personal: Mapping[str, Cell] = {}
-    without: tuple[str, ...] = ()
-    keys: tuple[str, ...] = ()
+    personal: Mapping[str, Cell] = {}  # field with personal data -> what is shown instead
+    without: tuple[str, ...] = ()  # more fields that are left out
+    keys: tuple[str, ...] = ()  # fields that the search compares, beside the id
 
     actions = None
     ordering = ("-pk",)
@@ -92,7 +90,7 @@ class ReadOnly(admin.ModelAdmin):
     @cached_property
     def cells(self) -> list[Any]:
         """Return what the admin shows for each column, the key first."""
-        return [self._cell(field) for field in self.shown()]
+        return [self._cell(field) for field in self.shown_fields()]
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         return self.cells
@@ -101,7 +99,7 @@ class ReadOnly(admin.ModelAdmin):
         return self.cells
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        return self.cells[:MOST_COLUMNS]
+        return self.cells[:MAX_COLUMNS]
 
     @classmethod
     def is_shown(cls, field: Field[Any, Any]) -> bool:
@@ -114,10 +112,10 @@ class ReadOnly(admin.ModelAdmin):
         # Only texts can hold a secret: a number or a foreign key with such a name is harmless.
         return not isinstance(field, CharField) or not SECRET.search(name)
 
-    def shown(self) -> list[Field[Any, Any]]:
+    def shown_fields(self) -> list[Field[Any, Any]]:
         """Return the columns that are shown, the key first."""
-        found = [field for field in self.model._meta.concrete_fields if self.is_shown(field)]
-        return sorted(found, key=lambda field: not field.primary_key)
+        fields = [field for field in self.model._meta.concrete_fields if self.is_shown(field)]
+        return sorted(fields, key=lambda field: not field.primary_key)
 
     def _cell(self, field: Field[Any, Any]) -> Any:
         """Return what shows a column. A foreign key is shown as an id: its row is not queried."""
@@ -129,7 +127,7 @@ class ReadOnly(admin.ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Read only the columns that are shown."""
-        names = [field.name for field in self.shown()]
+        names = [field.name for field in self.shown_fields()]
         rows: QuerySet[Any] = self.model._base_manager.order_by(*self.ordering).only(*names)
         return rows
 
@@ -147,15 +145,15 @@ class ReadOnly(admin.ModelAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        found = Q()
+        key_q = Q()  # empty, and so false, if the term can be no key
         for name in ("pk", *self.keys):
             field = self.model._meta.pk if name == "pk" else self.model._meta.get_field(name)
             try:
                 field.to_python(term)
-                found |= Q(**{name: term})
+                key_q |= Q(**{name: term})
             except (ValidationError, ValueError, OverflowError):
                 continue
-        return (queryset.filter(found) if found else queryset.none()), False
+        return (queryset.filter(key_q) if key_q else queryset.none()), False  # False: no duplicates
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -174,8 +172,8 @@ class ReadOnly(admin.ModelAdmin):
     ) -> HttpResponse:
         """Name the row by its id: the texts of rows hold names and addresses of people."""
         name = self.model.__name__
-        named = {"table": name, "title": name, "subtitle": object_id, "row_id": object_id}
-        context = {**(extra_context or {}), **named}
+        titles = {"table": name, "title": name, "subtitle": object_id, "row_id": object_id}
+        context = {**(extra_context or {}), **titles}
         return super().changeform_view(request, object_id, form_url, context)
 
     def history_view(

@@ -40,11 +40,11 @@ class OperatorSite(AdminSite):
         self, request: HttpRequest, app_label: str | None = None
     ) -> list[dict[str, Any]]:
         """Return the tables, named as the code and the docs do."""
-        found = super().get_app_list(request, app_label)
-        for app in found:
-            for one in app["models"]:
-                one["name"] = one["model"].__name__
-        return found
+        apps = super().get_app_list(request, app_label)
+        for app in apps:
+            for table in app["models"]:
+                table["name"] = table["model"].__name__
+        return apps
 
     def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
         """Answer 404: it would list the texts of rows, which hold names and addresses of people."""

@@ -19,7 +19,7 @@ from audiencesync.core import deadlines
 from audiencesync.core.charts import bars
 
 register = template.Library()
-ZONES = {"CET": _("CET"), "CEST": _("CEST")}  # time zones with a German abbreviation
+ZONE_NAMES = {"CET": _("CET"), "CEST": _("CEST")}  # time zones with a German abbreviation
 
 
 @register.simple_tag
@@ -55,9 +55,9 @@ def nav_link(
     It is marked as current on its page and on the pages with the URL names ``also_current``.
     """
     group, request = context.get("app_group"), context.get("request")
-    of_group = [group.slug] if group else []
-    url = _url(url_name, of_group) or _url(url_name, [])
-    paths = tuple(filter(None, (url, *(_url(name, of_group) for name in also_current))))
+    group_args = [group.slug] if group else []
+    url = _url(url_name, group_args) or _url(url_name, [])
+    paths = tuple(filter(None, (url, *(_url(name, group_args) for name in also_current))))
     return {
         "url": url,
         "label": label,
@@ -98,7 +98,7 @@ def timestamp(context: Context, at: datetime | None) -> str:
         return "–"
     group = context.get("app_group")
     local = timezone.localtime(at, ZoneInfo(group.time_zone) if group else None)
-    zone = ZONES.get(local.tzname() or "", local.tzname())
+    zone = ZONE_NAMES.get(local.tzname() or "", local.tzname())
     text = f"{date_format(local, 'DATETIME_FORMAT')} {zone}"
     return format_html('<time datetime="{}">{}</time>', at.isoformat(timespec="seconds"), text)
 
@@ -113,7 +113,7 @@ def clock(
     group = context.get("app_group")
     zone = ZoneInfo(group.time_zone) if group else None
     local, today = timezone.localtime(at, zone), timezone.localtime(timezone.now(), zone)
-    clocked = date_format(local, "H:i:s" if seconds else "H:i")
+    time_of_day = date_format(local, "H:i:s" if seconds else "H:i")
     day = "" if local.date() == today.date() else f"{bars.day(local)}, "
-    name = f" {ZONES.get(local.tzname() or '', local.tzname())}" if zoned else ""
-    return f"{day}{clocked}{name}"
+    name = f" {ZONE_NAMES.get(local.tzname() or '', local.tzname())}" if zoned else ""
+    return f"{day}{time_of_day}{name}"

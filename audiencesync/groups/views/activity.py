@@ -31,23 +31,24 @@ def activity(request: HttpRequest, group: str) -> HttpResponseBase:
     app_group, is_csv = access.group(request), request.POST.get("format") == "csv"
     if is_csv:
         access.group(request, Role.ADMIN)
-    in_full = access.membership(request).may(Role.ADMIN)
-    form = sealed_search.bound(ActivityFilter, request, people=_people(app_group))
+    is_admin = access.membership(request).may(Role.ADMIN)
+    form = sealed_search.bind(ActivityFilter, request, people=_actor_choices(app_group))
     if request.method == "POST" and form.is_valid() and not is_csv:
         return redirect(sealed_search.address(request, form.cleaned_data["q"]))
     lines = access.all_of(request, Activity).select_related("actor")
     if form.is_valid():
-        lines = _narrow(lines, form.cleaned_data, ZoneInfo(app_group.time_zone), in_full=in_full)
+        zone = ZoneInfo(app_group.time_zone)
+        lines = _filter(lines, form.cleaned_data, zone, is_admin=is_admin)
         if is_csv:
-            return _csv(request, app_group, lines)
+            return _csv_file(request, app_group, lines)
     page = Paginator(lines, PER_PAGE).get_page(request.GET.get("page"))
-    if not in_full:
+    if not is_admin:
         _mask_invited(page)
     context = {
         "page": page,
         "form": form,
         "is_filtered": form.is_valid() and any(form.cleaned_data.values()),
-        "in_full": in_full,
+        "in_full": is_admin,
     }
     return render(request, "groups/activity.html", context, status=200 if form.is_valid() else 422)
 
@@ -59,52 +60,54 @@ def _mask_invited(lines: Iterable[Activity]) -> None:
             line.subject = masked_email(line.subject)
 
 
-def _people(app_group: AppGroup) -> list[tuple[str, str]]:
+def _actor_choices(app_group: AppGroup) -> list[tuple[str, str]]:
     """Return choices for the filter: members, and former members in the log."""
-    acted = app_group.activities.order_by().values("actor")
+    actor_ids = app_group.activities.order_by().values("actor")
     people = User.objects.filter(memberships__app_group=app_group) | User.objects.filter(
-        pk__in=acted
+        pk__in=actor_ids
     )
     return [(str(person.pk), str(person)) for person in people.distinct().order_by("name", "email")]
 
 
-def _narrow(
-    lines: QuerySet[Activity], asked: dict[str, Any], zone: ZoneInfo, *, in_full: bool
+def _filter(
+    lines: QuerySet[Activity], values: dict[str, Any], zone: ZoneInfo, *, is_admin: bool
 ) -> QuerySet[Activity]:
-    if asked["q"]:
-        lines = lines.filter(subject__icontains=asked["q"])
-        if not in_full:  # a search must not tell what is masked
+    if values["q"]:
+        lines = lines.filter(subject__icontains=values["q"])
+        if not is_admin:  # a search must not tell what is masked
             lines = lines.exclude(verb=Activity.Verb.INVITED)
-    if asked["kind"]:
-        lines = lines.filter(kind=asked["kind"])
-    if asked["verb"]:
-        lines = lines.filter(verb=asked["verb"])
-    if asked["person"]:
-        lines = lines.filter(actor__pk=int(asked["person"]))
-    if asked["since"]:
-        lines = lines.filter(at__gte=datetime.combine(asked["since"], time.min, zone))
-    if asked["until"]:
-        last = asked["until"] + timedelta(days=1)
+    if values["kind"]:
+        lines = lines.filter(kind=values["kind"])
+    if values["verb"]:
+        lines = lines.filter(verb=values["verb"])
+    if values["person"]:
+        lines = lines.filter(actor__pk=int(values["person"]))
+    if values["since"]:
+        lines = lines.filter(at__gte=datetime.combine(values["since"], time.min, zone))
+    if values["until"]:
+        last = values["until"] + timedelta(days=1)
         lines = lines.filter(at__lt=datetime.combine(last, time.min, zone))
     return lines
 
 
-def _csv(request: HttpRequest, app_group: AppGroup, lines: QuerySet[Activity]) -> HttpResponseBase:
-    newest = lines.first()  # the file does not hold the line about itself
+def _csv_file(
+    request: HttpRequest, app_group: AppGroup, lines: QuerySet[Activity]
+) -> HttpResponseBase:
+    newest = lines.first()  # read now: the file does not hold the line about its own download
     if newest is not None:
         lines = lines.filter(at__lte=newest.at)
     return exports.csv_file(
         request,
         [app_group],
-        _rows(lines),
+        _csv_rows(lines),
         name="activity",
         subject=_("Activity"),
         kind=Activity.Kind.GROUP,
     )
 
 
-def _rows(lines: QuerySet[Activity]) -> Iterator[list[str]]:
-    """Yield a row per line."""
+def _csv_rows(lines: QuerySet[Activity]) -> Iterator[list[str]]:
+    """Yield the headings, and a row per line."""
     yield [
         _("When (UTC)"),
         _("Who"),

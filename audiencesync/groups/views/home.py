@@ -29,9 +29,9 @@ def home(request: HttpRequest) -> HttpResponse:
 @access.signed_in
 def group(request: HttpRequest, group: str) -> HttpResponse:
     """Remember the group and redirect to its overview."""
-    entered = access.group(request)
-    request.session[LAST_GROUP] = entered.slug
-    return redirect(_first_page(entered))
+    app_group = access.group(request)
+    request.session[LAST_GROUP] = app_group.slug
+    return redirect(_first_page(app_group))
 
 
 def _first_page(app_group: AppGroup) -> str:

@@ -18,46 +18,46 @@ from audiencesync.groups.models import Invitation, User
 @never_cache
 def invitation(request: HttpRequest, token: str) -> HttpResponse:
     """Show inviter and group. POST accepts, or redirects to sign-up."""
-    found = invitations.find(token)
-    if found is None or not invitations.is_open(found, now=timezone.now()):
-        return _not_open(request, found)
+    row = invitations.find(token)
+    if row is None or not invitations.is_open(row, now=timezone.now()):
+        return _closed_page(request, row)
     if request.method == "POST":
-        return _go_on(request, found)
-    has_account = User.objects.filter(email=found.email).exists()
-    is_mine = request.user.is_authenticated and _is_for(found, access.user(request))
+        return _accept_or_sign_up(request, row)
+    has_account = User.objects.filter(email=row.email).exists()
+    is_mine = request.user.is_authenticated and _is_for(row, access.user(request))
     return render(
         request,
         "groups/invitation.html",
         {
-            "invitation": found,
+            "invitation": row,
             "has_account": has_account,
             "is_mine": is_mine,
-            "must_prove": is_mine and not invitations.may_accept(found, access.user(request)),
+            "must_prove": is_mine and not invitations.may_accept(row, access.user(request)),
             "token": token,
         },
     )
 
 
-def _is_for(found: Invitation, user: User) -> bool:
-    return user.email.lower() == found.email.lower()
+def _is_for(row: Invitation, user: User) -> bool:
+    return user.email.lower() == row.email.lower()
 
 
-def _go_on(request: HttpRequest, found: Invitation) -> HttpResponse:
+def _accept_or_sign_up(request: HttpRequest, row: Invitation) -> HttpResponse:
     if request.user.is_authenticated:
         user = access.user(request)
-        if not _is_for(found, user):
-            return redirect(request.path)
-        if not invitations.may_accept(found, user) or not invitations.accept(
-            found, user, now=timezone.now()
+        if not _is_for(row, user):
+            return redirect(request.path)  # the page says what is in the way
+        if not invitations.may_accept(row, user) or not invitations.accept(
+            row, user, now=timezone.now()
         ):
             return redirect(request.path)
-        messages.success(request, _("Welcome to %(group)s.") % {"group": found.app_group.name})
-        return redirect("group", found.app_group.slug)
-    request.session[INVITATION] = found.pk
+        messages.success(request, _("Welcome to %(group)s.") % {"group": row.app_group.name})
+        return redirect("group", row.app_group.slug)
+    request.session[INVITATION] = row.pk
     return redirect("account_signup")
 
 
-def _not_open(request: HttpRequest, found: Invitation | None) -> HttpResponse:
-    reason, advice = invitations.why_closed(found, now=timezone.now())
+def _closed_page(request: HttpRequest, row: Invitation | None) -> HttpResponse:
+    reason, advice = invitations.why_closed(row, now=timezone.now())
     context = {"reason": reason, "advice": advice}
-    return render(request, "groups/invitation_closed.html", context, status=410 if found else 404)
+    return render(request, "groups/invitation_closed.html", context, status=410 if row else 404)

@@ -14,7 +14,7 @@ from audiencesync.groups import api_keys as domain
 from audiencesync.groups.forms import ApiKeyForm
 from audiencesync.groups.models import ApiKey, AppGroup, Role
 
-SHOWN_ONCE = "new_api_key"  # session key: sealed, until the next look at the page
+NEW_KEY = "new_api_key"  # session key: the new API key, sealed, until the page is loaded
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -28,16 +28,16 @@ def keys(request: HttpRequest, group: str) -> HttpResponse:
         try:
             _issue(request, app_group, form)
         except domain.JustIssued:
-            text = _("The key %(name)s was created just now. Revoke it if you have not seen it.")
-            messages.info(request, text % {"name": form.cleaned_data["name"]})
+            message = _("The key %(name)s was created just now. Revoke it if you have not seen it.")
+            messages.info(request, message % {"name": form.cleaned_data["name"]})
         return redirect("api_keys", group)
     now = timezone.now()
     rows = access.all_of(request, ApiKey, Role.ADMIN).select_related("created_by")
-    shown = [
+    listed = [
         (key, key.is_open(now=now), [domain.SCOPES.get(scope, scope) for scope in key.scopes])
         for key in rows
     ]
-    context = {"keys": shown, "form": form, "new_key": _shown_once(request, app_group)}
+    context = {"keys": listed, "form": form, "new_key": _pop_new_key(request, app_group)}
     answer = render(request, "groups/keys.html", context, status=422 if form.errors else 200)
     answer["Cache-Control"] = "no-store"
     return answer
@@ -52,19 +52,18 @@ def _issue(request: HttpRequest, app_group: AppGroup, form: ApiKeyForm) -> None:
         expires_at=form.expires_at(now=timezone.now()),
         by=access.user(request),
     )
-    request.session[SHOWN_ONCE] = crypto.seal(text, context=f"new-key:{app_group.pk}")
+    request.session[NEW_KEY] = crypto.seal(text, context=f"new-key:{app_group.pk}")
 
 
-def _shown_once(request: HttpRequest, app_group: AppGroup) -> str:
-    """Return the text of the key that was just created; empty on the next request and in other
-    groups.
+def _pop_new_key(request: HttpRequest, app_group: AppGroup) -> str:
+    """Return the text of the key that was just created, once.
+
+    On the next request, and in other groups, return an empty text.
     """
-    if request.method != "GET" or SHOWN_ONCE not in request.session:
+    if request.method != "GET" or NEW_KEY not in request.session:
         return ""
     try:
-        return crypto.open_sealed(
-            request.session.pop(SHOWN_ONCE), context=f"new-key:{app_group.pk}"
-        )
+        return crypto.open_sealed(request.session.pop(NEW_KEY), context=f"new-key:{app_group.pk}")
     except crypto.CannotOpen:
         return ""
 

@@ -43,13 +43,16 @@ def _page(
         "roles": Role.choices,
         "form": form,
         "pending": invitations.pending(app_group, now=timezone.now()) if is_admin else [],
-        "link": shown_once(request, app_group, kept_as=LINK) if is_admin else "",
+        "link": pop_link(request, app_group, kept_as=LINK) if is_admin else "",
     }
     return render(request, "groups/members.html", context, status=status)
 
 
-def shown_once(request: HttpRequest, app_group: AppGroup, *, kept_as: str) -> str:
-    """Return the link that could not be mailed; empty on the next request and in other groups."""
+def pop_link(request: HttpRequest, app_group: AppGroup, *, kept_as: str) -> str:
+    """Return the link that could not be mailed, once.
+
+    On the next request, and in other groups, return an empty text. ``kept_as``: its session key.
+    """
     if request.method != "GET" or kept_as not in request.session:
         return ""
     try:
@@ -71,14 +74,14 @@ def invite(request: HttpRequest, group: str) -> HttpResponse:
         return _page(request, app_group, form, status=422)
     if form.cleaned_data["role"] == Role.ADMIN:
         reauthentication.require(request)
-    if too_many(app_group, form):
+    if count_against_limit(app_group, form):
         return _page(request, app_group, form, status=429)
     send_invitation(request, app_group, form.cleaned_data, keep_as=LINK)
     return redirect("members", app_group.slug)
 
 
-def too_many(app_group: AppGroup, form: InvitationForm) -> bool:
-    """Count an invitation; add an error to the form if the hourly limit is exceeded."""
+def count_against_limit(app_group: AppGroup, form: InvitationForm) -> bool:
+    """Count an invitation; if it exceeds the hourly limit, add a form error and return True."""
     limit = invitations.MAX_PER_HOUR
     is_over = rate_limits.count_in(
         app_group, "invitations", limit, seconds=3600, now=timezone.now()
@@ -94,7 +97,10 @@ def too_many(app_group: AppGroup, form: InvitationForm) -> bool:
 def send_invitation(
     request: HttpRequest, app_group: AppGroup, data: dict[str, str], *, keep_as: str
 ) -> None:
-    """Invite, mail the link and show a message. If the mail fails, keep the link in the session."""
+    """Invite, mail the link and show a message.
+
+    If the mail fails, keep the link in the session under the key ``keep_as`` (see `pop_link`).
+    """
     email, role = data["email"], data["role"]
     try:
         invitation, token = invitations.invite(
@@ -122,8 +128,8 @@ def withdraw(request: HttpRequest, group: str, invitation: int) -> HttpResponse:
     """Delete an open invitation."""
     row = access.get(request, Invitation, Role.ADMIN, pk=invitation)
     if Invitation.objects.filter(pk=row.pk, accepted_at=None).delete()[0]:
-        text = _("The invitation of %(email)s was withdrawn.")
-        messages.success(request, text % {"email": row.email})
+        message = _("The invitation of %(email)s was withdrawn.")
+        messages.success(request, message % {"email": row.email})
     else:
         messages.error(request, _("%(email)s has accepted already.") % {"email": row.email})
     return redirect("members", group)
@@ -139,8 +145,8 @@ def role(request: HttpRequest, group: str, member: int) -> HttpResponse:
         messages.error(request, _("Choose one of the roles."))
         return redirect("members", group)
     reauthentication.require(request)
-    new_role, sure = Role(form.cleaned_data["role"]), "sure" in request.POST
-    if not new_role.includes(Role.ADMIN) and not sure and domain.keys_of(membership).exists():
+    new_role, is_sure = Role(form.cleaned_data["role"]), "sure" in request.POST
+    if not new_role.includes(Role.ADMIN) and not is_sure and domain.keys_of(membership).exists():
         context = {"new_role": new_role.value, "new_role_label": new_role.label} | _consequences(
             membership
         )
@@ -150,7 +156,7 @@ def role(request: HttpRequest, group: str, member: int) -> HttpResponse:
             membership, new_role, by=access.user(request), revoke_keys="revoke_keys" in request.POST
         )
     except domain.LastAdmin:
-        messages.error(request, _last_admin())
+        messages.error(request, _last_admin_error())
     else:
         messages.success(request, _("%(user)s has a new role.") % {"user": membership.user})
     return redirect("members", group)
@@ -174,7 +180,7 @@ def remove(request: HttpRequest, group: str, member: int) -> HttpResponse:
             membership, by=access.user(request), revoke_keys="revoke_keys" in request.POST
         )
     except domain.LastAdmin:
-        messages.error(request, _last_admin())
+        messages.error(request, _last_admin_error())
         return redirect("members", group)
     messages.success(request, _("%(user)s is no longer a member.") % {"user": membership.user})
     return redirect("home") if membership.user == request.user else redirect("members", group)
@@ -184,16 +190,16 @@ def remove(request: HttpRequest, group: str, member: int) -> HttpResponse:
 @access.signed_in
 def leave(request: HttpRequest, group: str) -> HttpResponse:
     """Ask for confirmation, then delete the user's own membership."""
-    own = access.membership(request)
+    membership = access.membership(request)
     if request.method != "POST":
         template = "groups/leave.html" + ("#question" if htmx.asks(request) else "")
-        return render(request, template, {"member": own})
+        return render(request, template, {"member": membership})
     try:
-        domain.remove(own, by=access.user(request))
+        domain.remove(membership, by=access.user(request))
     except domain.LastAdmin:
-        messages.error(request, _last_admin())
+        messages.error(request, _last_admin_error())
         return redirect("members", group)
-    messages.success(request, _("You have left %(group)s.") % {"group": own.app_group.name})
+    messages.success(request, _("You have left %(group)s.") % {"group": membership.app_group.name})
     return redirect("home")
 
 
@@ -206,5 +212,5 @@ def _consequences(membership: Membership) -> dict[str, object]:
     }
 
 
-def _last_admin() -> str:
+def _last_admin_error() -> str:
     return _("A group needs an admin. Make another member admin first.")

@@ -17,16 +17,16 @@ from audiencesync.groups.forms import GroupForm
 from audiencesync.groups.logged_changes import LoggedChange, Value
 from audiencesync.groups.models import Activity, AppGroup, Role
 
-Moved = Callable[[AppGroup, str, datetime], None]
-_moved: list[Moved] = []
+OnZoneChange = Callable[[AppGroup, str, datetime], None]  # group, former time zone, now
+_on_zone_change: list[OnZoneChange] = []  # empty, or the one function that is set
 
 
-def provide(moved: Moved) -> None:
+def provide(on_zone_change: OnZoneChange) -> None:
     """Set what is called when a group has moved from one time zone to another, before the commit.
 
-    What happens at local times has to move with it.
+    What happens at local times has to move with it; the apps above this one know what that is.
     """
-    _moved[:] = [moved]
+    _on_zone_change[:] = [on_zone_change]
 
 
 def _changes(stored: AppGroup, edited: AppGroup, form: GroupForm) -> list[LoggedChange]:
@@ -47,17 +47,17 @@ def _save(request: HttpRequest, form: GroupForm) -> None:
     edited, columns, now = form.instance, list(form.changed_data), timezone.now()
     if not columns:
         return
-    if form.changes_people:  # the engine updates the stored profiles
+    if form.changes_profiles:  # the engine updates the stored profiles
         edited.rework(now=now)
         columns += ["rework_cursor", "rework_again_at"]
     with transaction.atomic():
         rows = AppGroup.objects.filter(pk=edited.pk)
         stored = get_object_or_404(rows.select_for_update(no_key=True))
-        # No other columns: staff may archive the group, or the engine go on, at the same time.
+        # No other columns: staff may archive the group, or the engine move the cursor, meanwhile.
         rows.update(**{name: getattr(edited, name) for name in columns})
         if "time_zone" in columns:
-            for moved in _moved:
-                moved(edited, stored.time_zone, now)
+            for on_zone_change in _on_zone_change:
+                on_zone_change(edited, stored.time_zone, now)
         kind, by, verb = Activity.Kind.GROUP, access.user(request), Activity.Verb.CHANGED
         changes = _changes(stored, edited, form)
         Activity.log(edited, by, verb, edited.name, kind=kind, changes=changes)
@@ -67,14 +67,15 @@ def _save(request: HttpRequest, form: GroupForm) -> None:
 @access.signed_in
 def settings(request: HttpRequest, group: str) -> HttpResponse:
     """Show and save the settings of the group."""
-    app_group = copy(
-        access.group(request, Role.ADMIN)
-    )  # a form puts bad input into its instance; the header keeps the good one
+    # A copy, because a form puts bad input into its instance: the header shows the stored group.
+    app_group = copy(access.group(request, Role.ADMIN))
     form = GroupForm(request.POST or None, instance=app_group)
     if request.method == "POST" and form.is_valid():
-        if form.wipes and "sure" not in request.POST and (n := app_group.profiles.count()):
-            return render(request, "groups/settings.html", {"form": form, "n_wiped": n})
-        if form.wipes:
+        is_confirmed = not form.wipes_identifiers or "sure" in request.POST
+        if not is_confirmed and (n_wiped := app_group.profiles.count()):
+            context = {"form": form, "n_wiped": n_wiped}
+            return render(request, "groups/settings.html", context)
+        if form.wipes_identifiers:
             reauthentication.require(request)
         _save(request, form)
         messages.success(request, _("Saved."))

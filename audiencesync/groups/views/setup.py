@@ -21,7 +21,7 @@ from audiencesync.groups.first_start import setup_link as domain
 from audiencesync.groups.first_start.forms import SetupForm
 from audiencesync.groups.models import SetupLink, User
 
-LoadDemo = Callable[..., object]  # (app_group, by=user): the storey above makes the people
+LoadDemo = Callable[..., object]  # (app_group, by=user); given in urls.py, from an app above
 View = Callable[..., HttpResponseBase]
 
 
@@ -42,8 +42,8 @@ def explained_before_setup(view: View) -> View:
 @sensitive_post_parameters("password")
 def setup(request: HttpRequest, token: str, load_demo: LoadDemo) -> HttpResponse:
     """The page of the setup link: creates the first account and app group, and demo profiles."""
-    if reason := _not_open(domain.find(token)):
-        return _closed(request, reason)
+    if reason := _why_closed(domain.find(token)):
+        return _closed_page(request, reason)
     form = SetupForm(request.POST or None)
     if request.method != "POST" or not form.is_valid():
         return render(
@@ -52,7 +52,8 @@ def setup(request: HttpRequest, token: str, load_demo: LoadDemo) -> HttpResponse
     try:
         user = domain.create(token, _account(form), form.instance, now=timezone.now())
     except domain.NotOpen:
-        return _closed(request, _not_open(domain.find(token)) or _used())
+        # Without a reason now: another request has used the link at the same time.
+        return _closed_page(request, _why_closed(domain.find(token)) or _has_staff_text())
     if form.cleaned_data["demo_people"]:
         load_demo(form.instance, by=user)
     _sign_in(request, user)
@@ -73,19 +74,19 @@ def _sign_in(request: HttpRequest, user: User) -> None:
     record_authentication(request, user, "password")
 
 
-def _not_open(link: SetupLink | None) -> str:
+def _why_closed(link: SetupLink | None) -> str:
     """Return why a link does not work, in words; empty if it works."""
     if domain.has_staff():
-        return _used()
+        return _has_staff_text()
     if link is None:
         return _("A newer link has replaced it, or it is not complete.")
     return "" if link.is_open(now=timezone.now()) else _("It is older than a day.")
 
 
-def _used() -> str:
+def _has_staff_text() -> str:
     return _("There is an account for the staff of this installation already.")
 
 
-def _closed(request: HttpRequest, reason: str) -> HttpResponse:
+def _closed_page(request: HttpRequest, reason: str) -> HttpResponse:
     context = {"reason": reason, "is_set_up": domain.has_staff()}
     return render(request, "groups/setup_closed.html", context, status=410)

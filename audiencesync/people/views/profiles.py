@@ -45,7 +45,7 @@ class ProfilesPage:
 def profiles(request: HttpRequest, group: str) -> HttpResponse:
     """List all profiles, or the results of a search. Access to unmasked data is logged."""
     app_group = access.group(request)
-    form = sealed_search.bound(ProfileSearch, request)
+    form = sealed_search.bind(ProfileSearch, request)
     if request.method == "POST" and form.is_valid():
         return redirect(sealed_search.address(request, form.cleaned_data["q"]))
     everybody = access.all_of(request, Profile)

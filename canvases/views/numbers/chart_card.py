@@ -15,7 +15,7 @@ from audiencesync.core.charts.bars import Bars, clock
 from audiencesync.core.csv_files import Cell
 from audiencesync.groups import exports
 from audiencesync.groups.models import Activity
-from audiencesync.groups.templatetags.ui import ZONES
+from audiencesync.groups.templatetags.ui import ZONE_NAMES
 from canvases.models import Canvas
 from canvases.numbers.ranges import UNITS, Choice, Range
 
@@ -72,7 +72,7 @@ class ChartCard:
         return gettext("%(begin)s to %(end)s %(zone)s") % {
             "begin": f"{day(begin)}, {clock(begin)}",
             "end": f"{day(end)}, {clock(end)}",
-            "zone": ZONES.get(zone, zone),
+            "zone": ZONE_NAMES.get(zone, zone),
         }
 
     @property

@@ -16,15 +16,16 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from audiencesync.core.process.start import exit_if_unsafe, log_warnings
-from audiencesync.core.process.supervisor import HEARTBEAT_FILE, Engine, Timeouts
+from audiencesync.core.process.supervisor import HEARTBEAT_FILE_VARIABLE, Engine, Timeouts
 from audiencesync.groups.first_start import setup_link
 
-STALE_SECONDS = 86_400.0
+STALE_SECONDS = 86_400.0  # after which a heartbeat file belongs to no running engine
 
 
-def missing(heartbeat_file: Path) -> str:
-    """Return what a cluster needs and does not have (file, database or Redis) in words, or an empty
-    text.
+def missing_backend(heartbeat_file: Path) -> str:
+    """Return in words what a cluster needs and does not have: file, database or Redis.
+
+    Return an empty text if it has all.
     """
     try:
         heartbeat_file.touch()
@@ -72,11 +73,11 @@ class Command(BaseCommand):
         engine = Engine(
             [sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster", "--skip-checks"],
             heartbeat_file=heartbeat_file,
-            env=os.environ | {HEARTBEAT_FILE: str(heartbeat_file)},
+            env=os.environ | {HEARTBEAT_FILE_VARIABLE: str(heartbeat_file)},
             timeouts=Timeouts(
                 silence=settings.ENGINE_SILENCE_SECONDS, stop=settings.ENGINE_STOP_SECONDS
             ),
-            missing=partial(missing, heartbeat_file),
+            missing_backend=partial(missing_backend, heartbeat_file),
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, engine.ask_to_stop)

@@ -32,7 +32,7 @@ MARKETER = Role.MARKETER
 def people(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
     """List the people of a number of an import."""
     row = access.get(request, Import, MARKETER, pk=import_id)
-    form = sealed_search.bound(WholeSearch, request)
+    form = sealed_search.bind(WholeSearch, request)
     if request.method == "POST" and form.is_valid():
         return redirect(sealed_search.address(request, form.cleaned_data["q"]))
     number = _people(row, request.GET.get("number", members.PEOPLE))
