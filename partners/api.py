@@ -13,7 +13,7 @@ from audiencesync.people.api.person_reference import ObjectError
 from audiencesync.people.writing import lookup
 from audiencesync.people.writing.identify import family
 from audiencesync.rest import door
-from audiencesync.rest.pagination import PAGE_SIZE, Listing, number
+from audiencesync.rest.pagination import PAGE_SIZE, Listing, numeric_id
 from partners.models import Audience, Delivery, Tally
 from partners.models.tallies import COLUMNS, counts_from
 
@@ -99,7 +99,7 @@ def list_deliveries(request: door.ApiRequest, asked: Query[PersonQuery]) -> Http
     rows = Delivery.objects.filter(profile__in=list(family([_profile(request, asked)])))
     rows = rows.select_related("sync__audience__ad_account", "batch")
     if asked.before is not None:
-        rows = rows.filter(pk__lt=number(asked.before, "before"))
+        rows = rows.filter(pk__lt=numeric_id(asked.before, "before"))
     return door.success(deliveries=[_delivery(row) for row in rows.order_by("-pk")[:PAGE_SIZE]])
 
 

@@ -15,7 +15,7 @@ MAX_BYTES_WITHOUT_KEY = 65_536  # a longer body is not read unless a header hold
 def read(request: HttpRequest, *, longest: int | None = None) -> strict_json.Json:
     """Return the JSON of the body, or None for a GET. Raises ApiError.
 
-    ``longest``: the limit of a caller without a key in a header.
+    ``longest``: the limit in bytes for a caller without a key in a header.
     """
     if request.method not in ("POST", "PUT", "PATCH", "DELETE"):
         return None
@@ -37,21 +37,21 @@ def read(request: HttpRequest, *, longest: int | None = None) -> strict_json.Jso
 
 def _length(request: HttpRequest, *, longest: int | None) -> int:
     """Return the length of the body; read a chunked body first. Raises ApiError."""
-    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    max_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     if _is_chunked(request):
-        # Django itself reads no more than Content-Length says, here nothing.
-        request._body = _chunks(request, longest or most)
+        # Django itself reads no more than Content-Length says, here nothing: set what it caches.
+        request._body = _chunked_body(request, longest or max_bytes)
     length = request.headers.get("Content-Length") or (
         "" if not _is_chunked(request) else str(len(request.body))
     )
     if not (length.isascii() and length.isdigit()):
         raise ApiError(411, "Content-Length is missing.")
-    n = sent_numbers.whole(length, most=most)
-    if n is None:
-        raise ApiError(413, f"The body is longer than {most} bytes.")
-    if longest is not None and n > longest:
+    n_bytes = sent_numbers.whole(length, most=max_bytes)
+    if n_bytes is None:
+        raise ApiError(413, f"The body is longer than {max_bytes} bytes.")
+    if longest is not None and n_bytes > longest:
         raise unauthorized("Send a valid key: Authorization: Bearer ask_…")
-    return n
+    return n_bytes
 
 
 def _is_chunked(request: HttpRequest) -> bool:
@@ -64,7 +64,7 @@ def _is_chunked(request: HttpRequest) -> bool:
     )
 
 
-def _chunks(request: HttpRequest, longest: int) -> bytes:
+def _chunked_body(request: HttpRequest, longest: int) -> bytes:
     """Return the body of a call without Content-Length. Raises ApiError."""
     if hasattr(request, "_body"):
         return bytes(request._body)

@@ -32,8 +32,9 @@ ApiId = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
 Timestamp = Annotated[
     str, WithJsonSchema({"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]})
 ]
-# PHP writes an empty object as an empty list
+# PHP writes an empty object as an empty list.
 Object = Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value == [] else value)]
+# An external id; people/models limits its length.
 TextId = Annotated[
     str,
     BeforeValidator(strict_json.number_as_text),
@@ -50,7 +51,7 @@ class ApiRequest(HttpRequest):
     rate: rate_limits.Rate
 
 
-MAX_ERRORS = 100
+MAX_ERRORS = 100  # in one response
 
 
 class Success(Schema):
@@ -89,7 +90,7 @@ def success(
     return JsonResponse(body, status=status, json_dumps_params={"ensure_ascii": False})
 
 
-def check_any(n_done: int, errors: Sequence[ErrorDetail]) -> None:
+def require_any_done(n_done: int, errors: Sequence[ErrorDetail]) -> None:
     """Raise ApiError if there are errors and no object was processed."""
     if errors and not n_done:
         raise ApiError(400, "No object could be processed.", errors)
@@ -130,7 +131,7 @@ class ApiKeyAuth(HttpBearer):
         body = (
             bodies.read(request, longest=bodies.MAX_BYTES_WITHOUT_KEY) if header is None else None
         )
-        text = _legacy(request, body) if header is None else header
+        text = _key_in_body(body) if header is None else header
         bearer = _BEARER.fullmatch(text)
         key = api_keys.find(bearer[1], now=timezone.now()) if bearer else None
         if key is None:
@@ -141,8 +142,8 @@ class ApiKeyAuth(HttpBearer):
         _count(api_request, self.limit)
         _check_parameters(request)
         api_request.json = bodies.read(request) if header is not None else body
-        if further := self.also(api_request.json):
-            _count(api_request, further)
+        if further_limit := self.also(api_request.json):
+            _count(api_request, further_limit)
         return key
 
     def authenticate(self, request: HttpRequest, token: str) -> ApiKey | None:
@@ -176,8 +177,8 @@ def require(
     return ApiKeyAuth(scope, limit, also)
 
 
-def _legacy(request: HttpRequest, body: strict_json.Json) -> str:
-    """Return the key that older clients of Braze send in the body; never one from the URL."""
+def _key_in_body(body: strict_json.Json) -> str:
+    """Return the key that older clients of Braze send in the body, as a header would hold it."""
     text = body.get("api_key") if isinstance(body, dict) else None
     return f"Bearer {text}" if isinstance(text, str) else ""
 
@@ -192,10 +193,10 @@ def _check_parameters(request: HttpRequest) -> None:
     except strict_json.NotJson as error:
         raise ApiError(400, str(error)) from None
     if "" in request.GET.values():  # a parameter without a value means its default
-        given = request.GET.copy()
+        params = request.GET.copy()
         for name in [name for name, text in request.GET.items() if not text]:
-            del given[name]
-        request.GET = given  # type: ignore[assignment]  # a copy is mutable
+            del params[name]
+        request.GET = params  # type: ignore[assignment]  # a copy is mutable
 
 
 class _Parsed(Parser):
@@ -210,13 +211,13 @@ class _Api(openapi.Api):
 
     def get_openapi_schema(self, **options: Any) -> Any:
         """Return the document, cached per language."""
-        kept: dict[tuple[object, ...], Any] = self.__dict__.setdefault("kept_schemas", {})
+        cache: dict[tuple[object, ...], Any] = self.__dict__.setdefault("kept_schemas", {})
         key = (settings.SITE_URL, get_language(), options.get("path_prefix"))
-        if options.get("path_params"):
+        if options.get("path_params"):  # of a prefix in the URL, which ours has not
             return super().get_openapi_schema(**options)
-        if key not in kept:
-            kept[key] = super().get_openapi_schema(**options)
-        return kept[key]
+        if key not in cache:
+            cache[key] = super().get_openapi_schema(**options)
+        return cache[key]
 
 
 def new_api(**options: Any) -> NinjaAPI:
@@ -229,7 +230,10 @@ def new_api(**options: Any) -> NinjaAPI:
 
 
 def _field(place: Sequence[object]) -> str:
-    """Return the path in the caller's body: ("body", "body", "events", 3) becomes events.3."""
+    """Return the path in the caller's body: ("body", "body", "events", 3) becomes events.3.
+
+    The second part is the name of the operation's argument; other places have only the first.
+    """
     start = 2 if place[0] == "body" else 1
     return ".".join(str(part) for part in place[start:])
 
@@ -245,7 +249,7 @@ def _http_error(request: HttpRequest, error: Any) -> HttpResponse:
 def _invalid(request: HttpRequest, error: Any) -> HttpResponse:
     """Return pydantic's errors without the values they quote."""
     problems = [
-        {"type": one["type"], "field": _field(one["loc"]), "message": one["msg"]}
-        for one in error.errors[:MAX_ERRORS]
+        {"type": problem["type"], "field": _field(problem["loc"]), "message": problem["msg"]}
+        for problem in error.errors[:MAX_ERRORS]
     ]
     return failure(400, "The call is not as the documentation says.", problems)

@@ -1,6 +1,7 @@
 """The Idempotency-Key header: a repeated call is processed once.
 
-The claim of the key, the work and the stored response are one transaction.
+The claim of the key, the work and the stored response are one transaction: if the work fails, the
+key is free again.
 """
 
 from __future__ import annotations
@@ -18,10 +19,9 @@ from django.utils import timezone
 
 from audiencesync.groups.models import KeptAnswer
 from audiencesync.rest.door import ApiError, ApiRequest
+from audiencesync.rest.openapi import NOT_STORED
 
-KEEP = timedelta(hours=24)
-# Responses with personal data are not stored; reading twice does no harm.
-NOT_STORED = frozenset({"/users/export/ids"})
+KEEP_FOR = timedelta(hours=24)
 LOCK_TIMEOUT = "10s"  # for the same call that another process is working on
 LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's code after a lock timeout
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
@@ -59,12 +59,15 @@ def _claim(request: ApiRequest, key: str, *, now: datetime) -> tuple[KeptAnswer,
 
     Waits for the same call in another process.
     """
-    row = {"app_group": request.app_group, "key_sha256": hashlib.sha256(key.encode()).hexdigest()}
+    key_columns = {
+        "app_group": request.app_group,
+        "key_sha256": hashlib.sha256(key.encode()).hexdigest(),
+    }
     try:
         _set_lock_timeout(LOCK_TIMEOUT)
-        KeptAnswer.objects.filter(**row, at__lte=now - KEEP).delete()
-        found = KeptAnswer.objects.get_or_create(
-            **row, defaults={"call_sha256": _call_hash(request), "at": now}
+        KeptAnswer.objects.filter(**key_columns, at__lte=now - KEEP_FOR).delete()
+        row_and_is_new = KeptAnswer.objects.get_or_create(
+            **key_columns, defaults={"call_sha256": _call_hash(request), "at": now}
         )
         _set_lock_timeout("DEFAULT")
     except OperationalError as error:
@@ -75,20 +78,21 @@ def _claim(request: ApiRequest, key: str, *, now: datetime) -> tuple[KeptAnswer,
             "The same call is being worked on. Try again shortly.",
             headers={"Retry-After": "1"},
         ) from error
-    return found
+    return row_and_is_new
 
 
-def _set_lock_timeout(time: str) -> None:
+def _set_lock_timeout(timeout: str) -> None:
     """Set PostgreSQL's lock timeout for this transaction; SQLite has its own timeout."""
     if connection.vendor == "postgresql":
+        value = timeout if timeout == "DEFAULT" else repr(timeout)  # a time needs quotes
         with connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = {time if time == 'DEFAULT' else repr(time)}")
+            cursor.execute(f"SET LOCAL lock_timeout = {value}")
 
 
 def _call_hash(request: HttpRequest) -> str:
     """Return a hash of method, URL and body."""
-    start = f"{request.method} {request.get_full_path()}\n".encode()
-    return hashlib.sha256(start + request.body).hexdigest()
+    first_line = f"{request.method} {request.get_full_path()}\n".encode()
+    return hashlib.sha256(first_line + request.body).hexdigest()
 
 
 def _replay(row: KeptAnswer, request: HttpRequest) -> HttpResponse:
@@ -101,4 +105,4 @@ def _replay(row: KeptAnswer, request: HttpRequest) -> HttpResponse:
 
 def delete_old(*, now: datetime) -> None:
     """Delete responses that are too old to be replayed."""
-    KeptAnswer.objects.filter(at__lte=now - KEEP).delete()
+    KeptAnswer.objects.filter(at__lte=now - KEEP_FOR).delete()

@@ -13,9 +13,9 @@ from django.utils import timezone, translation
 
 from audiencesync.rest import door
 
-PATHS = re.compile(f"/{settings.API_PATHS}")
+API_PATH = re.compile(f"/{settings.API_PATHS}")
 # The first path segments of Braze's API: clients that move here call some that we do not offer.
-_BRAZE = re.compile(
+_BRAZE_PATH = re.compile(
     r"/(?:users|canvas|segments|campaigns|feed|events|app_group|catalogs|cdi|content_blocks"
     r"|custom_attributes|email|kpi|live_activity|media_library|messages|preference_center"
     r"|purchases|push|scim|sdk_authentication|sends|sessions|sms|subscription|templates"
@@ -38,14 +38,14 @@ class ApiResponses:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         _collapse_slashes(request)
-        if not PATHS.match(request.path_info):
+        if not API_PATH.match(request.path_info):
             response = self.get_response(request)
-            is_unknown = (
+            is_unknown_path = (
                 response.status_code == 404
                 and request.resolver_match is None
                 and _is_api_client(request)
             )
-            return _as_json(request, response) if is_unknown else response
+            return _as_json(request, response) if is_unknown_path else response
         if settings.SECURE_SSL_REDIRECT and not request.is_secure():
             # A redirect would hide that the key was sent unencrypted.
             response = door.failure(
@@ -65,14 +65,14 @@ class ApiResponses:
 
     def process_view(self, request: HttpRequest, view: object, args: Any, kwargs: Any) -> None:
         """Switch to English, whatever language the request asks for."""
-        if PATHS.match(request.path_info):
+        if API_PATH.match(request.path_info):
             translation.activate(LANGUAGE)
 
 
 def _collapse_slashes(request: HttpRequest) -> None:
     """Treat ``//users/track`` as /users/track: a client's base URL may end with a slash."""
     path = _SLASHES.sub("/", request.path_info)
-    if path != request.path_info and PATHS.match(path):
+    if path != request.path_info and API_PATH.match(path):
         request.path = request.path.removesuffix(request.path_info) + path
         request.path_info = path
 
@@ -86,26 +86,26 @@ def _is_api_client(request: HttpRequest) -> bool:
 
 
 def _as_json(request: HttpRequest, page: HttpResponse) -> HttpResponse:
-    kept = {name: page[name] for name in ("Allow", "Retry-After") if name in page}
-    return door.failure(page.status_code, _message(request, page.status_code), headers=kept)
+    headers = {name: page[name] for name in ("Allow", "Retry-After") if name in page}
+    return door.failure(page.status_code, _message(request, page.status_code), headers=headers)
 
 
 def _message(request: HttpRequest, status: int) -> str:
     """Return the text of an error that did not come from the API itself."""
     if status == 404:
         return _not_found(_SLASHES.sub("/", request.path_info))
-    known = {
+    texts = {
         405: "This address does not take this method.",
         413: "The body is too long.",
         500: "Something went wrong on our side. It has been logged; try again shortly.",
         503: "We are not ready just now. Try again in a minute.",
     }
-    return known.get(status) or HTTPStatus(status).phrase
+    return texts.get(status) or HTTPStatus(status).phrase
 
 
 def _not_found(path: str) -> str:
-    if path.endswith("/") and PATHS.match(path):
+    if path.endswith("/") and API_PATH.match(path):
         return "There is no such address. Addresses end without a slash."
-    if _BRAZE.match(path):
+    if _BRAZE_PATH.match(path):
         return "There is no such address: this is a Braze call that AudienceSync does not offer."
     return "There is no such address."

@@ -9,9 +9,11 @@ from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
 Part = dict[str, Any]
-NOT_STORED = frozenset({"/users/export/ids"})  # holds personal data, so it takes no Idempotency-Key
+# Responses with personal data are not stored, so these calls take no Idempotency-Key. Reading twice
+# does no harm.
+NOT_STORED = frozenset({"/users/export/ids"})
 _NON_NEGATIVE = {"type": "integer", "minimum": 0}
-_RATE: Part = {
+_RATE_HEADERS: Part = {
     "X-RateLimit-Limit": {
         "description": "Calls in the window, of the whole app group",
         "schema": _NON_NEGATIVE,
@@ -22,10 +24,10 @@ _RATE: Part = {
     },
     "X-RateLimit-Reset": {"description": "Seconds until the window ends", "schema": _NON_NEGATIVE},
 }
-_WAIT: Part = {
+_WAIT_HEADERS: Part = {
     "Retry-After": {"description": "Seconds to wait", "schema": _NON_NEGATIVE},
     "X-Ratelimit-Retry-After": {"description": "Seconds to wait", "schema": _NON_NEGATIVE},
-    "X-RateLimit-Limit": _RATE["X-RateLimit-Limit"],
+    "X-RateLimit-Limit": _RATE_HEADERS["X-RateLimit-Limit"],
     "X-RateLimit-Reset": {
         "description": "When the window ends, in Unix time",
         "schema": _NON_NEGATIVE,
@@ -39,7 +41,7 @@ _IDEMPOTENCY_KEY: Part = {
     "for 24 hours its repetition gets the same answer.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
-_REPLAYED: Part = {
+_REPLAYED_HEADER: Part = {
     "Idempotent-Replayed": {
         "description": "The answer of before",
         "schema": {"type": "string", "enum": ["true"]},
@@ -70,9 +72,9 @@ def _add_headers(operation: Part, *, is_stored: bool) -> None:
         operation["parameters"] = [*operation["parameters"], _IDEMPOTENCY_KEY]
     for status, answer in operation["responses"].items():
         if int(status) == 429:
-            answer["headers"] = _WAIT
+            answer["headers"] = _WAIT_HEADERS
         elif int(status) < 300:
-            answer["headers"] = _RATE | (_REPLAYED if is_stored else {})
+            answer["headers"] = _RATE_HEADERS | (_REPLAYED_HEADER if is_stored else {})
 
 
 def _set_max_items(array: Part) -> None:

@@ -14,7 +14,7 @@ from audiencesync.groups import timestamps
 from audiencesync.rest import door
 
 M = TypeVar("M", bound=Model)
-PAGE_SIZE = 100
+PAGE_SIZE = 100  # rows
 MAX_PAGE = 10**6
 
 
@@ -32,10 +32,10 @@ class Listing(Schema):
 
 def timestamp(text: str, name: str) -> datetime:
     """Parse a parameter such as 2026-11-23 or 2026-11-23T10:00:00Z. Raises ApiError."""
-    found = timestamps.parse(text)
-    if found is None or not 1970 <= found.year <= 9998:
+    at = timestamps.parse(text)
+    if at is None or not 1970 <= at.year <= 9998:  # 9998: a local time may be a day later
         raise door.ApiError(400, f"{name} must be a time as ISO 8601 writes it.")
-    return found
+    return at
 
 
 def api_id(text: str, name: str) -> UUID:
@@ -46,9 +46,9 @@ def api_id(text: str, name: str) -> UUID:
         raise door.ApiError(400, f"{name} must be an id as this API gives them.") from None
 
 
-def number(text: str, name: str) -> int:
+def numeric_id(text: str, name: str) -> int:
     """Parse a numeric id. Raises ApiError."""
-    found = sent_numbers.whole(text)
-    if found is None:
+    pk = sent_numbers.whole(text)
+    if pk is None:
         raise door.ApiError(400, f"{name} must be an id as this API gives them.")
-    return found
+    return pk

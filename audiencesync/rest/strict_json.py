@@ -12,8 +12,9 @@ Json = Any  # None, bool, int, float, str, or lists and dicts of them
 MAX_DEPTH = 24  # of a whole body; attributes have their own, lower limit
 MAX_INT = 2**63 - 1
 _BOM = b"\xef\xbb\xbf"
-# NUL and surrogates. Only escapes can contain them: unescaped, UTF-8 and JSON refuse them.
-_SUSPECT_ESCAPES = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+# NUL and surrogates, which no database stores. Only escapes can hold them: UTF-8 and JSON refuse
+# them unescaped. Most bodies have none, so that their texts need no check.
+_UNSTORABLE_ESCAPES = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
 class NotJson(ValueError):
@@ -33,8 +34,8 @@ def loads(body: bytes) -> Json:
     except RecursionError:
         raise NotJson(_too_deep()) from None
     except ValueError as error:
-        raise NotJson(f"The body is not JSON ({_where(error)}).") from None
-    _check(document, check_text=_SUSPECT_ESCAPES.search(body) is not None)
+        raise NotJson(f"The body is not JSON ({_reason(error)}).") from None
+    _check(document, check_text=_UNSTORABLE_ESCAPES.search(body) is not None)
     return document
 
 
@@ -47,17 +48,17 @@ def _too_deep() -> str:
     return f"The body is nested more than {MAX_DEPTH} deep."
 
 
-def _where(error: ValueError) -> str:
+def _reason(error: ValueError) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"line {error.lineno}, column {error.colno}"
     return "a number cannot be read"  # our decoder converts nothing else
 
 
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    value = dict(pairs)
+    if len(value) != len(pairs):
         raise NotJson("An object has the same key twice.")
-    return found
+    return value
 
 
 def _int(digits: str) -> int:
@@ -82,14 +83,15 @@ _DECODER = json.JSONDecoder(
 
 
 def _check(document: Json, *, check_text: bool) -> None:
-    """Refuse documents that are nested too deep and, with ``check_text``, texts that cannot be
-    stored.
+    """Raise NotJson if the document is nested too deep.
+
+    With ``check_text`` also if it has texts that no database stores.
     """
-    level = [document]
+    level = [document]  # all values at one depth; from one depth to the next, without recursion
     for _depth in range(MAX_DEPTH + 1):
         if check_text:
-            check_texts(text for one in level for text in _texts(one))
-        level = [inner for one in level for inner in _inside(one)]
+            check_texts(text for value in level for text in _texts(value))
+        level = [inner for value in level for inner in _inside(value)]
         if not level:
             return
     raise NotJson(_too_deep())
@@ -105,6 +107,7 @@ def _inside(value: Json) -> list[Json]:
 
 
 def _texts(value: Json) -> list[str]:
+    """Return the texts directly inside a value, of an object also the keys."""
     if isinstance(value, str):
         return [value]
     if isinstance(value, dict):

@@ -256,7 +256,7 @@ def trigger(request: door.ApiRequest, body: Trigger) -> HttpResponse:
             201, **answer | _notice(canvas, is_live=canvas.state == Canvas.State.LIVE)
         )
     done = api_trigger.trigger(canvas, body.recipients, now=timezone.now())
-    door.check_any(done.processed, done.errors)
+    door.require_any_done(done.processed, done.errors)
     answer |= _notice(canvas, is_live=done.is_live)
     return door.success(201, errors=done.errors, entered=done.entered, **answer)
 

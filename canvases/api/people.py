@@ -89,7 +89,7 @@ def delete(request: door.ApiRequest, body: Delete) -> HttpResponse:
         request, references, {*profile_ids, *(error["index"] for error in errors)}
     )
     errors = sorted(errors + unknown, key=lambda error: error["index"])
-    door.check_any(len(profile_ids) + len(receipt_of), errors)
+    door.require_any_done(len(profile_ids) + len(receipt_of), errors)
     by = f"{Erasure.BY_KEY}{request.api_key.name}"
     new_erasures = erase.erase(
         request.app_group, profile_ids.values(), asked_by=by, now=timezone.now()

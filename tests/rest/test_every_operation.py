@@ -6,7 +6,7 @@ import pytest
 
 from audiencesync.api import api as rest_api
 from audiencesync.groups import api_keys
-from audiencesync.rest.middleware import PATHS
+from audiencesync.rest.middleware import API_PATH
 from tests.support.rest_api import Caller
 
 OPERATIONS = [
@@ -29,7 +29,7 @@ def test_the_main_operations_exist():
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_an_operation_requires_a_key_with_its_scope(acme, other_group, method, path):
-    assert PATHS.match(path)  # otherwise its errors would be HTML pages
+    assert API_PATH.match(path)  # otherwise its errors would be HTML pages
     assert call(None, method, path).status_code == 401
     assert call("wrong", method, path).status_code == 401
     _key, text = api_keys.issue(acme, name="may nothing", scopes=[], by=None)

@@ -146,7 +146,7 @@ def track(request: door.ApiRequest, body: Track) -> HttpResponse:
     if any(len(objects) > settings.API_MAX_OBJECTS for objects in arrays.values()):
         raise door.ApiError(400, f"Send at most {settings.API_MAX_OBJECTS} objects in each list.")
     done = tracking.track(request.app_group, arrays, now=timezone.now())
-    door.check_any(sum(done.processed.values()), done.errors)
+    door.require_any_done(sum(done.processed.values()), done.errors)
     counts = {f"{name}_processed": n for name, n in done.processed.items()}
     return door.success(201, errors=done.errors, **counts)
 
@@ -223,5 +223,5 @@ def check_number(n: int) -> None:
 
 def answer(done: identify.Renamed) -> HttpResponse:
     """Return the response for processed aliases. Raise ApiError if there are none."""
-    door.check_any(done.processed, done.errors)
+    door.require_any_done(done.processed, done.errors)
     return door.success(201, aliases_processed=done.processed, errors=done.errors)
