@@ -1,5 +1,7 @@
-"""Calls the periodic jobs of settings.BEATS through django-q2, writes the heartbeat, and offers
-`wake`.
+"""Calls the periodic jobs ("beats") of settings.BEATS through django-q2; offers `wake`.
+
+It also writes the heartbeat, by which supervisor and web see that an engine works: a task that
+passes through all processes of a django-q2 cluster (pusher, worker, monitor).
 
 Django-q2 reads its own schedules only every 30 s, but its pusher asks the broker for work all the
 time. The brokers below therefore answer with the jobs whose time slot has begun. However many
@@ -32,17 +34,17 @@ from audiencesync.core import logs
 from audiencesync.core.models import BeatSlot
 from audiencesync.core.process.supervisor import HEARTBEAT_FILE_VARIABLE
 
-Packages = list[tuple[Any, Any]] | None
+Packages = list[tuple[Any, Any]] | None  # (acknowledgement id, signed task), as brokers return
 
 HEARTBEAT = "pulse"  # primary key of its row in BeatSlot; the slot is the last heartbeat's time
 HEARTBEAT_SECONDS = 5.0
-WAKE_SECONDS = 0.3
+WAKE_SECONDS = 0.3  # `wake` queues a function this often at most
 MAX_QUEUED = 10  # with so many tasks queued, another `wake` would change nothing
 CLOCK_SKEW_MS = 600_000  # a slot this far in the future was written by a machine with a wrong clock
-ERROR_PAUSE = 1.0
+ERROR_PAUSE = 1.0  # seconds before the next attempt if a backend is down
 
 logger = logging.getLogger(__name__)
-_woken_at: dict[str, float] = {}
+_woken_at: dict[str, float] = {}  # dotted name -> when `wake` queued it last (monotonic)
 
 
 def slot_at(now: float, seconds: float) -> int:
@@ -64,17 +66,17 @@ def exclusive(name: str, seconds: float) -> Iterator[bool]:
     """
     now = int(time.time() * 1000)
     until = now + int(seconds * 1000)
-    is_mine = _advance(name, Q(slot__lte=now) | Q(slot__gt=until + CLOCK_SKEW_MS), until)
+    is_held = _advance(name, Q(slot__lte=now) | Q(slot__gt=until + CLOCK_SKEW_MS), until)
     try:
-        yield is_mine
+        yield is_held
     finally:
-        if is_mine:
+        if is_held:
             BeatSlot.objects.filter(pk=name, slot=until).update(slot=now)
 
 
-def _advance(name: str, is_free: Q, slot: int) -> bool:
-    """Set the slot of a row if it is free, by one conditional UPDATE."""
-    if BeatSlot.objects.filter(is_free, pk=name).update(slot=slot):
+def _advance(name: str, free_q: Q, slot: int) -> bool:
+    """Set the slot of a row if it is free, by one conditional UPDATE; return whether it was."""
+    if BeatSlot.objects.filter(free_q, pk=name).update(slot=slot):
         return True
     _row, created = BeatSlot.objects.get_or_create(pk=name, defaults={"slot": slot})
     return created
@@ -88,7 +90,7 @@ class _CapturingBroker:
 
     def enqueue(self, package: Any) -> str:
         self.package = package
-        return "kept"
+        return "captured"  # the id of the queued task; not used
 
 
 def _package(function: str) -> tuple[None, Any]:
@@ -101,42 +103,40 @@ def _package(function: str) -> tuple[None, Any]:
 
 
 class Ticker:
-    """State of one pusher process: the slots it has seen, and whether the database or Redis is
-    down.
-    """
+    """State of one process of a cluster: the slots it has seen, and the backends that are down."""
 
     def __init__(self) -> None:
         self.seen: dict[str, int] = {}
         self.down: set[str] = set()
 
     def dequeue(self, pull: Callable[[], Packages]) -> Packages:
-        """Return the jobs that are due, else the result of ``pull``.
+        """Return the jobs that are due, else the result of ``pull``, the broker's own method.
 
         Never raise if a backend is down.
         """
         try:
-            if found := self.due(time.time()):
-                return found
-            found = pull()
+            if packages := self.due(time.time()):
+                return packages
+            packages = pull()
         except (db.Error, redis.RedisError) as error:
             self._note_failure(error)
             time.sleep(ERROR_PAUSE)
             return None
         self._note_answer("Redis")
-        return found
+        return packages
 
     def due(self, now: float) -> Packages:
         """Claim and package every job whose slot has begun."""
         # Every engine has its own heartbeat, which needs no claim and thus no database.
-        due = (
+        packages = (
             [_package("audiencesync.core.beat.heartbeat")]
-            if self.begins(HEARTBEAT, slot_at(now, HEARTBEAT_SECONDS))
+            if self.is_first_sight(HEARTBEAT, slot_at(now, HEARTBEAT_SECONDS))
             else []
         )
         for name, (seconds, function) in settings.BEATS.items():
-            if self._claims(name, slot_at(now, seconds)):
-                due.append(_package(function))
-        return due
+            if self._claim(name, slot_at(now, seconds)):
+                packages.append(_package(function))
+        return packages
 
     def pause(self, now: float) -> float:
         """Return how many seconds a pull may block: until the next slot, at most one second."""
@@ -144,27 +144,29 @@ class Ticker:
             HEARTBEAT_SECONDS,
             *(seconds for seconds, _function in settings.BEATS.values()),
         ]
+        # 0.01: a little after the slot has begun, not a little before.
         return min(1.0, *(slot_at(now, period) / 1000 + period - now + 0.01 for period in periods))
 
-    def begins(self, name: str, slot: int) -> bool:
-        """Return whether this process sees the slot for the first time."""
+    def is_first_sight(self, name: str, slot: int) -> bool:
+        """Return whether this process sees the slot for the first time, and remember it."""
         if self.seen.get(name) == slot:
             return False
         self.seen[name] = slot
         return True
 
-    def _claims(self, name: str, slot: int) -> bool:
+    def _claim(self, name: str, slot: int) -> bool:
+        """Claim a slot once. Return whether this engine got it; False if the database is down."""
         if self.seen.get(name) == slot:
             return False
         try:
             db.close_old_connections()
-            is_mine = claim(name, slot)
+            is_claimed = claim(name, slot)
         except db.Error as error:
             self._note_failure(error)
             return False
         self.seen[name] = slot
         self._note_answer("the database")
-        return is_mine
+        return is_claimed
 
     def finish(self, mark: Callable[[], object]) -> None:
         """Mark a task as done with ``mark``.
@@ -230,7 +232,7 @@ class TickRedis(Redis):
         return [(None, task[1])] if task else None
 
 
-_monitor = Ticker()
+_monitor = Ticker()  # of the monitor process: here it only remembers the slot of the heartbeat
 
 
 def heartbeat() -> None:
@@ -249,7 +251,7 @@ def _write_heartbeat(**_kwargs: Any) -> None:
     try:
         if path := os.environ.get(HEARTBEAT_FILE_VARIABLE):
             Path(path).touch()
-        if _monitor.begins(HEARTBEAT, slot := slot_at(time.time(), HEARTBEAT_SECONDS)):
+        if _monitor.is_first_sight(HEARTBEAT, slot := slot_at(time.time(), HEARTBEAT_SECONDS)):
             claim(HEARTBEAT, slot)
     except (OSError, db.Error) as error:
         logger.warning("The heartbeat could not be written (%s).", type(error).__name__)

@@ -35,8 +35,8 @@ _PLACEHOLDER = re.compile(
 )
 # Domains such as .co.uk, in which anyone may register a name.
 _PUBLIC_SUFFIX = re.compile(r"\.(?:co|com|org|net|ac|gov|edu)\.[a-z]{2}")
-_COMMAND = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
-_NEW_SECRET = f"Make one: {_COMMAND}"
+_RANDOM_TEXT_COMMAND = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
+_NEW_SECRET_HINT = f"Make one: {_RANDOM_TEXT_COMMAND}"
 
 
 def secret_key(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
@@ -53,15 +53,17 @@ def secret_key(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     if len(key) < MIN_KEY_LENGTH:
         text = f"SECRET_KEY is shorter than {MIN_KEY_LENGTH} characters."
         return [checks.Error(text, id="audiencesync.E002")]
-    weak = ["SECRET_KEY"] if _can_be_guessed(key) else []
-    weak += [
+    weak_settings = ["SECRET_KEY"] if _can_be_guessed(key) else []
+    weak_settings += [
         "SECRET_KEY_FALLBACKS" for old in settings.SECRET_KEY_FALLBACKS if _can_be_guessed(old)
     ]
     return [
         checks.Error(
-            f"{name} repeats itself and can be guessed.", hint=_NEW_SECRET, id="audiencesync.E007"
+            f"{name} repeats itself and can be guessed.",
+            hint=_NEW_SECRET_HINT,
+            id="audiencesync.E007",
         )
-        for name in weak
+        for name in weak_settings
     ]
 
 
@@ -82,7 +84,7 @@ def token_keys(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
         )
     except (ImproperlyConfigured, crypto.CannotOpen) as error:
         return [checks.Error(str(error), hint=hint, id="audiencesync.E003")]
-    if any(len(set(key)) < MIN_DISTINCT_BYTES for key in crypto.ring()):
+    if any(len(set(key)) < MIN_DISTINCT_BYTES for key in crypto.raw_keys()):
         return [
             checks.Error(
                 "TOKEN_KEYS holds a key that is not random.", hint=hint, id="audiencesync.E008"
@@ -140,15 +142,16 @@ def public_exposure(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessag
 
 def _wildcards() -> list[Rule]:
     trusted = [urlsplit(origin).netloc for origin in settings.CSRF_TRUSTED_ORIGINS]
-    suffixes = [one.removeprefix("*") or "*" for one in trusted if one.startswith("*")]
+    # "*.example.org" allows ".example.org"; "*" alone allows all.
+    suffixes = [host.removeprefix("*") or "*" for host in trusted if host.startswith("*")]
     return [
         (
-            any(_matches_anything(one) for one in settings.ALLOWED_HOSTS),
+            any(_matches_anything(pattern) for pattern in settings.ALLOWED_HOSTS),
             "ALLOWED_HOSTS must name hosts: a wildcard lets others choose where mailed links lead.",
             "audiencesync.E009",
         ),
         (
-            any(_matches_anything(one) for one in suffixes),
+            any(_matches_anything(suffix) for suffix in suffixes),
             "CSRF_TRUSTED_ORIGINS must name hosts, not a wildcard alone.",
             "audiencesync.E010",
         ),
@@ -180,13 +183,13 @@ def demo_users(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     ):
         return []
     try:
-        found = get_user_model().objects.filter(email__in=EMAILS, is_active=True).exists()
+        has_demo_users = get_user_model().objects.filter(email__in=EMAILS, is_active=True).exists()
     except DatabaseError:
         return []
     finally:
         if not connection.in_atomic_block:
             connection.close()
-    if not found:
+    if not has_demo_users:
         return []
     hint = "Delete them: manage.py demo --remove-accounts. The people and app groups stay."
     return [
@@ -209,12 +212,12 @@ def sqlite_version(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage
         or sqlite.journal_mode() == "WAL"
     ):
         return []
-    found, wanted = (
+    installed, needed = (
         ".".join(str(part) for part in version) for version in (sqlite.version(), sqlite.SAFE_WAL)
     )
     return [
         checks.Warning(
-            f"SQLite {found} is older than {wanted}: "
+            f"SQLite {installed} is older than {needed}: "
             "the rollback journal is used instead of WAL, which is slower.",
             hint="Install the package pysqlite3, or use PostgreSQL (DATABASE_URL).",
             id="audiencesync.W001",
@@ -235,17 +238,17 @@ def mail(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
 
 def backends(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     """Require backends whose Python path can be imported, and one address as sender of mails."""
-    found: list[checks.CheckMessage] = []
+    errors: list[checks.CheckMessage] = []
     try:
         get_connection()
     except Exception:  # noqa: BLE001 - a class of the operator may raise anything
-        found.append(
+        errors.append(
             checks.Error("EMAIL_BACKEND names nothing that sends mails.", id="audiencesync.E015")
         )
     try:
         import_string(settings.STORAGES["staticfiles"]["BACKEND"])
     except Exception:  # noqa: BLE001 - as above
-        found.append(
+        errors.append(
             checks.Error(
                 "STATICFILES_BACKEND names nothing that stores files.", id="audiencesync.E016"
             )
@@ -253,8 +256,8 @@ def backends(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     sender = settings.DEFAULT_FROM_EMAIL
     if not sender.isprintable() or not re.fullmatch(r"[^\s@]+@[^\s@]+", parseaddr(sender)[1]):
         text = "DEFAULT_FROM_EMAIL must look like AudienceSync <sync@example.org>."
-        found.append(checks.Error(text, id="audiencesync.E017"))
-    return found
+        errors.append(checks.Error(text, id="audiencesync.E017"))
+    return errors
 
 
 def ledger(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from django.db.models import BigIntegerField, BooleanField, F, Func, Model, QuerySet, Value
 
-SIZE = 10_000
+DEFAULT_SIZE = 10_000  # rows of a chunk
 M = TypeVar("M", bound=Model)
 Row = TypeVar("Row")
 
@@ -27,9 +27,9 @@ def read(
     ``key``: returns the primary key of a row that is not a model instance.
     """
     in_order = rows.order_by("pk")
-    while found := list(in_order.filter(pk__gt=after)[: size or SIZE]):
-        yield found
-        after = key(found[-1])
+    while chunk := list(in_order.filter(pk__gt=after)[: size or DEFAULT_SIZE]):
+        yield chunk
+        after = key(chunk[-1])
 
 
 def ids(
@@ -44,8 +44,8 @@ def walk(rows: QuerySet[M], size: int | None = None) -> Iterator[QuerySet[M]]:
 
     A queryset keeps the filters of ``rows``: a row that no longer matches is not in it.
     """
-    for chunk in ids(rows, size):
-        yield rows.filter(pk__in=chunk)
+    for chunk_ids in ids(rows, size):
+        yield rows.filter(pk__in=chunk_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +69,22 @@ def page(
 
     ``older_than`` and ``newer_than`` are the keys of the row at the end of the page before.
     """
+    # One row more than a page shows whether there are further ones.
     if newer_than is not None:
-        found = list(rows.filter(compare_keys(keys, ">", newer_than)).order_by(*keys)[: size + 1])
-        return Page(found[:size][::-1], has_older=True, has_newer=len(found) > size)
+        ascending = list(
+            rows.filter(compare_keys(keys, ">", newer_than)).order_by(*keys)[: size + 1]
+        )
+        return Page(ascending[:size][::-1], has_older=True, has_newer=len(ascending) > size)
     if older_than is not None:
         rows = rows.filter(compare_keys(keys, "<", older_than))
-    found = list(rows.order_by(*(f"-{key}" for key in keys))[: size + 1])
-    return Page(found[:size], has_older=len(found) > size, has_newer=older_than is not None)
+    descending = list(rows.order_by(*(f"-{key}" for key in keys))[: size + 1])
+    return Page(
+        descending[:size], has_older=len(descending) > size, has_newer=older_than is not None
+    )
 
 
 def compare_keys(keys: Sequence[str], operator: str, values: Sequence[int]) -> Func:
-    """Compare rows as ``(a, b) < (1, 2)``: one range of an index over the keys answers it."""
+    """Return the condition ``(a, b) < (1, 2)``: one range of an index over the keys answers it."""
     row = _row([F(key) for key in keys])
     other = _row([Value(value, BigIntegerField()) for value in values])
     return Func(

@@ -1,5 +1,7 @@
-"""Encryption of stored secrets: AES-256-GCM with the key ring TOKEN_KEYS, which is separate from
-SECRET_KEY.
+"""Encryption of stored secrets: AES-256-GCM with the key ring TOKEN_KEYS, apart from SECRET_KEY.
+
+To seal is to encrypt, to open is to decrypt. The context is authenticated with the text: a secret
+that is copied to another row or purpose does not open there.
 """
 
 import base64
@@ -18,7 +20,7 @@ class CannotOpen(Exception):
 
 @sensitive_variables()
 def _ring() -> dict[str, bytes]:
-    """Return {key id: 32 bytes} in the order of the setting; the first key seals.
+    """Return {key id: 32 bytes} in the order of the setting; the first key seals, all open.
 
     Raises ImproperlyConfigured.
     """
@@ -39,7 +41,7 @@ def _ring() -> dict[str, bytes]:
     return ring
 
 
-def ring() -> list[bytes]:
+def raw_keys() -> list[bytes]:
     """Return the keys of TOKEN_KEYS, for the check of their quality.
 
     Raises ImproperlyConfigured.

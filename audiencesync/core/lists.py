@@ -1,4 +1,8 @@
-"""Lists made of several tables or conditions, read page by page by keys from either end."""
+"""Lists made of several parts (tables or conditions), one after the other; keyset pagination.
+
+A page is read from either end, and found again by the place of a row: the number of its part, and
+its keys there.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from django.db.models import Model, QuerySet
 
 from audiencesync.core import chunks
 
-PLACE = re.compile(r"[0-9]{1,4}(-[0-9]{1,18}){1,3}", re.ASCII)
+_PLACE = re.compile(r"[0-9]{1,4}(-[0-9]{1,18}){1,3}", re.ASCII)
 Keys = tuple[int, ...]
 
 
@@ -25,7 +29,7 @@ class Part(Protocol):
         """Return the keys of a row."""
 
     def of(self, people: Collection[int]) -> Part:
-        """Return the rows of these profiles only."""
+        """Return the rows of the profiles with these ids only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +39,13 @@ class Rows:
     ``person``: the name of the column with the profile.
     """
 
-    found: QuerySet[Any]
+    query: QuerySet[Any]
     keys: tuple[str, ...] = ("pk",)
     person: str = "profile"
 
     def read(self, limit: int, *, beyond: Keys | None, ascending: bool) -> Sequence[Any]:
-        """Return the next rows. Raise ValueError for keys that this part cannot have."""
-        rows = self.found
+        """Return the next rows. Raise ValueError if ``beyond`` has another number of keys."""
+        rows = self.query
         if beyond is not None:
             if len(beyond) != len(self.keys):
                 raise ValueError
@@ -54,8 +58,8 @@ class Rows:
         return tuple(getattr(row, key) for key in self.keys)
 
     def of(self, people: Collection[int]) -> Part:
-        """Return the rows of these profiles only."""
-        return replace(self, found=self.found.filter(**{f"{self.person}__in": people}))
+        """Return the rows of the profiles with these ids only."""
+        return replace(self, query=self.query.filter(**{f"{self.person}__in": people}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ class Place:
     @classmethod
     def parse(cls, text: str) -> Place | None:
         """Return the place that a text names; None if it names none."""
-        if not PLACE.fullmatch(text):
+        if not _PLACE.fullmatch(text):
             return None
         part, *keys = map(int, text.split("-"))
         return cls(part, tuple(keys))
@@ -97,25 +101,28 @@ def page(
     """Return one page: the first, the one ``before`` or ``after`` a place, or the last one."""
     ascending = is_last or after is not None
     start = after or before
-    found = _read(parts, size + 1, start, ascending=ascending)
-    has_more = len(found) > size
-    found = found[:size]
-    if ascending:
-        found.reverse()
-    if not found:
+    # One row more than a page shows whether there are further ones in this direction.
+    numbered_rows = _read(parts, size + 1, start, ascending=ascending)
+    has_more = len(numbered_rows) > size
+    numbered_rows = numbered_rows[:size]
+    if ascending:  # read from the end: a page is always in descending order
+        numbered_rows.reverse()
+    if not numbered_rows:
         return Page([])
-    first, last = (Place(at, parts[at].keys_of(row)) for at, row in (found[0], found[-1]))
+    first, last = (
+        Place(part, parts[part].keys_of(row)) for part, row in (numbered_rows[0], numbered_rows[-1])
+    )
     has_older = has_more if not ascending else after is not None
     has_newer = has_more if ascending else before is not None
     return Page(
-        [row for _at, row in found],
+        [row for _part, row in numbered_rows],
         older=last if has_older else None,
         newer=first if has_newer else None,
     )
 
 
-def asked(parts: Sequence[Part], size: int, data: Mapping[str, str]) -> Page:
-    """Return the page that an address asks for (before, after, last); else the first one."""
+def requested_page(parts: Sequence[Part], size: int, data: Mapping[str, str]) -> Page:
+    """Return the page that a query string names (before, after, last), else the first one."""
     before, after = (Place.parse(data.get(name, "")) for name in ("before", "after"))
     is_last = "last" in data and not (before or after)
     try:
@@ -131,21 +138,22 @@ def _read(
     numbers = range(len(parts))
     if start is not None:
         numbers = range(start.part + 1) if ascending else range(start.part, len(parts))
-    found: list[tuple[int, Any]] = []
-    for at in reversed(numbers) if ascending else numbers:
-        if at >= len(parts) or len(found) >= limit:
+    numbered_rows: list[tuple[int, Any]] = []
+    for part in reversed(numbers) if ascending else numbers:
+        # A place in the query string may name a part that this list does not have.
+        if part >= len(parts) or len(numbered_rows) >= limit:
             continue
-        beyond = start.keys if start is not None and start.part == at else None
-        rows = parts[at].read(limit - len(found), beyond=beyond, ascending=ascending)
-        found += [(at, row) for row in rows]
-    return found
+        beyond = start.keys if start is not None and start.part == part else None
+        rows = parts[part].read(limit - len(numbered_rows), beyond=beyond, ascending=ascending)
+        numbered_rows += [(part, row) for row in rows]
+    return numbered_rows
 
 
 def in_chunks(parts: Sequence[Part], size: int) -> Iterator[list[Any]]:
     """Yield all rows, ``size`` at a time; only one chunk is in memory."""
     before: Place | None = None
-    while rows := (one := page(parts, size, before=before)).rows:
+    while rows := (chunk := page(parts, size, before=before)).rows:
         yield rows
-        if one.older is None:
+        if chunk.older is None:
             return
-        before = one.older
+        before = chunk.older

@@ -18,9 +18,9 @@ _CLIENT_ID = re.compile(r"[A-Za-z0-9-]{8,64}", re.ASCII)
 EXTRAS = ("route", "method", "status", "batch", "code", "partner_request_id", "duration_ms")
 # In these lines PostgreSQL repeats the values it refused, and the place in the statement or the
 # copied row.
-DETAIL = re.compile(r"^(DETAIL|CONTEXT|LINE \d+):.*\n?", re.MULTILINE)
+PERSONAL_DETAIL = re.compile(r"^(DETAIL|CONTEXT|LINE \d+):.*\n?", re.MULTILINE)
 POLLED_ROUTES = ("/healthz", "/readyz", "/metrics")  # requested every few seconds
-REPEAT_SECONDS = 60.0
+REPEAT_SECONDS = 60.0  # within which the same warning is dropped
 UNKNOWN_ROUTE = "an unknown address"
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class JsonLines(logging.Formatter):
         }
         line |= {name: getattr(record, name) for name in EXTRAS if hasattr(record, name)}
         if record.exc_info:
-            line["exception"] = DETAIL.sub("", self.formatException(record.exc_info))
+            line["exception"] = PERSONAL_DETAIL.sub("", self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
@@ -109,8 +109,8 @@ class RequestIds:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        given = request.headers.get("X-Request-ID", "")
-        request_id.set(given if _CLIENT_ID.fullmatch(given) else uuid.uuid4().hex)
+        client_id = request.headers.get("X-Request-ID", "")
+        request_id.set(client_id if _CLIENT_ID.fullmatch(client_id) else uuid.uuid4().hex)
         started = time.monotonic()
         response = self.get_response(request)
         response["X-Request-ID"] = request_id.get()

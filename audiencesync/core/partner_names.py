@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from django.utils.functional import Promise, lazy
 
+# Empty, or the one function that is set.
 _sources: list[Callable[[], str]] = []
 
 
@@ -17,6 +18,6 @@ def names() -> str:
     return _sources[0]() if _sources else ""
 
 
-def filled(text: Promise | str) -> str:
+def fill(text: Promise | str) -> str:
     """Return the lazy ``text`` with ``%(partner)s`` filled in when it is rendered."""
     return lazy(lambda: str(text) % {"partner": names()}, str)()

@@ -14,24 +14,24 @@ from audiencesync.core import environment
 class SyncTimes:
     """Times in seconds, the pace of requests, and the number of threads of a worker."""
 
-    requests_per_second: float
+    requests_per_second: float  # to one partner, over all machines
     deadline: float  # the retry window: from the first failure until a person is errored
     erasure_deadline: float  # the same for removals after an erasure or a withdrawn consent
-    erasure_rest: float
-    backoff_base: float
-    backoff_max: float
-    lease: float
-    create_lease: float
-    request_deadline: float
-    flush_seconds: float
-    probe: float
-    throttle_park: float
+    erasure_rest: float  # hashes of an erased profile are kept so long after its last removal
+    backoff_base: float  # the first pause between retries
+    backoff_max: float  # the longest pause
+    lease: float  # of a batch, or of a privacy job
+    create_lease: float  # of the creation of an audience
+    request_deadline: float  # the longest request to a partner, everything included
+    flush_seconds: float  # after which a run of the sync queue starts no further request
+    probe: float  # how often a lost connection is tried again
+    throttle_park: float  # the longest pause after a partner refused a request as too many
     threads: int
 
     def check(self, *, is_demo: bool) -> None:
         """Raise ImproperlyConfigured if times contradict each other. In the demo all are short."""
         pairs = [("request_deadline", "lease"), ("request_deadline", "create_lease")]
-        if not is_demo:  # a push after the last removal would leave an erased profile in there
+        if not is_demo:  # else a late add could follow the last removal of an erased profile
             pairs += [("lease", "erasure_rest"), ("erasure_rest", "erasure_deadline")]
         for name, longer in pairs:
             environment.require_shorter(

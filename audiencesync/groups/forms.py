@@ -98,7 +98,7 @@ class GroupForm(EditedMeanwhile, forms.ModelForm):
     hash_only = forms.BooleanField(
         label=_("Store hashes only"),
         required=False,
-        help_text=partner_names.filled(
+        help_text=partner_names.fill(
             _(
                 "E-mails, phone numbers and device IDs are kept as hashes only; "
                 "%(partner)s gets the same. What is stored now is wiped, for good."
@@ -158,7 +158,7 @@ class GroupForm(EditedMeanwhile, forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial["consent_values"] = ", ".join(self.instance.consent_values)
-        self.keep_others()
+        self.keep_changes_of_others()
 
     def clean_name(self) -> str:
         """Return the name as one line, because it is part of mail subjects."""

@@ -110,7 +110,7 @@ def _read(place: Place, data: QueryDict, form: WholeSearch) -> tuple[Number, lis
         with at_most(READ_SECONDS):
             if text := form.cleaned_data["q"]:
                 number = search.keep_matching(place.app_group, number, text)
-            return number, lists.asked(number.parts, PAGE, data), False
+            return number, lists.requested_page(number.parts, PAGE, data), False
     except TooSlow:
         return place.number(data, is_counted=False), lists.Page([]), True
 

@@ -39,9 +39,7 @@ class AudienceSync(StepKind):
 
     key = "audience_sync"
     label = _("Audience Sync")
-    help = partner_names.filled(
-        _("Adds people to a %(partner)s audience, or removes them from it.")
-    )
+    help = partner_names.fill(_("Adds people to a %(partner)s audience, or removes them from it."))
     icon = registry.default().icon
     template = "canvases/steps/audience_sync.html"
     form = AudienceSyncForm

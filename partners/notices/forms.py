@@ -42,7 +42,7 @@ class ChoiceForm(EditedMeanwhile, forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.keep_others()
+        self.keep_changes_of_others()
 
 
 def of_members(
@@ -83,7 +83,7 @@ class ThresholdsForm(EditedMeanwhile, forms.ModelForm):
         self._bound("backlog_minutes", 1, most, _("At least this long."), number_format(minutes))
         self._bound("audiences_left", 0, 10_000, _("At most this many."), str(room))
         self._bound("fewest_people", 0, 10**9, _("Fewer than this; 0: never."), by_partner)
-        self.keep_others()
+        self.keep_changes_of_others()
 
     def _bound(self, name: str, least: int, most: int, meaning: StrOrPromise, default: str) -> None:
         field = self.fields[name]

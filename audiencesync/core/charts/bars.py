@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import count
 
 from django.utils.formats import date_format, number_format
 from django.utils.functional import Promise
@@ -16,14 +15,15 @@ from django.utils.translation import pgettext
 
 from audiencesync.core.charts.bins import Bins
 
-PLOT = 160  # pixels from the lowest to the highest line
-ABOVE = 8  # pixels above the highest line
-BAR = 0.72  # share of its place that a bar takes
-LEAST = 1.5  # pixels: a number that is not zero is seen
-LINES = 4
+PLOT_HEIGHT = 160  # pixels from the lowest to the highest line
+SPACE_ABOVE = 8  # pixels above the highest line
+BAR_SHARE = 0.72  # of the width of its place
+MIN_HEIGHT = 1.5  # pixels: a number that is not zero is seen
+MAX_STEPS = 4  # of the axis of counts
 MILLION = 1_000_000
 YEAR = timedelta(days=365)
-MOST_LABELS = 9
+MAX_LABELS = 9  # of the time axis
+# How far apart these may be: the smallest gap is taken that needs at most MAX_LABELS.
 HOURS_BETWEEN = (1, 2, 3, 4, 6, 12, 24, 48)
 DAYS_BETWEEN = (1, 2, 7, 14, 28, 56, 91, 182, 364)
 
@@ -77,17 +77,18 @@ class Bars:
     def __init__(self, bins: Bins, series: Sequence[Series]) -> None:
         self.bins, self.series = bins, series
         sums = [sum(max(0, n) for n in values) for values in zip(*self._values, strict=True)]
-        self.step = nice_step(max(sums, default=0))
-        self.top = self.step * max(1, -(-max(sums, default=0) // self.step))
+        highest = max(sums, default=0)
+        self.step = nice_step(highest)
+        self.top = self.step * max(1, -(-highest // self.step))  # rounded up to a whole step
 
     @property
     def _values(self) -> list[Sequence[int]]:
-        return [one.values for one in self.series]
+        return [series.values for series in self.series]
 
     @property
     def height(self) -> int:
         """Return the height of the plot with the labels of the time axis."""
-        return ABOVE + PLOT + 20
+        return SPACE_ABOVE + PLOT_HEIGHT + 20
 
     @property
     def is_empty(self) -> bool:
@@ -97,30 +98,30 @@ class Bars:
     @property
     def bars(self) -> Iterator[tuple[str, list[Part]]]:
         """Yield the text and the parts of each bar that is not empty, the first series lowest."""
-        place = 100 / max(1, len(self.bins.edges) - 1)
+        place = 100 / max(1, len(self.bins.edges) - 1)  # width of a bar with the space around it
         for index, start in enumerate(self.bins.starts):
-            x, width = place * (index + (1 - BAR) / 2), place * BAR
-            y, parts = float(ABOVE + PLOT), []
-            for one in self.series:
-                if (n := one.values[index]) > 0:
-                    height = max(LEAST, PLOT * n / self.top)
+            x, width = place * (index + (1 - BAR_SHARE) / 2), place * BAR_SHARE
+            y, parts = float(SPACE_ABOVE + PLOT_HEIGHT), []
+            for series in self.series:
+                if (n := series.values[index]) > 0:
+                    height = max(MIN_HEIGHT, PLOT_HEIGHT * n / self.top)
                     y -= height
                     parts.append(
-                        Part(one.css, f"{x:.3f}%", f"{y:.1f}", f"{width:.3f}%", f"{height:.1f}")
+                        Part(series.css, f"{x:.3f}%", f"{y:.1f}", f"{width:.3f}%", f"{height:.1f}")
                     )
             if parts:
-                yield self._words(index, start), parts
+                yield self._bar_text(index, start), parts
 
-    def _words(self, index: int, start: datetime) -> str:
-        said = [f"{one.label} {number_format(one.values[index])}" for one in self.series]
-        return f"{self.time_label(start)}: {', '.join(said)}"
+    def _bar_text(self, index: int, start: datetime) -> str:
+        counts = [f"{series.label} {number_format(series.values[index])}" for series in self.series]
+        return f"{self.time_label(start)}: {', '.join(counts)}"
 
     @property
     def lines(self) -> list[Label]:
         """Return the lines of the axis of counts, the highest first."""
-        values = range(self.top, -1, -self.step)
+        values, bottom = range(self.top, -1, -self.step), SPACE_ABOVE + PLOT_HEIGHT
         return [
-            Label(_short_number(n, top=self.top), f"{ABOVE + PLOT - PLOT * n / self.top:.1f}")
+            Label(_short_number(n, top=self.top), f"{bottom - PLOT_HEIGHT * n / self.top:.1f}")
             for n in values
         ]
 
@@ -128,19 +129,21 @@ class Bars:
     def times(self) -> list[Label]:
         """Return the labels of the time axis, each in the middle of its bar."""
         starts = self.bins.starts
-        chosen = [index for index, start in enumerate(starts) if self._is_labelled(index, start)]
+        labelled = [index for index, start in enumerate(starts) if self._is_labelled(index, start)]
+        places = [f"{100 * (index + 0.5) / len(starts):.2f}%" for index in labelled]
         return [
-            Label(self._short(starts[index]), f"{100 * (index + 0.5) / len(starts):.2f}%", odd)
-            for index, odd in zip(chosen, (bool(n % 2) for n in count()), strict=False)
+            Label(self._axis_text(starts[index]), place, is_odd=bool(n % 2))
+            for n, (index, place) in enumerate(zip(labelled, places, strict=True))
         ]
 
     def _is_labelled(self, index: int, start: datetime) -> bool:
-        n, per_bin = len(self.bins.edges) - 1, max(1, self.bins.days)
-        choices = [gap for gap in self._gaps if n * per_bin / gap <= MOST_LABELS]
-        gap = choices[0] if choices else self._gaps[-1]
+        # Gaps are in days, or in hours where a bin is an hour (``days`` is 0).
+        n_bins, per_bin = len(self.bins.edges) - 1, max(1, self.bins.days)
+        possible_gaps = [gap for gap in self._gaps if n_bins * per_bin / gap <= MAX_LABELS]
+        gap = possible_gaps[0] if possible_gaps else self._gaps[-1]
         if self.bins.days:
             return index % max(1, gap // per_bin) == 0
-        if gap > 24:
+        if gap > 24:  # every second midnight, of the same days in each chart
             return start.hour == 0 and start.date().toordinal() % (gap // 24) == 0
         return start.hour % gap == 0
 
@@ -148,7 +151,7 @@ class Bars:
     def _gaps(self) -> tuple[int, ...]:
         return DAYS_BETWEEN if self.bins.days else HOURS_BETWEEN
 
-    def _short(self, start: datetime) -> str:
+    def _axis_text(self, start: datetime) -> str:
         return self.day(start) if self.bins.days or start.hour == 0 else clock(start)
 
     def time_label(self, start: datetime) -> str:
@@ -169,12 +172,12 @@ class Bars:
         return [(self.time_label(start), list(values[n])) for n, start in enumerate(starts)][::-1]
 
 
-def nice_step(most: int) -> int:
-    """Return 1, 2 or 5 times a power of ten: at most LINES such steps reach ``most``."""
+def nice_step(highest: int) -> int:
+    """Return 1, 2 or 5 times a power of ten: at most MAX_STEPS such steps reach ``highest``."""
     power = 1
     while True:
         for factor in (1, 2, 5):
-            if factor * power * LINES >= most:
+            if factor * power * MAX_STEPS >= highest:
                 return factor * power
         power *= 10
 

@@ -39,18 +39,18 @@ class Bins:
 
     def sums(self, rows: Iterable[tuple[datetime, Sequence[int]]], n: int) -> list[list[int]]:
         """Add up rows (hour, ``n`` counts) by bin; rows outside of the bins are left out."""
-        found = [[0] * n for _ in self.edges[1:]]
+        totals = [[0] * n for _ in self.edges[1:]]
         for hour, counts in rows:
             bin_index = bisect_right(self.edges, hour) - 1
-            if 0 <= bin_index < len(found):
+            if 0 <= bin_index < len(totals):
                 for i, count in enumerate(counts):
-                    found[bin_index][i] += count
-        return found
+                    totals[bin_index][i] += count
+        return totals
 
 
 def hours(begin: datetime, last: datetime, zone: ZoneInfo) -> Bins:
     """Return the hours from that of ``begin`` to that of ``last``."""
-    first, end = _hour(begin), _hour(last) + HOUR
+    first, end = _start_of_hour(begin), _start_of_hour(last) + HOUR
     return Bins(tuple(first + HOUR * n for n in range((end - first) // HOUR + 1)), zone, 0)
 
 
@@ -71,5 +71,5 @@ def utc_midnight(now: datetime) -> datetime:
     return midnight(now.astimezone(UTC).date(), UTC)
 
 
-def _hour(at: datetime) -> datetime:
+def _start_of_hour(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)

@@ -35,7 +35,8 @@ def write(target: Path) -> None:
             raise BackupError(
                 f"{file} is there already. A backup overwrites nothing: choose another name."
             )
-    # Only the owner may read either file, from its first byte on.
+    # Only the owner may read either file, from its first byte on. The empty target keeps its name
+    # from another backup meanwhile.
     for file in (target, part):
         os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
@@ -100,8 +101,8 @@ def _restore_file(source: Path, target: Path) -> None:
 
 def _check_integrity(file: Path) -> None:
     """Raise BackupError if a SQLite file is damaged."""
-    if (found := _query(file, "PRAGMA integrity_check")) != "ok":
-        raise BackupError(f"{file} is damaged: {found}")
+    if (answer := _query(file, "PRAGMA integrity_check")) != "ok":
+        raise BackupError(f"{file} is damaged: {answer}")
 
 
 def _query(file: Path, sql: str) -> Any:
@@ -127,11 +128,11 @@ def _postgres(program: str, *arguments: str, source: Path | None = None) -> None
     _program, *options, name = psql
     files = [] if source is None else [str(source)]
     command = [program, *options, f"--dbname={name}", *arguments, *files]
-    done = subprocess.run(
+    result = subprocess.run(
         command, env=os.environ | (env or {}), capture_output=True, text=True, check=False
     )
-    if done.returncode:
-        raise BackupError(f"{program} failed: {done.stderr.strip()[-500:]}")
+    if result.returncode:
+        raise BackupError(f"{program} failed: {result.stderr.strip()[-500:]}")
 
 
 def _fsync(file: Path) -> None:

@@ -11,44 +11,44 @@ LOCK_ID = 0x41534D << 32  # our advisory lock in PostgreSQL
 
 
 @contextmanager
-def hold(alias: str, *, wait: Callable[[], object] = lambda: None) -> Iterator[None]:
-    """Hold the lock during the block. ``wait`` is called once if another process has it."""
+def hold(alias: str, *, on_wait: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Hold the lock during the block. ``on_wait`` is called once if another process has it."""
     connection = connections[alias]
     if connection.vendor == "postgresql":
-        with _advisory(connection, wait):
+        with _advisory(connection, on_wait):
             yield
-    elif (
+    elif (  # a database in memory belongs to one process: no lock
         connection.vendor == "sqlite"
         and (name := str(connection.settings_dict["NAME"]))
         and ":memory:" not in name
     ):
-        with _file(f"{name}.migrate", wait):
+        with _file(f"{name}.migrate", on_wait):
             yield
     else:
         yield
 
 
 @contextmanager
-def _advisory(connection: BaseDatabaseWrapper, wait: Callable[[], object]) -> Iterator[None]:
-    # In a separate session, because commands may close the connection they work with.
-    own = connection.copy()
+def _advisory(connection: BaseDatabaseWrapper, on_wait: Callable[[], object]) -> Iterator[None]:
+    # In a session of its own, because commands may close the connection they work with.
+    session = connection.copy()
     try:
-        with own.cursor() as cursor:
+        with session.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_ID])
             if not cursor.fetchone()[0]:
-                wait()
+                on_wait()
                 cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK_ID])
             yield
     finally:
-        own.close()  # ends the session, and with it the lock
+        session.close()  # ends the session, and with it the lock
 
 
 @contextmanager
-def _file(path: str, wait: Callable[[], object]) -> Iterator[None]:
+def _file(path: str, on_wait: Callable[[], object]) -> Iterator[None]:
     with open(path, "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            wait()
+            on_wait()
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -45,10 +45,12 @@ def move(file: Path) -> dict[str, int]:
 
 def models() -> list[type[Model]]:
     """Return the models whose rows are moved."""
-    found = apps.get_models(include_auto_created=True)
+    all_models = apps.get_models(include_auto_created=True)
     skipped = FILLED_BY_MIGRATE | TASK_QUEUE
     return [
-        model for model in found if not model._meta.proxy and model._meta.app_label not in skipped
+        model
+        for model in all_models
+        if not model._meta.proxy and model._meta.app_label not in skipped
     ]
 
 
@@ -76,9 +78,10 @@ def _check() -> None:
         raise MoveError(
             f"The two are not of one version ({labels}). Run `manage.py migrate` on both."
         )
-    full = [model._meta.db_table for model in models() if model._base_manager.exists()]
-    if full:
-        raise MoveError(f"The PostgreSQL is not empty: {', '.join(full)}. Move into a new one.")
+    filled_tables = [model._meta.db_table for model in models() if model._base_manager.exists()]
+    if filled_tables:
+        names = ", ".join(filled_tables)
+        raise MoveError(f"The PostgreSQL is not empty: {names}. Move into a new one.")
 
 
 def _copy(model: type[Model]) -> int:
@@ -121,12 +124,12 @@ def _reset_sequences() -> None:
     # Above those of deleted rows, too: entry keys contain such ids and must stay unique.
     with connections[SOURCE].cursor() as cursor:
         cursor.execute("SELECT name, seq FROM sqlite_sequence")
-        highest = dict(cursor.fetchall())
+        highest_ids = dict(cursor.fetchall())
     with connection.cursor() as cursor:
         for statement in connection.ops.sequence_reset_sql(no_style(), models()):
             cursor.execute(statement)
         for model in models():
-            if last := highest.get(table := model._meta.db_table):
+            if last_id := highest_ids.get(table := model._meta.db_table):
                 cursor.execute(
-                    "SELECT setval(pg_get_serial_sequence(%s, 'id'), %s)", [f'"{table}"', last]
+                    "SELECT setval(pg_get_serial_sequence(%s, 'id'), %s)", [f'"{table}"', last_id]
                 )

@@ -7,11 +7,12 @@ from typing import Any
 from django.db.models import Model, QuerySet
 
 
-def sql_of(found: QuerySet[Model, Any]) -> tuple[str, tuple[Any, ...]]:
+def sql_of(rows: QuerySet[Model, Any]) -> tuple[str, tuple[Any, ...]]:
     """Return the SQL of a query, and its parameters.
 
-    One that Django knows to be empty selects nothing, instead of raising EmptyResultSet.
+    A query that Django knows to be empty becomes SQL that selects nothing, instead of raising
+    EmptyResultSet.
     """
-    compiler = found.query.get_compiler(found.db, elide_empty=False)
+    compiler = rows.query.get_compiler(rows.db, elide_empty=False)
     sql, params = compiler.as_sql()
     return sql, tuple(params)

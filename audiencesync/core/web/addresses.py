@@ -1,4 +1,4 @@
-"""Validation of URLs in settings.
+"""Validation of URLs in settings: each function returns the URL, or raises ImproperlyConfigured.
 
 An error names the variable, not its value: it may hold a password.
 """
@@ -9,17 +9,17 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-LOCAL = (".localhost", ".local", ".test", ".internal", ".lan", ".home.arpa")
-_USER = r"(?:[^\s/?#]*@)?"
+LOCAL_SUFFIXES = (".localhost", ".local", ".test", ".internal", ".lan", ".home.arpa")
+_LOGIN = r"(?:[^\s/?#]*@)?"
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::(?:0*[1-9]\d{0,4}))?"
 _QUERY = r"(?:\?[^\s#]*)?"
 _POSTGRES = re.compile(
-    rf"postgres(?:ql)?://{_USER}(?:{_HOST}(?:,{_HOST})*)?/(?:/[^\s?#@]*/)?[^\s/?#@]+{_QUERY}",
+    rf"postgres(?:ql)?://{_LOGIN}(?:{_HOST}(?:,{_HOST})*)?/(?:/[^\s?#@]*/)?[^\s/?#@]+{_QUERY}",
     re.ASCII,
 )
 _SQLITE = re.compile(r"sqlite:///(?!:|file:|/*(?:\?|\Z)).*[^/]", re.DOTALL)
 _REDIS = re.compile(
-    rf"rediss?://{_USER}{_HOST}(?:/\d*)?{_QUERY}|unix://{_USER}/[^\s?#@]+{_QUERY}", re.ASCII
+    rf"rediss?://{_LOGIN}{_HOST}(?:/\d*)?{_QUERY}|unix://{_LOGIN}/[^\s?#@]+{_QUERY}", re.ASCII
 )
 _WEB = re.compile(
     rf"(?P<scheme>https?)://(?P<host>{_HOST})(?P<path>/[^\s?#@;,\"'<>\\]*)?(?P<query>{_QUERY})",
@@ -64,9 +64,9 @@ def site(variable: str, url: str) -> str:
 
     Raises ImproperlyConfigured.
     """
-    found = _web(url)
+    match = _match_web(url)
     _require(
-        found and not found["path"] and not found["query"], variable, "https://sync.example.org"
+        match and not match["path"] and not match["query"], variable, "https://sync.example.org"
     )
     return url
 
@@ -76,10 +76,10 @@ def origin(variable: str, url: str, *, must_be_safe: bool) -> str:
 
     Raises ImproperlyConfigured.
     """
-    found = _web(url.replace("://*.", "://any.", 1))
-    is_safe = found and (found["scheme"] == "https" or is_local(urlsplit(url).hostname or ""))
+    match = _match_web(url.replace("://*.", "://any.", 1))
+    is_safe = match and (match["scheme"] == "https" or is_local(urlsplit(url).hostname or ""))
     _require(
-        found and not found["path"] and not found["query"] and (is_safe or not must_be_safe),
+        match and not match["path"] and not match["query"] and (is_safe or not must_be_safe),
         variable,
         "https://sync.example.org",
     )
@@ -89,9 +89,9 @@ def origin(variable: str, url: str, *, must_be_safe: bool) -> str:
 def service(variable: str, url: str) -> str:
     """Return the URL of a partner's API. Raises ImproperlyConfigured."""
     # Secrets are sent there: plain HTTP is allowed to local hosts only.
-    found = _web(url)
-    is_safe = found and (found["scheme"] == "https" or is_local(urlsplit(url).hostname or ""))
-    _require(found and not found["query"] and is_safe, variable, "https://business-api.example.org")
+    match = _match_web(url)
+    is_safe = match and (match["scheme"] == "https" or is_local(urlsplit(url).hostname or ""))
+    _require(match and not match["query"] and is_safe, variable, "https://business-api.example.org")
     return url
 
 
@@ -100,13 +100,13 @@ def call(variable: str, url: str) -> str:
 
     Raises ImproperlyConfigured.
     """
-    _require(not url or _web(url), variable, "https://ping.example.org/abc")
+    _require(not url or _match_web(url), variable, "https://ping.example.org/abc")
     return url
 
 
-def _web(url: str) -> re.Match[str] | None:
-    found = _WEB.fullmatch(url)
-    return found if found and _has_valid_ports(found["host"]) else None
+def _match_web(url: str) -> re.Match[str] | None:
+    match = _WEB.fullmatch(url)
+    return match if match and _has_valid_ports(match["host"]) else None
 
 
 def is_local(name: str) -> bool:
@@ -115,7 +115,7 @@ def is_local(name: str) -> bool:
     try:
         return not ipaddress.ip_address(bare).is_global
     except ValueError:
-        return "." not in bare or bare.endswith(LOCAL)
+        return "." not in bare or bare.endswith(LOCAL_SUFFIXES)
 
 
 def path(variable: str, text: str) -> str:
@@ -123,8 +123,8 @@ def path(variable: str, text: str) -> str:
 
     Raises ImproperlyConfigured.
     """
-    found = text.strip("/")
+    bare = text.strip("/")
     _require(
-        not found or re.fullmatch(r"[\w-]+(/[\w-]+)*", found, re.ASCII), variable, "staff/tables/"
+        not bare or re.fullmatch(r"[\w-]+(/[\w-]+)*", bare, re.ASCII), variable, "staff/tables/"
     )
-    return found and f"{found}/"
+    return bare and f"{bare}/"

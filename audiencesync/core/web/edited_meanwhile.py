@@ -19,25 +19,25 @@ class EditedMeanwhile(forms.BaseForm):
     which names the stored value, and saving again replaces it.
     """
 
-    both_changed: tuple[str, ...] = ()
+    both_changed: tuple[str, ...] = ()  # names of fields
 
-    def keep_others(self) -> None:
+    def keep_changes_of_others(self) -> None:
         """Put what others have stored into the sent data; call it at the end of ``__init__``."""
-        seen = self._sent() if self.is_bound else {}
-        sent: Any = self.data
-        data, both = sent.copy(), []
-        for name in self.fields.keys() & seen.keys():
-            field, bound = self.fields[name], self[name]
-            stored = _text(bound.initial)
-            if stored == seen[name]:
+        loaded = self._loaded_values() if self.is_bound else {}
+        sent_data: Any = self.data
+        data, both_changed = sent_data.copy(), []
+        for name in self.fields.keys() & loaded.keys():
+            field, bound_field = self.fields[name], self[name]
+            stored = _text(bound_field.initial)
+            if stored == loaded[name]:  # no other person has changed it
                 continue
-            if not _is_changed(field, seen[name], bound.data):
-                data[bound.html_name] = stored
-                if isinstance(field, forms.BooleanField) and not bound.initial:
-                    del data[bound.html_name]  # as a browser sends an empty box
-            elif _is_changed(field, stored, bound.data):
-                both.append(name)
-        self.data, self.both_changed = data, tuple(both)
+            if not _is_changed(field, loaded[name], bound_field.data):
+                data[bound_field.html_name] = stored
+                if isinstance(field, forms.BooleanField) and not bound_field.initial:
+                    del data[bound_field.html_name]  # as a browser sends an empty box
+            elif _is_changed(field, stored, bound_field.data):
+                both_changed.append(name)
+        self.data, self.both_changed = data, tuple(both_changed)
 
     def clean(self) -> dict[str, Any] | None:
         """Add an error to each field that both have changed."""
@@ -46,7 +46,7 @@ class EditedMeanwhile(forms.BaseForm):
             text = _(
                 "Another person has set this to “%(value)s” meanwhile. Save again to replace it."
             )
-            self.add_error(name, text % {"value": self._shown(name)})
+            self.add_error(name, text % {"value": self._stored_label(name)})
         return cleaned
 
     def changed(self) -> dict[str, Any]:
@@ -55,21 +55,23 @@ class EditedMeanwhile(forms.BaseForm):
 
     @property
     def seen(self) -> SafeString:
-        """The hidden input with the stored values."""
+        """The hidden input with the values that the page is loaded with."""
         values = {name: _text(self[name].initial) for name in self.fields}
         text = '<input type="hidden" name="{}" value="{}">'
         return format_html(text, self.add_prefix("seen"), json.dumps(values))
 
-    def _sent(self) -> dict[str, str]:
+    def _loaded_values(self) -> dict[str, str]:
         """Return the values that the page was loaded with; none if they cannot be read."""
         try:
-            found = json.loads(self.data.get(self.add_prefix("seen"), "{}"))
+            values = json.loads(self.data.get(self.add_prefix("seen"), "{}"))
         except (ValueError, RecursionError):
             return {}
-        values = found if isinstance(found, dict) else {}
+        if not isinstance(values, dict):
+            return {}
         return {name: value for name, value in values.items() if isinstance(value, str)}
 
-    def _shown(self, name: str) -> str:
+    def _stored_label(self, name: str) -> str:
+        """Return the stored value as the page shows it: of a choice, its label."""
         stored = _text(self[name].initial)
         return str(dict(getattr(self.fields[name], "choices", ())).get(stored, stored))
 

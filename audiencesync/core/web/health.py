@@ -83,9 +83,9 @@ def _state(name: str, check: Check) -> str:
 
 
 def _should_log(name: str) -> bool:
-    """Return whether to log a failure: when it begins and once a minute while it lasts.
+    """Return whether to log a failure, and remember the time of the log line.
 
-    Remember that it was.
+    It is logged when it begins, and once a minute while it lasts.
     """
     now = time.monotonic()
     if name in _logged_at and now - _logged_at[name] < LOG_SECONDS:
@@ -106,8 +106,8 @@ def migrations() -> str:
     """Check that all migrations of this version are applied."""
     executor = MigrationExecutor(connection)
     missing = [
-        f"{one.app_label}.{one.name}"
-        for one, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())
+        f"{migration.app_label}.{migration.name}"
+        for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())
     ]
     return f"not applied: {', '.join(missing)} (manage.py migrate)" if missing else ""
 

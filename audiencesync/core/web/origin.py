@@ -1,4 +1,4 @@
-"""Where an act comes from: the IP address behind the request that is being answered."""
+"""The IP address behind the request that is being answered, for the activity log."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 
-def _nowhere() -> str | None:
+def _no_address() -> str | None:
     return None
 
 
-_find: ContextVar[Callable[[], str | None]] = ContextVar("origin", default=_nowhere)
+_find: ContextVar[Callable[[], str | None]] = ContextVar("origin", default=_no_address)
 
 
 def address() -> str | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-BIGGEST = 2**63 - 1  # of an id
+MAX_ID = 2**63 - 1  # of a BigAutoField
 
 
-def whole(text: object, *, most: int = BIGGEST) -> int | None:
+def whole(text: object, *, most: int = MAX_ID) -> int | None:
     """Return the number that is written as ASCII digits, from 0 to ``most``; else None."""
     # int() refuses thousands of digits, and "²" is a digit for isdigit() alone.
     if not (isinstance(text, str) and text.isascii() and text.isdigit() and len(text) < 20):

@@ -117,7 +117,7 @@ class SetupForm(NewGroupForm):
     demo_people = forms.BooleanField(
         label=_("Add 5,000 made-up people and two segments to try things out"),
         required=False,
-        help_text=partner_names.filled(
+        help_text=partner_names.fill(
             _("With the real %(partner)s leave this empty: made-up people do not exist there.")
         ),
     )

@@ -208,6 +208,6 @@ def cell_of(raw: str, *, is_exact: bool) -> str:
     ``is_exact``: of our own export, whose spaces are kept.
     """
     if is_exact:
-        return csv_files.unguarded(raw)
+        return csv_files.unguard(raw)
     cell = raw.strip()
-    return csv_files.unguarded_beginning(cell).strip() if cell[:1] == "'" else cell
+    return csv_files.unguard_start(cell).strip() if cell[:1] == "'" else cell

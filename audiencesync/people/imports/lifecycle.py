@@ -79,8 +79,8 @@ def preview(run: Import, layout: Layout) -> Preview:
     rows = reader.take(SAMPLE).rows if names or not layout.has_header else []
     if names:
         headers = names[0]
-        if csv_export.is_ours([csv_files.unguarded(name) for name in headers]):
-            return Preview([csv_files.unguarded(name) for name in headers], rows)
+        if csv_export.is_ours([csv_files.unguard(name) for name in headers]):
+            return Preview([csv_files.unguard(name) for name in headers], rows)
         return Preview([cells.cell_of(name, is_exact=False) for name in headers], rows)
     return Preview([str(n + 1) for n in range(max(map(len, rows), default=0))], rows)
 

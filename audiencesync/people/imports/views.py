@@ -302,7 +302,7 @@ def _rejected(columns: list[dict[str, str]], found: Iterator[Reject]) -> Iterato
     Line and reason of an earlier rejection are left out. Cells are as an import reads them.
     """
     headers = [column["header"] for column in columns]
-    bare = csv_files.unguarded if csv_export.is_ours(headers) else csv_files.unguarded_beginning
+    bare = csv_files.unguard if csv_export.is_ours(headers) else csv_files.unguard_start
     # A file of rejected rows begins with these columns; in other files they are data.
     n_first = len(mapping.REJECT_COLUMNS)
     indexes = [

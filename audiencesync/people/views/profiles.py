@@ -156,7 +156,7 @@ def _by_id_or_alias(text: str, app_group: AppGroup) -> list[int]:
     """Return ids of profiles by id or alias. A list: with a subquery all profiles are read."""
     aliases = UserAlias.objects.filter(app_group=app_group, name=text)
     found = list(aliases.values_list("profile", flat=True)[:PAGE])
-    if person_reference.BRAZE_ID.fullmatch(text.lower()) and int(text, 16) <= sent_numbers.BIGGEST:
+    if person_reference.BRAZE_ID.fullmatch(text.lower()) and int(text, 16) <= sent_numbers.MAX_ID:
         found.append(int(text, 16))
     return found
 

@@ -52,7 +52,7 @@ def test_a_small_number_is_seen_and_zero_is_not():
     [(_first, parts), (_second, others)] = chart([100_000, 0], [1, 5]).bars
 
     assert [part.css for part in parts] == ["fill-0", "fill-1"]
-    assert float(parts[1].height) == bars.LEAST
+    assert float(parts[1].height) == bars.MIN_HEIGHT
     assert [part.css for part in others] == ["fill-1"]
 
 
@@ -65,7 +65,7 @@ def test_a_negative_number_stands_in_the_table_only():
 
 @pytest.mark.parametrize("n", [1, 9, 31])
 def test_at_most_nine_labels_stand_below(n):
-    assert 1 <= len(chart([1] * n).times) <= bars.MOST_LABELS
+    assert 1 <= len(chart([1] * n).times) <= bars.MAX_LABELS
 
 
 @pytest.mark.parametrize("day", [date(2026, 3, 29), date(2026, 10, 25)])

@@ -64,7 +64,7 @@ from django.db import connections
 from audiencesync.core.database import migration_lock
 connections['default'].settings_dict['NAME'] = {str(connection.settings_dict["NAME"])!r}
 wait = lambda: print('waits', flush=True)
-with migration_lock.hold('default', wait=wait):
+with migration_lock.hold('default', on_wait=wait):
     print('has it', flush=True)
 """
         env = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"}

@@ -18,7 +18,7 @@ N = 10
 @pytest.fixture
 def sync_row(world, monkeypatch):
     """Ten pending batches; one chunk takes three."""
-    monkeypatch.setattr(chunks, "SIZE", 3)
+    monkeypatch.setattr(chunks, "DEFAULT_SIZE", 3)
     row = world.sync()
     for person in world.people(N):
         world.enter(row, [person])

@@ -226,8 +226,8 @@ FORMULAS = [
 
 @pytest.mark.parametrize("cell", FORMULAS)
 def test_no_part_of_a_cell_is_a_formula_at_any_delimiter(cell):
-    text = csv_files.guarded(cell)
-    assert csv_files.unguarded(text) == cell
+    text = csv_files.guard(cell)
+    assert csv_files.unguard(text) == cell
     for mark in ";\t|\r\n":
         assert not [
             part
@@ -238,12 +238,12 @@ def test_no_part_of_a_cell_is_a_formula_at_any_delimiter(cell):
 
 @given(st.text(st.sampled_from("'=+-@\t\r\n;| a＝\u200b\"\xa0"), max_size=12))
 def test_the_guard_of_any_cell_is_removed_again(cell):
-    assert csv_files.unguarded(csv_files.guarded(cell)) == cell
+    assert csv_files.unguard(csv_files.guard(cell)) == cell
 
 
 @pytest.mark.parametrize("before", ['"', " ", "\xa0", "\u3000", '" "', '\u200b"'])
 @pytest.mark.parametrize("mark", [";", "\t", "\n", "|"])
 def test_quotes_and_blanks_before_a_sign_hide_no_formula(mark, before):
-    text = csv_files.guarded(f"x{mark}{before}=1+1")
+    text = csv_files.guard(f"x{mark}{before}=1+1")
     assert text == f"x{mark}'{before}=1+1"
-    assert csv_files.unguarded(text) == f"x{mark}{before}=1+1"
+    assert csv_files.unguard(text) == f"x{mark}{before}=1+1"

@@ -14,6 +14,6 @@ class Command(migrate.Command):
         # The plan is made under the lock, so it leaves out what another process has applied
         # meanwhile.
         with migration_lock.hold(
-            options["database"], wait=lambda: self.stderr.write("Another migrate is running ...")
+            options["database"], on_wait=lambda: self.stderr.write("Another migrate is running ...")
         ):
             super().handle(*args, **options)

@@ -42,7 +42,7 @@ def people(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
     try:
         with at_most(SECONDS):
             if form.is_valid():
-                page = lists.asked([lists.Rows(found, person="pk")], PAGE, request.GET)
+                page = lists.requested_page([lists.Rows(found, person="pk")], PAGE, request.GET)
             gone = number.gone()
     except TooSlow:
         is_slow = True
@@ -94,7 +94,7 @@ def rows(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
         raise Http404 from None
     page, is_slow = lists.Page([]), False
     try:
-        page = lists.asked([number], PAGE, request.GET)
+        page = lists.requested_page([number], PAGE, request.GET)
     except TooSlow:
         is_slow = True
     if page.rows:
