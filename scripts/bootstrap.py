@@ -1,6 +1,7 @@
 """Prepares a machine: checks Python, creates .venv with the locked packages, installs Debian tools.
 
-Uses only the standard library. `python3 scripts/bootstrap.py requirements.lock [--tools]`
+Runs before .venv exists, hence with the standard library only.
+`python3 scripts/bootstrap.py requirements.lock [--tools]`
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
-OLDEST = (3, 11)
+MIN_PYTHON = (3, 11)
 # What `make test` needs from Debian: a file of the package -> the package.
 TOOLS = {
     "/usr/bin/chromium": "chromium",
@@ -25,16 +26,15 @@ TOOLS = {
 
 
 def stop(line: str) -> None:
-    """Exit with one line."""
+    """Exit with one line on stderr and code 1."""
     sys.exit(line)
 
 
 def check_python() -> None:
     """Exit if Python is too old."""
-    if sys.version_info < OLDEST:
-        stop(
-            f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed, this is {sys.version.split()[0]}."
-        )
+    if sys.version_info < MIN_PYTHON:
+        needed = ".".join(map(str, MIN_PYTHON))
+        stop(f"Python {needed} or newer is needed, this is {sys.version.split()[0]}.")
 
 
 def may_install() -> bool:
@@ -49,12 +49,13 @@ def install(packages: "list[str]", why: str) -> None:
         stop(f"{why} Please run: sudo apt-get install {' '.join(packages)}")
     print("Installing from Debian:", " ".join(packages), flush=True)
     env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-    for attempt in (["apt-get", "update", "-q"], command):
-        if subprocess.call(attempt, env=env, stdout=subprocess.DEVNULL) and attempt is command:
-            stop("apt-get could not install: " + " ".join(packages))
+    # A list that cannot be updated may still do.
+    subprocess.call(["apt-get", "update", "-q"], env=env, stdout=subprocess.DEVNULL)
+    if subprocess.call(command, env=env, stdout=subprocess.DEVNULL):
+        stop("apt-get could not install: " + " ".join(packages))
 
 
-def need_tools() -> None:
+def install_missing_tools() -> None:
     """Install what the tests need: Chromium, PostgreSQL, Redis and gettext."""
     missing = [
         package for path, package in TOOLS.items() if not list(Path("/").glob(path.lstrip("/")))
@@ -80,8 +81,8 @@ def install_lock(name: str) -> None:
     """Install a lock file with hash checking, unless it is the one installed last."""
     lock = ROOT / name
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()
-    stamp = VENV / (name + ".sha256")
-    if stamp.exists() and stamp.read_text() == digest:
+    installed = VENV / (name + ".sha256")  # the digest of the lock that was installed last
+    if installed.exists() and installed.read_text() == digest:
         return
     print(f"Installing {name} into .venv (once; takes a minute) ...", flush=True)
     pip = [
@@ -95,7 +96,7 @@ def install_lock(name: str) -> None:
     ]
     if subprocess.call([*pip, "--require-hashes", "-r", str(lock)]):
         stop(f"The packages of {name} could not be installed; pip says why above.")
-    stamp.write_text(digest)
+    installed.write_text(digest)
 
 
 # Folders with a lock of npm -> where in .venv their packages are installed.
@@ -125,7 +126,7 @@ def main(lock: str, with_tools: bool = False) -> None:
     """Prepare everything for one lock file."""
     check_python()
     if with_tools:
-        need_tools()
+        install_missing_tools()
     make_venv()
     install_lock(lock)
     if with_tools:

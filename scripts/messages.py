@@ -15,7 +15,7 @@ import polib
 ROOT = Path(__file__).resolve().parent.parent
 PO = Path("locale/de/LC_MESSAGES/django.po")
 OVERRIDES = [Path(f"locale/overrides/{code}/LC_MESSAGES/django.po") for code in ("de", "en")]
-COLLECT = [
+COLLECT = [  # arguments of manage.py
     "makemessages",
     "-l",
     "de",
@@ -59,7 +59,7 @@ def translations(catalogue: polib.POFile | polib.MOFile) -> dict[tuple[str, str]
 
 def collect_in_copy() -> polib.POFile:
     """Return the catalogue that `make messages` would write, made in a copy of the project."""
-    listed = subprocess.run(
+    git_files = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"],
         cwd=ROOT,
         check=True,
@@ -68,7 +68,7 @@ def collect_in_copy() -> polib.POFile:
     )
     with tempfile.TemporaryDirectory() as name:
         copy = Path(name)
-        for file in listed.stdout.splitlines():
+        for file in git_files.stdout.splitlines():
             if (ROOT / file).is_file():
                 (copy / file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(ROOT / file, copy / file)
@@ -81,11 +81,11 @@ def problems() -> list[str]:
     if not (ROOT / PO).exists():
         return [f"{PO} is missing"]
     po, collected = polib.pofile(str(ROOT / PO)), collect_in_copy()
-    found = [f"not translated: {entry.msgid!r}" for entry in po.untranslated_entries()]
-    found += [f"fuzzy: {entry.msgid!r}" for entry in po.fuzzy_entries()]
-    found += [f"not collected: {key[1]!r}" for key in sorted(keys(collected) - keys(po))]
-    found += [f"no longer used: {key[1]!r}" for key in sorted(keys(po) - keys(collected))]
-    return found + [
+    lines = [f"not translated: {entry.msgid!r}" for entry in po.untranslated_entries()]
+    lines += [f"fuzzy: {entry.msgid!r}" for entry in po.fuzzy_entries()]
+    lines += [f"not collected: {key[1]!r}" for key in sorted(keys(collected) - keys(po))]
+    lines += [f"no longer used: {key[1]!r}" for key in sorted(keys(po) - keys(collected))]
+    return lines + [
         f"{path.with_suffix('.mo')} is not compiled"
         for path in (PO, *OVERRIDES)
         if not is_compiled(path)
@@ -106,15 +106,15 @@ def main() -> int:
         manage(ROOT, *COLLECT)
         manage(ROOT, "compilemessages", "-l", "de", "-l", "en")
         return 0
-    found = problems()
-    for line in found:
+    lines = problems()
+    for line in lines:
         print(line)
-    if found:
+    if lines:
         print(
-            f"{len(found)} problems with the German texts: "
+            f"{len(lines)} problems with the German texts: "
             "run `make messages`, translate, run it again, commit both files."
         )
-    return 1 if found else 0
+    return 1 if lines else 0
 
 
 if __name__ == "__main__":

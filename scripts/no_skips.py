@@ -14,7 +14,7 @@ def problem(report: Path) -> str | None:
     """Return what is wrong with a report, or None."""
     if not report.is_file():
         return f"{report}: no such report"
-    cases = list(ElementTree.parse(report).getroot().iter("testcase"))  # noqa: S314 - as above
+    cases = list(ElementTree.parse(report).getroot().iter("testcase"))  # noqa: S314 - our own file
     skipped = [
         f"{case.get('classname')}::{case.get('name')}"
         for case in cases
@@ -27,9 +27,9 @@ def problem(report: Path) -> str | None:
 
 def main() -> int:
     """Return 1 if a report has a problem."""
-    found = [text for name in REPORTS if (text := problem(Path(sys.argv[1]) / name))]
-    print("\n".join(found) or f"No test was skipped in {len(REPORTS)} reports.")
-    return 1 if found else 0
+    problems = [text for name in REPORTS if (text := problem(Path(sys.argv[1]) / name))]
+    print("\n".join(problems) or f"No test was skipped in {len(REPORTS)} reports.")
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

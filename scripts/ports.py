@@ -4,8 +4,8 @@ import random
 import socket
 from pathlib import Path
 
-RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
-LOWEST = 10_000
+OUTGOING_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+LOWEST_PORT = 10_000
 _given: set[int] = set()
 
 
@@ -16,12 +16,16 @@ def free_port() -> int:
     those may take a port between this answer and the start of the server. Two processes draw at
     random, so they rarely draw the same.
     """
-    highest = min(int(RANGE.read_text().split()[0]) if RANGE.exists() else 32_768, 49_152)
+    highest = min(_first_outgoing_port(), 49_152)
     while True:
-        port = random.randrange(LOWEST, highest)  # noqa: S311  # no secret
+        port = random.randrange(LOWEST_PORT, highest)  # noqa: S311  # no secret
         if port not in _given and _is_free(port):
             _given.add(port)
             return port
+
+
+def _first_outgoing_port() -> int:
+    return int(OUTGOING_RANGE.read_text().split()[0]) if OUTGOING_RANGE.exists() else 32_768
 
 
 def _is_free(port: int) -> bool:

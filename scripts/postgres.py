@@ -14,20 +14,20 @@ from pathlib import Path
 
 from scripts.ports import free_port
 
-QUICK = "-c fsync=off -c full_page_writes=off -c max_connections=200"
+WITHOUT_FSYNC = "-c fsync=off -c full_page_writes=off -c max_connections=200"
 """Nothing waits for the disk: a commit survives a kill of the server, not one of the machine."""
-QUICKER = f"{QUICK} -c synchronous_commit=off"
+WITHOUT_WAITING = f"{WITHOUT_FSYNC} -c synchronous_commit=off"
 """A kill of the server loses the commits of its last second."""
-FOR_TESTS = f"{QUICKER} -c max_parallel_workers_per_gather=0 -c synchronize_seqscans=off"
+FOR_TESTS = f"{WITHOUT_WAITING} -c max_parallel_workers_per_gather=0 -c synchronize_seqscans=off"
 """The pages that tests leave behind change neither a plan nor an order."""
 
 
 def binary(name: str) -> str:
     """Return the path of a program of the newest PostgreSQL that Debian installed, or from PATH."""
-    found = sorted(
+    installed = sorted(  # parts[4] is the version: /usr/lib/postgresql/17/bin/...
         Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: float(path.parts[4])
     )
-    path = str(found[-1]) if found else shutil.which(name)
+    path = str(installed[-1]) if installed else shutil.which(name)
     if path is None:
         sys.exit(f"PostgreSQL's {name} is missing (Debian: apt-get install postgresql).")
     return path
@@ -40,7 +40,7 @@ def as_postgres(*command: str) -> None:
 
 
 @contextmanager
-def server(settings: str = QUICKER) -> Iterator[str]:
+def server(settings: str = WITHOUT_WAITING) -> Iterator[str]:
     """Start a server, yield its URL, remove it afterwards."""
     port = free_port()
     folder = Path(tempfile.mkdtemp(prefix="audiencesync-pg-"))

@@ -33,8 +33,8 @@ def start(folder: Path, *, port: int, password: str) -> "subprocess.Popen[bytes]
     file.touch(mode=0o600)
     file.write_text(options)
     process = subprocess.Popen([program, str(file)])
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until and process.poll() is None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return process
         time.sleep(0.02)

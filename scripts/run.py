@@ -41,7 +41,7 @@ def check_ports(web: str, sandbox: str) -> None:
                 f"{name}={value} is not a port. Use a number from 1 to 65535: make run {name}=8123"
             )
         if problem := port_problem(int(value)):
-            other = int(value) % 65000 + 100
+            other = int(value) % 65000 + 100  # only an example
             stop(f"{name} {value} {problem}. Choose another one: make run {name}={other}")
 
 
@@ -93,11 +93,11 @@ def environment(args: argparse.Namespace) -> "dict[str, str]":
 def manage(env: "dict[str, str]", *arguments: str) -> str:
     """Run a management command and return its output; exit with its output if it fails."""
     command = [PYTHON, "manage.py", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
-    if done.returncode:
-        print(done.stdout + done.stderr, file=sys.stderr)
+    result = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    if result.returncode:
+        print(result.stdout + result.stderr, file=sys.stderr)
         stop(f"`manage.py {arguments[0]}` failed; its words are above.")
-    return done.stdout.strip()
+    return result.stdout.strip()
 
 
 def prepare(env: "dict[str, str]") -> str:
@@ -159,7 +159,7 @@ def serve(env: "dict[str, str]", sign_in: str) -> int:
         honcho.wait()
         stop(f"The processes did not answer within {START_SECONDS} s; their log is above.")
     code = honcho.wait()
-    return 0 if code in (130, 143) else code
+    return 0 if code in (130, 143) else code  # stopped by Ctrl-C or SIGTERM
 
 
 def main() -> int:

@@ -21,7 +21,7 @@ def test_an_old_python_can_parse_the_script(name):
 
 
 def test_an_old_python_is_refused(bootstrap, monkeypatch):
-    monkeypatch.setattr(bootstrap, "OLDEST", (99, 0))
+    monkeypatch.setattr(bootstrap, "MIN_PYTHON", (99, 0))
     with pytest.raises(SystemExit, match=r"^Python 99\.0 or newer is needed, this is 3\."):
         bootstrap.check_python()
 
@@ -43,13 +43,13 @@ def test_missing_tools_are_named(bootstrap, monkeypatch):
     with pytest.raises(
         SystemExit, match=r"^The tests need nothing\. Please run: sudo apt-get install nothing$"
     ):
-        bootstrap.need_tools()
+        bootstrap.install_missing_tools()
 
 
 def test_existing_tools_are_not_installed(bootstrap, monkeypatch):
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setattr(bootstrap, "TOOLS", {"/usr/bin/env": "coreutils"})
-    bootstrap.need_tools()
+    bootstrap.install_missing_tools()
 
 
 def test_an_installed_lock_is_not_installed_again(bootstrap, monkeypatch, tmp_path):

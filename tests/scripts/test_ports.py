@@ -6,7 +6,7 @@ from scripts import ports
 
 
 def test_a_port_lies_below_those_of_outgoing_connections():
-    assert ports.LOWEST <= ports.free_port() < int(ports.RANGE.read_text().split()[0])
+    assert ports.LOWEST_PORT <= ports.free_port() < int(ports.OUTGOING_RANGE.read_text().split()[0])
 
 
 def test_a_port_in_use_or_given_before_is_not_given(monkeypatch):

@@ -33,7 +33,7 @@ def databases(tmp_path_factory, django_db_blocker):
         yield made
         made.drop(made.base)
         return
-    with postgres.server(postgres.QUICK) as url:
+    with postgres.server(postgres.WITHOUT_FSYNC) as url:
         at = urlsplit(url)
         ours = {"HOST": at.hostname, "PORT": str(at.port), "USER": at.username, "PASSWORD": ""}
         before = {name: values[name] for name in ours}
