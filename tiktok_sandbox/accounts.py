@@ -1,4 +1,7 @@
-"""TikTok users, their ad accounts, authorisation codes and access tokens (stored as digests)."""
+"""TikTok users, their ad accounts ("advertisers"), authorisation codes and access tokens.
+
+Codes and tokens are stored as digests. A user may lose the access to an ad account ("dropped").
+"""
 
 import secrets
 import time
@@ -7,8 +10,8 @@ from dataclasses import dataclass
 from tiktok_sandbox.store import Store, digest
 from tiktok_sandbox.wire import TikTokError
 
-CODE_SECONDS = 3600
-AD_ACCOUNTS, AUDIENCES = 1, 3
+CODE_SECONDS = 3600  # for which an authorisation code is valid
+AD_ACCOUNTS, AUDIENCES = 1, 3  # permissions ("scope"), as TikTok numbers them
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,11 @@ class Accounts:
         return self.store.write(sql, is_dropped, int(advertiser_id), user, user)
 
     def restore(self) -> None:
+        """Give all access back."""
         self.store.write("UPDATE access SET is_dropped = 0")
 
     def dropped(self) -> list[dict[str, str]]:
+        """Return which access is taken away."""
         rows = self.store.all(
             "SELECT user_id, advertiser_id FROM access WHERE is_dropped ORDER BY 1, 2"
         )
@@ -93,10 +98,10 @@ class Accounts:
         """Use a code, which is valid for one hour and one use. Raises TikTokError."""
         with self.store.lock:
             sql = "SELECT user_id, scope, issued_at, used_at FROM auth_code WHERE digest = ?"
-            found = self.store.all(sql, digest(code))
-            if not found:
+            rows = self.store.all(sql, digest(code))
+            if not rows:
                 raise TikTokError(40101, "Invalid auth_code.")
-            user_id, scope, issued_at, used_at = found[0]
+            user_id, scope, issued_at, used_at = rows[0]
             if used_at:
                 raise TikTokError(40110, "Auth_code is used, please re-authorize.")
             if issued_at + CODE_SECONDS < time.time():
@@ -120,8 +125,8 @@ class Accounts:
     def token(self, secret: str) -> Token | None:
         """Return the token, None if it is unknown or revoked."""
         sql = "SELECT user_id, scope FROM token WHERE digest = ? AND revoked_at IS NULL"
-        found = self.store.all(sql, digest(secret))
-        return Token(str(found[0][0]), parse_scope(found[0][1])) if found else None
+        rows = self.store.all(sql, digest(secret))
+        return Token(str(rows[0][0]), parse_scope(rows[0][1])) if rows else None
 
     def revoke(self, secret: str) -> bool:
         sql = "UPDATE token SET revoked_at = ? WHERE digest = ? AND revoked_at IS NULL"

@@ -1,4 +1,7 @@
-"""Audiences and their members: a journal of accepted mappings, folded when it is read."""
+"""Audiences and their members: a journal of accepted mapping requests.
+
+Members are computed ("folded") from the journal when they are read, from the last such read on.
+"""
 
 import time
 from collections.abc import Iterable
@@ -6,12 +9,12 @@ from dataclasses import dataclass
 from threading import RLock
 from typing import Any
 
-from tiktok_sandbox.members import Column, Members, pack, people, unpack
+from tiktok_sandbox.members import Column, Members, count_people, pack, unpack
 from tiktok_sandbox.store import Store
 
 PARTNER = "Partner"
 LOOKALIKE = "Lookalike Audience"
-ENTRIES_PER_READ = 4
+ENTRIES_PER_READ = 4  # of the journal; one may hold 10,000 people
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Audience:
     name: str
     type: str
     calculate_type: str | None
-    base_size: int
+    base_size: int  # people who did not come through this API
     lookalike_spec: str | None
     created_at: float
 
@@ -36,25 +39,27 @@ class Entry:
 
 
 class Audiences:
-    """All audiences. `size_delay`: seconds until a size is computed again; TikTok takes days."""
+    """All audiences. `size_delay`: seconds between two counts of a size; TikTok takes days."""
 
     def __init__(self, store: Store, *, size_delay: float = 0) -> None:
         self.store = store
         self.size_delay = size_delay
-        self.folds: dict[str, tuple[int, Members]] = {}
+        self.folded: dict[str, tuple[int, Members]] = {}  # audience id -> (last seq, members)
         self.folding = RLock()  # always taken before the store's own lock
 
     def of(self, advertiser_id: str) -> list[Audience]:
         """Return the audiences of an ad account, newest first."""
         sql = "SELECT * FROM live_audience WHERE advertiser_id = ? ORDER BY id DESC"
-        return [built(row) for row in self.store.all(sql, int(advertiser_id))]
+        return [audience_of(row) for row in self.store.all(sql, int(advertiser_id))]
 
     def everything(self) -> list[Audience]:
-        return [built(row) for row in self.store.all("SELECT * FROM live_audience ORDER BY id")]
+        return [
+            audience_of(row) for row in self.store.all("SELECT * FROM live_audience ORDER BY id")
+        ]
 
     def get(self, audience_id: str) -> Audience | None:
         rows = self.store.all("SELECT * FROM live_audience WHERE id = ?", int(audience_id))
-        return built(rows[0]) if rows else None
+        return audience_of(rows[0]) if rows else None
 
     def count(self, advertiser_id: str) -> int:
         sql = "SELECT count(*) FROM live_audience WHERE advertiser_id = ?"
@@ -80,19 +85,20 @@ class Audiences:
 
     def delete(self, audience_id: str) -> None:
         with self.folding:
-            self.folds.pop(audience_id, None)
+            self.folded.pop(audience_id, None)
             self.store.write(
                 "UPDATE audience SET deleted_at = ? WHERE id = ?", time.time(), int(audience_id)
             )
             self.store.write("DELETE FROM mapping WHERE audience_id = ?", int(audience_id))
 
     def map(self, action: str, parts: Iterable[tuple[str, list[Column]]]) -> None:
-        """Store one accepted request: the columns for each of its audiences."""
+        """Store one accepted request: for each of its audiences (id, columns)."""
         sql = """INSERT INTO mapping (audience_id, action, schemas, n, people, at, block)
                  VALUES (?, ?, ?, ?, ?, ?, ?)"""
         now = time.time()
         rows = [
-            (*entry(audience, action, columns), now, pack(columns)) for audience, columns in parts
+            (*entry_values(audience_id, action, columns), now, pack(columns))
+            for audience_id, columns in parts
         ]
         self.store.write_many(sql, rows)
 
@@ -102,12 +108,12 @@ class Audiences:
         sql = """SELECT seq, action, schemas, n, block FROM mapping
                  WHERE audience_id = ? AND seq > ? ORDER BY seq LIMIT ?"""
         with self.folding:
-            folded, members = self.folds.get(audience_id, (0, Members()))
-            while rows := self.store.all(sql, int(audience_id), folded, ENTRIES_PER_READ):
-                for _, action, schemas, n, block in rows:
-                    members.apply(action, unpack(schemas.split(","), n, block))
-                folded = rows[-1][0]
-                self.folds[audience_id] = (folded, members)
+            last_seq, members = self.folded.get(audience_id, (0, Members()))
+            while rows := self.store.all(sql, int(audience_id), last_seq, ENTRIES_PER_READ):
+                for _, action, schemas, n_people, block in rows:
+                    members.apply(action, unpack(schemas.split(","), n_people, block))
+                last_seq = rows[-1][0]
+                self.folded[audience_id] = (last_seq, members)
             return members
 
     def listed(self, audience_id: str) -> list[tuple[str, str]]:
@@ -119,7 +125,7 @@ class Audiences:
         return audience.base_size + self.members(audience.id).people
 
     def cover_num(self, audience: Audience) -> int:
-        """Return the size as the API shows it."""
+        """Return the size as the API shows it: until `size_delay` has passed, the former one."""
         if not self.size_delay:
             return self.people(audience)
         cover_num, covered_at = self.store.all(
@@ -146,14 +152,17 @@ class Audiences:
 
     def clear(self) -> None:
         with self.folding:
-            self.folds.clear()
+            self.folded.clear()
 
 
-def built(row: tuple[Any, ...]) -> Audience:
-    identity, advertiser_id, *others = row
-    return Audience(str(identity), str(advertiser_id), *others)
+def audience_of(row: tuple[Any, ...]) -> Audience:
+    audience_id, advertiser_id, *others = row
+    return Audience(str(audience_id), str(advertiser_id), *others)
 
 
-def entry(audience_id: str, action: str, columns: list[Column]) -> tuple[int, str, str, int, int]:
+def entry_values(
+    audience_id: str, action: str, columns: list[Column]
+) -> tuple[int, str, str, int, int]:
+    """Return audience, action, schemas, number of rows, number of people."""
     schemas = ",".join(column.schema for column in columns)
-    return int(audience_id), action, schemas, len(columns[0].mask), people(columns)
+    return int(audience_id), action, schemas, len(columns[0].mask), count_people(columns)

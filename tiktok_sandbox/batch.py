@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any
 
 from tiktok_sandbox import params
-from tiktok_sandbox.members import WIDTHS, Column, either, people
+from tiktok_sandbox.members import WIDTHS, Column, count_people, either
 from tiktok_sandbox.wire import TikTokError
 
 Cell = dict[str, Any]  # JSON, not yet checked
@@ -15,53 +15,59 @@ HEX = frozenset("0123456789abcdefABCDEF")
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows are people, columns id schemas; `audiences` are all audience ids named in any cell."""
+    """Rows are people, columns id schemas.
+
+    `audience_ids` are named in any cell; `is_uniform`: all cells name the same ones.
+    """
 
     schemas: list[str]
     rows: list[list[Cell]]
     columns: list[Column]
-    audiences: list[str]
+    audience_ids: list[str]
     is_uniform: bool
-    people: int = field(init=False)
-    ids: int = field(init=False)
+    n_people: int = field(init=False)
+    n_ids: int = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "people", people(self.columns))
-        object.__setattr__(self, "ids", sum(column.n for column in self.columns))
+        object.__setattr__(self, "n_people", count_people(self.columns))
+        object.__setattr__(self, "n_ids", sum(column.n_ids for column in self.columns))
 
-    def columns_for(self, audience: str) -> list[Column]:
+    def columns_for(self, audience_id: str) -> list[Column]:
+        """Return the ids that go into one audience."""
         if self.is_uniform:
             return self.columns
         return [
-            pick(column, cells, audience)
+            pick(column, cells, audience_id)
             for column, cells in zip(self.columns, zip(*self.rows, strict=True), strict=True)
         ]
 
-    def without(self, failed: set[int]) -> "Batch | None":
-        rows = [row for at, row in enumerate(self.rows) if at not in failed]
-        return packed(self.schemas, rows) if rows else None
+    def without(self, failed_rows: set[int]) -> "Batch | None":
+        """Return the batch without the rows with these numbers; None if no row is left."""
+        rows = [row for number, row in enumerate(self.rows) if number not in failed_rows]
+        return pack_batch(self.schemas, rows) if rows else None
 
     def rows_with(self, digest: str) -> set[int]:
+        """Return the numbers of the rows that hold this hash."""
         return {
-            at
-            for at, row in enumerate(self.rows)
+            number
+            for number, row in enumerate(self.rows)
             if any(str(cell.get("id")).lower() == digest for cell in row)
         }
 
 
-def pick(column: Column, cells: tuple[Cell, ...], audience: str) -> Column:
+def pick(column: Column, cells: tuple[Cell, ...], audience_id: str) -> Column:
     """Return the part of a column that names one audience."""
     mask, ids = bytearray(len(cells)), []
-    for at, (cell, value) in enumerate(zip(cells, column.cells(), strict=True)):
-        if value is not None and audience in list_of(cell):
-            mask[at] = 1
+    for row, (cell, value) in enumerate(zip(cells, column.cells(), strict=True)):
+        if value is not None and audience_id in audience_ids_of(cell):
+            mask[row] = 1
             ids.append(value)
     return Column(column.schema, bytes(mask), b"".join(ids))
 
 
-def list_of(cell: Cell) -> list[str]:
-    named = cell["audience_ids"]
-    return named if isinstance(named, list) else []
+def audience_ids_of(cell: Cell) -> list[str]:
+    audience_ids = cell["audience_ids"]
+    return audience_ids if isinstance(audience_ids, list) else []
 
 
 def read(body: params.Source) -> Batch:
@@ -72,7 +78,7 @@ def read(body: params.Source) -> Batch:
     if not isinstance(rows, list) or not rows:
         raise params.wrong("batch_data", "should be a non-empty list")
     try:
-        return packed(schemas, rows)
+        return pack_batch(schemas, rows)
     except (KeyError, TypeError, AttributeError, ValueError):
         raise first_error(schemas, rows) from None
 
@@ -94,29 +100,30 @@ def read_schemas(value: object) -> list[str]:
     return schemas
 
 
-def packed(schemas: list[str], rows: list[list[Cell]]) -> Batch:
+def pack_batch(schemas: list[str], rows: list[list[Cell]]) -> Batch:
     """Read all rows in bulk. Raises ValueError, KeyError or TypeError for a bad cell."""
     if set(map(type, rows)) != {list} or set(map(len, rows)) != {len(schemas)}:
         raise ValueError
-    pieces: list[list[tuple[bytes, bytes]]] = [[] for _ in schemas]
-    audiences: set[tuple[str, ...]] = set()
+    parts_of_columns: list[list[tuple[bytes, bytes]]] = [[] for _ in schemas]  # (mask, ids)
+    audience_lists: set[tuple[str, ...]] = set()
     for start in range(0, len(rows), CHUNK):
-        for at, cells in enumerate(zip(*rows[start : start + CHUNK], strict=True)):
-            mask, raw, named = read_cells(WIDTHS[schemas[at]], cells)
-            pieces[at].append((mask, raw))
-            audiences |= named
+        for index, cells in enumerate(zip(*rows[start : start + CHUNK], strict=True)):
+            mask, ids, lists_of_cells = read_cells(WIDTHS[schemas[index]], cells)
+            parts_of_columns[index].append((mask, ids))
+            audience_lists |= lists_of_cells
     columns = [
         Column(schema, *map(b"".join, zip(*parts, strict=True)))
-        for schema, parts in zip(schemas, pieces, strict=True)
+        for schema, parts in zip(schemas, parts_of_columns, strict=True)
     ]
-    ids = set(chain.from_iterable(audiences))
+    audience_ids = set(chain.from_iterable(audience_lists))
     if (
         0 in either([column.mask for column in columns])  # a person without any id
-        or () in audiences  # an id that goes into no audience
-        or not all(map(params.is_id, ids))
+        or () in audience_lists  # an id that goes into no audience
+        or not all(map(params.is_id, audience_ids))
     ):
         raise ValueError
-    return Batch(schemas, rows, columns, sorted(ids), is_uniform=len(audiences) == 1)
+    is_uniform = len(audience_lists) == 1
+    return Batch(schemas, rows, columns, sorted(audience_ids), is_uniform=is_uniform)
 
 
 def read_cells(width: int, cells: tuple[Cell, ...]) -> tuple[bytes, bytes, set[tuple[str, ...]]]:
@@ -129,13 +136,13 @@ def read_cells(width: int, cells: tuple[Cell, ...]) -> tuple[bytes, bytes, set[t
     return mask, raw, distinct([cell["audience_ids"] for cell in filled])
 
 
-def distinct(named: list[list[str]]) -> set[tuple[str, ...]]:
+def distinct(lists: list[list[str]]) -> set[tuple[str, ...]]:
     # Most requests name the same audiences in every cell: comparing is then faster than hashing.
-    if named and type(named[0]) is list and named.count(named[0]) == len(named):
-        return {tuple(named[0])}
-    if set(map(type, named)) - {list}:
+    if lists and type(lists[0]) is list and lists.count(lists[0]) == len(lists):
+        return {tuple(lists[0])}
+    if set(map(type, lists)) - {list}:
         raise ValueError
-    return set(map(tuple, named))
+    return set(map(tuple, lists))
 
 
 def raw_ids(width: int, values: list[str]) -> bytes:
@@ -148,8 +155,8 @@ def raw_ids(width: int, values: list[str]) -> bytes:
 
 def first_error(schemas: list[str], rows: list[object]) -> TikTokError:
     """Return the error that names the first bad row or cell; called only if there is one."""
-    for at, row in enumerate(rows):
-        place = f"batch_data[{at}]"
+    for number, row in enumerate(rows):
+        place = f"batch_data[{number}]"
         if not isinstance(row, list) or len(row) != len(schemas):
             return params.wrong(
                 place, f"should be a list of {len(schemas)} cell(s), one per id_schema"
@@ -168,14 +175,18 @@ def cell_error(place: str, width: int, cell: object) -> TikTokError | None:
         return params.wrong(place, "should be an object")
     if not cell:
         return None
-    value, named = cell.get("id"), cell.get("audience_ids")
+    value, audience_ids = cell.get("id"), cell.get("audience_ids")
     if not isinstance(value, str) or not value:
         return params.wrong(f"{place}.id", "should be a string")
     if len(value) != 2 * width or not HEX.issuperset(value):
         return TikTokError(
             40062, f"{place}.id: should be hashed, {2 * width} hexadecimal characters."
         )
-    if not isinstance(named, list) or not named or not all(map(params.is_id, named)):
+    if (
+        not isinstance(audience_ids, list)
+        or not audience_ids
+        or not all(map(params.is_id, audience_ids))
+    ):
         return params.wrong(
             f"{place}.audience_ids", "should be a non-empty list of integers in strings"
         )

@@ -1,4 +1,7 @@
-"""One API call and its checks: token, body, ad account, scope, allow-list, audience."""
+"""One API call and its checks: token, body, ad account ("advertiser"), scope, audience.
+
+An ad account is named by its id, a number in a string.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,9 +25,9 @@ class Call:
     sandbox: Sandbox
     endpoint: str
     request: Request
-    line: Line
-    used: list[Fault] = field(default_factory=list)
-    bearer: Token | None = None
+    log_line: Line
+    applied_faults: list[Fault] = field(default_factory=list)  # for the log
+    known_token: Token | None = None  # once `authenticate` has found it
 
     @cached_property
     def content(self) -> Mapping[str, object] | TikTokError:
@@ -54,20 +57,21 @@ class Call:
         """The ad accounts that the call names, even if the call is otherwise wrong."""
         if isinstance(self.content, TikTokError):
             return []
-        named = [self.content.get("advertiser_id")]
+        ids = [self.content.get("advertiser_id")]
         try:
-            many = params.decoded(self.content.get("advertiser_ids"), "advertiser_ids")
+            more_ids = params.decoded(self.content.get("advertiser_ids"), "advertiser_ids")
         except TikTokError:
-            many = None
-        if isinstance(many, list):
-            named += many
-        return [str(one) for one in named if isinstance(one, str | int)]
+            more_ids = None
+        if isinstance(more_ids, list):
+            ids += more_ids
+        return [str(advertiser_id) for advertiser_id in ids if isinstance(advertiser_id, str | int)]
 
     @property
     def token(self) -> Token:
-        return self.bearer or self.authenticate()
+        return self.known_token or self.authenticate()
 
     def authenticate(self) -> Token:
+        """Return the token of the header. Raises TikTokError if it is unknown or revoked."""
         secret = self.request.headers.get("access-token", "")
         if not secret:
             raise TikTokError(
@@ -77,14 +81,14 @@ class Call:
         token = self.sandbox.accounts.token(secret)
         if token is None:
             raise TikTokError(40105, "Access token is incorrect or has been revoked.")
-        self.bearer = token
+        self.known_token = token
         return token
 
-    def fault(self, *kinds: str) -> Fault | None:
+    def take_fault(self, *kinds: str) -> Fault | None:
         """Return an active fault of these kinds that hits this call, and count its use."""
         fault = self.sandbox.faults.take(kinds, self.endpoint, self.advertisers)
         if fault:
-            self.used.append(fault)
+            self.applied_faults.append(fault)
         return fault
 
     def require_advertiser(self, advertiser_id: str) -> None:
@@ -95,18 +99,12 @@ class Call:
         if scope not in self.token.scope:
             raise TikTokError(40001, f"The access token lacks the permission {SCOPES[scope]}.")
 
-    def advertiser(self) -> str:
-        """Return the call's `advertiser_id`. Raises TikTokError if it is not permitted."""
-        advertiser_id = params.digits(self.body, "advertiser_id")
-        self.require_advertiser(advertiser_id)
-        return advertiser_id
-
     def require_allowlist(self) -> None:
-        if self.fault("not_allowlisted"):
+        if self.take_fault("not_allowlisted"):
             raise TikTokError(40118, "The app is not in the allowlist of the Streaming API.")
 
-    def audience(self, audience_id: str, *advertisers: str) -> Audience:
-        """Return an audience of one of these ad accounts. Raises TikTokError."""
+    def require_audience(self, audience_id: str, *advertisers: str) -> Audience:
+        """Return the audience. Raises TikTokError unless one of these ad accounts has it."""
         audience = self.sandbox.audiences.get(audience_id)
         if audience is None or audience.advertiser_id not in advertisers:
             raise TikTokError(40007, f"Custom audience {audience_id} does not exist.")

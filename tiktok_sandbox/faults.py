@@ -60,7 +60,7 @@ class Fault:
     location: str = ""
     hash: str = ""
     rows: tuple[int, ...] = ()
-    named: bool = False
+    named: bool = False  # whether the answer to a partial success names the failed rows
     share: float = 1
 
     def hits(self, endpoint: str, advertisers: Collection[str]) -> bool:
@@ -71,6 +71,7 @@ class Fault:
         )
 
     def error(self, app_id: str) -> TikTokError:
+        """Return the error of a fault of the kind throttle or code."""
         code = self.code or (40133 if self.advertiser_id else 40100)
         if code == 40100:
             return TikTokError(
@@ -107,7 +108,7 @@ class Faults:
     def __init__(self) -> None:
         self.active: list[Fault] = []
         self.lock = Lock()
-        self.n = 0
+        self.last_id = 0
 
     def set(self, kind: str, **details: object) -> Fault:
         """Set a fault with the parameters of KINDS and COMMON. Raises ValueError."""
@@ -119,8 +120,8 @@ class Faults:
         except TikTokError as error:
             raise ValueError(error.message) from error
         with self.lock:
-            self.n += 1
-            fault = replace(fault, id=self.n)
+            self.last_id += 1
+            fault = replace(fault, id=self.last_id)
             self.active.append(fault)
         return fault
 
@@ -138,7 +139,11 @@ class Faults:
     ) -> Fault | None:
         """Return the first fault that hits, without counting a use."""
         return next(
-            (one for one in self.list() if one.kind in kinds and one.hits(endpoint, advertisers)),
+            (
+                fault
+                for fault in self.list()
+                if fault.kind in kinds and fault.hits(endpoint, advertisers)
+            ),
             None,
         )
 
@@ -152,18 +157,21 @@ class Faults:
     def use(self, fault: Fault) -> bool:
         """Count a use; return False if another call has used the fault up meanwhile."""
         with self.lock:
-            for at, one in enumerate(self.active):
-                if one.id == fault.id:
-                    if one.count is not None:
-                        self.active[at] = replace(one, count=one.count - 1)
+            for index, active in enumerate(self.active):
+                if active.id == fault.id:
+                    if active.count is not None:
+                        self.active[index] = replace(active, count=active.count - 1)
                         self.drop_ended()
                     return True
         return False
 
     def drop_ended(self) -> None:
+        """Drop faults that are used up or over; the caller holds the lock."""
         now = time.monotonic()
         self.active = [
-            one for one in self.active if one.count != 0 and (one.until is None or one.until > now)
+            fault
+            for fault in self.active
+            if fault.count != 0 and (fault.until is None or fault.until > now)
         ]
 
 
@@ -175,11 +183,11 @@ def parse(fields: Mapping[str, object]) -> Fault:
     if unknown:
         raise params.wrong(", ".join(sorted(unknown)), f"does not go with {kind}")
     given = {name: value for name, value in fields.items() if value not in (None, "")}
-    needed = [
+    missing = [
         name for name, default in KINDS[kind].items() if default is None and name not in given
     ]
-    if needed:
-        raise params.missing(*needed)
+    if missing:
+        raise params.missing(*missing)
     values = {**KINDS[kind], **given}
     seconds = number(values, "for_seconds") if "for_seconds" in given else None
     return Fault(
@@ -202,6 +210,7 @@ def parse(fields: Mapping[str, object]) -> Fault:
 
 
 def number(values: Mapping[str, object], name: str) -> float:
+    """Return a number from 0 to the seconds of a day; 0 if it is not given."""
     value = values.get(name, 0.0)
     try:
         seconds = float(value) if isinstance(value, str | int | float) else -1.0
@@ -213,10 +222,10 @@ def number(values: Mapping[str, object], name: str) -> float:
 
 
 def share(values: Mapping[str, object]) -> float:
-    part = number({"share": 1.0} | dict(values), "share")
-    if not 0 < part <= 1:
+    value = number({"share": 1.0} | dict(values), "share")
+    if not 0 < value <= 1:
         raise params.wrong("share", "should be above 0 and at most 1")
-    return part
+    return value
 
 
 def hexadecimal(values: Mapping[str, object]) -> str:
@@ -237,9 +246,9 @@ def row_numbers(values: Mapping[str, object]) -> tuple[int, ...]:
 
 def damage(answer: Answer, fault: Fault) -> Answer:
     """Return the answer as a fault changes it."""
-    bad = damaged_body(answer, fault)
-    if bad:
-        return bad
+    with_other_body = damaged_body(answer, fault)
+    if with_other_body:
+        return with_other_body
     delivery = {
         "slow": Delivery(delay=fault.seconds),
         "drip": Delivery(drip=fault.seconds),
@@ -251,6 +260,7 @@ def damage(answer: Answer, fault: Fault) -> Answer:
 
 
 def damaged_body(answer: Answer, fault: Fault) -> Answer | None:
+    """Return the answer with another body or status; None for faults that change the delivery."""
     match fault.kind:
         case "http_error":
             return Answer(b"<html><body>Bad gateway</body></html>", fault.status, HTML)
@@ -265,7 +275,7 @@ def damaged_body(answer: Answer, fault: Fault) -> Answer | None:
         case "huge":
             return envelope(0, "OK", {"padding": "x" * (fault.megabytes << 20)})
         case "code_text":
-            return replace(
+            return replace(  # "code":0, becomes "code":"0",
                 answer, body=answer.body.replace(b'"code":', b'"code":"', 1).replace(b",", b'",', 1)
             )
         case "code_null":

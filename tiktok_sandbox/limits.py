@@ -8,14 +8,14 @@ from threading import Lock
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of one preset; None: no limit. Rates are requests in any window of one second."""
+    """Limits of one preset; None: no limit. Rates are requests within any second."""
 
     name: str
     people_per_request: int | None
     ids_per_request: int | None
-    app_rate: int | None
-    mapping_rate: int | None = None
-    segment_rate: int | None = 1
+    app_rate: int | None  # of all calls of the app
+    mapping_rate: int | None = None  # of segment/mapping, per ad account
+    audience_rate: int | None = 1  # of segment/audience, per ad account
     audiences_per_request: int = 10
     audiences_per_account: int = 400
 
@@ -37,17 +37,20 @@ DEFAULT = PRESETS["published_by_braze"]
 
 
 class Windows:
-    """Sliding windows of one second that admit at most `rate` calls per key."""
+    """Sliding windows of one second, one per key.
+
+    `now` is monotonic. A call that is not admitted does not count.
+    """
 
     def __init__(self) -> None:
-        self.admitted: dict[Hashable, deque[float]] = {}
+        self.admitted_at: dict[Hashable, deque[float]] = {}
         self.lock = Lock()
 
     def admit(self, key: Hashable, *, rate: int | None, now: float) -> bool:
         if rate is None:
             return True
         with self.lock:
-            times = self.admitted.setdefault(key, deque())
+            times = self.admitted_at.setdefault(key, deque())
             while times and times[0] <= now - 1:
                 times.popleft()
             if len(times) >= rate:

@@ -8,7 +8,10 @@ from threading import Lock
 
 @dataclass
 class Line:
-    """One call. `at`: seconds since 1970; `code`: None if the answer was not TikTok's envelope."""
+    """One call; the fields are keys of the JSON of /sandbox/api/requests/.
+
+    `at`: seconds since 1970; `code`: None if the answer was not TikTok's envelope; `fault`: kinds.
+    """
 
     at: float
     endpoint: str
@@ -36,7 +39,7 @@ class Log:
 
     def newest(self, n: int) -> list[Line]:
         with self.lock:
-            return [self.lines[-at] for at in range(1, min(n, len(self.lines)) + 1)]
+            return [self.lines[-back] for back in range(1, min(n, len(self.lines)) + 1)]
 
     def all(self) -> list[Line]:
         with self.lock:
@@ -50,10 +53,10 @@ class Log:
 def busiest_second(times: Iterable[float]) -> int:
     """Return the most calls within any window of one second."""
     window: deque[float] = deque()
-    most = 0
+    highest = 0
     for at in sorted(times):
         window.append(at)
         while window[0] <= at - 1:
             window.popleft()
-        most = max(most, len(window))
-    return most
+        highest = max(highest, len(window))
+    return highest

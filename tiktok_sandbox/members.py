@@ -1,9 +1,9 @@
-"""The members of an audience: packed columns of mapping requests, folded in their order."""
+"""The members of an audience: the mapping requests, packed in columns, applied in their order."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# Strongest first: a person is known by the first identifier of their row.
+# Bytes of a hash. Strongest first: a person is counted by the first identifier of their row.
 WIDTHS = {
     "EMAIL_SHA256": 32,
     "PHONE_SHA256": 32,
@@ -12,7 +12,7 @@ WIDTHS = {
     "IDFA_MD5": 16,
     "AAID_MD5": 16,
 }
-STRENGTH = {schema: strength for strength, schema in enumerate(WIDTHS)}
+RANK = {schema: rank for rank, schema in enumerate(WIDTHS)}
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,11 @@ class Column:
     ids: bytes
 
     @property
-    def n(self) -> int:
+    def n_ids(self) -> int:
         return self.mask.count(1)
 
     def cells(self) -> list[bytes | None]:
+        """Return the id of each person, or None."""
         width = WIDTHS[self.schema]
         filled: list[bytes | None] = [
             self.ids[at : at + width] for at in range(0, len(self.ids), width)
@@ -41,77 +42,80 @@ class Column:
         return [next(remaining) if present else None for present in self.mask]
 
 
-def people(columns: list[Column]) -> int:
+def count_people(columns: list[Column]) -> int:
     """Count the rows with at least one identifier."""
     return either([column.mask for column in columns]).count(1)
 
 
 def either(masks: list[bytes]) -> bytes:
     """Return the byte-wise OR of masks of the same length."""
-    together = 0
+    union = 0
     for mask in masks:
-        together |= int.from_bytes(mask)
-    return together.to_bytes(len(masks[0]))
+        union |= int.from_bytes(mask)
+    return union.to_bytes(len(masks[0]))
 
 
 def pack(columns: list[Column]) -> bytes:
     return b"".join(column.mask + column.ids for column in columns)
 
 
-def unpack(schemas: list[str], n: int, block: bytes) -> list[Column]:
-    columns, at = [], 0
+def unpack(schemas: list[str], n_people: int, block: bytes) -> list[Column]:
+    columns, start = [], 0
     for schema in schemas:
-        mask = block[at : at + n]
-        end = at + n + WIDTHS[schema] * mask.count(1)
-        columns.append(Column(schema, mask, block[at + n : end]))
-        at = end
+        ids_start = start + n_people
+        mask = block[start:ids_start]
+        end = ids_start + WIDTHS[schema] * mask.count(1)
+        columns.append(Column(schema, mask, block[ids_start:end]))
+        start = end
     return columns
 
 
 class Members:
     """The members of one audience.
 
-    `owners[schema][id]` is the first identifier of the row that the id came with.
+    `owners[schema][id]` is the identifier by which the person with this id is counted: the first
+    one of the row that the id came with.
     """
 
     def __init__(self) -> None:
         self.owners: dict[str, dict[bytes, bytes]] = {}
-        self.counted: int | None = 0
+        self.n_people: int | None = 0  # None: to be counted again
 
     def apply(self, action: str, columns: list[Column]) -> None:
-        self.counted = None
-        ordered = sorted(columns, key=lambda column: STRENGTH[column.schema])
+        self.n_people = None
+        strongest_first = sorted(columns, key=lambda column: RANK[column.schema])
         if action == "delete":
-            self.remove(ordered)
-        elif len(ordered) == 1:
-            owners = self.owners.setdefault(ordered[0].schema, {})
-            for one in filter(None, ordered[0].cells()):
-                owners.setdefault(one, one)
+            self.remove(strongest_first)
+        elif len(strongest_first) == 1:  # as `add`, but faster
+            [column] = strongest_first
+            owners = self.owners.setdefault(column.schema, {})
+            for id_ in filter(None, column.cells()):
+                owners.setdefault(id_, id_)
         else:
-            self.add(ordered)
+            self.add(strongest_first)
 
     def add(self, columns: list[Column]) -> None:
         owners = [self.owners.setdefault(column.schema, {}) for column in columns]
         for row in zip(*(column.cells() for column in columns), strict=True):
-            key = None
-            for known, one in zip(owners, row, strict=True):
-                if one is None:
+            owner = None
+            for owners_of_schema, id_ in zip(owners, row, strict=True):
+                if id_ is None:
                     continue
-                if key is None:
-                    key = known.get(one, one)
-                known[one] = key
+                if owner is None:
+                    owner = owners_of_schema.get(id_, id_)
+                owners_of_schema[id_] = owner
 
     def remove(self, columns: list[Column]) -> None:
         for column in columns:
             owners = self.owners.get(column.schema, {})
-            for one in filter(None, column.cells()):
-                owners.pop(one, None)
+            for id_ in filter(None, column.cells()):
+                owners.pop(id_, None)
 
     @property
     def people(self) -> int:
-        if self.counted is None:
-            self.counted = len(set().union(*(owners.values() for owners in self.owners.values())))
-        return self.counted
+        if self.n_people is None:
+            self.n_people = len(set().union(*(owners.values() for owners in self.owners.values())))
+        return self.n_people
 
     @property
     def ids(self) -> dict[str, int]:
@@ -119,5 +123,5 @@ class Members:
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         for schema, owners in self.owners.items():
-            for one in list(owners):
-                yield schema, one.hex()
+            for id_ in list(owners):
+                yield schema, id_.hex()

@@ -29,6 +29,7 @@ def text(source: Source, name: str, *, longest: int | None = None) -> str:
 
 
 def digits(source: Source, name: str) -> str:
+    """Return an id, given as text or number."""
     value = source.get(name)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
@@ -65,9 +66,9 @@ def choices(source: Source, name: str, allowed: Iterable[str]) -> list[str]:
     value = decoded(source.get(name), name)
     if value is None:
         return []
-    known = set(allowed)
+    allowed_values = set(allowed)
     if not isinstance(value, list) or not all(
-        isinstance(item, str) and item in known for item in value
+        isinstance(item, str) and item in allowed_values for item in value
     ):
         raise wrong(name, "holds an unknown value")
     return value
@@ -93,6 +94,7 @@ def whole(source: Source, name: str, *, default: int, least: int = 1, most: int)
 
 
 def decoded(value: object, name: str) -> object:
+    """Return the list that a text holds as JSON, as in a query string; other values unchanged."""
     if not isinstance(value, str):
         return value
     try:
@@ -102,6 +104,7 @@ def decoded(value: object, name: str) -> object:
 
 
 def is_id(value: object) -> bool:
+    """Return whether this is an integer of 64 bits in a string."""
     return (
         isinstance(value, str)
         and value.isascii()

@@ -19,7 +19,7 @@ class Endpoint:
     method: str
     handle: Callable[[Call], dict[str, object]]
     needs_token: bool = True
-    is_streaming: bool = False
+    is_streaming: bool = False  # of the streaming API, which has limits per ad account
 
 
 ENDPOINTS = {
@@ -36,7 +36,7 @@ ENDPOINTS = {
     "dmp/custom_audience/lookalike/create": Endpoint("POST", audience.lookalike_create),
 }
 
-# Endpoints that the sandbox does not have. They are answered in TikTok's envelope, because TikTok's
+# Endpoints of TikTok that the sandbox does not have. They are answered in TikTok's envelope: its
 # SDK takes any other answer for a network error.
 NOT_PLAYED = {
     "audience/insight/overlap": "GET",
@@ -76,7 +76,7 @@ def answer_api(sandbox: Sandbox, request: Request) -> Answer:
     answer = answer_call(call, endpoint)
     line.ms = round((time.perf_counter() - started) * 1000, 2)
     line.advertisers = call.advertisers
-    line.fault = ", ".join(fault.kind for fault in call.used)
+    line.fault = ", ".join(fault.kind for fault in call.applied_faults)
     sandbox.log.add(line)
     return answer
 
@@ -85,22 +85,23 @@ def answer_call(call: Call, endpoint: Endpoint) -> Answer:
     """Return the answer: of a fault instead of the handler, or the handler's, maybe damaged."""
     try:
         throttle(call, endpoint)
-        instead = call.fault(*INSTEAD)
-        if instead:
-            if instead.kind in ("throttle", "code"):
-                raise instead.error(call.sandbox.options.app_id)
-            return damage(Answer(), instead)
+        fault = call.take_fault(*INSTEAD)
+        if fault:
+            if fault.kind in ("throttle", "code"):
+                raise fault.error(call.sandbox.options.app_id)
+            return damage(Answer(), fault)
         answer = handle(call, endpoint)
     except TikTokError as error:
-        call.line.code = error.code
+        call.log_line.code = error.code
         return envelope(error.code, error.message, error.data)
-    after = call.fault(*AFTER)
-    return damage(answer, after) if after else answer
+    fault = call.take_fault(*AFTER)
+    return damage(answer, fault) if fault else answer
 
 
 def throttle(call: Call, endpoint: Endpoint) -> None:
     """Apply the rate limits, the app's first: it does not need the body. Raises TikTokError."""
     options = call.sandbox.options
+    # Where the preset has a rate for segment/mapping, it replaces the app's for the streaming API.
     if not (endpoint.is_streaming and options.limits.mapping_rate):
         key, now = ("app", options.app_id), time.monotonic()
         if not call.sandbox.windows.admit(key, rate=options.limits.app_rate, now=now):
@@ -115,7 +116,7 @@ def handle(call: Call, endpoint: Endpoint) -> Answer:
             call.authenticate()
         data = endpoint.handle(call)
     except TikTokError as error:
-        call.line.code = error.code
+        call.log_line.code = error.code
         return envelope(error.code, error.message, error.data)
-    call.line.code = 0
+    call.log_line.code = 0
     return envelope(0, "OK", data)

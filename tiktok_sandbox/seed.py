@@ -9,11 +9,11 @@ from tiktok_sandbox.members import Column
 from tiktok_sandbox.store import Store
 
 MARA, JONAS = "6912345678901234501", "6912345678901234502"
-EU, UK, US, OUTLET = (str(7012345678901234567 + n) for n in range(4))
+EU, UK, US, OUTLET = (str(7012345678901234567 + n) for n in range(4))  # ad accounts
 FIRST_AUDIENCE = 7112345678901234567
-READERS = 1_500
+N_READERS = 1_500
 DAY = 86_400
-YEAR_2024 = 1_704_067_200
+YEAR_2024 = 1_704_067_200  # its begin, in seconds since 1970
 
 USERS = (
     User(MARA, "Mara Lindner", "m***r@acme.example", YEAR_2024),
@@ -48,7 +48,7 @@ ADVERTISERS = (
     ),
 )
 ACCESS = {MARA: (EU, UK, US, OUTLET), JONAS: (EU, UK, OUTLET)}
-# name, type, calculate_type, size. The audience of readers is filled through the journal.
+# name, type, calculate_type, size. Of the first one the members are known: its journal is filled.
 AUDIENCES = (
     ("Newsletter readers", PARTNER, "MULTIPLE_TYPES", 0),
     ("Customers of last year", "Customer File Audience", "EMAIL_SHA256", 48_210),
@@ -66,20 +66,21 @@ def seed(store: Store, audiences: Audiences) -> None:
         store.write_many("INSERT INTO user VALUES (?, ?, ?, ?)", [values(user) for user in USERS])
         store.write_many(
             "INSERT INTO advertiser VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [values(one) for one in ADVERTISERS],
+            [values(advertiser) for advertiser in ADVERTISERS],
         )
         pairs = [
             (int(user), int(advertiser))
-            for user, reached in ACCESS.items()
-            for advertiser in reached
+            for user, advertisers in ACCESS.items()
+            for advertiser in advertisers
         ]
         store.write_many("INSERT INTO access (user_id, advertiser_id) VALUES (?, ?)", pairs)
         seed_audiences(store, audiences)
 
 
-def values(one: User | Advertiser) -> tuple[object, ...]:
-    identity, *others = vars(one).values()
-    return int(identity), *others
+def values(row: User | Advertiser) -> tuple[object, ...]:
+    """Return the values of the columns."""
+    row_id, *others = vars(row).values()
+    return int(row_id), *others
 
 
 def seed_audiences(store: Store, audiences: Audiences) -> None:
@@ -87,16 +88,16 @@ def seed_audiences(store: Store, audiences: Audiences) -> None:
         INSERT INTO audience (id, advertiser_id, name, type, calculate_type, base_size, created_at)
         VALUES (?, ?, ?, ?, ?, ?, ?)"""
     created_at = time.time() - 60 * DAY
-    for at, advertiser in enumerate(ADVERTISERS):
+    for n, advertiser in enumerate(ADVERTISERS):
         for nth, (name, kind, calculate_type, size) in enumerate(AUDIENCES):
-            audience_id = FIRST_AUDIENCE + at * len(AUDIENCES) + nth
+            audience_id = FIRST_AUDIENCE + n * len(AUDIENCES) + nth
             details = (audience_id, int(advertiser.id), name, kind, calculate_type)
-            store.write(sql, *details, size // (at + 1), created_at + nth * DAY)
+            store.write(sql, *details, size // (n + 1), created_at + nth * DAY)
             if kind == PARTNER:
                 audiences.map("add", [(str(audience_id), [readers()])])
 
 
 def readers() -> Column:
     """Return made-up people under a domain that cannot exist."""
-    ids = b"".join(hashlib.sha256(b"reader-%d@news.invalid" % n).digest() for n in range(READERS))
-    return Column("EMAIL_SHA256", b"\1" * READERS, ids)
+    ids = b"".join(hashlib.sha256(b"reader-%d@news.invalid" % n).digest() for n in range(N_READERS))
+    return Column("EMAIL_SHA256", b"\1" * N_READERS, ids)

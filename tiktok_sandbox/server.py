@@ -16,9 +16,9 @@ from tiktok_sandbox.sandbox import Options, Sandbox, open_sandbox
 from tiktok_sandbox.wire import Answer, Request, envelope, text
 
 logger = logging.getLogger(__name__)
-LARGEST_BODY = 64 << 20
-SMALL_BODY = 64 << 10
-IDLE_SECONDS = 75
+MAX_BODY = 64 << 20  # bytes
+SMALL_BODY = 64 << 10  # bytes; requests with larger ones are handled one after the other
+IDLE_SECONDS = 75  # after which a kept-alive connection is closed
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -28,6 +28,7 @@ class Handler(BaseHTTPRequestHandler):
     server: "Server"
 
     def work(self) -> None:
+        """Answer one request of any method."""
         started = time.perf_counter()
         request = self.read()
         if request is None:
@@ -44,11 +45,7 @@ class Handler(BaseHTTPRequestHandler):
     def read(self) -> Request | None:
         """Return the request, None if its body cannot be read."""
         length = self.headers.get("Content-Length", "0")
-        if (
-            "Transfer-Encoding" in self.headers
-            or not length.isdigit()
-            or int(length) > LARGEST_BODY
-        ):
+        if "Transfer-Encoding" in self.headers or not length.isdigit() or int(length) > MAX_BODY:
             return None
         body = self.rfile.read(int(length))
         parts = urlsplit(self.path)
@@ -98,6 +95,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"0\r\n\r\n")
 
     def drip(self, head: bytes, body: bytes, seconds: float) -> None:
+        """Send the body byte by byte, with this pause."""
         self.wfile.write(head)
         for at in range(len(body)):
             if self.server.sandbox.closing.wait(seconds):

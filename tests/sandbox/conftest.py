@@ -14,7 +14,7 @@ from tiktok_sandbox.sandbox import Options
 from tiktok_sandbox.seed import EU, MARA
 from tiktok_sandbox.server import serve
 
-UNLIMITED = dataclasses.replace(DEFAULT, app_rate=None, segment_rate=None)
+UNLIMITED = dataclasses.replace(DEFAULT, app_rate=None, audience_rate=None)
 # The sandbox does not use the project's settings, and nothing here uses Django's database.
 
 

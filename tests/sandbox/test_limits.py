@@ -37,7 +37,7 @@ def test_tiktok_counts_filled_cells(start, caller, row):
 
 @pytest.mark.parametrize("limits", [BRAZE, TIKTOK])
 def test_ten_audiences_a_request(start, caller, row, limits):
-    mara = caller(start(limits=dataclasses.replace(limits, segment_rate=None, app_rate=None)))
+    mara = caller(start(limits=dataclasses.replace(limits, audience_rate=None, app_rate=None)))
     audiences = [mara.create(f"audience {n}") for n in range(11)]
     assert mara.map([row(audiences, 1)]).json()["code"] == 40011
     assert mara.map([row(audiences[:6], 1), row(audiences[5:], 2)]).json()["code"] == 40011

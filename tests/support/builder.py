@@ -18,7 +18,7 @@ from tiktok_sandbox.server import serve
 
 def run_sandbox():
     """Start a sandbox in this process, without rate limits; the caller closes it."""
-    limits = dataclasses.replace(DEFAULT, app_rate=None, segment_rate=None)
+    limits = dataclasses.replace(DEFAULT, app_rate=None, audience_rate=None)
     return serve(options=Options(limits=limits))
 
 

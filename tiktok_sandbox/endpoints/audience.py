@@ -10,9 +10,9 @@ from tiktok_sandbox.audiences import LOOKALIKE, PARTNER, Audience
 from tiktok_sandbox.call import Call
 from tiktok_sandbox.wire import TikTokError
 
-LASTS = 365 * 86_400
-SEED_SIZE = 100
-TARGETABLE_SIZE = 1_000
+LIFETIME_SECONDS = 365 * 86_400
+MIN_SEED_SIZE = 100  # people in the source of a lookalike audience
+TARGETABLE_SIZE = 1_000  # people; ads cannot use a smaller audience
 SPEC_CHOICES = {
     "mobile_os": ("ALL", "ANDROID", "IOS"),
     "audience_size": ("NARROW", "BALANCED", "BROAD"),
@@ -28,24 +28,26 @@ def listing(call: Call) -> dict[str, object]:
     advertiser_id = params.digits(call.body, "advertiser_id")
     page = params.whole(call.body, "page", default=1, most=10**6)
     page_size = params.whole(call.body, "page_size", default=10, most=100)
-    found = call.sandbox.audiences.of(advertiser_id)
+    audiences = call.sandbox.audiences.of(advertiser_id)
     if "custom_audience_ids" in call.body:
-        wanted = params.digits_list(call.body, "custom_audience_ids", most=100)
-        found = [one for one in found if one.id in wanted]
-    permit(call, advertiser_id)
-    shown = found[(page - 1) * page_size : page * page_size]
+        ids = params.digits_list(call.body, "custom_audience_ids", most=100)
+        audiences = [audience for audience in audiences if audience.id in ids]
+    require_access(call, advertiser_id)
+    on_page = audiences[(page - 1) * page_size : page * page_size]
     return {
-        "list": [summary(call, one) | {"audience_type": one.type} for one in shown],
+        "list": [
+            summary(call, audience) | {"audience_type": audience.type} for audience in on_page
+        ],
         "page_info": {
             "page": page,
             "page_size": page_size,
-            "total_number": len(found),
-            "total_page": -(-len(found) // page_size),
+            "total_number": len(audiences),
+            "total_page": -(-len(audiences) // page_size),  # rounded up
         },
     }
 
 
-def permit(call: Call, advertiser_id: str) -> None:
+def require_access(call: Call, advertiser_id: str) -> None:
     call.require_advertiser(advertiser_id)
     call.require_scope(AUDIENCES)
 
@@ -59,7 +61,7 @@ def summary(call: Call, audience: Audience) -> dict[str, object]:
         "calculate_type": audience.calculate_type,
         "cover_num": size,
         "create_time": time_text(audience.created_at),
-        "expired_time": time_text(audience.created_at + LASTS),
+        "expired_time": time_text(audience.created_at + LIFETIME_SECONDS),
         "is_valid": size >= TARGETABLE_SIZE,
         "is_expiring": False,
         "shared": False,
@@ -70,14 +72,18 @@ def summary(call: Call, audience: Audience) -> dict[str, object]:
 def get(call: Call) -> dict[str, object]:
     """Return details and history; unknown ids are left out."""
     advertiser_id = params.digits(call.body, "advertiser_id")
-    wanted = params.digits_list(call.body, "custom_audience_ids", most=100)
+    ids = params.digits_list(call.body, "custom_audience_ids", most=100)
     size = params.whole(call.body, "history_size", default=100, most=100)
-    permit(call, advertiser_id)
-    found = [one for one in call.sandbox.audiences.of(advertiser_id) if one.id in wanted]
+    require_access(call, advertiser_id)
+    of_account = call.sandbox.audiences.of(advertiser_id)
     return {
         "list": [
-            {"audience_details": details(call, one), "audience_history": history(call, one, size)}
-            for one in found
+            {
+                "audience_details": details(call, audience),
+                "audience_history": history(call, audience, size),
+            }
+            for audience in of_account
+            if audience.id in ids
         ]
     }
 
@@ -109,23 +115,23 @@ def history(call: Call, audience: Audience, size: int) -> list[dict[str, object]
     return [
         {
             "action": action,
-            "action_detail": str(n),
+            "action_detail": str(people),
             "editor": editor,
             "msg": None,
             "opt_time": time_text(at),
         }
-        for action, n, at in rows
+        for action, people, at in rows
     ]
 
 
 def delete(call: Call) -> dict[str, object]:
     advertiser_id = params.digits(call.body, "advertiser_id")
-    wanted = params.digits_list(call.body, "custom_audience_ids", most=100)
-    call.line.action, call.line.audiences = "delete", wanted
-    permit(call, advertiser_id)
-    for audience_id in wanted:
-        call.audience(audience_id, advertiser_id)
-    for audience_id in wanted:
+    ids = params.digits_list(call.body, "custom_audience_ids", most=100)
+    call.log_line.action, call.log_line.audiences = "delete", ids
+    require_access(call, advertiser_id)
+    for audience_id in ids:  # all or none are deleted
+        call.require_audience(audience_id, advertiser_id)
+    for audience_id in ids:
         call.sandbox.audiences.delete(audience_id)
     return {}
 
@@ -134,21 +140,21 @@ def lookalike_create(call: Call) -> dict[str, object]:
     advertiser_id = params.digits(call.body, "advertiser_id")
     name = params.text(call.body, "custom_audience_name", longest=128)
     spec = read_spec(call.body.get("lookalike_spec"))
-    permit(call, advertiser_id)
-    source = call.audience(str(spec["source_audience_id"]), advertiser_id)
+    require_access(call, advertiser_id)
+    source = call.require_audience(str(spec["source_audience_id"]), advertiser_id)
     if source.type == LOOKALIKE:
         raise params.wrong(
             "lookalike_spec.source_audience_id", "should not be a lookalike audience"
         )
-    if call.sandbox.audiences.people(source) < SEED_SIZE:
+    if call.sandbox.audiences.people(source) < MIN_SEED_SIZE:
         raise TikTokError(
-            40002, f"The source audience is too small: at least {SEED_SIZE} people are needed."
+            40002, f"The source audience is too small: at least {MIN_SEED_SIZE} people are needed."
         )
     spec_text = orjson.dumps(spec).decode()
     audience_id = call.sandbox.audiences.create(
         advertiser_id, name, kind=LOOKALIKE, lookalike_spec=spec_text
     )
-    call.line.action, call.line.audiences = "create", [audience_id]
+    call.log_line.action, call.log_line.audiences = "create", [audience_id]
     return {"custom_audience_id": audience_id}
 
 
@@ -164,7 +170,7 @@ def read_spec(value: object) -> dict[str, object]:
     if (
         not isinstance(locations, list)
         or not locations
-        or not all(isinstance(one, str) for one in locations)
+        or not all(isinstance(location, str) for location in locations)
     ):
         raise params.wrong("location_ids", "should be a non-empty list of strings")
     return {

@@ -32,18 +32,18 @@ INFO_FIELDS = [
     "owner_bc_id",
     "advertiser_account_type",
 ]
-ON_REQUEST = ("company_name_editable", "can_use_custom_identity", "ads_only_mode")
+FIELDS_ON_REQUEST = ("company_name_editable", "can_use_custom_identity", "ads_only_mode")
 
 
 def access_token(call: Call) -> dict[str, object]:
     call.require_app(call.body)
     token = call.sandbox.accounts.redeem(params.text(call.body, "auth_code"))
     secret = call.sandbox.accounts.issue_token(token.user_id, token.scope)
-    reached = call.sandbox.accounts.advertisers_of(token.user_id)
-    wanted = call.body.get("return_advertiser_ids", True)
+    advertisers = call.sandbox.accounts.advertisers_of(token.user_id)
+    with_ids = call.body.get("return_advertiser_ids", True)
     return {
         "access_token": secret,
-        "advertiser_ids": [advertiser.id for advertiser in reached] if wanted else [],
+        "advertiser_ids": [advertiser.id for advertiser in advertisers] if with_ids else [],
         "scope": sorted(token.scope),
     }
 
@@ -53,29 +53,34 @@ def revoke_token(call: Call) -> dict[str, object]:
     secret = params.text(call.body, "access_token")
     if secret != call.request.headers.get("access-token"):
         raise params.wrong("access_token", "should be the token of the header Access-Token")
-    reached = call.sandbox.accounts.advertisers_of(call.token.user_id)
+    advertisers = call.sandbox.accounts.advertisers_of(call.token.user_id)
     call.sandbox.accounts.revoke(secret)
     return {
         "app_id": call.sandbox.options.app_id,
-        "advertiser_ids": [advertiser.id for advertiser in reached],
+        "advertiser_ids": [advertiser.id for advertiser in advertisers],
     }
 
 
 def advertiser_get(call: Call) -> dict[str, object]:
     call.require_app(call.body)
     call.require_scope(AD_ACCOUNTS)
-    reached = call.sandbox.accounts.advertisers_of(call.token.user_id)
-    return {"list": [{"advertiser_id": one.id, "advertiser_name": one.name} for one in reached]}
+    advertisers = call.sandbox.accounts.advertisers_of(call.token.user_id)
+    return {
+        "list": [
+            {"advertiser_id": advertiser.id, "advertiser_name": advertiser.name}
+            for advertiser in advertisers
+        ]
+    }
 
 
 def advertiser_info(call: Call) -> dict[str, object]:
-    wanted = params.digits_list(call.body, "advertiser_ids", most=100)
-    fields = params.choices(call.body, "fields", [*INFO_FIELDS, *ON_REQUEST])
-    for advertiser_id in wanted:
+    ids = params.digits_list(call.body, "advertiser_ids", most=100)
+    fields = params.choices(call.body, "fields", [*INFO_FIELDS, *FIELDS_ON_REQUEST])
+    for advertiser_id in ids:
         call.require_advertiser(advertiser_id)
     call.require_scope(AD_ACCOUNTS)
-    known = {advertiser.id: advertiser for advertiser in call.sandbox.accounts.advertisers()}
-    return {"list": [select(info(known[advertiser_id]), fields) for advertiser_id in wanted]}
+    by_id = {advertiser.id: advertiser for advertiser in call.sandbox.accounts.advertisers()}
+    return {"list": [select(info(by_id[advertiser_id]), fields) for advertiser_id in ids]}
 
 
 def info(advertiser: Advertiser) -> dict[str, object]:
@@ -97,13 +102,13 @@ def info(advertiser: Advertiser) -> dict[str, object]:
 
 
 def select(info: dict[str, object], fields: list[str]) -> dict[str, object]:
-    """Return these fields, or all but ON_REQUEST.
+    """Return these fields, or all but FIELDS_ON_REQUEST.
 
-    With a field of ON_REQUEST TikTok returns only those fields and the id.
+    With a field of FIELDS_ON_REQUEST TikTok returns only those fields and the id.
     """
-    special = [name for name in ON_REQUEST if name in fields]
-    if special:
-        return {"advertiser_id": info["advertiser_id"], **dict.fromkeys(special, False)}
+    on_request = [name for name in FIELDS_ON_REQUEST if name in fields]
+    if on_request:
+        return {"advertiser_id": info["advertiser_id"], **dict.fromkeys(on_request, False)}
     if fields:
         return {name: info[name] for name in ["advertiser_id", *fields]}
     return info

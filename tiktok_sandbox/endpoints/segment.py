@@ -12,24 +12,24 @@ from tiktok_sandbox.faults import Fault, qps_message
 from tiktok_sandbox.limits import Limits
 from tiktok_sandbox.wire import TikTokError
 
-LONGEST_NAME = 70
+LONGEST_NAME = 70  # characters; TikTok cuts longer names of audiences
 
 
 def audience(call: Call) -> dict[str, object]:
     advertiser_id = params.digits(call.body, "advertiser_id")
     action = params.choice(call.body, "action", ("create", "delete"), default="create")
-    call.line.action = action
+    call.log_line.action = action
     if action == "delete":
         return delete(call, advertiser_id)
     name = params.text(call.body, "custom_audience_name")
-    allow(call, [advertiser_id])
-    most = call.sandbox.options.limits.audiences_per_account
+    require_access(call, [advertiser_id])
+    max_audiences = call.sandbox.options.limits.audiences_per_account
     with call.sandbox.store.lock:
-        if call.sandbox.audiences.count(advertiser_id) >= most:
-            reason = f"The ad account has reached the limit of {most} audiences."
+        if call.sandbox.audiences.count(advertiser_id) >= max_audiences:
+            reason = f"The ad account has reached the limit of {max_audiences} audiences."
             raise TikTokError(40002, f"{reason} Delete audiences first.")
         audience_id = call.sandbox.audiences.create(advertiser_id, shortened(name))
-    call.line.audiences = [audience_id]
+    call.log_line.audiences = [audience_id]
     return {"audience_id": audience_id}
 
 
@@ -39,15 +39,16 @@ def shortened(name: str) -> str:
 
 def delete(call: Call, advertiser_id: str) -> dict[str, object]:
     audience_id = params.digits(call.body, "delete_audience_id")
-    call.line.audiences = [audience_id]
-    allow(call, [advertiser_id])
-    if call.audience(audience_id, advertiser_id).type != PARTNER:
+    call.log_line.audiences = [audience_id]
+    require_access(call, [advertiser_id])
+    if call.require_audience(audience_id, advertiser_id).type != PARTNER:
         raise params.wrong("delete_audience_id", "was not created by this endpoint")
     call.sandbox.audiences.delete(audience_id)
     return {}
 
 
-def allow(call: Call, advertisers: list[str]) -> None:
+def require_access(call: Call, advertisers: list[str]) -> None:
+    """Raise TikTokError unless the token reaches these ad accounts and has the permission."""
     for advertiser_id in advertisers:
         call.require_advertiser(advertiser_id)
     call.require_scope(AUDIENCES)
@@ -57,23 +58,24 @@ def allow(call: Call, advertisers: list[str]) -> None:
 def mapping(call: Call) -> dict[str, object]:
     advertisers = params.digits_list(call.body, "advertiser_ids", most=100)
     action = params.choice(call.body, "action", ("add", "delete"), default="add")
-    call.line.action = action
+    call.log_line.action = action
     batch = batches.read(call.body)
-    call.line.people, call.line.ids, call.line.audiences = batch.people, batch.ids, batch.audiences
-    allow(call, advertisers)
-    for audience_id in batch.audiences[: call.sandbox.options.limits.audiences_per_request + 1]:
-        if call.audience(audience_id, *advertisers).type != PARTNER:
+    call.log_line.people, call.log_line.ids = batch.n_people, batch.n_ids
+    call.log_line.audiences = batch.audience_ids
+    require_access(call, advertisers)
+    # Of a request with far too many audiences only some are looked up; its size is refused below.
+    for audience_id in batch.audience_ids[: call.sandbox.options.limits.audiences_per_request + 1]:
+        if call.require_audience(audience_id, *advertisers).type != PARTNER:
             raise params.wrong(
                 "audience_ids", f"people cannot be mapped to audience {audience_id} of this type"
             )
     require_size(batch, call.sandbox.options.limits)
     check_poison(call, batch)
-    partial = partial_fault(call, batch)
+    partial = take_partial_fault(call, batch)
     accepted = batch.without(failed_rows(partial, batch)) if partial else batch
-    if accepted:
-        parts = (
-            (audience_id, accepted.columns_for(audience_id)) for audience_id in accepted.audiences
-        )
+    if accepted is not None:  # None: the fault fails every row
+        audience_ids = accepted.audience_ids
+        parts = ((one_id, accepted.columns_for(one_id)) for one_id in audience_ids)
         call.sandbox.audiences.map(action, parts)
     if partial:
         raise partial_success(partial, batch)
@@ -81,19 +83,19 @@ def mapping(call: Call) -> dict[str, object]:
 
 
 def require_size(batch: Batch, limits: Limits) -> None:
-    people, ids = limits.people_per_request, limits.ids_per_request
-    if people is not None and batch.people > people:
-        raise TikTokError(40061, f"batch_data: at most {people} users per request.")
-    if ids is not None and batch.ids > ids:
-        raise TikTokError(40061, f"batch_data: at most {ids} ids per request.")
-    if len(batch.audiences) > limits.audiences_per_request:
+    max_people, max_ids = limits.people_per_request, limits.ids_per_request
+    if max_people is not None and batch.n_people > max_people:
+        raise TikTokError(40061, f"batch_data: at most {max_people} users per request.")
+    if max_ids is not None and batch.n_ids > max_ids:
+        raise TikTokError(40061, f"batch_data: at most {max_ids} ids per request.")
+    if len(batch.audience_ids) > limits.audiences_per_request:
         raise TikTokError(
             40011, f"audience_ids: at most {limits.audiences_per_request} audiences per request."
         )
 
 
 def check_poison(call: Call, batch: Batch) -> None:
-    """Raise TikTokError for the first poison fault with a hash in the batch; count its use."""
+    """Raise TikTokError for the first poison fault whose hash is in the batch; count its use."""
     for fault in call.sandbox.faults.list():
         if (
             fault.kind == "poison"
@@ -101,11 +103,12 @@ def check_poison(call: Call, batch: Batch) -> None:
             and batch.rows_with(fault.hash)
         ):
             call.sandbox.faults.use(fault)
-            call.used.append(fault)
+            call.applied_faults.append(fault)
             raise params.wrong("batch_data", "holds an invalid id")
 
 
-def partial_fault(call: Call, batch: Batch) -> Fault | None:
+def take_partial_fault(call: Call, batch: Batch) -> Fault | None:
+    """Return the first partial fault that fails a row of the batch, and count its use."""
     for fault in call.sandbox.faults.list():
         if (
             fault.kind == "partial"
@@ -113,12 +116,13 @@ def partial_fault(call: Call, batch: Batch) -> Fault | None:
             and failed_rows(fault, batch)
         ):
             call.sandbox.faults.use(fault)
-            call.used.append(fault)
+            call.applied_faults.append(fault)
             return fault
     return None
 
 
 def failed_rows(fault: Fault, batch: Batch) -> set[int]:
+    """Return the numbers of the rows that a partial fault fails."""
     if fault.hash:
         return batch.rows_with(fault.hash)
     return {row for row in fault.rows if row < len(batch.rows)}
@@ -126,14 +130,14 @@ def failed_rows(fault: Fault, batch: Batch) -> set[int]:
 
 def partial_success(fault: Fault, batch: Batch) -> TikTokError:
     # That `failed_rows` names the rows is our invention: TikTok documents no payload.
-    named = {"failed_rows": sorted(failed_rows(fault, batch))} if fault.named else {}
-    return TikTokError(20001, "Partial success.", named)
+    payload = {"failed_rows": sorted(failed_rows(fault, batch))} if fault.named else {}
+    return TikTokError(20001, "Partial success.", payload)
 
 
 def throttle(call: Call) -> None:
     """Apply the limits per ad account to each one that the call names. Raises TikTokError."""
     limits, windows, now = call.sandbox.options.limits, call.sandbox.windows, time.monotonic()
-    rate = limits.segment_rate if call.endpoint == "segment/audience" else limits.mapping_rate
+    rate = limits.audience_rate if call.endpoint == "segment/audience" else limits.mapping_rate
     if rate is None:
         return
     for advertiser_id in call.advertisers:

@@ -1,4 +1,4 @@
-"""Acts that change the data at once: revoke tokens, drop ad accounts, delete audiences."""
+"""Actions that change the data at once: revoke tokens, drop ad accounts, delete audiences."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from tiktok_sandbox.wire import TikTokError
 
 def revoke_tokens(sandbox: Sandbox, fields: Mapping[str, object]) -> dict[str, object]:
     """Revoke the tokens of one user (`user_id`), or all."""
-    return {"revoked": sandbox.accounts.revoke_all(user_of(sandbox, fields))}
+    return {"revoked": sandbox.accounts.revoke_all(user_id_of(sandbox, fields))}
 
 
 def drop_account(sandbox: Sandbox, fields: Mapping[str, object]) -> dict[str, object]:
@@ -22,8 +22,8 @@ def restore_account(sandbox: Sandbox, fields: Mapping[str, object]) -> dict[str,
 
 
 def set_dropped(sandbox: Sandbox, fields: Mapping[str, object], is_dropped: bool) -> int:
-    account, user = account_of(sandbox, fields), user_of(sandbox, fields)
-    return sandbox.accounts.set_dropped(is_dropped, advertiser_id=account, user_id=user)
+    advertiser_id, user_id = advertiser_id_of(sandbox, fields), user_id_of(sandbox, fields)
+    return sandbox.accounts.set_dropped(is_dropped, advertiser_id=advertiser_id, user_id=user_id)
 
 
 def delete_audience(sandbox: Sandbox, fields: Mapping[str, object]) -> dict[str, object]:
@@ -34,7 +34,7 @@ def delete_audience(sandbox: Sandbox, fields: Mapping[str, object]) -> dict[str,
     return {"deleted": audience_id}
 
 
-ACTS = {
+ACTIONS = {
     "revoke_token": revoke_tokens,
     "drop_account": drop_account,
     "restore_account": restore_account,
@@ -42,7 +42,8 @@ ACTS = {
 }
 
 
-def user_of(sandbox: Sandbox, fields: Mapping[str, object]) -> str | None:
+def user_id_of(sandbox: Sandbox, fields: Mapping[str, object]) -> str | None:
+    """Return the id of a known user, None if no user is named. Raises TikTokError."""
     if not fields.get("user_id"):
         return None
     user_id = params.digits(fields, "user_id")
@@ -51,7 +52,8 @@ def user_of(sandbox: Sandbox, fields: Mapping[str, object]) -> str | None:
     return user_id
 
 
-def account_of(sandbox: Sandbox, fields: Mapping[str, object]) -> str:
+def advertiser_id_of(sandbox: Sandbox, fields: Mapping[str, object]) -> str:
+    """Return the id of a known ad account. Raises TikTokError."""
     advertiser_id = params.digits(fields, "advertiser_id")
     if all(advertiser.id != advertiser_id for advertiser in sandbox.accounts.advertisers()):
         raise params.wrong("advertiser_id", "is not known")
@@ -59,12 +61,12 @@ def account_of(sandbox: Sandbox, fields: Mapping[str, object]) -> str:
 
 
 def do(sandbox: Sandbox, fields: Mapping[str, object]) -> dict[str, object]:
-    """Do an act or set a fault, by its `kind`; return the answer. Raises ValueError."""
+    """Do an action or set a fault, by its `kind`; return the answer. Raises ValueError."""
     kind = fields.get("kind")
-    act = ACTS.get(kind) if isinstance(kind, str) else None
-    if act is None:
+    action = ACTIONS.get(kind) if isinstance(kind, str) else None
+    if action is None:
         return sandbox.faults.add(fields).shown()
     try:
-        return {"kind": kind, **act(sandbox, fields)}
+        return {"kind": kind, **action(sandbox, fields)}
     except TikTokError as error:
         raise ValueError(error.message) from error

@@ -12,14 +12,16 @@ from tiktok_sandbox.pages.render import page
 from tiktok_sandbox.sandbox import Options, Sandbox
 from tiktok_sandbox.wire import Answer, Request, redirect
 
-KEPT = ("app_id", "state", "redirect_uri")
+PARAMS_PASSED_ON = ("app_id", "state", "redirect_uri")
 
 
 def form(request: Request) -> list[tuple[str, str]]:
+    """Return the fields of a sent form; a name may occur more than once."""
     return parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True)
 
 
 def ask(sandbox: Sandbox, request: Request) -> Answer:
+    """Show the page."""
     query = request.query
     problem = problem_with(query, sandbox.options)
     if problem:
@@ -27,13 +29,14 @@ def ask(sandbox: Sandbox, request: Request) -> Answer:
     users = [(user, sandbox.accounts.advertisers_of(user.id)) for user in sandbox.accounts.users()]
     context = {
         "users": users,
-        "kept": {name: query.get(name, "") for name in KEPT},
+        "kept": {name: query.get(name, "") for name in PARAMS_PASSED_ON},
         "host": host(query["redirect_uri"]),
     }
     return page(request, "authorise.html", context)
 
 
 def decide(sandbox: Sandbox, request: Request) -> Answer:
+    """Redirect to the app with a code, or with an error if the user cancelled."""
     pairs = form(request)
     query = dict(pairs)
     problem = problem_with(query, sandbox.options)
@@ -41,16 +44,16 @@ def decide(sandbox: Sandbox, request: Request) -> Answer:
         return page(request, "refused.html", {"problem": problem}, 400)
     if "cancel" in query:
         # TikTok documents no parameters for this case: `error` is our invention.
-        return redirect(back(query, error="access_denied"))
+        return redirect(redirect_url(query, error="access_denied"))
     user = sandbox.accounts.user(query.get("user", ""))
     if user is None:
         return page(
             request, "refused.html", {"problem": _("Choose the TikTok user to continue as.")}, 400
         )
     granted = {value for name, value in pairs if name == "scope"}
-    scope = frozenset(one for one in (AD_ACCOUNTS, AUDIENCES) if str(one) in granted)
+    scope = frozenset(number for number in (AD_ACCOUNTS, AUDIENCES) if str(number) in granted)
     code = sandbox.accounts.issue_code(user.id, scope)
-    return redirect(back(query, auth_code=code, code=secrets.token_hex(20)))
+    return redirect(redirect_url(query, auth_code=code, code=secrets.token_hex(20)))
 
 
 def problem_with(query: Mapping[str, str], options: Options) -> Promise | None:
@@ -74,7 +77,7 @@ def host(address: str) -> str:
     return urlsplit(address).netloc
 
 
-def back(query: Mapping[str, str], **answer: str) -> str:
+def redirect_url(query: Mapping[str, str], **answer: str) -> str:
     """Return the redirect address with our answer and the state added to its query."""
     parts = urlsplit(query["redirect_uri"])
     pairs = [*parse_qsl(parts.query, keep_blank_values=True), *answer.items()]

@@ -25,17 +25,17 @@ def audiences(sandbox: Sandbox, request: Request) -> Answer:
 
     `people` and `ids` count members that came through the API, `base_size` the earlier ones.
     """
-    found = []
+    rows = []
     for audience in sandbox.audiences.everything():
         members = sandbox.audiences.members(audience.id)
-        about = {
+        identity = {
             "audience_id": audience.id,
             "advertiser_id": audience.advertiser_id,
             "name": audience.name,
         }
         counts = {"people": members.people, "ids": members.ids, "base_size": audience.base_size}
-        found.append({**about, "type": audience.type, **counts})
-    return json({"audiences": found})
+        rows.append({**identity, "type": audience.type, **counts})
+    return json({"audiences": rows})
 
 
 def members(sandbox: Sandbox, request: Request) -> Answer:
@@ -44,13 +44,15 @@ def members(sandbox: Sandbox, request: Request) -> Answer:
     if not audience_id.isdigit() or sandbox.audiences.get(audience_id) is None:
         return json({"error": "unknown audience"}, 404)
     return Answer(
-        content_type="application/x-ndjson", chunks=lines(sandbox.audiences.listed(audience_id))
+        content_type="application/x-ndjson",
+        chunks=json_lines(sandbox.audiences.listed(audience_id)),
     )
 
 
-def lines(pairs: list[tuple[str, str]]) -> Iterator[bytes]:
-    for at in range(0, len(pairs), LINES_PER_CHUNK):
-        yield b"".join(orjson.dumps(pair) + b"\n" for pair in pairs[at : at + LINES_PER_CHUNK])
+def json_lines(pairs: list[tuple[str, str]]) -> Iterator[bytes]:
+    for start in range(0, len(pairs), LINES_PER_CHUNK):
+        chunk = pairs[start : start + LINES_PER_CHUNK]
+        yield b"".join(orjson.dumps(pair) + b"\n" for pair in chunk)
 
 
 def faults(sandbox: Sandbox, request: Request) -> Answer:
@@ -81,12 +83,12 @@ def clear_faults(sandbox: Sandbox, request: Request) -> Answer:
 def requests(sandbox: Sandbox, request: Request) -> Answer:
     """List `?limit=` API calls (default 100), newest first, and figures over the whole log."""
     limit = request.query.get("limit", "100")
-    kept = sandbox.log.all()
+    log_lines = sandbox.log.all()
     content = {
-        "total": len(kept),
-        "most_in_one_second": busiest_second(line.at for line in kept),
+        "total": len(log_lines),
+        "most_in_one_second": busiest_second(line.at for line in log_lines),
         "most_mappings_in_one_second": busiest_second(
-            line.at for line in kept if line.endpoint == "segment/mapping"
+            line.at for line in log_lines if line.endpoint == "segment/mapping"
         ),
         "requests": [
             asdict(line) | {"time": datetime.fromtimestamp(line.at, UTC).isoformat()}
@@ -101,7 +103,9 @@ def auth_code(sandbox: Sandbox, request: Request) -> Answer:
     try:
         fields = orjson.loads(request.body or b"{}")
         scope = fields.get("scope", [AD_ACCOUNTS, AUDIENCES])
-        if not isinstance(scope, list) or not all(one in (AD_ACCOUNTS, AUDIENCES) for one in scope):
+        if not isinstance(scope, list) or not all(
+            number in (AD_ACCOUNTS, AUDIENCES) for number in scope
+        ):
             raise ValueError("scope should be a list of 1 and 3.")
         user = sandbox.accounts.user(str(fields.get("user_id", sandbox.accounts.users()[0].id)))
         if user is None:

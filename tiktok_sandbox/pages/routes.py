@@ -53,7 +53,8 @@ def _is_foreign(request: Request) -> bool:
     if not (origin or site):
         return False  # not from a browser
     name = urlsplit(f"//{host}").hostname or ""
-    # localhost, a container's name, or an IP address
+    # localhost, a container's name, or an IP address: any other name may be an attack by DNS
+    # rebinding.
     is_local = "." not in name or name.replace(".", "").isdigit()
-    is_same = site in ("same-origin", "none") if site else urlsplit(origin).netloc == host
-    return not (is_local and is_same)
+    is_same_site = site in ("same-origin", "none") if site else urlsplit(origin).netloc == host
+    return not (is_local and is_same_site)

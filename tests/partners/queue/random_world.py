@@ -142,7 +142,7 @@ class RandomWorld(Recorder, World):
 
     def limit_people(self, people):
         limits = dataclasses.replace(
-            DEFAULT, app_rate=None, segment_rate=None, people_per_request=people
+            DEFAULT, app_rate=None, audience_rate=None, people_per_request=people
         )
         self.sandbox.options = dataclasses.replace(self.sandbox.options, limits=limits)
 

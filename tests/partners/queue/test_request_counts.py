@@ -89,7 +89,7 @@ def known_cap(world, _monkeypatch):
 
 def rejected_size(world, monkeypatch):
     def wrong(batch, limits):
-        if batch.people > 300:
+        if batch.n_people > 300:
             raise params.wrong("batch_data", "is odd")
 
     monkeypatch.setattr(segment, "require_size", wrong)

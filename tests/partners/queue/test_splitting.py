@@ -99,7 +99,7 @@ def _reject_more_than(world, monkeypatch, most):
     """Let the sandbox answer 40002, as for bad content, to more than ``most`` people."""
 
     def wrong(batch, limits):
-        if batch.people > most:
+        if batch.n_people > most:
             raise params.wrong("batch_data", "is odd")
 
     monkeypatch.setattr(segment, "require_size", wrong)

@@ -48,7 +48,7 @@ class Stage:
             limits=replace(
                 DEFAULT,
                 app_rate=None,
-                segment_rate=None,
+                audience_rate=None,
                 people_per_request=scenario.people_per_request,
             ),
         )
