@@ -67,7 +67,7 @@ def join(app_group: AppGroup, user: User, role: Role, *, now: datetime) -> None:
         defaults={"role": role},
         create_defaults={"role": role, "joined_at": now},
     )
-    Activity.log(app_group, user, Activity.Verb.JOINED, user.email)
+    Activity.log(app_group, user, Activity.Verb.JOINED, user.email, kind=Activity.Kind.MEMBER)
 
 
 @transaction.atomic

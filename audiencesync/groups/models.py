@@ -383,7 +383,7 @@ class Activity(models.Model):
         verb: str,
         subject: str,
         *,
-        kind: str = "",
+        kind: str,
         changes: Iterable[LoggedChange] = (),
     ) -> None:
         """Write a line in the caller's transaction.

@@ -159,7 +159,7 @@ def _carry_out(sync: Sync, choice: str, step: Step) -> int:
 
 def _log(canvas: Canvas, by: User, choice: Choice, n: int, audiences: str) -> None:
     subject = f"{canvas.name}: {n}" + (f" ({audiences})" if audiences else "")
-    Activity.log(canvas.app_group, by, VERBS[choice], subject)
+    Activity.log(canvas.app_group, by, VERBS[choice], subject, kind=Activity.Kind.CANVAS)
 
 
 def _lines(step: Step, syncs: Sequence[Sync]) -> list[PendingLine]:

@@ -93,7 +93,8 @@ def release(user: User, erasure: Erasure, *, now: datetime) -> None:
     with transaction.atomic():
         if erasure_ledger.release(erasure, now=now):
             subject = gettext("erasure %(key)s: held back no longer") % {"key": erasure.key}
-            Activity.log(erasure.app_group, user, Activity.Verb.CHANGED, subject)
+            verb, kind = Activity.Verb.CHANGED, Activity.Kind.PERSON
+            Activity.log(erasure.app_group, user, verb, subject, kind=kind)
 
 
 def _suppress(

@@ -63,7 +63,8 @@ def archive(app_group: AppGroup, *, by: User, now: datetime) -> bool:
         for canvas in Canvas.objects.filter(app_group=app_group, state=Canvas.State.LIVE):
             engine.stop(canvas, by=by, now=now)
         if archived:
-            Activity.log(app_group, by, Activity.Verb.REMOVED, app_group.name)
+            verb, kind = Activity.Verb.REMOVED, Activity.Kind.GROUP
+            Activity.log(app_group, by, verb, app_group.name, kind=kind)
     return bool(archived)
 
 
@@ -75,7 +76,8 @@ def restore(app_group: AppGroup, *, by: User) -> bool:
         )
         restored = hidden.update(archived_at=None)
         if restored:
-            Activity.log(app_group, by, Activity.Verb.CREATED, app_group.name)
+            verb, kind = Activity.Verb.CREATED, Activity.Kind.GROUP
+            Activity.log(app_group, by, verb, app_group.name, kind=kind)
     return bool(restored)
 
 

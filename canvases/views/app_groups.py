@@ -54,7 +54,8 @@ def new(request: HttpRequest) -> HttpResponse:
     try:
         with transaction.atomic():
             group = form.save()
-            Activity.log(group, user, Activity.Verb.CREATED, group.name)
+            verb, kind = Activity.Verb.CREATED, Activity.Kind.GROUP
+            Activity.log(group, user, verb, group.name, kind=kind)
     except IntegrityError:  # another request took the address since the form was checked
         form.add_error("slug", slug_taken_error())
         return render(request, "staff/group_new.html", {"form": form}, status=422)
@@ -75,7 +76,8 @@ def group(request: HttpRequest, slug: str) -> HttpResponse:
             # No other columns: the group may be archived or deleted at the same time.
             name = form.instance.name
             if AppGroup.objects.filter(pk=row.pk).exclude(name=name).update(name=name):
-                Activity.log(row, user, Activity.Verb.CHANGED, f"{row.name} → {name}")
+                verb, kind = Activity.Verb.CHANGED, Activity.Kind.GROUP
+                Activity.log(row, user, verb, f"{row.name} → {name}", kind=kind)
         messages.success(request, _("Saved."))
         return redirect("staff_group", slug)
     return _page(request, row, form=form, status=422 if form.errors else 200)

@@ -13,8 +13,8 @@ PATH = "/g/acme/activity/"
 
 @pytest.fixture
 def lines(acme, alice, bob):
-    Activity.log(acme, alice, Activity.Verb.LAUNCHED, "Welcome back")
-    Activity.log(acme, bob, Activity.Verb.CREATED, "Winter <b>sale</b> 🎉")
+    Activity.log(acme, alice, Activity.Verb.LAUNCHED, "Welcome back", kind="canvas")
+    Activity.log(acme, bob, Activity.Verb.CREATED, "Winter <b>sale</b> 🎉", kind="canvas")
 
 
 def subjects(page):
@@ -100,12 +100,13 @@ def test_the_page_needs_no_more_queries_for_more_lines(acme, alice, bob, lines, 
 
     few = queries()
     for number in range(20):
-        Activity.log(acme, bob if number % 2 else alice, Activity.Verb.CHANGED, f"n{number}")
+        actor = bob if number % 2 else alice
+        Activity.log(acme, actor, Activity.Verb.CHANGED, f"n{number}", kind="canvas")
     assert queries() == few
 
 
 def test_lines_of_another_group_are_not_shown(lines, other_group, charlie, signed_in):
-    Activity.log(other_group, charlie, Activity.Verb.LAUNCHED, "Raccoon")
+    Activity.log(other_group, charlie, Activity.Verb.LAUNCHED, "Raccoon", kind="canvas")
     assert subjects(signed_in(charlie).get("/g/umbrella/activity/")) == ["Raccoon"]
 
 
@@ -118,7 +119,7 @@ def test_a_line_says_from_where_to_admins_only(acme, alice, vera, signed_in):
 
 
 def test_the_engine_has_no_address(acme):
-    Activity.log(acme, None, Activity.Verb.STOPPED, "Winback")
+    Activity.log(acme, None, Activity.Verb.STOPPED, "Winback", kind="canvas")
     assert Activity.objects.get().address is None
 
 

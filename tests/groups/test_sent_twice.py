@@ -79,7 +79,7 @@ def test_a_key_is_created_once(signed_in, alice, acme):
 def test_staff_join_a_group_once(signed_in, staff, acme):
     for _n in range(2):
         signed_in(staff).post("/staff/groups/g/acme/invite/", {"myself": "1"})
-    assert Activity.objects.filter(verb="joined").count() == 1
+    assert Activity.objects.get(verb="joined").kind == Activity.Kind.MEMBER
     members.join(acme, staff, Role.VIEWER, now=timezone.now())
     assert staff.memberships.get().role == Role.VIEWER
 
@@ -87,7 +87,8 @@ def test_staff_join_a_group_once(signed_in, staff, acme):
 def test_a_group_is_renamed_once(signed_in, staff, acme):
     for _n in range(2):
         signed_in(staff).post("/staff/groups/g/acme/", {"name": "New"})
-    assert Activity.objects.get().subject == "Acme → New"
+    line = Activity.objects.get()
+    assert (line.subject, line.kind) == ("Acme → New", Activity.Kind.GROUP)
 
 
 def test_the_address_of_a_group_taken_meanwhile_is_an_error(signed_in, staff, monkeypatch):
