@@ -14,7 +14,7 @@ from ninja import NinjaAPI
 from ninja.openapi.docs import DocsBase
 
 MAX_DEPTH = 4  # levels of fields that are shown
-LIMITS = {
+LIMIT_TEXTS = {  # keyword of a JSON schema -> its words
     "maxLength": "at most {} characters",
     "minimum": "from {}",
     "maximum": "to {}",
@@ -84,13 +84,13 @@ class Document:
 
     def sections(self) -> dict[str, list[Operation]]:
         """Return the operations by their first tag, in the order of the document."""
-        found: dict[str, list[Operation]] = {}
+        operations: dict[str, list[Operation]] = {}
         for path, calls in self.paths.items():
             for method, call in calls.items():
-                found.setdefault((call.get("tags") or ["other"])[0], []).append(
+                operations.setdefault((call.get("tags") or ["other"])[0], []).append(
                     self._operation(method, path, call)
                 )
-        return found
+        return operations
 
     def _operation(self, method: str, path: str, call: dict[str, Any]) -> Operation:
         status = next((code for code in call["responses"] if str(code).startswith("2")), "")
@@ -101,59 +101,63 @@ class Document:
             anchor=path.strip("/").replace("/", "-"),
             summary=call.get("summary", ""),
             description=call.get("description", "").replace("``", ""),
-            parameters=[self._parameter(one) for one in call.get("parameters", [])],
+            parameters=[self._parameter(parameter) for parameter in call.get("parameters", [])],
             body=self.fields(body),
             answer=self.fields(_content(call["responses"].get(status, {}))),
             status=str(status),
             example=json.dumps(self._example(body), indent=2, ensure_ascii=False),
         )
 
-    def _parameter(self, one: dict[str, Any]) -> Field:
-        schema = self._whole(one.get("schema", {}))
-        return Field(one["name"], _kind(schema), bool(one.get("required")), _notes(one | schema))
+    def _parameter(self, parameter: dict[str, Any]) -> Field:
+        schema, is_required = self._resolve(parameter.get("schema", {})), parameter.get("required")
+        return Field(
+            parameter["name"], _kind(schema), bool(is_required), _notes(parameter | schema)
+        )
 
     def fields(self, schema: Any) -> list[Field]:
         """Return the fields of an object and, after each, those nested in it."""
-        return list(self._walk(self._whole(schema), "", MAX_DEPTH))
+        return list(self._walk(self._resolve(schema), "", MAX_DEPTH))
 
-    def _walk(self, schema: dict[str, Any], before: str, depth: int) -> Iterator[Field]:
-        for name, raw in schema.get("properties", {}).items():
-            one = self._whole(raw)
-            yield Field(
-                f"{before}{name}", _kind(one), name in schema.get("required", []), _notes(one)
-            )
-            inner, after = (
-                (self._whole(one.get("items", {})), "[].")
-                if one.get("type") == "array"
-                else (one, ".")
+    def _walk(self, schema: dict[str, Any], prefix: str, depth: int) -> Iterator[Field]:
+        for name, property_schema in schema.get("properties", {}).items():
+            resolved = self._resolve(property_schema)
+            is_required = name in schema.get("required", [])
+            yield Field(f"{prefix}{name}", _kind(resolved), is_required, _notes(resolved))
+            inner, separator = (
+                (self._resolve(resolved.get("items", {})), "[].")
+                if resolved.get("type") == "array"
+                else (resolved, ".")
             )
             if depth > 1:
-                yield from self._walk(inner, f"{before}{name}{after}", depth - 1)
+                yield from self._walk(inner, f"{prefix}{name}{separator}", depth - 1)
 
-    def _whole(self, schema: Any) -> dict[str, Any]:
+    def _resolve(self, schema: Any) -> dict[str, Any]:
         """Return the schema with its reference resolved and ``or null`` removed."""
-        found: dict[str, Any] = schema or {}
-        if "$ref" in found:
-            named: dict[str, Any] = self.schemas[found["$ref"].rsplit("/", 1)[-1]]
-            return named
-        options = [one for one in found.get("anyOf", []) if one.get("type") != "null"]
-        return self._whole(options[0]) | _annotations(found) if len(options) == 1 else found
+        as_written: dict[str, Any] = schema or {}
+        if "$ref" in as_written:
+            target: dict[str, Any] = self.schemas[as_written["$ref"].rsplit("/", 1)[-1]]
+            return target
+        options = [one for one in as_written.get("anyOf", []) if one.get("type") != "null"]
+        if len(options) != 1:
+            return as_written
+        return self._resolve(options[0]) | _annotations(as_written)
 
     def _example(self, schema: Any) -> Any:
-        whole = self._whole(schema)
-        if whole.get("examples"):
-            return whole["examples"][0]
-        if whole.get("type") == "array":
-            return [self._example(whole.get("items"))]
-        if "properties" in whole:
-            wanted = whole.get("required") or list(whole["properties"])
-            return {name: self._example(whole["properties"][name]) for name in wanted}
+        resolved = self._resolve(schema)
+        if resolved.get("examples"):
+            return resolved["examples"][0]
+        if resolved.get("type") == "array":
+            return [self._example(resolved.get("items"))]
+        if "properties" in resolved:
+            names = resolved.get("required") or list(resolved["properties"])
+            return {name: self._example(resolved["properties"][name]) for name in names}
         return {"integer": 1, "number": 1.5, "boolean": True, "object": {}}.get(
-            str(whole.get("type")), "…"
+            str(resolved.get("type")), "…"
         )
 
 
 def _content(part: dict[str, Any]) -> Any:
+    """Return the JSON schema of a request body or a response; None if it has none."""
     return part.get("content", {}).get("application/json", {}).get("schema")
 
 
@@ -162,6 +166,7 @@ def _annotations(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kind(schema: dict[str, Any]) -> str:
+    """Return the type in words, such as "string / integer (date)"."""
     kinds = schema.get("type", "")
     names = [kind for kind in (kinds if isinstance(kinds, list) else [kinds]) if kind != "null"]
     if not names[:1] or not names[0]:
@@ -173,7 +178,7 @@ def _kind(schema: dict[str, Any]) -> str:
 
 def _notes(schema: dict[str, Any]) -> str:
     notes = [str(schema.get("description", "")).replace("``", "")]
-    notes += [words.format(schema[name]) for name, words in LIMITS.items() if name in schema]
+    notes += [text.format(schema[name]) for name, text in LIMIT_TEXTS.items() if name in schema]
     if schema.get("enum"):
         notes.append("one of " + ", ".join(map(str, schema["enum"])))
     if schema.get("default") is not None:

@@ -26,8 +26,8 @@ DEBUG = env.flag("DEBUG", False)
 VAR_DIR = env.place("VAR_DIR", BASE_DIR / "var")
 environment.make_folder(VAR_DIR)
 
-# Secrets: SECRET_KEY signs sessions; TOKEN_KEYS seals partner tokens
-# (comma separated "id:base64 of 32 bytes"; the first one seals, all open).
+# Secrets: SECRET_KEY signs sessions; TOKEN_KEYS encrypts ("seals") tokens of partners: comma
+# separated "id:base64 of 32 bytes"; the first one encrypts, all decrypt.
 SECRET_KEY = env.str("SECRET_KEY", "")
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 TOKEN_KEYS = env.list("TOKEN_KEYS", default=[])
@@ -110,10 +110,10 @@ TEMPLATES = [
 ]
 FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
-# Databases
+# Database
 DATABASE_URL = env.str("DATABASE_URL", f"sqlite:///{VAR_DIR / 'audiencesync.sqlite3'}")
 DATABASES = {"default": env.db_url_config(addresses.database("DATABASE_URL", DATABASE_URL))}
-DATABASES["default"]["CONN_MAX_AGE"] = None
+DATABASES["default"]["CONN_MAX_AGE"] = None  # connections stay open
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = not DATABASES["default"]["ENGINE"].endswith("sqlite3")
 DATABASES["default"]["ATOMIC_REQUESTS"] = False
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
@@ -163,17 +163,18 @@ CACHES["engine"] = {
 Q_CLUSTER = {
     "name": "audiencesync",
     "workers": env.whole("ENGINE_WORKERS", 3, least=1, most=64),
-    "timeout": 90,
-    "retry": 300,
+    "timeout": 90,  # seconds, after which a worker is killed
+    "retry": 300,  # seconds; must be longer than the timeout
+    # A task that fails is not repeated: the next beat finds its work in the tables.
     "ack_failures": True,
     "max_attempts": 1,
     "catch_up": False,
-    "queue_limit": 3,
+    "queue_limit": 3,  # tasks in memory
     "bulk": 1,
-    "recycle": 500,
+    "recycle": 500,  # tasks, after which a worker process is replaced
     "save_limit": 250,
-    "poll": 0.3,
-    "guard_cycle": 1.0,
+    "poll": 0.3,  # seconds between two looks at the queue in the database
+    "guard_cycle": 1.0,  # seconds between two looks at the worker processes
     "label": "Engine",
     "cache": "engine",
 }
@@ -186,7 +187,8 @@ if REDIS_URL:
 else:
     Q_CLUSTER |= {"broker_class": "audiencesync.core.beat.TickOrm", "orm": "default"}
 BEAT_SECONDS = env.amount("BEAT_SECONDS", 5.0, least=0.1, most=60)
-# Name of the job -> (period in seconds, dotted path of its function). The names are stored.
+# The periodic jobs: name -> (period in seconds, dotted path of the function). Names are stored, so
+# some are older than the words of today: letters are mails, journeys are canvases.
 BEATS = {
     "journeys": (BEAT_SECONDS, "canvases.engine.beat"),
     "sync": (BEAT_SECONDS, "partners.queue.flush.beat"),
@@ -229,7 +231,7 @@ TIKTOK_PRESET = env.choice(
 )
 HOUR, DAY = 3600.0, 86_400.0
 # Times of the sync queue in seconds. A flush must end within the timeout of Q_CLUSTER.
-SHORTEST_DEADLINE = 1 if DEMO else 600  # refuses "13" by an operator who thinks of hours
+SHORTEST_DEADLINE = 1 if DEMO else 600  # seconds; refuses "13" of an operator who means hours
 SYNC = SyncTimes(
     requests_per_second=env.amount("SYNC_REQUESTS_PER_SECOND", 48.0, least=0.1, most=10_000),
     deadline=env.amount("SYNC_DEADLINE", 13 * 3600.0, least=SHORTEST_DEADLINE, most=30 * DAY),
@@ -273,14 +275,14 @@ ACCOUNT_FORMS = {
     "reset_password": "audiencesync.groups.accounts.forms.ResetForm",
     "reset_password_from_key": "audiencesync.groups.accounts.forms.ResetKeyForm",
 }
-# One address per account; a new one replaces it once the mailed link was opened.
+# One address per account; a new one replaces it after the mailed link was opened.
 ACCOUNT_CHANGE_EMAIL = True
 # A mailed invitation confirms the address; after a link passed on by hand a mail is sent.
 ACCOUNT_EMAIL_VERIFICATION = "optional"
 ACCOUNT_EMAIL_NOTIFICATIONS = True  # of a new address (to the old one), password, second factor
 # For a change of address or second factor. Our own actions use groups/reauthentication.py.
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
-ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 900  # seconds
 # A password reset for an unknown address sends no mail; the page is the same.
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "AudienceSync: "
@@ -301,7 +303,7 @@ EMAIL_PORT = env.whole("EMAIL_PORT", 25, least=1, most=65_535)
 EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", "")
 EMAIL_HOST_PASSWORD = env.str("EMAIL_HOST_PASSWORD", "")
 EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", False)
-EMAIL_TIMEOUT = 10
+EMAIL_TIMEOUT = 10  # seconds
 DEFAULT_FROM_EMAIL = env.str(
     "DEFAULT_FROM_EMAIL", f"AudienceSync <noreply@{urlsplit(SITE_URL).hostname or 'localhost'}>"
 )
@@ -349,7 +351,7 @@ if HTTPS:  # browsers accept cookies with these names from exactly this host onl
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"  # Strict would drop the session on the way back from a partner
-SESSION_COOKIE_AGE = 14 * 24 * 3600
+SESSION_COOKIE_AGE = 14 * 24 * 3600  # seconds
 # 0: sessions do not end when idle.
 SESSION_IDLE_MINUTES = env.whole("SESSION_IDLE_MINUTES", 0, least=0, most=14 * 24 * 60)
 # Where staff read the tables; empty: nowhere.
@@ -376,7 +378,7 @@ API_MAX_OBJECTS = env.whole("API_MAX_OBJECTS", 75, least=1, most=10_000)
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.whole(
     "API_MAX_BODY_BYTES", 2_621_440, least=65_536, most=100_000_000
 )
-_LIMITS = {
+_LIMITS = {  # the defaults of API_LIMITS
     "track": "3000/3",
     "users": "20000/60",
     "export": "250/60",
@@ -403,7 +405,7 @@ KEEP_DAYS = {
     "members": env.days("KEEP_MEMBERS_DAYS", 30.0),
 }
 
-# Called every minute while an engine runs.
+# A monitoring service that raises an alarm when its calls stop: an engine calls it every minute.
 DEADMAN_URL = addresses.call("DEADMAN_URL", env.str("DEADMAN_URL", ""))
 # Salted hashes of erased identifiers, outside the database: a restored backup does not know of
 # later erasures (docs/operations.md).
