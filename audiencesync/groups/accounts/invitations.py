@@ -102,12 +102,12 @@ def with_authorized_inviter() -> QuerySet[Invitation]:
     admins = Membership.objects.filter(
         user=OuterRef("invited_by"), app_group=OuterRef("app_group"), role=Role.ADMIN
     )
-    may_invite = Q(invited_by__is_staff=True) | Exists(admins)
-    return Invitation.objects.filter(may_invite, invited_by__is_active=True)
+    may_invite_q = Q(invited_by__is_staff=True) | Exists(admins)
+    return Invitation.objects.filter(may_invite_q, invited_by__is_active=True)
 
 
 def is_open(invitation: Invitation, *, now: datetime) -> bool:
-    """Return whether the invitation can be accepted (used, age, inviter and group are checked)."""
+    """Return whether it can be accepted: unused, not too old, inviter and group still there."""
     return _acceptable(invitation.pk, now=now).exists()
 
 
@@ -121,9 +121,9 @@ def why_closed(invitation: Invitation | None, *, now: datetime) -> tuple[str, st
         return _(
             "It was withdrawn or replaced by a newer one, or the link is not complete."
         ), ask_again
-    used = _("It has been used already. If it was you, simply sign in.")
+    was_used = _("It has been used already. If it was you, simply sign in.")
     if invitation.accepted_at:
-        return used, ask_again
+        return was_used, ask_again
     if invitation.app_group.archived_at:
         return _("The app group is archived, so no one can join it."), _(
             "Ask an admin of the app group about it."
@@ -136,7 +136,7 @@ def why_closed(invitation: Invitation | None, *, now: datetime) -> tuple[str, st
         return reason, _("Ask an admin of the app group for a new link.")
     is_old = now >= invitation.created_at + INVITATION_LIFETIME
     # Not too old either: another request is accepting it at the same time.
-    return _("It is too old.") if is_old else used, ask_again
+    return _("It is too old.") if is_old else was_used, ask_again
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +189,12 @@ def accept(invitation: Invitation, user: User, *, now: datetime) -> bool:
         return False
     # Else a change requested before could move the account, now a member, to another mailbox.
     addresses.end_pending_changes(user)
-    _membership, joined = Membership.objects.get_or_create(
+    _membership, is_new_member = Membership.objects.get_or_create(
         app_group=invitation.app_group,
         user=user,
         defaults={"role": invitation.role, "joined_at": now},
     )
-    if joined:
+    if is_new_member:
         Activity.log(
             invitation.app_group, user, Activity.Verb.JOINED, user.email, kind=Activity.Kind.MEMBER
         )
