@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from smtplib import SMTPException, SMTPSenderRefused
+from smtplib import SMTPDataError, SMTPRecipientsRefused
 
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -29,6 +29,9 @@ SENDING_SECONDS = 20.0  # after which one call of `send_due` begins no further m
 BACKOFF_BASE, BACKOFF_MAX = 60.0, 3600.0  # seconds
 DEADLINE = timedelta(days=3)  # then a mail that was not accepted is given up
 KEEP_ROWS = timedelta(days=7)
+
+# What the server says of one mail: its recipient, its content, or a header that cannot be sent.
+REFUSED_ONE_MAIL = (SMTPRecipientsRefused, SMTPDataError, ValueError)
 
 Text = tuple[str, str]  # of a mail: subject and body
 
@@ -91,10 +94,8 @@ def send_due(*, now: datetime, count_failure: Callable[[], None]) -> int:
             n_sent += message is not None
             continue
         _handle_failure(mail, error, count_failure, now=now)
-        if not isinstance(error, (SMTPException, ValueError)) or isinstance(
-            error, SMTPSenderRefused
-        ):
-            break  # the server is down: it would refuse the others, too
+        if not isinstance(error, REFUSED_ONE_MAIL):
+            break  # the server is down or refuses us: it would not take the others either
     return n_sent
 
 
@@ -110,9 +111,9 @@ def _claim(mail: OutgoingMail, *, now: datetime) -> bool:
 
 def _message(mail: OutgoingMail) -> EmailMessage | None:
     """Build the message; None for a requested mail whose address has no account."""
-    if mail.is_requested:
+    if mail.user is None:  # requested: any other mail has a user (constraint letter_has_a_reader)
         return requested_mails.message(mail)
-    return EmailMessage(mail.subject, mail.body, to=[mail.user.email] if mail.user else [])
+    return EmailMessage(mail.subject, mail.body, to=[mail.user.email])
 
 
 def _send(message: EmailMessage) -> Exception | None:

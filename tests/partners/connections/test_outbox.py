@@ -27,6 +27,15 @@ class Unreachable(BaseEmailBackend):
         raise ConnectionRefusedError
 
 
+class Refusing(BaseEmailBackend):
+    """A mail server that takes no mail at all."""
+
+    error: Exception
+
+    def send_messages(self, email_messages):
+        raise self.error
+
+
 class Picky(EmailBackend):
     """A mail server that rejects one address."""
 
@@ -103,6 +112,25 @@ def test_a_rejected_address_delays_no_other_mail(broken, backend, works, mailout
     assert send(2) == 1
     assert sorted(mail.to[0] for mail in mailoutbox) == ["alice@example.org", "bob@example.org"]
     assert kinds_sent() == ["begun", "begun"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        smtplib.SMTPServerDisconnected("Connection unexpectedly closed"),
+        smtplib.SMTPConnectError(421, b"too busy"),
+        smtplib.SMTPAuthenticationError(535, b"wrong password"),
+        smtplib.SMTPSenderRefused(550, b"not from you", "noreply@example.org"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_server_that_takes_no_mail_is_asked_once(broken, backend, monkeypatch, bob, error):
+    Membership.objects.filter(user=bob).update(role="admin")
+    Connection.objects.update(connected_by=None)
+    monkeypatch.setattr(Refusing, "error", error, raising=False)
+    backend(Refusing)
+    assert send() == 0
+    assert sorted(OutgoingMail.objects.values_list("tries", flat=True)) == [0, 1]
 
 
 def test_an_incident_that_ended_before_its_delivery_is_not_mailed(
