@@ -18,7 +18,7 @@ PYTHON = VENV / "bin" / "python"
 MIN_PYTHON = (3, 11)
 # What `make test` needs from Debian: a file of the package -> the package.
 TOOLS = {
-    "/usr/bin/chromium": "chromium",
+    "/usr/bin/chromium-headless-shell": "chromium-headless-shell",
     "/usr/lib/postgresql/*/bin/initdb": "postgresql",
     "/usr/bin/redis-server": "redis-server",
     "/usr/bin/msgfmt": "gettext",

@@ -16,7 +16,7 @@ from tests.browser import acts
 from tests.support import migrated
 from tests.support import stack as stacks
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = "/usr/bin/chromium-headless-shell"  # Chromium without its own windows and menus
 SCREENSHOTS = stacks.ROOT / "build" / "screenshots"
 PATIENCE = 30_000  # milliseconds, on a busy machine
 expect.set_options(timeout=PATIENCE)
