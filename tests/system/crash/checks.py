@@ -1,4 +1,7 @@
-"""Check the end of a scenario: the laws, the exact counts and the audiences at the sandbox."""
+"""Check the end of a scenario: the laws, the exact counts and the audiences at the sandbox.
+
+L3 and L5 are numbers of laws in docs/reliability.md.
+"""
 
 from collections.abc import Iterator
 
@@ -12,30 +15,31 @@ from tests.system.crash.scene import End, Scenario
 from tests.system.crash.world import AUDIENCES, Remote, World, sha256
 from tiktok_sandbox.sandbox import Sandbox
 
-NEVER_FALL = ("entered", "synced", "not_synced", "cancelled")
+NEVER_DECREASE = ("entered", "synced", "not_synced", "cancelled")
 
 
 def tallies() -> dict[str, dict[str, int]]:
     """Return Sync label -> counts other than zero."""
     rows = {row.sync_id: row.as_dict() for row in Tally.objects.all()}
     labels = {
+        # A Sync that removes those who left a step has the label of the step's own Sync.
         pk: f"{label}, left" if undoes else label
         for pk, label, undoes in Sync.objects.values_list("pk", "label", "undoes")
     }
     return {labels[pk]: {name: n for name, n in counts.items() if n} for pk, counts in rows.items()}
 
 
-def report(world: World, scenario: Scenario) -> dict:
+def end_state(world: World, scenario: Scenario) -> dict:
     """Return the state of our database at the end of a scenario; call it in a child."""
     connection = world.connection
     return {
         "laws": [
             *laws.broken(now=timezone.now()),
-            *(scenario.look(world) if scenario.look else ()),
+            *(scenario.check(world) if scenario.check else ()),
         ],
         "counts": tallies(),
-        "believed": _fold(("synced",)),
-        "possible": _fold(("synced", *scenario.may_be_there)),
+        "certain": _expected_members(("synced",)),
+        "possible": _expected_members(("synced", *scenario.possible_states)),
         "leases": Batch.objects.exclude(lease="").count(),
         "token": connection.token if connection.is_connected else "",
         "connections": Connection.objects.count(),
@@ -43,7 +47,7 @@ def report(world: World, scenario: Scenario) -> dict:
     }
 
 
-def _fold(states: tuple[str, ...]) -> dict[str, list[str]]:
+def _expected_members(states: tuple[str, ...]) -> dict[str, list[str]]:
     """Return audience id -> hashes in it after the deliveries in these states, by queue order."""
     rows = Delivery.objects.annotate(state=Coalesce("outcome", "batch__state")).filter(
         state__in=states
@@ -55,14 +59,14 @@ def _fold(states: tuple[str, ...]) -> dict[str, list[str]]:
     rows = rows.order_by("batch__seq", "pk").values_list(
         F("sync__audience__remote_id"), F("sync__action"), F("profile__email_sha256")
     )
-    found: dict[str, set[str]] = {}
+    hashes_of: dict[str, set[str]] = {}
     for audience, action, digest in rows:
-        members = found.setdefault(audience, set())
-        (members.add if action == "add" else members.discard)(bytes(digest).hex())
-    return {audience: sorted(members) for audience, members in found.items()}
+        hashes = hashes_of.setdefault(audience, set())
+        (hashes.add if action == "add" else hashes.discard)(bytes(digest).hex())
+    return {audience: sorted(hashes) for audience, hashes in hashes_of.items()}
 
 
-def judge(
+def find_violations(
     scenario: Scenario,
     remote: Remote,
     sandbox: Sandbox,
@@ -73,38 +77,39 @@ def judge(
 ) -> Iterator[str]:
     """Yield one sentence per violation; call it in the test process."""
     yield from after["laws"]
-    yield from _fallen(before["counts"], after["counts"])
+    yield from _decreased_counts(before["counts"], after["counts"])
     if after["leases"]:
         yield f"{after['leases']} batches are leased although nobody works"
-    there = {name: _hashes(sandbox, remote.audiences[name]) for name in AUDIENCES}
+    at_partner = {name: _hashes(sandbox, remote.audiences[name]) for name in AUDIENCES}
     for name in AUDIENCES:
         key = remote.audiences[name]
         if (
-            not set(after["believed"].get(key, ()))
-            <= there[name]
+            not set(after["certain"].get(key, ()))
+            <= at_partner[name]
             <= set(after["possible"].get(key, ()))
         ):
             yield (
-                f"L5 {name}: {len(there[name])} are there, "
-                f"we believe {len(after['believed'].get(key, ()))}"
+                f"L5 {name}: {len(at_partner[name])} are there, "
+                f"our rows say {len(after['certain'].get(key, ()))}"
             )
-    if not any(_fits(end, after["counts"], there) for end in scenario.ends):
-        who = {name: _numbers(hashes) for name, hashes in there.items() if hashes}
-        yield f"the end is none of the right ones: {after['counts']}, there: {who}"
-    calls = sum(line.endpoint == "segment/mapping" and line.code == 0 for line in sandbox.log.all())
-    if scenario.most_calls is not None and calls > scenario.most_calls:
-        yield f"the partner was called {calls} times"
+    if not any(_is_allowed(end, after["counts"], at_partner) for end in scenario.allowed_ends):
+        numbers = {name: _numbers(hashes) for name, hashes in at_partner.items() if hashes}
+        yield f"the end is none of the allowed ones: {after['counts']}, members: {numbers}"
+    lines = sandbox.log.all()
+    n_calls = sum(line.endpoint == "segment/mapping" and line.code == 0 for line in lines)
+    if scenario.max_calls is not None and n_calls > scenario.max_calls:
+        yield f"the partner was called {n_calls} times"
     yield from _audiences(scenario, sandbox, after)
     yield from _connection(scenario, remote, sandbox, after)
-    alive = sandbox.store.all("SELECT COUNT(*) FROM token WHERE revoked_at IS NULL")[0][0]
-    unheard = bool(scenario.unheard) and died_at.startswith(scenario.unheard)
-    if scenario.ends_alive is not None and alive != scenario.ends_alive + unheard:
-        yield f"{alive} tokens are alive at the partner"
+    n_valid = sandbox.store.all("SELECT COUNT(*) FROM token WHERE revoked_at IS NULL")[0][0]
+    is_token_lost = bool(scenario.token_lost_at) and died_at.startswith(scenario.token_lost_at)
+    if scenario.n_valid_tokens is not None and n_valid != scenario.n_valid_tokens + is_token_lost:
+        yield f"{n_valid} tokens are valid at the partner"
 
 
-def _fallen(before: dict, after: dict) -> Iterator[str]:
+def _decreased_counts(before: dict, after: dict) -> Iterator[str]:
     for label, counts in before.items():
-        for name in NEVER_FALL:
+        for name in NEVER_DECREASE:
             if after.get(label, {}).get(name, 0) < counts.get(name, 0):
                 yield (
                     f"L3 {label}: {name} fell from {counts.get(name, 0)} "
@@ -117,21 +122,20 @@ def _hashes(sandbox: Sandbox, audience_id: str) -> set[str]:
 
 
 def _numbers(hashes: set[str]) -> list[int]:
-    known = {sha256(number).hex(): number for number in range(20)}
-    return sorted(known[digest] for digest in hashes)
+    number_of = {sha256(number).hex(): number for number in range(20)}
+    return sorted(number_of[digest] for digest in hashes)
 
 
-def _fits(end: End, counts: dict, there: dict[str, set[str]]) -> bool:
-    people = {name: set(_numbers(hashes)) for name, hashes in there.items() if hashes}
-    return counts == end.counts and people == {
-        name: who for name, who in end.members.items() if who
-    }
+def _is_allowed(end: End, counts: dict, at_partner: dict[str, set[str]]) -> bool:
+    members = {name: set(_numbers(hashes)) for name, hashes in at_partner.items() if hashes}
+    expected = {name: numbers for name, numbers in end.members.items() if numbers}
+    return counts == end.counts and members == expected
 
 
 def _audiences(scenario: Scenario, sandbox: Sandbox, after: dict) -> Iterator[str]:
     for name, n in scenario.audiences.items():
         remote = sorted(one.id for one in sandbox.audiences.everything() if one.name == name)
-        local = sorted(remote_id for known, remote_id in after["audiences"] if known == name)
+        local = sorted(remote_id for label, remote_id in after["audiences"] if label == name)
         if len(remote) != n or remote != local:
             yield f"audience {name}: {len(remote)} at the partner, rows here: {local}"
 
@@ -141,8 +145,9 @@ def _connection(scenario: Scenario, remote: Remote, sandbox: Sandbox, after: dic
         yield f"{after['connections']} connections of one group"
     if after["token"] and sandbox.accounts.token(after["token"]) is None:
         yield "connected with a token that is void at the partner"
-    for number in scenario.ends_void:
+    for number in scenario.void_tokens:
         if sandbox.accounts.token(remote.tokens[number]) is not None:
-            yield f"token {number} was given up here and is alive at the partner"
-    if scenario.ends_connected is not None and bool(after["token"]) != scenario.ends_connected:
-        yield f"connected: {bool(after['token'])}"
+            yield f"token {number} was given up here and is valid at the partner"
+    is_connected = bool(after["token"])
+    if scenario.is_connected_at_end is not None and is_connected != scenario.is_connected_at_end:
+        yield f"connected: {is_connected}"

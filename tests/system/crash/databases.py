@@ -8,14 +8,16 @@ from pathlib import Path
 from django.db import connections
 
 from tests.support import migrated
-from tests.system.crash.processes import MOST_SECONDS, Child
+from tests.system.crash.processes import MAX_SECONDS, Child
 
-_kept = []  # connections inherited from the test process: closing them here would disturb it
+# Connections inherited from the test process: a reference keeps them from being closed here, which
+# would disturb the test process.
+_inherited = []
 
 
 def enter(name: str, busy_seconds: float = 20) -> None:
     """Use this database from now on; call it in a child."""
-    _kept.append(connections["default"])
+    _inherited.append(connections["default"])
     del connections["default"]
     values = connections.databases["default"]
     values["NAME"] = name
@@ -24,7 +26,7 @@ def enter(name: str, busy_seconds: float = 20) -> None:
 
 
 class Databases:
-    """Create and drop databases.
+    """Create and drop databases. ``base`` is a migrated one without rows.
 
     The test process never connects to one of them through Django.
     """
@@ -35,18 +37,18 @@ class Databases:
         self.base = self.create(migrated.template())
 
     def child(
-        self, name: str, work, busy_seconds: float = 20, most_seconds: int = MOST_SECONDS
+        self, name: str, work, busy_seconds: float = 20, max_seconds: int = MAX_SECONDS
     ) -> Child:
         """Fork a process that uses the database ``name``."""
 
-        def live(tell):
+        def run(send):
             self.unblock()
             enter(name, busy_seconds)
-            result = work(tell)
+            result = work(send)
             connections["default"].close()
             return result
 
-        return Child(live, most_seconds=most_seconds)
+        return Child(run, max_seconds=max_seconds)
 
     def create(self, template: str | None = None) -> str:
         """Create a database, a copy of ``template`` if given; return its name."""

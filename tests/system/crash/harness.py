@@ -1,4 +1,7 @@
-"""Kill or freeze a scenario once per class of points, then recover and judge it."""
+"""Kill or freeze a scenario once per class of points, then recover and check the end.
+
+`points` numbers the points. A run is *struck* at one of them: its process gets SIGKILL or SIGSTOP.
+"""
 
 import json
 import signal
@@ -6,10 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from tests.support.clock import CLOCK
-from tests.system.crash.checks import judge
+from tests.system.crash.checks import find_violations
 from tests.system.crash.databases import Databases, Sqlite
-from tests.system.crash.points import Point, frozen_alike, frozen_once, killed_alike
-from tests.system.crash.processes import MOST_SECONDS, Child
+from tests.system.crash.points import Point, coarse_freeze_classes, freeze_classes, kill_classes
+from tests.system.crash.processes import MAX_SECONDS, Child
 from tests.system.crash.result import Result
 from tests.system.crash.roles import Mutant, Roles
 from tests.system.crash.scene import Scenario
@@ -19,10 +22,10 @@ from tiktok_sandbox.limits import DEFAULT
 from tiktok_sandbox.seed import EU, MARA
 from tiktok_sandbox.server import Server
 
-BUSY = ("COMMIT", " POST ")
-PATIENCE = 0.12  # seconds for a process that waits for a lock of the frozen one
-ERROR = "it says: "  # stands before an error that a process logged or died of
-Judge = Callable[[str], bool]
+BUG_PRONE = ("COMMIT", " POST ")  # parts of point labels
+LOCK_WAIT_SECONDS = 0.12  # for a process that may wait for a lock of the frozen one
+ERROR_MARK = "it says: "  # stands before an error that a process logged or died of
+ViolationTest = Callable[[str], bool]
 
 
 class Stage:
@@ -35,11 +38,11 @@ class Stage:
         server: Server,
         mutant: Mutant | None = None,
         *,
-        is_whole: bool = False,
+        at_every_point: bool = False,
     ) -> None:
         self.scenario, self.databases, self.server = scenario, databases, server
-        # Strike at every point, and compare the states that the points of an epoch leave behind.
-        self.is_whole = is_whole
+        # True: strike at every point, and compare the states that the points of an epoch leave.
+        self.at_every_point = at_every_point
         CLOCK.fresh()
         self.sandbox = server.sandbox
         self.sandbox.reset()
@@ -58,9 +61,9 @@ class Stage:
         self.remote = Remote(
             server.url, tokens, audiences, ledger=databases.folder / f"{tokens[0]}.jsonl"
         )
-        self.roles = Roles(scenario, self.remote, mutant, is_whole=is_whole)
+        self.roles = Roles(scenario, self.remote, mutant, at_every_point=at_every_point)
         child = databases.child(self.template, self.roles.prepare)
-        assert (child.wait(), child.said("error")) == ("ended", [])
+        assert (child.wait(), child.reports("error")) == ("ended", [])
         child.end()
         self.snapshot = Snapshot(self.sandbox)
 
@@ -69,54 +72,61 @@ class Stage:
         self.databases.drop(self.template)
         self.snapshot.close()
 
-    def every(self, mode: str, first: int = 0, step: int = 1) -> Result:
+    def strike_all(self, mode: str, first: int = 0, step: int = 1) -> Result:
         """Strike once in every ``step``-th class of points, and run once without a strike.
 
         On a busy machine the run that numbers the points waits longer than the others, which then
         end before its last points. In this case, number the points of one more run.
         """
-        result = self._every(mode, first, step)
+        result = self._strike_all(mode, first, step)
         if result.has_missed_many:
-            again = self._every(mode, first, step)
-            again.violations = result.violations + again.violations
-            return again
+            second = self._strike_all(mode, first, step)
+            second.violations = result.violations + second.violations
+            return second
         return result
 
-    def _every(self, mode: str, first: int, step: int) -> Result:
+    def _strike_all(self, mode: str, first: int, step: int) -> Result:
         result, points = Result(), self.points()
-        for members in [*self._classes(points, mode), [len(points)]][first::step]:
-            is_over = self._one(members[-1], mode, result, points)
-            is_numbered = members[-1] < len(points)
-            result.struck += not is_over
-            result.points += len(members) * (not is_over and is_numbered)
-            result.missed += len(members) * (is_over and is_numbered)
+        undisturbed = len(points)  # after the last point: the run ends before the signal
+        for members in [*self._classes(points, mode), [undisturbed]][first::step]:
+            at = members[-1]
+            has_ended = self._strike(at, mode, result, points)
+            result.n_struck += not has_ended
+            if at < undisturbed:
+                result.n_points += len(members) * (not has_ended)
+                result.n_missed += len(members) * has_ended
         return result
 
     def _classes(
         self, points: list[Point], mode: str, *, is_finest: bool = False
     ) -> list[list[int]]:
-        if self.is_whole or self.scenario.in_threads:
+        """Return the numbers of the points by class; a strike at the last one stands for all."""
+        # Threads: the order of the points varies, so a number stands for no class.
+        if self.at_every_point or self.scenario.in_threads:
             return [[at] for at in range(len(points))]
         if mode == "kill":
-            return killed_alike(points)
+            return kill_classes(points)
         one_writer = isinstance(self.databases, Sqlite)
         if one_writer and not is_finest:
-            return frozen_once(points)
-        return frozen_alike(points, one_writer=one_writer)
+            return coarse_freeze_classes(points)
+        return freeze_classes(points, one_writer=one_writer)
 
     def first_violation(
-        self, mode: str, first: int = 0, step: int = 1, *, counts: Judge = bool
+        self, mode: str, first: int = 0, step: int = 1, *, is_relevant: ViolationTest = bool
     ) -> Result:
-        """Strike at point after point until a violation counts.
+        """Strike at point after point until a violation is relevant.
 
         Calls and commits come first, because most bugs are there.
         """
         result, points = Result(), self.points()
-        last = [members[-1] for members in self._classes(points, mode, is_finest=True)]
-        quiet = {at: not any(word in points[at].label for word in BUSY) for at in last}
-        for at in [*sorted(quiet, key=lambda at: quiet[at]), len(points)][first::step]:
-            self._one(at, mode, result, points)
-            if any(map(counts, result.violations)):
+        numbers = [members[-1] for members in self._classes(points, mode, is_finest=True)]
+
+        def is_quiet(at: int) -> bool:
+            return not any(word in points[at].label for word in BUG_PRONE)
+
+        for at in [*sorted(numbers, key=is_quiet), len(points)][first::step]:
+            self._strike(at, mode, result, points)
+            if any(map(is_relevant, result.violations)):
                 break
         return result
 
@@ -124,11 +134,11 @@ class Stage:
         """Return the points of a run without a strike."""
         self._reset()
         name = self.databases.copy(self.template)
-        child = self.databases.child(name, self.roles.acting(None, 0))
+        child = self.databases.child(name, self.roles.interrupted_work(None, 0))
         child.wait()
         child.end()
         self.databases.give_back(name)
-        return [Point(**point) for points in child.said("points") for point in points]
+        return [Point(**point) for points in child.reports("points") for point in points]
 
     def _reset(self) -> None:
         """Restore the sandbox, the ledger file and the clock; callers copy the database."""
@@ -136,14 +146,14 @@ class Stage:
         self.remote.ledger.unlink(missing_ok=True)
         CLOCK.reset()
 
-    def _one(self, at: int, mode: str, result: Result, points: list[Point]) -> bool:
-        """Strike at one point; return whether the run ended without reaching it."""
-        run = self._killed if mode == "kill" else self._paused
+    def _strike(self, at: int, mode: str, result: Result, points: list[Point]) -> bool:
+        """Strike at one point, add the violations; return whether the run ended before it."""
+        run = self._killed if mode == "kill" else self._frozen
         self._reset()
         name = self.databases.copy(self.template)
         children: list[Child] = []
         try:
-            wrong = list(run(name, at, children))
+            violations = list(run(name, at, children))
         finally:
             for child in children:
                 child.end()
@@ -151,50 +161,54 @@ class Stage:
         point = children[0].point
         where = f"{at} {point['label']}" if point else "to the end"
         result.violations += [
-            f"{self.scenario.name}, {run.__name__[1:]} at {where}: {text}" for text in wrong
+            f"{self.scenario.name}, {run.__name__[1:]} at {where}: {text}" for text in violations
         ]
+        # The run may have been shorter than the numbered one: then `at` is another point.
         if (
-            self.is_whole
+            self.at_every_point
             and mode == "kill"
             and point
             and at < len(points)
             and point["label"] == points[at].label
         ):
-            said = [
-                before["left"] | {"calls": self.calls} for before in children[-1].said("before")
+            states = [
+                json.dumps(before["left"] | {"calls": self.n_calls}, sort_keys=True)
+                for before in children[-1].reports("before")
             ]
-            left = [json.dumps(one, sort_keys=True) for one in said]
-            result.add(Result(left={str(points[at].epoch): left}))
+            result.add(Result(states={str(points[at].epoch): states}))
         return point is None
 
     def _killed(self, name: str, at: int, children: list[Child]) -> Iterator[str]:
-        doomed = self._start(children, name, self.roles.acting(at, signal.SIGKILL))
-        if doomed.wait() == "running":
+        killed = self._start(children, name, self.roles.interrupted_work(at, signal.SIGKILL))
+        if killed.wait() == "running":
             yield "hangs"
-        yield from self._errors(doomed)
-        yield from self._end(
-            children, name, is_repeated=True, died_at=(doomed.point or {}).get("label", "")
+        yield from self._errors(killed)
+        yield from self._recover_and_check(
+            children, name, is_repeated=True, died_at=(killed.point or {}).get("label", "")
         )
 
-    def _paused(self, name: str, at: int, children: list[Child]) -> Iterator[str]:
-        frozen = self._start(children, name, self.roles.acting(at, signal.SIGSTOP))
+    def _frozen(self, name: str, at: int, children: list[Child]) -> Iterator[str]:
+        frozen = self._start(children, name, self.roles.interrupted_work(at, signal.SIGSTOP))
         other = None
         if frozen.wait() == "stopped":
             CLOCK.wait(LEASE + 0.01)
-            holds = frozen.point["holds"]
-            other = self._start(children, name, self.roles.beside())
-            if other.wait(PATIENCE if holds else MOST_SECONDS - 5) == "running" and not holds:
+            holds_lock = frozen.point["holds_lock"]
+            other = self._start(children, name, self.roles.concurrent_work())
+            seconds = LOCK_WAIT_SECONDS if holds_lock else MAX_SECONDS - 5
+            if other.wait(seconds) == "running" and not holds_lock:
                 yield "another worker waits for a process that holds nothing"
             frozen.go_on()
             if "running" in (frozen.wait(), other.wait()):
                 yield "two workers wait for each other"
-            if other.state != "stopped":  # it died of an error, and somebody else recovers
+            if other.state != "stopped":  # it died of an error: a third process recovers
                 yield from self._errors(other)
                 other = None
         yield from self._errors(frozen)
-        yield from self._end(children, name, is_repeated=frozen.point is None, by=other)
+        yield from self._recover_and_check(
+            children, name, is_repeated=frozen.point is None, by=other
+        )
 
-    def _end(
+    def _recover_and_check(
         self,
         children: list[Child],
         name: str,
@@ -203,23 +217,28 @@ class Stage:
         by: Child | None = None,
         died_at: str = "",
     ) -> Iterator[str]:
-        """Recover in a new process, or in the one that worked meanwhile; yield the violations."""
-        token_before = {
+        """Recover in a new process, or in ``by``, which waits after its concurrent work.
+
+        Yield the violations.
+        """
+        is_valid = {
             token: self.sandbox.accounts.token(token) is not None for token in self.remote.tokens
         }
-        self.calls = len(self.sandbox.log.lines)
-        last = by or self._start(children, name, self.roles.recovering(is_repeated))
+        self.n_calls = len(self.sandbox.log.lines)
+        last = by or self._start(children, name, self.roles.recovery_work(is_repeated))
         if by:
             by.go_on()
         last.wait()
         yield from self._errors(last)
-        if not last.said("after"):
+        if not last.reports("after"):
             yield "the recovery did not end"
             return
-        [before], [after] = last.said("before"), last.said("after")
-        if before["token"] and not token_before.get(before["token"], True):
+        [before], [after] = last.reports("before"), last.reports("after")
+        if before["token"] and not is_valid.get(before["token"], True):
             yield "still connected, but the token is void at the partner"
-        yield from judge(self.scenario, self.remote, self.sandbox, before, after, died_at=died_at)
+        yield from find_violations(
+            self.scenario, self.remote, self.sandbox, before, after, died_at=died_at
+        )
 
     def _start(self, children: list[Child], name: str, work: Callable) -> Child:
         child = self.databases.child(name, work)
@@ -228,7 +247,7 @@ class Stage:
 
     def _errors(self, child: Child) -> list[str]:
         return [
-            ERROR + said
-            for said in child.said("error")
-            if not any(word in said for word in self.scenario.excused)
+            ERROR_MARK + error
+            for error in child.reports("error")
+            if not any(name in error for name in self.scenario.allowed_errors)
         ]

@@ -47,7 +47,7 @@ def seeded(scenario: Scenario, mode: str, dies_of: tuple[str, ...] = ()) -> Call
     return add
 
 
-@seeded(queue.FLUSH, "pause", dies_of=("tally_positive",))  # the constraint of the database
+@seeded(queue.FLUSH, "freeze", dies_of=("tally_positive",))  # the constraint of the database
 def count_sent_rows():
     """the rows that were sent are counted, not the rows that changed"""
 
@@ -119,7 +119,7 @@ def mark_before_post():
     flush.send = marking
 
 
-@seeded(queue.FLUSH, "pause", dies_of=("tally_positive",))  # the constraint of the database
+@seeded(queue.FLUSH, "freeze", dies_of=("tally_positive",))  # the constraint of the database
 def ignore_the_lease():
     """an answer is settled without asking for the lease"""
     settle._was_late = lambda request: False
@@ -135,19 +135,19 @@ def keep_opposite_deliveries():
     supersede.cancel_superseded = lambda batches, *, now: None
 
 
-@seeded(queue.UNDER_WAY, "pause")
+@seeded(queue.UNDER_WAY, "freeze")
 def ignore_the_order():
     """a removal does not wait for the add that is under way"""
     supersede.oldest_in_flight = lambda lane: {}
 
 
-@seeded(queue.UNDER_WAY_AND_FAILING, "pause")
+@seeded(queue.UNDER_WAY_AND_FAILING, "freeze")
 def release_without_superseding():
     """a batch is tried again without asking for newer deliveries"""
     supersede.cancel_superseded = lambda batches, *, now: None
 
 
-@seeded(queue.OVERTAKEN, "pause")
+@seeded(queue.OVERTAKEN, "freeze")
 def no_repair():
     """a late call is not repaired"""
     compensation.repair_late_push = lambda sent, *, now: 0
@@ -165,7 +165,7 @@ def partial_is_success():
     settle._apply_partial = lambda answer, error, *, now: settle._apply_success(answer, now=now)
 
 
-@seeded(queue.FLUSH, "pause")
+@seeded(queue.FLUSH, "freeze")
 def lease_what_is_not_free():
     """batches are leased without looking whether they are free"""
 

@@ -39,7 +39,7 @@ def offset_after_the_rows():
     runner.Worker._write = write
 
 
-@seeded(imports.IMPORT, "pause")
+@seeded(imports.IMPORT, "freeze")
 def count_without_the_lease():
     """an import counts a chunk without asking for the lease"""
 
@@ -73,7 +73,7 @@ def file_goes_first():
     runner.end = ending
 
 
-@seeded(imports.AT_WORK, "pause", dies_of=("the other left",))  # message of the scenario
+@seeded(imports.AT_WORK, "freeze", dies_of=("the other left",))  # message of the scenario
 def lease_of_the_next():
     """an import's lease is read after it was taken, so it may be the next worker's"""
 
@@ -111,7 +111,7 @@ def receipt_at_once():
 
 
 @seeded(erasures.ERASED_UNDER_WAY, "kill")
-def only_who_is_there():
+def only_synced_audiences():
     """an erasure forgets the audiences that the person is on the way to"""
     places = removal.audiences_of
 
@@ -125,14 +125,14 @@ def only_who_is_there():
     removal.audiences_of = found
 
 
-@seeded(erasures.ERASED_UNDER_WAY, "pause")
+@seeded(erasures.ERASED_UNDER_WAY, "freeze")
 def no_rest():
     """the hashes of who is erased go as soon as the last removal has ended"""
     world.FAST["erasure_rest"] = 0.0
 
 
 @seeded(erasures.ERASE, "kill")
-def names_after_the_wish():
+def names_after_the_wipe():
     """names of an erased profile are kept in a later transaction than its wipe"""
     erase, later = privacy.erase, []
 

@@ -29,7 +29,7 @@ def admit_without_a_transaction():
     engine.admission.transaction = engine.movement.transaction = SimpleNamespace(atomic=nullcontext)
 
 
-@seeded(places.CREATE, "pause")
+@seeded(places.CREATE, "freeze")
 def late_creation_stays():
     """an audience created after the lease was lost is written over the other one"""
     creation._delete_duplicate = lambda lease, remote_id: lease.row
@@ -103,7 +103,7 @@ def revoke_from_memory():
     revoke.SpentToken.save = lambda spent: None if spent.created_at else save(spent)
 
 
-@seeded(places.CUT_OFF_AND_BACK, "pause")
+@seeded(places.CUT_OFF_AND_BACK, "freeze")
 def discarded_stays():
     """what was discarded while it was under way is not taken back"""
     compensation.take_back = lambda discarded, *, now: 0

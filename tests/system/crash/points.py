@@ -21,26 +21,26 @@ from django.db import connections
 from partners.queue import flush
 from partners.tiktok import client
 
-FIFTH = 5
-HARMLESS = ("SELECT", "BEGIN", "PRAGMA", "SAVEPOINT", "RELEASE", "ROLLBACK TO", "SET LOCAL")
+FREEZE_STEP = 5  # of the points inside one transaction of PostgreSQL, each fifth is struck
+READ_ONLY = ("SELECT", "BEGIN", "PRAGMA", "SAVEPOINT", "RELEASE", "ROLLBACK TO", "SET LOCAL")
 
 
 @dataclass(frozen=True)
 class Point:
-    """A place where a process can die or freeze; ``holds``: it may hold locks there."""
+    """A place where a process can die or freeze; ``holds_lock``: it may hold locks there."""
 
     label: str
     epoch: int
-    holds: bool
+    holds_lock: bool
 
 
-def killed_alike(points: list[Point]) -> list[list[int]]:
+def kill_classes(points: list[Point]) -> list[list[int]]:
     """Return the numbers of the points, grouped by epoch."""
     assert [point.epoch for point in points] == sorted(point.epoch for point in points)
-    return _together(points, lambda at: points[at].epoch)
+    return _grouped(points, lambda at: points[at].epoch)
 
 
-def frozen_alike(points: list[Point], *, one_writer: bool) -> list[list[int]]:
+def freeze_classes(points: list[Point], *, one_writer: bool) -> list[list[int]]:
     """Return the numbers of the points, grouped into classes that are alike for a frozen process.
 
     A frozen process goes on with the rows it has read: each statement outside a transaction is a
@@ -48,25 +48,25 @@ def frozen_alike(points: list[Point], *, one_writer: bool) -> list[list[int]]:
     one class. On PostgreSQL others can write: every fifth statement and the last one are struck,
     and each one with `--every-point`.
     """
-    alike: list[list[int]] = []
-    for members in _together(
-        points, lambda at: ("held", points[at].epoch) if points[at].holds else at
+    classes: list[list[int]] = []
+    for members in _grouped(
+        points, lambda at: ("held", points[at].epoch) if points[at].holds_lock else at
     ):
-        step = len(members) if one_writer else FIFTH
-        alike += [members[first : first + step] for first in range(0, len(members), step)]
-    return alike
+        step = len(members) if one_writer else FREEZE_STEP
+        classes += [members[first : first + step] for first in range(0, len(members), step)]
+    return classes
 
 
-def frozen_once(points: list[Point]) -> list[list[int]]:
+def coarse_freeze_classes(points: list[Point]) -> list[list[int]]:
     """Return the numbers of the points, grouped by epoch, in and outside of a transaction.
 
-    Coarser than `frozen_alike`, and for runs on SQLite only: PostgreSQL, where the same scenarios
+    Coarser than `freeze_classes`, and for runs on SQLite only: PostgreSQL, where the same scenarios
     run, is frozen at each statement outside a transaction.
     """
-    return _together(points, lambda at: (points[at].epoch, points[at].holds))
+    return _grouped(points, lambda at: (points[at].epoch, points[at].holds_lock))
 
 
-def _together(points: list[Point], key: Callable[[int], object]) -> list[list[int]]:
+def _grouped(points: list[Point], key: Callable[[int], object]) -> list[list[int]]:
     return [list(members) for _key, members in groupby(range(len(points)), key=key)]
 
 
@@ -77,26 +77,28 @@ class Points:
     """
 
     def __init__(
-        self, at: int | None, signal: int, tell: Callable[[dict], None], file: Path | None = None
+        self, at: int | None, signal: int, send: Callable[[dict], None], file: Path | None = None
     ) -> None:
-        self.at, self.signal, self.tell, self.file = at, signal, tell, file
-        self.found: list[Point] = []
-        self.changes = 0  # changes that outlive this process
-        self.size = self._size()
+        self.at, self.signal, self.send, self.file = at, signal, send, file
+        self.numbered: list[Point] = []
+        self.n_changes = 0  # lasting ones so far: the number of the epoch
+        self.size = self._size()  # of ``file`` at the last point
         self.lock = threading.Lock()
-        self.watched = connections["default"]  # of this thread; other threads make the calls
-        self.commits = False
+        self.connection = connections["default"]  # of this thread; other threads make calls only
+        self.is_committing = False
         self.has_written = False  # in the open transaction
 
     def reach(self, label: str) -> None:
         """Count one more point; at the one numbered ``at``, report it and send the signal."""
-        holds = self.commits or self.watched.in_atomic_block
+        holds_lock = self.is_committing or self.connection.in_atomic_block
         with self.lock:
-            n = len(self.found)
-            self.changes, self.size = self.changes + (self._size() != self.size), self._size()
-            self.found.append(Point(label, self.changes, holds))
+            n = len(self.numbered)
+            size = self._size()
+            self.n_changes += size != self.size
+            self.size = size
+            self.numbered.append(Point(label, self.n_changes, holds_lock))
         if n == self.at:
-            self.tell({"point": n, "label": label, "holds": holds})
+            self.send({"point": n, "label": label, "holds_lock": holds_lock})
             os.kill(os.getpid(), self.signal)
 
     def _size(self) -> int:
@@ -104,23 +106,23 @@ class Points:
 
     def install(self) -> None:
         """Watch the database connection and the HTTP client of this process until it ends."""
-        self.watched.ensure_connection()
-        self.watched.execute_wrappers.append(self._statement)
-        commit, fetch, copy = self.watched._commit, client.fetch, psycopg.Cursor.copy
+        self.connection.ensure_connection()
+        self.connection.execute_wrappers.append(self._statement)
+        commit, fetch, copy = self.connection._commit, client.fetch, psycopg.Cursor.copy
 
         def committing():
-            self.commits = True
+            self.is_committing = True
             self.reach("before COMMIT")
             commit()
-            self.changes += self.has_written
-            self.commits = self.has_written = False
+            self.n_changes += self.has_written
+            self.is_committing = self.has_written = False
             self.reach("after COMMIT")
 
         def fetching(session, request, *, seconds):
             name = f"{request.method} {request.url.partition('v1.3/')[2]}"
             self.reach(f"before {name}")
             answer = fetch(session, request, seconds=seconds)
-            self.changes += 1
+            self.n_changes += 1
             self.reach(f"after {name}")
             return answer
 
@@ -129,7 +131,7 @@ class Points:
             self.has_written = True
             return copy(cursor, statement, *args, **kwargs)
 
-        self.watched._commit = committing
+        self.connection._commit = committing
         psycopg.Cursor.copy = copying  # execute_wrappers do not see COPY
         client.fetch = fetching
 
@@ -137,16 +139,16 @@ class Points:
         self.reach(f"before {' '.join(str(sql).split())[:70]}")
         result = execute(sql, params, many, context)
         if _writes(str(sql), context["cursor"]):
-            if self.watched.in_atomic_block:
+            if self.connection.in_atomic_block:
                 self.has_written = True
             else:
-                self.changes += 1
+                self.n_changes += 1
         return result
 
 
 def _writes(sql: str, cursor) -> bool:
     """Return whether a statement may have written: it is no read, and met a row."""
-    if sql.lstrip().startswith(HARMLESS):
+    if sql.lstrip().startswith(READ_ONLY):
         return False
     # SQLite counts the rows of RETURNING only when they are read.
     return cursor.rowcount != 0 or "RETURNING" in sql

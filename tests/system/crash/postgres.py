@@ -15,7 +15,7 @@ _SEQUENCES = (
     "SELECT sequencename, last_value, start_value FROM pg_sequences WHERE schemaname = 'public'"
 )
 _NUMBERS = count()  # one counter per process: several folders of tests create databases
-_kept = []  # sessions inherited from the test process: closing them here would end them there
+_inherited = []  # sessions of the test process: closing them in a child would end them there
 _OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 
@@ -29,7 +29,7 @@ class Postgres(Databases):
 
     def apart(self) -> None:
         """Open a session of its own."""
-        _kept.append(self.admin)
+        _inherited.append(self.admin)
         self.admin, self.copies = self._session("postgres"), {}
 
     def create(self, template: str | None = None) -> str:
@@ -57,7 +57,7 @@ class Postgres(Databases):
         if template not in self.copies:
             name = self.create(template)
             self.copies[template] = Copy(name, self._session(name))
-        self.copies[template].put_back()
+        self.copies[template].restore()
         return self.copies[template].name
 
     def give_back(self, name: str) -> None:
@@ -65,10 +65,10 @@ class Postgres(Databases):
 
     def _session(self, name: str) -> psycopg.Connection:
         values = connections.databases["default"]
-        where = {
+        server = {
             key.lower(): values[key] for key in ("HOST", "PORT", "USER", "PASSWORD") if values[key]
         }
-        return psycopg.connect(dbname=name, autocommit=True, **where)
+        return psycopg.connect(dbname=name, autocommit=True, **server)
 
 
 class Copy:
@@ -77,16 +77,16 @@ class Copy:
     def __init__(self, name: str, session: psycopg.Connection) -> None:
         self.name, self.session = name, session
         tables = [table for (table,) in session.execute(_TABLES).fetchall()]
-        full = [t for t in tables if session.execute(f'SELECT 1 FROM "{t}" LIMIT 1').fetchone()]
+        filled = [t for t in tables if session.execute(f'SELECT 1 FROM "{t}" LIMIT 1').fetchone()]
         session.execute("CREATE SCHEMA kept")
-        for table in full:
+        for table in filled:
             session.execute(f'CREATE TABLE kept."{table}" AS TABLE public."{table}"')
         sequences = session.execute(_SEQUENCES).fetchall()
         self.script = ";".join(
             [
-                "SET session_replication_role = replica",
+                "SET session_replication_role = replica",  # checks no foreign key, fires no trigger
                 *(f'DELETE FROM public."{table}"' for table in tables),
-                *(f'INSERT INTO public."{table}" SELECT * FROM kept."{table}"' for table in full),
+                *(f'INSERT INTO public."{table}" SELECT * FROM kept."{table}"' for table in filled),
                 *(
                     f"SELECT setval('{name}', {last or start}, {last is not None})"
                     for name, last, start in sequences
@@ -94,7 +94,7 @@ class Copy:
             ]
         )
 
-    def put_back(self) -> None:
+    def restore(self) -> None:
         """End the sessions that dead processes left, then restore every row and sequence."""
         self.session.execute(f"SELECT pg_terminate_backend(pid) {_OTHERS}")
         while self.session.execute(f"SELECT 1 {_OTHERS} LIMIT 1").fetchone():

@@ -13,32 +13,38 @@ from collections.abc import Callable
 
 from tiktok_sandbox.store import Store
 
-MOST_SECONDS = 40
+MAX_SECONDS = 40
 STDERR = 2
 
 
 class Child:
-    """Fork a process that calls ``work(tell)``; keep its reports and its state."""
+    """Fork a process that calls ``work(send)``; keep its reports and its state.
+
+    ``send({key: value})`` writes a report to a pipe. The key "point" announces that a signal stops
+    or kills the process right after it.
+    """
 
     def __init__(
-        self, work: Callable[[Callable[[dict], None]], object], most_seconds: int = MOST_SECONDS
+        self, work: Callable[[Callable[[dict], None]], object], max_seconds: int = MAX_SECONDS
     ) -> None:
         self.reader, writer = os.pipe()
         self.state = "running"
-        self.has_struck = False
+        self.has_waited = False  # for the signal that the report "point" announces
         self.messages: list[dict] = []
-        self.text = b""
+        self.rest = b""  # of the pipe: the beginning of the next report
         with Store.lock:  # a sandbox of the test process may be at work in a thread
             self.pid = os.fork()
         if self.pid == 0:
             os.close(self.reader)
             _run_child(
-                work, lambda news: os.write(writer, json.dumps(news).encode() + b"\n"), most_seconds
+                work,
+                lambda report: os.write(writer, json.dumps(report).encode() + b"\n"),
+                max_seconds,
             )
         os.close(writer)
         os.set_blocking(self.reader, False)
 
-    def wait(self, seconds: float = MOST_SECONDS) -> str:
+    def wait(self, seconds: float = MAX_SECONDS) -> str:
         """Wait for it to stop or end; return "running", "stopped", "ended" or "killed"."""
         ends_at = time.monotonic() + seconds
         while (
@@ -46,9 +52,8 @@ class Child:
             and select.select([self.reader], [], [], max(0, ends_at - time.monotonic()))[0]
         ):
             is_over = not self._listen()
-            # The child has reached its point: the signal ends or stops it now.
-            if is_over or (self.point and not self.has_struck):
-                self.has_struck = True
+            if is_over or (self.point and not self.has_waited):
+                self.has_waited = True
                 self.state = _state(os.waitpid(self.pid, os.WUNTRACED)[1])
         self._listen()
         return self.state
@@ -65,26 +70,26 @@ class Child:
             os.waitpid(self.pid, 0)
         os.close(self.reader)
 
-    def said(self, key: str) -> list:
+    def reports(self, key: str) -> list:
         """Return the reports under ``key``."""
-        return [news[key] for news in self.messages if key in news]
+        return [message[key] for message in self.messages if key in message]
 
     @property
     def point(self) -> dict | None:
         """Return the report of the point where the signal struck, or None."""
-        return next((news for news in self.messages if "point" in news), None)
+        return next((message for message in self.messages if "point" in message), None)
 
     def _listen(self) -> bool:
         """Read its reports; return whether more can come."""
-        more = b""
+        is_open = False
         try:
-            while more := os.read(self.reader, 65536):
-                self.text += more
-        except BlockingIOError:
-            more = b"later"
-        *lines, self.text = self.text.split(b"\n")
+            while chunk := os.read(self.reader, 65536):
+                self.rest += chunk
+        except BlockingIOError:  # nothing to read now; an end of file would have ended the loop
+            is_open = True
+        *lines, self.rest = self.rest.split(b"\n")
         self.messages += [json.loads(line) for line in lines]
-        return bool(more)
+        return is_open
 
 
 def _state(status: int) -> str:
@@ -93,19 +98,19 @@ def _state(status: int) -> str:
     return "killed" if os.WIFSIGNALED(status) else "ended"
 
 
-def _run_child(work: Callable, tell: Callable[[dict], None], most_seconds: int) -> None:
+def _run_child(work: Callable, send: Callable[[dict], None], max_seconds: int) -> None:
     """Run in the child: never return to the test, and run none of its teardown."""
     gc.disable()  # a collection would write to, and so copy, the memory shared with the test
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         # Upon a hang, print the stack and die.
         faulthandler.register(signal.SIGALRM, file=STDERR, chain=True)
-        signal.alarm(most_seconds)
+        signal.alarm(max_seconds)
         root = logging.getLogger()
-        root.handlers = [_Errors(tell)]
-        tell({"result": work(tell)})
+        root.handlers = [_Errors(send)]
+        send({"result": work(send)})
     except BaseException:  # noqa: BLE001  # any error belongs into the report
-        tell({"error": traceback.format_exc()[-1500:]})
+        send({"error": traceback.format_exc()[-1500:]})
     finally:
         os._exit(0)
 
@@ -113,9 +118,9 @@ def _run_child(work: Callable, tell: Callable[[dict], None], most_seconds: int) 
 class _Errors(logging.Handler):
     """Report logged errors, so that a test sees failures that the code only logs."""
 
-    def __init__(self, tell: Callable[[dict], None]) -> None:
+    def __init__(self, send: Callable[[dict], None]) -> None:
         super().__init__(logging.ERROR)
-        self.tell = tell
+        self.send = send
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.tell({"error": f"logged: {self.format(record)[-1500:]}"})
+        self.send({"error": f"logged: {self.format(record)[-1500:]}"})

@@ -10,29 +10,34 @@ class Result:
     A point that was struck stands for its class: each point of a class leaves the same state.
     """
 
-    points: int = 0
-    struck: int = 0
+    n_points: int = 0  # in the classes that were struck
+    n_struck: int = 0  # classes, each at one of its points
     # Points numbered in a run without a strike, but not reached in the run to be struck there.
-    missed: int = 0
-    # epoch -> distinct states that its points left behind
-    left: dict[str, list[str]] = field(default_factory=dict)
+    n_missed: int = 0
+    # epoch -> distinct states that deaths at its points left behind; only with `--every-point`
+    states: dict[str, list[str]] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
 
     @property
     def has_missed_many(self) -> bool:
         """Return whether the runs that were struck differ from the one that was numbered."""
-        return self.missed > self.points // 10
+        return self.n_missed > self.n_points // 10
 
     def add(self, other: "Result") -> None:
-        """Add the result of another lane."""
-        self.points, self.struck = self.points + other.points, self.struck + other.struck
-        self.missed, self.violations = (
-            self.missed + other.missed,
+        """Add the result of another shard."""
+        self.n_points, self.n_struck = (
+            self.n_points + other.n_points,
+            self.n_struck + other.n_struck,
+        )
+        self.n_missed, self.violations = (
+            self.n_missed + other.n_missed,
             self.violations + other.violations,
         )
-        for epoch, left in other.left.items():
-            self.left[epoch] = sorted({*self.left.get(epoch, ()), *left})
+        for epoch, states in other.states.items():
+            self.states[epoch] = sorted({*self.states.get(epoch, ()), *states})
 
-    def unlike(self) -> list[str]:
+    def mixed_epochs(self) -> list[str]:
         """Return the epochs with points that left different states behind."""
-        return [f"epoch {epoch}: {left}" for epoch, left in self.left.items() if len(left) > 1]
+        return [
+            f"epoch {epoch}: {states}" for epoch, states in self.states.items() if len(states) > 1
+        ]

@@ -1,4 +1,7 @@
-"""What each process of a scenario does: prepare, act until a signal strikes, interfere, recover."""
+"""What each process of a scenario does: prepare, work until a signal strikes, interfere, recover.
+
+The methods of `Roles` return functions that a child runs; ``send`` writes a report to the test.
+"""
 
 import os
 import signal
@@ -7,25 +10,26 @@ from dataclasses import asdict
 
 from django.apps import apps
 
-from tests.system.crash.checks import report, tallies
+from tests.system.crash.checks import end_state, tallies
 from tests.system.crash.points import Points, make_calls_in_line
 from tests.system.crash.scene import Scenario
 from tests.system.crash.world import Remote, World
 
 Mutant = Callable[[], None]
-Tell = Callable[[dict], None]
+Send = Callable[[dict], None]
 
 
 class Roles:
     """The work of the children of a scenario.
 
-    ``is_whole``: the recovering child also reports all rows that the dead process left.
+    ``at_every_point``: the recovering child also reports all rows that the dead process left.
     """
 
     def __init__(
-        self, scenario: Scenario, remote: Remote, mutant: Mutant | None, *, is_whole: bool
+        self, scenario: Scenario, remote: Remote, mutant: Mutant | None, *, at_every_point: bool
     ) -> None:
-        self.scenario, self.remote, self.mutant, self.is_whole = scenario, remote, mutant, is_whole
+        self.scenario, self.remote, self.mutant = scenario, remote, mutant
+        self.at_every_point = at_every_point
 
     def world(self) -> World:
         """Return the world, with the seeded bug if there is one; call it in a child."""
@@ -35,71 +39,77 @@ class Roles:
             self.mutant()
         return World(self.remote)
 
-    def prepare(self, _tell: Tell) -> None:
+    def prepare(self, _send: Send) -> None:
         """Create the rows of the template."""
         world = World(self.remote)
         world.create_rows()
         self.scenario.prepare(world)
 
     def with_world(self, work: Callable) -> Callable:
+        """Return a function that calls ``work(world)``."""
 
-        def run(_tell):
+        def run(_send):
             work(self.world())
 
         return run
 
-    def acting(self, at: int | None, strike: int) -> Callable:
-        """Act, with the signal sent at one of the points; report all points unless killed."""
+    def interrupted_work(self, at: int | None, strike: int) -> Callable:
+        """Send the signal ``strike`` at point ``at``; report all points unless killed."""
 
-        def run(tell):
+        def run(send):
             world = self.world()
-            points = Points(at, strike, tell, self.remote.ledger)
+            points = Points(at, strike, send, self.remote.ledger)
             points.install()
             try:
-                self.scenario.act(world)
+                self.scenario.interrupted(world)
             finally:
-                tell({"points": [asdict(point) for point in points.found]})
+                send({"points": [asdict(point) for point in points.numbered]})
 
         return run
 
-    def beside(self) -> Callable:
+    def concurrent_work(self) -> Callable:
         """Work while another process is frozen, stop until woken, then recover."""
 
-        def run(tell):
+        def run(send):
             world = self.world()
-            self.scenario.others(world)
-            tell({"point": None, "label": "its work is done"})
+            self.scenario.run_concurrent(world)
+            # ``Child.wait`` expects a stop or an end after such a report.
+            send({"point": None, "label": "its work is done"})
             os.kill(os.getpid(), signal.SIGSTOP)
-            self._recover(world, tell, is_repeated=False)
+            self._recover(world, send, is_repeated=False)
 
         return run
 
-    def recovering(self, is_repeated: bool) -> Callable:
-        """Report the state left behind, go on until no work is left, report the end."""
+    def recovery_work(self, is_repeated: bool) -> Callable:
+        """Report the state left behind, go on until no work is left, report the end.
 
-        def run(tell):
-            self._recover(self.world(), tell, is_repeated=is_repeated)
+        ``is_repeated``: the interrupted work has not ended and is repeated first.
+        """
+
+        def run(send):
+            self._recover(self.world(), send, is_repeated=is_repeated)
 
         return run
 
-    def _recover(self, world: World, tell: Tell, *, is_repeated: bool) -> None:
+    def _recover(self, world: World, send: Send, *, is_repeated: bool) -> None:
         connection = world.connection
         before = {
             "counts": tallies(),
             "token": connection.token if connection.is_connected else "",
         }
-        tell({"before": before | {"left": _left(self.remote) if self.is_whole else {}}})
+        left = _state_left(self.remote) if self.at_every_point else {}
+        send({"before": before | {"left": left}})
         try:
             if is_repeated:
-                self.scenario.repeat(world)
-            if self.scenario.closing:
-                self.scenario.closing(world)
+                self.scenario.run_retry(world)
+            if self.scenario.finish:
+                self.scenario.finish(world)
             world.drain()
         finally:
-            tell({"after": report(world, self.scenario)})
+            send({"after": end_state(world, self.scenario)})
 
 
-def _left(remote: Remote) -> dict:
+def _state_left(remote: Remote) -> dict:
     """Return the state that a dead process left here: rows by table, counts, the file."""
     rows = {model._meta.label: model._base_manager.count() for model in apps.get_models()}
     return {

@@ -10,7 +10,7 @@ from canvases import engine
 from canvases.editing import edit
 from canvases.engine import crowds
 from canvases.models import BranchTally, Canvas, Step, Visit
-from tests.system.crash.scenarios_live import happened
+from tests.system.crash.scenarios_live import record_event
 from tests.system.crash.scene import End, Scenario
 from tests.system.crash.world import World
 
@@ -19,40 +19,40 @@ ORDER = {"number": 1, "label": "Order", "kind": "event", "name": "order", "where
 WAIT = {"amount": 9, "unit": "days", "events": [ORDER]}
 
 
-def _launched(world: World) -> Canvas:
+def _launch_canvas(world: World) -> Canvas:
     """Launch: 1 and 2 go past a split at once, 3 and 4 wait for an order; then all are added."""
-    world.people(1, 2, country="DE")
-    world.people(3, 4)
-    asked = world.sync("add")
+    world.create_people(1, 2, country="DE")
+    world.create_people(3, 4)
+    sync = world.create_sync("add")
     segment = Segment.objects.create(app_group=world.group, name="everybody", filter={})
     canvas = Canvas.objects.create(app_group=world.group, name="Journey", segment=segment)
     split = Step.objects.create(canvas=canvas, kind="decision_split", settings={"filter": GERMAN})
     Step.objects.create(canvas=canvas, kind="wait_until", settings=WAIT, parent=split, branch=2)
-    after = Step.objects.create(canvas=canvas, kind="audience_sync", sync=asked, parent=split)
-    after.syncs.add(asked)
+    after = Step.objects.create(canvas=canvas, kind="audience_sync", sync=sync, parent=split)
+    after.syncs.add(sync)
     engine.launch(canvas, by=world.alice, now=timezone.now())
     engine.admit(canvas.pk, now=timezone.now())
     return canvas
 
 
 def _before_split(world: World) -> None:
-    _launched(world)
+    _launch_canvas(world)
 
 
 def _before_order(world: World) -> None:
-    _launched(world)
+    _launch_canvas(world)
     engine.beat()
-    happened(world, "order", 3, 0)
+    record_event(world, "order", 3, 0)
 
 
-def _divided(_world: World) -> Iterator[str]:
+def _check_branches(_world: World) -> Iterator[str]:
     tallies = BranchTally.objects.filter(step__kind="decision_split")
     if dict(tallies.values_list("branch", "n")) != {1: 2, 2: 2}:
         yield f"wrong branches: {list(tallies.values())}"
 
 
-def _one_waits(world: World) -> Iterator[str]:
-    yield from _divided(world)
+def _check_one_waits(world: World) -> Iterator[str]:
+    yield from _check_branches(world)
     waiting = Visit.objects.filter(left_at=None).values_list("profile__external_id", flat=True)
     if list(waiting) != ["4"]:
         yield f"these wait: {list(waiting)}"
@@ -63,29 +63,29 @@ def _one_waits(world: World) -> Iterator[str]:
 BRANCHES = Scenario(
     "branches of a split",
     prepare=_before_split,
-    act=lambda _world: engine.beat(),
-    ends=(End({"add": {"entered": 2, "synced": 2}}, {"winback": {1, 2}}),),
-    look=_divided,
+    interrupted=lambda _world: engine.beat(),
+    allowed_ends=(End({"add": {"entered": 2, "synced": 2}}, {"winback": {1, 2}}),),
+    check=_check_branches,
 )
 WAITS = Scenario(
     "wait until an event",
     prepare=_before_order,
-    act=lambda _world: engine.beat(),
-    ends=(End({"add": {"entered": 3, "synced": 3}}, {"winback": {1, 2, 3}}),),
-    look=_one_waits,
+    interrupted=lambda _world: engine.beat(),
+    allowed_ends=(End({"add": {"entered": 3, "synced": 3}}, {"winback": {1, 2, 3}}),),
+    check=_check_one_waits,
 )
 
 
 def _before_removal(world: World) -> None:
     """Stop the canvas while 3 and 4 wait for an order."""
-    canvas = _launched(world)
+    canvas = _launch_canvas(world)
     engine.beat()
     engine.stop(canvas, by=world.alice, now=timezone.now())
 
 
 def _remove(world: World) -> None:
     """Remove the wait, move its people one by one, launch again: all in steps that may repeat."""
-    crowds.CROWD = 1
+    crowds.CROWD = 1  # people per transaction
     canvas = Canvas.objects.get()
     wait = Step.objects.filter(kind="wait_until", removed_at=None).first()
     if wait is not None:
@@ -95,8 +95,8 @@ def _remove(world: World) -> None:
     engine.beat()
 
 
-def _cleared(world: World) -> Iterator[str]:
-    yield from _divided(world)
+def _check_cleared(world: World) -> Iterator[str]:
+    yield from _check_branches(world)
     if Visit.objects.filter(left_at=None).exists():
         yield "people are left in the canvas"
     if Step.objects.filter(is_clearing=True).exists():
@@ -106,9 +106,9 @@ def _cleared(world: World) -> Iterator[str]:
 REMOVES = Scenario(
     "remove a step with people",
     prepare=_before_removal,
-    act=_remove,
-    ends=(End({"add": {"entered": 4, "synced": 4}}, {"winback": {1, 2, 3, 4}}),),
-    excused=("NotAllowed",),  # removed and launched by others meanwhile
-    look=_cleared,
+    interrupted=_remove,
+    allowed_ends=(End({"add": {"entered": 4, "synced": 4}}, {"winback": {1, 2, 3, 4}}),),
+    allowed_errors=("NotAllowed",),  # removed and launched by others meanwhile
+    check=_check_cleared,
 )
 SPLITS = [BRANCHES, WAITS, REMOVES]

@@ -16,9 +16,9 @@ def _canvas(world: World, *labels: str) -> Canvas:
     canvas = Canvas.objects.create(app_group=world.group, name="Journey", segment=segment)
     parent = None
     for label in labels:
-        asked = Sync.objects.get(label=label)
-        parent = Step.objects.create(canvas=canvas, kind="audience_sync", parent=parent, sync=asked)
-        parent.syncs.add(asked)
+        sync = Sync.objects.get(label=label)
+        parent = Step.objects.create(canvas=canvas, kind="audience_sync", parent=parent, sync=sync)
+        parent.syncs.add(sync)
     return canvas
 
 
@@ -29,9 +29,9 @@ def _before_advance(world: World) -> None:
 
 
 def _before_admit(world: World) -> None:
-    world.people(1, 2, 3)
-    world.sync("add")
-    world.sync("add too", audience="other")
+    world.create_people(1, 2, 3)
+    world.create_sync("add")
+    world.create_sync("add too", audience="other")
     engine.launch(_canvas(world, "add", "add too"), by=world.alice, now=timezone.now())
 
 
@@ -40,11 +40,14 @@ ALL_THROUGH = End(
     {"winback": {1, 2, 3}, "other": {1, 2, 3}},
 )
 ADVANCE = Scenario(
-    "advance", prepare=_before_advance, act=lambda _world: engine.beat(), ends=(ALL_THROUGH,)
+    "advance",
+    prepare=_before_advance,
+    interrupted=lambda _world: engine.beat(),
+    allowed_ends=(ALL_THROUGH,),
 )
 ADMIT = Scenario(
     "admit and advance",
     prepare=_before_admit,
-    act=lambda _world: engine.beat(),
-    ends=(ALL_THROUGH,),
+    interrupted=lambda _world: engine.beat(),
+    allowed_ends=(ALL_THROUGH,),
 )

@@ -15,7 +15,7 @@ from partners.connections import connect, oauth
 from partners.connections.connect import AlreadyChosen
 from partners.connections.oauth import NotAuthorized
 from partners.models import OAuthState
-from tests.system.crash.scenarios_places import ARRIVED, before_parting
+from tests.system.crash.scenarios_places import ARRIVED, enter_three
 from tests.system.crash.scene import Scenario
 from tests.system.crash.world import World
 from tiktok_sandbox.seed import EU, MARA
@@ -23,10 +23,10 @@ from tiktok_sandbox.seed import EU, MARA
 
 def _confirm(world: World, address: str) -> str:
     """Confirm on the partner's page; return the address it redirects the browser to."""
-    asked = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+    fields = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
     answer = requests.post(
         f"{world.remote.url}/portal/auth",
-        data=asked | {"user": MARA, "scope": ["1", "3"]},
+        data=fields | {"user": MARA, "scope": ["1", "3"]},
         allow_redirects=False,
         timeout=120,
     )
@@ -57,15 +57,15 @@ def _hours_later(_world: World) -> None:
 
 CONNECT = Scenario(
     "connect again",
-    prepare=before_parting,
-    act=_connect,
-    again=_connect_again,
-    closing=_hours_later,
-    ends=(ARRIVED,),
-    ends_connected=True,
-    ends_void=(0,),
-    ends_alive=2,  # the new one, and tokens[1], which is not used here
-    unheard=(
+    prepare=enter_three,
+    interrupted=_connect,
+    retry=_connect_again,
+    finish=_hours_later,
+    allowed_ends=(ARRIVED,),
+    is_connected_at_end=True,
+    void_tokens=(0,),
+    n_valid_tokens=2,  # the new one, and tokens[1], which is not used here
+    token_lost_at=(
         "after POST oauth2/access_token",
         'before UPDATE "partners_oauthstate" SET "token_sealed"',
     ),

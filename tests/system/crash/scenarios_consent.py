@@ -9,14 +9,14 @@ from audiencesync.people.changes import Change
 from audiencesync.people.models import Withdrawal
 from audiencesync.people.writing.upsert import upsert
 from canvases.privacy import erase
-from tests.system.crash.scenarios_erasures import GONE, before, carry_on
+from tests.system.crash.scenarios_erasures import GONE, prepare_synced_profile, send_and_conclude
 from tests.system.crash.scene import End, Scenario
 from tests.system.crash.world import World
 
 
 def _before_withdrawal(world: World) -> None:
     """Set the group to remove profiles from every audience on withdrawal."""
-    before(world)
+    prepare_synced_profile(world)
     AppGroup.objects.update(remove_on_withdrawal=True)
 
 
@@ -27,23 +27,23 @@ def _withdraw(world: World) -> None:
     erase.beat()
 
 
-def _withdraw_and_leave(world: World) -> None:
+def _withdraw_and_remove(world: World) -> None:
     _withdraw(world)
-    carry_on(world)
+    send_and_conclude(world)
 
 
-def _looks_withdrawn(_world: World) -> Iterator[str]:
+def _check_withdrawn(_world: World) -> Iterator[str]:
     if Withdrawal.objects.exists():
         yield "a withdrawal was not acted on"
 
 
-def _end(**waits: int) -> End:
-    """Return the right end; ``waits``: the outcome of the delivery that was not sent yet."""
+def _end(**outcome: int) -> End:
+    """Return an allowed end; ``outcome``: of the delivery that waits when consent is withdrawn."""
     return End(
         {
             "add": {"entered": 3, "synced": 3},
             "add again": {"entered": 1, "synced": 1},
-            "add too": {"entered": 2, "synced": 1, **waits},
+            "add too": {"entered": 2, "synced": 1, **outcome},
             "Withdrawn consent: winback": {"entered": 1, "synced": 1},
             "Withdrawn consent: other": {"entered": 1, "synced": 1},
         },
@@ -54,10 +54,10 @@ def _end(**waits: int) -> End:
 WITHDRAW = Scenario(
     "consent withdrawn",
     prepare=_before_withdrawal,
-    act=_withdraw,
-    again=_withdraw_and_leave,
-    closing=_withdraw_and_leave,
-    look=_looks_withdrawn,
-    # The queue may run before the beat that follows a death.
-    ends=(_end(cancelled=1), _end(not_synced=1)),
+    interrupted=_withdraw,
+    retry=_withdraw_and_remove,
+    finish=_withdraw_and_remove,
+    check=_check_withdrawn,
+    # not_synced: after a death, the queue may run before the beat that cancels the delivery.
+    allowed_ends=(_end(cancelled=1), _end(not_synced=1)),
 )

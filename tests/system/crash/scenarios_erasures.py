@@ -1,4 +1,8 @@
-"""Scenarios: an erasure reaches deliveries that wait, are under way or were sent."""
+"""Scenarios: an erasure reaches deliveries that wait, are under way or were sent.
+
+After the last removal of a person, an erasure rests: the hashes stay for a while, so that the call
+of a frozen worker can be reverted. Names of erased people are *filed* in the erasure ledger.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,28 +32,29 @@ GONE = "the-erased-one"
 EMAIL, ALIAS, PLAN = "erased-one@example.org", "erased-alias", "erased-plan"
 REST = timedelta(seconds=FAST["erasure_rest"])
 OLD_HASH = 11  # number of the hash that the profile had before
-RAW = (GONE, EMAIL, ALIAS, PLAN, sha256(1).hex(), sha256(OLD_HASH).hex())
+TRACES = (GONE, EMAIL, ALIAS, PLAN, sha256(1).hex(), sha256(OLD_HASH).hex())
 
 
-def before(world: World) -> None:
+def prepare_synced_profile(world: World) -> None:
     """Sync the first of three profiles to one audience under two hashes.
 
-    It waits for the other audience.
+    Its delivery for the other audience waits.
     """
     for label, audience in (("add", "winback"), ("add again", "winback"), ("add too", "other")):
-        world.sync(label, audience=audience)
-    world.people(1, email=EMAIL, email_sha256=sha256(OLD_HASH), attributes={"plan": PLAN})
-    world.people(2, 3)
+        world.create_sync(label, audience=audience)
+    world.create_people(1, email=EMAIL, email_sha256=sha256(OLD_HASH), attributes={"plan": PLAN})
+    world.create_people(2, 3)
     world.enter("add", 1, 2, 3)
     world.flush()
-    _renamed(world)
+    _change_hash(world)
     world.enter("add again", 1)
     world.flush()
     world.enter("add too", 1, 2)
     Profile.objects.filter(external_id="1").update(external_id=GONE)
 
 
-def _renamed(world: World) -> None:
+def _change_hash(world: World) -> None:
+    """Change the e-mail address; add traces that the erasure must delete."""
     person = Profile.objects.get(external_id="1")
     PastIdentifier.objects.create(profile=person, kind="email", sha256=sha256(OLD_HASH))
     Profile.objects.filter(pk=person.pk).update(email_sha256=sha256(1))
@@ -59,18 +64,15 @@ def _renamed(world: World) -> None:
 
 def _before_under_way(world: World) -> None:
     """Enter profiles; none was sent yet."""
-    world.sync("add")
-    world.people(1, email=EMAIL)
-    world.people(2, 3)
+    world.create_sync("add")
+    world.create_people(1, email=EMAIL)
+    world.create_people(2, 3)
     world.enter("add", 1, 2, 3)
     Profile.objects.filter(external_id="1").update(external_id=GONE)
 
 
-def _is_left() -> bool:
-    """Return whether a beat of privacy has work.
-
-    A death during a beat delays the next one for a lease.
-    """
+def _has_privacy_work() -> bool:
+    """Return whether a beat of privacy has work: a death during one delays the next for a lease."""
     unfiled = ErasedName.objects.filter(is_filed=False)
     return (
         unfiled.exists()
@@ -86,43 +88,43 @@ def _send_all(world: World) -> None:
         erase.beat()
         world.flush(seconds=0.5)
         erase.beat()
-        if real_monotonic() > ends_at or not (_is_left() or world.waiting()):
+        if real_monotonic() > ends_at or not (_has_privacy_work() or world.has_pending()):
             return
         CLOCK.wait(PAUSE)
 
 
-def carry_on(world: World) -> None:
+def send_and_conclude(world: World) -> None:
     """Send all; then let the rest of the erasures pass."""
     _send_all(world)
     erase.proceed(now=timezone.now() + REST)
 
 
-def _ask(world: World) -> None:
+def _request_erasure(world: World) -> None:
     """Erase by hand; do nothing if the first request took effect."""
     if pks := list(Profile.objects.filter(external_id=GONE).values_list("pk", flat=True)):
         erase.erase(world.group, pks, asked_by="Alice", now=timezone.now())
 
 
-def _ask_and_begin(world: World) -> None:
-    _ask(world)
+def _request_and_begin(world: World) -> None:
+    _request_erasure(world)
     erase.beat()
 
 
-def _ask_and_send(world: World) -> None:
+def _request_and_send(world: World) -> None:
     """Erase and send all, but do not let the rest pass."""
-    _ask(world)
+    _request_erasure(world)
     _send_all(world)
 
 
 def _erase(world: World) -> None:
-    _ask(world)
-    carry_on(world)
+    _request_erasure(world)
+    send_and_conclude(world)
 
 
 def _before_the_end(world: World) -> None:
     """Send all removals; no beat has seen their outcome yet."""
-    before(world)
-    _ask_and_begin(world)
+    prepare_synced_profile(world)
+    _request_and_begin(world)
     world.flush()
     ErasedName.objects.update(is_filed=False)  # each run starts without the file
 
@@ -132,18 +134,18 @@ def _beat_after_the_rest(_world: World) -> None:
     erase.proceed(now=timezone.now() + REST)
 
 
-def _looks_erased(world: World) -> Iterator[str]:
+def _check_erased(world: World) -> Iterator[str]:
     """Check that no trace of the profile is left, and that the ledger keeps it away."""
     erasures = list(Erasure.objects.values_list("state", "profile"))
     if erasures != [("done", None)]:
         yield f"erasures: {erasures}"
     if Profile.everybody.count() != 2:
         yield f"{Profile.everybody.count()} people are known"
-    dumped = dump()
+    database = dump()
     yield from (
         f"{text} is still in the database"
-        for text in RAW
-        if text in dumped or text.encode().hex() in dumped
+        for text in TRACES
+        if text in database or text.encode().hex() in database
     )
     names = {(row.kind, bytes(row.digest)) for row in ErasedName.objects.all()}
     path = Path(settings.ERASURE_LEDGER)
@@ -157,27 +159,27 @@ def _looks_erased(world: World) -> Iterator[str]:
 
 def dump() -> str:
     """Return the content of all tables as text, bytes in hex."""
-    found = []
+    texts = []
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
             cursor.execute(f'SELECT * FROM "{table}"')
             for row in cursor.fetchall():
-                found += [
-                    bytes(one).hex() if isinstance(one, bytes | memoryview) else str(one)
-                    for one in row
+                texts += [
+                    bytes(value).hex() if isinstance(value, bytes | memoryview) else str(value)
+                    for value in row
                 ]
-    return "\n".join(found)
+    return "\n".join(texts)
 
 
 REMOVED = {"Erasure: winback": {"entered": 1, "synced": 1}}
 ERASE = Scenario(
     "erasure",
-    prepare=before,
-    act=_ask_and_begin,
-    again=_erase,
-    closing=_erase,
-    look=_looks_erased,
-    ends=(
+    prepare=prepare_synced_profile,
+    interrupted=_request_and_begin,
+    retry=_erase,
+    finish=_erase,
+    check=_check_erased,
+    allowed_ends=(
         End(
             {
                 "add": {"entered": 3, "synced": 3},
@@ -191,17 +193,17 @@ ERASE = Scenario(
     ),
 )
 ERASE_END = replace(
-    ERASE, name="end of an erasure", prepare=_before_the_end, act=_beat_after_the_rest
+    ERASE, name="end of an erasure", prepare=_before_the_end, interrupted=_beat_after_the_rest
 )
 ERASED_UNDER_WAY = Scenario(
     "erasure while an add is under way",
     prepare=_before_under_way,
-    act=World.flush,
-    again=_erase,
-    meanwhile=_ask_and_send,
-    closing=_erase,
-    look=_looks_erased,
-    ends=tuple(
+    interrupted=World.flush,
+    retry=_erase,
+    concurrent=_request_and_send,
+    finish=_erase,
+    check=_check_erased,
+    allowed_ends=tuple(
         End({"add": added} | REMOVED, {"winback": {2, 3}})
         for added in ({"entered": 3, "synced": 3}, {"entered": 3, "synced": 2, "cancelled": 1})
     ),

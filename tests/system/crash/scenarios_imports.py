@@ -31,14 +31,22 @@ COLUMNS = (
     Column("email", "email"),
     Column("plan", "text", "plan"),
 )
+# "lines": of rejected rows in the file; "past": identifiers that profiles had before
 WHOLE = {"created": 4, "updated": 4, "rejected": 2, "people": 6, "lines": [4, 10], "past": 2}
-BUT_ONE = {"created": 3, "updated": 4, "rejected": 3, "people": 5, "lines": [4, 8, 10], "past": 2}
-OVER = (Import.State.DONE, Import.State.CANCELLED)
+WITHOUT_N3 = {
+    "created": 3,
+    "updated": 4,
+    "rejected": 3,
+    "people": 5,
+    "lines": [4, 8, 10],
+    "past": 2,
+}
+ENDED = (Import.State.DONE, Import.State.CANCELLED)
 
 
 def _before(world: World) -> None:
     """Upload and start an import; two of its profiles exist."""
-    world.people(1, 2)
+    world.create_people(1, 2)
     data = "\n".join([HEADER, *ROWS]).encode()
     run = Import(
         app_group=world.group, file_name="people.csv", size=len(data), state=Import.State.RUNNING
@@ -54,7 +62,7 @@ def _before_with_an_erased_person(world: World) -> None:
     erasure_ledger.write(world.group, [name], erasure=None, now=timezone.now())
 
 
-def hurry() -> None:
+def speed_up() -> None:
     """Scale down time and chunks."""
     runner.CHUNK, runner.LEASE, runner.PAUSE = (
         CHUNK,
@@ -63,9 +71,9 @@ def hurry() -> None:
     )
 
 
-def _carry_on(_world: World) -> None:
-    """Run turn after turn, as the schedule does, until the import is over."""
-    hurry()
+def _run_to_end(_world: World) -> None:
+    """Run beat after beat, as the schedule does, until the import is over."""
+    speed_up()
     ends_at = real_monotonic() + 6
     runner.beat()
     while real_monotonic() < ends_at and Import.objects.filter(state=Import.State.RUNNING).exists():
@@ -73,21 +81,25 @@ def _carry_on(_world: World) -> None:
         runner.beat()
 
 
-def _a_turn(_world: World) -> None:
-    hurry()
+def _beat_once(_world: World) -> None:
+    speed_up()
     runner.beat()
 
 
-def _another_at_work(_world: World) -> None:
-    """Write a chunk as another engine, which keeps a long lease for the next chunks."""
-    hurry()
+def _write_chunk_as_another(_world: World) -> None:
+    """Write a chunk as another engine, which keeps a long lease for the next chunks.
+
+    It waits for the end of the frozen engine's lease.
+    """
+    speed_up()
     ends_at = real_monotonic() + 1
     while real_monotonic() < ends_at and Import.objects.filter(state=Import.State.RUNNING).exists():
         if run := runner.lease(now=timezone.now()):
-            runner.LEASE = timedelta(seconds=100)  # a later end would count as a wrong clock
+            # No longer: the end of a lease far ahead counts as written by a wrong clock.
+            runner.LEASE = timedelta(seconds=100)
             with runner.Worker(run) as worker:
                 worker.chunk(now=timezone.now())
-            # A note for the check at the end.
+            # The file name carries the number of rows to `_only_the_other_wrote`.
             Import.objects.filter(pk=run.pk, state=Import.State.RUNNING).update(
                 file_name=F("n_rows")
             )
@@ -102,40 +114,41 @@ def _only_the_other_wrote(world: World) -> None:
             f"the other left {run.file_name} rows, now there are {run.n_rows}"
         )
     Import.objects.update(file_name="people.csv", leased_until=timezone.now())
-    _carry_on(world)
+    _run_to_end(world)
 
 
-def _a_turn_and_cancel(world: World) -> None:
+def _write_chunk_and_cancel(world: World) -> None:
     """Cancel after an engine has written one chunk."""
-    hurry()
-    seconds, runner.TURN_SECONDS = runner.TURN_SECONDS, 0.0
+    speed_up()
+    seconds, runner.TURN_SECONDS = runner.TURN_SECONDS, 0.0  # ends after the first chunk
     runner.beat()
     runner.TURN_SECONDS = seconds
-    _cancel(world)
+    _cancel_and_run(world)
 
 
-def _cancel(world: World) -> None:
+def _cancel_and_run(world: World) -> None:
     lifecycle.cancel(Import.objects.get())
-    _carry_on(world)
+    _run_to_end(world)
 
 
-def _looks(**right) -> dict:
+def _check_end(**expected) -> dict:
     """Return the fields of a scenario with this exact end."""
 
-    def look(_world: World) -> Iterator[str]:
+    def check(_world: World) -> Iterator[str]:
         run = Import.objects.get()
-        found = {
+        actual = {
             name: getattr(run, f"n_{name}") for name in ("created", "updated", "rejected", "people")
         }
-        found |= {
+        actual |= {
             "lines": [reject.line for reject in chunk_writer.rejects(run)],
             "past": PastIdentifier.objects.count(),
         }
-        if run.state != Import.State.DONE or found != right or run.n_rows != len(ROWS):
+        if run.state != Import.State.DONE or actual != expected or run.n_rows != len(ROWS):
             yield (
-                f"import: {run.state} {run.trouble}, {run.n_rows} rows, {found} instead of {right}"
+                f"import: {run.state} {run.trouble}, {run.n_rows} rows, "
+                f"{actual} instead of {expected}"
             )
-        yield from _adds_up(run)
+        yield from _check_counts(run)
         plans = dict(Profile.objects.values_list("external_id", "attributes__plan"))
         if [plans.get(name) for name in ("1", "2", "n1", "n2")] != [
             "gold",
@@ -145,21 +158,21 @@ def _looks(**right) -> dict:
         ]:
             yield f"import: the last row of a person does not count: {plans}"
 
-    return {"look": look, "ends": (End({}),)}
+    return {"check": check, "allowed_ends": (End({}),)}
 
 
-def _looks_cancelled(_world: World) -> Iterator[str]:
+def _check_cancelled(_world: World) -> Iterator[str]:
     """Check that imported rows stay and that the counts are exact."""
     run = Import.objects.get()
-    if run.state not in OVER or run.n_rows not in (
-        {0, 3, 6, 9, 10} if run.state == "cancelled" else {10}
-    ):
+    after_chunks = {*range(0, len(ROWS), CHUNK), len(ROWS)}
+    n_rows = after_chunks if run.state == Import.State.CANCELLED else {len(ROWS)}
+    if run.state not in ENDED or run.n_rows not in n_rows:
         yield f"import: {run.state} {run.trouble} after {run.n_rows} rows"
-    yield from _adds_up(run)
+    yield from _check_counts(run)
 
 
-def _adds_up(run: Import) -> Iterator[str]:
-    """Check what holds at any end."""
+def _check_counts(run: Import) -> Iterator[str]:
+    """Check that the counts of the import agree with each other and with the rows."""
     names = list(Profile.objects.values_list("external_id", flat=True))
     if len(names) != 2 + run.n_created or len(set(names)) != len(names):
         yield f"import: {run.n_created} created, but the people are {names}"
@@ -178,38 +191,40 @@ def _adds_up(run: Import) -> Iterator[str]:
         yield "import: the file is still there"
 
 
-IMPORT = Scenario("import", prepare=_before, act=_carry_on, closing=_carry_on, **_looks(**WHOLE))
+IMPORT = Scenario(
+    "import", prepare=_before, interrupted=_run_to_end, finish=_run_to_end, **_check_end(**WHOLE)
+)
 IMPORT_PAST_ERASED = Scenario(
     "import meets an erased person",
     prepare=_before_with_an_erased_person,
-    act=_carry_on,
-    closing=_carry_on,
-    **_looks(**BUT_ONE),
+    interrupted=_run_to_end,
+    finish=_run_to_end,
+    **_check_end(**WITHOUT_N3),
 )
 CANCELLED = Scenario(
     "import is cancelled",
     prepare=_before,
-    act=_a_turn_and_cancel,
-    again=_cancel,
-    closing=_carry_on,
-    ends=(End({}),),
-    look=_looks_cancelled,
+    interrupted=_write_chunk_and_cancel,
+    retry=_cancel_and_run,
+    finish=_run_to_end,
+    allowed_ends=(End({}),),
+    check=_check_cancelled,
 )
 CANCELLED_LATE = Scenario(
     "import is cancelled late",
     prepare=_before,
-    act=_a_turn_and_cancel,
-    meanwhile=_carry_on,
-    closing=_carry_on,
-    ends=(End({}),),
-    look=_looks_cancelled,
+    interrupted=_write_chunk_and_cancel,
+    concurrent=_run_to_end,
+    finish=_run_to_end,
+    allowed_ends=(End({}),),
+    check=_check_cancelled,
 )
 AT_WORK = replace(
     IMPORT,
     name="import while another is at work",
-    act=_a_turn,
-    meanwhile=_another_at_work,
-    closing=_only_the_other_wrote,
-    others_drain=False,
+    interrupted=_beat_once,
+    concurrent=_write_chunk_as_another,
+    finish=_only_the_other_wrote,
+    concurrent_drains=False,
 )
 IMPORTS = (IMPORT, IMPORT_PAST_ERASED, CANCELLED)

@@ -18,33 +18,34 @@ GERMAN = {"all": [{"field": "country", "op": "is", "value": "DE"}]}
 
 def _before_live(world: World) -> None:
     """Launch a canvas that mirrors a segment; then people 1 to 4 leave, stay, change and join."""
-    world.people(1, 2, 3, country="DE")
-    world.people(4)
-    asked = world.sync("add")
+    world.create_people(1, 2, 3, country="DE")
+    world.create_people(4)
+    sync = world.create_sync("add")
     segment = Segment.objects.create(app_group=world.group, name="Germans", filter=GERMAN)
     canvas = Canvas.objects.create(
         app_group=world.group, name="Mirror", segment=segment, entry_by="segment", reentry="left"
     )
     step = Step.objects.create(
-        canvas=canvas, kind="audience_sync", sync=asked, settings={"removes": True}
+        canvas=canvas, kind="audience_sync", sync=sync, settings={"removes": True}
     )
-    step.syncs.add(asked)
+    step.syncs.add(sync)
     engine.launch(canvas, by=world.alice, now=timezone.now())
     world.drain()
-    people = {one.external_id: one for one in Profile.objects.all()}
+    profiles = {profile.external_id: profile for profile in Profile.objects.all()}
     Profile.objects.filter(external_id="1").update(country="FR")
     Profile.objects.filter(external_id="4").update(country="DE")
-    PastIdentifier.objects.create(profile=people["2"], kind="email", sha256=sha256(2))
+    PastIdentifier.objects.create(profile=profiles["2"], kind="email", sha256=sha256(2))
     Profile.objects.filter(external_id="2").update(email_sha256=sha256(5))
-    live_marks.note(world.group.pk, [people[name].pk for name in ("1", "2", "4")])
+    live_marks.note(world.group.pk, [profiles[name].pk for name in ("1", "2", "4")])
 
 
 LIVE = Scenario(
     "live segment",
     prepare=_before_live,
-    act=lambda _world: engine.beat(),
-    ends=(
+    interrupted=lambda _world: engine.beat(),
+    allowed_ends=(
         End(
+            # 1 and the old hash of 2 are removed; 4 and the new hash of 2 are added.
             {"add": {"entered": 5, "synced": 5}, "add, left": {"entered": 2, "synced": 2}},
             {"winback": {3, 4, 5}},
         ),
@@ -52,7 +53,8 @@ LIVE = Scenario(
 )
 
 
-def happened(world: World, name: str, number: int, seconds: int) -> None:
+def record_event(world: World, name: str, number: int, seconds: int) -> None:
+    """Record an event of a person, ``seconds`` from now, and mark the person as changed."""
     person = Profile.objects.get(external_id=str(number))
     at = timezone.now() + timedelta(seconds=seconds)
     event = Event.objects.create(app_group=world.group, profile=person, name=name, at=at)
@@ -60,8 +62,11 @@ def happened(world: World, name: str, number: int, seconds: int) -> None:
 
 
 def _before_events(world: World) -> None:
-    """A canvas with a delay that `cart` enters and `buy` leaves; 1 and 2 enter, 2 and 3 leave."""
-    world.people(1, 2, 3)
+    """Launch a canvas that `cart` enters and `buy` exits, with a delay; 3 is inside.
+
+    Left for the next beat: entries of 1 and 2, then exits of 2 and 3.
+    """
+    world.create_people(1, 2, 3)
     exits = {"events": [{"kind": "event", "name": "buy"}]}
     canvas = Canvas.objects.create(
         app_group=world.group,
@@ -72,16 +77,16 @@ def _before_events(world: World) -> None:
     )
     Step.objects.create(canvas=canvas, kind="delay", settings={"amount": 9, "unit": "days"})
     engine.launch(canvas, by=world.alice, now=timezone.now())
-    happened(world, "cart", 3, -9)
+    record_event(world, "cart", 3, -9)
     engine.beat()
-    happened(world, "cart", 1, -8)
-    happened(world, "cart", 2, -7)
-    happened(world, "buy", 2, -6)
-    happened(world, "buy", 3, -5)
+    record_event(world, "cart", 1, -8)
+    record_event(world, "cart", 2, -7)
+    record_event(world, "buy", 2, -6)
+    record_event(world, "buy", 3, -5)
 
 
-def _one_is_inside(_world: World) -> Iterator[str]:
-    """Check that person 1 is inside, person 3 has left, and no signal is left."""
+def _check_one_inside(_world: World) -> Iterator[str]:
+    """Check that 1 is inside, 3 has left, 2 never entered, and no signal is left."""
     visits = Visit.objects.values_list("profile__external_id", "left_by")
     if set(visits) != {("1", None), ("3", "event")} or len(visits) != 2:
         yield f"wrong visits: {sorted(map(str, visits))}"
@@ -92,30 +97,30 @@ def _one_is_inside(_world: World) -> Iterator[str]:
 EVENTS = Scenario(
     "entry and exit by events",
     prepare=_before_events,
-    act=lambda _world: engine.beat(),
-    ends=(End({}),),
-    look=_one_is_inside,
+    interrupted=lambda _world: engine.beat(),
+    allowed_ends=(End({}),),
+    check=_check_one_inside,
 )
 
 
 def _before_schedule(world: World) -> None:
-    """A daily canvas whose run is due, and whose people are removed when they leave the segment."""
-    world.people(1, 2, 3)
-    asked = world.sync("add")
+    """Launch a daily canvas, make its next run due; people who leave the segment are removed."""
+    world.create_people(1, 2, 3)
+    sync = world.create_sync("add")
     segment = Segment.objects.create(app_group=world.group, name="everybody", filter={})
     daily = {"every": "day", "on": "2026-01-01", "at": "09:00"}
     canvas = Canvas.objects.create(
         app_group=world.group, name="Daily", segment=segment, entry_by="schedule", entry=daily
     )
     step = Step.objects.create(
-        canvas=canvas, kind="audience_sync", sync=asked, settings={"removes": True}
+        canvas=canvas, kind="audience_sync", sync=sync, settings={"removes": True}
     )
-    step.syncs.add(asked)
+    step.syncs.add(sync)
     engine.launch(canvas, by=world.alice, now=timezone.now())
     Canvas.objects.update(next_run_at=timezone.now() - timedelta(minutes=1))
 
 
-def _next_run_is_noted(_world: World) -> Iterator[str]:
+def _check_next_run(_world: World) -> Iterator[str]:
     [next_run_at] = Canvas.objects.values_list("next_run_at", flat=True)
     if next_run_at is None or next_run_at <= timezone.now():
         yield f"the next run is at {next_run_at}"
@@ -124,8 +129,8 @@ def _next_run_is_noted(_world: World) -> Iterator[str]:
 SCHEDULE = Scenario(
     "run of a schedule",
     prepare=_before_schedule,
-    act=lambda _world: engine.beat(),
-    ends=(End({"add": {"entered": 3, "synced": 3}}, {"winback": {1, 2, 3}}),),
-    look=_next_run_is_noted,
+    interrupted=lambda _world: engine.beat(),
+    allowed_ends=(End({"add": {"entered": 3, "synced": 3}}, {"winback": {1, 2, 3}}),),
+    check=_check_next_run,
 )
 JOURNEYS = [LIVE, EVENTS, SCHEDULE]

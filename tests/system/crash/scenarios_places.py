@@ -36,18 +36,18 @@ def _create_until_it_is_there(world: World) -> None:
 CREATE = Scenario(
     "create audience",
     prepare=lambda _world: None,
-    act=_create,
-    again=_create_until_it_is_there,
-    ends=(End({}),),
+    interrupted=_create,
+    retry=_create_until_it_is_there,
+    allowed_ends=(End({}),),
     audiences={"Fresh": 1},
-    excused=("AudienceCallFailed",),
+    allowed_errors=("AudienceCallFailed",),
 )
 
 
-def before_parting(world: World) -> None:
-    """Enter three profiles, which wait."""
-    world.people(1, 2, 3)
-    world.sync("add")
+def enter_three(world: World) -> None:
+    """Enter three profiles; their deliveries wait."""
+    world.create_people(1, 2, 3)
+    world.create_sync("add")
     world.enter("add", 1, 2, 3)
 
 
@@ -65,26 +65,26 @@ ARRIVED = End({"add": {"entered": 3, "synced": 3}}, {"winback": {1, 2, 3}})
 DISCARDED = End({"add": {"entered": 3, "cancelled": 3}})
 DISCARD = Scenario(
     "disconnect and discard",
-    prepare=before_parting,
-    act=_disconnect,
-    again=_disconnect_again,
-    meanwhile=World.flush,
-    ends=(ARRIVED, DISCARDED, End(DISCARDED.counts, ARRIVED.members)),
+    prepare=enter_three,
+    interrupted=_disconnect,
+    retry=_disconnect_again,
+    concurrent=World.flush,
+    allowed_ends=(ARRIVED, DISCARDED, End(DISCARDED.counts, ARRIVED.members)),
     # A delivery under way is compensated as soon as there is a token again.
-    may_be_there=("cancelled",),
-    ends_connected=False,
-    ends_void=(0,),
+    possible_states=("cancelled",),
+    is_connected_at_end=False,
+    void_tokens=(0,),
 )
 CUT_OFF = Scenario(
     "flush meets a disconnect",
-    prepare=before_parting,
-    act=World.flush,
-    again=_disconnect_again,
-    meanwhile=_disconnect_again,
-    ends=(ARRIVED, DISCARDED, End(DISCARDED.counts, ARRIVED.members)),
-    may_be_there=("cancelled",),
-    ends_connected=False,
-    ends_void=(0,),
+    prepare=enter_three,
+    interrupted=World.flush,
+    retry=_disconnect_again,
+    concurrent=_disconnect_again,
+    allowed_ends=(ARRIVED, DISCARDED, End(DISCARDED.counts, ARRIVED.members)),
+    possible_states=("cancelled",),
+    is_connected_at_end=False,
+    void_tokens=(0,),
 )
 
 
@@ -118,30 +118,30 @@ def _choose_again(world: World) -> None:
 
 
 def _before_reconnect(world: World) -> None:
-    before_parting(world)
+    enter_three(world)
     _authorise(world)
 
 
 RECONNECT = Scenario(
     "reconnect",
     prepare=_before_reconnect,
-    act=_choose,
-    again=_choose_again,
-    ends=(ARRIVED,),
-    excused=("AlreadyChosen",),
-    ends_connected=True,
-    ends_void=(0,),
+    interrupted=_choose,
+    retry=_choose_again,
+    allowed_ends=(ARRIVED,),
+    allowed_errors=("AlreadyChosen",),
+    is_connected_at_end=True,
+    void_tokens=(0,),
 )
 
 
-def _come_back(world: World) -> None:
+def _reconnect(world: World) -> None:
     """Reconnect by a new authorisation: the disconnect ended tokens that waited for a choice."""
     if not world.connection.is_connected:
         _authorise(world)
         _choose(world)
 
 
-def _leave_again(world: World) -> None:
+def _disconnect_and_wait_again(world: World) -> None:
     """Disconnect once more, unless it worked."""
     if world.connection.is_connected:
         _disconnect(world, discard=False)
@@ -149,20 +149,20 @@ def _leave_again(world: World) -> None:
 
 WAIT = Scenario(
     "disconnect and wait",
-    prepare=before_parting,
-    act=lambda world: _disconnect(world, discard=False),
-    again=_leave_again,
-    meanwhile=lambda _world: flush.beat(),
-    others_drain=False,
-    closing=_come_back,
-    ends=(ARRIVED,),
-    ends_connected=True,
-    ends_void=(0,),
+    prepare=enter_three,
+    interrupted=lambda world: _disconnect(world, discard=False),
+    retry=_disconnect_and_wait_again,
+    concurrent=lambda _world: flush.beat(),
+    concurrent_drains=False,
+    finish=_reconnect,
+    allowed_ends=(ARRIVED,),
+    is_connected_at_end=True,
+    void_tokens=(0,),
 )
 
 
 def _before_choice(world: World) -> None:
-    before_parting(world)
+    enter_three(world)
     _disconnect(world, discard=False)
     _authorise(world)
 
@@ -170,12 +170,12 @@ def _before_choice(world: World) -> None:
 CHOOSE = Scenario(
     "choose after a disconnect",
     prepare=_before_choice,
-    act=_choose,
-    again=_choose_again,
-    ends=(ARRIVED,),
-    excused=("AlreadyChosen",),
-    ends_connected=True,
-    ends_void=(0,),
+    interrupted=_choose,
+    retry=_choose_again,
+    allowed_ends=(ARRIVED,),
+    allowed_errors=("AlreadyChosen",),
+    is_connected_at_end=True,
+    void_tokens=(0,),
 )
 
 
@@ -185,7 +185,7 @@ def _before_swap(world: World) -> None:
 
 
 def _choose_and_check(world: World) -> None:
-    """Choose the account as the page does: the queue is held until its audiences were read."""
+    """Choose the account as the page does: the queue waits until its audiences were read."""
     _choose_again(world)
     park.end_swap(world.connection.pk, now=timezone.now())
 
@@ -194,16 +194,16 @@ SWAP = replace(
     RECONNECT,
     name="change of the account",
     prepare=_before_swap,
-    act=_choose_and_check,
-    again=_choose_and_check,
+    interrupted=_choose_and_check,
+    retry=_choose_and_check,
 )
-TAKEN_BACK = End(ARRIVED.counts)
+COMPENSATED = End(ARRIVED.counts)  # counted as synced, then removed at the partner
 CUT_OFF_AND_BACK = replace(
     CUT_OFF,
     name="flush meets a disconnect and a reconnect",
-    closing=_come_back,
-    ends=(ARRIVED, DISCARDED, TAKEN_BACK),
-    ends_connected=True,
+    finish=_reconnect,
+    allowed_ends=(ARRIVED, DISCARDED, COMPENSATED),
+    is_connected_at_end=True,
 )
 
 PLACES = (ADVANCE, ADMIT, CREATE, DISCARD, CUT_OFF, CUT_OFF_AND_BACK, WAIT, RECONNECT, CHOOSE, SWAP)

@@ -12,22 +12,22 @@ from tests.system.crash.world import World, sha256
 
 
 def _two_syncs(world: World) -> None:
-    world.sync("add")
-    world.sync("remove", "remove")
+    world.create_sync("add")
+    world.create_sync("remove", "remove")
 
 
 def _before_enqueue(world: World) -> None:
     _two_syncs(world)
-    world.people(1, 2, 3, 4)
-    world.people(5, email_sha256=None)
+    world.create_people(1, 2, 3, 4)
+    world.create_people(5, email_sha256=None)
     world.enter("remove", 1, 2)
 
 
 ENQUEUE = Scenario(
     "enqueue",
     prepare=_before_enqueue,
-    act=lambda world: world.enter("add", 1, 2, 3, 4, 5),
-    ends=(
+    interrupted=lambda world: world.enter("add", 1, 2, 3, 4, 5),
+    allowed_ends=(
         End(
             {
                 "add": {"entered": 5, "synced": 4, "not_synced": 1},
@@ -40,9 +40,9 @@ ENQUEUE = Scenario(
 
 
 def _before_flush(world: World) -> None:
-    world.sync("add")
-    world.sync("add too", audience="other")
-    world.people(1, 2, 3, 4)
+    world.create_sync("add")
+    world.create_sync("add too", audience="other")
+    world.create_people(1, 2, 3, 4)
     world.enter("add", 1, 2, 3)
     world.enter("add too", 3, 4)
 
@@ -54,23 +54,23 @@ BOTH_ARRIVED = End(
 FLUSH = Scenario(
     "flush",
     prepare=_before_flush,
-    act=World.flush,
-    ends=(BOTH_ARRIVED,),
-    # One by the dead worker and one per batch: a batch of a dead worker travels alone.
-    most_calls=3,
+    interrupted=World.flush,
+    allowed_ends=(BOTH_ARRIVED,),
+    # One by the dead worker, and one for each of two batches: after a death each is sent alone.
+    max_calls=3,
 )
 THREADS = Scenario(
     "flush in threads",
     prepare=_before_flush,
-    act=World.flush,
-    ends=(BOTH_ARRIVED,),
+    interrupted=World.flush,
+    allowed_ends=(BOTH_ARRIVED,),
     in_threads=True,
 )
 
 
 def _before_answers(world: World) -> None:
-    world.sync("add")
-    world.people(1, 2, 3)
+    world.create_sync("add")
+    world.create_people(1, 2, 3)
     world.enter("add", 1, 2, 3)
 
 
@@ -80,9 +80,15 @@ def _before_bisecting(world: World) -> None:
     Batch.objects.update(refusals=settle.TRIES_BEFORE_BISECT - 1)
 
 
-def _answers(name: str, end: End, *faults: tuple[str, dict], **more: int) -> Scenario:
+def _answer(name: str, end: End, *faults: tuple[str, dict], **limits: int) -> Scenario:
+    """Return the scenario of one kind of answer by the partner."""
     return Scenario(
-        name, prepare=_before_answers, act=World.flush, ends=(end,), faults=faults, **more
+        name,
+        prepare=_before_answers,
+        interrupted=World.flush,
+        allowed_ends=(end,),
+        faults=faults,
+        **limits,
     )
 
 
@@ -91,24 +97,24 @@ ONE_ERRORED = End({"add": {"entered": 3, "synced": 2, "errored": 1}}, {"winback"
 MAPPING = {"endpoint": "segment/mapping"}
 BAD = {"hash": sha256(2).hex()}
 POISON = replace(
-    _answers("poison", ONE_ERRORED, ("poison", MAPPING | BAD)), prepare=_before_bisecting
+    _answer("poison", ONE_ERRORED, ("poison", MAPPING | BAD)), prepare=_before_bisecting
 )
-PARTIAL = _answers("partial success", ONE_ERRORED, ("partial", MAPPING | BAD | {"named": True}))
-THROTTLE = _answers("throttle", ARRIVED, ("throttle", MAPPING | {"count": 1}))
-UNHEARD = _answers("applied but unheard", ARRIVED, ("apply_then_drop", MAPPING | {"count": 1}))
-TOO_MANY = _answers("too many", ARRIVED, people_per_request=2)
-TOKEN = _answers("token refused once", ARRIVED, ("code", MAPPING | {"count": 1, "code": 40105}))
+PARTIAL = _answer("partial success", ONE_ERRORED, ("partial", MAPPING | BAD | {"named": True}))
+THROTTLE = _answer("throttle", ARRIVED, ("throttle", MAPPING | {"count": 1}))
+UNHEARD = _answer("applied but unheard", ARRIVED, ("apply_then_drop", MAPPING | {"count": 1}))
+TOO_MANY = _answer("too many", ARRIVED, people_per_request=2)
+TOKEN = _answer("token refused once", ARRIVED, ("code", MAPPING | {"count": 1, "code": 40105}))
 
 
 def _before_retry(world: World) -> None:
     _two_syncs(world)
-    world.people(1, 2, 3, 4)
+    world.create_people(1, 2, 3, 4)
     world.enter("add", 1, 2, 3, 4)
     now = timezone.now()
     with tally.atomic(now=now):
         batch = Batch.objects.get()
-        one = list(batch.deliveries.order_by("pk").values_list("pk", flat=True)[:1])
-        outcomes.set_outcome(batch, one, Outcome.ERRORED, reason="40002", now=now)
+        delivery_ids = list(batch.deliveries.order_by("pk").values_list("pk", flat=True)[:1])
+        outcomes.set_outcome(batch, delivery_ids, Outcome.ERRORED, reason="40002", now=now)
         transitions.finish([batch], Outcome.ERRORED, now=now, code="50000")
     world.enter("remove", 4)
     world.flush()
@@ -117,8 +123,10 @@ def _before_retry(world: World) -> None:
 RETRY = Scenario(
     "retry errored",
     prepare=_before_retry,
-    act=lambda world: sync.retry_errored(Sync.objects.get(label="add"), now=timezone.now()),
-    ends=(
+    interrupted=lambda _world: sync.retry_errored(
+        Sync.objects.get(label="add"), now=timezone.now()
+    ),
+    allowed_ends=(
         End(
             {
                 "add": {"entered": 4, "synced": 3, "cancelled": 1},
@@ -132,7 +140,7 @@ RETRY = Scenario(
 
 def _before_overtaking(world: World) -> None:
     _two_syncs(world)
-    world.people(1, 2, 3)
+    world.create_people(1, 2, 3)
     world.enter("add", 1, 2, 3)
 
 
@@ -144,10 +152,10 @@ def _remove_and_flush(world: World) -> None:
 OVERTAKEN = Scenario(
     "removal overtakes an add",
     prepare=_before_overtaking,
-    act=World.flush,
-    again=_remove_and_flush,
-    meanwhile=_remove_and_flush,
-    ends=(
+    interrupted=World.flush,
+    retry=_remove_and_flush,
+    concurrent=_remove_and_flush,
+    allowed_ends=(
         End(
             {"add": {"entered": 3, "synced": 3}, "remove": {"entered": 2, "synced": 2}},
             {"winback": {3}},
@@ -164,7 +172,7 @@ OVERTAKEN = Scenario(
 
 
 def _remove_and_go_on(world: World) -> None:
-    """Run as a worker with a beat that began before the lease of the other one ended."""
+    """Run as a worker whose beat began before the lease of the frozen one ended."""
     world.enter("remove", 1, 2)
     flush.Flush(seconds=0.3).run()
 
@@ -172,8 +180,8 @@ def _remove_and_go_on(world: World) -> None:
 UNDER_WAY = replace(
     OVERTAKEN,
     name="removal while an add is under way",
-    meanwhile=_remove_and_go_on,
-    others_drain=False,
+    concurrent=_remove_and_go_on,
+    concurrent_drains=False,
 )
 UNDER_WAY_AND_FAILING = replace(
     UNDER_WAY,
@@ -184,7 +192,7 @@ UNDER_WAY_AND_FAILING = replace(
 
 def _before_coming_back(world: World) -> None:
     _before_overtaking(world)
-    world.sync("again")
+    world.create_sync("again")
     world.flush()
     world.enter("remove", 1, 2)
 
@@ -197,10 +205,10 @@ def _again_and_flush(world: World) -> None:
 COMES_BACK = Scenario(
     "add overtakes a removal",
     prepare=_before_coming_back,
-    act=World.flush,
-    again=_again_and_flush,
-    meanwhile=_again_and_flush,
-    ends=tuple(
+    interrupted=World.flush,
+    retry=_again_and_flush,
+    concurrent=_again_and_flush,
+    allowed_ends=tuple(
         End(
             {
                 "add": {"entered": 3, "synced": 3},

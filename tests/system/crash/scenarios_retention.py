@@ -1,4 +1,8 @@
-"""Scenario: purge old rows, a few at a time, while profiles keep entering."""
+"""Scenario: purge old rows, a few at a time, while profiles keep entering.
+
+Housekeeping walks through each table by primary key, in chunks; a PurgeCursor keeps its place. The
+next walk through a table begins at least a day after the last one began.
+"""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,31 +14,33 @@ from audiencesync.groups.models import Activity, PurgeCursor
 from audiencesync.people.models import Event, Profile
 from partners import housekeeping
 from partners.models import Batch, Delivery, Push, Sync, Tally
-from partners.queue import retention as purging
+from partners.queue import retention as delivery_retention
 from tests.support.clock import real_monotonic
 from tests.system.crash.scene import End, Scenario
 from tests.system.crash.world import World
 
-PATIENCE = 5.0
-DAYS = 100  # days between the deliveries and the purge; a lap begins once a day
+SECONDS_PER_TABLE = 5.0  # of one call of housekeeping: no walk ends for lack of time
+FINISH_SECONDS = 4  # in which the walks of one day end, call after call
+DAYS = 100  # between the deliveries and the purge
 
 
 def _before_the_purge(world: World) -> None:
-    """Add three profiles twice and remove one of them; one is not sent, one has not entered yet."""
+    """Add 1, 2 and 3 twice and remove 3; 4 may not be sent, and 5 enters later."""
     for label, action in (("add", "add"), ("again", "add"), ("out", "remove")):
-        world.sync(label, action=action)
-    # Of an archived canvas: a Sync that claims people keeps its newest add of each.
+        world.create_sync(label, action=action)
+    # As for an archived canvas. While a Sync claims people, its newest add of each stays.
     Sync.objects.filter(label="add").update(claims=False)
-    world.people(1, 2, 3, 5)
-    world.people(4, ads_consent=False)
-    for label, who in (("add", (1, 2, 3, 4)), ("again", (1, 2, 3)), ("out", (3,))):
-        world.enter(label, *who)
+    world.create_people(1, 2, 3, 5)
+    world.create_people(4, ads_consent=False)
+    for label, numbers in (("add", (1, 2, 3, 4)), ("again", (1, 2, 3)), ("out", (3,))):
+        world.enter(label, *numbers)
         world.flush()
     for days in (0, 700):
         at = timezone.now() - timedelta(days=days)
-        people = Profile.objects.filter(external_id__in=["1", "2", "3", "4"])
+        profiles = Profile.objects.filter(external_id__in=["1", "2", "3", "4"])
         Event.objects.bulk_create(
-            Event(app_group=world.group, profile=one, name="cart", at=at) for one in people
+            Event(app_group=world.group, profile=profile, name="cart", at=at)
+            for profile in profiles
         )
         Activity.objects.create(
             app_group=world.group, actor=world.alice, verb="launched", subject="x", at=at
@@ -42,17 +48,16 @@ def _before_the_purge(world: World) -> None:
 
 
 def _purge(_world: World, days: int = DAYS) -> None:
-    """Run one turn of housekeeping in small chunks.
-
-    Its time limit is generous, so that each run has the same points.
-    """
+    """Call housekeeping once, with small chunks and enough time for each run's points to agree."""
     retention.CHUNK = 3
-    retention.walk_in_chunks.__kwdefaults__["seconds"] = PATIENCE
-    retention.TABLE_SECONDS = purging.SECONDS_PER_CALL = PATIENCE
+    # The default of the argument was read when the function was defined.
+    retention.walk_in_chunks.__kwdefaults__["seconds"] = SECONDS_PER_TABLE
+    retention.TABLE_SECONDS = delivery_retention.SECONDS_PER_CALL = SECONDS_PER_TABLE
     housekeeping.purge(now=timezone.now() + timedelta(days=days))
 
 
 def _enter(world: World) -> None:
+    """Enter 5, unless an earlier call did: a person enters a Sync once."""
     world.enter("again", 5)
     world.flush()
 
@@ -63,50 +68,56 @@ def _enter_and_purge(world: World) -> None:
 
 
 def _finish(world: World) -> None:
-    """Run turn after turn until all tables were walked through twice."""
+    """Call housekeeping until it has walked through all tables twice.
+
+    The second walk deletes what the first one left because of a kill.
+    """
     _enter(world)
     for days in (DAYS, DAYS + 2):
-        ends_at = real_monotonic() + 4
+        ends_at = real_monotonic() + FINISH_SECONDS
         _purge(world, days)
+        # ``after``: the last id of a walk that goes on, 0 after its end
         while real_monotonic() < ends_at and (
             PurgeCursor.objects.exclude(after=0).exists() or Push.objects.exists()
         ):
             _purge(world, days)
 
 
-def _looks_purged(_world: World) -> Iterator[str]:
-    """Check that only the newest row of each profile and action and recent rows are left."""
+def _check_purged(_world: World) -> Iterator[str]:
+    """Check that the newest synced row of each profile and action and recent rows are left."""
     rows = sorted(Delivery.objects.values_list("sync__label", "profile__external_id"))
     if rows != [("again", "1"), ("again", "2"), ("again", "3"), ("again", "5"), ("out", "3")]:
         yield f"deliveries: {rows}"
-    base = Tally.objects.get(sync__label="add").base
-    if base != {"synced": {"": 3}, "not_synced": {"no_consent": 1}}:
-        yield f"base: {base}"
-    left = (
+    purged = Tally.objects.get(sync__label="add").base  # counts of the deleted deliveries
+    if purged != {"synced": {"": 3}, "not_synced": {"no_consent": 1}}:
+        yield f"counts of purged deliveries: {purged}"
+    n_left = (
         Batch.objects.count(),
         Push.objects.count(),
         Event.objects.count(),
         Activity.objects.count(),
     )
-    if left != (3, 0, 4, 1):
-        yield f"batches, pushes, events, lines: {left}"
+    # Batches of "again" with 1, 2 and 3, of "again" with 5, of "out"; the new event of each of 1 to
+    # 4; the new activity.
+    if n_left != (3, 0, 4, 1):
+        yield f"batches, pushes, events, activities: {n_left}"
 
 
 PURGE = Scenario(
     "purge",
     prepare=_before_the_purge,
-    act=_purge,
-    meanwhile=_enter_and_purge,
-    closing=_finish,
-    look=_looks_purged,
-    ends=(
+    interrupted=_purge,
+    concurrent=_enter_and_purge,
+    finish=_finish,
+    check=_check_purged,
+    allowed_ends=(
         End(
             {
                 "add": {"entered": 4, "synced": 3, "not_synced": 1},
                 "again": {"entered": 4, "synced": 4},
                 "out": {"entered": 1, "synced": 1},
             },
-            {"winback": {1, 2, 5}},
+            {"winback": {1, 2, 5}},  # the audience of all three Syncs
         ),
     ),
 )

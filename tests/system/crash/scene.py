@@ -1,4 +1,4 @@
-"""Define a scenario: how it begins, which work is killed or frozen, and how it may end."""
+"""Define a scenario: its start, the work that a signal interrupts, and its allowed ends."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -6,14 +6,15 @@ from dataclasses import dataclass, field
 from tests.system.crash.world import World
 
 Work = Callable[[World], object]
-Look = Callable[[World], Iterable[str]]
+Check = Callable[[World], Iterable[str]]
 
 
 @dataclass(frozen=True)
 class End:
-    """One right end.
+    """One allowed end.
 
-    ``counts``: Sync label -> counts other than zero; ``members``: audience -> numbers of people.
+    ``counts``: Sync label -> counts other than zero; ``members``: audience -> numbers of people
+    who are in it at the partner.
     """
 
     counts: dict[str, dict[str, int]]
@@ -22,44 +23,42 @@ class End:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A scenario.
-
-    ``again`` runs after a death (a repeated task, a second press of a button), ``meanwhile`` is the
-    work of others while the process is frozen.
-    """
+    """The work of each process of a scenario, in the order in which it may run, and the checks."""
 
     name: str
-    prepare: Work
-    act: Work
-    ends: tuple[End, ...]
-    again: Work | None = None
-    meanwhile: Work | None = None
-    closing: Work | None = None  # runs in any case before the end is checked
-    faults: tuple[tuple[str, dict], ...] = ()
+    prepare: Work  # creates the rows from which each run starts
+    interrupted: Work  # is killed or frozen at one of its points
+    allowed_ends: tuple[End, ...]
+    # After a kill: a repeated task, a second press of a button. None: ``interrupted`` once more.
+    retry: Work | None = None
+    # By another process during a freeze, and in its place after that. None: as ``retry``.
+    concurrent: Work | None = None
+    # False: ``concurrent`` finishes only its own work, and leaves alone the lease of the frozen one
+    concurrent_drains: bool = True
+    finish: Work | None = None  # in every run, before the end is checked
+    check: Check | None = None  # yields one sentence per violation in the rows of the end
+    faults: tuple[tuple[str, dict], ...] = ()  # of the sandbox: (kind, details)
     people_per_request: int = 10_000
     # HTTP in threads as in production: the order of the points varies then
     in_threads: bool = False
-    excused: tuple[str, ...] = ()  # names of errors that are a right answer
+    allowed_errors: tuple[str, ...] = ()  # names of errors that are a right answer
     # name -> number of audiences of this name that must exist at the partner
     audiences: dict[str, int] = field(default_factory=dict)
     # states of deliveries that may have arrived at the partner or not: we cannot know
-    may_be_there: tuple[str, ...] = ()
-    most_calls: int | None = None  # successful calls to the partner
-    ends_connected: bool | None = None
-    ends_void: tuple[int, ...] = ()  # tokens that must be void at the partner
-    ends_alive: int | None = None  # number of valid tokens at the partner
+    possible_states: tuple[str, ...] = ()
+    max_calls: int | None = None  # successful calls to the partner
+    is_connected_at_end: bool | None = None  # None: not checked
+    void_tokens: tuple[int, ...] = ()  # indexes of the tokens that must be void at the partner
+    n_valid_tokens: int | None = None  # at the partner
     # beginnings of point labels: a death there leaves one more valid token, unknown to us
-    unheard: tuple[str, ...] = ()
-    look: Look | None = None  # yields one sentence per violation in the rows of the end
-    # False: others only finish their own work, and leave the lease of the frozen worker alone
-    others_drain: bool = True
+    token_lost_at: tuple[str, ...] = ()
 
-    def repeat(self, world: World) -> None:
+    def run_retry(self, world: World) -> None:
         """Run the work that follows a death."""
-        (self.again or self.act)(world)
+        (self.retry or self.interrupted)(world)
 
-    def others(self, world: World) -> None:
+    def run_concurrent(self, world: World) -> None:
         """Run the work of another worker while this one is frozen."""
-        (self.meanwhile or self.repeat)(world)
-        if self.others_drain:
+        (self.concurrent or self.run_retry)(world)
+        if self.concurrent_drains:
             world.drain()

@@ -20,7 +20,7 @@ from tests.system.crash.scenarios_queue import (
 from tests.system.crash.scenarios_retention import PURGE
 
 pytestmark = pytest.mark.slow
-ALL = [
+ALL = [  # killed and frozen
     *QUEUE,
     *ANSWERS,
     *PLACES,
@@ -38,7 +38,8 @@ ALL = [
 OWN_STATEMENTS = {"enqueue", "flush", "import", "call with a key", "live segment", "advance"}
 ONLY_FROZEN = [UNDER_WAY, UNDER_WAY_AND_FAILING, AT_WORK, CANCELLED_LATE]
 FROZEN = [*ALL, *ONLY_FROZEN]
-# Least number of points, some two thirds of the present one: with fewer, a scenario has changed.
+# Scenario -> least number of points, some two thirds of the present one: with fewer, the scenario
+# has changed.
 LEAST = {
     "branches of a split": 44,
     "wait until an event": 50,
@@ -95,29 +96,29 @@ def _killed(scenario):
     return pytest.param(scenario, id=_name(scenario), marks=marks)
 
 
-def _judge(scenario, result, record_property):
+def _check(scenario, result, record_property):
     """Assert that there are no violations, enough points, and few missed ones.
 
     A run may be shorter than the one that numbered the points: a wait costs a beat or two without
     work, and threads vary in their order. A tenth is never missed.
     """
-    record_property("points", result.points)
-    record_property("struck", result.struck)
+    record_property("points", result.n_points)
+    record_property("struck", result.n_struck)
     assert result.violations == []
     # A number stands for another point where threads vary in their order; each point is struck.
-    assert scenario.in_threads or result.unlike() == []
-    assert result.points >= LEAST[scenario.name]
+    assert scenario.in_threads or result.mixed_epochs() == []
+    assert result.n_points >= LEAST[scenario.name]
     assert not result.has_missed_many
 
 
-@pytest.mark.parametrize("scenario", [_killed(one) for one in [*ALL, *MORE_ANSWERS]])
-def test_killed_at_every_point(lanes, scenario, record_property):
-    _judge(scenario, lanes(scenario).kill(), record_property)
+@pytest.mark.parametrize("scenario", [_killed(scenario) for scenario in [*ALL, *MORE_ANSWERS]])
+def test_killed_at_every_point(shards, scenario, record_property):
+    _check(scenario, shards(scenario).kill(), record_property)
 
 
 @pytest.mark.parametrize("scenario", FROZEN, ids=_name)
-def test_frozen_at_every_point(lanes, scenario, record_property):
-    _judge(scenario, lanes(scenario).pause(), record_property)
+def test_frozen_at_every_point(shards, scenario, record_property):
+    _check(scenario, shards(scenario).freeze(), record_property)
 
 
 def test_there_are_at_least_200_points_each_with_a_scenario_of_its_own():

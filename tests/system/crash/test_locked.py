@@ -23,26 +23,26 @@ def frozen(stage):
     )
     ready.snapshot.restore(())
     name = ready.databases.copy(ready.template)
-    child = ready.databases.child(name, ready.roles.acting(at, signal.SIGSTOP))
+    child = ready.databases.child(name, ready.roles.interrupted_work(at, signal.SIGSTOP))
     assert child.wait() == "stopped"
     yield child, name, ready
     child.end()
     ready.databases.give_back(name)
 
 
-def test_the_others_are_told_or_wait_and_nothing_is_half_written(frozen):
+def test_others_get_an_error_or_wait_and_nothing_is_half_written(frozen):
     child, name, stage = frozen
     other = stage.databases.child(
-        name, stage.roles.with_world(ENQUEUE.act), busy_seconds=BUSY_SECONDS
+        name, stage.roles.with_world(ENQUEUE.interrupted), busy_seconds=BUSY_SECONDS
     )
     if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         assert other.wait(60) == "ended"
-        assert "database is locked" in other.said("error")[0]
+        assert "database is locked" in other.reports("error")[0]
     else:
         assert other.wait(BUSY_SECONDS) == "running"  # it waits for the row of the audience
-    reader = stage.databases.child(name, lambda tell: tallies())
+    reader = stage.databases.child(name, lambda send: tallies())
     reader.wait()
-    assert reader.said("result") == [{"remove": {"entered": 2, "pending": 2}}]
+    assert reader.reports("result") == [{"remove": {"entered": 2, "pending": 2}}]
     child.go_on()
     assert (child.wait(), other.wait()) == ("ended", "ended")
-    assert list(stage._end([], name, is_repeated=True)) == []
+    assert list(stage._recover_and_check([], name, is_repeated=True)) == []

@@ -11,43 +11,43 @@ from tests.system.crash import (
     mutants_people,
     mutants_places,
 )
-from tests.system.crash.harness import ERROR
+from tests.system.crash.harness import ERROR_MARK
 
 pytestmark = pytest.mark.slow
 DOC = (Path(__file__).resolve().parents[3] / "docs" / "reliability.md").read_text()
-ONLY_TROUBLE = (
-    "the lane ",
+NO_EVIDENCE = (
+    "the shard ",
     ": hangs",
     "another worker waits",
     "two workers wait",
     "the recovery did not end",
 )
 MUTANTS = mutants.MUTANTS
-# Their bugs are in the list, too.
+# These modules add their bugs to the same list.
 assert mutants_people.seeded is mutants_places.seeded is mutants.seeded
 assert mutants_live.seeded is mutants_branches.seeded is mutants.seeded
 
 
-def _is_seen(mutant):
-    """Return whether a violation shows the bug.
+def _shows(mutant):
+    """Return a test whether a violation shows the bug.
 
     An error counts only if the bug must end in it; a mere standstill does not count.
     """
 
-    def counts(text):
-        _where, _error, said = text.partition(ERROR)
-        if said:
-            return any(name in said for name in mutant.dies_of)
-        return not any(words in text for words in ONLY_TROUBLE)
+    def is_relevant(text):
+        _where, _mark, error = text.partition(ERROR_MARK)
+        if error:
+            return any(name in error for name in mutant.dies_of)
+        return not any(words in text for words in NO_EVIDENCE)
 
-    return counts
+    return is_relevant
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_the_harness_sees(lanes, mutant):
-    is_seen = _is_seen(mutant)
-    result = lanes(mutant.scenario, mutant.patch).first_violation(mutant.mode, counts=is_seen)
-    assert any(map(is_seen, result.violations)), f"nobody saw the bug itself: {result.violations}"
+def test_the_harness_sees(shards, mutant):
+    is_bug = _shows(mutant)
+    result = shards(mutant.scenario, mutant.patch).first_violation(mutant.mode, is_relevant=is_bug)
+    assert any(map(is_bug, result.violations)), f"the bug was not seen: {result.violations}"
 
 
 def test_there_are_enough():

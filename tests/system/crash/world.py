@@ -1,4 +1,7 @@
-"""Build the world of a scenario: ad account, two audiences, numbered people; time scaled down."""
+"""Build the world of a scenario: ad account, two audiences, numbered people; time scaled down.
+
+A *beat* is one run of a periodic job (docs/architecture.md): of the queue or of the canvas engine.
+"""
 
 import hashlib
 import time
@@ -104,23 +107,23 @@ class World:
     def account(self) -> AdAccount:
         return AdAccount.objects.select_related("connection").get()
 
-    def people(self, *numbers: int, **fields) -> None:
+    def create_people(self, *numbers: int, **fields) -> None:
         """Create profiles; a number is the external id and determines the hash."""
         for number in numbers:
             values = {"email_sha256": sha256(number)} | fields
             Profile.objects.create(app_group=self.group, external_id=str(number), **values)
 
-    def sync(self, label: str, action: str = "add", audience: str = "winback") -> Sync:
-        """Create a Sync; ``enter`` finds it by its label."""
+    def create_sync(self, label: str, action: str = "add", audience: str = "winback") -> Sync:
+        """Create a Sync, which ``enter`` finds by its label; return it."""
         return builder.make_sync(Audience.objects.get(name=audience), action, label=label)
 
     def enter(self, label: str, *numbers: int, now: datetime | None = None) -> int:
         """Enter people; the entry key is the profile id, so that a second call changes nothing."""
-        asked = Sync.objects.select_related("audience__ad_account__connection").get(label=label)
+        sync = Sync.objects.select_related("audience__ad_account__connection").get(label=label)
         profiles = Profile.objects.filter(external_id__in=map(str, numbers))
-        return builder.enter(asked, profiles, now)
+        return builder.enter(sync, profiles, now)
 
-    def waiting(self) -> bool:
+    def has_pending(self) -> bool:
         """Return whether people are pending, or a repeat that can be sent."""
         pending = Batch.objects.filter(state="pending")
         return pending.exclude(n=0, ad_account__connection__token_sealed="").exists()
@@ -129,7 +132,7 @@ class World:
         """Run beat after beat, as the schedule does, until no delivery is pending."""
         ends_at = real_monotonic() + seconds
         flush.beat()
-        while real_monotonic() < ends_at and self.waiting():
+        while real_monotonic() < ends_at and self.has_pending():
             wait(PAUSE)
             if connection.vendor == "postgresql":  # its own clock decides the send times
                 time.sleep(DATABASE_PAUSE)
@@ -142,8 +145,9 @@ class World:
             engine.beat()
             self.flush(seconds=0.5)
             revoke.retry_due(now=timezone.now())
-            due = Visit.objects.filter(left_at=None, due_at__lte=timezone.now())
-            signals = Signal.objects.exists() or ChangedProfile.objects.exists()
-            if not (self.waiting() or SpentToken.objects.exists() or due.exists() or signals):
+            has_due_visits = Visit.objects.filter(left_at=None, due_at__lte=timezone.now()).exists()
+            has_signals = Signal.objects.exists() or ChangedProfile.objects.exists()
+            has_tokens = SpentToken.objects.exists()
+            if not (self.has_pending() or has_tokens or has_due_visits or has_signals):
                 return
             CLOCK.wait(PAUSE)

@@ -55,11 +55,11 @@ def prepared(databases, tmp_path_factory):
     return name
 
 
-def _hold_a_lock(tell):
+def _hold_a_lock(send):
     """Stop this process inside a transaction that has written."""
     with transaction.atomic():
         Canvas.objects.update(description="half written")
-        tell({"point": "stopped with a lock"})
+        send({"point": "stopped with a lock"})
         os.kill(os.getpid(), signal.SIGSTOP)
 
 

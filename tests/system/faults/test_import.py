@@ -40,14 +40,14 @@ def _start():
     Imports(browser).started("\n".join(["external_id,email", *_rows()]))
 
 
-def _turns(tell, kill_at, point):
+def _turns(send, kill_at, point):
     """Run turns of one chunk; die at the ``point``-th kill point after ``kill_at`` bytes."""
     runner.LEASE, runner.TURN_SECONDS = timedelta(seconds=0.05), 0.0
-    points = Points(None, signal.SIGKILL, tell)
+    points = Points(None, signal.SIGKILL, send)
     points.install()
     while (run := runner.lease(now=timezone.now())) is not None:
         if kill_at is not None and points.at is None and run.position >= kill_at:
-            points.at = len(points.found) + point
+            points.at = len(points.numbered) + point
         runner.turn(run)
         runner.release(run)
 
@@ -69,7 +69,7 @@ def test_f05_an_import_with_five_killed_workers_and_a_killed_web_ends_exactly(si
     size = one.do(_size)
     for kill_at in sorted(order.randrange(size * 9 // 10) for _ in range(KILLS)):
         child = one.databases.child(
-            one.name, lambda tell, at=kill_at: _turns(tell, at, order.randrange(1, 12))
+            one.name, lambda send, at=kill_at: _turns(send, at, order.randrange(1, 12))
         )
         assert child.wait() == "killed"
         child.end()
@@ -79,10 +79,10 @@ def test_f05_an_import_with_five_killed_workers_and_a_killed_web_ends_exactly(si
             os.killpg(one.processes.pop("web").pid, signal.SIGKILL)
         time.sleep(0.1)
     for _ in range(KILLS):  # a busy machine may need more than the 40 seconds that a child may live
-        last = one.databases.child(one.name, lambda tell: _turns(tell, None, 0))
+        last = one.databases.child(one.name, lambda send: _turns(send, None, 0))
         ended = last.wait()
         last.end()
-        assert last.said("error") == []
+        assert last.reports("error") == []
         if ended == "ended":
             break
     assert one.do(_state) == [

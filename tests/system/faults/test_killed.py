@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.each_database]
 
 def _before(world: World, most: int | None = None) -> None:
     AdAccount.objects.update(learned_cap=most)
-    world.sync("add")
+    world.create_sync("add")
     group = world.group
     Profile.objects.bulk_create(
         Profile(app_group=group, external_id=str(n), email_sha256=sha256(n)) for n in range(N)
@@ -32,12 +32,14 @@ def _before(world: World, most: int | None = None) -> None:
     world.enter("add", *range(N))
 
 
-SENT = Scenario("a thousand people in one request", prepare=_before, act=World.flush, ends=())
+SENT = Scenario(
+    "a thousand people in one request", prepare=_before, interrupted=World.flush, allowed_ends=()
+)
 IN_TWENTY_REQUESTS = Scenario(
     "a thousand people in twenty requests",
     prepare=lambda world: _before(world, N // 20),
-    act=World.flush,
-    ends=(),
+    interrupted=World.flush,
+    allowed_ends=(),
 )
 
 
@@ -57,7 +59,7 @@ class Worker:
         stage = self.stage
         stage.snapshot.restore(())
         name = stage.databases.copy(stage.template)
-        first = stage.databases.child(name, stage.roles.acting(at, signal.SIGKILL))
+        first = stage.databases.child(name, stage.roles.interrupted_work(at, signal.SIGKILL))
         assert first.wait() == "killed", self.labels[at]
         first.end()
         _finish(stage, name)
@@ -83,10 +85,10 @@ def _go_on(world: World) -> dict:
 
 def _finish(stage, name):
     """Flush with another worker; assert that each person is a member and counted once."""
-    second = stage.databases.child(name, lambda _tell: _go_on(stage.roles.world()))
-    assert (second.wait(), second.said("error")) == ("ended", [])
+    second = stage.databases.child(name, lambda _send: _go_on(stage.roles.world()))
+    assert (second.wait(), second.reports("error")) == ("ended", [])
     second.end()
-    assert second.said("result") == [
+    assert second.reports("result") == [
         {"laws": [], "counts": {"add": {"entered": N, "synced": N}}, "leases": 0}
     ]
     there = {
@@ -122,7 +124,7 @@ def test_f26_eight_workers_at_once_send_each_person_once(stage):
         ready.databases.child(name, ready.roles.with_world(_flush_with_a_long_lease))
         for _ in range(8)
     ]
-    assert [(worker.wait(), worker.said("error")) for worker in workers] == [("ended", [])] * 8
+    assert [(worker.wait(), worker.reports("error")) for worker in workers] == [("ended", [])] * 8
     _finish(ready, name)
     sent = [line.people for line in ready.sandbox.log.all() if line.code == 0]
     for worker in workers:
@@ -162,17 +164,17 @@ def test_f19_a_profile_that_kills_workers_is_isolated_and_errored(stage):
     name = ready.databases.copy(ready.template)
     ends = []
     while len(ends) < 60 and ends[-1:] != ["ended"]:
-        worker = ready.databases.child(name, lambda _tell: _deadly(ready.roles.world(), 537))
+        worker = ready.databases.child(name, lambda _send: _deadly(ready.roles.world(), 537))
         ends.append(worker.wait())
         worker.end()
         time.sleep(LEASE)
     found = ready.databases.child(
-        name, lambda _tell: [tallies(), laws.broken(now=timezone.now()), _errored()]
+        name, lambda _send: [tallies(), laws.broken(now=timezone.now()), _errored()]
     )
-    assert (found.wait(), found.said("error")) == ("ended", [])
+    assert (found.wait(), found.reports("error")) == ("ended", [])
     found.end()
     ready.databases.give_back(name)
-    assert found.said("result") == [
+    assert found.reports("result") == [
         [{"add": {"entered": N, "errored": 1, "synced": N - 1}}, [], [["537", "internal"]]]
     ]
     assert ends[-1] == "ended"

@@ -64,14 +64,14 @@ def _peak_kb():
     return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
 
 
-def _call_and_measure(address, tell):
+def _call_and_measure(address, send):
     """Make two calls in a child process, which has its own memory peak."""
     client = Client("1", "s", address)
     for call in (lambda: client.user_info("token"), lambda: client.push("token", b"{}")):
         before = _peak_kb()
         with pytest.raises(Retry):
             call()
-    tell({"extra_kb": _peak_kb() - before})
+    send({"extra_kb": _peak_kb() - before})
 
 
 def test_f16_a_compression_bomb_is_not_unpacked(world):
@@ -84,11 +84,11 @@ def test_f16_a_compression_bomb_is_not_unpacked(world):
             connection.sendall(answers.pop(0) if len(answers) > 1 else answers[0])
 
     with serve(behave) as (address, _):
-        child = Child(lambda tell: _call_and_measure(address, tell))
+        child = Child(lambda send: _call_and_measure(address, send))
         assert child.wait() == "ended"
         child.end()
-    assert child.said("error") == []
-    assert child.said("extra_kb")[0] <= 10 << 10
+    assert child.reports("error") == []
+    assert child.reports("extra_kb")[0] <= 10 << 10
 
 
 def _errored():

@@ -68,15 +68,15 @@ def copied_to_postgresql(file):
 def migrated(file):
     """Return work for a child process at the old database: migrate, check, move people on."""
 
-    def work(tell):
+    def work(send):
         if connection.vendor == "postgresql":
             copied_to_postgresql(file)
         call_command("migrate", verbosity=0)
         call_command("check_counters")
-        tell({"rows": [Profile.objects.count(), Delivery.objects.count(), Visit.objects.count()]})
+        send({"rows": [Profile.objects.count(), Delivery.objects.count(), Visit.objects.count()]})
         while engine.move_all(now=timezone.now() + timedelta(days=2)):
             pass
-        tell(
+        send(
             {"rows": [Visit.objects.exclude(left_at=None).count(), laws.broken(now=timezone.now())]}
         )
 
@@ -88,10 +88,10 @@ def test_a_database_of_the_version_before_migrates_and_its_counters_hold(
 ):
     is_sqlite = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
     name = str(old_file) if is_sqlite else databases.create()
-    child = databases.child(name, migrated(old_file), most_seconds=300)
+    child = databases.child(name, migrated(old_file), max_seconds=300)
     try:
-        assert (child.wait(300), child.said("error")) == ("ended", [])
+        assert (child.wait(300), child.reports("error")) == ("ended", [])
         # One of 35 people is being erased, five have entered just now.
-        assert child.said("rows") == [[34, 65, 35], [30, []]]
+        assert child.reports("rows") == [[34, 65, 35], [30, []]]
     finally:
         child.end()

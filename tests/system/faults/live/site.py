@@ -13,7 +13,7 @@ from tests.system.crash.databases import Databases
 from tests.system.faults.live import crowd
 from tiktok_sandbox.server import Server
 
-MOST_SECONDS = 300  # on a very busy machine: 60,000 people are created in one process
+MAX_SECONDS = 300  # on a very busy machine: 60,000 people are created in one process
 SCALED = {
     "SYNC_BACKOFF_BASE": "0.2",
     "SYNC_BACKOFF_MAX": "1",
@@ -60,15 +60,15 @@ class Site(stack.Stack):
         Fail with its traceback if it raises.
         """
 
-        def live(tell):
+        def live(send):
             settings.TIKTOK_API_URL = self.sandbox_url
             return work(*args, **kwargs)
 
-        child = self.databases.child(self.name, live, most_seconds=MOST_SECONDS)
+        child = self.databases.child(self.name, live, max_seconds=MAX_SECONDS)
         try:
-            ended, errors = child.wait(MOST_SECONDS), child.said("error")
+            ended, errors = child.wait(MAX_SECONDS), child.reports("error")
             assert (ended, errors) == ("ended", []), "\n".join([ended, *errors])
-            return child.said("result")[0]
+            return child.reports("result")[0]
         finally:
             child.end()
 
