@@ -33,21 +33,21 @@ def fill(*, n: int, kinds: Sequence[str]) -> dict[str, Any]:
     _canvas, sync = world.draft(kinds)
     account = sync.audience.ad_account
     cap = collect.max_people(collect.preset_of(account), account, len(sync.kinds))
-    each = _sendable(sync, most=min(n, cap))
-    last = -(-n // each)
+    per_batch = _count_sendable(sync, limit=min(n, cap))
+    n_batches = -(-n // per_batch)  # rounded up
     started = time.monotonic()
-    for first in range(0, last, BATCHES_PER_TRANSACTION):
-        _fill(sync, each, first, min(first + BATCHES_PER_TRANSACTION, last))
+    for first in range(0, n_batches, BATCHES_PER_TRANSACTION):
+        _fill(sync, per_batch, first, min(first + BATCHES_PER_TRANSACTION, n_batches))
     return {
         "pending": Tally.objects.get(pk=sync.pk).pending,
         "filled_seconds": round(time.monotonic() - started, 1),
     }
 
 
-def _sendable(sync: Sync, *, most: int) -> int:
-    """Count the profiles that can be sent, up to ``most``."""
+def _count_sendable(sync: Sync, *, limit: int) -> int:
+    """Count the profiles that can be sent, up to ``limit``."""
     people = Profile.objects.filter(app_group=sync.app_group_id, email_sha256__isnull=False)
-    return people.exclude(ads_consent=False)[:most].count()
+    return people.exclude(ads_consent=False)[:limit].count()
 
 
 def drain(*, pending: int, started: float, seconds: float) -> dict[str, Any]:
@@ -55,24 +55,24 @@ def drain(*, pending: int, started: float, seconds: float) -> dict[str, Any]:
 
     ``started`` is the monotonic time of the engine's start.
     """
-    while (left := _pending()) and time.monotonic() < started + seconds:
+    while (n_left := _count_pending()) and time.monotonic() < started + seconds:
         time.sleep(0.5)
-    spent = time.monotonic() - started
+    elapsed = time.monotonic() - started
     return {
-        "sent": pending - left,
-        "seconds": round(spent, 1),
-        "people_per_second": round((pending - left) / spent),
+        "sent": pending - n_left,
+        "seconds": round(elapsed, 1),
+        "people_per_second": round((pending - n_left) / elapsed),
     }
 
 
-def _pending() -> int:
+def _count_pending() -> int:
     return Tally.objects.aggregate(n=Sum("pending"))["n"] or 0
 
 
-def _fill(sync: Sync, each: int, first: int, last: int) -> None:
-    """Write batches of ``each`` people, numbered from ``first + 1`` to ``last``."""
+def _fill(sync: Sync, per_batch: int, first: int, last: int) -> None:
+    """Write batches of ``per_batch`` people, numbered from ``first + 1`` to ``last``."""
     now = timezone.now()
-    common = {
+    fields = {
         "audience": sync.audience,
         "ad_account": sync.audience.ad_account,
         "created_at": now,
@@ -81,7 +81,7 @@ def _fill(sync: Sync, each: int, first: int, last: int) -> None:
     with tally.atomic(now=now) as moves:
         Audience.objects.filter(pk=sync.audience_id).update(seq=F("seq") + last - first)
         Batch.objects.bulk_create(
-            Batch(sync=sync, action=sync.action, kinds=sync.kinds, seq=seq, n=each, **common)
+            Batch(sync=sync, action=sync.action, kinds=sync.kinds, seq=seq, n=per_batch, **fields)
             for seq in range(first + 1, last + 1)
         )
         sql = _FILL.format(
@@ -91,6 +91,6 @@ def _fill(sync: Sync, each: int, first: int, last: int) -> None:
             reason=reason_sql(Action.ADD, sync.kinds, is_strict=False),
         )
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(sql, [KEY_SPAN, sync.app_group_id, each, sync.pk, first, last])
+            cursor.execute(sql, [KEY_SPAN, sync.app_group_id, per_batch, sync.pk, first, last])
             n = cursor.rowcount
         moves.add(sync.pk, entered=n, pending=n)

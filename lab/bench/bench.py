@@ -44,18 +44,21 @@ NAMES = (
     "churn",
     "backlog",
 )
-BODIES = 200_000
-EVENTS = 40
-INGEST = 30_000
-OPENED = 10  # times that a page is opened
-IMPORTS = 300_000
+# Most people of a measurement; it takes fewer if the database has fewer.
+MAX_BODIES = 200_000
+MAX_EVENTS = 40
+MAX_INGEST = 30_000
+PAGE_OPENINGS = 10
+MAX_IMPORTS = 300_000
 CHANGES_PER_SECOND = 200
 FLOOD_PER_SECOND = 2_000
-BETWEEN_KILLS = (3.0, 12.0)  # seconds
+KILL_INTERVAL = (3.0, 12.0)  # seconds between two kills of an engine
 SETTLE_SECONDS = 5  # until the cluster has started and its first beats are over
-TRIAL = 1_000  # with fewer people, no one reads the seconds: no start is waited for
-REST_SECONDS = 30
-AT_REST = 0.06  # CPU seconds in one second; some seconds contain a beat
+# A run with fewer people is a trial of the bench: its times do not matter, so it does not wait
+# until the engine has started.
+TRIAL_PEOPLE = 1_000
+REST_SECONDS = 30  # most that an engine may take to come to rest
+IDLE_CPU_SECONDS = 0.06  # in one second; some seconds contain a beat
 NOT_INSTALLED = "not installed"
 
 
@@ -71,30 +74,30 @@ class Bench:
     idle_seconds: int = 20
     busy_seconds: int = 60  # of changes, of the flood and of the work at the backlog
     backlog: int = 0
-    walkers: int = 0  # through splits; 0: all
-    found: dict[str, Any] = field(default_factory=dict)
+    walkers: int = 0  # most people that go through splits; 0: all
+    results: dict[str, Any] = field(default_factory=dict)
 
     def run(self) -> dict[str, Any]:
         """Measure on all databases with all numbers of people."""
         for database in self.databases:
             if database == "postgresql" and not has_postgres():
-                self.found[database] = NOT_INSTALLED
+                self.results[database] = NOT_INSTALLED
                 continue
-            self.found[database] = {str(n): self.measure(database, n) for n in self.people}
-        return self.found
+            self.results[database] = {str(n): self.measure(database, n) for n in self.people}
+        return self.results
 
     def measure(self, database: str, n: int) -> dict[str, Any]:
         """Measure on one database with ``n`` people."""
         self.say(f"{database}, {n:,} people ...")
         server = postgres() if database == "postgresql" else nullcontext("")
         with server as url, folder() as var:
-            more = {"REMOVAL_BRAKE_PERCENT": "100"} | ({"DATABASE_URL": url} if url else {})
-            run = Run(Stack(var, more=more), n, self)
+            env = {"REMOVAL_BRAKE_PERCENT": "100"} | ({"DATABASE_URL": url} if url else {})
+            run = Run(Stack(var, extra_env=env), n, self)
             try:
-                found = run.run(self.names)
+                results = run.run(self.names)
             finally:
                 run.stack.stop()
-        return found | {"goals": goals.verdicts(found, database, n), "peers": goals.PEERS}
+        return results | {"goals": goals.verdicts(results, database, n), "peers": goals.PEERS}
 
 
 @dataclass
@@ -108,14 +111,14 @@ class Run:
     def run(self, names: Sequence[str]) -> dict[str, Any]:
         """Prepare, then measure in the order of NAMES; the engine runs only where it must."""
         self.prepare()
-        found = {
+        results = {
             name: getattr(self, name)()
             for name in NAMES
             if name in names and (name != "backlog" or self.bench.backlog)
         }
-        if "calibration" in found:
-            found["ratios"] = ratios(found)
-        return found
+        if "calibration" in results:
+            results["ratios"] = ratios(results)
+        return results
 
     def prepare(self) -> None:
         """Make tables and people, start the sandbox."""
@@ -124,51 +127,56 @@ class Run:
         port = str(self.stack.sandbox_port)
         self.stack.spawn("sandbox", "manage.py", "tiktok_sandbox", "--port", port)
         self.stack.await_answer("sandbox", self.stack.sandbox_url)
-        self.work("people", n=self.n)
+        self.run_task("people", n=self.n)
 
-    def work(self, task: str, **arguments: Any) -> dict[str, Any]:
+    def run_task(self, task: str, **arguments: Any) -> dict[str, Any]:
         """Run a task of lab.bench.worker in a process of its own. Raise StackError if it fails."""
         self.bench.say(f"  {task} ...")
-        order = json.dumps({"task": task, **arguments})
-        command = [sys.executable, "-m", "lab.bench.worker", order]
-        done = subprocess.run(
+        command = [
+            sys.executable,
+            "-m",
+            "lab.bench.worker",
+            json.dumps({"task": task, **arguments}),
+        ]
+        process = subprocess.run(
             command, cwd=ROOT, env=self.stack.env, capture_output=True, text=True, check=False
         )
-        if done.returncode:
-            raise StackError(f"{task} failed:\n{done.stderr[-3000:]}")
-        answer: dict[str, Any] = json.loads(done.stdout)
-        return answer
+        if process.returncode:
+            raise StackError(f"{task} failed:\n{process.stderr[-3000:]}")
+        result: dict[str, Any] = json.loads(process.stdout)
+        return result
 
     def calibration(self) -> dict[str, Any]:
         """Measure the machine itself."""
-        return self.work("calibration", most=100 * self.n)
+        return self.run_task("calibration", limit=100 * self.n)
 
     def bodies(self) -> dict[str, Any]:
         """Measure building requests."""
-        return self.work("bodies", n=min(self.n, BODIES))
+        return self.run_task("bodies", n=min(self.n, MAX_BODIES))
 
     def launch(self) -> dict[str, Any]:
         """Measure from Launch to the last settled batch, with the real engine."""
         with self.engine("manage.py", "engine"):
-            before = self.cpu()
-            found = self.work("launch", n=self.n, kinds=list(self.bench.kinds))
-            spent = {name: round(seconds - before[name], 2) for name, seconds in self.cpu().items()}
-            return found | {"cpu_seconds": spent, "most_memory_mb": self.memory()}
+            before = self.cpu_seconds()
+            results = self.run_task("launch", n=self.n, kinds=list(self.bench.kinds))
+            after = self.cpu_seconds()
+            spent = {name: round(after[name] - before[name], 2) for name in after}
+            return results | {"cpu_seconds": spent, "most_memory_mb": self.peak_memory_mb()}
 
     def events(self) -> dict[str, Any]:
         """Measure from a REST call to its person being synced, with web process and engine."""
-        n = max(1, min(self.n // 50, EVENTS))
+        n = max(1, min(self.n // 50, MAX_EVENTS))
         with self.engine("manage.py", "engine"), self.web():
-            return self.work("events", n=n, kinds=list(self.bench.kinds))
+            return self.run_task("events", n=n, kinds=list(self.bench.kinds))
 
     def idle(self) -> dict[str, Any]:
         """Measure the engine while a canvas is live and no person moves."""
         self.bench.say("  idle ...")
         seconds = self.bench.idle_seconds
         with self.engine("manage.py", "engine", rest=SETTLE_SECONDS):
-            before = processes.cpu_seconds(self.tree("engine"))
+            before = processes.cpu_seconds(self.process_tree("engine"))
             time.sleep(seconds)
-            spent = processes.cpu_seconds(self.tree("engine")) - before
+            spent = processes.cpu_seconds(self.process_tree("engine")) - before
         file = self.stack.var / "statements"
         with self.engine("-m", "lab.bench.statement_counter", str(file), rest=SETTLE_SECONDS):
             wait_until(
@@ -176,113 +184,117 @@ class Run:
                 seconds=START_SECONDS,
                 what="the engine ran no statement",
             )
-            begun = statement_counter.count(file)
+            n_before = statement_counter.count(file)
             time.sleep(seconds)
-            statements = statement_counter.count(file) - begun
+            n_statements = statement_counter.count(file) - n_before
         return {
             "cpu_percent": round(100 * spent / seconds, 2),
-            "sql_per_second": round(statements / seconds, 2),
+            "sql_per_second": round(n_statements / seconds, 2),
         }
 
     def drain(self) -> dict[str, Any]:
         """Measure sending the pending people in one process."""
-        return self.work("drain", kinds=list(self.bench.kinds))
+        return self.run_task("drain", kinds=list(self.bench.kinds))
 
     def live(self) -> dict[str, Any]:
         """Measure a live segment: count, admission, sweep and churn."""
-        return self.work("live", n=self.n, kinds=list(self.bench.kinds))
+        return self.run_task("live", n=self.n, kinds=list(self.bench.kinds))
 
     def splits(self) -> dict[str, Any]:
         """Measure visits that go through a delay and a split."""
-        return self.work("splits", most=self.bench.walkers)
+        return self.run_task("splits", limit=self.bench.walkers)
 
     def splits_spread(self) -> dict[str, Any]:
         """Measure the same with every tenth person: each profile is read from a page of its own."""
-        return self.work("splits", most=self.bench.walkers, every=10)
+        return self.run_task("splits", limit=self.bench.walkers, every=10)
 
     def splits_beside_backup(self) -> dict[str, Any]:
         """Measure the same while an old snapshot keeps the index entries of who has moved."""
-        return self.work("splits", most=self.bench.walkers, has_backup=True)
+        return self.run_task("splits", limit=self.bench.walkers, has_backup=True)
 
     def page(self) -> dict[str, Any]:
         """Measure the page of a canvas of 200 steps."""
         self.stack.manage("collectstatic", "--no-input")
-        return self.work("page", times=1 if self.n < TRIAL else OPENED)
+        return self.run_task("page", times=1 if self.n < TRIAL_PEOPLE else PAGE_OPENINGS)
 
     def waits(self) -> dict[str, Any]:
         """Measure from a REST call with an event to when the person who waits for it moves on."""
-        return self.with_all("waits", CHANGES_PER_SECOND)
+        return self.beside_web_and_engine("waits", CHANGES_PER_SECOND)
 
     def changes(self) -> dict[str, Any]:
         """Measure from a REST call that changes a person to the sandbox's answer."""
-        return self.with_all("changes", CHANGES_PER_SECOND)
+        return self.beside_web_and_engine("changes", CHANGES_PER_SECOND)
 
     def flood(self) -> dict[str, Any]:
         """Measure what waits while very many events arrive by REST."""
-        return self.with_all("flood", FLOOD_PER_SECOND)
+        return self.beside_web_and_engine("flood", FLOOD_PER_SECOND)
 
     def churn(self) -> dict[str, Any]:
-        """Change 30 % of the people while two engines are killed at random; judge the end."""
+        """Change 30 % of the people while two engines are killed at random; check the end."""
         engines, random = ("engine", "engine-2"), Random(self.n)
-        kills = 0
+        n_kills = 0
         for name in engines:
             self.stack.spawn(name, "manage.py", "engine")
         with ThreadPoolExecutor(1) as pool:
             try:
-                self.work("churn_begin", kinds=list(self.bench.kinds))
-                begun = time.monotonic()
-                changing = pool.submit(self.work, "churn")
-                while not changing.done() or time.monotonic() - begun < self.bench.busy_seconds:
-                    time.sleep(random.uniform(*BETWEEN_KILLS))
+                self.run_task("churn_begin", kinds=list(self.bench.kinds))
+                started_at = time.monotonic()
+                changing = pool.submit(self.run_task, "churn")
+                while (
+                    not changing.done() or time.monotonic() - started_at < self.bench.busy_seconds
+                ):
+                    time.sleep(random.uniform(*KILL_INTERVAL))
                     self.kill_and_restart(random.choice(engines))
-                    kills += 1
-                found = changing.result() | {"kills": kills} | self.work("churn_end")
+                    n_kills += 1
+                results = changing.result() | {"kills": n_kills} | self.run_task("churn_end")
             finally:
                 self.stack.stop(*engines)
-        return found | {"seconds": round(time.monotonic() - begun, 1)}
+        return results | {"seconds": round(time.monotonic() - started_at, 1)}
 
     def kill_and_restart(self, engine: str) -> None:
         """Kill an engine with all its processes; start it again."""
-        for process in self.tree(engine):
+        for process in self.process_tree(engine):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         self.stack.processes.pop(engine).wait()
         self.stack.spawn(engine, "manage.py", "engine")
 
-    def with_all(self, task: str, per_second: int) -> dict[str, Any]:
+    def beside_web_and_engine(self, task: str, per_second: int) -> dict[str, Any]:
         """Run a task beside web and engine."""
-        order = {"seconds": self.bench.busy_seconds, "per_second": per_second}
+        arguments = {"seconds": self.bench.busy_seconds, "per_second": per_second}
         with self.engine("manage.py", "engine"), self.web():
-            return self.work(task, **order, kinds=list(self.bench.kinds))
+            return self.run_task(task, **arguments, kinds=list(self.bench.kinds))
 
     def imports(self) -> dict[str, Any]:
         """Measure importing a CSV file."""
-        return self.work("imports", n=min(self.n, IMPORTS))
+        return self.run_task("imports", n=min(self.n, MAX_IMPORTS))
 
     def exports(self) -> dict[str, Any]:
         """Measure exporting all people into a CSV file."""
-        return self.work("exports")
+        return self.run_task("exports")
 
     def ingest(self) -> dict[str, Any]:
         """Measure the REST API, with the default number of web processes."""
         with self.web():
-            found = self.work("ingest", n=min(self.n, INGEST))
-            return found | {"most_memory_mb": self.memory("web")}
+            results = self.run_task("ingest", n=min(self.n, MAX_INGEST))
+            return results | {"most_memory_mb": self.peak_memory_mb("web")}
 
     def backlog(self) -> dict[str, Any]:
         """Measure the engine's memory and speed with very many people pending."""
-        found = self.work("fill_backlog", n=self.bench.backlog, kinds=list(self.bench.kinds))
-        order = {"pending": found["pending"], "started": time.monotonic()}
+        results = self.run_task("fill_backlog", n=self.bench.backlog, kinds=list(self.bench.kinds))
+        arguments = {"pending": results["pending"], "started": time.monotonic()}
         with self.engine("manage.py", "engine", rest=0):
             # A trial waits for its last person, on a busy machine, too.
-            seconds = START_SECONDS if self.n < TRIAL else self.bench.busy_seconds
-            found |= self.work("drain_backlog", **order, seconds=seconds)
-            return found | {"most_memory_mb": self.memory()}
+            seconds = START_SECONDS if self.n < TRIAL_PEOPLE else self.bench.busy_seconds
+            results |= self.run_task("drain_backlog", **arguments, seconds=seconds)
+            return results | {"most_memory_mb": self.peak_memory_mb()}
 
-    def cpu(self) -> dict[str, float]:
+    def cpu_seconds(self) -> dict[str, float]:
         """Return the CPU seconds so far of the processes that work at a launch."""
-        spent = {name: processes.cpu_seconds(self.tree(name)) for name in ("engine", "sandbox")}
-        if server := self.work("server")["pid"]:
+        spent = {
+            name: processes.cpu_seconds(self.process_tree(name)) for name in ("engine", "sandbox")
+        }
+        if server := self.run_task("server")["pid"]:
             spent["postgresql"] = processes.cpu_seconds(processes.tree(server))
         return spent
 
@@ -303,7 +315,7 @@ class Run:
         0 enters at once; so does the default in a trial.
         """
         if rest is None:
-            rest = 0 if self.n < TRIAL else SETTLE_SECONDS
+            rest = 0 if self.n < TRIAL_PEOPLE else SETTLE_SECONDS
         self.stack.spawn("engine", *arguments)
         try:
             time.sleep(rest)
@@ -318,31 +330,31 @@ class Run:
     def await_rest(self) -> None:
         """Wait until the engine uses next to no CPU; on a busy machine its start takes longer."""
         for _ in range(REST_SECONDS):
-            before = processes.cpu_seconds(self.tree("engine"))
+            before = processes.cpu_seconds(self.process_tree("engine"))
             time.sleep(1)
-            if processes.cpu_seconds(self.tree("engine")) - before < AT_REST:
+            if processes.cpu_seconds(self.process_tree("engine")) - before < IDLE_CPU_SECONDS:
                 return
 
-    def tree(self, name: str) -> list[psutil.Process]:
+    def process_tree(self, name: str) -> list[psutil.Process]:
         """Return a process of the stack and its descendants."""
         return processes.tree(self.stack.processes[name].pid)
 
-    def memory(self, *names: str) -> dict[str, int]:
+    def peak_memory_mb(self, *names: str) -> dict[str, int]:
         """Return the peak of any process of each tree, in MB; default: engine and sandbox."""
         names = names or ("engine", "sandbox")
-        return {name: processes.peak_memory_mb(self.tree(name)) for name in names}
+        return {name: processes.peak_memory_mb(self.process_tree(name)) for name in names}
 
 
-def ratios(found: dict[str, Any]) -> dict[str, float]:
+def ratios(results: dict[str, Any]) -> dict[str, float]:
     """Return our rates as parts of what the machine did in the same run."""
-    machine, rates = found["calibration"], {}
+    machine, rates = results["calibration"], {}
     hashes, rows = machine["sha256_per_second"], machine["insert_rows_per_second"]
-    if "bodies" in found:
-        rates["from_raw / sha256"] = found["bodies"]["from_raw"] / hashes
-        rates["from_stored_email / sha256"] = found["bodies"]["from_stored_email"] / hashes
+    if "bodies" in results:
+        rates["from_raw / sha256"] = results["bodies"]["from_raw"] / hashes
+        rates["from_stored_email / sha256"] = results["bodies"]["from_stored_email"] / hashes
     for name in ("launch", "drain", "splits", "splits_spread", "splits_beside_backup"):
-        if name in found:
-            rates[f"{name} / insert"] = found[name]["people_per_second"] / rows
+        if name in results:
+            rates[f"{name} / insert"] = results[name]["people_per_second"] / rows
     return {name: round(rate, 3) for name, rate in rates.items()}
 
 

@@ -32,59 +32,61 @@ from lab.bench import live, world
 GERMAN = {"field": "country", "op": "is", "value": "DE"}
 BOUGHT = {"event": "order", "op": "at_least", "n": 1, "days": 30}
 SPLIT = {"filter": {"any": [GERMAN, BOUGHT]}}
-DAY = {"amount": 1, "unit": "days"}
+ONE_DAY = {"amount": 1, "unit": "days"}
 WAITED_FOR = {"number": 1, "label": "Order", "kind": "event", "name": "bench order", "where": []}
 WAIT = {"amount": 9, "unit": "days", "events": [WAITED_FOR]}
-CALL = 20  # events in one call
-LONGEST = 300.0
+EVENTS_PER_CALL = 20
+ATTRIBUTES_PER_CALL = 75
+MAX_SECONDS = 300.0  # until people have moved
 
 
-def splits(*, most: int = 0, every: int = 1, has_backup: bool = False) -> dict[str, Any]:
+def splits(*, limit: int = 0, every: int = 1, has_backup: bool = False) -> dict[str, Any]:
     """Move people through a delay and a split by an attribute and an event.
 
-    In this process; no engine may run beside it. ``most``: so many people, 0 for all. ``every``:
-    only each so manieth. ``has_backup``: another connection reads from before the first crowd to
-    after the last, as a backup does.
+    In this process; no engine may run beside it. ``limit``: so many people, 0 for all. ``every``:
+    only every n-th person. ``has_backup``: another connection keeps a snapshot from before the
+    first crowd to after the last, as a backup does.
     """
     if not Event.objects.exists():
         live.make_events()
     canvas = _canvas("Everybody", {})
-    delay = Step.objects.create(canvas=canvas, kind="delay", settings=DAY)
+    delay = Step.objects.create(canvas=canvas, kind="delay", settings=ONE_DAY)
     split = Step.objects.create(canvas=canvas, kind="decision_split", settings=SPLIT, parent=delay)
-    Step.objects.create(canvas=canvas, kind="delay", settings=DAY, parent=split, branch=1)
+    Step.objects.create(canvas=canvas, kind="delay", settings=ONE_DAY, parent=split, branch=1)
     engine.launch(canvas, by=world.user(), now=timezone.now())
-    waiting = _let_in(canvas, most=most, every=every)
+    n_waiting = _admit(canvas, limit=limit, every=every)
     later = timezone.now() + timedelta(days=1)
     with _snapshot() if has_backup else nullcontext():
         started = time.monotonic()
-        crowds = _crowds(delay, now=later)
+        crowd_seconds = _move_crowds(delay, now=later)
         seconds = time.monotonic() - started
-    took = dict(split.branch_tallies.values_list("branch", "n"))
-    if sum(took.values()) != waiting:
-        raise SystemExit(f"{waiting} waited, the branches say {took}.")
+    by_branch = dict(split.branch_tallies.values_list("branch", "n"))
+    if sum(by_branch.values()) != n_waiting:
+        raise SystemExit(f"{n_waiting} waited, the branches say {by_branch}.")
     return {
-        "people": waiting,
-        "yes": took.get(1, 0),
+        "people": n_waiting,
+        "yes": by_branch.get(1, 0),
         "seconds": round(seconds, 2),
-        "people_per_second": round(waiting / seconds),
-        "crowd_ms": round(1000 * statistics.median(crowds), 1),
+        "people_per_second": round(n_waiting / seconds),
+        "crowd_ms": round(1000 * statistics.median(crowd_seconds), 1),
         "most_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
 
 
-def _let_in(canvas: Canvas, *, most: int, every: int) -> int:
+def _admit(canvas: Canvas, *, limit: int, every: int) -> int:
     """Let people enter as after a launch; return how many."""
-    Canvas.objects.filter(pk=canvas.pk).update(entry_until=None)
-    chosen = Profile.objects.filter(app_group=canvas.app_group).alias(rest=F("pk") % every)
-    chosen, n = chosen.filter(rest=0), 0
-    for ids in chunks.ids(chosen, admission.ADMISSION_CHUNK):
-        last = ids[-1] if not most else ids[: most - n][-1]
-        people = chosen.filter(pk__gte=ids[0], pk__lte=last).order_by("pk")
+    Canvas.objects.filter(pk=canvas.pk).update(entry_until=None)  # the engine admits no one
+    profiles = Profile.objects.filter(app_group=canvas.app_group)
+    profiles = profiles.alias(remainder=F("pk") % every).filter(remainder=0)
+    n = 0
+    for ids in chunks.ids(profiles, admission.ADMISSION_CHUNK):
+        last = ids[-1] if not limit else ids[: limit - n][-1]
+        people = profiles.filter(pk__gte=ids[0], pk__lte=last).order_by("pk")
         with transaction.atomic():
             canvas = Canvas.objects.select_for_update().get(pk=canvas.pk)
             crowd = admission.Entrants(people, is_new=True)
             n += admission.enter(canvas, crowd, now=timezone.now())
-        if n == most:
+        if n == limit:
             break
     return n
 
@@ -103,53 +105,55 @@ def _snapshot() -> Iterator[None]:
         other.close()
 
 
-def _crowds(step: Step, *, now: datetime) -> list[float]:
+def _move_crowds(step: Step, *, now: datetime) -> list[float]:
     """Move all who are due at a step; return how many seconds each crowd took."""
-    seconds, began, ends = list[float](), time.monotonic(), Ends()
+    seconds, started, ends = list[float](), time.monotonic(), Ends()
     while engine.advance(step.pk, now=now, ends=ends):
-        seconds.append(time.monotonic() - began)
-        began = time.monotonic()
+        seconds.append(time.monotonic() - started)
+        started = time.monotonic()
     return seconds
 
 
 def waits(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str, Any]:
     """Post events that people wait for, at a rate; web and engine must be running.
 
-    A time runs from just before the call to when the person has moved on. ``kinds``: nothing is
-    sent.
+    A time runs from just before the call to when the person has moved on. ``kinds`` is not used:
+    nothing is sent.
     """
     names = [f"wait-{number}" for number in range(seconds * per_second)]
     with world.session("users.track") as session:
-        for some in _calls(names, 75):
-            people = [{"external_id": name, "bench_waits": "in"} for name in some]
+        for part in _parts(names, ATTRIBUTES_PER_CALL):
+            people = [{"external_id": name, "bench_waits": "in"} for name in part]
             world.track(session, {"attributes": people})
-        after = _wait_of(len(names))
+        next_step = _launch_wait(len(names))
         posted_at = _post_events(session, names, rate=per_second)
-    deadline = time.monotonic() + LONGEST
-    arrived = Visit.objects.filter(step=after)
-    while arrived.count() < len(names) and time.monotonic() < deadline:
+    deadline = time.monotonic() + MAX_SECONDS
+    arrivals = Visit.objects.filter(step=next_step)
+    while arrivals.count() < len(names) and time.monotonic() < deadline:
         time.sleep(0.25)
     times = sorted(
         at.timestamp() - posted_at[name]
-        for name, at in arrived.values_list("profile__external_id", "arrived_at")
+        for name, at in arrivals.values_list("profile__external_id", "arrived_at")
         if name and at
     )
     if len(times) < len(names):
         raise SystemExit(f"Of {len(names)} people {len(times)} moved on.")
     shares = {
-        f"p{share}_seconds": round(times[len(times) * share // 100 - 1], 2)
-        for share in (50, 95, 100)
+        f"p{percent}_seconds": round(times[len(times) * percent // 100 - 1], 2)
+        for percent in (50, 95, 100)
     }
     return {"events_per_second": per_second, "events": len(names)} | shares
 
 
-def _wait_of(n: int) -> Step:
+def _launch_wait(n: int) -> Step:
     """Launch a canvas whose ``n`` people wait for an event; return the step behind the wait."""
     canvas = _canvas("Waits", {"field": "custom.bench_waits", "op": "is", "value": "in"})
     wait = Step.objects.create(canvas=canvas, kind="wait_until", settings=WAIT)
-    after = Step.objects.create(canvas=canvas, kind="delay", settings=DAY, parent=wait, branch=1)
+    after = Step.objects.create(
+        canvas=canvas, kind="delay", settings=ONE_DAY, parent=wait, branch=1
+    )
     engine.launch(canvas, by=world.user(), now=timezone.now())
-    deadline = time.monotonic() + LONGEST
+    deadline = time.monotonic() + MAX_SECONDS
     while Visit.objects.filter(step=wait).count() < n:
         if time.monotonic() > deadline:
             raise SystemExit("The people did not come to the wait.")
@@ -157,19 +161,19 @@ def _wait_of(n: int) -> Step:
     return after
 
 
-def _calls(names: Sequence[str], size: int) -> list[Sequence[str]]:
+def _parts(names: Sequence[str], size: int) -> list[Sequence[str]]:
     return [names[first : first + size] for first in range(0, len(names), size)]
 
 
 def _post_events(session: requests.Session, names: Sequence[str], *, rate: int) -> dict[str, float]:
     """Post an event of each person; return external id -> when its call began."""
     posted_at: dict[str, float] = {}
-    begun = time.time()
-    for number, some in enumerate(_calls(names, CALL)):
-        time.sleep(max(0.0, begun + number * CALL / rate - time.time()))
+    started = time.time()
+    for number, part in enumerate(_parts(names, EVENTS_PER_CALL)):
+        time.sleep(max(0.0, started + number * EVENTS_PER_CALL / rate - time.time()))
         at = timezone.now().isoformat()
-        events = [{"external_id": one, "name": "bench order", "time": at} for one in some]
-        posted_at |= dict.fromkeys(some, time.time())
+        events = [{"external_id": name, "name": "bench order", "time": at} for name in part]
+        posted_at |= dict.fromkeys(part, time.time())
         world.track(session, {"events": events})
     return posted_at
 
@@ -177,12 +181,12 @@ def _post_events(session: requests.Session, names: Sequence[str], *, rate: int) 
 def page(*, times: int) -> dict[str, Any]:
     """Open a canvas of 200 steps, refresh its counters and duplicate it, in this process.
 
-    Each page is opened some ``times``; the fastest counts.
+    Each page is opened ``times`` times; the fastest answer counts.
     """
     canvas = _canvas("Everybody", {})
     canvas.launched_at = timezone.now()
     canvas.save(update_fields=["launched_at"])
-    _grow(canvas, edit.MAX_STEPS)
+    _add_steps(canvas, edit.MAX_STEPS)
     user = world.user()
     Membership.objects.get_or_create(
         app_group=canvas.app_group, user=user, defaults={"role": Role.MARKETER}
@@ -199,42 +203,42 @@ def page(*, times: int) -> dict[str, Any]:
     htmx = {"headers": {"HX-Request": "true"}}
     tallies = StepTally.objects.filter(step__canvas=canvas)
     fastest = partial(_fastest, client, times)
-    found = {"steps": canvas.steps.count(), "open": fastest(url)}
-    found["counters_unchanged"] = fastest(poll, **htmx)
+    results = {"steps": canvas.steps.count(), "open": fastest(url)}
+    results["counters_unchanged"] = fastest(poll, **htmx)
     tallies.filter(pk=canvas.steps.values("pk")[:1]).update(entered=10, waiting=10)
-    found["counters"] = fastest(poll, **htmx)
+    results["counters"] = fastest(poll, **htmx)
     tallies.update(entered=11, waiting=11)
-    found["counters_all_changed"] = fastest(poll, **htmx)
+    results["counters_all_changed"] = fastest(poll, **htmx)
     tallies.delete()  # they count visits that are not there
     cpu, wall = _timed(client.post, duplicate)
     n = Canvas.objects.latest("pk").steps.count()
     if n != edit.MAX_STEPS:
         raise SystemExit(f"The duplicate has {n} steps.")
-    return found | {"duplicate": {"cpu_ms": round(1000 * cpu, 1), "ms": round(1000 * wall, 1)}}
+    return results | {"duplicate": {"cpu_ms": round(1000 * cpu, 1), "ms": round(1000 * wall, 1)}}
 
 
 def _fastest(client: Client, n: int, url: str, **options: Any) -> dict[str, float]:
-    """Return the shortest CPU and wall time of some answers."""
+    """Return the shortest CPU and the shortest wall time of ``n`` answers."""
     times = [_timed(client.get, url, **options) for _i in range(n)]
-    cpu, wall = (min(some) for some in zip(*times, strict=True))
+    cpu, wall = (min(seconds) for seconds in zip(*times, strict=True))
     return {"cpu_ms": round(1000 * cpu, 1), "ms": round(1000 * wall, 1)}
 
 
-def _timed(ask: Callable[..., Any], url: str, **options: Any) -> tuple[float, float]:
+def _timed(request: Callable[..., Any], url: str, **options: Any) -> tuple[float, float]:
     """Return the CPU and wall seconds of an answer."""
     cpu, wall = time.process_time(), time.perf_counter()
-    ask(url, **options)
+    request(url, **options)
     return time.process_time() - cpu, time.perf_counter() - wall
 
 
-def _grow(canvas: Canvas, n: int) -> None:
+def _add_steps(canvas: Canvas, n: int) -> None:
     """Add ``n`` steps: splits, paths and waits in turn, two steps in each of their two branches."""
-    _other, sync = world.draft(["email"])
-    audience: dict[str, Any] = {
+    _other_canvas, sync = world.draft(["email"])
+    settings: dict[str, Any] = {
         "ad_account": sync.audience.ad_account_id,
         "audience": sync.audience_id,
     }
-    audience |= {"action": sync.action, "kinds": sync.kinds}
+    settings |= {"action": sync.action, "kinds": sync.kinds}
     paths = {"paths": [{"number": 1, "name": "German", "filter": GERMAN}]}
     kinds: list[tuple[str, dict[str, Any], int]] = [
         ("decision_split", SPLIT, 2),
@@ -243,27 +247,29 @@ def _grow(canvas: Canvas, n: int) -> None:
     ]
     parent = None
     for block in range(n // 5):
-        kind, chosen, last = kinds[block % 3]
-        parent = Step.objects.create(canvas=canvas, parent=parent, kind=kind, settings=chosen)
-        for branch in (1, last):
+        kind, block_settings, last_branch = kinds[block % 3]
+        parent = Step.objects.create(
+            canvas=canvas, parent=parent, kind=kind, settings=block_settings
+        )
+        for branch in (1, last_branch):
             place = {"canvas": canvas, "parent": parent, "branch": branch}
-            delay = Step.objects.create(kind="delay", settings=DAY, **place)
-            sends = Step.objects.create(
+            delay = Step.objects.create(kind="delay", settings=ONE_DAY, **place)
+            sync_step = Step.objects.create(
                 canvas=canvas,
                 parent=delay,
                 kind="audience_sync",
                 sync=sync,
-                settings=audience,
+                settings=settings,
             )
-            sends.syncs.add(sync)
+            sync_step.syncs.add(sync)
     tallies = [StepTally(step=step, entered=9, waiting=9) for step in canvas.steps.all()]
     StepTally.objects.bulk_create(tallies)
 
 
-def _canvas(name: str, people: dict[str, str]) -> Canvas:
+def _canvas(name: str, conditions: dict[str, str]) -> Canvas:
     """Make a canvas for the people of a segment."""
     group = world.group()
     segment, _is_new = Segment.objects.get_or_create(
-        app_group=group, name=name, defaults={"filter": people}
+        app_group=group, name=name, defaults={"filter": conditions}
     )
     return Canvas.objects.create(app_group=group, name=f"bench {name}", segment=segment)

@@ -20,28 +20,28 @@ SELECT i, 'person-' || i FROM n
 """
 
 
-def measure(*, most: int) -> dict[str, Any]:
+def measure(*, limit: int) -> dict[str, Any]:
     """Return per second: SHA-256 of one core, INSERT..SELECT rows, POSTs over loopback.
 
     No more than ``most`` hashes and rows, for a trial.
     """
     return {
-        "sha256_per_second": sha256(min(HASHES, most)),
-        "insert_rows_per_second": inserts(min(ROWS, most)),
-        "posts_per_second": posts(),
+        "sha256_per_second": hash_rate(min(HASHES, limit)),
+        "insert_rows_per_second": insert_rate(min(ROWS, limit)),
+        "posts_per_second": post_rate(),
     }
 
 
-def sha256(n: int) -> int:
-    """Hash e-mail addresses."""
+def hash_rate(n: int) -> int:
+    """Hash ``n`` e-mail addresses; return how many per CPU second."""
     started = time.process_time()
     for number in range(n):
         hashlib.sha256(b"person.%d@example.com" % number).digest()
     return round(n / (time.process_time() - started))
 
 
-def inserts(n: int) -> int:
-    """Copy narrow rows into a table with two indexes, in one transaction."""
+def insert_rate(n: int) -> int:
+    """Copy narrow rows into a table with two indexes, in one transaction; return rows a second."""
     with connection.cursor() as cursor:
         cursor.execute(
             "CREATE TABLE bench_scratch (id bigint PRIMARY KEY, word varchar(40) UNIQUE)"
@@ -58,8 +58,11 @@ def inserts(n: int) -> int:
             cursor.execute("DROP TABLE bench_scratch")
 
 
-def posts() -> int:
-    """Post small requests to a page of the sandbox, one after the other on one connection."""
+def post_rate() -> int:
+    """Post small requests to the sandbox, one after the other on one connection.
+
+    Return how many a second.
+    """
     session = requests.Session()
     session.trust_env = False
     url = f"{settings.TIKTOK_API_URL}/sandbox/elsewhere/"

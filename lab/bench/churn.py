@@ -21,10 +21,10 @@ from lab.stack.sandbox import SandboxClient
 from partners.models import Audience
 
 CHUNK = 10_000
-QUIET = settings.BEAT_SECONDS + 1  # seconds without work
-LONGEST = 1800.0
-# A person's number modulo 10: 20 % of the people move away, 10 % come home.
-LEAVE, COME = (0, 1), (9,)
+QUIET_SECONDS = settings.BEAT_SECONDS + 1  # without work: all is done
+MAX_SECONDS = 1800.0  # until all is done
+# Last digits of ids: 20 % of the people move away, 10 % come home.
+LEAVING, COMING = (0, 1), (9,)
 HOME, AWAY = "DE", "FR"
 AT_HOME = {"field": "country", "op": "is", "value": HOME}
 IS_AWAY = {"field": "country", "op": "is", "value": AWAY}
@@ -34,7 +34,7 @@ GERMAN = {"field": "language", "op": "is", "value": "de"}
 def begin(*, kinds: Sequence[str]) -> dict[str, Any]:
     """Launch three canvases. Two share an audience: who leaves one of them may join the other."""
     _people().update(country=HOME)
-    _people(*COME).update(country=AWAY)
+    _people(*COMING).update(country=AWAY)
     _mirror("home", [AT_HOME], kinds)
     _mirror("german", [IS_AWAY, GERMAN], kinds, _audience("home"))
     _mirror("away", [IS_AWAY], kinds)
@@ -47,8 +47,7 @@ def _mirror(
     kinds: Sequence[str],
     audience: Audience | None = None,
 ) -> None:
-    some = {"all": conditions}
-    segment = Segment.objects.create(app_group=world.group(), name=name, filter=some)
+    segment = Segment.objects.create(app_group=world.group(), name=name, filter={"all": conditions})
     canvas = live.mirror(segment, kinds, audience)
     Canvas.objects.filter(pk=canvas.pk).update(name=name)
 
@@ -57,48 +56,47 @@ def _audience(canvas: str) -> Audience:
     return Audience.objects.get(syncs__steps__canvas__name=canvas)
 
 
-def _people(*numbers: int) -> QuerySet[Profile]:
-    """Return the people with these numbers modulo 10; all by default."""
-    lane = Mod("pk", 10)
+def _people(*digits: int) -> QuerySet[Profile]:
+    """Return the people whose ids end with these digits; all by default."""
     everybody = Profile.objects.filter(app_group=world.group())
-    return everybody.filter(In(lane, numbers)) if numbers else everybody
+    return everybody.filter(In(Mod("pk", 10), digits)) if digits else everybody
 
 
 def change() -> dict[str, Any]:
     """Change people in chunks, and mark them in the same transaction, as every writer does."""
-    changed = 0
-    for lanes, country in ((LEAVE, AWAY), (COME, HOME)):
-        ids = list(_people(*lanes).values_list("pk", flat=True))
+    n_changed = 0
+    for digits, country in ((LEAVING, AWAY), (COMING, HOME)):
+        ids = list(_people(*digits).values_list("pk", flat=True))
         for start in range(0, len(ids), CHUNK):
-            some = ids[start : start + CHUNK]
+            chunk = ids[start : start + CHUNK]
             with transaction.atomic():
-                Profile.objects.filter(pk__in=some).update(country=country)
-                live_marks.note(world.group().pk, some)
-        changed += len(ids)
-    return {"changed": changed}
+                Profile.objects.filter(pk__in=chunk).update(country=country)
+                live_marks.note(world.group().pk, chunk)
+        n_changed += len(ids)
+    return {"changed": n_changed}
 
 
 def end() -> dict[str, Any]:
     """Wait until nothing is left to do; compare the sandbox's audiences with the segments."""
-    seconds = world.await_rest(quiet=QUIET, longest=LONGEST)
-    wrong = [*laws.broken(now=timezone.now()), *_differences()]
-    if wrong:
-        raise SystemExit("\n".join(wrong[:20]))
+    seconds = world.await_rest(quiet=QUIET_SECONDS, longest=MAX_SECONDS)
+    violations = [*laws.broken(now=timezone.now()), *_differences()]
+    if violations:
+        raise SystemExit("\n".join(violations[:20]))
     return {"seconds_until_quiet": round(seconds, 1), "laws": "hold"}
 
 
 def _differences() -> Iterator[str]:
     sandbox = SandboxClient(settings.TIKTOK_API_URL)
-    for name, who in (
+    for name, condition in (
         ("home", Q(country=HOME) | Q(country=AWAY, language="de")),
         ("away", Q(country=AWAY)),
     ):
         members = {digest for _schema, digest in sandbox.members(_audience(name).remote_id)}
-        sendable = _people().filter(who, erased_at=None).exclude(ads_consent=False)
+        sendable = _people().filter(condition, erased_at=None).exclude(ads_consent=False)
         hashes = sendable.exclude(email_sha256=None).values_list("email_sha256", flat=True)
-        wanted = {bytes(digest).hex() for digest in hashes.iterator() if digest}
-        if members != wanted:
+        expected = {bytes(digest).hex() for digest in hashes.iterator() if digest}
+        if members != expected:
             yield (
-                f"L8 {name}: {len(wanted - members)} are missing, "
-                f"{len(members - wanted)} too many of {len(wanted)}"
+                f"L8 {name}: {len(expected - members)} are missing, "
+                f"{len(members - expected)} too many of {len(expected)}"
             )

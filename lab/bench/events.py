@@ -15,8 +15,8 @@ from canvases.models import Canvas
 from lab.bench import world
 from partners.models import Delivery, Outcome, Sync, Tally
 
-GAP = 0.37  # seconds between two calls: they fall at different times between two beats
-LONGEST = 120.0
+CALL_INTERVAL = 0.37  # seconds; calls fall at different times between two beats
+MAX_SECONDS = 120.0  # until all are synced
 
 
 def measure(*, n: int, kinds: Sequence[str]) -> dict[str, Any]:
@@ -35,12 +35,14 @@ def measure(*, n: int, kinds: Sequence[str]) -> dict[str, Any]:
             name = f"event-{canvas.pk}-{number}"
             posted_at[name] = timezone.now()
             _post(session, canvas, name)
-            time.sleep(GAP)
+            time.sleep(CALL_INTERVAL)
     _await_settled(sync, n)
-    seconds = sorted(_seconds(sync, posted_at))
+    seconds = sorted(_seconds_to_synced(sync, posted_at))
     if len(seconds) < n:
         raise SystemExit(f"Of {n} people {len(seconds)} were synced.")
-    return {"events": n} | {f"p{share}_seconds": _share(seconds, share) for share in (50, 95, 100)}
+    return {"events": n} | {
+        f"p{percent}_seconds": _percentile(seconds, percent) for percent in (50, 95, 100)
+    }
 
 
 def _post(session: requests.Session, canvas: Canvas, name: str) -> None:
@@ -57,14 +59,14 @@ def _post(session: requests.Session, canvas: Canvas, name: str) -> None:
 
 
 def _await_settled(sync: Sync, n: int) -> None:
-    deadline = time.monotonic() + LONGEST
+    deadline = time.monotonic() + MAX_SECONDS
     while time.monotonic() < deadline:
         if Tally.objects.filter(pk=sync.pk, entered__gte=n, pending=0).exists():
             return
         time.sleep(0.2)
 
 
-def _seconds(sync: Sync, posted_at: dict[str, datetime]) -> list[float]:
+def _seconds_to_synced(sync: Sync, posted_at: dict[str, datetime]) -> list[float]:
     synced = Delivery.objects.filter(sync=sync, batch__state=Outcome.SYNCED)
     times = synced.values_list("profile__external_id", "batch__settled_at")
     return [
@@ -74,5 +76,5 @@ def _seconds(sync: Sync, posted_at: dict[str, datetime]) -> list[float]:
     ]
 
 
-def _share(seconds: Sequence[float], share: int) -> float:
-    return round(seconds[min(len(seconds) - 1, len(seconds) * share // 100)], 2)
+def _percentile(seconds: Sequence[float], percent: int) -> float:
+    return round(seconds[min(len(seconds) - 1, len(seconds) * percent // 100)], 2)

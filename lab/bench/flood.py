@@ -22,8 +22,8 @@ from lab.bench import live, world
 
 PER_CALL = 75
 CLIENTS = 4
-LOOK_EVERY = 1.0  # at least ten times in all
-LONGEST = 300.0
+SAMPLE_SECONDS = 1.0  # at most; there are at least ten samples
+MAX_SECONDS = 300.0  # until the engine is at rest
 
 
 def measure(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def measure(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str,
     the engine has not worked off: at most, and when the last call ended.
     """
     _launch(kinds)
-    world.await_rest(quiet=1, longest=LONGEST)
+    world.await_rest(quiet=1, longest=MAX_SECONDS)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")  # as autovacuum does within a minute
     everybody = Profile.objects.filter(app_group=world.group()).order_by("pk")
@@ -43,26 +43,28 @@ def measure(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str,
         _body([names[number % len(names)] for number in range(first, first + PER_CALL)])
         for first in range(0, seconds * per_second, PER_CALL)
     ]
-    ended, waiting = threading.Event(), [0]
+    has_ended, n_waiting = threading.Event(), [0]
     sessions = [world.session("users.track") for _client in range(CLIENTS)]
     with ThreadPoolExecutor(CLIENTS + 1) as pool:
-        looking = pool.submit(_look, ended, waiting, every=min(LOOK_EVERY, seconds / 10))
-        begun = time.monotonic()
-        shares = [
-            pool.submit(_post_all, session, bodies[share::CLIENTS], begun, per_second, share)
-            for share, session in enumerate(sessions)
+        sampling = pool.submit(
+            _sample, has_ended, n_waiting, every=min(SAMPLE_SECONDS, seconds / 10)
+        )
+        started = time.monotonic()
+        posts = [
+            pool.submit(_post_all, session, bodies[client::CLIENTS], started, per_second, client)
+            for client, session in enumerate(sessions)
         ]
-        late = [seconds for share in shares for seconds in share.result()]
-        took = time.monotonic() - begun
-        left = _waiting()
-        ended.set()
-        looking.result()
+        delays = [delay for post in posts for delay in post.result()]
+        elapsed = time.monotonic() - started
+        n_left = _count_waiting()
+        has_ended.set()
+        sampling.result()
     return {
-        "events_per_second": round(len(bodies) * PER_CALL / took),
-        "most_seconds_behind": round(max(late), 2),
-        "most_waiting": max(*waiting, left),
-        "waiting_at_the_end": left,
-        "seconds_until_none_wait": round(_until_none_wait(), 2),
+        "events_per_second": round(len(bodies) * PER_CALL / elapsed),
+        "most_seconds_behind": round(max(delays), 2),
+        "most_waiting": max(*n_waiting, n_left),
+        "waiting_at_the_end": n_left,
+        "seconds_until_none_wait": round(_seconds_until_none_wait(), 2),
     }
 
 
@@ -83,35 +85,35 @@ def _body(names: Sequence[str]) -> list[dict[str, str]]:
 def _post_all(
     session: requests.Session,
     bodies: Sequence[list[dict[str, str]]],
-    begun: float,
+    started: float,
     rate: int,
-    share: int,
+    client: int,
 ) -> list[float]:
     """Post every CLIENTS-th call at its time; return how late each one ended, in seconds."""
-    late = []
+    delays = []
     for number, body in enumerate(bodies):
-        due = begun + (number * CLIENTS + share) * PER_CALL / rate
+        due = started + (number * CLIENTS + client) * PER_CALL / rate
         time.sleep(max(0.0, due - time.monotonic()))
         now = timezone.now().isoformat()
         data = json.dumps({"events": [event | {"time": now} for event in body]})
         session.post(f"{settings.SITE_URL}/users/track", data=data, timeout=60).raise_for_status()
-        late.append(time.monotonic() - due)
-    return late
+        delays.append(time.monotonic() - due)
+    return delays
 
 
-def _waiting() -> int:
+def _count_waiting() -> int:
     return Signal.objects.count() + ChangedProfile.objects.count()
 
 
-def _look(ended: threading.Event, waiting: list[int], *, every: float) -> None:
-    while not ended.wait(every):
-        waiting.append(_waiting())
+def _sample(has_ended: threading.Event, n_waiting: list[int], *, every: float) -> None:
+    while not has_ended.wait(every):
+        n_waiting.append(_count_waiting())
 
 
-def _until_none_wait() -> float:
-    begun = time.monotonic()
-    while _waiting():
-        if time.monotonic() - begun > LONGEST:
-            raise SystemExit(f"{_waiting()} still wait after {LONGEST:.0f} s.")
+def _seconds_until_none_wait() -> float:
+    started = time.monotonic()
+    while _count_waiting():
+        if time.monotonic() - started > MAX_SECONDS:
+            raise SystemExit(f"{_count_waiting()} still wait after {MAX_SECONDS:.0f} s.")
         time.sleep(0.1)
-    return time.monotonic() - begun
+    return time.monotonic() - started

@@ -24,56 +24,59 @@ class Goal:
     path: tuple[str, ...]  # keys of the number in the result of the benchmark
     limit: dict[str, float]  # database -> goal
     is_minimum: bool  # whether the number should be at least the limit; else at most
-    holds_at: Callable[[int], bool] = lambda n: True  # for which numbers of people
+    holds_at: Callable[[int], bool] = lambda n: True  # whether it is a goal for n people
 
 
-def _both(limit: float) -> dict[str, float]:
+def _on_both(limit: float) -> dict[str, float]:
     return {"postgresql": limit, "sqlite": limit}
 
 
-def _million(n: int) -> bool:
+def _is_million(n: int) -> bool:
     return n == 1_000_000
 
 
 GOALS = (
-    Goal(("bodies", "from_stored_email"), _both(1_000_000), is_minimum=True),
-    Goal(("bodies", "from_raw_clean"), _both(400_000), is_minimum=True),
-    Goal(("drain", "people_per_second"), _both(300_000), is_minimum=True),
+    Goal(("bodies", "from_stored_email"), _on_both(1_000_000), is_minimum=True),
+    Goal(("bodies", "from_raw_clean"), _on_both(400_000), is_minimum=True),
+    Goal(("drain", "people_per_second"), _on_both(300_000), is_minimum=True),
     Goal(
-        ("launch", "seconds"), {"postgresql": 10, "sqlite": 15}, is_minimum=False, holds_at=_million
+        ("launch", "seconds"),
+        {"postgresql": 10, "sqlite": 15},
+        is_minimum=False,
+        holds_at=_is_million,
     ),
-    Goal(("events", "p95_seconds"), _both(8), is_minimum=False),
-    Goal(("ingest", "profiles_per_second"), _both(5_000), is_minimum=True),
-    Goal(("ingest", "p95_ms"), _both(200), is_minimum=False),
+    Goal(("events", "p95_seconds"), _on_both(8), is_minimum=False),
+    Goal(("ingest", "profiles_per_second"), _on_both(5_000), is_minimum=True),
+    Goal(("ingest", "p95_ms"), _on_both(200), is_minimum=False),
     Goal(("imports", "new_per_second"), {"postgresql": 30_000}, is_minimum=True),
     Goal(
         ("splits", "people_per_second"), {"postgresql": 100_000, "sqlite": 60_000}, is_minimum=True
     ),
-    Goal(("page", "open", "cpu_ms"), _both(500), is_minimum=False),
-    Goal(("page", "counters", "cpu_ms"), _both(100), is_minimum=False),
-    Goal(("page", "counters_all_changed", "cpu_ms"), _both(100), is_minimum=False),
-    Goal(("page", "counters_unchanged", "cpu_ms"), _both(100), is_minimum=False),
-    Goal(("page", "duplicate", "ms"), _both(1_000), is_minimum=False),
-    Goal(("waits", "p95_seconds"), _both(10), is_minimum=False),  # two beats of 5 seconds
-    Goal(("changes", "joined", "p95_seconds"), _both(12), is_minimum=False),
-    Goal(("changes", "left", "p95_seconds"), _both(12), is_minimum=False),
-    Goal(("flood", "events_per_second"), _both(1_950), is_minimum=True),
+    Goal(("page", "open", "cpu_ms"), _on_both(500), is_minimum=False),
+    Goal(("page", "counters", "cpu_ms"), _on_both(100), is_minimum=False),
+    Goal(("page", "counters_all_changed", "cpu_ms"), _on_both(100), is_minimum=False),
+    Goal(("page", "counters_unchanged", "cpu_ms"), _on_both(100), is_minimum=False),
+    Goal(("page", "duplicate", "ms"), _on_both(1_000), is_minimum=False),
+    Goal(("waits", "p95_seconds"), _on_both(10), is_minimum=False),  # two beats of 5 seconds
+    Goal(("changes", "joined", "p95_seconds"), _on_both(12), is_minimum=False),
+    Goal(("changes", "left", "p95_seconds"), _on_both(12), is_minimum=False),
+    Goal(("flood", "events_per_second"), _on_both(1_950), is_minimum=True),
     Goal(
-        ("flood", "waiting_at_the_end"), _both(20_000), is_minimum=False
+        ("flood", "waiting_at_the_end"), _on_both(20_000), is_minimum=False
     ),  # two beats of 5 seconds
-    Goal(("live", "count_seconds"), {"postgresql": 2}, is_minimum=False, holds_at=_million),
-    Goal(("live", "sweep_seconds"), {"postgresql": 5}, is_minimum=False, holds_at=_million),
-    Goal(("idle", "cpu_percent"), _both(1), is_minimum=False),
-    Goal(("idle", "sql_per_second"), _both(10), is_minimum=False),
-    Goal(("backlog", "most_memory_mb", "engine"), _both(300), is_minimum=False),
+    Goal(("live", "count_seconds"), {"postgresql": 2}, is_minimum=False, holds_at=_is_million),
+    Goal(("live", "sweep_seconds"), {"postgresql": 5}, is_minimum=False, holds_at=_is_million),
+    Goal(("idle", "cpu_percent"), _on_both(1), is_minimum=False),
+    Goal(("idle", "sql_per_second"), _on_both(10), is_minimum=False),
+    Goal(("backlog", "most_memory_mb", "engine"), _on_both(300), is_minimum=False),
 )
 
 
-def verdicts(found: dict[str, Any], database: str, n: int) -> dict[str, str]:
+def verdicts(results: dict[str, Any], database: str, n: int) -> dict[str, str]:
     """Return for each goal that was measured whether it is reached, in words."""
-    words = {}
+    sentences = {}
     for goal in GOALS:
-        value: Any = found
+        value: Any = results
         for name in goal.path:
             value = value.get(name) if isinstance(value, dict) else None
         if value is None or database not in goal.limit or not goal.holds_at(n):
@@ -81,5 +84,7 @@ def verdicts(found: dict[str, Any], database: str, n: int) -> dict[str, str]:
         limit = goal.limit[database]
         is_reached = value >= limit if goal.is_minimum else value <= limit
         sign = ">=" if goal.is_minimum else "<="
-        words[": ".join(goal.path)] = f"{sign} {limit:,} {'reached' if is_reached else 'MISSED'}"
-    return words
+        sentences[": ".join(goal.path)] = (
+            f"{sign} {limit:,} {'reached' if is_reached else 'MISSED'}"
+        )
+    return sentences

@@ -17,24 +17,24 @@ HEADERS = ("external_id", "email", "phone", "country", "newsletter", "orders")
 
 def measure(*, n: int) -> dict[str, Any]:
     """Import ``n`` new people; the same with one attribute changed; the same file once more."""
-    found: dict[str, Any] = {"rows": n}
+    results: dict[str, Any] = {"rows": n}
     for name, newsletter in (("new", "true"), ("changed", "false"), ("same", "false")):
         run = _start_import(_file(n, newsletter))
-        begun, cpu = time.perf_counter(), time.process_time()
+        started, cpu_before = time.perf_counter(), time.process_time()
         while leased := runner.lease(now=timezone.now()):
             runner.turn(leased)
             runner.release(leased)
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - started
         run.refresh_from_db()
         if run.n_created + run.n_updated != n:
             raise SystemExit(
                 f"The import did not take all rows: {run.state}, {run.n_rejected} rejected"
             )
-        found |= {
+        results |= {
             f"{name}_per_second": round(n / seconds),
-            f"{name}_cpu_seconds": round(time.process_time() - cpu, 2),
+            f"{name}_cpu_seconds": round(time.process_time() - cpu_before, 2),
         }
-    return found
+    return results
 
 
 def _file(n: int, newsletter: str) -> bytes:
@@ -50,9 +50,9 @@ def _start_import(data: bytes) -> Import:
     run = Import(app_group=world.group(), file_name="bench.csv", size=len(data))
     uploads.keep(run, io.BytesIO(data))
     layout = detection.layout(uploads.Stored(run.upload, run.size), is_utf8=True)
-    row = ["x", "x", "x", "DE", "true", "1"]
+    sample_row = ["x", "x", "x", "DE", "true", "1"]
     guesses = column_guess.columns(
-        HEADERS, [row], delimiter=layout.delimiter, app_group=run.app_group
+        HEADERS, [sample_row], delimiter=layout.delimiter, app_group=run.app_group
     )
     columns = tuple(guess.column for guess in guesses)
     run.plan = mapping.Plan(layout, columns).as_json()

@@ -21,32 +21,32 @@ def measure(*, n: int) -> dict[str, Any]:
     """Post ``n`` new people to the web process in full calls."""
     sessions = [world.session("users.track") for _client in range(CLIENTS)]
     bodies = [_body(first) for first in range(0, n, PER_CALL)]
-    before = Profile.objects.count()
+    n_before = Profile.objects.count()
     started = time.perf_counter()
     with ThreadPoolExecutor(CLIENTS) as pool:
-        shares = pool.map(
-            lambda share: _post_all(sessions[share], bodies[share::CLIENTS]), range(CLIENTS)
+        posts = pool.map(
+            lambda client: _post_all(sessions[client], bodies[client::CLIENTS]), range(CLIENTS)
         )
-        calls = sorted(seconds for share in shares for seconds in share)
+        call_seconds = sorted(seconds for post in posts for seconds in post)
     seconds = time.perf_counter() - started
-    made = Profile.objects.count() - before
+    n_new = Profile.objects.count() - n_before
     return {
-        "profiles": made,
+        "profiles": n_new,
         "seconds": round(seconds, 2),
-        "profiles_per_second": round(made / seconds),
-        "p50_ms": round(1000 * calls[len(calls) // 2]),
-        "p95_ms": round(1000 * calls[len(calls) * 95 // 100]),
+        "profiles_per_second": round(n_new / seconds),
+        "p50_ms": round(1000 * call_seconds[len(call_seconds) // 2]),
+        "p95_ms": round(1000 * call_seconds[len(call_seconds) * 95 // 100]),
     }
 
 
 def _post_all(session: requests.Session, bodies: list[bytes]) -> list[float]:
     """Post these bodies one after the other; return the seconds of each call."""
-    took = []
+    call_seconds = []
     for body in bodies:
-        begun = time.perf_counter()
+        started = time.perf_counter()
         session.post(f"{settings.SITE_URL}/users/track", data=body, timeout=60).raise_for_status()
-        took.append(time.perf_counter() - begun)
-    return took
+        call_seconds.append(time.perf_counter() - started)
+    return call_seconds
 
 
 def _body(first: int) -> bytes:

@@ -23,8 +23,8 @@ from lab.bench import world
 from partners.models import Audience, Delivery, Outcome, Sync, Tally
 
 CHUNK = 10_000
-CALL = 20  # changes in one call
-LONGEST = 300.0
+CHANGES_PER_CALL = 20
+MAX_SECONDS = 300.0  # until people are synced
 # No one who bought within 30 days, of two countries or of one language: time alone changes it.
 LAPSED = {
     "all": [
@@ -50,21 +50,21 @@ def measure(*, n: int, kinds: Sequence[str]) -> dict[str, Any]:
     segment = Segment.objects.create(app_group=world.group(), name="Lapsed", filter=LAPSED)
     started = time.monotonic()
     members = filters.members(segment).count()
-    counted = time.monotonic() - started
-    canvas = mirror(segment, kinds)
-    admitted = _seconds(canvas)
+    count_seconds = time.monotonic() - started
+    mirror(segment, kinds)
+    admit_seconds = _run_to_rest()
     Subscription.objects.update(sweep_at=timezone.now(), sweep_cursor=0)
-    swept = _seconds(canvas)
-    churned = _churn(n // 5)
-    settled = _seconds(canvas)
+    sweep_seconds = _run_to_rest()
+    n_churned = _churn(n // 5)
+    churn_seconds = _run_to_rest()
     return {
         "people": n,
         "members": members,
-        "count_seconds": round(counted, 2),
-        "admit_seconds": round(admitted, 2),
-        "sweep_seconds": round(swept, 2),
-        "churned": churned,
-        "churn_seconds": round(settled, 2),
+        "count_seconds": round(count_seconds, 2),
+        "admit_seconds": round(admit_seconds, 2),
+        "sweep_seconds": round(sweep_seconds, 2),
+        "churned": n_churned,
+        "churn_seconds": round(churn_seconds, 2),
     }
 
 
@@ -88,14 +88,14 @@ def mirror(segment: Segment, kinds: Sequence[str], audience: Audience | None = N
     return canvas
 
 
-def _seconds(canvas: Canvas) -> float:
-    """Run segments and journeys until nothing is left to do that needs no answer of the partner."""
+def _run_to_rest() -> float:
+    """Run segments and journeys until only calls to the partner are left; return the seconds."""
     started = time.monotonic()
-    is_more = True
-    while is_more:
+    has_work = True
+    while has_work:
         now = timezone.now()
-        is_more = live_segments.work(now=now, seconds=30)
-        is_more |= bool(engine.move_all(now=now))
+        has_work = live_segments.work(now=now, seconds=30)
+        has_work |= bool(engine.move_all(now=now))
     return time.monotonic() - started
 
 
@@ -105,9 +105,9 @@ def _churn(n: int) -> int:
     people = Profile.objects.filter(app_group=group).exclude(events__name="order")
     ids = list(people.order_by("pk").values_list("pk", flat=True)[:n])
     for start in range(0, len(ids), CHUNK):
-        some, now = ids[start : start + CHUNK], timezone.now()
-        events = [Event(app_group=group, profile_id=pk, name="order", at=now) for pk in some]
-        live_marks.note(group.pk, some, Event.objects.bulk_create(events))
+        chunk, now = ids[start : start + CHUNK], timezone.now()
+        events = [Event(app_group=group, profile_id=pk, name="order", at=now) for pk in chunk]
+        live_marks.note(group.pk, chunk, Event.objects.bulk_create(events))
     return len(ids)
 
 
@@ -120,20 +120,21 @@ def changes(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str,
     segment = Segment.objects.create(app_group=world.group(), name="Loyal", filter=LOYAL)
     canvas = mirror(segment, kinds)
     sync = Sync.objects.get(steps__canvas=canvas)
-    found: dict[str, Any] = {"changes_per_second": per_second}
+    results: dict[str, Any] = {"changes_per_second": per_second}
     with world.session("users.track") as session:
         for name, value in (("joined", "in"), ("left", "out")):
             posted_at = _post_all(session, value, n=seconds * per_second, rate=per_second)
-            mine = sync if value == "in" else _undoing(sync)
-            found[name] = _percentiles(mine, posted_at)
-    return found
+            sent_by = sync if value == "in" else _await_removal(sync)
+            results[name] = _percentiles(sent_by, posted_at)
+    return results
 
 
-def _undoing(sync: Sync) -> Sync:
-    deadline = time.monotonic() + LONGEST
+def _await_removal(sync: Sync) -> Sync:
+    """Return the Sync that removes those who leave; it is made for the first of them."""
+    deadline = time.monotonic() + MAX_SECONDS
     while time.monotonic() < deadline:
-        if (found := Sync.objects.filter(undoes=sync).first()) is not None:
-            return found
+        if (removal := Sync.objects.filter(undoes=sync).first()) is not None:
+            return removal
         time.sleep(0.25)
     raise SystemExit("No removal was queued.")
 
@@ -141,10 +142,10 @@ def _undoing(sync: Sync) -> Sync:
 def _post_all(session: requests.Session, value: str, *, n: int, rate: int) -> dict[str, float]:
     """Post calls at a rate of changes; return external id -> when its call began."""
     posted_at: dict[str, float] = {}
-    begun = time.time()
-    for first in range(0, n, CALL):
-        time.sleep(max(0.0, begun + first / rate - time.time()))
-        names = [f"live-{number}" for number in range(first, first + CALL)]
+    started = time.time()
+    for first in range(0, n, CHANGES_PER_CALL):
+        time.sleep(max(0.0, started + first / rate - time.time()))
+        names = [f"live-{number}" for number in range(first, first + CHANGES_PER_CALL)]
         people = [
             {"external_id": name, "email": f"{name}@example.org", "bench": value} for name in names
         ]
@@ -155,18 +156,20 @@ def _post_all(session: requests.Session, value: str, *, n: int, rate: int) -> di
 
 def _percentiles(sync: Sync, posted_at: dict[str, float]) -> dict[str, float]:
     """Wait until all people are synced; return the times in seconds."""
-    deadline = time.monotonic() + LONGEST
+    deadline = time.monotonic() + MAX_SECONDS
     while time.monotonic() < deadline:
         tally = Tally.objects.filter(pk=sync.pk).first()
         if tally is not None and tally.synced >= len(posted_at):
             break
         time.sleep(0.25)
     rows = Delivery.objects.filter(sync=sync, batch__state=Outcome.SYNCED, outcome=None)
-    ended = rows.annotate(name=F("profile__external_id"), at=F("batch__settled_at"))
-    times = sorted(at.timestamp() - posted_at[name] for name, at in ended.values_list("name", "at"))
+    settled = rows.annotate(name=F("profile__external_id"), at=F("batch__settled_at"))
+    times = sorted(
+        at.timestamp() - posted_at[name] for name, at in settled.values_list("name", "at")
+    )
     if len(times) < len(posted_at):
         raise SystemExit(f"Of {len(posted_at)} people {len(times)} were synced.")
     return {
-        f"p{share}_seconds": round(times[len(times) * share // 100 - 1], 2)
-        for share in (50, 95, 100)
+        f"p{percent}_seconds": round(times[len(times) * percent // 100 - 1], 2)
+        for percent in (50, 95, 100)
     }

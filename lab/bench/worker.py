@@ -21,7 +21,6 @@ from django.db import connection
 from django.utils import timezone
 
 from canvases import engine
-from canvases.models import Canvas
 from lab.bench import (
     backlog,
     bodies,
@@ -39,8 +38,8 @@ from lab.bench import (
 from partners.models import Batch, Outcome, Push, Tally
 from partners.queue import flush
 
-LOOK_EVERY = 0.25
-LONGEST = 600.0
+POLL_SECONDS = 0.25
+MAX_SECONDS = 600.0  # for a launch
 
 
 def people(*, n: int) -> dict[str, Any]:
@@ -55,9 +54,9 @@ def launch(*, n: int, kinds: list[str]) -> dict[str, Any]:
     canvas, sync = world.draft(kinds)
     engine.launch(canvas, by=world.user(), now=timezone.now())
     launched_at = timezone.now()
-    deadline = time.monotonic() + LONGEST
-    while not _is_done(canvas, sync.pk, n) and time.monotonic() < deadline:
-        time.sleep(LOOK_EVERY)
+    deadline = time.monotonic() + MAX_SECONDS
+    while not _is_done(sync.pk, n) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
     tally = Tally.objects.get(pk=sync.pk)
     last = Batch.objects.filter(sync=sync, state=Outcome.SYNCED).order_by("settled_at").last()
     if tally.pending or tally.entered != n or last is None or last.settled_at is None:
@@ -72,7 +71,7 @@ def launch(*, n: int, kinds: list[str]) -> dict[str, Any]:
     }
 
 
-def _is_done(canvas: Canvas, sync_id: int, n: int) -> bool:
+def _is_done(sync_id: int, n: int) -> bool:
     tally = Tally.objects.filter(pk=sync_id).first()
     return tally is not None and tally.entered >= n and not tally.pending
 
@@ -81,22 +80,22 @@ def drain(*, kinds: list[str]) -> dict[str, Any]:
     """Measure from all pending to all settled in this process; no engine may run beside it."""
     canvas, sync = world.draft(kinds)
     engine.launch(canvas, by=world.user(), now=timezone.now())
-    entering = time.monotonic()
+    launched = time.monotonic()
     while engine.move_all(now=timezone.now()):
         pass
     entered = time.monotonic()
     pending = Tally.objects.get(pk=sync.pk).pending
-    built = bodies.from_database()
-    begun = time.monotonic()
+    build_rate = bodies.rate_from_database()
+    flush_started = time.monotonic()
     while flush.Flush(seconds=8).run():
         pass
-    seconds = time.monotonic() - begun
+    seconds = time.monotonic() - flush_started
     return {
         "people": pending,
         "seconds": round(seconds, 2),
         "people_per_second": round(pending / seconds),
-        "entered_per_second": round(Tally.objects.get(pk=sync.pk).entered / (entered - entering)),
-        "read_and_built_per_second": built,
+        "entered_per_second": round(Tally.objects.get(pk=sync.pk).entered / (entered - launched)),
+        "read_and_built_per_second": build_rate,
     }
 
 
@@ -136,8 +135,9 @@ TASKS: dict[str, Callable[..., dict[str, Any]]] = {
 
 def main() -> None:
     """Run the task that the first argument describes."""
-    order = json.loads(sys.argv[1])
-    sys.stdout.write(json.dumps(TASKS[order.pop("task")](**order)))
+    arguments = json.loads(sys.argv[1])
+    task = TASKS[arguments.pop("task")]
+    sys.stdout.write(json.dumps(task(**arguments)))
 
 
 if __name__ == "__main__":

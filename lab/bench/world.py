@@ -24,7 +24,7 @@ from partners import registry
 from partners.errors import Retry
 from partners.models import AdAccount, Audience, Connection, Sync, Tally
 
-INVENTED = 50_000  # the others are copies of these people with random identifiers
+MAX_INVENTED = 50_000  # people; further ones are copies of them with random identifiers
 COPIES_PER_STATEMENT = 100_000
 _RANDOM = {"sqlite": "randomblob(32)", "postgresql": "sha256(random()::text::bytea)"}
 _COPY = """
@@ -41,23 +41,24 @@ def group() -> AppGroup:
 
 
 def make_people(n: int) -> None:
-    """Make ``n`` people: up to INVENTED invented, the others copied with random identifiers."""
-    invented = min(n, INVENTED)
+    """Make ``n`` people: up to MAX_INVENTED invented, the others copied with random identifiers."""
+    invented = min(n, MAX_INVENTED)
     people.make_people(group(), invented)
     if n > invented:
-        _multiply(invented, n - invented)
+        _copy_people(invented, n - invented)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
 
 
-def _multiply(invented: int, more: int) -> None:
+def _copy_people(invented: int, n: int) -> None:
+    """Add ``n`` copies of the ``invented`` people."""
     highest = Profile.objects.order_by("pk").values_list("pk", flat=True).last() or 0
     values = {name: f"p.{name}" for name in NewProfile._fields}
     values["external_id"] = "p.external_id || '-' || copies.n"
     for column in HASHES:
         digest = _RANDOM[connection.vendor]
         values[column] = f"CASE WHEN p.{column} IS NULL THEN NULL ELSE {digest} END"
-    copies = -(-more // invented)
+    copies = -(-n // invented)  # of each person, rounded up
     step = max(1, COPIES_PER_STATEMENT // invented)
     for first in range(1, copies + 1, step):
         sql = _COPY.format(
@@ -67,7 +68,7 @@ def _multiply(invented: int, more: int) -> None:
             first=first,
             last=min(first + step - 1, copies),
             highest=highest,
-            most=min(step * invented, more - (first - 1) * invented),
+            most=min(step * invented, n - (first - 1) * invented),
         )
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(sql)
@@ -79,11 +80,11 @@ def token() -> str:
     return registry.get("tiktok").exchange(code, redirect_uri="").access_token
 
 
-def connected() -> AdAccount:
+def ensure_ad_account() -> AdAccount:
     """Return the first ad account of the sandbox's first user, connecting it if need be."""
-    found = AdAccount.objects.filter(connection__app_group=group()).first()
-    if found is not None:
-        return found
+    account = AdAccount.objects.filter(connection__app_group=group()).first()
+    if account is not None:
+        return account
     access_token = token()
     row = Connection(partner="tiktok", app_group=group(), connected_at=timezone.now())
     row.set_token(access_token)
@@ -108,7 +109,7 @@ def draft(kinds: Sequence[str], audience: Audience | None = None) -> tuple[Canva
 
 def _new_audience(name: str) -> Audience:
     """Create an audience; wait where the ad account may create only one a second."""
-    account, create = connected(), registry.get("tiktok").create_audience
+    account, create = ensure_ad_account(), registry.get("tiktok").create_audience
     while True:
         try:
             remote_id = create(account.connection.token, account.remote_id, name=name)
@@ -121,10 +122,10 @@ def _new_audience(name: str) -> Audience:
 def session(*scopes: str) -> requests.Session:
     """Return a session with a new API key of these scopes."""
     _key, text = api_keys.issue(group(), name="bench", scopes=list(scopes), by=None)
-    made = requests.Session()
-    made.trust_env = False
-    made.headers.update({"Authorization": f"Bearer {text}", "Content-Type": "application/json"})
-    return made
+    http = requests.Session()
+    http.trust_env = False
+    http.headers.update({"Authorization": f"Bearer {text}", "Content-Type": "application/json"})
+    return http
 
 
 def track(session: requests.Session, body: dict[str, Any]) -> None:
@@ -137,14 +138,14 @@ def await_rest(*, quiet: float, longest: float) -> float:
 
     Return after how many seconds that time began. Raise SystemExit after ``longest`` seconds.
     """
-    begun = quiet_since = time.monotonic()
+    started = quiet_since = time.monotonic()
     while time.monotonic() - quiet_since < quiet:
         if _is_busy():
             quiet_since = time.monotonic()
-        if time.monotonic() - begun > longest:
+        if time.monotonic() - started > longest:
             raise SystemExit(f"The engine did not come to rest within {longest:.0f} s.")
         time.sleep(0.25)
-    return quiet_since - begun
+    return quiet_since - started
 
 
 def _is_busy() -> bool:

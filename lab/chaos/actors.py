@@ -1,5 +1,7 @@
 """Users at work during a chaos run: a process that does random acts and keeps a journal of them.
 
+An act is one call of `world.ACTS`, such as to launch a canvas or to enter people.
+
 The journal is written before and after each act, so that a killed actor repeats its last one.
 """
 
@@ -26,11 +28,11 @@ WEIGHTS = {  # how often each act is done compared with the others
     "disconnect": 3,
     "create": 3,
 }
-REPEATED = 0.2  # of all acts are done twice
-CROWD = 300
-NEW_PROFILES = 120
-NAMES = 3  # of audiences to create, per group
-LONGEST_PAUSE = 0.25
+REPEATED_SHARE = 0.2  # of all acts are done twice
+MAX_CROWD = 300  # people of one "enter"
+MAX_NEW_PROFILES = 120  # of one "add_profiles"
+N_NAMES = 3  # of audiences to create, per group
+MAX_PAUSE = 0.25  # seconds
 
 
 class Journal:
@@ -64,7 +66,7 @@ class Actor:
 
     def __init__(self, *, actor: int, seed: int, journal: Path) -> None:
         self.actor, self.journal = actor, Journal(journal)
-        self.n = len(self.journal.begun)
+        self.n = len(self.journal.begun)  # number of the next act
         self.random = random.Random(f"{seed}-{actor}-{self.n}")
         self.n_profiles = dict.fromkeys(world.GROUPS, 0)  # made by this actor in each group
         for arguments in self.journal.arguments("add_profiles"):
@@ -79,12 +81,12 @@ class Actor:
             if arguments := self.plan(act):
                 n, self.n = self.n, self.n + 1
                 self.journal.write(n=n, act=act, arguments=arguments)
-                for _ in range(1 + (self.random.random() < REPEATED)):
+                for _ in range(1 + (self.random.random() < REPEATED_SHARE)):
                     self.do(n, act, arguments)
-            time.sleep(self.random.uniform(0, LONGEST_PAUSE))
+            time.sleep(self.random.uniform(0, MAX_PAUSE))
 
     def do(self, n: int, act: str, arguments: dict[str, Any]) -> None:
-        """Do an act once; during faults a refusal is a right answer."""
+        """Do an act once; while the sandbox fails, a refusal is a right answer."""
         try:
             world.ACTS[act](**arguments)
         except world.REFUSALS:
@@ -103,7 +105,7 @@ class Actor:
         group = self.random.choice(world.GROUPS)
         match act:
             case "add_profiles":
-                n = self.random.randint(1, NEW_PROFILES)
+                n = self.random.randint(1, MAX_NEW_PROFILES)
                 first = self.n_profiles[group]
                 return {"group": group, "actor": self.actor, "first": first, "n": n}
             case "enter":
@@ -116,25 +118,25 @@ class Actor:
                 return {"group": group, "discard": self.random.random() < 0.4}
             case "create":
                 accounts = AdAccount.objects.filter(connection__app_group__slug=group)
-                name = f"new {group} {self.random.randrange(NAMES)}"
+                name = f"new {group} {self.random.randrange(N_NAMES)}"
                 account = self._one_of(accounts, "remote_id")
                 return {"group": group, "account": account, "name": name}
         return {"group": group}
 
     def _plan_crowd(self, group: str) -> dict[str, Any]:
         """Choose some of the profiles that this actor has made."""
-        known = self.n_profiles[group]
-        if not known:
+        n_profiles = self.n_profiles[group]
+        if not n_profiles:
             return {}
-        first = self.random.randrange(known)
-        direct = Sync.objects.filter(app_group__slug=group, label="direct")
+        first = self.random.randrange(n_profiles)
+        syncs = Sync.objects.filter(app_group__slug=group, label="direct")
         return {
             "group": group,
             "actor": self.actor,
-            "sync_id": self._one_of(direct, "pk"),
+            "sync_id": self._one_of(syncs, "pk"),
             "first": first,
-            "n": min(self.random.randint(1, CROWD), known - first),
-            "act": self.actor * 100_000 + self.n,
+            "n": min(self.random.randint(1, MAX_CROWD), n_profiles - first),
+            "act": self.actor * 100_000 + self.n,  # a number of its own for each act
         }
 
     def _one_of(self, rows: Any, column: str) -> Any:

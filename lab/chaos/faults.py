@@ -31,45 +31,46 @@ FAULTS: tuple[dict[str, Any], ...] = (
         for code in (40002, 40007, 40050, 40105, 40118, 40133, 50000, 59999)
     ),
 )
-SHARE = 0.4  # of the calls that fail
+FAILING_SHARE = 0.4  # of the calls
 # Mappings, creating and listing. With faults at authorisation hardly any connection would succeed.
 ENDPOINTS = ("segment/", "dmp/")
 N_POISON = 3  # people whose batches are rejected
-BETWEEN = (4.0, 9.0)  # seconds between two changes of the special faults
+CHANGE_INTERVAL = (4.0, 9.0)  # seconds between two changes of the special faults
 
 
 class FaultInjector:
-    """Sets the lasting faults, changes the special ones, clears all."""
+    """Sets the lasting faults, changes the special ones (poison), clears all."""
 
     def __init__(self, url: str, *, seed: int) -> None:
         self.sandbox = SandboxClient(url)
         self.random = random.Random(f"{seed}-faults")
         self.next_at = 0.0
-        self.special: list[int] = []
+        self.special_ids: list[int] = []
 
     def begin(self) -> None:
-        """Set each kind of fault, with shares that make SHARE in all."""
-        each = 1 - (1 - SHARE) ** (1 / len(FAULTS))
+        """Set each kind of fault, with shares that make FAILING_SHARE in all."""
+        # The faults strike independently: a call succeeds if none of them does.
+        share = 1 - (1 - FAILING_SHARE) ** (1 / len(FAULTS))
         for endpoint in ENDPOINTS:
             for fault in FAULTS:
-                self.sandbox.set_fault({**fault, "endpoint": endpoint, "share": round(each, 4)})
+                self.sandbox.set_fault({**fault, "endpoint": endpoint, "share": round(share, 4)})
 
     def change(self) -> None:
         """Change the poison people if it is time; sometimes fail all calls or revoke all tokens."""
         now = time.monotonic()
         if now < self.next_at:
             return
-        self.next_at = now + self.random.uniform(*BETWEEN)
-        for fault_id in self.special:
+        self.next_at = now + self.random.uniform(*CHANGE_INTERVAL)
+        for fault_id in self.special_ids:
             self.sandbox.clear_fault(fault_id)
         poison = [{"kind": "poison", "hash": self._random_hash()} for _ in range(N_POISON)]
-        self.special = [self.sandbox.set_fault(fault) for fault in poison]
-        dice = self.random.random()
-        if dice < 0.3:
+        self.special_ids = [self.sandbox.set_fault(fault) for fault in poison]
+        draw = self.random.random()
+        if draw < 0.3:
             self.sandbox.set_fault({"kind": "http_error", "status": 503, "for_seconds": 1.5})
-        elif dice < 0.45:
+        elif draw < 0.45:
             self.sandbox.set_fault({"kind": "revoke_token"})
-        elif dice < 0.55:  # rarely, because the cap that is learned from it lasts
+        elif draw < 0.55:  # rarely, because the cap that is learned from it lasts
             too_many = {"kind": "code", "code": 40061, "endpoint": "segment/mapping", "count": 1}
             self.sandbox.set_fault(too_many)
 

@@ -1,4 +1,7 @@
-"""Check a chaos run: the laws all the time in one snapshot, and everything once faults are over."""
+"""Check a chaos run: the laws all the time in one snapshot, and everything once faults are over.
+
+L3, L5 and L7 are numbers of laws in docs/reliability.md.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,8 @@ from lab.chaos.actors import Journal
 from lab.stack.sandbox import SandboxClient
 from partners.models import Audience, Batch, Connection, Delivery, Outcome, Reason, Sync, Tally
 
-NEVER_FALL = ("entered", "synced", "not_synced", "cancelled")
-LOOK_EVERY = 0.5
+NEVER_DECREASE = ("entered", "synced", "not_synced", "cancelled")
+WATCH_SECONDS = 0.5
 LOG_LIMIT = 100_000
 Hashes = set[str]
 
@@ -35,7 +38,7 @@ def watch(*, file: str) -> None:
     while True:
         broken = laws.broken(now=timezone.now())
         tallies = {tally.pk: tally.as_dict() for tally in Tally.objects.all()}
-        broken += fallen(before, tallies)
+        broken += decreased_counts(before, tallies)
         before = tallies
         sums: Counter[str] = Counter()
         for counts in tallies.values():
@@ -44,26 +47,31 @@ def watch(*, file: str) -> None:
         with Path(file).open("a") as opened:
             line = {"at": round(time.time(), 1), "broken": broken, "connected": n_tokens, **sums}
             opened.write(json.dumps(line) + "\n")
-        time.sleep(LOOK_EVERY)
+        time.sleep(WATCH_SECONDS)
 
 
-def fallen(before: dict[int, dict[str, int]], after: dict[int, dict[str, int]]) -> list[str]:
-    """L3: return the counts that must never fall and did."""
+def decreased_counts(
+    before: dict[int, dict[str, int]], after: dict[int, dict[str, int]]
+) -> list[str]:
+    """Return the counts that decreased, which breaks L3."""
     return [
         f"L3 sync {pk}: {name} fell from {counts[name]} to {after[pk][name]}"
         for pk, counts in before.items()
-        for name in NEVER_FALL
+        for name in NEVER_DECREASE
         if after[pk][name] < counts[name]
     ]
 
 
 def calm(*, journals: list[str], seconds: float) -> dict[str, Any]:
-    """After the faults: finish all acts, connect, launch and retry until no person is pending."""
-    began = time.monotonic()
+    """After the faults: finish all acts, connect, launch and retry until no person is pending.
+
+    Return {"seconds": how long it took, "rests": whether that was reached in time}.
+    """
+    started = time.monotonic()
     unfinished = [line for file in journals for line in Journal(Path(file)).unfinished()]
     for canvas_id in Canvas.objects.values_list("pk", flat=True):
         world.stop(canvas_id=canvas_id)  # and launched again below: admits the newest profiles
-    while time.monotonic() - began < seconds:
+    while time.monotonic() - started < seconds:
         for line in list(unfinished):
             with suppress(*world.REFUSALS):
                 world.ACTS[line["act"]](**line["arguments"])
@@ -73,7 +81,7 @@ def calm(*, journals: list[str], seconds: float) -> dict[str, Any]:
             break
         time.sleep(0.5)
     is_at_rest = not unfinished and _is_at_rest()
-    return {"seconds": round(time.monotonic() - began, 1), "rests": is_at_rest}
+    return {"seconds": round(time.monotonic() - started, 1), "rests": is_at_rest}
 
 
 def _repair() -> None:
@@ -100,16 +108,16 @@ def _is_at_rest() -> bool:
 
 def judge(*, journals: list[str]) -> dict[str, Any]:
     """Return one sentence per violation, and the counts of the run."""
-    kept = [Journal(Path(file)) for file in journals]
+    actor_journals = [Journal(Path(file)) for file in journals]
     log = _sandbox().requests(limit=LOG_LIMIT)["requests"]
     broken = [
         *laws.broken(now=timezone.now()),
-        *_leased(),
-        *_entered(kept),
-        *_admitted(),
-        *_members(),
-        *_created(kept),
-        *_addressed(log),
+        *_check_leases(),
+        *_check_entered(actor_journals),
+        *_check_admitted(),
+        *_check_members(),
+        *_check_created(actor_journals),
+        *_check_accounts(log),
     ]
     sums: Counter[str] = Counter()
     for tally in Tally.objects.all():
@@ -119,11 +127,11 @@ def judge(*, journals: list[str]) -> dict[str, Any]:
         "broken": broken,
         "people": sums,
         "requests": dict(codes.most_common()),
-        "acts": dict(Counter(line["act"] for journal in kept for line in journal.begun)),
+        "acts": dict(Counter(line["act"] for journal in actor_journals for line in journal.begun)),
     }
 
 
-def _addressed(log: Sequence[dict[str, Any]]) -> Iterator[str]:
+def _check_accounts(log: Sequence[dict[str, Any]]) -> Iterator[str]:
     """L7: each accepted mapping request names one ad account."""
     for line in log:
         n = len(line["advertisers"])
@@ -131,25 +139,25 @@ def _addressed(log: Sequence[dict[str, Any]]) -> Iterator[str]:
             yield f"L7: a request named {n} ad accounts"
 
 
-def _leased() -> Iterator[str]:
+def _check_leases() -> Iterator[str]:
     if n := Batch.objects.exclude(lease="").count():
         yield f"{n} batches are leased although no worker runs"
 
 
-def _entered(journals: list[Journal]) -> Iterator[str]:
+def _check_entered(journals: list[Journal]) -> Iterator[str]:
     """Each person of an "enter" act has entered its Sync exactly once."""
-    wanted: Counter[int] = Counter()
+    expected: Counter[int] = Counter()
     for journal in journals:
         for line in journal.begun:  # `calm` has finished those that were interrupted
             if line["act"] == "enter":
-                wanted[line["arguments"]["sync_id"]] += line["arguments"]["n"]
+                expected[line["arguments"]["sync_id"]] += line["arguments"]["n"]
     for sync in Sync.objects.filter(label="direct"):
         entered = Tally.objects.filter(pk=sync.pk).values_list("entered", flat=True).first() or 0
-        if entered != wanted[sync.pk]:
-            yield f"sync {sync.pk}: {wanted[sync.pk]} people should have entered, {entered} have"
+        if entered != expected[sync.pk]:
+            yield f"sync {sync.pk}: {expected[sync.pk]} people should have entered, {entered} have"
 
 
-def _admitted() -> Iterator[str]:
+def _check_admitted() -> Iterator[str]:
     """All people of a group have entered each of its canvases."""
     for canvas in Canvas.objects.all():
         people = Profile.objects.filter(app_group=canvas.app_group_id).count()
@@ -157,18 +165,18 @@ def _admitted() -> Iterator[str]:
             yield f"canvas {canvas.pk}: the group has {people} people, {canvas.entered} entered"
 
 
-def _members() -> Iterator[str]:
+def _check_members() -> Iterator[str]:
     """L5: the members at the partner follow from the synced deliveries, in their order."""
     for audience in Audience.objects.filter(syncs__isnull=False).distinct():
         members = {digest for _schema, digest in _sandbox().members(audience.remote_id)}
-        wanted, possible = _members_of(audience)
-        if missing := wanted - members:
+        expected, possible = _expected_members(audience)
+        if missing := expected - members:
             yield f"L5 audience {audience.pk} {audience.name}: {len(missing)} members are missing"
-        if extra := members - wanted - possible:
+        if extra := members - expected - possible:
             yield f"L5 audience {audience.pk} {audience.name}: {len(extra)} members are too many"
 
 
-def _members_of(audience: Audience) -> tuple[Hashes, Hashes]:
+def _expected_members(audience: Audience) -> tuple[Hashes, Hashes]:
     """Return the hashes that must be members, and those that may be.
 
     A delivery discarded after its request was sent may have arrived or not, until compensation.
@@ -181,26 +189,26 @@ def _members_of(audience: Audience) -> tuple[Hashes, Hashes]:
     unknown: set[str] = set()
     reason = Coalesce("reason", "batch__last_code")
     cancelled = F("batch__cancel_requested")
-    for action, digest, state, why, is_cancelled in rows.values_list(
+    for action, digest, state, delivery_reason, is_cancelled in rows.values_list(
         "sync__action", "profile__email_sha256", "state", reason, cancelled
     ):
         person = bytes(digest).hex()
         if state == Outcome.SYNCED and not is_cancelled:
             is_member[person] = action == "add"
             unknown.discard(person)
-        elif is_cancelled or why == Reason.DISCARDED:
+        elif is_cancelled or delivery_reason == Reason.DISCARDED:
             unknown.add(person)
     return {person for person, is_in in is_member.items() if is_in} - unknown, unknown
 
 
-def _created(journals: list[Journal]) -> Iterator[str]:
+def _check_created(journals: list[Journal]) -> Iterator[str]:
     """Each created audience exists exactly once at the partner."""
     created = {
         (arguments["account"], arguments["name"])
         for journal in journals
         for arguments in journal.arguments("create")
     }
-    listed = Counter((one["advertiser_id"], one["name"]) for one in _sandbox().audiences())
+    listed = Counter((row["advertiser_id"], row["name"]) for row in _sandbox().audiences())
     repeated = {key for key, n in listed.items() if n > 1}
     for account, name in sorted(repeated | created - listed.keys()):
         yield f"audience {name} of {account}: {listed[account, name]} at the partner instead of one"

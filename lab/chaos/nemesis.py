@@ -1,5 +1,7 @@
 """Kill processes and whole engines of a chaos run, and stop them for longer than a lease.
 
+A role is one engine or one actor with all its processes; a strike is a signal to one or all.
+
 One engine at a time, in turn, is spared, so that one can always take over.
 """
 
@@ -19,23 +21,24 @@ from lab.stack.processes import with_environment
 
 # The environment names the role and the folder: these find all processes of a run.
 ROLE = "CHAOS_ROLE"
+# strike -> how often compared with the others; "one", "all": processes of an engine
 STRIKES = {"kill one": 40, "stop one": 35, "kill all": 8, "stop all": 7, "kill actor": 10}
-BETWEEN = (0.4, 2.0)
-SPARED_FOR = 10.0
-ORPHANED_FOR = (0.2, 2.0)  # seconds between a supervisor's death and its restart
+STRIKE_INTERVAL = (0.4, 2.0)  # seconds
+SPARED_SECONDS = 10.0  # for which an engine is spared
+RESTART_DELAY = (0.2, 2.0)  # seconds between a supervisor's death and its restart
 
 
 def processes(var: Path, role: str = "") -> list[psutil.Process]:
     """Return the processes of the run in this folder, or of one role of it."""
-    wanted = [f"VAR_DIR={var}", *([f"{ROLE}={role}"] if role else [])]
-    return sorted(with_environment(*wanted), key=lambda process: process.pid)
+    variables = [f"VAR_DIR={var}", *([f"{ROLE}={role}"] if role else [])]
+    return sorted(with_environment(*variables), key=lambda process: process.pid)
 
 
-def send(number: int, targets: Iterable[psutil.Process]) -> None:
+def send(signal_number: int, targets: Iterable[psutil.Process]) -> None:
     """Send a signal to the processes that are still there."""
     for process in targets:
         with suppress(psutil.NoSuchProcess):
-            process.send_signal(number)
+            process.send_signal(signal_number)
 
 
 class Nemesis:
@@ -46,12 +49,12 @@ class Nemesis:
     ) -> None:
         self.var, self.engines, self.actors, self.lease = var, engines, actors, lease
         self.random = random.Random(f"{seed}-nemesis")
-        self.done: Counter[str] = Counter()
+        self.n_strikes: Counter[str] = Counter()
         self.log: list[str] = []
-        self.began = self.next_at = time.monotonic()
+        self.started = self.next_at = time.monotonic()
         self.stopped: list[tuple[float, list[psutil.Process]]] = []  # until when, which
 
-    def turn(self) -> None:
+    def tick(self) -> None:
         """Continue stopped processes whose time is over; strike if it is time."""
         now = time.monotonic()
         for ends_at, targets in list(self.stopped):
@@ -59,32 +62,32 @@ class Nemesis:
                 send(signal.SIGCONT, targets)
                 self.stopped.remove((ends_at, targets))
         if now >= self.next_at:
-            self.next_at = now + self.random.uniform(*BETWEEN)
+            self.next_at = now + self.random.uniform(*STRIKE_INTERVAL)
             name = self.random.choices(list(STRIKES), list(STRIKES.values()))[0]
             self._strike(name, now)
 
     def _strike(self, name: str, now: float) -> None:
-        roles = self.actors if name == "kill actor" else self._endangered(now)
+        roles = self.actors if name == "kill actor" else self._engines_to_strike(now)
         role = self.random.choice(roles)
         targets = processes(self.var, role)
         if not targets:
             return
         if name in ("kill one", "stop one"):
             targets = [self.random.choice(targets)]
-        text = f"{name} of {role}: {[process.pid for process in targets]}"
+        line = f"{name} of {role}: {[process.pid for process in targets]}"
         if name.startswith("stop"):
             seconds = self.lease * self.random.uniform(1.1, 2.0)
             send(signal.SIGSTOP, targets)
             self.stopped.append((now + seconds, targets))
-            text += f" for {seconds:.1f} s"
+            line += f" for {seconds:.1f} s"
         else:
             send(signal.SIGKILL, targets)
-        self.done[name] += 1
-        self.log.append(f"{time.monotonic() - self.began:6.1f} s  {text}")
+        self.n_strikes[name] += 1
+        self.log.append(f"{time.monotonic() - self.started:6.1f} s  {line}")
 
-    def _endangered(self, now: float) -> list[str]:
+    def _engines_to_strike(self, now: float) -> list[str]:
         """Return all engines but the one that is spared now."""
-        spared = int((now - self.began) / SPARED_FOR) % len(self.engines)
+        spared = int((now - self.started) / SPARED_SECONDS) % len(self.engines)
         return [name for at, name in enumerate(self.engines) if at != spared] or list(self.engines)
 
     def end(self) -> None:
@@ -104,12 +107,12 @@ class Restarter:
         self.random = random.Random()
         self.due: dict[str, float] = {}
 
-    def turn(self) -> None:
+    def tick(self) -> None:
         """Restart the dead roles whose time has come."""
         now = time.monotonic()
         for role, spawn in self.spawn.items():
             if self.is_alive(role):
                 self.due.pop(role, None)
-            elif now >= self.due.setdefault(role, now + self.random.uniform(*ORPHANED_FOR)):
+            elif now >= self.due.setdefault(role, now + self.random.uniform(*RESTART_DELAY)):
                 send(signal.SIGKILL, processes(self.var, role))
                 spawn()

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 # Errors that a strike must cause. Any other error or traceback in a log is a violation.
-EXPECTED = (
+EXPECTED_ERRORS = (
     "Engine restarts in",  # its cluster was killed
     "reincarnated",  # one of its processes was killed
     "unknown code",  # the alert about one of the faults
 )
 TASK_NAME = re.compile(r" \([a-z]+(-[a-z]+){3}\)")  # django-q2 names each task at random
-LONGEST_SENTENCE = 400
+MAX_SENTENCE = 400  # characters
 
 
 @dataclass
@@ -59,53 +59,54 @@ class Report:
         ]
 
 
-def _counts(found: dict[str, int]) -> str:
-    return ", ".join(f"{name} {n:,}" for name, n in found.items())
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {n:,}" for name, n in counts.items())
 
 
-def watched(file: Path) -> tuple[int, list[str]]:
-    """Return how often the laws were checked, and each violation once with its count."""
+def read_watch(file: Path) -> tuple[int, list[str]]:
+    """Read what the watcher wrote: how often it checked the laws, and each violation once."""
     lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-    found = Counter(sentence for line in lines for sentence in line["broken"])
-    return len(lines), [f"{sentence} (seen {n} times)" for sentence, n in found.items()]
+    violations = Counter(sentence for line in lines for sentence in line["broken"])
+    return len(lines), [f"{sentence} (seen {n} times)" for sentence, n in violations.items()]
 
 
-def errors(logs: Iterable[Path]) -> list[str]:
+def log_errors(logs: Iterable[Path]) -> list[str]:
     """Return each unexpected error or traceback in the logs once, with its count."""
-    found = Counter(f"{log.stem}: {sentence}" for log in logs for sentence in _errors(log))
-    return [f"{sentence} ({n} times)" for sentence, n in found.items()]
+    errors = Counter(f"{log.stem}: {sentence}" for log in logs for sentence in _errors_in(log))
+    return [f"{sentence} ({n} times)" for sentence, n in errors.items()]
 
 
-def _errors(log: Path) -> Iterator[str]:
+def _errors_in(log: Path) -> Iterator[str]:
     lines = iter(log.read_text(errors="replace").splitlines())
     for line in lines:
         if line.startswith("Traceback"):
-            yield f"a traceback that ends with: {_end_of(lines)}"
+            yield f"a traceback that ends with: {_last_line(lines)}"
         elif line.startswith("{") and (entry := _parsed(line)) and _is_error(line, entry):
             first, *more = str(entry.get("message")).splitlines()
-            exception = _last(str(entry.get("exception", "")).splitlines())
-            sentence = f"{TASK_NAME.sub('', first)} {_last(more)} {exception}"
-            yield sentence[:LONGEST_SENTENCE]
+            exception = _last_text(str(entry.get("exception", "")).splitlines())
+            sentence = f"{TASK_NAME.sub('', first)} {_last_text(more)} {exception}"
+            yield sentence[:MAX_SENTENCE]
 
 
-def _end_of(lines: Iterator[str]) -> str:
+def _last_line(lines: Iterator[str]) -> str:
     """Return the last line of a traceback: the first that is not indented."""
     return next((line for line in lines if line and not line.startswith(" ")), "")[:300]
 
 
 def _parsed(line: str) -> dict[str, Any]:
     try:
-        found = json.loads(line)
+        entry = json.loads(line)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return entry if isinstance(entry, dict) else {}
 
 
 def _is_error(line: str, entry: dict[str, Any]) -> bool:
     level = str(entry.get("level", "")).upper()
     is_bad = level in ("ERROR", "CRITICAL") or "exception" in entry
-    return is_bad and not any(text in line for text in EXPECTED)
+    return is_bad and not any(text in line for text in EXPECTED_ERRORS)
 
 
-def _last(lines: Sequence[str]) -> str:
+def _last_text(lines: Sequence[str]) -> str:
+    """Return the last line with more than the marks below a line of source."""
     return next((line for line in reversed(lines) if line.strip(" ^")), "")

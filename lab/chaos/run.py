@@ -25,13 +25,13 @@ from lab.stack import servers
 from lab.stack.stack import ROOT, Stack, StackError
 
 ACTORS = 2
-CALM_SECONDS = 90.0  # at most; usually a few
-TURN = 0.1
-LEASE = 2.0
+CALM_SECONDS = 90.0  # within which the engines finish after the faults; usually a few
+TICK_SECONDS = 0.1
+LEASE_SECONDS = 2.0
 # Leases, back-offs and the deadline of 13 hours are scaled down to seconds.
-SCALED = {
+SCALED_ENV = {
     "BEAT_SECONDS": "1",
-    "SYNC_LEASE": str(LEASE),
+    "SYNC_LEASE": str(LEASE_SECONDS),
     "SYNC_CREATE_LEASE": "3",
     "SYNC_REQUEST_DEADLINE": "1",
     "SYNC_FLUSH_SECONDS": "2",
@@ -70,18 +70,18 @@ class Chaos:
     def run(self) -> Report:
         """Run it. Raises StackError if it cannot begin."""
         with ExitStack() as exits:
-            more = dict(SCALED)
+            env = dict(SCALED_ENV)
             if self.database == "postgresql":
-                more["DATABASE_URL"] = exits.enter_context(servers.postgres())
-            more["REDIS_URL"] = exits.enter_context(servers.redis()) if self.redis else ""
-            self.stack = Stack(self.folder, more=more)
+                env["DATABASE_URL"] = exits.enter_context(servers.postgres())
+            env["REDIS_URL"] = exits.enter_context(servers.redis()) if self.redis else ""
+            self.stack = Stack(self.folder, extra_env=env)
             try:
                 self.begin()
                 self.storm()
                 self.end()
             finally:
                 self.kill_all()
-        self.report.violations += chaos_report.errors(sorted(self.folder.glob("*.log")))
+        self.report.violations += chaos_report.log_errors(sorted(self.folder.glob("*.log")))
         return self.report
 
     def begin(self) -> None:
@@ -91,7 +91,7 @@ class Chaos:
         self.stack.manage("createcachetable")
         self.spawn("sandbox", "manage.py", "tiktok_sandbox", "--port", str(self.stack.sandbox_port))
         self.stack.await_answer("sandbox", self.stack.sandbox_url)
-        self.ask("make")
+        self.run_task("make")
         self.spawn("watch", *worker("watch", file=str(self.folder / "watch.jsonl")))
         for spawn in self.killable().values():
             spawn()
@@ -101,19 +101,21 @@ class Chaos:
         self.say(f"Storm of {self.seconds:.0f} s, seed {self.seed} ...")
         roles = list(self.killable())
         engines, actors = roles[: self.engines], roles[self.engines :]
-        nemesis = Nemesis(self.folder, engines=engines, actors=actors, lease=LEASE, seed=self.seed)
+        nemesis = Nemesis(
+            self.folder, engines=engines, actors=actors, lease=LEASE_SECONDS, seed=self.seed
+        )
         restarter = self.restarter(roles)
         faults = FaultInjector(self.stack.sandbox_url, seed=self.seed)
         faults.begin()
         ends_at = time.monotonic() + self.seconds
         while time.monotonic() < ends_at:
             faults.change()
-            nemesis.turn()
-            restarter.turn()
-            time.sleep(TURN)
+            nemesis.tick()
+            restarter.tick()
+            time.sleep(TICK_SECONDS)
         nemesis.end()
         faults.clear()
-        self.report.strikes = dict(nemesis.done)
+        self.report.strikes = dict(nemesis.n_strikes)
         (self.folder / "strikes.txt").write_text("\n".join(nemesis.log) + "\n")
 
     def end(self) -> None:
@@ -123,27 +125,27 @@ class Chaos:
             self.kill(f"actor-{actor}")
         journals = [str(self.journal(actor)) for actor in range(ACTORS)]
         restarter = self.restarter([role for role in self.killable() if role.startswith("engine")])
-        self.report.calm = self.ask(
-            "calm", meanwhile=restarter.turn, journals=journals, seconds=CALM_SECONDS
+        self.report.calm = self.run_task(
+            "calm", meanwhile=restarter.tick, journals=journals, seconds=CALM_SECONDS
         )
         if not self.report.calm.get("rests"):
             self.report.violations.append(f"After {CALM_SECONDS:.0f} s of calm it is not at rest")
-        found = self.ask("judge", journals=journals)
-        self.report.people, self.report.acts = found["people"], found["acts"]
-        self.report.requests = found["requests"]
-        self.report.checks, during = chaos_report.watched(self.folder / "watch.jsonl")
-        self.report.violations += [*during, *found["broken"]]
+        end = self.run_task("judge", journals=journals)
+        self.report.people, self.report.acts = end["people"], end["acts"]
+        self.report.requests = end["requests"]
+        self.report.checks, violations = chaos_report.read_watch(self.folder / "watch.jsonl")
+        self.report.violations += [*violations, *end["broken"]]
 
     def killable(self) -> dict[str, Callable[[], None]]:
         """Return the roles that may be killed and how each is started, engines first."""
-        found: dict[str, Callable[[], None]] = {}
+        spawns: dict[str, Callable[[], None]] = {}
         for role in (f"engine-{n}" for n in range(self.engines)):
-            found[role] = partial(self.spawn, role, "manage.py", "engine")
+            spawns[role] = partial(self.spawn, role, "manage.py", "engine")
         for actor in range(ACTORS):
-            order = {"actor": actor, "seed": self.seed, "journal": str(self.journal(actor))}
+            arguments = {"actor": actor, "seed": self.seed, "journal": str(self.journal(actor))}
             role = f"actor-{actor}"
-            found[role] = partial(self.spawn, role, *worker("act", **order))
-        return found
+            spawns[role] = partial(self.spawn, role, *worker("act", **arguments))
+        return spawns
 
     def journal(self, actor: int) -> Path:
         """Return the file of an actor's journal."""
@@ -156,7 +158,7 @@ class Chaos:
             self.folder, spawn=spawn, is_alive=lambda role: self.running[role].poll() is None
         )
 
-    def ask(
+    def run_task(
         self, task: str, *, meanwhile: Callable[[], object] = lambda: None, **arguments: Any
     ) -> dict[str, Any]:
         """Run a task of the worker; return its result. Raises StackError with its log."""
@@ -168,11 +170,11 @@ class Chaos:
             )
         while process.poll() is None:
             meanwhile()
-            time.sleep(TURN)
+            time.sleep(TICK_SECONDS)
         if process.returncode:
             raise StackError(f"{task} failed:\n{log.read_text()[-3000:]}")
-        found: dict[str, Any] = json.loads(answer.read_bytes())
-        return found
+        result: dict[str, Any] = json.loads(answer.read_bytes())
+        return result
 
     def spawn(self, role: str, *arguments: str) -> None:
         """Start a process in a session of its own, with its role in the environment."""
@@ -194,7 +196,7 @@ class Chaos:
             send(signal.SIGKILL, targets)
             for process in self.running.values():
                 process.poll()  # reaps it
-            time.sleep(TURN)
+            time.sleep(TICK_SECONDS)
 
 
 def worker(task: str, **arguments: Any) -> list[str]:

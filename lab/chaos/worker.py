@@ -26,7 +26,7 @@ def act(*, actor: int, seed: int, journal: str) -> None:
 
 
 TASKS: dict[str, Callable[..., Any]] = {
-    "make": world.make,
+    "make": world.create_rows,
     "act": act,
     "watch": judge.watch,
     "calm": judge.calm,
@@ -36,8 +36,9 @@ TASKS: dict[str, Callable[..., Any]] = {
 
 def main() -> None:
     """Run the task that the first argument describes."""
-    order = json.loads(sys.argv[1])
-    sys.stdout.write(json.dumps(TASKS[order.pop("task")](**order)))
+    arguments = json.loads(sys.argv[1])
+    task = TASKS[arguments.pop("task")]
+    sys.stdout.write(json.dumps(task(**arguments)))
 
 
 if __name__ == "__main__":

@@ -31,8 +31,8 @@ from partners.models import AdAccount, Audience, Connection, Sync
 
 GROUPS = ("north", "south")
 AUDIENCES = ("winback", "loyal")
-ACCOUNTS = 2  # chosen of those that the sandbox's user reaches: the same for both groups
-KEY_SPAN = 10_000_000  # the entry keys of two acts are this far apart
+N_ACCOUNTS = 2  # chosen of those that the sandbox's user reaches: the same for both groups
+KEY_SPAN = 10_000_000  # the entry keys of two acts are this far apart: more than any profile id
 REFUSALS = (PartnerError, oauth.NotAuthorized)  # right answers to a caller during faults
 
 
@@ -41,7 +41,7 @@ def hash_of(external_id: str) -> bytes:
     return normalise.digest(f"{external_id}@example.com")
 
 
-def make() -> dict[str, Any]:
+def create_rows() -> dict[str, Any]:
     """Make the first rows: groups, connections, audiences, syncs and canvases."""
     for slug in GROUPS:
         group = AppGroup.objects.create(slug=slug, name=slug)
@@ -151,8 +151,8 @@ def connect(*, group: str) -> str:
     code = SandboxClient(settings.TIKTOK_API_URL).auth_code()
     query = QueryDict(urlencode({"state": state, "auth_code": code}))
     row = oauth.receive(query, partner, user=admin, session=session, now=timezone.now())
-    chosen = sorted(one.id for one in oauth.Offer.of(row).ad_accounts)[:ACCOUNTS]
-    connecting.choose(row, chosen, now=timezone.now())
+    account_ids = sorted(account.id for account in oauth.Offer.of(row).ad_accounts)[:N_ACCOUNTS]
+    connecting.choose(row, account_ids, now=timezone.now())
     return group
 
 

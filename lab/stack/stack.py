@@ -84,7 +84,7 @@ class Stack:
     demo_output: str = ""
     port: int = field(default_factory=free_port)
     sandbox_port: int = field(default_factory=free_port)
-    more: dict[str, str] = field(default_factory=dict)  # environment
+    extra_env: dict[str, str] = field(default_factory=dict)
     sandbox_options: tuple[str, ...] = ()
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     env: dict[str, str] = field(init=False)
@@ -95,7 +95,7 @@ class Stack:
             "TIKTOK_API_URL": self.sandbox_url,
             "TIKTOK_AUTH_URL": f"{self.sandbox_url}/portal/auth",
         }
-        self.env = environment(self.var, **addresses, **self.more)
+        self.env = environment(self.var, **addresses, **self.extra_env)
 
     @property
     def url(self) -> str:

@@ -14,7 +14,7 @@ HIDDEN = (
     "//title | //script | //style | //template | //dialog | //svg | //*[@hidden]"
     " | //*[contains(concat(' ', normalize-space(@class), ' '), ' js-only ')]"
 )
-LOCKED = "//fieldset[@disabled]//*[self::input or self::select or self::textarea]"
+IN_DISABLED_FIELDSET = "//fieldset[@disabled]//*[self::input or self::select or self::textarea]"
 WITHOUT_VALUE = "//input[not(@value) and not(@type = 'checkbox' or @type = 'radio')]"
 INLINE = ("a", "bdi", "em", "span", "strong")
 FIELDS = ".//input | .//select | .//textarea"
@@ -31,7 +31,7 @@ def parse(content: bytes, url: str) -> HtmlElement:
     )
     for element in page.xpath(HIDDEN):
         element.drop_tree()
-    for field in page.xpath(LOCKED):
+    for field in page.xpath(IN_DISABLED_FIELDSET):
         field.set("disabled", "")
     for field in page.xpath(WITHOUT_VALUE):
         field.set("value", "")  # lxml leaves such a field out of a form, a browser sends it
@@ -64,12 +64,13 @@ class Form:
     def choose(self, label: str, option: str) -> Form:
         """Choose the option whose text begins with ``option``."""
         select = self._field(label)
-        offered = select.xpath(".//option")
-        for one in offered:
-            if text_of(one).startswith(option) and one.get("disabled") is None:
-                select.value = one.get("value")
+        elements = select.xpath(".//option")
+        for element in elements:
+            if text_of(element).startswith(option) and element.get("disabled") is None:
+                select.value = element.get("value")
                 return self
-        raise NotOnPage(f"“{label}” offers no “{option}”, but: {[text_of(one) for one in offered]}")
+        texts = [text_of(element) for element in elements]
+        raise NotOnPage(f"“{label}” offers no “{option}”, but: {texts}")
 
     def tick(self, label: str) -> Form:
         """Tick the box, or select the radio button, whose label begins with ``label``."""
@@ -100,7 +101,7 @@ class Form:
     def _field(self, label_text: str) -> HtmlElement:
         labels = self.element.xpath(".//label")
         for label in labels:
-            if _plain(text_of(label)).startswith(_plain(label_text)):
+            if _normalised(text_of(label)).startswith(_normalised(label_text)):
                 field = _labelled_by(label)
                 if field is not None and field.get("disabled") is None:
                     return field
@@ -126,7 +127,7 @@ class Page:
     def form(self, button: str) -> Form:
         """Return the form with this button. Raises NotOnPage."""
         for form in self.root.forms:
-            if any(text_of(one) == button for one in form.xpath(".//button")):
+            if any(text_of(element) == button for element in form.xpath(".//button")):
                 return Form(self, form)
         raise self.missing(f"a form with the button “{button}”")
 
@@ -143,8 +144,9 @@ class Page:
         links = [link for link in self.root.xpath("//a[@href]") if text_of(link).startswith(text)]
         if not links:
             raise self.missing(f"a link “{text}”")
-        best: str = next((one for one in links if text_of(one) == text), links[0]).get("href")
-        return best
+        exact = (link for link in links if text_of(link) == text)
+        address: str = next(exact, links[0]).get("href")
+        return address
 
     def expect(self, text: str) -> Page:
         """Return the page. Raises NotOnPage unless it holds this text."""
@@ -180,7 +182,7 @@ class Browser:
         url = urljoin(url, answer.url)
         page = Page(self, url, answer.status_code, parse(answer.content, url))
         if answer.status_code >= 400:
-            raise page.missing("a good answer")
+            raise page.missing("a status below 400")
         return page
 
     def download(self, url: str) -> str:
@@ -197,6 +199,6 @@ def _labelled_by(label: HtmlElement) -> HtmlElement | None:
     return next(iter(label.xpath(FIELDS)), None)
 
 
-def _plain(text: str) -> str:
+def _normalised(text: str) -> str:
     # the field "E-mail" is found where "Email" is written
     return text.casefold().replace("-", "")

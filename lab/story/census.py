@@ -1,4 +1,4 @@
-"""Count sendable people one by one, in plain Python over the rows.
+"""Count the people of a group who can be sent, one by one, in plain Python over the rows.
 
 On purpose it shares no code with the set-wise SQL of the queue, which it checks.
 """
@@ -15,7 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import ConnectionHandler
 
 SCHEMAS = ("EMAIL_SHA256", "PHONE_SHA256", "IDFA_SHA256", "AAID_SHA256")
-PEOPLE = """
+PEOPLE_SQL = """
 SELECT p.ads_consent, p.ad_tracking_enabled,
        p.email_sha256, p.phone_sha256, p.idfa_sha256, p.gaid_sha256
 FROM people_profile p JOIN groups_appgroup g ON g.id = p.app_group_id WHERE g.name = %s
@@ -48,31 +48,32 @@ class Census:
     # Identifiers that several people have in common: the partner may count those people as one.
     n_shared: int = 0
     # (schema, hash in hex) of all people who can be added
-    sent: set[tuple[str, str]] = field(default_factory=set)
+    identifiers: set[tuple[str, str]] = field(default_factory=set)
 
 
 def count(database_url: str, group: str) -> Census:
     """Count the people of the group with this name."""
-    found = Census()
+    census = Census()
     with connected(database_url) as connection, connection.cursor() as cursor:
-        cursor.execute(PEOPLE, [group])
+        cursor.execute(PEOPLE_SQL, [group])
         while rows := cursor.fetchmany(ROWS_PER_FETCH):
             for row in rows:
-                sent = _sent(*row)
-                found.can_add += bool(sent)
-                found.can_remove += any(row[2:])
-                found.n_shared += len(sent & found.sent)
-                found.sent |= sent
-    return found
+                identifiers = _sendable(*row)
+                census.can_add += bool(identifiers)
+                census.can_remove += any(row[2:])  # the hashes: a removal needs no consent
+                census.n_shared += len(identifiers & census.identifiers)
+                census.identifiers |= identifiers
+    return census
 
 
-def _sent(consent: Any, tracking: Any, *hashes: Any) -> set[tuple[str, str]]:
-    """Return the identifiers sent for one person.
+def _sendable(consent: Any, tracking: Any, *hashes: Any) -> set[tuple[str, str]]:
+    """Return the identifiers sent to add one person.
 
-    None are sent without consent, and no device ids if tracking is switched off.
+    None are sent if consent is refused (NULL: not asked, which is no refusal), and no device ids if
+    tracking is switched off.
     """
     if consent is not None and not consent:
         return set()
     n_kinds = len(SCHEMAS) if tracking is None or tracking else len(SCHEMAS) - 2
-    sendable = zip(SCHEMAS[:n_kinds], hashes, strict=False)
-    return {(schema, bytes(digest).hex()) for schema, digest in sendable if digest}
+    pairs = zip(SCHEMAS[:n_kinds], hashes, strict=False)  # the last two are device ids
+    return {(schema, bytes(digest).hex()) for schema, digest in pairs if digest}

@@ -19,9 +19,10 @@ from canvases.models import Canvas, CanvasHour, StepHour, StepTally
 from partners.models import Audience, AudienceSize, Tally, TallyDay, TallyHour
 from partners.models.tallies import COLUMNS
 
+# Weights of what happens, relative to each other: from 0 to 23 o'clock UTC, from Monday to Sunday.
 BY_HOUR = (1, 1, 1, 1, 1, 2, 4, 7, 9, 9, 8, 8, 9, 9, 8, 8, 9, 11, 14, 17, 18, 14, 8, 3)
 BY_WEEKDAY = (10, 10, 11, 11, 13, 16, 14)
-PASSAGE = ("entered", "proceeded", "exited", "withdrawn")
+STEP_COUNTS = ("entered", "proceeded", "exited", "withdrawn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +50,16 @@ class Month:
 
     def spread(self, n: int) -> dict[datetime, int]:
         """Return hour -> its part of ``n`` people; the parts add up to ``n``."""
-        total, seen, given, found = sum(self.weights), 0.0, 0, {}
+        total, weight_so_far, n_so_far = sum(self.weights), 0.0, 0
+        by_hour: dict[datetime, int] = {}
         for hour, weight in zip(self.hours, self.weights, strict=True):
-            seen += weight
-            upto = round(n * seen / total)
-            if upto > given:
-                found[hour] = upto - given
-            given = upto
-        return found
+            weight_so_far += weight
+            # Rounding the running sum, not the part, makes the parts add up.
+            upto = round(n * weight_so_far / total)
+            if upto > n_so_far:
+                by_hour[hour] = upto - n_so_far
+            n_so_far = upto
+        return by_hour
 
 
 def make(*, days: int, seed: int, now: datetime) -> int:
@@ -69,18 +72,18 @@ def make(*, days: int, seed: int, now: datetime) -> int:
             _write(TallyHour, {"sync": tally.sync}, rows)
             _write_days(tally, rows)
         for step in StepTally.objects.select_for_update():
-            _write(StepHour, {"step": step.step}, _rows(month, step, PASSAGE))
+            _write(StepHour, {"step": step.step}, _rows(month, step, STEP_COUNTS))
         for canvas in Canvas.objects.exclude(launched_at=None):
             _write(CanvasHour, {"canvas": canvas}, _rows(month, canvas, ("entered",)))
         _move_launches(month)
         for audience in Audience.objects.exclude(size=None):
-            _grow(audience, month)
+            _write_sizes(audience, month)
     return len(tallies)
 
 
 def _rows(month: Month, tally: Model, names: Sequence[str]) -> dict[datetime, dict[str, int]]:
     """Return hour -> counts. What is pending now came in the last hour."""
-    found: dict[datetime, dict[str, int]] = {}
+    rows: dict[datetime, dict[str, int]] = {}
     entered: dict[datetime, int] = {}
     for name in names:
         n = getattr(tally, name)
@@ -88,13 +91,13 @@ def _rows(month: Month, tally: Model, names: Sequence[str]) -> dict[datetime, di
             continue  # the sum of the others, hour by hour
         parts = {month.hours[-1]: n} if name == "pending" else month.spread(n)
         for hour, part in parts.items():
-            found.setdefault(hour, dict.fromkeys(names, 0))[name] += part
-            if name != "moved":
+            rows.setdefault(hour, dict.fromkeys(names, 0))[name] += part
+            if name != "moved":  # counted in "cancelled"
                 entered[hour] = entered.get(hour, 0) + part
     if "synced" in names:
         for hour, part in entered.items():
-            found[hour]["entered"] = part
-    return found
+            rows[hour]["entered"] = part
+    return rows
 
 
 def _write(model: Any, owner: dict[str, Model], rows: dict[datetime, dict[str, int]]) -> None:
@@ -103,15 +106,15 @@ def _write(model: Any, owner: dict[str, Model], rows: dict[datetime, dict[str, i
 
 
 def _write_days(tally: Tally, rows: dict[datetime, dict[str, int]]) -> None:
-    """Write what the tally said when each day began: without what its hours and later ones add."""
-    said = {name: getattr(tally, name) for name in COLUMNS}
+    """Write the counts at the start of each day: those of now without what later hours add."""
+    counts = {name: getattr(tally, name) for name in COLUMNS}
     days = {}
     for hour in sorted(rows, reverse=True):
-        said = {name: n - rows[hour][name] for name, n in said.items()}
-        days[hour.date()] = said
+        counts = {name: n - rows[hour][name] for name, n in counts.items()}
+        days[hour.date()] = counts
     TallyDay.objects.filter(sync=tally.pk).delete()
     TallyDay.objects.bulk_create(
-        TallyDay(sync_id=tally.pk, day=day, **counts) for day, counts in days.items()
+        TallyDay(sync_id=tally.pk, day=day, **day_counts) for day, day_counts in days.items()
     )
 
 
@@ -122,7 +125,7 @@ def _move_launches(month: Month) -> None:
         canvas.save(update_fields=["launched_at", "first_entry_at"])
 
 
-def _grow(audience: Audience, month: Month) -> None:
+def _write_sizes(audience: Audience, month: Month) -> None:
     """Let the size of an audience end at what it is now."""
     days = sorted({hour.date() for hour in month.hours})
     size = float(audience.size or 0)

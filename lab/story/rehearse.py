@@ -21,7 +21,7 @@ from lab.story import census, verify
 from lab.story.story import GROUP, NEW_AUDIENCE, OLD_AUDIENCE, Marketer
 from lab.story.verify import Findings
 
-REST_SECONDS = 60.0
+REST_SECONDS = 60.0  # within which the numbers must come to rest, and
 REST_SECONDS_PER_PERSON = 1 / 2_000
 LOG_LIMIT = 100_000
 PER_SECOND = {  # preset -> the figure of the sandbox that its limit is about
@@ -103,61 +103,61 @@ class Rehearsal:
             else:
                 shutil.rmtree(var, ignore_errors=True)
 
-    def timed(self, what: str, act: Callable[[], object]) -> float:
-        """Announce and do an act; return the seconds it took."""
+    def timed(self, what: str, task: Callable[[], object]) -> float:
+        """Announce and do a task; return the seconds it took."""
         self.say(f"{what} ...")
         started = time.monotonic()
-        act()
+        task()
         return round(time.monotonic() - started, 2)
 
     def prepare(self, var: Path) -> None:
         """Make tables and people."""
-        more = {"TIKTOK_PRESET": self.preset}
+        env = {"TIKTOK_PRESET": self.preset}
         if self.database_url:
-            more["DATABASE_URL"] = self.database_url
-        self.stack = Stack(var, more=more, sandbox_options=("--preset", self.preset))
+            env["DATABASE_URL"] = self.database_url
+        self.stack = Stack(var, extra_env=env, sandbox_options=("--preset", self.preset))
         self.stack.demo_output = stack.prepare(var, env=self.stack.env, people=self.people)
 
     def play(self) -> None:
         """Play the story and verify its numbers."""
         marketer, seconds = Marketer(self.stack.url), self.report.seconds
-        acts: dict[str, Callable[[], object]] = {
+        tasks: dict[str, Callable[[], object]] = {
             "sign in": lambda: marketer.sign_in(self.stack.demo_output),
             "connect": marketer.connect,
             "segment": marketer.make_segment,
             "build": marketer.build,
         }
-        for name, act in acts.items():
-            seconds[name] = self.timed(name.capitalize(), act)
+        for name, task in tasks.items():
+            seconds[name] = self.timed(name.capitalize(), task)
         before = self.members()
         launched = time.monotonic()
         seconds["launch"] = self.timed("Launch", marketer.launch)
-        most = REST_SECONDS + self.people * REST_SECONDS_PER_PERSON
-        self.timed("Watch the numbers", lambda: marketer.watch(seconds=most))
+        max_seconds = REST_SECONDS + self.people * REST_SECONDS_PER_PERSON
+        self.timed("Watch the numbers", lambda: marketer.watch(seconds=max_seconds))
         seconds["launch to rest"] = round(time.monotonic() - launched, 2)
         seconds["read"] = self.timed("Read all numbers", marketer.read)
         self.judge(self.findings(marketer, before))
 
-    def judge(self, found: Findings) -> None:
+    def judge(self, findings: Findings) -> None:
         """Write the findings and what is wrong with them into the report."""
         report = self.report
-        report.metrics, report.sandbox = found.cards, found.after
+        report.metrics, report.sandbox = findings.cards, findings.after
         report.identifiers = {
-            "missing": found.n_missing,
-            "too many": found.n_extra,
-            "shared by several people": found.n_shared,
+            "missing": findings.n_missing,
+            "too many": findings.n_extra,
+            "shared by several people": findings.n_shared,
         }
         report.requests = {
-            "mappings": len(found.requests),
-            "most_people": max((line["people"] for line in found.requests), default=0),
-            "most_in_one_second": found.most_in_one_second,
+            "mappings": len(findings.requests),
+            "most_people": max((line["people"] for line in findings.requests), default=0),
+            "most_in_one_second": findings.most_in_one_second,
         }
-        report.broken = verify.broken(found)
+        report.broken = verify.broken(findings)
 
     def findings(self, marketer: Marketer, before: dict[str, int]) -> Findings:
         """Read the numbers on all three sides: the pages, the rows, the sandbox."""
         readings, log = marketer.readings, self.sandbox.requests(limit=LOG_LIMIT)
-        people = census.count(self.stack.env["DATABASE_URL"], GROUP)
+        counted = census.count(self.stack.env["DATABASE_URL"], GROUP)
         members = self.member_ids()
         mappings = [line for line in log["requests"] if line["endpoint"] == "segment/mapping"]
         return Findings(
@@ -166,11 +166,11 @@ class Rehearsal:
             is_at_rest=readings.is_at_rest,
             cards=readings.cards,
             table=readings.table,
-            can_add=people.can_add,
-            can_remove=people.can_remove,
-            n_shared=people.n_shared,
-            n_missing=len(people.sent - members),
-            n_extra=len(members - people.sent),
+            can_add=counted.can_add,
+            can_remove=counted.can_remove,
+            n_shared=counted.n_shared,
+            n_missing=len(counted.identifiers - members),
+            n_extra=len(members - counted.identifiers),
             preset=self.preset,
             counters=self.counters(),
             before=before,
@@ -182,24 +182,28 @@ class Rehearsal:
     def members(self) -> dict[str, int]:
         """Return the number of people in the two audiences of the story, by name."""
         listed = self.sandbox.audiences()
-        accounts = {one["advertiser_id"] for one in listed if one["name"] == NEW_AUDIENCE}
-        ours = [one for one in listed if one["advertiser_id"] in accounts]
+        # Several ad accounts have an audience with the old name: that of the new one counts.
+        accounts = {row["advertiser_id"] for row in listed if row["name"] == NEW_AUDIENCE}
         names = (NEW_AUDIENCE, OLD_AUDIENCE)
-        return {one["name"]: one["people"] for one in ours if one["name"] in names}
+        return {
+            row["name"]: row["people"]
+            for row in listed
+            if row["advertiser_id"] in accounts and row["name"] in names
+        }
 
     def member_ids(self) -> set[tuple[str, str]]:
         """Return (schema, hash) of all members of the new audience."""
         listed = self.sandbox.audiences()
-        audience = next(one for one in listed if one["name"] == NEW_AUDIENCE)
+        audience = next(row for row in listed if row["name"] == NEW_AUDIENCE)
         return self.sandbox.members(audience["audience_id"])
 
     def counters(self) -> list[str]:
         """Return what `check_counters --json` finds broken."""
         command = [sys.executable, "manage.py", "check_counters", "--json"]
-        done = subprocess.run(
+        process = subprocess.run(
             command, cwd=stack.ROOT, env=self.stack.env, capture_output=True, text=True, check=False
         )
         try:
-            return list(json.loads(done.stdout)["broken"])
+            return list(json.loads(process.stdout)["broken"])
         except (ValueError, KeyError):
-            return [f"it could not be read: {done.stderr[-1000:]}"]
+            return [f"it could not be read: {process.stderr[-1000:]}"]

@@ -13,7 +13,7 @@ from lab.story.browser import Browser, Form, NotOnPage, Page, text_of
 GROUP, CANVAS, SEGMENT = "Acme", "Rehearsal", "Everybody there is"
 NEW_AUDIENCE, OLD_AUDIENCE = "Rehearsal", "Newsletter readers"
 AD_ACCOUNTS = ("Acme EU", "Acme UK")
-FIELDS = ("E-mail", "Phone", "iOS IDFA", "Android GAID")
+IDENTIFIERS = ("E-mail", "Phone", "iOS IDFA", "Android GAID")
 SIGN_IN = re.compile(r"sign in as (?P<email>\S+) with the password (?P<password>\S+)")
 ENTERING = re.compile(r"([\d,.]+) (?:person enters|people enter) at the launch")
 CSV_METRICS = {
@@ -26,7 +26,7 @@ CSV_METRICS = {
     "exited": "Exited canvas",
 }
 METRICS = tuple(CSV_METRICS)
-LOOK_EVERY = 0.5  # seconds
+POLL_SECONDS = 0.5
 
 
 @dataclass
@@ -50,11 +50,11 @@ class Marketer:
 
     def sign_in(self, demo_output: str) -> None:
         """Sign in with the account that the demo command printed."""
-        found = SIGN_IN.search(demo_output)
-        if found is None:
+        account = SIGN_IN.search(demo_output)
+        if account is None:
             raise NotOnPage(f"The demo printed no account: {demo_output}")
         form = self.browser.open(self.url).form("Sign in")
-        form.fill("E-mail", found["email"]).fill("Password", found["password"])
+        form.fill("E-mail", account["email"]).fill("Password", account["password"])
         self.page = form.press("Sign in").follow(GROUP)
 
     def connect(self) -> None:
@@ -83,7 +83,7 @@ class Marketer:
     def _build_add(self, page: Page) -> None:
         form = self._sync_form(page)
         form.fill("Choose a new or existing audience", NEW_AUDIENCE).tick("Add users")
-        created = _tick_fields(form).press("Create audience")
+        created = _tick_identifiers(form).press("Create audience")
         created.expect(f"“{NEW_AUDIENCE}” was created as a new audience")
         self.page = created.press("Save").expect("Saved.")
 
@@ -92,7 +92,7 @@ class Marketer:
         form = form.press("Show the audiences of this ad account").form("Create audience")
         form.choose("Choose an existing audience", OLD_AUDIENCE)
         form.fill("Choose a new or existing audience", "").tick("Remove users")
-        self.page = _tick_fields(form).press("Save").expect("Saved.")
+        self.page = _tick_identifiers(form).press("Save").expect("Saved.")
 
     def _sync_form(self, page: Page) -> Form:
         form = self._add_step(page, "Audience Sync").form("Create audience")
@@ -100,10 +100,10 @@ class Marketer:
 
     def _add_step(self, page: Page, label: str) -> Page:
         """Add a component after the last one."""
-        plus = page.root.xpath("//a[starts-with(@id, 'add-')]")
-        if not plus:
+        links = page.root.xpath("//a[starts-with(@id, 'add-')]")
+        if not links:
             raise page.missing("a plus to add a component")
-        menu = self.browser.open(plus[-1].get("href"))
+        menu = self.browser.open(links[-1].get("href"))
         buttons = map(text_of, menu.root.xpath("//button"))
         return menu.press(next((text for text in buttons if text.startswith(label)), label))
 
@@ -118,9 +118,10 @@ class Marketer:
 
     def watch(self, *, seconds: float) -> None:
         """Reload the canvas until all have entered and none waits or is pending."""
-        url, ends_at = self.page.url.partition("?")[0], time.monotonic() + seconds
+        url = self.page.url.partition("?")[0]
+        ends_at = time.monotonic() + seconds
         while not self.readings.is_at_rest and time.monotonic() < ends_at:
-            time.sleep(LOOK_EVERY)
+            time.sleep(POLL_SECONDS)
             self.page = self.browser.open(url)
             self.readings.is_at_rest = is_at_rest(rows_of(self.page), self.readings.n_enter)
 
@@ -128,8 +129,8 @@ class Marketer:
         """Read the seven metrics of each step, on its card and in the analytics of the staff."""
         for name, link in cards_of(self.page).items():
             cells = self.browser.open(link).root.xpath("//td[@data-metric]")
-            found = {cell.get("data-metric"): number(text_of(cell)) for cell in cells}
-            self.readings.cards[name] = {metric: found.get(metric, 0) for metric in METRICS}
+            counts = {cell.get("data-metric"): number(text_of(cell)) for cell in cells}
+            self.readings.cards[name] = {metric: counts.get(metric, 0) for metric in METRICS}
         lines = self.browser.download(f"{self.page.address_of('Analytics')}?format=csv")
         for row in csv.DictReader(io.StringIO(lines)):
             if row["Canvas"] == CANVAS:
@@ -137,8 +138,8 @@ class Marketer:
                 self.readings.table[row["Component"]] = counts
 
 
-def _tick_fields(form: Form) -> Form:
-    for name in FIELDS:
+def _tick_identifiers(form: Form) -> Form:
+    for name in IDENTIFIERS:
         form.tick(name)
     return form
 

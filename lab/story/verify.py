@@ -1,4 +1,7 @@
-"""Compare the numbers on the pages, at the sandbox and in the rows; report each difference."""
+"""Compare the numbers on the pages, at the sandbox and in the rows; report each difference.
+
+L5 and L7 are numbers of laws in docs/reliability.md.
+"""
 
 from __future__ import annotations
 
@@ -47,21 +50,21 @@ class Findings:
     most_in_one_second: int = 0
 
 
-def broken(found: Findings) -> list[str]:
+def broken(findings: Findings) -> list[str]:
     """Return one sentence for each wrong number."""
     return [
-        *_rest(found),
-        *(f"check_counters: {sentence}" for sentence in found.counters),
-        *_metrics(found),
-        *_sandbox(found),
-        *_requests(found),
+        *_check_rest(findings),
+        *(f"check_counters: {sentence}" for sentence in findings.counters),
+        *_check_metrics(findings),
+        *_check_sandbox(findings),
+        *_check_requests(findings),
     ]
 
 
-def expected(found: Findings) -> list[dict[str, int]]:
+def expected(findings: Findings) -> list[dict[str, int]]:
     """Return the right metrics of the three steps: delay, add, remove."""
-    zero, n = dict.fromkeys(METRICS, 0), found.people
-    add, remove = found.can_add, found.can_remove
+    zero, n = dict.fromkeys(METRICS, 0), findings.people
+    add, remove = findings.can_add, findings.can_remove
     return [
         zero | {"entered": n, "proceeded": n},
         zero | {"entered": n, "proceeded": n, "synced": add, "not_synced": n - add},
@@ -69,65 +72,67 @@ def expected(found: Findings) -> list[dict[str, int]]:
     ]
 
 
-def _rest(found: Findings) -> Iterator[str]:
-    if not found.is_at_rest:
+def _check_rest(findings: Findings) -> Iterator[str]:
+    if not findings.is_at_rest:
         yield "The numbers did not come to rest in time."
-    if found.n_enter != found.people:
-        yield f"The checklist announced {found.n_enter} people, there are {found.people}."
+    if findings.n_enter != findings.people:
+        yield f"The checklist announced {findings.n_enter} people, there are {findings.people}."
 
 
-def _metrics(found: Findings) -> Iterator[str]:
-    if len(found.cards) != 3:
-        yield f"The canvas shows {len(found.cards)} steps instead of 3."
-    for (step, card), wanted in zip(found.cards.items(), expected(found), strict=False):
-        for metric, n in wanted.items():
+def _check_metrics(findings: Findings) -> Iterator[str]:
+    if len(findings.cards) != 3:
+        yield f"The canvas shows {len(findings.cards)} steps instead of 3."
+    for (step, card), expected_counts in zip(
+        findings.cards.items(), expected(findings), strict=False
+    ):
+        for metric, n in expected_counts.items():
             if card.get(metric) != n:
                 yield f"{step}: {metric} is {card.get(metric)} on the card, should be {n}."
-        if found.table.get(step) != card:
-            yield f"{step}: the card says {card}, the analytics say {found.table.get(step)}."
+        if findings.table.get(step) != card:
+            yield f"{step}: the card says {card}, the analytics say {findings.table.get(step)}."
 
 
-def _sandbox(found: Findings) -> Iterator[str]:
+def _check_sandbox(findings: Findings) -> Iterator[str]:
     """L5: the sandbox has accepted the people that we count as synced."""
-    synced = [card.get("synced", 0) for card in found.cards.values()]
+    synced = [card.get("synced", 0) for card in findings.cards.values()]
     if len(synced) != 3:
         return
-    if found.n_missing or found.n_extra:
+    if findings.n_missing or findings.n_extra:
         yield (
-            f"L5 {NEW_AUDIENCE}: {found.n_missing} identifiers are missing at the sandbox, "
-            f"{found.n_extra} too many."
+            f"L5 {NEW_AUDIENCE}: {findings.n_missing} identifiers are missing at the sandbox, "
+            f"{findings.n_extra} too many."
         )
-    members = found.after.get(NEW_AUDIENCE, 0)
-    if members > synced[1] or (members < synced[1] and not found.n_shared):
+    members = findings.after.get(NEW_AUDIENCE, 0)
+    if members > synced[1] or (members < synced[1] and not findings.n_shared):
         yield f"L5 {NEW_AUDIENCE}: the sandbox holds {members} people, we synced {synced[1]}."
-    if found.after.get(OLD_AUDIENCE) != found.before.get(OLD_AUDIENCE):
+    if findings.after.get(OLD_AUDIENCE) != findings.before.get(OLD_AUDIENCE):
         yield (
-            f"L5 {OLD_AUDIENCE}: it had {found.before.get(OLD_AUDIENCE)} members, none of them "
-            f"ours, and has {found.after.get(OLD_AUDIENCE)} now."
+            f"L5 {OLD_AUDIENCE}: it had {findings.before.get(OLD_AUDIENCE)} members, none of them "
+            f"ours, and has {findings.after.get(OLD_AUDIENCE)} now."
         )
     for action, n in (("add", synced[1]), ("delete", synced[2])):
         accepted = sum(
             line["people"]
-            for line in found.requests
+            for line in findings.requests
             if line["action"] == action and line["code"] == 0
         )
         if accepted != n:
             yield f"L5: the sandbox accepted {accepted} people to {action}, we count {n}."
 
 
-def _requests(found: Findings) -> Iterator[str]:
-    limits = LIMITS[found.preset]
-    for at, line in enumerate(found.requests):
+def _check_requests(findings: Findings) -> Iterator[str]:
+    limits = LIMITS[findings.preset]
+    for number, line in enumerate(findings.requests):
         if line["code"] != 0:
-            yield f"Request {at} was answered with {line['code']}; each must succeed."
+            yield f"Request {number} was answered with {line['code']}; each must succeed."
         if limits.people is not None and line["people"] > limits.people:
-            yield f"Request {at} carried {line['people']} people, {limits.people} are allowed."
+            yield f"Request {number} carried {line['people']} people, {limits.people} are allowed."
         if limits.ids is not None and line["ids"] > limits.ids:
-            yield f"Request {at} carried {line['ids']} ids, {limits.ids} are allowed."
-        if len(line["advertisers"]) != 1:
-            yield f"L7: request {at} named {len(line['advertisers'])} ad accounts instead of one."
-    if found.most_in_one_second > limits.per_second:
+            yield f"Request {number} carried {line['ids']} ids, {limits.ids} are allowed."
+        if (n := len(line["advertisers"])) != 1:
+            yield f"L7: request {number} named {n} ad accounts instead of one."
+    if findings.most_in_one_second > limits.per_second:
         yield (
-            f"{found.most_in_one_second} requests fell into one second, "
+            f"{findings.most_in_one_second} requests fell into one second, "
             f"{limits.per_second} are allowed."
         )

@@ -171,7 +171,7 @@ def test_pages_report_an_unreachable_redis(db, settings, path):
 def test_the_web_server_reports_an_unreachable_database(tmp_path):
     installation = stack.Stack(
         tmp_path,
-        more={
+        extra_env={
             "DATABASE_URL": f"postgres://u:canary-pw@{UNREACHABLE}/x",
             "STATICFILES_BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage",
         },

@@ -29,7 +29,7 @@ ApiKey.objects.filter(prefix="{prefix}").update(revoked_at=timezone.now())
 @pytest.fixture(scope="module")
 def web(tmp_path_factory):
     static = {"STATICFILES_BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-    stack = Stack(migrated.into(tmp_path_factory.mktemp("wire")), more=static)
+    stack = Stack(migrated.into(tmp_path_factory.mktemp("wire")), extra_env=static)
     stack.manage("createcachetable")
     bind = ["--bind", f"127.0.0.1:{stack.port}", "--workers", "2", "--threads", "4"]
     try:

@@ -54,5 +54,5 @@ class Stack(stack.Stack):
     """Web, engine and sandbox."""
 
     def __post_init__(self) -> None:
-        self.more = FAST | self.more
+        self.extra_env = FAST | self.extra_env
         super().__post_init__()

@@ -13,7 +13,7 @@ from audiencesync.people.models import KINDS
 from lab.bench import bench
 from lab.stack.stack import StackError
 
-MOST_PEOPLE = 10_000_000
+MAX_PEOPLE = 10_000_000
 
 
 class Command(BaseCommand):
@@ -66,12 +66,12 @@ class Command(BaseCommand):
             raise CommandError("--idle-seconds takes 1 or more.")
         if options["busy_seconds"] < 1:
             raise CommandError("--busy-seconds takes 1 or more.")
-        if not all(1 <= n <= MOST_PEOPLE for n in options["people"]):
-            raise CommandError(f"--people takes 1 to {MOST_PEOPLE}.")
-        if not 0 <= options["backlog"] <= MOST_PEOPLE:
-            raise CommandError(f"--backlog takes 0 to {MOST_PEOPLE}.")
+        if not all(1 <= n <= MAX_PEOPLE for n in options["people"]):
+            raise CommandError(f"--people takes 1 to {MAX_PEOPLE}.")
+        if not 0 <= options["backlog"] <= MAX_PEOPLE:
+            raise CommandError(f"--backlog takes 0 to {MAX_PEOPLE}.")
         signal.signal(signal.SIGTERM, _interrupt)
-        runs = bench.Bench(
+        measurements = bench.Bench(
             people=options["people"],
             databases=options["databases"],
             names=options["only"],
@@ -83,14 +83,14 @@ class Command(BaseCommand):
             walkers=options["walkers"],
         )
         try:
-            found = runs.run()
+            results = measurements.run()
         except StackError as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             raise CommandError("Interrupted; everything is stopped.", returncode=130) from None
         table = self.stderr if options["json"] else self.stdout
-        table.write("\n".join(lines_of(found)))
-        self.stdout.write(json.dumps(found))
+        table.write("\n".join(lines_of(results)))
+        self.stdout.write(json.dumps(results))
 
     def say(self, text: str) -> None:
         """Print progress on stderr, beside the result."""
@@ -98,9 +98,9 @@ class Command(BaseCommand):
         self.stderr.flush()
 
 
-def lines_of(found: dict[str, Any]) -> list[str]:
+def lines_of(results: dict[str, Any]) -> list[str]:
     """Return the table: a line per number."""
-    rows = list(rows_of(found))
+    rows = list(rows_of(results))
     widths = [max([len(row[column]) for row in rows] or [0]) for column in range(3)]
     return [
         f"{database:{widths[0]}}  {people:>{widths[1]}}  {name:{widths[2]}}  {value:>14}"
@@ -108,9 +108,9 @@ def lines_of(found: dict[str, Any]) -> list[str]:
     ]
 
 
-def rows_of(found: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+def rows_of(results: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     """Return database, people, name and value of each number."""
-    for database, by_people in found.items():
+    for database, by_people in results.items():
         if isinstance(by_people, str):
             yield database, "", by_people, ""
             continue

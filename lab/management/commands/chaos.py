@@ -17,8 +17,8 @@ from lab.chaos.run import Chaos
 from lab.stack.servers import has_postgres
 from lab.stack.stack import StackError
 
-MOST_ENGINES = 8
-MOST_SECONDS = 24 * 3600
+MAX_ENGINES = 8
+MAX_SECONDS = 24 * 3600
 
 
 class Command(BaseCommand):
@@ -47,7 +47,7 @@ class Command(BaseCommand):
             "--engines",
             type=int,
             default=3,
-            help=f"how many engines, 1 to {MOST_ENGINES} (default: 3)",
+            help=f"how many engines, 1 to {MAX_ENGINES} (default: 3)",
         )
         parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
         parser.add_argument(
@@ -87,10 +87,10 @@ class Command(BaseCommand):
 
     def check_options(self, options: dict[str, Any]) -> None:
         """Raise CommandError for options that cannot work, before a process is started."""
-        if not 1 <= options["engines"] <= MOST_ENGINES:
-            raise CommandError(f"--engines takes 1 to {MOST_ENGINES}.")
-        if not 1 <= options["seconds"] <= MOST_SECONDS:
-            raise CommandError(f"--seconds takes 1 to {MOST_SECONDS}.")
+        if not 1 <= options["engines"] <= MAX_ENGINES:
+            raise CommandError(f"--engines takes 1 to {MAX_ENGINES}.")
+        if not 1 <= options["seconds"] <= MAX_SECONDS:
+            raise CommandError(f"--seconds takes 1 to {MAX_SECONDS}.")
         if options["database"] == "postgresql" and not has_postgres():
             raise CommandError("PostgreSQL is missing (Debian: apt-get install postgresql).")
 
@@ -105,11 +105,11 @@ class Command(BaseCommand):
         (Path(report.folder) / "report.json").write_text(text)
         self.stdout.write(text if as_json else "\n".join(report.lines()))
         if report.violations:
-            again = f"manage.py chaos --seed {report.seed} --seconds {report.seconds:g}"
-            again += f" --engines {report.engines} --database {report.database}"
-            again += " --redis" if report.redis else ""
+            command = f"manage.py chaos --seed {report.seed} --seconds {report.seconds:g}"
+            command += f" --engines {report.engines} --database {report.database}"
+            command += " --redis" if report.redis else ""
             raise CommandError(
-                f"{len(report.violations)} violations, named above. The same dice again: {again}"
+                f"{len(report.violations)} violations, named above. The same dice again: {command}"
             )
 
 

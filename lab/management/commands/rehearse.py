@@ -17,7 +17,7 @@ from lab.story.rehearse import Rehearsal, Report
 from lab.story.story import METRICS
 from lab.story.verify import LIMITS
 
-MOST_PEOPLE = 10_000_000
+MAX_PEOPLE = 10_000_000
 
 
 class Command(BaseCommand):
@@ -70,8 +70,8 @@ class Command(BaseCommand):
 
     def check_options(self, options: dict[str, Any]) -> None:
         """Raise CommandError for options that cannot work, before a process is started."""
-        if not 1 <= options["people"] <= MOST_PEOPLE:
-            raise CommandError(f"--people takes 1 to {MOST_PEOPLE}.")
+        if not 1 <= options["people"] <= MAX_PEOPLE:
+            raise CommandError(f"--people takes 1 to {MAX_PEOPLE}.")
         url = options["database_url"]
         if not url:
             return

@@ -14,62 +14,64 @@ from lab.stack import processes
 from tests.support import migrated
 from tests.support.stack import Stack
 
-TINY = ["--people", "500", "--databases", "sqlite", "--idle-seconds", "3"]
-TINY += ["--busy-seconds", "2", "--backlog", "2000"]
+SMALL = ["--people", "500", "--databases", "sqlite", "--idle-seconds", "3"]
+SMALL += ["--busy-seconds", "2", "--backlog", "2000"]
 BUSY = ("waits", "changes", "flood", "churn", "backlog")
 
 
 @pytest.fixture
-def tiny(tmp_path, monkeypatch):
-    """tiny(names) -> what a bench of these measures with a beat every second, and its output."""
+def run_bench(tmp_path, monkeypatch):
+    """run_bench(names) -> results of these measurements with few people, and the progress lines."""
     monkeypatch.setattr(bench, "folder", lambda: nullcontext(migrated.into(tmp_path)))
     monkeypatch.setattr(bench, "Stack", Stack)
 
-    def make(names):
+    def run(names):
         out, err = StringIO(), StringIO()
-        call_command("bench", *TINY, "--only", *names, "--json", stdout=out, stderr=err)
-        found = json.loads(out.getvalue())["sqlite"]["500"]
-        assert set(found) - {"ratios"} == {*names, "goals", "peers"}
-        return found, err.getvalue()
+        call_command("bench", *SMALL, "--only", *names, "--json", stdout=out, stderr=err)
+        results = json.loads(out.getvalue())["sqlite"]["500"]
+        assert set(results) - {"ratios"} == {*names, "goals", "peers"}
+        return results, err.getvalue()
 
-    return make
-
-
-@pytest.mark.slow
-def test_a_small_bench_measures_every_quiet_number(tiny):
-    found, said = tiny([name for name in bench.NAMES if name not in BUSY])
-
-    assert found["ratios"]["launch / insert"] > 0
-    assert found["launch"]["entered"] == 500
-    assert found["launch"]["synced"] + found["launch"]["not_synced"] == 500
-    assert found["events"]["events"] == 10
-    assert 0 < found["events"]["p50_seconds"] <= found["events"]["p100_seconds"]
-    assert found["drain"]["people"] == found["launch"]["synced"] + found["events"]["events"]
-    assert found["ingest"]["profiles"] == 525
-    assert found["imports"]["rows"] == 500
-    assert found["splits"]["people"] > found["splits"]["yes"] > 0
-    assert found["page"]["steps"] == 200
-    assert found["page"]["duplicate"]["ms"] > 0
-    assert found["goals"]["bodies: from_stored_email"].startswith(">= 1,000,000")
-    assert found["idle"]["sql_per_second"] > 0
-    assert 0 < found["launch"]["most_memory_mb"]["engine"] < 1000
-    assert all(rate > 0 for rate in found["bodies"].values())
-    assert "launch: people_per_second" in said
+    return run
 
 
 @pytest.mark.slow
-def test_a_small_bench_measures_every_busy_number(tiny):
-    found, _said = tiny(BUSY)
+def test_a_small_bench_measures_every_quiet_number(run_bench):
+    results, progress = run_bench([name for name in bench.NAMES if name not in BUSY])
 
-    assert 0 < found["waits"]["p50_seconds"] <= found["waits"]["p100_seconds"]
+    assert results["ratios"]["launch / insert"] > 0
+    assert results["launch"]["entered"] == 500
+    assert results["launch"]["synced"] + results["launch"]["not_synced"] == 500
+    assert results["events"]["events"] == 10
+    assert 0 < results["events"]["p50_seconds"] <= results["events"]["p100_seconds"]
+    assert results["drain"]["people"] == results["launch"]["synced"] + results["events"]["events"]
+    assert results["ingest"]["profiles"] == 525
+    assert results["imports"]["rows"] == 500
+    assert results["splits"]["people"] > results["splits"]["yes"] > 0
+    assert results["page"]["steps"] == 200
+    assert results["page"]["duplicate"]["ms"] > 0
+    assert results["goals"]["bodies: from_stored_email"].startswith(">= 1,000,000")
+    assert results["idle"]["sql_per_second"] > 0
+    assert 0 < results["launch"]["most_memory_mb"]["engine"] < 1000
+    assert all(rate > 0 for rate in results["bodies"].values())
+    assert "launch: people_per_second" in progress
+
+
+@pytest.mark.slow
+def test_a_small_bench_measures_every_busy_number(run_bench):
+    results, _progress = run_bench(BUSY)
+
+    assert 0 < results["waits"]["p50_seconds"] <= results["waits"]["p100_seconds"]
     assert (
-        0 < found["changes"]["joined"]["p50_seconds"] <= found["changes"]["joined"]["p100_seconds"]
+        0
+        < results["changes"]["joined"]["p50_seconds"]
+        <= results["changes"]["joined"]["p100_seconds"]
     )
-    assert found["flood"]["events_per_second"] > 0
-    assert found["flood"]["most_waiting"] > 0
-    assert found["churn"]["changed"] >= 150
-    assert found["churn"]["laws"] == "hold"
-    assert found["backlog"]["pending"] == found["backlog"]["sent"] >= 2000
+    assert results["flood"]["events_per_second"] > 0
+    assert results["flood"]["most_waiting"] > 0
+    assert results["churn"]["changed"] >= 150
+    assert results["churn"]["laws"] == "hold"
+    assert results["backlog"]["pending"] == results["backlog"]["sent"] >= 2000
 
 
 def test_a_database_that_is_not_installed_is_a_line():
@@ -84,7 +86,7 @@ def test_a_database_that_is_not_installed_is_a_line():
 
 
 def test_ratios_compare_with_the_machine():
-    found = {
+    results = {
         "calibration": {
             "sha256_per_second": 1000,
             "insert_rows_per_second": 500,
@@ -94,7 +96,7 @@ def test_ratios_compare_with_the_machine():
         "drain": {"people_per_second": 100},
     }
 
-    assert bench.ratios(found) == {
+    assert bench.ratios(results) == {
         "from_raw / sha256": 0.25,
         "from_stored_email / sha256": 2.0,
         "drain / insert": 0.2,
@@ -102,22 +104,22 @@ def test_ratios_compare_with_the_machine():
 
 
 def test_goals_are_judged_beside_the_numbers():
-    found = {"launch": {"seconds": 12.5}, "backlog": {"most_memory_mb": {"engine": 300}}}
+    results = {"launch": {"seconds": 12.5}, "backlog": {"most_memory_mb": {"engine": 300}}}
 
-    assert goals.verdicts(found, "postgresql", 1_000_000) == {
+    assert goals.verdicts(results, "postgresql", 1_000_000) == {
         "launch: seconds": "<= 10 MISSED",
         "backlog: most_memory_mb: engine": "<= 300 reached",
     }
-    assert goals.verdicts(found, "sqlite", 1_000_000)["launch: seconds"] == "<= 15 reached"
-    assert "launch: seconds" not in goals.verdicts(found, "sqlite", 500)
+    assert goals.verdicts(results, "sqlite", 1_000_000)["launch: seconds"] == "<= 15 reached"
+    assert "launch: seconds" not in goals.verdicts(results, "sqlite", 500)
 
 
 def test_a_process_has_used_cpu_and_memory():
-    this = [psutil.Process()]
+    process = psutil.Process()
 
-    assert processes.tree(this[0].pid)[0] == this[0]
-    assert processes.cpu_seconds(this) > 0
-    assert processes.peak_memory_mb(this) > 10
+    assert processes.tree(process.pid)[0] == process
+    assert processes.cpu_seconds([process]) > 0
+    assert processes.peak_memory_mb([process]) > 10
 
 
 def test_a_process_that_has_ended_costs_nothing():

@@ -17,7 +17,7 @@ SQLITE = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
 COMMAND = [sys.executable, "manage.py", "chaos"]
 
 
-def chaos(var, *arguments):
+def run_chaos(var, *arguments):
     return subprocess.run(
         [*COMMAND, *arguments],
         cwd=ROOT,
@@ -33,9 +33,9 @@ def chaos(var, *arguments):
 def test_the_laws_hold_in_a_short_run(tmp_path):
     database = "sqlite" if SQLITE else "postgresql"
     options = ["--seconds", "20", "--seed", "7", "--engines", "2", "--database", database]
-    done = chaos(tmp_path, *options, "--json")
-    assert done.returncode == 0, done.stdout + done.stderr
-    report = json.loads(done.stdout)
+    process = run_chaos(tmp_path, *options, "--json")
+    assert process.returncode == 0, process.stdout + process.stderr
+    report = json.loads(process.stdout)
     assert report["violations"] == []
     assert report["people"]["pending"] == 0
     assert report["people"]["synced"] > 0
@@ -47,20 +47,20 @@ def test_the_laws_hold_in_a_short_run(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "wrong", [("--engines", "0"), ("--seconds", "0"), ("--seconds", "inf")], ids=" ".join
+    "option", [("--engines", "0"), ("--seconds", "0"), ("--seconds", "inf")], ids=" ".join
 )
-def test_impossible_options_are_refused(tmp_path, wrong):
-    done = chaos(tmp_path, *wrong)
-    assert done.returncode == 1
-    assert wrong[0] in done.stderr
-    assert "Traceback" not in done.stderr
+def test_impossible_options_are_refused(tmp_path, option):
+    process = run_chaos(tmp_path, *option)
+    assert process.returncode == 1
+    assert option[0] in process.stderr
+    assert "Traceback" not in process.stderr
 
 
 def test_a_count_that_fell_is_found():
-    before = {1: dict.fromkeys(judge.NEVER_FALL, 5)}
+    before = {1: dict.fromkeys(judge.NEVER_DECREASE, 5)}
     after = {1: before[1] | {"synced": 4}}
-    assert judge.fallen(before, before) == []
-    assert judge.fallen(before, after) == ["L3 sync 1: synced fell from 5 to 4"]
+    assert judge.decreased_counts(before, before) == []
+    assert judge.decreased_counts(before, after) == ["L3 sync 1: synced fell from 5 to 4"]
 
 
 def test_a_law_that_was_broken_twice_is_one_sentence(tmp_path):
@@ -68,7 +68,7 @@ def test_a_law_that_was_broken_twice_is_one_sentence(tmp_path):
     file.write_text(
         "\n".join(json.dumps({"broken": broken}) for broken in ([], ["L1"], ["L1"], []))
     )
-    assert chaos_report.watched(file) == (4, ["L1 (seen 2 times)"])
+    assert chaos_report.read_watch(file) == (4, ["L1 (seen 2 times)"])
 
 
 def test_tracebacks_and_errors_are_reported_and_kills_are_not(tmp_path):
@@ -82,7 +82,7 @@ def test_tracebacks_and_errors_are_reported_and_kills_are_not(tmp_path):
         json.dumps({"level": "info", "message": "pushed 3 people"}),
     ]
     log.write_text(os.linesep.join(lines))
-    found = chaos_report.errors([log])
-    assert len(found) == 2
-    assert "ZeroDivisionError" in found[0]
-    assert "Failed 'x' - no" in found[1]
+    errors = chaos_report.log_errors([log])
+    assert len(errors) == 2
+    assert "ZeroDivisionError" in errors[0]
+    assert "Failed 'x' - no" in errors[1]

@@ -45,14 +45,14 @@ def page(wire):
     return Browser().open("http://shop.test/")
 
 
-def sent(wire):
+def sent_body(wire):
     return wire.calls[-1].request.body
 
 
 def test_a_form_sends_its_fields(page, wire):
     page.form("Save").press("Save").expect("Done.")
 
-    assert sent(wire) == (
+    assert sent_body(wire) == (
         "token=t&mail=a%40b&kinds=idfa&act=add&list=&blank=&words=first%0Asecond&save=1"
     )
 
@@ -68,7 +68,7 @@ def test_labels_lead_to_fields(page, wire):
     form.press("Create")
 
     assert wire.calls[-1].request.url == "http://shop.test/other/"
-    assert sent(wire) == (
+    assert sent_body(wire) == (
         "token=t&mail=c&kinds=phone&kinds=idfa&act=remove&list=1&blank=&words=first%0Asecond"
     )
 

@@ -22,10 +22,12 @@ DELAY, ADD, REMOVE = "Wait 1 second", "Add to “Rehearsal”", "Remove from “
 def test_the_whole_story_has_right_numbers(tmp_path):
     command = [sys.executable, "manage.py", "rehearse", "--people", "300", "--json"]
     env = {"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path)}
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    process = subprocess.run(
+        command, cwd=ROOT, env=env, capture_output=True, text=True, check=False
+    )
 
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
+    assert process.returncode == 0, process.stderr
+    report = json.loads(process.stdout)
     assert report["ok"]
     assert report["broken"] == []
     delay, add, remove = (report["metrics"][step] for step in (DELAY, ADD, REMOVE))
@@ -49,8 +51,8 @@ def numbers(**changed):
 
 
 @pytest.fixture
-def found():
-    """The findings of a good rehearsal of ten people: eight can be added, nine removed."""
+def findings():
+    """Return the findings of a good rehearsal of ten people: eight can be added, nine removed."""
     cards = {
         DELAY: numbers(entered=10, proceeded=10),
         ADD: numbers(entered=10, proceeded=10, synced=8, not_synced=2),
@@ -76,29 +78,29 @@ def found():
     )
 
 
-def test_right_numbers_give_no_sentence(found):
-    assert verify.broken(found) == []
+def test_right_numbers_give_no_sentence(findings):
+    assert verify.broken(findings) == []
 
 
-def test_people_with_a_shared_identifier_may_be_one_member(found):
-    found.after["Rehearsal"], found.n_shared = 7, 1
+def test_people_with_a_shared_identifier_may_be_one_member(findings):
+    findings.after["Rehearsal"], findings.n_shared = 7, 1
 
-    assert verify.broken(found) == []
+    assert verify.broken(findings) == []
 
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("step", [DELAY, ADD, REMOVE])
-def test_each_metric_of_each_step_is_judged(found, step, metric):
-    found.cards[step][metric] += 1
-    found.table[step][metric] += 1
+def test_each_metric_of_each_step_is_judged(findings, step, metric):
+    findings.cards[step][metric] += 1
+    findings.table[step][metric] += 1
 
-    assert any(sentence.startswith(f"{step}: {metric} is") for sentence in verify.broken(found))
+    assert any(sentence.startswith(f"{step}: {metric} is") for sentence in verify.broken(findings))
 
 
-def test_the_analytics_must_say_what_the_card_says(found):
-    found.table[ADD]["pending"] = 1
+def test_the_analytics_must_say_what_the_card_says(findings):
+    findings.table[ADD]["pending"] = 1
 
-    assert [sentence for sentence in verify.broken(found) if "the analytics say" in sentence]
+    assert [sentence for sentence in verify.broken(findings) if "the analytics say" in sentence]
 
 
 @pytest.mark.parametrize(
@@ -124,11 +126,11 @@ def test_the_analytics_must_say_what_the_card_says(found):
         ({"cards": {}}, "0 steps instead of 3"),
     ],
 )
-def test_one_wrong_number_is_one_sentence(found, change, sentence):
+def test_one_wrong_number_is_one_sentence(findings, change, sentence):
     for name, value in change.items():
-        setattr(found, name, value)
+        setattr(findings, name, value)
 
-    assert any(sentence in one for one in verify.broken(found))
+    assert any(sentence in line for line in verify.broken(findings))
 
 
 @pytest.mark.parametrize(
@@ -139,17 +141,17 @@ def test_one_wrong_number_is_one_sentence(found, change, sentence):
         ({"advertisers": ["1", "2"]}, "L7"),
     ],
 )
-def test_each_request_is_judged(found, change, sentence):
-    found.requests[0] |= change
+def test_each_request_is_judged(findings, change, sentence):
+    findings.requests[0] |= change
 
-    assert any(sentence in one for one in verify.broken(found))
+    assert any(sentence in line for line in verify.broken(findings))
 
 
-def test_the_other_preset_limits_ids(found):
-    found.preset = "published_by_tiktok"
-    found.requests[0]["ids"] = 1001
+def test_the_other_preset_limits_ids(findings):
+    findings.preset = "published_by_tiktok"
+    findings.requests[0]["ids"] = 1001
 
-    assert verify.broken(found) == ["Request 0 carried 1001 ids, 1000 are allowed."]
+    assert verify.broken(findings) == ["Request 0 carried 1001 ids, 1000 are allowed."]
 
 
 @pytest.mark.parametrize("as_json", [True, False])

@@ -57,7 +57,7 @@ class Journey:
         self.planted.secrets["TOKEN_KEYS"] = token_keys.partition(":")[2]
         if self.redis_url:
             more["REDIS_URL"] = self.redis_url = f"{self.redis_url}/{OWN_REDIS}"
-        self.stack = stack.Stack(var, more=more)
+        self.stack = stack.Stack(var, extra_env=more)
         self.marketer = Marketer(self.stack.url)
         self.viewer = Browser()
 

@@ -1,4 +1,4 @@
-"""Acts of a marketer, each in its own process: ``python -m tests.system.machines.acts``."""
+"""Actions of a marketer, each in its own process: ``python -m tests.system.machines.acts``."""
 
 import json
 import sys
@@ -21,7 +21,7 @@ from partners import registry
 from partners.models import AdAccount, Audience
 from tests.support import builder
 
-LANES = 3
+N_ACCOUNTS = 3
 SEGMENT = "All people"
 
 
@@ -34,7 +34,7 @@ def connect():
     token = world.token()
     row = builder.connect(group(), token=token)
     Segment.objects.create(app_group=group(), name=SEGMENT)
-    for remote in registry.get("tiktok").ad_accounts(token)[:LANES]:
+    for remote in registry.get("tiktok").ad_accounts(token)[:N_ACCOUNTS]:
         builder.add_account(row, remote.id, remote.name)
 
 
@@ -48,10 +48,10 @@ def launch(cap):
     return {"n": n * len(canvases), "audiences": [remote_id for _canvas, remote_id in canvases]}
 
 
-def people(url):
+def count_people(url):
     """Return how many people can be added and what is sent of them, counted one by one."""
-    found = census.count(url, "Acme")
-    return {"n": found.can_add, "sent": sorted(found.sent)}
+    counted = census.count(url, "Acme")
+    return {"n": counted.can_add, "sent": sorted(counted.identifiers)}
 
 
 def _canvas(account):
@@ -71,5 +71,5 @@ def _canvas(account):
 
 if __name__ == "__main__":
     arguments = json.loads(sys.argv[1])
-    act = {"connect": connect, "launch": launch, "census": people}[arguments.pop("act")]
-    sys.stdout.write(json.dumps(act(**arguments)))
+    action = {"connect": connect, "launch": launch, "census": count_people}[arguments.pop("act")]
+    sys.stdout.write(json.dumps(action(**arguments)))

@@ -51,7 +51,7 @@ class Site(stack.Stack):
 
     def __post_init__(self) -> None:
         keys = {"SECRET_KEY": settings.SECRET_KEY, "TOKEN_KEYS": settings.TOKEN_KEYS[0]}
-        self.more = SCALED | keys | {"DATABASE_URL": address(self.name)} | self.more
+        self.extra_env = SCALED | keys | {"DATABASE_URL": address(self.name)} | self.extra_env
         super().__post_init__()
 
     def do(self, work, *args, **kwargs):
