@@ -17,7 +17,7 @@ from tests.support import migrated
 
 pytest_plugins = [
     "tests.support.import_pages",
-    "tests.support.journeys",
+    "tests.support.canvas_world",
     "tests.support.brake_world",
     "tests.support.live_segments",
     "tests.support.profiles",
@@ -87,8 +87,8 @@ def _runs_once(item):
 
 def _shares_a_module_fixture(item):
     """Return whether a worker of its own would set up the fixture of the module once more."""
-    found = item._fixtureinfo.name2fixturedefs.values()
-    return any(definitions[-1].scope == "module" for definitions in found)
+    fixture_defs = item._fixtureinfo.name2fixturedefs.values()
+    return any(definitions[-1].scope == "module" for definitions in fixture_defs)
 
 
 def _interleaved(items):

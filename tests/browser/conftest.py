@@ -1,8 +1,9 @@
 """A real browser (Debian's Chromium) and a running AudienceSync.
 
-`stack` runs per test file. `page` comes once per language and width and fails the test for console
-errors and blocked content; `open_page(language, width, javascript=False)` opens others.
-`sign_in(page)` enters the demo; `shoot("name")` keeps a picture in build/screenshots.
+`stack` runs per test file. A look is a language and a width. `page` comes once per look and fails
+the test for console errors and blocked content; `open_page(language, width, javascript=False)`
+opens others. `sign_in(page)` enters the demo; `shoot("name")` keeps a picture in
+build/screenshots.
 """
 
 import re
@@ -12,19 +13,18 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from audiencesync.core.demo_accounts import ADMIN
-from tests.browser import acts
+from tests.browser import actions
 from tests.support import migrated
 from tests.support import stack as stacks
 
 CHROMIUM = "/usr/bin/chromium-headless-shell"  # Chromium without its own windows and menus
 SCREENSHOTS = stacks.ROOT / "build" / "screenshots"
-PATIENCE = 30_000  # milliseconds, on a busy machine
-expect.set_options(timeout=PATIENCE)
+TIMEOUT_MS = 30_000  # for a busy machine
+expect.set_options(timeout=TIMEOUT_MS)
 LOOKS = [("en", 1280), ("en", 390), ("de", 1280), ("de", 390)]
-# Answers that pages expect and Chromium reports as errors: an invalid form (422), a stale save
-# (409), a failed authorisation (400).
-# A count on its way when its condition is removed finds no place and is dropped.
-EXPECTED = re.compile(
+# Console errors of a page that works: Chromium reports an invalid form (422), a stale save (409)
+# and a failed authorisation (400); htmx drops a count whose condition was removed meanwhile.
+EXPECTED_ERRORS = re.compile(
     r"Failed to load resource: the server responded with a status of (400|409|422)"
     r"|htmx:oobErrorNoTarget, #(n|why|type)-[\d\\]"
 )
@@ -48,12 +48,12 @@ def stack(template, tmp_path_factory):
     """Yield web, engine and sandbox with the demo, new for each test file."""
     var, demo_output = template
     folder = stacks.copy_to(var, tmp_path_factory.mktemp("stack"))
-    running = stacks.Stack(folder, demo_output=demo_output)
+    stack = stacks.Stack(folder, demo_output=demo_output)
     try:
-        running.start()
-        yield running
+        stack.start()
+        yield stack
     finally:
-        running.stop()
+        stack.stop()
 
 
 @pytest.fixture(scope="session")
@@ -69,30 +69,31 @@ def browser():
 @pytest.fixture
 def open_page(browser, stack):
     """open_page(language, width, javascript=True) -> a page with new cookies at the stack."""
-    problems, contexts = [], []
+    console_errors, contexts = [], []
 
     def listen(page: Page) -> None:
         page.on(
-            "console", lambda message: message.type == "error" and problems.append(message.text)
+            "console",
+            lambda message: message.type == "error" and console_errors.append(message.text),
         )
-        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("pageerror", lambda error: console_errors.append(str(error)))
 
-    def make(language: str = "en", width: int = 1280, *, javascript: bool = True) -> Page:
+    def open_one(language: str = "en", width: int = 1280, *, javascript: bool = True) -> Page:
         context = browser.new_context(
             base_url=stack.url,
             locale={"en": "en-GB", "de": "de-DE"}[language],
             viewport={"width": width, "height": 844 if width < 600 else 800},
             java_script_enabled=javascript,
         )
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(TIMEOUT_MS)
         context.on("page", listen)
         contexts.append(context)
         return context.new_page()
 
-    yield make
+    yield open_one
     for context in contexts:
         context.close()
-    assert [text for text in problems if not EXPECTED.search(text)] == []
+    assert [text for text in console_errors if not EXPECTED_ERRORS.search(text)] == []
 
 
 @pytest.fixture(params=LOOKS, ids=lambda look: f"{look[0]}-{look[1]}")
@@ -110,11 +111,11 @@ def page(open_page, look):
 def sign_in():
     """sign_in(page, "viewer@example.org") signs a user of the demo in, by default the admin."""
 
-    def enter(page: Page, email: str = ADMIN) -> None:
+    def sign_in_as(page: Page, email: str = ADMIN) -> None:
         page.goto("/accounts/login/")
-        acts.enter(page, email)
+        actions.sign_in(page, email)
 
-    return enter
+    return sign_in_as
 
 
 @pytest.fixture
@@ -135,11 +136,11 @@ def shoot(look, page, keep_picture):
 
 
 @pytest.fixture
-def desk(open_page, sign_in):
+def admin_page(open_page, sign_in):
     """Return a page of the admin of a connected group."""
     page = open_page("en", 1280)
     sign_in(page)
-    acts.connected(page)
+    actions.ensure_connected(page)
     return page
 
 
@@ -149,16 +150,18 @@ def step_with_errors(browser, stack):
     context = browser.new_context(base_url=stack.url, locale="en-GB")
     page = context.new_page()
     page.goto("/accounts/login/")
-    acts.enter(page)
-    acts.connected(page)
-    acts.new_canvas(page, "Three errors")
-    acts.add_sync(page, "Three errors")
-    acts.sandbox(stack, "faults", {"kind": "partial", "rows": [0, 1, 2], "named": True, "count": 1})
-    acts.launch(page)
-    acts.open_step(page, 1)
+    actions.sign_in(page)
+    actions.ensure_connected(page)
+    actions.new_canvas(page, "Three errors")
+    actions.add_sync(page, "Three errors")
+    actions.call_sandbox(
+        stack, "faults", {"kind": "partial", "rows": [0, 1, 2], "named": True, "count": 1}
+    )
+    actions.launch(page)
+    actions.open_step(page, 1)
     expect(page.locator("#panel [data-metric=errored]")).to_have_text("3", timeout=40_000)
-    acts.sandbox(stack, "faults", method="DELETE")
-    canvas = acts.CANVAS.search(page.url)[0]
+    actions.call_sandbox(stack, "faults", method="DELETE")
+    canvas = actions.CANVAS.search(page.url)[0]
     step = re.search(r"step=(\d+)", page.url)[1]
     context.close()
     return f"/g/acme{canvas}steps/{step}/numbers/"

@@ -12,34 +12,34 @@ from hashlib import sha256
 from audiencesync.core import crypto
 from tests.support import stack
 
-LINK = re.compile(r"http://127\.0\.0\.1:\d+(/setup/[\w-]+/)")
-NAME = re.compile(r"([A-Z_]+)=(\S+)")
+SETUP_LINK = re.compile(r"http://127\.0\.0\.1:\d+(/setup/[\w-]+/)")
+EXPORT = re.compile(r"([A-Z_]+)=(\S+)")
 LOCK = "requirements.lock"
 START_SECONDS = 240  # a busy machine; the block itself takes some 20
 
 
-def block():
+def readme_commands():
     """Return the commands under "In production"."""
     readme = (stack.ROOT / "README.md").read_text()
     return readme.partition("## In production")[2].split("```")[1]
 
 
-def filled(commands, values):
+def fill_exports(commands, values):
     """Return the block with values in its exports; assert that no value is left over."""
-    left = dict(values)
+    unused = dict(values)
 
     def fill(line):
         code, sign, comment = line.partition("#")
         if not code.startswith("export "):
             return line
         return (
-            NAME.sub(lambda found: f"{found[1]}={shlex.quote(left.pop(found[1]))}", code)
+            EXPORT.sub(lambda match: f"{match[1]}={shlex.quote(unused.pop(match[1]))}", code)
             + sign
             + comment
         )
 
     lines = [fill(line) for line in commands.splitlines()]
-    assert left == {}
+    assert unused == {}
     return "\n".join(lines)
 
 
@@ -85,7 +85,7 @@ class Installation:
     def start(self):
         port = str(self.sandbox.sandbox_port)
         self.sandbox.spawn("sandbox", "manage.py", "tiktok_sandbox", "--port", port)
-        script = filled(block(), self.values)
+        script = fill_exports(readme_commands(), self.values)
         names = ("TIKTOK_API_URL", "TIKTOK_AUTH_URL")
         env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         env |= {name: self.sandbox.env[name] for name in names}
@@ -112,7 +112,7 @@ class Installation:
 
     def links(self):
         """Return the paths of the one-time links in the log."""
-        return LINK.findall(self.log.read_text())
+        return SETUP_LINK.findall(self.log.read_text())
 
     def stop(self):
         """Stop all processes of the shell and the sandbox."""

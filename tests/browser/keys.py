@@ -1,6 +1,6 @@
 """Reach elements of the page by Tab."""
 
-MOST_TABS = 60
+MAX_TABS = 60
 
 
 def at(page, selector):
@@ -9,7 +9,7 @@ def at(page, selector):
 
 def tab_to(page, selector):
     """Press Tab until the selector has a visible focus."""
-    for _ in range(MOST_TABS):
+    for _ in range(MAX_TABS):
         if at(page, selector):
             break
         page.keyboard.press("Tab")  # after the last element the first one follows

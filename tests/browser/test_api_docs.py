@@ -10,11 +10,11 @@ from playwright.sync_api import expect
 def test_a_new_key_works_in_the_example_of_the_documentation(open_page, sign_in, stack):
     page = open_page()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    strangers = []
+    foreign_urls = []
     page.on(
         "request",
         lambda request: (
-            strangers.append(request.url) if not request.url.startswith(stack.url) else None
+            foreign_urls.append(request.url) if not request.url.startswith(stack.url) else None
         ),
     )
     sign_in(page)
@@ -37,4 +37,4 @@ def test_a_new_key_works_in_the_example_of_the_documentation(open_page, sign_in,
         assert (answer.status, json.load(answer)["message"]) == (201, "success")
     page.goto("/g/acme/people/profiles/")
     expect(page.get_by_role("link", name="customer-1")).to_be_visible()
-    assert strangers == []
+    assert foreign_urls == []

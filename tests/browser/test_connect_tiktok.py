@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser import acts
+from tests.browser import actions
 
 PARTNER = re.compile(r"/g/[\w-]+/partners/tiktok/$")
 
@@ -17,7 +17,7 @@ def test_one_ad_account_is_disconnected_and_the_other_stays(open_page, sign_in):
     page = open_page("en", 390)
     sign_in(page)
     open_partner(page)
-    acts.connect(page, "Acme EU", "Acme UK")
+    actions.connect(page, "Acme EU", "Acme UK")
     page.get_by_role("link", name="Disconnect Acme UK").click()
     page.locator("dialog[open]").get_by_role("button", name="Disconnect").click()
     expect(page.locator("#messages")).to_contain_text("Acme UK is disconnected.")
@@ -34,7 +34,7 @@ def test_the_disconnect_dialog_can_be_cancelled(open_page, sign_in):
     page = open_page("en", 1280)
     sign_in(page)
     open_partner(page)
-    acts.connect(page, "Acme EU")
+    actions.connect(page, "Acme EU")
     page.get_by_role("link", name="Disconnect TikTok").click()
     page.locator("dialog[open]").wait_for()
     page.locator("dialog").get_by_role("link", name="Cancel").click()
@@ -60,7 +60,7 @@ def test_connect_and_disconnect_without_javascript(open_page, sign_in):
     page = open_page("en", 390, javascript=False)
     sign_in(page)
     open_partner(page)
-    acts.authorise(page)
+    actions.authorise(page)
     page.get_by_label("Search by name or id").fill("outlet")
     with page.expect_navigation():
         page.keyboard.press("Enter")

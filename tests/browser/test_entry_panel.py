@@ -1,4 +1,4 @@
-"""The entry panel: the fields of each entry, by keyboard, without JavaScript; what is asked."""
+"""The entry panel: the fields of each entry, by keyboard, without JavaScript; its questions."""
 
 import re
 import sqlite3
@@ -6,11 +6,11 @@ import sqlite3
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import acts
+from tests.browser import actions
 from tests.browser.test_every_page import violations
 
 LOOKS = [("en", 1280), ("de", 390)]
-SHOWN = {
+FIELDS_OF_ENTRY = {
     "launch": {"segment", "reentry", "exit_left_others"},
     "segment": {"segment", "reentry_live", "exit_left"},
     "event": {"event_kind", "event_name", "event_property", "segment", "reentry_live"}
@@ -18,7 +18,7 @@ SHOWN = {
     "schedule": {"every", "on", "at", "segment", "reentry", "exit_left_others"},
     "call": {"segment", "reentry", "exit_left_others"},
 }
-NAMES = set().union(*SHOWN.values())
+NAMES = set().union(*FIELDS_OF_ENTRY.values())
 both_looks = pytest.mark.parametrize("look", LOOKS, ids=["en-1280", "de-390"])
 
 
@@ -27,14 +27,14 @@ def draft(stack, browser):
     """Return the path of a draft."""
     page = browser.new_context(base_url=stack.url).new_page()
     page.goto("/accounts/login/")
-    acts.enter(page)
-    acts.new_canvas(page, "Entries")
+    actions.sign_in(page)
+    actions.new_canvas(page, "Entries")
     path = page.url.removeprefix(stack.url)
     page.context.close()
     return path
 
 
-def visible(page):
+def visible_fields(page):
     """Return the names of the fields that are shown."""
     return {name for name in NAMES if page.locator(f"#entry-form [name={name}]").first.is_visible()}
 
@@ -43,17 +43,17 @@ def visible(page):
 def test_each_entry_shows_its_fields(page, look, sign_in, draft, shoot):
     sign_in(page)
     page.goto(f"{draft}?entry=1")
-    wrong = []
-    for entry, names in SHOWN.items():
+    problems = []
+    for entry, names in FIELDS_OF_ENTRY.items():
         page.locator(f"[name=entry_by][value={entry}]").check()
-        assert visible(page) == names, entry
-        wrong += violations(page, look)
+        assert visible_fields(page) == names, entry
+        problems += violations(page, look)
         shoot(f"entry-{entry}")
     page.emulate_media(color_scheme="dark")
     page.goto(f"{draft}?entry=1")  # again: colours change gradually
     page.locator("[name=entry_by][value=event]").check()
-    wrong += violations(page, look)
-    assert wrong == []
+    problems += violations(page, look)
+    assert problems == []
 
 
 def test_an_event_with_two_conditions_is_saved_by_keyboard(open_page, sign_in, draft):
@@ -79,7 +79,7 @@ def test_an_event_with_two_conditions_is_saved_by_keyboard(open_page, sign_in, d
     page.keyboard.press("Tab")
     page.keyboard.type("pro")
     page.keyboard.press("Enter")
-    acts.expect_success(page)
+    actions.expect_success(page)
     expect(page.locator("#flow .step").first).to_contain_text("total is 50 and plan is pro")
 
 
@@ -99,13 +99,13 @@ def test_entry_and_exit_are_saved_without_javascript(open_page, sign_in, draft, 
     page.locator("[name=exit-0-value2]").fill("DE")
     keep_picture(page, "de-390-plain-entry")
     page.locator(".save-bar button").click()
-    acts.expect_success(page)
+    actions.expect_success(page)
     page.goto(f"{draft}?entry=1")
     expect(page.locator("[name=event_name]")).to_have_value("warenkorb")
     expect(page.locator("[name=exit-0-property2]")).to_have_value("land")
 
 
-def write(stack, *statements):
+def execute(stack, *statements):
     with sqlite3.connect(stack.var / "audiencesync.sqlite3", timeout=20) as database:
         for statement in statements:
             database.execute(statement)
@@ -113,13 +113,13 @@ def write(stack, *statements):
 
 def live_canvas(page, name):
     """Launch a canvas that is kept up to date; wait until people are in."""
-    acts.new_canvas(page, name)
-    acts.add_delay(page, 9000)
+    actions.new_canvas(page, name)
+    actions.add_delay(page, 9000)
     page.goto(f"{page.url.split('?')[0]}?entry=1")
     page.locator("[name=entry_by][value=segment]").check()
     page.locator(".save-bar button").click()
-    acts.expect_success(page)
-    acts.launch(page)
+    actions.expect_success(page)
+    actions.launch(page)
     expect(page.locator(".canvas-strip dd").first).to_have_text(re.compile("[1-9]"), timeout=40_000)
     return page.url.split("?")[0]
 
@@ -129,30 +129,30 @@ def test_held_removals_and_what_a_stop_missed_are_asked(page, look, sign_in, sta
     sign_in(page)
     address = live_canvas(page, f"Brake {look[0]}")
     pk = int(address.rstrip("/").rsplit("/", 1)[1])
-    mine = f"FROM people_subscription WHERE listener = {pk}"
-    write(
+    subscription = f"FROM people_subscription WHERE listener = {pk}"
+    execute(
         stack,
         f"UPDATE canvases_canvas SET braked_at = '2026-01-01 10:00:00' WHERE id = {pk}",
         "INSERT INTO people_signal (listener, subscription_id, profile_id, kind, at)"
         f" SELECT {pk}, subscription_id, profile_id, 'left', '2026-01-01 10:00:00'"
-        f" FROM people_segmentmember WHERE subscription_id IN (SELECT id {mine}) LIMIT 7",
+        f" FROM people_segmentmember WHERE subscription_id IN (SELECT id {subscription}) LIMIT 7",
         "DELETE FROM people_segmentmember WHERE profile_id IN"
         f" (SELECT profile_id FROM people_signal WHERE listener = {pk})"
-        f" AND subscription_id IN (SELECT id {mine})",
+        f" AND subscription_id IN (SELECT id {subscription})",
     )
     page.goto(address)
     expect(page.locator("#brake .btn-danger")).to_contain_text("7")
-    wrong = violations(page, look)
+    problems = violations(page, look)
     shoot("brake")
-    acts.stop(page)
-    over = f"SELECT id FROM canvases_visit WHERE canvas_id = {pk} LIMIT 7"
-    write(
+    actions.stop(page)
+    visit_ids = f"SELECT id FROM canvases_visit WHERE canvas_id = {pk} LIMIT 7"
+    execute(
         stack,
-        f"UPDATE canvases_visit SET due_at = '2026-01-01 10:00:00' WHERE id IN ({over})",
+        f"UPDATE canvases_visit SET due_at = '2026-01-01 10:00:00' WHERE id IN ({visit_ids})",
     )
     page.emulate_media(color_scheme="dark")
     page.goto(f"{address}?launch=1")
     expect(page.locator("#since-stop li").last).to_contain_text("7")
-    wrong += violations(page, look)
+    problems += violations(page, look)
     shoot("since-stop-dark")
-    assert wrong == []
+    assert problems == []

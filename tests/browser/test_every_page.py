@@ -7,7 +7,7 @@ Content-Security-Policy.
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import acts
+from tests.browser import actions
 from tests.browser.accessible import violations
 
 DARK = [("en", 390), ("de", 1280)]  # the others are light
@@ -51,18 +51,18 @@ SIGNED_OUT = ["/accounts/login/", "/accounts/password/reset/"]
 
 
 @pytest.fixture(scope="module")
-def world(stack, browser):
+def canvas_paths(stack, browser):
     """Return the paths of a live canvas and an incomplete draft in a connected group."""
     page = browser.new_context(base_url=stack.url).new_page()
     page.goto("/accounts/login/")
-    acts.enter(page)
-    acts.connected(page)
-    acts.new_canvas(page, "Live one")
-    acts.add_sync(page, "Live audience")
-    acts.launch(page)
+    actions.sign_in(page)
+    actions.ensure_connected(page)
+    actions.new_canvas(page, "Live one")
+    actions.add_sync(page, "Live audience")
+    actions.launch(page)
     live = page.url.split("?")[0]
-    acts.new_canvas(page, "Draft with gaps")
-    acts.add(page, "audience_sync")
+    actions.new_canvas(page, "Draft with gaps")
+    actions.add_step(page, "audience_sync")
     draft = page.url.split("?")[0]
     page.context.close()
     return live.removeprefix(stack.url), draft.removeprefix(stack.url)
@@ -76,26 +76,28 @@ def page(open_page, look):
 
 
 def visit(page, look, addresses, titles=None):
-    wrong = []
+    problems = []
     for address in addresses:
         assert page.goto(address).status == 200, address
-        wrong += violations(page, look)
+        problems += violations(page, look)
         if titles is not None:
             titles.append(page.title())
-    return wrong
+    return problems
 
 
-def test_every_page(page, look, sign_in, world, keep_picture):
+def test_every_page(page, look, sign_in, canvas_paths, keep_picture):
     titles = []
-    wrong = visit(page, look, SIGNED_OUT, titles)
+    problems = visit(page, look, SIGNED_OUT, titles)
     sign_in(page)
-    wrong += visit(page, look, [*PAGES, *world, f"{world[0]}numbers/?range=all"], titles)
-    wrong += visit(page, look, [f"{world[0]}people/?number=entered"], titles)
-    wrong += visit(page, look, [f"{world[0]}rehearse/?who=typical"], titles)
+    problems += visit(
+        page, look, [*PAGES, *canvas_paths, f"{canvas_paths[0]}numbers/?range=all"], titles
+    )
+    problems += visit(page, look, [f"{canvas_paths[0]}people/?number=entered"], titles)
+    problems += visit(page, look, [f"{canvas_paths[0]}rehearse/?who=typical"], titles)
     expect(page.locator("#entry")).to_be_visible()
     page.locator("html.js").wait_for()
     keep_picture(page, f"{look[0]}-{look[1]}-draft-{'dark' if look in DARK else 'light'}")
-    assert wrong == []
+    assert problems == []
     assert sorted(titles) == sorted(set(titles))
     assert all(title.endswith("AudienceSync") for title in titles)
 
@@ -108,18 +110,18 @@ def violations_of_reasons(page, look, live):
     expect(page.locator("#reasons")).to_be_focused()
     # A link that is half under the tabs of the panel is too small for axe.
     page.evaluate("document.querySelectorAll('#panel, #panel *').forEach(e => e.scrollTop = 0)")
-    wrong = violations(page, look)
+    problems = violations(page, look)
     page.locator("#reasons a.people-link").first.click()
     expect(page.locator("tr[data-delivery]").first).to_be_visible()
-    return wrong + violations(page, look)
+    return problems + violations(page, look)
 
 
-def test_every_panel_of_the_canvas(page, look, sign_in, world):
-    live, draft = world
+def test_every_panel_of_the_canvas(page, look, sign_in, canvas_paths):
+    live, draft = canvas_paths
     sign_in(page)
     page.goto(draft)
     step = page.locator("#flow .step").nth(1).get_attribute("href").split("#")[0]
-    wrong = visit(
+    problems = visit(
         page,
         look,
         [
@@ -132,51 +134,51 @@ def test_every_panel_of_the_canvas(page, look, sign_in, world):
         ],
     )
     page.goto(step)
-    acts.pick_account(page)
+    actions.pick_account(page)
     page.locator("input[name=audience_name]").press_sequentially("a")
     expect(page.locator("[role=option]").first).to_be_visible()
-    wrong += violations(page, look)
+    problems += violations(page, look)
     page.keyboard.press("Escape")
     page.locator("input[name=audience_name]").fill("")
     page.locator("#panel [data-save]").click()
     expect(page.locator("#panel [role=alert]")).to_be_focused()
-    wrong += violations(page, look)
+    problems += violations(page, look)
     page.goto(live)
     page.locator("#flow .step").nth(1).click()
     expect(page.locator("#panel [data-metric=synced]")).not_to_have_text("0")
     page.locator("#panel a[href$='/numbers/']").click()
     expect(page.locator("#by-time svg[role=img] rect").first).to_be_visible()
-    wrong += violations(page, look)
+    problems += violations(page, look)
     page.locator("#view-2").click()
     expect(page.locator("#by-time tfoot")).to_be_visible()
     assert page.url.endswith("view=table")
-    wrong += violations(page, look)
-    wrong += violations_of_reasons(page, look, live)
-    assert wrong == []
+    problems += violations(page, look)
+    problems += violations_of_reasons(page, look, live)
+    assert problems == []
 
 
-def test_dialogs_and_errors(page, look, sign_in, world):
+def test_dialogs_and_errors(page, look, sign_in, canvas_paths):
     sign_in(page)
     page.goto("/g/acme/partners/tiktok/")
     page.locator("a[href$='/tiktok/disconnect/']").click()
     expect(page.locator("dialog[open] #dialog-title")).to_be_focused()
-    wrong = violations(page, look)
+    problems = violations(page, look)
     page.goto("/g/acme/canvases/new/")
     page.locator("main form[method=post] button").click()
     expect(page.locator("main [role=alert]")).to_be_focused()
-    wrong += violations(page, look)
-    assert wrong == []
+    problems += violations(page, look)
+    assert problems == []
 
 
-def test_the_pretend_tiktok(page, look, sign_in, stack):
+def test_the_pages_of_the_sandbox(page, look, sign_in, stack):
     sign_in(page)
     page.goto("/g/northwind/partners/tiktok/")
     page.locator("form[action$='/connect/'] button").click()
     page.wait_for_url("**/portal/auth**")
-    wrong = violations(page, look)
-    wrong += visit(
+    problems = violations(page, look)
+    problems += visit(
         page,
         look,
         [f"{stack.sandbox_url}/{path}" for path in ("ads-manager/?refresh=off", "control/")],
     )
-    assert wrong == []
+    assert problems == []

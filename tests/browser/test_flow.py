@@ -5,11 +5,11 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import acts
+from tests.browser import actions
 from tests.browser.test_every_page import visit
 
 LOOKS = [("en", 1280, "light"), ("en", 1280, "dark"), ("de", 390, "light"), ("de", 390, "dark")]
-YES, NO = "-1", "-2"
+YES, NO = "-1", "-2"  # after the id of a split: the place in its branch
 
 
 def press(page, selector):
@@ -18,7 +18,7 @@ def press(page, selector):
 
 
 def add(page, place, kind):
-    """Add a component at a place with the keyboard; return the id of the new one."""
+    """Add a step at a place with the keyboard; return its id."""
     press(page, f"[id='add-{place}']")
     expect(page.locator(f"button[data-kind={kind}]")).to_be_visible()
     press(page, f"button[data-kind={kind}]")
@@ -27,7 +27,7 @@ def add(page, place, kind):
 
 
 def build(page):
-    """Build twelve components with two splits; return the ids of the splits."""
+    """Build twelve steps with two splits; return the ids of the splits."""
     first = add(page, "first", "delay")
     outer = add(page, first, "decision_split")
     add(page, outer, "delay")
@@ -48,11 +48,11 @@ def canvas(stack, browser):
     """Return the path of a canvas with two splits, and their ids."""
     page = browser.new_context(base_url=stack.url).new_page()
     page.goto("/accounts/login/")
-    acts.enter(page)
-    acts.new_canvas(page, "Win back")
-    found = page.url.removeprefix(stack.url), *build(page)
+    actions.sign_in(page)
+    actions.new_canvas(page, "Win back")
+    path, split_ids = page.url.removeprefix(stack.url), build(page)
     page.context.close()
-    return found
+    return path, *split_ids
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: "-".join(map(str, look)))
@@ -62,7 +62,7 @@ def test_a_canvas_with_branches_in_every_look(open_page, sign_in, canvas, keep_p
     page = open_page(language, width)
     page.emulate_media(color_scheme=scheme)
     sign_in(page)
-    wrong = visit(
+    problems = visit(
         page,
         (language, width),
         [
@@ -75,7 +75,7 @@ def test_a_canvas_with_branches_in_every_look(open_page, sign_in, canvas, keep_p
     page.set_viewport_size({"width": width, "height": 1900 if width > 1000 else 844})
     page.goto(f"{path}?step={inner}")
     keep_picture(page, f"{language}-{width}-{scheme}-flow")
-    assert wrong == []
+    assert problems == []
 
 
 def test_zoom_and_folded_branches_outlast_an_edit_and_the_poll(open_page, sign_in, canvas):
@@ -122,7 +122,7 @@ def test_a_named_component_is_removed_and_back_by_keyboard(
 ):
     page = open_page(language, width)
     sign_in(page)
-    acts.new_canvas(page, "Undo")
+    actions.new_canvas(page, "Undo")
     step = add(page, "first", "delay")
     press(page, "#step-names summary")
     page.locator("#id_step_name").fill("Zeit zum Überlegen")
@@ -146,8 +146,8 @@ def test_a_named_component_is_removed_and_back_by_keyboard(
 def test_a_split_without_javascript_on_a_phone(open_page, sign_in):
     page = open_page("en", 390, javascript=False)
     sign_in(page)
-    acts.new_canvas(page, "Plain split")
-    acts.add(page, "decision_split")
+    actions.new_canvas(page, "Plain split")
+    actions.add_step(page, "decision_split")
     split = page.locator("#flow .step[aria-current]").get_attribute("id").removeprefix("card-")
     expect(page.locator("#flow")).to_be_hidden()  # the panel is a screen of its own
     page.locator("#panel-close").click()
@@ -155,7 +155,7 @@ def test_a_split_without_javascript_on_a_phone(open_page, sign_in):
     page.locator(f"[id='add-{split}{NO}']").click()
     page.locator("button[data-kind=delay]").click()
     expect(page.locator("#flow .branch").nth(1).locator(".step")).to_have_count(1)
-    acts.see_flow(page)
+    actions.show_flow(page)
     page.locator("#fold-all").click()
     expect(page.locator("#flow .folded")).to_have_count(1)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -171,7 +171,7 @@ def test_a_split_without_javascript_on_a_phone(open_page, sign_in):
 def test_a_card_is_dragged_to_another_place_and_never_into_itself(open_page, sign_in, keep_picture):
     page = open_page()
     sign_in(page)
-    acts.new_canvas(page, "Drag")
+    actions.new_canvas(page, "Drag")
     first = add(page, "first", "delay")
     split = add(page, first, "decision_split")
     plus = page.locator(f"[id='add-{split}{YES}']")

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser import acts
+from tests.browser import actions
 from tests.browser.keys import at, tab_to
 
 
@@ -21,47 +21,47 @@ def press(page, selector, key="Enter"):
     assert not at(page, "body"), f"the focus is lost after {selector}"
 
 
-def choose(page, selector):
-    """Choose something in the menu of the open component."""
+def choose_in_menu(page, selector):
+    """Press an item in the menu of the open step."""
     tab_to(page, "#panel-more > summary")
     page.keyboard.press("Enter")
     press(page, selector)
 
 
-def test_a_canvas_is_built_and_launched_by_keyboard(desk):
-    acts.new_canvas(desk, "By keys")
-    press(desk, ".step-add")
-    press(desk, "button[data-kind=delay]")
-    tab_to(desk, "[name=amount]")
-    desk.keyboard.type("2")
-    tab_to(desk, "[name=unit]")
-    desk.keyboard.type("sec")
-    press(desk, "#step-form button")
-    acts.expect_success(desk)
-    press(desk, "#flow li:last-child .step-add")
-    press(desk, "button[data-kind=audience_sync]")
-    tab_to(desk, "[name=ad_account]")
-    with desk.expect_response(re.compile("/choices/")):
-        desk.keyboard.press("ArrowDown")
-    expect(desk.locator("#audience-fields .htmx-request")).to_have_count(0)
-    assert at(desk, "[name=ad_account]")
-    choose_by_arrows(desk)
-    tab_to(desk, "[name=action]")
-    desk.keyboard.press("ArrowDown")
-    expect(desk.locator("[data-when-remove]")).to_be_visible()
-    press(desk, "#panel [data-save]")
-    assert at(desk, "#step-form [role=alert]")
-    tab_to(desk, "[name=kinds]")
-    desk.keyboard.press("Space")
-    press(desk, "#panel [data-save]")
-    expect(desk.locator("#flow .has-problem")).to_have_count(0)
-    choose(desk, "button[name=to][value=up]")
-    assert at(desk, "#panel-more > summary")
-    expect(desk.locator("#flow .step").nth(1)).to_contain_text("Newsletter readers")
-    desk.locator("#main").focus()
-    press(desk, "#canvas-head a.btn-primary")
-    press(desk, "#panel form[action$='/launch/'] button")
-    expect(desk.locator("#canvas-head .pill-good")).to_be_visible()
+def test_a_canvas_is_built_and_launched_by_keyboard(admin_page):
+    actions.new_canvas(admin_page, "By keys")
+    press(admin_page, ".step-add")
+    press(admin_page, "button[data-kind=delay]")
+    tab_to(admin_page, "[name=amount]")
+    admin_page.keyboard.type("2")
+    tab_to(admin_page, "[name=unit]")
+    admin_page.keyboard.type("sec")
+    press(admin_page, "#step-form button")
+    actions.expect_success(admin_page)
+    press(admin_page, "#flow li:last-child .step-add")
+    press(admin_page, "button[data-kind=audience_sync]")
+    tab_to(admin_page, "[name=ad_account]")
+    with admin_page.expect_response(re.compile("/choices/")):
+        admin_page.keyboard.press("ArrowDown")
+    expect(admin_page.locator("#audience-fields .htmx-request")).to_have_count(0)
+    assert at(admin_page, "[name=ad_account]")
+    choose_by_arrows(admin_page)
+    tab_to(admin_page, "[name=action]")
+    admin_page.keyboard.press("ArrowDown")
+    expect(admin_page.locator("[data-when-remove]")).to_be_visible()
+    press(admin_page, "#panel [data-save]")
+    assert at(admin_page, "#step-form [role=alert]")
+    tab_to(admin_page, "[name=kinds]")
+    admin_page.keyboard.press("Space")
+    press(admin_page, "#panel [data-save]")
+    expect(admin_page.locator("#flow .has-problem")).to_have_count(0)
+    choose_in_menu(admin_page, "button[name=to][value=up]")
+    assert at(admin_page, "#panel-more > summary")
+    expect(admin_page.locator("#flow .step").nth(1)).to_contain_text("Newsletter readers")
+    admin_page.locator("#main").focus()
+    press(admin_page, "#canvas-head a.btn-primary")
+    press(admin_page, "#panel form[action$='/launch/'] button")
+    expect(admin_page.locator("#canvas-head .pill-good")).to_be_visible()
 
 
 def choose_by_arrows(page):
@@ -77,33 +77,33 @@ def choose_by_arrows(page):
     expect(page.locator("[data-create]")).to_be_hidden()
 
 
-def test_removing_and_stopping_keep_the_focus(desk):
-    acts.new_canvas(desk, "Keys remove")
-    acts.add_delay(desk)
-    choose(desk, "#panel a[href*='?remove=']")
-    press(desk, "#panel .btn-danger")
-    expect(desk.locator("#flow .step")).to_have_count(1)
-    press(desk, ".step-add")
-    desk.keyboard.press("Tab")
-    desk.keyboard.type("wait")  # searches the components
-    expect(desk.locator("[data-kind=audience_sync]")).to_be_hidden()
-    press(desk, "button[data-kind=delay]")
-    desk.locator("#main").focus()
-    press(desk, "#canvas-head a.btn-primary")
-    press(desk, "#panel form[action$='/launch/'] button")
-    desk.locator("#main").focus()
-    press(desk, "#canvas-head a[href*='stop=1']:not(.no-js-only)")
-    press(desk, "#panel .btn-danger")
-    expect(desk.locator("#canvas-head .pill-warn")).to_be_visible()
+def test_removing_and_stopping_keep_the_focus(admin_page):
+    actions.new_canvas(admin_page, "Keys remove")
+    actions.add_delay(admin_page)
+    choose_in_menu(admin_page, "#panel a[href*='?remove=']")
+    press(admin_page, "#panel .btn-danger")
+    expect(admin_page.locator("#flow .step")).to_have_count(1)
+    press(admin_page, ".step-add")
+    admin_page.keyboard.press("Tab")
+    admin_page.keyboard.type("wait")  # searches the components
+    expect(admin_page.locator("[data-kind=audience_sync]")).to_be_hidden()
+    press(admin_page, "button[data-kind=delay]")
+    admin_page.locator("#main").focus()
+    press(admin_page, "#canvas-head a.btn-primary")
+    press(admin_page, "#panel form[action$='/launch/'] button")
+    admin_page.locator("#main").focus()
+    press(admin_page, "#canvas-head a[href*='stop=1']:not(.no-js-only)")
+    press(admin_page, "#panel .btn-danger")
+    expect(admin_page.locator("#canvas-head .pill-warn")).to_be_visible()
 
 
 def test_an_unusable_audience_cannot_be_chosen(open_page, sign_in):
     page = open_page("en", 390)
     sign_in(page)
-    acts.connected(page)
-    acts.new_canvas(page, "Grey")
-    acts.add(page, "audience_sync")
-    acts.pick_account(page)
+    actions.ensure_connected(page)
+    actions.new_canvas(page, "Grey")
+    actions.add_step(page, "audience_sync")
+    actions.pick_account(page)
     page.locator("#id_audience_name").press_sequentially("customers of")
     page.locator("[role=option][aria-disabled=true]").first.click(force=True)
     expect(page.locator("#id_audience")).to_have_value("")
@@ -112,55 +112,55 @@ def test_an_unusable_audience_cannot_be_chosen(open_page, sign_in):
     assert at(page, "#id_audience_name")
 
 
-def test_back_shows_a_whole_page_and_reload_repeats_no_post(desk):
-    acts.new_canvas(desk, "Back")
-    acts.add_delay(desk, 7)
-    desk.locator("#card-entry").click()
-    expect(desk.locator("#id_name")).to_be_visible()
-    desk.go_back()
-    expect(desk.locator("input[name=amount]")).to_have_value("7")
-    assert desk.locator("h1").count() == 1
-    desk.reload()
-    expect(desk.locator("#flow .step")).to_have_count(2)
+def test_back_shows_a_whole_page_and_reload_repeats_no_post(admin_page):
+    actions.new_canvas(admin_page, "Back")
+    actions.add_delay(admin_page, 7)
+    admin_page.locator("#card-entry").click()
+    expect(admin_page.locator("#id_name")).to_be_visible()
+    admin_page.go_back()
+    expect(admin_page.locator("input[name=amount]")).to_have_value("7")
+    assert admin_page.locator("h1").count() == 1
+    admin_page.reload()
+    expect(admin_page.locator("#flow .step")).to_have_count(2)
 
 
-def test_unsaved_input_after_back_is_lost_only_after_a_question(desk):
-    acts.new_canvas(desk, "Back typed")
-    acts.add_delay(desk, 7)
-    desk.locator("#card-entry").click()
-    expect(desk.locator("#id_name")).to_be_visible()
-    desk.go_back()
-    desk.locator("input[name=amount]").fill("9")
-    desk.locator("#card-entry").click()
-    expect(desk.locator("dialog#unsaved")).to_be_visible()
-    desk.locator("#unsaved [data-stay]").click()
-    expect(desk.locator("input[name=amount]")).to_have_value("9")
-    desk.locator("#card-entry").click()
-    desk.locator("#unsaved [data-discard]").click()
-    expect(desk.locator("#id_name")).to_be_visible()
+def test_unsaved_input_after_back_is_lost_only_after_a_question(admin_page):
+    actions.new_canvas(admin_page, "Back typed")
+    actions.add_delay(admin_page, 7)
+    admin_page.locator("#card-entry").click()
+    expect(admin_page.locator("#id_name")).to_be_visible()
+    admin_page.go_back()
+    admin_page.locator("input[name=amount]").fill("9")
+    admin_page.locator("#card-entry").click()
+    expect(admin_page.locator("dialog#unsaved")).to_be_visible()
+    admin_page.locator("#unsaved [data-stay]").click()
+    expect(admin_page.locator("input[name=amount]")).to_have_value("9")
+    admin_page.locator("#card-entry").click()
+    admin_page.locator("#unsaved [data-discard]").click()
+    expect(admin_page.locator("#id_name")).to_be_visible()
 
 
-def test_the_bar_with_save_counts_what_is_not_saved_and_discards_it(desk):
-    acts.new_canvas(desk, "Discarded")
-    acts.add_delay(desk, 7)
-    note, discard = desk.locator(".save-note"), desk.locator("[data-discards]")
+def test_the_bar_with_save_counts_what_is_not_saved_and_discards_it(admin_page):
+    actions.new_canvas(admin_page, "Discarded")
+    actions.add_delay(admin_page, 7)
+    note, discard = admin_page.locator(".save-note"), admin_page.locator("[data-discards]")
     expect(discard).to_be_hidden()
-    desk.locator("input[name=amount]").fill("9")
+    admin_page.locator("input[name=amount]").fill("9")
     expect(note).to_have_text("One field not saved")
-    desk.locator("select[name=unit]").select_option("hours")
+    admin_page.locator("select[name=unit]").select_option("hours")
     expect(note).to_have_text("2 fields not saved")
     discard.click()
-    expect(desk.locator("input[name=amount]")).to_have_value("7")
+    expect(admin_page.locator("input[name=amount]")).to_have_value("7")
     expect(note).to_have_text("")
     expect(discard).to_be_hidden()
 
 
-def test_an_expired_session_returns_to_the_step_after_sign_in(desk):
-    acts.new_canvas(desk, "Session")
-    acts.add_delay(desk, 7)
-    step = desk.url
-    desk.context.clear_cookies()
-    desk.locator("#card-entry").click()
-    desk.wait_for_url(re.compile("/accounts/login/"))
-    acts.enter(desk)
-    assert desk.url.split("?")[0] == step.split("?")[0]
+def test_an_expired_session_returns_to_the_step_after_sign_in(admin_page):
+    actions.new_canvas(admin_page, "Session")
+    actions.add_delay(admin_page, 7)
+    step = admin_page.url
+    admin_page.context.clear_cookies()
+    admin_page.locator("#card-entry").click()
+    admin_page.wait_for_url(re.compile("/accounts/login/"))
+    actions.sign_in(admin_page)
+    assert admin_page.url.split("?")[0] == step.split("?")[0]

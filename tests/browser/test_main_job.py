@@ -5,13 +5,13 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import acts
+from tests.browser import actions
 
-AT_REST = 40_000
+TIMEOUT_MS = 40_000  # until all people are synced
 
 
 @pytest.fixture
-def picture(look, keep_picture):
+def numbered_picture(look, keep_picture):
     """picture(page, "name") keeps a picture, numbered in the order of the test."""
     count = iter(range(1, 99))
 
@@ -24,129 +24,132 @@ def picture(look, keep_picture):
     return keep
 
 
-def expected(stack):
+def expected_metrics(stack):
     """Return the expected metrics of the two Audience Sync steps."""
-    n, can_add, can_remove = acts.census(stack)
+    n, can_add, can_remove = actions.count_subscribers(stack)
     assert 0 < can_add < can_remove < n
-    nothing = dict.fromkeys(acts.METRICS, 0) | {"entered": n}
+    nothing = dict.fromkeys(actions.METRICS, 0) | {"entered": n}
     return (
         nothing | {"proceeded": n, "synced": can_add, "not_synced": n - can_add},
         nothing | {"exited": n, "synced": can_remove, "not_synced": n - can_remove},
     )
 
 
-def shows(root, numbers, language):
-    """Expect exactly these numbers within AT_REST ms, without a reload."""
+def expect_numbers(root, numbers, language):
+    """Expect exactly these numbers within TIMEOUT_MS, without a reload."""
     for metric, n in numbers.items():
         cell = root.locator(f"[data-metric={metric}]")
-        first = re.compile(rf"^\s*{re.escape(acts.written(n, language))}(?![\d.,])")
-        expect(cell).to_have_text(first, timeout=AT_REST)  # that of today may stand below it
+        # Below the number may stand that of today.
+        starts_with_n = re.compile(
+            rf"^\s*{re.escape(actions.format_thousands(n, language))}(?![\d.,])"
+        )
+        expect(cell).to_have_text(starts_with_n, timeout=TIMEOUT_MS)
 
 
-def connect_with_pictures(page, picture):
-    acts.go(page, "partners")
-    picture(page, "partners")
+def connect_with_pictures(page, numbered_picture):
+    actions.go(page, "partners")
+    numbered_picture(page, "partners")
     page.locator("main a[href$='/partners/tiktok/']").first.click()
-    page.wait_for_url(acts.PARTNER)
-    picture(page, "tiktok")
+    page.wait_for_url(actions.PARTNER)
+    numbered_picture(page, "tiktok")
     page.locator("form[action$='/connect/'] button").click()
     page.wait_for_url(re.compile("/portal/auth"))
-    picture(page, "consent")
+    numbered_picture(page, "consent")
     page.locator("button[name=confirm]").click()
-    page.wait_for_url(acts.CHOICE)
+    page.wait_for_url(actions.CHOICE)
     expect(page.locator("input[name=ad_accounts]")).to_have_count(4)
     for name in ("Acme EU", "Acme UK", "Acme US", "Acme Outlet"):
         page.get_by_label(name).set_checked(name in ("Acme EU", "Acme UK"))
-    picture(page, "ad-accounts")
+    numbered_picture(page, "ad-accounts")
     page.locator(".card-footer button.btn-primary").click()
-    page.wait_for_url(acts.PARTNER)
+    page.wait_for_url(actions.PARTNER)
     expect(page.locator("#messages .alert-success")).to_contain_text("2")
     expect(page.locator("main a[href$='/audiences/']")).to_have_count(2)
-    picture(page, "connected")
+    numbered_picture(page, "connected")
 
 
-def build_with_pictures(page, name, picture):
-    acts.go(page, "canvases")
-    picture(page, "canvases")
-    acts.new_canvas(page, name)
-    picture(page, "canvas-empty")
-    acts.open_launch(page)
+def build_with_pictures(page, name, numbered_picture):
+    actions.go(page, "canvases")
+    numbered_picture(page, "canvases")
+    actions.new_canvas(page, name)
+    numbered_picture(page, "canvas-empty")
+    actions.open_launch(page)
     expect(page.locator("#checklist .text-bad")).to_have_count(1)
     page.locator("#panel form button").click()
     expect(page.locator("#panel [role=alert]")).to_be_visible()
     page.locator("#checklist a").click()
     expect(page.locator("button[data-kind]").first).to_be_visible()
-    picture(page, "components")
-    acts.add_delay(page)
-    picture(page, "delay")
+    numbered_picture(page, "components")
+    actions.add_delay(page)
+    numbered_picture(page, "delay")
 
 
-def add_with_pictures(page, name, picture):
-    acts.add(page, "audience_sync")
-    picture(page, "sync-empty")
-    acts.open_launch(page)
+def add_with_pictures(page, name, numbered_picture):
+    actions.add_step(page, "audience_sync")
+    numbered_picture(page, "sync-empty")
+    actions.open_launch(page)
     expect(page.locator("#checklist .text-bad")).not_to_have_count(0)
-    picture(page, "missing")
+    numbered_picture(page, "missing")
     page.locator("#checklist a[href*='#id_ad_account']").click()
     expect(page.locator("select[name=ad_account]")).to_be_visible()
-    acts.pick_account(page)
+    actions.pick_account(page)
     box = page.locator("input[name=audience_name]")
     box.press_sequentially(name)
     expect(page.locator("[role=option][data-new]")).to_contain_text(name)
-    picture(page, "offer")
+    numbered_picture(page, "offer")
     page.locator("[role=option][data-new]").click()
-    acts.tick(page)
+    actions.tick_identifiers(page)
     page.locator("[data-create]").click()
     expect(page.locator("#panel .alert-success")).to_contain_text(name)
-    picture(page, "created")
-    acts.save(page)
+    numbered_picture(page, "created")
+    actions.save(page)
 
 
-def test_the_main_job(page, look, stack, sign_in, picture):
+def test_the_main_job(page, look, stack, sign_in, numbered_picture):
     language, width = look
     name = f"Winback {language} {width}"
     sign_in(page)
     page.goto("/g/acme/")
-    connect_with_pictures(page, picture)
-    build_with_pictures(page, name, picture)
-    add_with_pictures(page, name, picture)
-    acts.add_sync(page, "Newsletter readers", action="remove", is_new=False)
-    picture(page, "remove")
-    acts.open_launch(page)
-    picture(page, "checklist")
-    acts.launch(page)
-    picture(page, "launched")
+    connect_with_pictures(page, numbered_picture)
+    build_with_pictures(page, name, numbered_picture)
+    add_with_pictures(page, name, numbered_picture)
+    actions.add_sync(page, "Newsletter readers", action="remove", is_new=False)
+    numbered_picture(page, "remove")
+    actions.open_launch(page)
+    numbered_picture(page, "checklist")
+    actions.launch(page)
+    numbered_picture(page, "launched")
 
-    adding, removing = expected(stack)
-    acts.open_step(page, 2)
-    shows(page.locator("#panel"), adding, language)
-    picture(page, "numbers-add")
-    acts.open_step(page, 3)
-    shows(page.locator("#panel"), removing, language)
-    picture(page, "numbers-remove")
+    adding, removing = expected_metrics(stack)
+    actions.open_step(page, 2)
+    expect_numbers(page.locator("#panel"), adding, language)
+    numbered_picture(page, "numbers-add")
+    actions.open_step(page, 3)
+    expect_numbers(page.locator("#panel"), removing, language)
+    numbered_picture(page, "numbers-remove")
 
-    assert [one["people"] for one in acts.audiences(stack, name)] == [adding["synced"]]
-    acts.go(page, "analytics")
+    assert [row["people"] for row in actions.sandbox_audiences(stack, name)] == [adding["synced"]]
+    actions.go(page, "analytics")
     for step, numbers in ((name, adding), ("Newsletter readers", removing)):
         row = (
             page.locator("tbody tr")
             .filter(has_text=name)
             .filter(has=page.locator("th .step-note", has_text=step))
         )
-        shows(row, numbers, language)
-    picture(page, "analytics")
+        expect_numbers(row, numbers, language)
+    numbered_picture(page, "analytics")
     page.goto(f"{stack.sandbox_url}/ads-manager/?refresh=off")
     row = page.locator("tr").filter(has=page.locator("th", has_text=name))
     assert re.sub(r"\D", "", row.locator("td").first.inner_text()) == str(adding["synced"])
-    picture(page, "ads-manager")
-    leave(page, stack, name)
+    numbered_picture(page, "ads-manager")
+    stop_and_disconnect(page, stack, name)
 
 
-def leave(page, stack, name):
+def stop_and_disconnect(page, stack, name):
     """Stop and disconnect, so that the next language starts from the same state."""
     page.goto(f"{stack.url}/g/acme/canvases/")
     page.get_by_role("link", name=name).click()
-    acts.stop(page)
+    actions.stop(page)
     page.goto("/g/acme/partners/tiktok/disconnect/")
     page.locator("form[action$='/disconnect/'] button").click()
-    page.wait_for_url(acts.PARTNER)
+    page.wait_for_url(actions.PARTNER)

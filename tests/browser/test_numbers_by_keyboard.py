@@ -1,4 +1,4 @@
-"""The main act of each page about numbers and troubles by keyboard alone."""
+"""The main action of each page about numbers and troubles by keyboard alone."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The main act of each page about numbers and troubles without JavaScript: links and forms."""
+"""The main action of each page about numbers and troubles without JavaScript: links and forms."""
 
 import re
 

@@ -3,31 +3,31 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import acts
+from tests.browser import actions
 
-SOON = 20_000
+TIMEOUT_MS = 20_000  # until a problem or a number is shown
 SITE_WIDE = "#trouble .alert-danger"
 
 
 @pytest.fixture(autouse=True)
 def _clear_faults(stack):
     yield
-    acts.sandbox(stack, "faults", method="DELETE")
+    actions.call_sandbox(stack, "faults", method="DELETE")
 
 
 def live_canvas(page, name, *audiences, delay=2):
     """Launch a canvas that adds the newsletter's subscribers to new audiences."""
-    acts.connected(page)
-    acts.new_canvas(page, name)
-    acts.add_delay(page, delay)
+    actions.ensure_connected(page)
+    actions.new_canvas(page, name)
+    actions.add_delay(page, delay)
     for audience in audiences:
-        acts.add_sync(page, audience)
-    acts.launch(page)
+        actions.add_sync(page, audience)
+    actions.launch(page)
 
 
-def metric(page, name, n, language="en"):
+def expect_metric(page, name, n, language="en"):
     expect(page.locator(f"#panel [data-metric={name}]")).to_have_text(
-        acts.written(n, language), timeout=SOON
+        actions.format_thousands(n, language), timeout=TIMEOUT_MS
     )
 
 
@@ -35,7 +35,7 @@ def stop_canvas(page, name):
     """Stop the canvas, so that the next test finds no live one."""
     page.goto("/g/acme/canvases/")
     page.get_by_role("link", name=name, exact=True).click()
-    acts.stop(page)
+    actions.stop(page)
 
 
 @pytest.mark.parametrize("look", [("en", 1280), ("de", 390)], ids=["en-1280", "de-390"])
@@ -47,30 +47,30 @@ def test_a_revoked_token_is_shown_on_all_pages_and_another_user_can_reconnect(
     sign_in(page)
     live_canvas(page, name, name)
     canvas = page.url
-    acts.open_step(page, 2)
-    acts.sandbox(stack, "faults", {"kind": "revoke_token"})
-    _n, can_add, _can_remove = acts.census(stack)
+    actions.open_step(page, 2)
+    actions.call_sandbox(stack, "faults", {"kind": "revoke_token"})
+    _n, can_add, _can_remove = actions.count_subscribers(stack)
 
-    metric(page, "pending", can_add, language)  # by itself, without a reload
-    expect(page.locator("#flow .step.has-problem")).to_have_count(1, timeout=SOON)
+    expect_metric(page, "pending", can_add, language)  # by itself, without a reload
+    expect(page.locator("#flow .step.has-problem")).to_have_count(1, timeout=TIMEOUT_MS)
     page.goto("/g/acme/people/segments/")
     expect(page.locator(SITE_WIDE)).to_be_visible()
     keep_picture(page, f"{language}-{width}-trouble-everywhere")
     page.locator(f"{SITE_WIDE} a").first.click()
-    page.wait_for_url(acts.PARTNER)
+    page.wait_for_url(actions.PARTNER)
     expect(page.locator(".pill-bad").first).to_be_visible()
     expect(page.locator("main .alert-danger").first).to_be_visible()
     keep_picture(page, f"{language}-{width}-trouble-partner")
 
-    acts.connect(page, "Acme EU", "Acme UK", user="Jonas")
+    actions.connect(page, "Acme EU", "Acme UK", user="Jonas")
     expect(page.locator("main")).to_contain_text("Jonas Weber")
     expect(page.locator(SITE_WIDE)).to_have_count(0)
     page.goto(canvas)
-    acts.open_step(page, 2)
-    metric(page, "pending", 0, language)
-    metric(page, "synced", can_add, language)
+    actions.open_step(page, 2)
+    expect_metric(page, "pending", 0, language)
+    expect_metric(page, "synced", can_add, language)
     expect(page.locator("#flow .step.has-problem")).to_have_count(0)
-    assert [one["people"] for one in acts.audiences(stack, name)] == [can_add]
+    assert [row["people"] for row in actions.sandbox_audiences(stack, name)] == [can_add]
     stop_canvas(page, name)
 
 
@@ -81,17 +81,17 @@ def test_an_audience_deleted_at_tiktok_stops_its_own_step_only(
     sign_in(page)
     live_canvas(page, "Deleted", "Deleted soon", "Kept")
     canvas = page.url
-    gone = acts.audiences(stack, "Deleted soon")[0]["audience_id"]
-    acts.sandbox(stack, "faults", {"kind": "delete_audience", "audience_id": gone})
-    _n, can_add, _can_remove = acts.census(stack)
+    audience_id = actions.sandbox_audiences(stack, "Deleted soon")[0]["audience_id"]
+    actions.call_sandbox(stack, "faults", {"kind": "delete_audience", "audience_id": audience_id})
+    _n, can_add, _can_remove = actions.count_subscribers(stack)
 
-    acts.open_step(page, 3)
-    metric(page, "synced", can_add)
-    metric(page, "pending", 0)
-    acts.open_step(page, 2)
-    metric(page, "pending", can_add)
+    actions.open_step(page, 3)
+    expect_metric(page, "synced", can_add)
+    expect_metric(page, "pending", 0)
+    actions.open_step(page, 2)
+    expect_metric(page, "pending", can_add)
     expect(page.locator("#flow .step").nth(2)).to_contain_text(
-        "Choose or create another one", timeout=SOON
+        "Choose or create another one", timeout=TIMEOUT_MS
     )
     expect(page.locator("body")).to_contain_text("no longer exists")
     expect(page.locator("#flow .step.has-problem")).to_have_count(1)
@@ -106,15 +106,15 @@ def card_id(page, nth):
     return page.locator("#flow .step").nth(nth).get_attribute("id").removeprefix("card-")
 
 
-def with_people_waiting(page, stack, name):
+def launch_while_failing(page, stack, name):
     """Launch a canvas while TikTok fails; return the number of pending people."""
-    acts.sandbox(
+    actions.call_sandbox(
         stack, "faults", {"kind": "http_error", "status": 502, "endpoint": "segment/mapping"}
     )
     live_canvas(page, name, name, delay=1)
-    _n, can_add, _can_remove = acts.census(stack)
-    acts.open_step(page, 2)
-    metric(page, "pending", can_add)
+    _n, can_add, _can_remove = actions.count_subscribers(stack)
+    actions.open_step(page, 2)
+    expect_metric(page, "pending", can_add)
     return can_add
 
 
@@ -137,17 +137,17 @@ def test_people_kept_pending_at_a_disconnect_are_sent_after_the_reconnect(
 ):
     page = open_page("en", 1280)
     sign_in(page)
-    n = with_people_waiting(page, stack, "Waits")
+    n = launch_while_failing(page, stack, "Waits")
     canvas = page.url
     disconnect(page, "Waits", n, "wait")
     page.goto("/g/acme/canvases/")
     expect(page.locator(SITE_WIDE)).to_contain_text("not connected")
-    acts.sandbox(stack, "faults", method="DELETE")
+    actions.call_sandbox(stack, "faults", method="DELETE")
     page.locator(f"{SITE_WIDE} a").first.click()
-    acts.connect(page, "Acme EU", "Acme UK")
+    actions.connect(page, "Acme EU", "Acme UK")
     page.goto(canvas)
-    metric(page, "synced", n)
-    metric(page, "pending", 0)
+    expect_metric(page, "synced", n)
+    expect_metric(page, "pending", 0)
     stop_canvas(page, "Waits")
 
 
@@ -156,16 +156,16 @@ def test_people_discarded_at_a_disconnect_are_cancelled_and_never_sent(
 ):
     page = open_page("en", 1280)
     sign_in(page)
-    n = with_people_waiting(page, stack, "Discards")
+    n = launch_while_failing(page, stack, "Discards")
     canvas = page.url
     disconnect(page, "Discards", n, "discard")
     expect(page.locator("#messages")).to_contain_text(f"{n:,}")
     keep_picture(page, "en-1280-discarded")
-    acts.sandbox(stack, "faults", method="DELETE")
-    acts.connect(page, "Acme EU", "Acme UK")
+    actions.call_sandbox(stack, "faults", method="DELETE")
+    actions.connect(page, "Acme EU", "Acme UK")
     page.goto(canvas)
-    metric(page, "cancelled", n)
-    metric(page, "pending", 0)
-    metric(page, "synced", 0)
-    assert [one["people"] for one in acts.audiences(stack, "Discards")] == [0]
+    expect_metric(page, "cancelled", n)
+    expect_metric(page, "pending", 0)
+    expect_metric(page, "synced", 0)
+    assert [row["people"] for row in actions.sandbox_audiences(stack, "Discards")] == [0]
     stop_canvas(page, "Discards")

@@ -8,7 +8,8 @@ from django.urls import reverse
 from audiencesync.people.models import Profile, Segment
 from canvases.models import Canvas, Step
 from partners.models import Audience
-from tests.support import builder, profiles
+from tests.support import builder
+from tests.support.profiles import set_hashes
 from tiktok_sandbox.seed import MARA
 
 HTMX = {"HX-Request": "true"}
@@ -31,7 +32,7 @@ def segment(acme):
 @pytest.fixture
 def people(acme):
     """Twelve people: ten with an e-mail address, two of these with a phone, two without either."""
-    made = [
+    profiles = [
         Profile(
             app_group=acme,
             external_id=f"p{n}",
@@ -40,9 +41,9 @@ def people(acme):
         )
         for n in range(12)
     ]
-    for profile in made:
-        profiles.set_hashes(profile, region="DE")
-    return Profile.objects.bulk_create(made)
+    for profile in profiles:
+        set_hashes(profile, region="DE")
+    return Profile.objects.bulk_create(profiles)
 
 
 @pytest.fixture
@@ -52,11 +53,13 @@ def connection(acme):
 
 @pytest.fixture
 def eu(connection):
+    """Return an ad account of acme."""
     return builder.add_account(connection)
 
 
 @pytest.fixture
 def winback(eu):
+    """Return an audience of the ad account."""
     return Audience.objects.create(
         ad_account=eu, remote_id="1001", name="winback", kind="Partner", size=5000
     )
@@ -65,12 +68,12 @@ def winback(eu):
 @pytest.fixture
 def sandbox(eu, settings):
     """A running sandbox in the place of TikTok, with a token for the ad account."""
-    running = builder.run_sandbox()
-    settings.TIKTOK_API_URL = running.url
-    eu.connection.set_token(running.sandbox.accounts.issue_token(MARA))
+    server = builder.run_sandbox()
+    settings.TIKTOK_API_URL = server.url
+    eu.connection.set_token(server.sandbox.accounts.issue_token(MARA))
     eu.connection.save()
-    yield running.sandbox
-    running.close()
+    yield server.sandbox
+    server.close()
 
 
 class Editor:
@@ -85,27 +88,27 @@ class Editor:
     def get(self, name="canvas", *args, htmx=False, **query):
         return self.client.get(self.url(name, *args), query, headers=HTMX if htmx else {})
 
-    def search(self, name, *args, **data):
+    def post_search(self, name, *args, **data):
         return self.client.post(self.url(name, *args), data, follow=True)
 
     def post(self, url_name, /, *args, htmx=False, **data):
         return self.client.post(self.url(url_name, *args), data, headers=HTMX if htmx else {})
 
-    def add(self, kind, after="first", branch=None):
+    def add_step(self, kind, after="first", branch=None):
         """Add a step by form; return it."""
-        known = set(Step.objects.values_list("pk", flat=True))
+        ids_before = set(Step.objects.values_list("pk", flat=True))
         place = getattr(after, "pk", after)
         place = place if branch is None else f"{place}-{branch}"
         answer = self.post("step_add", kind=kind, after=place)
         assert answer.status_code == 302, answer.content.decode()
-        return Step.objects.exclude(pk__in=known).get()
+        return Step.objects.exclude(pk__in=ids_before).get()
 
-    def set_up(self, step, chosen, /, *, htmx=False, **more):
+    def save_sync(self, step, audience, /, *, htmx=False, **more):
         """Save an Audience Sync step by form."""
         step.refresh_from_db()
         data = {
-            "ad_account": chosen.ad_account_id,
-            "audience": chosen.pk,
+            "ad_account": audience.ad_account_id,
+            "audience": audience.pk,
             "action": "add",
             "kinds": ["email"],
         }
@@ -120,11 +123,12 @@ def canvas(acme, segment, bob):
 
 
 @pytest.fixture
-def editor(signed_in, canvas):
-    """editor(user, canvas) -> the Editor of that user."""
+def editor_of(signed_in, canvas):
+    """editor_of(user, canvas) -> the Editor of that user."""
     return lambda user, row=canvas: Editor(signed_in(user), row)
 
 
 @pytest.fixture
-def bobs(editor, bob):
-    return editor(bob)
+def bob_editor(editor_of, bob):
+    """Return the editor client of bob, the marketer."""
+    return editor_of(bob)

@@ -12,28 +12,28 @@ PEOPLE = 3
 
 
 @pytest.fixture
-def two_steps(journeys):
+def two_steps(canvas_world):
     """Two live canvases with one step each."""
-    journeys.people(PEOPLE)
-    made = [journeys.canvas(DELAY) for _ in range(2)]
-    for canvas, _steps in made:
-        assert journeys.launch(canvas)
-    return [steps[0] for _canvas, steps in made]
+    canvas_world.create_people(PEOPLE)
+    canvases = [canvas_world.create_canvas(DELAY) for _ in range(2)]
+    for canvas, _steps in canvases:
+        assert canvas_world.launch(canvas)
+    return [steps[0] for _canvas, steps in canvases]
 
 
-def test_other_canvases_admit_people(journeys, two_steps, caplog):
+def test_other_canvases_admit_people(canvas_world, two_steps, caplog):
     broken, intact = two_steps
     Step.objects.filter(pk=broken.pk).update(kind="uninstalled")
-    journeys.run()
+    canvas_world.run()
     assert not Visit.objects.filter(canvas=broken.canvas).exists()
-    assert journeys.numbers(intact) == (PEOPLE, 0, 0, PEOPLE)
+    assert canvas_world.step_counts(intact) == (PEOPLE, 0, 0, PEOPLE)
     assert "A crowd could not be moved" in caplog.text
 
 
-def test_people_of_other_canvases_proceed(journeys, two_steps):
+def test_people_of_other_canvases_proceed(canvas_world, two_steps):
     broken, intact = two_steps
-    journeys.run()
+    canvas_world.run()
     Step.objects.filter(pk=broken.pk).update(kind="uninstalled")
-    journeys.run(timezone.now() + timedelta(hours=1))
-    assert journeys.numbers(broken) == (PEOPLE, 0, 0, PEOPLE)
-    assert journeys.numbers(intact) == (PEOPLE, 0, PEOPLE, 0)
+    canvas_world.run(timezone.now() + timedelta(hours=1))
+    assert canvas_world.step_counts(broken) == (PEOPLE, 0, 0, PEOPLE)
+    assert canvas_world.step_counts(intact) == (PEOPLE, 0, PEOPLE, 0)

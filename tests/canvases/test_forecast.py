@@ -52,12 +52,12 @@ def special_cases(acme, people):
 @pytest.mark.parametrize("action", ["add", "remove"])
 @pytest.mark.parametrize("kinds", [["email"], ["gaid", "idfa"], KINDS])
 def test_the_launch_does_what_the_forecast_says(
-    bobs, winback, canvas, acme, special_cases, bob, action, kinds, is_strict
+    bob_editor, winback, canvas, acme, special_cases, bob, action, kinds, is_strict
 ):
     acme.consent_required = is_strict
     acme.save()
-    step = bobs.add("audience_sync")
-    bobs.set_up(step, winback, action=action, kinds=kinds)
+    step = bob_editor.add_step("audience_sync")
+    bob_editor.save_sync(step, winback, action=action, kinds=kinds)
     step.refresh_from_db()
     expected = forecast(engine.entry_candidates(canvas, now=timezone.now()), step.sync)
 
@@ -71,51 +71,53 @@ def test_the_launch_does_what_the_forecast_says(
     assert tally.entered == 22 == expected.sent + sum(expected.held.values())
 
 
-def test_the_panel_shows_the_forecast_in_one_line(bobs, winback, canvas, special_cases):
-    bobs.set_up(bobs.add("audience_sync"), winback)
-    page = bobs.get(launch=1).content.decode()
+def test_the_panel_shows_the_forecast_in_one_line(bob_editor, winback, canvas, special_cases):
+    bob_editor.save_sync(bob_editor.add_step("audience_sync"), winback)
+    page = bob_editor.get(launch=1).content.decode()
     assert "22 people enter at the launch." in page
     assert "13 people will be sent, 9 not: 2 without consent, 7 without a usable field." in page
     step = canvas.steps.get()
     assert f'href="{canvas.get_absolute_url()}?step={step.pk}&amp;tab=who#panel"' in page
 
 
-def test_a_launch_does_not_wait_for_its_forecast(bobs, winback, canvas, people, monkeypatch):
-    bobs.set_up(bobs.add("audience_sync"), winback)
+def test_a_launch_does_not_wait_for_its_forecast(bob_editor, winback, canvas, people, monkeypatch):
+    bob_editor.save_sync(bob_editor.add_step("audience_sync"), winback)
     monkeypatch.setattr(panels, "FORECAST_SECONDS", 0.0)
-    page = bobs.get(launch=1).content.decode()
+    page = bob_editor.get(launch=1).content.decode()
     assert "Counting took too long and was stopped." in page
-    assert f'action="{bobs.url("canvas_launch")}"' in page
+    assert f'action="{bob_editor.url("canvas_launch")}"' in page
 
 
-def test_earlier_visitors_are_not_in_the_forecast(bobs, winback, canvas, special_cases, bob, acme):
-    step = bobs.add("audience_sync")
-    bobs.set_up(step, winback)
+def test_earlier_visitors_are_not_in_the_forecast(
+    bob_editor, winback, canvas, special_cases, bob, acme
+):
+    step = bob_editor.add_step("audience_sync")
+    bob_editor.save_sync(step, winback)
     engine.launch(canvas, by=bob, now=timezone.now())
     engine.move_all(now=timezone.now())
     engine.stop(canvas, by=bob, now=timezone.now())
     make_profile(acme, "new", email="new@example.org")
 
-    page = bobs.get(launch=1).content.decode()
+    page = bob_editor.get(launch=1).content.decode()
 
     assert "1 person enters at the launch." in page
     assert "22 people of the segment have been here before and do not enter again." in page
     assert "1 person will be sent." in page
 
 
-def test_a_step_behind_a_delay_is_forecast_for_later(bobs, winback, canvas, people):
-    bobs.set_up(bobs.add("audience_sync"), winback)
-    bobs.add("delay")  # before it
+def test_a_step_behind_a_delay_is_forecast_for_later(bob_editor, winback, canvas, people):
+    bob_editor.save_sync(bob_editor.add_step("audience_sync"), winback)
+    bob_editor.add_step("delay")  # before it
     [found] = prospects.of_launch(
         canvas, engine.entry_candidates(canvas, now=timezone.now()), now=timezone.now()
     )
     assert found.is_later
-    assert "after a wait, as of now:" in bobs.get(launch=1).content.decode()
+    assert "after a wait, as of now:" in bob_editor.get(launch=1).content.decode()
 
 
-def test_a_forecast_takes_one_query(bobs, winback, canvas, people, django_assert_num_queries):
-    step = bobs.add("audience_sync")
-    bobs.set_up(step, winback)
+def test_a_forecast_takes_one_query(bob_editor, winback, canvas, people, django_assert_num_queries):
+    step = bob_editor.add_step("audience_sync")
+    bob_editor.save_sync(step, winback)
     step.refresh_from_db()
     crowd = engine.entry_candidates(canvas, now=timezone.now())
     assert step.sync.app_group

@@ -29,25 +29,25 @@ PATHS = {
 
 
 @pytest.fixture
-def people(journeys):
+def people(canvas_world):
     """Ten people: 0 to 3 from Germany, 4 to 6 from France; 2 to 5 bought; the last is unusable."""
-    made = journeys.people(10)
-    ids = [one.pk for one in made]
+    profiles = canvas_world.create_people(10)
+    ids = [profile.pk for profile in profiles]
     Profile.objects.filter(pk__in=ids[:4]).update(country="DE")
     Profile.objects.filter(pk__in=ids[4:7]).update(country="FR")
     Profile.objects.filter(pk=ids[9]).update(email_sha256=None)
     at = timezone.now() - timedelta(days=3)
-    for person in made[2:6]:
+    for person in profiles[2:6]:
         Event.objects.create(
-            app_group=journeys.app_group, profile=person, kind="event", name="order", at=at
+            app_group=canvas_world.app_group, profile=person, kind="event", name="order", at=at
         )
-    return made
+    return profiles
 
 
 @pytest.fixture
-def canvas(journeys):
+def canvas(canvas_world):
     """Paths, with a split that ends with an exit inside; a split and a Sync behind the block."""
-    return journeys.flow(
+    return canvas_world.create_flow(
         ("paths", "audience_paths", PATHS, None, 0),
         ("buyers", "audience_sync", {}, "paths", 2),
         ("inner", "decision_split", {"filter": GERMAN}, "buyers", 0),
@@ -62,13 +62,15 @@ def canvas(journeys):
 def forecast(row):
     now = timezone.now()
     people = engine.would_enter(row, engine.entry_candidates(row, now=now), now=now)
-    found = prospects.of_launch(row, people, now=now)
-    return [(one.way, str(one.text)) for one in found]
+    prospects_found = prospects.of_launch(row, people, now=now)
+    return [(one.way, str(one.text)) for one in prospects_found]
 
 
-def test_the_launch_does_what_the_forecast_of_each_branch_says(journeys, canvas, people):
+def test_the_launch_does_what_the_forecast_of_each_branch_says(canvas_world, canvas, people):
     row, steps = canvas
-    syncs = {name: journeys.asks(steps[name]) for name in ("buyers", "germans", "foreign", "all")}
+    syncs = {
+        name: canvas_world.add_sync(steps[name]) for name in ("buyers", "germans", "foreign", "all")
+    }
 
     assert forecast(row) == [
         ("", "Buyers: 4, Germans: 2, Everyone else: 4"),
@@ -79,8 +81,8 @@ def test_the_launch_does_what_the_forecast_of_each_branch_says(journeys, canvas,
         ("Yes", "4 people will be sent, 1 not: 1 without a usable field."),
         ("", "7 people will be sent, 1 not: 1 without a usable field."),
     ]
-    journeys.launch(row)
-    journeys.run()
+    canvas_world.launch(row)
+    canvas_world.run()
 
     took = {
         name: dict(BranchTally.objects.filter(step=steps[name]).values_list("branch", "n"))
@@ -100,20 +102,20 @@ def test_the_launch_does_what_the_forecast_of_each_branch_says(journeys, canvas,
     }
 
 
-def test_branches_read_in_another_order_would_be_seen(journeys, canvas, people, monkeypatch):
+def test_branches_read_in_another_order_would_be_seen(canvas_world, canvas, people, monkeypatch):
     """Seeded bug: the forecast asks the paths from the last to the first."""
 
     def branches(step):
-        found = KINDS[step.kind].branches(step)
-        return (*found[-2::-1], *found[-1:])
+        by_number = KINDS[step.kind].branches(step)
+        return (*by_number[-2::-1], *by_number[-1:])
 
     monkeypatch.setattr(walk, "branches", branches)
     with pytest.raises(AssertionError):
-        test_the_launch_does_what_the_forecast_of_each_branch_says(journeys, canvas, people)
+        test_the_launch_does_what_the_forecast_of_each_branch_says(canvas_world, canvas, people)
 
 
-def test_a_delay_counts_in_its_branch_and_behind_the_block_alone(journeys, people):
-    row, steps = journeys.flow(
+def test_a_delay_counts_in_its_branch_and_behind_the_block_alone(canvas_world, people):
+    row, steps = canvas_world.create_flow(
         ("split", "decision_split", {"filter": GERMAN}, None, 0),
         ("delay", "delay", DAY, "split", YES),
         ("yes", "audience_sync", {}, "delay", 0),
@@ -121,23 +123,23 @@ def test_a_delay_counts_in_its_branch_and_behind_the_block_alone(journeys, peopl
         ("after", "audience_sync", {}, "split", 0),
     )
     for name in ("yes", "no", "after"):
-        journeys.asks(steps[name])
+        canvas_world.add_sync(steps[name])
     found = prospects.of_launch(
         row, engine.entry_candidates(row, now=timezone.now()), now=timezone.now()
     )
     assert [one.is_later for one in found] == [False, True, False, True]
 
 
-def test_behind_a_wait_for_events_numbers_are_at_most(journeys, people):
+def test_behind_a_wait_for_events_numbers_are_at_most(canvas_world, people):
     waits = {**DAY, "events": [{"number": 1, "label": "Bought", "kind": "purchase", "name": ""}]}
-    row, steps = journeys.flow(
+    row, steps = canvas_world.create_flow(
         ("wait", "wait_until", waits, None, 0),
         ("bought", "audience_sync", {}, "wait", 1),
         ("exit", "exit", {}, "bought", 0),
         ("after", "audience_sync", {}, "wait", 0),
     )
     for name in ("bought", "after"):
-        journeys.asks(steps[name])
+        canvas_world.add_sync(steps[name])
     found = prospects.of_launch(
         row, engine.entry_candidates(row, now=timezone.now()), now=timezone.now()
     )
@@ -147,7 +149,7 @@ def test_behind_a_wait_for_events_numbers_are_at_most(journeys, people):
     ]
 
 
-def test_a_cap_and_an_exit_segment_keep_people_out_of_the_forecast(journeys, canvas, people):
+def test_a_cap_and_an_exit_segment_keep_people_out_of_the_forecast(canvas_world, canvas, people):
     row, steps = canvas
     german = Segment.objects.create(app_group=row.app_group, name="DE", filter=GERMAN)
     ExitSegment.objects.create(canvas=row, segment=german)
@@ -155,8 +157,8 @@ def test_a_cap_and_an_exit_segment_keep_people_out_of_the_forecast(journeys, can
     row.save()
 
     assert forecast(row)[0] == ("", "Buyers: 2, Germans: 0, Everyone else: 1")
-    journeys.launch(row)
-    journeys.run()
+    canvas_world.launch(row)
+    canvas_world.run()
 
     took = BranchTally.objects.filter(step=steps["paths"]).values_list("branch", "n")
     assert dict(took) == {2: 2, EVERYONE_ELSE: 1}

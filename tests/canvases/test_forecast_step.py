@@ -23,20 +23,20 @@ WAIT = {
 
 
 @pytest.fixture
-def people(journeys):
+def people(canvas_world):
     """Ten people: 0 to 3 from Germany; 1 to 4 have a phone; 5 has not agreed; 9 is unusable."""
-    made = journeys.people(10)
-    ids = [one.pk for one in made]
+    profiles = canvas_world.create_people(10)
+    ids = [profile.pk for profile in profiles]
     Profile.objects.filter(pk__in=ids[:4]).update(country="DE")
     Profile.objects.filter(pk__in=ids[1:5]).update(phone_sha256=b"%032d" % 99)
     Profile.objects.filter(pk=ids[5]).update(ads_consent=False)
     Profile.objects.filter(pk=ids[9]).update(email_sha256=None)
-    return made
+    return profiles
 
 
 @pytest.fixture
-def canvas(journeys):
-    row, steps = journeys.flow(
+def canvas(canvas_world):
+    row, steps = canvas_world.create_flow(
         ("split", "decision_split", {"filter": GERMAN}, None, 0),
         ("yes", "audience_sync", {}, "split", YES),
         ("exit", "exit", {}, "yes", 0),
@@ -45,7 +45,7 @@ def canvas(journeys):
         ("late", "audience_sync", {}, "wait", 1),
     )
     for name in ("yes", "after", "late"):
-        sync = journeys.asks(steps[name])
+        sync = canvas_world.add_sync(steps[name])
         sync.kinds = ["email", "phone"]
         sync.save()
     return row, steps
@@ -53,23 +53,23 @@ def canvas(journeys):
 
 def place(row, step):
     steps = list(checklist.steps_of(row))
-    asked = next(one for one in steps if one.pk == step.pk)
-    return prospects.Place(row, steps, asked, now=timezone.now())
+    place_step = next(one for one in steps if one.pk == step.pk)
+    return prospects.Place(row, steps, place_step, now=timezone.now())
 
 
 def counted(numbers):
-    return {one.key: one.n for one in numbers}
+    return {number.key: number.n for number in numbers}
 
 
-def test_the_launch_does_at_each_step_what_its_forecast_says(journeys, canvas, people):
+def test_the_launch_does_at_each_step_what_its_forecast_says(canvas_world, canvas, people):
     row, steps = canvas
     split, yes, after = (place(row, steps[name]) for name in ("split", "yes", "after"))
-    found = {"yes": yes.outlook(), "after": after.outlook()}
+    outlooks = {"yes": yes.outlook(), "after": after.outlook()}
     branches = counted(split.outlook().branches)
-    listed = {one.pk for one in after.first_people("no_consent")}
+    listed = {person.pk for person in after.first_people("no_consent")}
 
-    journeys.launch(row)
-    journeys.run()
+    canvas_world.launch(row)
+    canvas_world.run()
 
     tally = dict(BranchTally.objects.filter(step=steps["split"]).values_list("branch", "n"))
     assert (
@@ -80,16 +80,16 @@ def test_the_launch_does_at_each_step_what_its_forecast_says(journeys, canvas, p
             "branch-2": 6,
         }
     )
-    for name, outlook in found.items():
+    for name, outlook in outlooks.items():
         queue = Tally.objects.get(pk=steps[name].sync_id)
         assert (outlook.here.n, outlook.sent.n, outlook.n_not_sent) == (
             queue.entered,
             queue.pending,
             queue.not_synced,
         )
-    assert (found["yes"].here.n, found["after"].here.n) == (4, 6)
+    assert (outlooks["yes"].here.n, outlooks["after"].here.n) == (4, 6)
     reasons = Delivery.objects.filter(sync=steps["after"].sync).exclude(reason=None)
-    assert counted(found["after"].not_sent) == {"no_consent": 1, "no_identifier": 1}
+    assert counted(outlooks["after"].not_sent) == {"no_consent": 1, "no_identifier": 1}
     assert set(reasons.filter(reason="no_consent").values_list("profile", flat=True)) == listed
 
 
@@ -98,10 +98,10 @@ def test_those_sent_are_counted_by_identifier_and_listed(canvas, people):
     yes = place(row, steps["yes"])
 
     assert counted(yes.outlook().identifiers) == {"email": 4, "phone": 3}
-    ids = [one.pk for one in people]
-    assert [one.pk for one in yes.first_people("phone")] == ids[1:4]
-    assert [one.pk for one in yes.first_people("sent")] == ids[:4]
-    assert [one.pk for one in place(row, steps["split"]).first_people("branch-2")] == ids[4:]
+    ids = [person.pk for person in people]
+    assert [person.pk for person in yes.first_people("phone")] == ids[1:4]
+    assert [person.pk for person in yes.first_people("sent")] == ids[:4]
+    assert [person.pk for person in place(row, steps["split"]).first_people("branch-2")] == ids[4:]
     assert yes.first_people("idfa") == yes.first_people("no such key") == []
 
 
@@ -126,28 +126,34 @@ def test_a_wait_says_who_did_it_lately(canvas, people):
     assert (late.here.n, late.arrivals.is_later, late.arrivals.is_at_most) == (6, True, True)
 
 
-def test_nobody_knows_who_will_join_a_segment(journeys, people):
+def test_nobody_knows_who_will_join_a_segment(canvas_world, people):
     joins = {"number": 1, "label": "Joined", "kind": "segment", "segment": "x"}
-    row, steps = journeys.flow(("wait", "wait_until", {**WAIT, "events": [joins]}, None, 0))
+    row, steps = canvas_world.create_flow(
+        ("wait", "wait_until", {**WAIT, "events": [joins]}, None, 0)
+    )
 
-    found = counted(place(row, steps["wait"]).outlook().branches)
+    counts = counted(place(row, steps["wait"]).outlook().branches)
 
-    assert found == {"branch-1": None, f"branch-{EVERYONE_ELSE}": None}
+    assert counts == {"branch-1": None, f"branch-{EVERYONE_ELSE}": None}
 
 
-def test_once_live_everybody_who_fits_the_entry_counts(journeys, canvas, people):
+def test_once_live_everybody_who_fits_the_entry_counts(canvas_world, canvas, people):
     row, steps = canvas
-    journeys.launch(row)
-    journeys.run()
+    canvas_world.launch(row)
+    canvas_world.run()
     row.refresh_from_db()
 
-    found = place(row, steps["yes"])
+    step_place = place(row, steps["yes"])
 
-    assert (found.is_launch, found.outlook().entering.n, found.outlook().here.n) == (False, 10, 4)
+    assert (step_place.is_launch, step_place.outlook().entering.n, step_place.outlook().here.n) == (
+        False,
+        10,
+        4,
+    )
 
 
 def test_the_number_of_queries_does_not_grow_with_the_steps(
-    journeys, canvas, people, django_assert_max_num_queries
+    canvas_world, canvas, people, django_assert_max_num_queries
 ):
     row, steps = canvas
     counts = []
@@ -158,8 +164,8 @@ def test_the_number_of_queries_does_not_grow_with_the_steps(
                 canvas=row, kind="decision_split", settings={"filter": GERMAN}, parent=parent
             )
         loaded = list(checklist.steps_of(row))
-        asked = next(one for one in loaded if one.pk == steps["after"].pk)
+        place_step = next(one for one in loaded if one.pk == steps["after"].pk)
         with django_assert_max_num_queries(6) as queries:
-            prospects.Place(row, loaded, asked, now=timezone.now()).outlook()
+            prospects.Place(row, loaded, place_step, now=timezone.now()).outlook()
         counts.append(len(queries))
     assert counts[0] == counts[1]

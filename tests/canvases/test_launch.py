@@ -18,48 +18,49 @@ pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 @pytest.fixture
-def step(bobs):
-    return bobs.add("audience_sync")
+def step(bob_editor):
+    return bob_editor.add_step("audience_sync")
 
 
 def checklist(editor):
     return editor.get(launch=1).content.decode().split('id="checklist"')[1].split("</ul>")[0]
 
 
-def test_the_checklist_of_an_empty_canvas(bobs, canvas):
+def test_the_checklist_of_an_empty_canvas(bob_editor, canvas):
     Canvas.objects.filter(pk=canvas.pk).update(segment=None)
 
-    found = checklist(bobs)
+    items = checklist(bob_editor)
 
-    assert "Choose the segment whose people enter." in found
-    assert "Add at least one component." in found
-    assert f'href="{canvas.get_absolute_url()}?entry=1#id_segment"' in found
+    assert "Choose the segment whose people enter." in items
+    assert "Add at least one component." in items
+    assert f'href="{canvas.get_absolute_url()}?entry=1#id_segment"' in items
 
 
-def test_a_checklist_item_has_a_separate_link(bobs, canvas):
+def test_a_checklist_item_has_a_separate_link(bob_editor, canvas):
     Canvas.objects.filter(pk=canvas.pk).update(segment=None)
-    outside = re.sub(r"<a .*?</a>", "", checklist(bobs), flags=re.DOTALL)
+    outside = re.sub(r"<a .*?</a>", "", checklist(bob_editor), flags=re.DOTALL)
     assert "Choose the segment whose people enter." in outside
     assert re.search(
-        r'<a href="[^"]+entry=1#id_segment"><span class="text-nowrap">Go there<', checklist(bobs)
+        r'<a href="[^"]+entry=1#id_segment"><span class="text-nowrap">Go there<',
+        checklist(bob_editor),
     )
 
 
-def test_each_missing_setting_links_to_its_field(bobs, step, eu, canvas):
-    found = checklist(bobs)
+def test_each_missing_setting_links_to_its_field(bob_editor, step, eu, canvas):
+    items = checklist(bob_editor)
 
     for field, words in [
         ("ad_account", "an ad account"),
         ("audience", "or create an audience"),
         ("kinds", "one field"),
     ]:
-        assert f'href="{canvas.get_absolute_url()}?step={step.pk}#id_{field}"' in found
-        assert words in found
+        assert f'href="{canvas.get_absolute_url()}?step={step.pk}#id_{field}"' in items
+        assert words in items
 
 
 @pytest.mark.parametrize("htmx", [True, False])
-def test_an_incomplete_canvas_is_not_launched(bobs, step, canvas, htmx):
-    answer = bobs.post("canvas_launch", htmx=htmx)
+def test_an_incomplete_canvas_is_not_launched(bob_editor, step, canvas, htmx):
+    answer = bob_editor.post("canvas_launch", htmx=htmx)
 
     assert answer.status_code == 422
     assert "was not launched" in answer.content.decode()
@@ -81,23 +82,25 @@ def test_an_incomplete_canvas_is_not_launched(bobs, step, canvas, htmx):
         (Audience, {"gone_at": timezone.now()}, "no longer exists"),
     ],
 )
-def test_a_partner_problem_blocks_the_launch(bobs, step, winback, canvas, model, change, words):
-    bobs.set_up(step, winback)
-    assert bobs.post("canvas_launch").status_code == 302
+def test_a_partner_problem_blocks_the_launch(
+    bob_editor, step, winback, canvas, model, change, words
+):
+    bob_editor.save_sync(step, winback)
+    assert bob_editor.post("canvas_launch").status_code == 302
     Canvas.objects.update(state="draft")
     model.objects.update(**change)
 
-    answer = bobs.post("canvas_launch")
+    answer = bob_editor.post("canvas_launch")
 
     assert answer.status_code == 422
     assert words in answer.content.decode()
-    assert "has-problem" in bobs.get().content.decode()
+    assert "has-problem" in bob_editor.get().content.decode()
 
 
-def test_a_launched_canvas_is_live(bobs, step, winback, canvas, people, bob):
-    bobs.set_up(step, winback)
+def test_a_launched_canvas_is_live(bob_editor, step, winback, canvas, people, bob):
+    bob_editor.save_sync(step, winback)
 
-    answer = bobs.post("canvas_launch")
+    answer = bob_editor.post("canvas_launch")
 
     assert answer["Location"] == f"{canvas.get_absolute_url()}?step={step.pk}&tab=numbers"
     canvas.refresh_from_db()
@@ -107,10 +110,10 @@ def test_a_launched_canvas_is_live(bobs, step, winback, canvas, people, bob):
 
 
 def test_members_of_a_waited_for_segment_are_noted_before_the_transaction(
-    bobs, step, winback, canvas, people, segment
+    bob_editor, step, winback, canvas, people, segment
 ):
     """In that of the launch, a million people would hold up the engine."""
-    bobs.set_up(step, winback)
+    bob_editor.save_sync(step, winback)
     event = {"number": 1, "label": "In", "kind": "segment", "segment": str(segment.api_id)}
     wait = {"amount": 1, "unit": "days", "events": [event]}
     wait = Step.objects.create(canvas=canvas, kind="wait_until", settings=wait, parent=step)
@@ -123,86 +126,86 @@ def test_members_of_a_waited_for_segment_are_noted_before_the_transaction(
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(watch):
-        assert bobs.post("canvas_launch").status_code == 302
+        assert bob_editor.post("canvas_launch").status_code == 302
 
     assert depths == [1]  # the part in a transaction of its own
     assert SegmentMember.objects.exists()
 
 
-def test_launch_is_idempotent(bobs, step, winback, canvas):
-    bobs.set_up(step, winback)
+def test_launch_is_idempotent(bob_editor, step, winback, canvas):
+    bob_editor.save_sync(step, winback)
 
-    answers = [bobs.post("canvas_launch") for _ in range(2)]
+    answers = [bob_editor.post("canvas_launch") for _ in range(2)]
 
     assert [answer.status_code for answer in answers] == [302, 302]
     assert Activity.objects.filter(verb="launched").count() == 1
 
 
 def test_a_second_click_discards_no_one_who_entered_after_the_first(
-    bobs, step, winback, canvas, people
+    bob_editor, step, winback, canvas, people
 ):
-    bobs.set_up(step, winback)
-    bobs.post("canvas_launch", waiting="discard")
+    bob_editor.save_sync(step, winback)
+    bob_editor.post("canvas_launch", waiting="discard")
     engine.admit(canvas.pk, now=timezone.now())
 
-    bobs.post("canvas_launch", waiting="discard")
+    bob_editor.post("canvas_launch", waiting="discard")
 
     step.refresh_from_db()
     assert step.sync.tally.pending == 10
     assert not step.sync.batches.filter(cancel_requested=True).exists()
 
 
-def test_warnings_do_not_block_the_launch(bobs, step, winback, canvas, people):
+def test_warnings_do_not_block_the_launch(bob_editor, step, winback, canvas, people):
     Audience.objects.update(size=10)
-    bobs.set_up(step, winback, kinds=("email", "gaid"))
+    bob_editor.save_sync(step, winback, kinds=("email", "gaid"))
 
-    found = checklist(bobs)
+    items = checklist(bob_editor)
 
-    assert "No one in the segment has this field today: Android GAID." in found
-    assert "Fewer than 1,000 people can be sent today" in found
-    assert "Missing:" not in found
-    assert "12 people enter at the launch." in bobs.get(launch=1).content.decode()
-    assert bobs.post("canvas_launch").status_code == 302
+    assert "No one in the segment has this field today: Android GAID." in items
+    assert "Fewer than 1,000 people can be sent today" in items
+    assert "Missing:" not in items
+    assert "12 people enter at the launch." in bob_editor.get(launch=1).content.decode()
+    assert bob_editor.post("canvas_launch").status_code == 302
 
 
-def test_on_a_schedule_no_one_enters_at_the_launch(bobs, step, winback, canvas, people):
+def test_on_a_schedule_no_one_enters_at_the_launch(bob_editor, step, winback, canvas, people):
     entry = {"every": "day", "on": "2040-06-01", "at": "09:00", "until": None}
     Canvas.objects.update(entry_by="schedule", entry=entry)
-    bobs.set_up(step, winback)
+    bob_editor.save_sync(step, winback)
 
-    page = " ".join(bobs.get(launch=1).content.decode().split())
+    page = " ".join(bob_editor.get(launch=1).content.decode().split())
     assert "As of now, 12 people would enter. The first time is <time" in page
     assert "at the launch" not in page
-    said = bobs.post("canvas_launch", htmx=True).content.decode()
-    assert "People enter at the next time of the schedule." in said
-    assert "People enter now" not in said
+    answer_text = bob_editor.post("canvas_launch", htmx=True).content.decode()
+    assert "People enter at the next time of the schedule." in answer_text
+    assert "People enter now" not in answer_text
 
 
-def test_removing_from_a_small_audience_is_a_warning(bobs, step, winback):
+def test_removing_from_a_small_audience_is_a_warning(bob_editor, step, winback):
     Audience.objects.update(size=10)
-    bobs.set_up(step, winback, action="remove")
+    bob_editor.save_sync(step, winback, action="remove")
 
-    assert "TikTok may refuse to make one so small" in checklist(bobs)
+    assert "TikTok may refuse to make one so small" in checklist(bob_editor)
 
 
-def test_the_stop_panel_counts_waiting_and_pending_people(bobs, winback, canvas, people):
-    bobs.add("delay")
-    bobs.post("canvas_launch")
+def test_the_stop_panel_counts_waiting_and_pending_people(bob_editor, winback, canvas, people):
+    bob_editor.add_step("delay")
+    bob_editor.post("canvas_launch")
     engine.admit(canvas.pk, now=timezone.now())
 
-    page = bobs.get(stop=1).content.decode()
+    page = bob_editor.get(stop=1).content.decode()
 
     assert "12 people wait in a component and stay there." in page
     assert "0 people are pending" in page
 
 
-def test_a_stopped_canvas_advances_no_visit(bobs, step, winback, canvas, people, bob):
-    bobs.set_up(step, winback)
-    bobs.add("delay")
-    bobs.post("canvas_launch")
+def test_a_stopped_canvas_advances_no_visit(bob_editor, step, winback, canvas, people, bob):
+    bob_editor.save_sync(step, winback)
+    bob_editor.add_step("delay")
+    bob_editor.post("canvas_launch")
     engine.admit(canvas.pk, now=timezone.now())
 
-    assert bobs.post("canvas_stop").status_code == 302
+    assert bob_editor.post("canvas_stop").status_code == 302
 
     engine.move_all(now=timezone.now() + timedelta(days=2))
     canvas.refresh_from_db()
@@ -212,10 +215,10 @@ def test_a_stopped_canvas_advances_no_visit(bobs, step, winback, canvas, people,
     assert Activity.objects.filter(actor=bob, verb="stopped").count() == 1
 
 
-def test_an_archived_canvas_is_not_launched(bobs, step, winback, canvas):
-    bobs.set_up(step, winback)
-    bobs.post("canvas_archive")
+def test_an_archived_canvas_is_not_launched(bob_editor, step, winback, canvas):
+    bob_editor.save_sync(step, winback)
+    bob_editor.post("canvas_archive")
 
-    assert bobs.post("canvas_launch").status_code == 422
+    assert bob_editor.post("canvas_launch").status_code == 422
     canvas.refresh_from_db()
     assert canvas.state == "archived"

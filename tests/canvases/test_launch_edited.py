@@ -13,9 +13,9 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def step(bobs, winback):
-    step = bobs.add("audience_sync")
-    bobs.set_up(step, winback)
+def step(bob_editor, winback):
+    step = bob_editor.add_step("audience_sync")
+    bob_editor.save_sync(step, winback)
     return step
 
 
@@ -31,53 +31,55 @@ def stop_again(canvas, bob):
 
 
 @pytest.mark.parametrize("change", ["step", "entry", "segment", "stopped"])
-def test_an_edit_meanwhile_is_looked_at_first(bobs, step, canvas, segment, bob, change):
-    stale = opened(bobs)
+def test_an_edit_meanwhile_is_looked_at_first(bob_editor, step, canvas, segment, bob, change):
+    stale = opened(bob_editor)
     if change == "step":
-        bobs.add("delay")
+        bob_editor.add_step("delay")
     elif change == "entry":
         fields = {"version": canvas.version, "name": "Cart", "entry_by": "launch"}
-        bobs.post("canvas_entry", **fields, segment=segment.pk)
+        bob_editor.post("canvas_entry", **fields, segment=segment.pk)
     elif change == "segment":
         Segment.objects.filter(pk=segment.pk).update(filter={}, version=2)
     else:
         stop_again(canvas, bob)
     before = Canvas.objects.get(pk=canvas.pk).state
 
-    answer = bobs.post("canvas_launch", **stale)
+    answer = bob_editor.post("canvas_launch", **stale)
 
     assert answer.status_code == 409
     assert "was changed since this page was loaded" in answer.content.decode()
     assert Canvas.objects.get(pk=canvas.pk).state == before
-    assert bobs.post("canvas_launch", **opened(bobs)).status_code == 302
+    assert bob_editor.post("canvas_launch", **opened(bob_editor)).status_code == 302
     assert Canvas.objects.get(pk=canvas.pk).state == "live"
 
 
 @pytest.mark.parametrize("is_archived", [False, True])
-def test_an_edit_amid_the_launch_stops_it(bobs, step, canvas, monkeypatch, is_archived):
+def test_an_edit_amid_the_launch_stops_it(bob_editor, step, canvas, monkeypatch, is_archived):
     state = "archived" if is_archived else "draft"
 
     def edited_meanwhile(*args, **kwargs):
         Canvas.objects.filter(pk=canvas.pk).update(state=state, edited_at=timezone.now())
 
     monkeypatch.setattr(launch.engine, "prepare_waits", edited_meanwhile)
-    assert bobs.post("canvas_launch", **opened(bobs)).status_code == 409
+    assert bob_editor.post("canvas_launch", **opened(bob_editor)).status_code == 409
     assert Canvas.objects.get(pk=canvas.pk).state == state
 
 
-def test_a_stop_sent_again_after_the_next_launch_discards_no_one(bobs, step, canvas, people, bob):
+def test_a_stop_sent_again_after_the_next_launch_discards_no_one(
+    bob_editor, step, canvas, people, bob
+):
     engine.launch(canvas, by=bob, now=timezone.now())
-    stale = opened(bobs, "stop") | {"waiting": "discard"}
-    assert bobs.post("canvas_stop", **stale).status_code == 302
+    stale = opened(bob_editor, "stop") | {"waiting": "discard"}
+    assert bob_editor.post("canvas_stop", **stale).status_code == 302
     engine.launch(canvas, by=bob, now=timezone.now())
     engine.admit(canvas.pk, now=timezone.now())
 
-    answer = bobs.post("canvas_stop", **stale)
+    answer = bob_editor.post("canvas_stop", **stale)
 
     assert answer.status_code == 409
     assert "was launched again since" in answer.content.decode()
     assert Canvas.objects.get(pk=canvas.pk).state == "live"
-    assert bobs.post("canvas_stop", launched_at=stale["launched_at"]).status_code == 302
+    assert bob_editor.post("canvas_stop", launched_at=stale["launched_at"]).status_code == 302
     step.refresh_from_db()
     assert not step.sync.batches.filter(cancel_requested=True).exists()
     assert step.sync.tally.pending == 10

@@ -14,8 +14,8 @@ NAME = "audsync_conservation_violations"
 
 @pytest.fixture
 def pending_people(transactional_db, world):
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(3))
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(3))
 
 
 def test_no_broken_law_is_0(pending_people, scrape):

@@ -18,8 +18,8 @@ pytestmark = pytest.mark.thorough
 @pytest.fixture
 def pending_batch(world):
     """The batch of three people before their first attempt."""
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(3))
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(3))
     return Batch.objects.filter(sync=sync_row)
 
 
@@ -39,18 +39,18 @@ def test_a_wrong_token_reads_nothing(scrape, given):
 
 
 def test_the_metrics_of_an_idle_installation(db, scrape):
-    found = scrape()
-    assert found["audsync_oldest_due_seconds"] == 0
-    assert found["audsync_pending_people"] == 0
-    assert found["audsync_lease_reclaims_total"] == 0
-    assert "audsync_deadline_next_seconds" not in found
+    samples = scrape()
+    assert samples["audsync_oldest_due_seconds"] == 0
+    assert samples["audsync_pending_people"] == 0
+    assert samples["audsync_lease_reclaims_total"] == 0
+    assert "audsync_deadline_next_seconds" not in samples
 
 
 def test_pending_people_and_their_delay(scrape, pending_batch):
     pending_batch.update(due_at=timezone.now() - timedelta(seconds=90))
-    found = scrape()
-    assert found["audsync_pending_people"] == 3
-    assert 90 <= found["audsync_oldest_due_seconds"] < 100
+    samples = scrape()
+    assert samples["audsync_pending_people"] == 3
+    assert 90 <= samples["audsync_oldest_due_seconds"] < 100
 
 
 @pytest.mark.parametrize(
@@ -69,39 +69,39 @@ def test_parked_people_have_a_cause_and_are_not_late(scrape, pending_batch, mode
         {"parked_until": timezone.now() + timedelta(minutes=5)} if "parked_by" in change else {}
     )
     model.objects.update(**change, **parked)
-    found = scrape()
-    assert {name: n for name, n in found.items() if "parked" in name} == {
+    samples = scrape()
+    assert {name: n for name, n in samples.items() if "parked" in name} == {
         f"audsync_parked_people{{by={by}}}": 3
     }
-    assert found["audsync_oldest_due_seconds"] == 0
+    assert samples["audsync_oldest_due_seconds"] == 0
 
 
 def test_the_histogram_from_enqueue_to_synced(scrape, world, pending_batch):
     world.flush()
     now = timezone.now()
     pending_batch.update(created_at=now - timedelta(seconds=6), settled_at=now)
-    found = scrape()
-    buckets = {name: n for name, n in found.items() if "seconds_bucket" in name}
+    samples = scrape()
+    buckets = {name: n for name, n in samples.items() if "seconds_bucket" in name}
     assert len(buckets) == 10
     assert {name for name, n in buckets.items() if n == 0} == {
         f"audsync_enter_to_synced_seconds_bucket{{le={edge}.0}}" for edge in (1, 2, 5)
     }
     assert set(buckets.values()) == {0, 3}
-    assert found["audsync_enter_to_synced_seconds_sum"] == pytest.approx(18)
+    assert samples["audsync_enter_to_synced_seconds_sum"] == pytest.approx(18)
     pending_batch.update(settled_at=now - timedelta(hours=2))
     assert scrape()["audsync_enter_to_synced_seconds_count"] == 0
 
 
 def test_answers_of_the_last_day_by_code(scrape, world, pending_batch):
-    world.fault("code", code=50000, count=1)
+    world.set_fault("code", code=50000, count=1)
     world.drain()
     old = Push.objects.first()
     Push.objects.create(
         ad_account=old.ad_account, people=1, ids=1, ms=1, code="0", at=old.at - timedelta(days=2)
     )
-    found = scrape()
-    assert found["audsync_requests_day{code=50000}"] == 1
-    assert found["audsync_requests_day{code=0}"] == 1
+    samples = scrape()
+    assert samples["audsync_requests_day{code=50000}"] == 1
+    assert samples["audsync_requests_day{code=0}"] == 1
 
 
 def test_seconds_to_the_next_deadline(scrape, pending_batch):
@@ -128,8 +128,8 @@ def test_connections_and_ad_accounts_that_need_attention(scrape, world, pending_
 
 def test_audiences_of_an_ad_account(scrape, world):
     AdAccount.objects.filter(pk=world.eu.pk).update(n_audiences=391)
-    found = {name: n for name, n in scrape().items() if name.startswith("audsync_audiences{")}
-    assert found == {
+    samples = {name: n for name, n in scrape().items() if name.startswith("audsync_audiences{")}
+    assert samples == {
         f"audsync_audiences{{ad_account={world.eu.pk},remote_id={world.eu.remote_id}}}": 391
     }
 
@@ -144,6 +144,6 @@ def test_a_page_is_cached_for_some_seconds(scrape, pending_batch, monkeypatch):
 
 
 def test_free_disk_space(scrape, db):
-    found = scrape()
-    assert 0 < found["audsync_disk_free_ratio"] < 1
-    assert ("audsync_sqlite_wal_bytes" in found) == (connection.vendor == "sqlite")
+    samples = scrape()
+    assert 0 < samples["audsync_disk_free_ratio"] < 1
+    assert ("audsync_sqlite_wal_bytes" in samples) == (connection.vendor == "sqlite")

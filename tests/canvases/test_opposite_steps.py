@@ -16,9 +16,9 @@ def step_of(winback):
     """step_of(canvas, action): a step of a canvas at winback; it may follow another one."""
 
     def make(canvas, action, *, parent=None):
-        made = builder.make_sync(winback, action)
-        step = Step.objects.create(canvas=canvas, kind="audience_sync", sync=made, parent=parent)
-        step.syncs.add(made)
+        to_sync = builder.make_sync(winback, action)
+        step = Step.objects.create(canvas=canvas, kind="audience_sync", sync=to_sync, parent=parent)
+        step.syncs.add(to_sync)
         return step
 
     return make
@@ -63,14 +63,14 @@ def test_archived_canvases_removed_steps_and_the_same_action_are_none(step_of, c
     assert texts(add) == []
 
 
-def test_the_page_and_the_checklist_warn_without_blocking(bobs, step_of, canvas, suppression):
+def test_the_page_and_the_checklist_warn_without_blocking(bob_editor, step_of, canvas, suppression):
     add = step_of(canvas, "add")
     step_of(suppression, "remove")
-    page = bobs.get(step=add.pk).content.decode()
+    page = bob_editor.get(step=add.pk).content.decode()
     assert "“Customers” removes people from it" in page  # on the card
     assert "The canvas “Customers” removes people from “winback”" in page  # in the panel
-    found = [item for item in checklist.items(canvas, now=timezone.now()) if "Custom" in item.text]
-    assert [(item.blocks, "?step=" in item.url) for item in found] == [(False, True)]
+    items = [item for item in checklist.items(canvas, now=timezone.now()) if "Custom" in item.text]
+    assert [(item.blocks, "?step=" in item.url) for item in items] == [(False, True)]
 
 
 def test_many_steps_take_one_query(step_of, canvas, suppression, django_assert_num_queries):

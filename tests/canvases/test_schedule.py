@@ -33,8 +33,8 @@ def at(text):
 
 
 def runs(raw, zone, after, n=3):
-    found = schedule.next_runs(schedule.read(raw), zone, at(after), n)
-    return [one.strftime("%Y-%m-%d %H:%M %z") for one in found]
+    next_runs = schedule.next_runs(schedule.read(raw), zone, at(after), n)
+    return [run_at.strftime("%Y-%m-%d %H:%M %z") for run_at in next_runs]
 
 
 @pytest.mark.parametrize("every", KINDS)
@@ -64,9 +64,13 @@ def test_a_day_has_one_run_whatever_the_clock_does(zone, day, local, expected):
 def test_a_day_that_a_zone_left_out_has_no_run_of_its_own():
     apia = ZoneInfo("Pacific/Apia")  # had no 30 December 2011
 
-    found = runs({"every": "day", "on": "2011-12-29", "at": "00:00"}, apia, "2011-12-01T00:00")
+    next_runs = runs({"every": "day", "on": "2011-12-29", "at": "00:00"}, apia, "2011-12-01T00:00")
 
-    assert found == ["2011-12-29 00:00 -1000", "2011-12-31 00:00 +1400", "2012-01-01 00:00 +1400"]
+    assert next_runs == [
+        "2011-12-29 00:00 -1000",
+        "2011-12-31 00:00 +1400",
+        "2012-01-01 00:00 +1400",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ LIVE = Canvas.State.LIVE
 @pytest.fixture
 def uses(acme, segment):
     """uses() -> (name, is it live, through which segment) of all that uses the segment."""
-    return lambda: [(one.name, one.is_live, one.through) for one in usage.of(segment)]
+    return lambda: [(use.name, use.is_live, use.through) for use in usage.of(segment)]
 
 
 @pytest.fixture

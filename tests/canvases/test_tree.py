@@ -40,9 +40,9 @@ NESTED = steps((1, None, 0), (2, 1, 1), (3, 2, 1), (4, 1, 0))
 def test_what_follows(flow, step, branch, expected):
     by_id = {one.pk: one for one in flow}
 
-    found = tree.following(flow, by_id[step], branch)
+    following = tree.following(flow, by_id[step], branch)
 
-    assert (found.pk if found else None) == expected
+    assert (following.pk if following else None) == expected
 
 
 def test_branches_are_read_before_what_comes_after_the_block():
@@ -58,7 +58,7 @@ def test_the_outline_says_which_branches_go_on():
 
     split = path.nodes[1]
     assert [node.step.pk for node in path.nodes] == [1, 2, 6]
-    assert [(one.number, one.ends) for one in split.branches] == [(1, False), (2, True)]
+    assert [(branch.number, branch.ends) for branch in split.branches] == [(1, False), (2, True)]
     assert (split.first, split.last, split.ends, path.ends) == (1, 1, False, False)
     assert (path.last.pk, split.branches[1].last.pk) == (6, 5)
 

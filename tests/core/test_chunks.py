@@ -46,7 +46,7 @@ def test_a_walk_hands_over_each_row_once_although_rows_change(db, acme):
 def test_rows_that_are_no_models_are_read_by_their_key(db, acme):
     people = Profile.objects.bulk_create(Profile(app_group=acme) for _ in range(7))
     rows = Profile.objects.values_list("country", "pk").order_by("-pk")
-    found = list(chunks.read(rows, 3, after=people[0].pk, key=lambda row: row[1]))
-    assert [[pk for _country, pk in some] for some in found] == [
+    chunk_list = list(chunks.read(rows, 3, after=people[0].pk, key=lambda row: row[1]))
+    assert [[pk for _country, pk in some] for some in chunk_list] == [
         [person.pk for person in some] for some in (people[1:4], people[4:])
     ]

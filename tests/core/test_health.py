@@ -31,10 +31,10 @@ def heartbeat(db):
 
 def failed_checks():
     answer = Client().get("/readyz")
-    found = json.loads(answer.content)
-    assert found.keys() == NAMES
-    assert set(found.values()) <= {"ok", "fail"}
-    bad = {name for name, state in found.items() if state == "fail"}
+    checks = json.loads(answer.content)
+    assert checks.keys() == NAMES
+    assert set(checks.values()) <= {"ok", "fail"}
+    bad = {name for name, state in checks.items() if state == "fail"}
     assert answer.status_code == (503 if bad else 200)
     return bad
 

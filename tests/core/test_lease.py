@@ -26,8 +26,8 @@ def test_a_lease_expires_at_its_end_or_if_the_end_cannot_be_true(end, is_expired
 @pytest.mark.parametrize(("end", "is_expired"), ENDS)
 def test_the_condition_in_the_database_says_the_same(db, end, is_expired):
     Lane.objects.create(key="1", lease="x", lease_until=end)
-    found = Lane.objects.filter(lease.free_q("lease_until", seconds=60, now=NOW))
-    assert found.exists() is is_expired
+    free_lanes = Lane.objects.filter(lease.free_q("lease_until", seconds=60, now=NOW))
+    assert free_lanes.exists() is is_expired
 
 
 def test_a_row_without_a_lease_is_not_expired(db):

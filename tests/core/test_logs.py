@@ -21,9 +21,9 @@ def formatted(**more):
 
 def test_a_record_is_one_line_of_json():
     logs.request_id.set("abc-12345")
-    found = formatted(batch=7, code="40100", partner_request_id="t1", duration_ms=12)
-    assert found.pop("ts").endswith("+00:00")
-    assert found == {
+    entry = formatted(batch=7, code="40100", partner_request_id="t1", duration_ms=12)
+    assert entry.pop("ts").endswith("+00:00")
+    assert entry == {
         "level": "warning",
         "message": "two\nlines of x",
         "logger": "a.b",
@@ -43,8 +43,8 @@ def test_an_exception_stays_in_its_line():
     try:
         raise ValueError("why")
     except ValueError as error:
-        found = formatted(exc_info=(ValueError, error, error.__traceback__))
-    assert "ValueError: why" in found["exception"]
+        entry = formatted(exc_info=(ValueError, error, error.__traceback__))
+    assert "ValueError: why" in entry["exception"]
 
 
 def test_values_in_a_postgresql_error_are_removed():
@@ -54,9 +54,9 @@ def test_values_in_a_postgresql_error_are_removed():
     try:
         raise IntegrityError(words)
     except IntegrityError as error:
-        found = formatted(exc_info=(IntegrityError, error, error.__traceback__))
-    assert "duplicate key" in found["exception"]
-    assert "eve@" not in found["exception"]
+        entry = formatted(exc_info=(IntegrityError, error, error.__traceback__))
+    assert "duplicate key" in entry["exception"]
+    assert "eve@" not in entry["exception"]
 
 
 def test_a_repeated_error_is_logged_once_a_minute():
@@ -86,9 +86,9 @@ def test_a_valid_request_id_of_the_client_is_used(given):
     "given", ["", "short", "A" * 65, "abc def 12345", "abcd-1234\n", "é" * 10, "a@example.org"]
 )
 def test_an_invalid_request_id_is_replaced(given):
-    found = Client().get("/healthz", headers={"X-Request-ID": given})["X-Request-ID"]
-    assert found != given
-    assert logs._CLIENT_ID.fullmatch(found)
+    request_id = Client().get("/healthz", headers={"X-Request-ID": given})["X-Request-ID"]
+    assert request_id != given
+    assert logs._CLIENT_ID.fullmatch(request_id)
 
 
 def test_error_pages_show_the_request_id():

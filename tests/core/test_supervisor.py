@@ -37,9 +37,9 @@ def is_alive(pid):
 @pytest.fixture
 def clock(monkeypatch):
     """Stop the clock of the supervisor: no engine is silent because the machine is busy."""
-    made = StoppedTime()
-    monkeypatch.setattr(supervisor, "time", made)
-    return made
+    stopped_time = StoppedTime()
+    monkeypatch.setattr(supervisor, "time", stopped_time)
+    return stopped_time
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ def newest_line():
     return (
         newest.verb,
         newest.kind,
-        [(one.what, one.before, one.after) for one in newest.shown_changes],
+        [(change.what, change.before, change.after) for change in newest.shown_changes],
     )
 
 

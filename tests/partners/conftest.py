@@ -24,8 +24,8 @@ def sandbox(settings):
         yield server.sandbox
 
 
-class Journey:
-    """The connect flow of one user in one app group."""
+class ConnectFlow:
+    """A user connects TikTok for an app group: starts, confirms there, comes back, chooses."""
 
     def __init__(self, client, group):
         self.client, self.group = client, group
@@ -65,21 +65,22 @@ class Journey:
 
 
 @pytest.fixture
-def journey(acme, signed_in, sandbox):
-    """journey(user) -> the connect flow of that user in the group Acme."""
-    return lambda user, group=acme: Journey(signed_in(user), group)
+def flow_of(acme, signed_in, sandbox):
+    """flow_of(user) -> the connect flow of that user in the group Acme."""
+    return lambda user, group=acme: ConnectFlow(signed_in(user), group)
 
 
 @pytest.fixture
-def alices(journey, alice):
-    return journey(alice)
+def alice_flow(flow_of, alice):
+    """Return the connect flow of alice, the admin."""
+    return flow_of(alice)
 
 
 @pytest.fixture
-def live_step(acme):
-    """live_step(audience, n_people) -> a sync of a live canvas with pending people."""
+def live_sync(acme):
+    """live_sync(audience, n_people) -> a Sync of a live canvas with pending people."""
 
-    def make(audience, n=0, **fields):
+    def new_sync(audience, n=0, **fields):
         values = {
             "action": "add",
             "kinds": ["email"],
@@ -87,16 +88,15 @@ def live_step(acme):
             "url": "/g/acme/canvases/1/",
             "is_live": True,
         }
-        step = builder.make_sync(audience, **values | fields)
-        for at in range(n):
-            digest = hashlib.sha256(f"{step.pk}-{at}".encode()).digest()
-            Profile.objects.create(
-                app_group=acme, external_id=f"{step.pk}-{at}", email_sha256=digest
-            )
-        builder.enter(step, Profile.objects.filter(external_id__startswith=f"{step.pk}-"))
-        return step
+        sync = builder.make_sync(audience, **values | fields)
+        for number in range(n):
+            name = f"{sync.pk}-{number}"
+            digest = hashlib.sha256(name.encode()).digest()
+            Profile.objects.create(app_group=acme, external_id=name, email_sha256=digest)
+        builder.enter(sync, Profile.objects.filter(external_id__startswith=f"{sync.pk}-"))
+        return sync
 
-    return make
+    return new_sync
 
 
 @pytest.fixture

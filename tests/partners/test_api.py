@@ -35,7 +35,7 @@ def _sent(group, audience, *people):
         label="Cart: winback",
         url="/g/acme/canvases/1/",
     )
-    crowd = Profile.objects.filter(pk__in=[one.pk for one in people])
+    crowd = Profile.objects.filter(pk__in=[person.pk for person in people])
     sync.enqueue(row, crowd.values_list("pk", "pk"), now=timezone.now())
     return row
 

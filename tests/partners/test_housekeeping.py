@@ -23,7 +23,7 @@ def test_old_pushes_and_tasks_are_purged(world):
 
 
 def test_old_sizes_of_audiences_are_deleted(world):
-    audience, today = world.audience(), timezone.now().date()
+    audience, today = world.create_audience(), timezone.now().date()
     for days in (800, 700):
         day = today - timedelta(days=days)
         AudienceSize.objects.create(audience=audience, day=day, size=5)
@@ -32,7 +32,7 @@ def test_old_sizes_of_audiences_are_deleted(world):
 
 
 def test_a_revoked_token_is_noticed_without_pending_people(world):
-    world.sync()
+    world.create_sync()
     housekeeping.probe()
     assert Connection.objects.get().parked_by == ""
     assert Connection.objects.get().checked_at is not None
@@ -43,7 +43,7 @@ def test_a_revoked_token_is_noticed_without_pending_people(world):
 
 
 def test_unused_tokens_are_not_probed(world):
-    world.sync()
+    world.create_sync()
     world.app_group.connections.get().ad_accounts.first().audiences.get().syncs.update(
         is_live=False
     )

@@ -16,8 +16,8 @@ def status(key, **headers):
     return Caller(key).post("/users/track", ONE, **headers).status_code
 
 
-def test_a_valid_key_is_accepted(acme, issue):
-    key = issue(acme, "users.track")
+def test_a_valid_key_is_accepted(acme, issue_key):
+    key = issue_key(acme, "users.track")
     assert status(key) == 201
     assert status(None, Authorization=f"bearer {key}") == 201
     assert Profile.objects.get().app_group == acme
@@ -27,8 +27,8 @@ def test_a_valid_key_is_accepted(acme, issue):
     "header",
     ["", "Bearer", "Bearer x", "Basic {0}", "{0}", "Bearer {0}, Bearer {0}", "Bearer {0}x"],
 )
-def test_an_unknown_or_malformed_key_is_refused(acme, issue, header):
-    key = issue(acme)
+def test_an_unknown_or_malformed_key_is_refused(acme, issue_key, header):
+    key = issue_key(acme)
     answer = Caller(None).post("/users/track", ONE, Authorization=header.format(key))
     assert answer.status_code == 401
     assert answer["WWW-Authenticate"] == "Bearer"
@@ -36,37 +36,37 @@ def test_an_unknown_or_malformed_key_is_refused(acme, issue, header):
     assert not Profile.objects.exists()
 
 
-def test_a_key_in_the_body_is_accepted(acme, issue):
-    assert Caller(None).post("/users/track", ONE | {"api_key": issue(acme)}).status_code == 201
+def test_a_key_in_the_body_is_accepted(acme, issue_key):
+    assert Caller(None).post("/users/track", ONE | {"api_key": issue_key(acme)}).status_code == 201
     assert Caller(None).post("/users/track", ONE | {"api_key": ["x"]}).status_code == 401
 
 
-def test_a_key_in_the_url_is_refused(acme, issue):
-    answer = Caller(None).post(f"/users/track?api_key={issue(acme)}", ONE)
+def test_a_key_in_the_url_is_refused(acme, issue_key):
+    answer = Caller(None).post(f"/users/track?api_key={issue_key(acme)}", ONE)
     assert answer.status_code == 401
     assert "address" in answer.json()["message"]
 
 
-def test_a_key_without_the_scope_is_refused(acme, issue):
-    answer = Caller(issue(acme, "users.delete", "canvas.read")).post("/users/track", ONE)
+def test_a_key_without_the_scope_is_refused(acme, issue_key):
+    answer = Caller(issue_key(acme, "users.delete", "canvas.read")).post("/users/track", ONE)
     assert answer.status_code == 403
     assert "users.track" in answer.json()["message"]
     assert not Profile.objects.exists()
 
 
-def test_a_revoked_key_is_refused_at_once(acme, issue):
-    key = issue(acme)
+def test_a_revoked_key_is_refused_at_once(acme, issue_key):
+    key = issue_key(acme)
     assert status(key) == 201
     ApiKey.objects.update(revoked_at=timezone.now())
     assert status(key) == 401
 
 
-def test_an_expired_key_is_refused(acme, issue):
-    assert status(issue(acme, expires_at=timezone.now() - timedelta(seconds=1))) == 401
+def test_an_expired_key_is_refused(acme, issue_key):
+    assert status(issue_key(acme, expires_at=timezone.now() - timedelta(seconds=1))) == 401
 
 
-def test_the_last_use_is_written_once_a_minute(acme, issue):
-    key = issue(acme)
+def test_the_last_use_is_written_once_a_minute(acme, issue_key):
+    key = issue_key(acme)
     status(key)
     first = ApiKey.objects.get().last_used_at
     assert first is not None
@@ -78,12 +78,12 @@ def test_the_last_use_is_written_once_a_minute(acme, issue):
     assert ApiKey.objects.get().last_used_at > earlier
 
 
-def test_a_key_reaches_its_own_group_only(acme, other_group, issue, api):
+def test_a_key_reaches_its_own_group_only(acme, other_group, issue_key, api):
     lead = {"alias_label": "l", "alias_name": "n"}
     api.track(attributes=[{"external_id": "a", "email": "a@example.org", "plan": "acme"}])
     api.post("/users/alias/new", {"user_aliases": [lead | {"external_id": "a"}]})
     before = Profile.objects.values().get()
-    foreign, braze_id = Caller(issue(other_group)), Profile.objects.get().braze_id
+    foreign, braze_id = Caller(issue_key(other_group)), Profile.objects.get().braze_id
     items = [{"external_id": "a", "plan": "b"}, {"email": "a@example.org", "plan": "b"}]
     foreign.track(
         attributes=[*items, {"user_alias": lead, "plan": "b", "_update_existing_only": False}]

@@ -128,8 +128,8 @@ def test_75_objects_in_each_list_are_accepted(api):
     purchase = {"product_id": 7, "currency": "EUR", "price": 1} | when
     answer = api.track(
         attributes=people,
-        events=[one | when | {"name": "cart"} for one in people],
-        purchases=[one | purchase for one in people],
+        events=[person | when | {"name": "cart"} for person in people],
+        purchases=[person | purchase for person in people],
     )
     counts = {"attributes_processed": 75, "events_processed": 75, "purchases_processed": 75}
     assert answer == {"message": "success"} | counts

@@ -36,14 +36,19 @@ def _one_connection(db):
 
 
 @pytest.fixture
-def callers(acme, other_group, issue):
+def callers(acme, other_group, issue_key):
     """Return an endless cycle of the key of each group, no key, and a wrong one."""
     Profile.objects.create(
         app_group=acme, external_id=SECRET, email=SECRET, attributes={"secret": SECRET}
     )
     Segment.objects.create(app_group=acme, name=SECRET)
     Canvas.objects.create(app_group=acme, name=SECRET)
-    keys = {"acme": issue(acme), "other": issue(other_group), "no key": None, "wrong": "ask_wrong"}
+    keys = {
+        "acme": issue_key(acme),
+        "other": issue_key(other_group),
+        "no key": None,
+        "wrong": "ask_wrong",
+    }
     return itertools.cycle(keys.items())
 
 

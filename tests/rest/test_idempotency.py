@@ -39,9 +39,9 @@ def test_another_body_with_the_same_key_is_refused(api):
     assert Profile.objects.count() == 1
 
 
-def test_keys_of_two_groups_are_independent(api, issue, other_group):
+def test_keys_of_two_groups_are_independent(api, issue_key, other_group):
     call(api)
-    assert "Idempotent-Replayed" not in call(Caller(issue(other_group)))
+    assert "Idempotent-Replayed" not in call(Caller(issue_key(other_group)))
     assert Event.objects.count() == 2
 
 

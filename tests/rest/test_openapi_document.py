@@ -35,9 +35,9 @@ def document():
 @pytest.fixture(scope="module")
 def operations(document):
     return {
-        one["operationId"]: one
+        method["operationId"]: method
         for methods in document["paths"].values()
-        for one in methods.values()
+        for method in methods.values()
     }
 
 

@@ -36,12 +36,12 @@ def test_a_call_above_the_limit_is_refused(api, two_a_day):
     assert not Profile.objects.filter(external_id="late").exists()
 
 
-def test_groups_and_endpoints_have_separate_limits(api, issue, acme, other_group, two_a_day):
+def test_groups_and_endpoints_have_separate_limits(api, issue_key, acme, other_group, two_a_day):
     for _ in range(3):
         api.post("/users/track", ONE)
     # another key of the same group
-    assert Caller(issue(acme)).post("/users/track", ONE).status_code == 429
-    assert Caller(issue(other_group)).post("/users/track", ONE).status_code == 201
+    assert Caller(issue_key(acme)).post("/users/track", ONE).status_code == 429
+    assert Caller(issue_key(other_group)).post("/users/track", ONE).status_code == 201
     alias = {"user_aliases": [{"alias_label": "l", "alias_name": "n"}]}
     assert api.post("/users/alias/new", alias).status_code == 201
 

@@ -47,10 +47,12 @@ def key(web):
 
 def calls(web, key, n=16, **headers):
     """Return the statuses of n calls that both processes share."""
-    mine = {"Authorization": f"Bearer {key}", "Content-Type": "application/json", **headers}
+    all_headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json", **headers}
 
     def call(_n):
-        return requests.post(f"{web.url}/users/track", BODY, headers=mine, timeout=60).status_code
+        return requests.post(
+            f"{web.url}/users/track", BODY, headers=all_headers, timeout=60
+        ).status_code
 
     with ThreadPoolExecutor(8) as pool:
         return set(pool.map(call, range(n)))

@@ -18,8 +18,8 @@ UNLIMITED = dataclasses.replace(DEFAULT, app_rate=None, audience_rate=None)
 # The sandbox does not use the project's settings, and nothing here uses Django's database.
 
 
-class Caller:
-    """Calls the API as one TikTok user."""
+class ApiClient:
+    """A client of the API, with a token of one TikTok user."""
 
     def __init__(self, server, user_id=MARA):
         self.server = server
@@ -62,53 +62,58 @@ class Caller:
 @pytest.fixture
 def clock(monkeypatch):
     """Stop the clock of limits and faults: no window ends because the machine is busy."""
-    made = StoppedTime()
+    stopped_time = StoppedTime()
     for module in (faults, routes, segment):
-        monkeypatch.setattr(module, "time", made)
-    return made
+        monkeypatch.setattr(module, "time", stopped_time)
+    return stopped_time
 
 
 @pytest.fixture
-def start():
-    """start(limits=..., ...) -> a running server; all are closed at the end."""
+def start_server():
+    """start_server(limits=..., ...) -> a running server; all are closed at the end."""
     servers = []
 
-    def begin(db=":memory:", **options):
+    def start(db=":memory:", **options):
         servers.append(serve(db=str(db), options=Options(**{"limits": UNLIMITED, **options})))
         return servers[-1]
 
-    yield begin
+    yield start
     for server in servers:
         if not server.sandbox.closing.is_set():
             server.close()
 
 
 @pytest.fixture
-def server(start):
-    return start()
+def server(start_server):
+    return start_server()
 
 
 @pytest.fixture
-def mara(server):
-    return Caller(server)
+def mara_client(server):
+    """Return a client of the user Mara."""
+    return ApiClient(server)
 
 
 @pytest.fixture
-def caller():
-    return Caller
+def client_of():
+    """client_of(server, user_id) -> a client of this user."""
+    return ApiClient
 
 
 @pytest.fixture
-def hashed():
+def hash_of():
+    """hash_of(number) -> the hash of a made-up person."""
     return lambda n: hashlib.sha256(f"person-{n}".encode()).hexdigest()
 
 
 @pytest.fixture
-def row(hashed):
-    """row(audience, 1, None, 3) -> a person with made-up ids 1 and 3 and an empty cell between."""
+def person_row(hash_of):
+    """person_row(audience, 1, None, 3) -> cells of a person with made-up ids 1 and 3."""
 
     def cells(audience, *numbers):
-        named = [audience] if isinstance(audience, str) else audience
-        return [{} if n is None else {"id": hashed(n), "audience_ids": named} for n in numbers]
+        audience_ids = [audience] if isinstance(audience, str) else audience
+        return [
+            {} if n is None else {"id": hash_of(n), "audience_ids": audience_ids} for n in numbers
+        ]
 
     return cells

@@ -70,26 +70,28 @@ def test_it_is_in_the_language_of_the_browser(server, asked, language):
     assert all(f">{word}<" in answer.text for word in words)
 
 
-def test_confirm_redirects_with_code_and_state(server, mara):
+def test_confirm_redirects_with_code_and_state(server, mara_client):
     back = sent_back(decide(server, confirm="1"))
     assert set(back) == {"auth_code", "code", "state"}
     assert back["state"] == "s & t"
     assert back["code"] != back["auth_code"]
     body = {"app_id": DEMO_APP_ID, "secret": DEMO_SECRET, "auth_code": back["auth_code"]}
-    assert mara.post("oauth2/access_token", **body).json()["data"]["scope"] == [1, 3]
+    assert mara_client.post("oauth2/access_token", **body).json()["data"]["scope"] == [1, 3]
 
 
 @pytest.mark.parametrize(("user", "n"), [(MARA, 4), (JONAS, 3)])
-def test_the_code_belongs_to_the_chosen_user(server, mara, user, n):
+def test_the_code_belongs_to_the_chosen_user(server, mara_client, user, n):
     code = sent_back(decide(server, user=user))["auth_code"]
     body = {"app_id": DEMO_APP_ID, "secret": DEMO_SECRET, "auth_code": code}
-    assert len(mara.post("oauth2/access_token", **body).json()["data"]["advertiser_ids"]) == n
+    assert (
+        len(mara_client.post("oauth2/access_token", **body).json()["data"]["advertiser_ids"]) == n
+    )
 
 
-def test_fewer_permissions_may_be_granted(server, mara):
+def test_fewer_permissions_may_be_granted(server, mara_client):
     code = sent_back(decide(server, scope=["1"]))["auth_code"]
     body = {"app_id": DEMO_APP_ID, "secret": DEMO_SECRET, "auth_code": code}
-    assert mara.post("oauth2/access_token", **body).json()["data"]["scope"] == [1]
+    assert mara_client.post("oauth2/access_token", **body).json()["data"]["scope"] == [1]
 
 
 def test_cancel_redirects_without_a_code(server):
@@ -130,8 +132,8 @@ def test_an_unknown_user_gets_no_code(server):
     assert decide(server, user="1").status_code == 400
 
 
-def test_only_registered_addresses_are_taken(start):
-    server = start(allowed_redirects=("http://localhost:8000/",))
+def test_only_registered_addresses_are_taken(start_server):
+    server = start_server(allowed_redirects=("http://localhost:8000/",))
     assert ask(server).status_code == 200
     assert ask(server, redirect_uri="http://localhost:8000.evil.example/").status_code == 400
 

@@ -70,15 +70,15 @@ def judge(answer):
 @pytest.mark.parametrize(
     "endpoint", sorted(name for name, one in ENDPOINTS.items() if one.method == "POST")
 )
-def test_odd_bodies(mara, endpoint):
+def test_odd_bodies(mara_client, endpoint):
     @FUZZ
     @given(body=BODIES, is_half_right=st.booleans())
     def check(body, is_half_right):
         content = {**RIGHT, **body} if is_half_right else body
-        headers = {"Content-Type": "application/json", "Access-Token": mara.token}
+        headers = {"Content-Type": "application/json", "Access-Token": mara_client.token}
         judge(
-            mara.session.post(
-                mara.url(endpoint), data=orjson.dumps(content), headers=headers, timeout=60
+            mara_client.session.post(
+                mara_client.url(endpoint), data=orjson.dumps(content), headers=headers, timeout=60
             )
         )
 
@@ -88,7 +88,7 @@ def test_odd_bodies(mara, endpoint):
 @pytest.mark.parametrize(
     "endpoint", sorted(name for name, one in ENDPOINTS.items() if one.method == "GET")
 )
-def test_odd_queries(mara, endpoint):
+def test_odd_queries(mara_client, endpoint):
     @FUZZ
     @given(
         query=st.dictionaries(
@@ -97,8 +97,11 @@ def test_odd_queries(mara, endpoint):
     )
     def check(query):
         judge(
-            mara.session.get(
-                mara.url(endpoint), params=query, headers={"Access-Token": mara.token}, timeout=60
+            mara_client.session.get(
+                mara_client.url(endpoint),
+                params=query,
+                headers={"Access-Token": mara_client.token},
+                timeout=60,
             )
         )
 

@@ -15,14 +15,14 @@ SPEC = {
 }
 
 
-def page(caller, **query):
-    return caller.get("dmp/custom_audience/list", advertiser_id=EU, **query).json()
+def page(client_of, **query):
+    return client_of.get("dmp/custom_audience/list", advertiser_id=EU, **query).json()
 
 
-def test_pages_hold_every_audience_once(mara):
+def test_pages_hold_every_audience_once(mara_client):
     for n in range(18):
-        mara.create(f"audience {n}")
-    pages = [page(mara, page=n, page_size=10)["data"] for n in (1, 2, 3, 4)]
+        mara_client.create(f"audience {n}")
+    pages = [page(mara_client, page=n, page_size=10)["data"] for n in (1, 2, 3, 4)]
     assert [len(one["list"]) for one in pages] == [10, 10, 3, 0]
     assert len({audience["audience_id"] for one in pages for audience in one["list"]}) == 23
     assert pages[0]["page_info"] == {
@@ -33,93 +33,101 @@ def test_pages_hold_every_audience_once(mara):
     }
 
 
-def test_ten_a_page_is_the_default(mara):
+def test_ten_a_page_is_the_default(mara_client):
     for n in range(9):
-        mara.create(f"audience {n}")
-    assert len(page(mara)["data"]["list"]) == 10
+        mara_client.create(f"audience {n}")
+    assert len(page(mara_client)["data"]["list"]) == 10
 
 
 @pytest.mark.parametrize(
     "wrong", [{"page": 0}, {"page": "x"}, {"page_size": 101}, {"custom_audience_ids": "[1]"}]
 )
-def test_bad_pages_are_refused(mara, wrong):
-    assert page(mara, **wrong)["code"] == 40002
+def test_bad_pages_are_refused(mara_client, wrong):
+    assert page(mara_client, **wrong)["code"] == 40002
 
 
-def test_there_are_audiences_of_several_kinds(mara):
-    kinds = {audience["audience_type"] for audience in page(mara)["data"]["list"]}
+def test_there_are_audiences_of_several_kinds(mara_client):
+    kinds = {audience["audience_type"] for audience in page(mara_client)["data"]["list"]}
     assert {"Partner", "Customer File Audience", "Lookalike Audience", "Website Audience"} <= kinds
 
 
-def test_a_size_follows_its_members(mara, row):
-    audience = mara.create()
-    mara.map([row(audience, n) for n in range(1_000)])
-    listed = page(mara, custom_audience_ids=f'["{audience}"]')["data"]["list"][0]
+def test_a_size_follows_its_members(mara_client, person_row):
+    audience = mara_client.create()
+    mara_client.map([person_row(audience, n) for n in range(1_000)])
+    listed = page(mara_client, custom_audience_ids=f'["{audience}"]')["data"]["list"][0]
     assert (listed["cover_num"], listed["is_valid"]) == (1_000, True)
 
 
-def test_a_size_may_be_delayed(start, caller, row):
-    mara = caller(start(size_delay=60))
-    audience = mara.create()
-    mara.map([row(audience, 1)])
-    assert page(mara, custom_audience_ids=f'["{audience}"]')["data"]["list"][0]["cover_num"] == 0
-    mara.sandbox.audiences.size_delay = 0.001
-    assert page(mara, custom_audience_ids=f'["{audience}"]')["data"]["list"][0]["cover_num"] == 1
+def test_a_size_may_be_delayed(start_server, client_of, person_row):
+    mara_client = client_of(start_server(size_delay=60))
+    audience = mara_client.create()
+    mara_client.map([person_row(audience, 1)])
+    assert (
+        page(mara_client, custom_audience_ids=f'["{audience}"]')["data"]["list"][0]["cover_num"]
+        == 0
+    )
+    mara_client.sandbox.audiences.size_delay = 0.001
+    assert (
+        page(mara_client, custom_audience_ids=f'["{audience}"]')["data"]["list"][0]["cover_num"]
+        == 1
+    )
 
 
-def test_get_returns_the_history_newest_first(mara, row):
-    audience = mara.create()
-    mara.map([row(audience, n) for n in range(3)])
-    mara.map([row(audience, 1)], action="delete")
+def test_get_returns_the_history_newest_first(mara_client, person_row):
+    audience = mara_client.create()
+    mara_client.map([person_row(audience, n) for n in range(3)])
+    mara_client.map([person_row(audience, 1)], action="delete")
     query = {"advertiser_id": EU, "custom_audience_ids": f'["{audience}"]'}
-    got = mara.get("dmp/custom_audience/get", **query).json()["data"]["list"][0]
+    got = mara_client.get("dmp/custom_audience/get", **query).json()["data"]["list"][0]
     assert got["audience_details"]["type"] == "Partner"
-    actions = [(one["action"], one["action_detail"]) for one in got["audience_history"]]
+    actions = [(entry["action"], entry["action_detail"]) for entry in got["audience_history"]]
     assert actions == [("upload remove", "1"), ("upload - add", "3"), ("create", "0")]
-    shorter = mara.get("dmp/custom_audience/get", **query, history_size=1).json()["data"]["list"][0]
+    shorter = mara_client.get("dmp/custom_audience/get", **query, history_size=1).json()["data"][
+        "list"
+    ][0]
     assert len(shorter["audience_history"]) == 1
 
 
-def test_get_leaves_out_unknown_ids(mara):
+def test_get_leaves_out_unknown_ids(mara_client):
     ids = f'["{READERS}", "7999999999999999999"]'
     assert (
         len(
-            mara.get("dmp/custom_audience/get", advertiser_id=EU, custom_audience_ids=ids).json()[
-                "data"
-            ]["list"]
+            mara_client.get(
+                "dmp/custom_audience/get", advertiser_id=EU, custom_audience_ids=ids
+            ).json()["data"]["list"]
         )
         == 1
     )
     assert (
-        mara.get("dmp/custom_audience/get", advertiser_id=UK, custom_audience_ids=ids).json()[
-            "data"
-        ]["list"]
+        mara_client.get(
+            "dmp/custom_audience/get", advertiser_id=UK, custom_audience_ids=ids
+        ).json()["data"]["list"]
         == []
     )
 
 
-def test_delete_is_all_or_nothing(mara):
+def test_delete_is_all_or_nothing(mara_client):
     body = {"advertiser_id": EU, "custom_audience_ids": [READERS, "7999999999999999999"]}
-    assert mara.post("dmp/custom_audience/delete", **body).json()["code"] == 40007
-    assert mara.sandbox.audiences.get(READERS)
+    assert mara_client.post("dmp/custom_audience/delete", **body).json()["code"] == 40007
+    assert mara_client.sandbox.audiences.get(READERS)
     body["custom_audience_ids"] = [READERS, CUSTOMER_FILE]
-    assert mara.post("dmp/custom_audience/delete", **body).json()["code"] == 0
-    assert page(mara)["data"]["page_info"]["total_number"] == 3
+    assert mara_client.post("dmp/custom_audience/delete", **body).json()["code"] == 0
+    assert page(mara_client)["data"]["page_info"]["total_number"] == 3
 
 
-def lookalike(caller, **change):
+def lookalike(client_of, **change):
     body = {
         "advertiser_id": EU,
         "custom_audience_name": "Similar",
         "lookalike_spec": {**SPEC, **change},
     }
-    return caller.post("dmp/custom_audience/lookalike/create", **body).json()
+    return client_of.post("dmp/custom_audience/lookalike/create", **body).json()
 
 
-def test_a_lookalike_keeps_its_spec(mara):
-    audience = lookalike(mara)["data"]["custom_audience_id"]
+def test_a_lookalike_keeps_its_spec(mara_client):
+    audience = lookalike(mara_client)["data"]["custom_audience_id"]
     query = {"advertiser_id": EU, "custom_audience_ids": f'["{audience}"]'}
-    details = mara.get("dmp/custom_audience/get", **query).json()["data"]["list"][0][
+    details = mara_client.get("dmp/custom_audience/get", **query).json()["data"]["list"][0][
         "audience_details"
     ]
     assert details["type"] == "Lookalike Audience"
@@ -139,17 +147,17 @@ def test_a_lookalike_keeps_its_spec(mara):
         {"audience_size": "HUGE"},
     ],
 )
-def test_bad_lookalikes_are_refused(mara, wrong):
-    assert lookalike(mara, **wrong)["code"] == 40002
+def test_bad_lookalikes_are_refused(mara_client, wrong):
+    assert lookalike(mara_client, **wrong)["code"] == 40002
 
 
-def test_a_lookalike_needs_a_source_of_a_hundred(mara, row):
-    audience = mara.create()
-    mara.map([row(audience, n) for n in range(99)])
-    assert lookalike(mara, source_audience_id=audience)["code"] == 40002
-    mara.map([row(audience, 99)])
-    assert lookalike(mara, source_audience_id=audience)["code"] == 0
+def test_a_lookalike_needs_a_source_of_a_hundred(mara_client, person_row):
+    audience = mara_client.create()
+    mara_client.map([person_row(audience, n) for n in range(99)])
+    assert lookalike(mara_client, source_audience_id=audience)["code"] == 40002
+    mara_client.map([person_row(audience, 99)])
+    assert lookalike(mara_client, source_audience_id=audience)["code"] == 0
 
 
-def test_an_unknown_source_is_refused(mara):
-    assert lookalike(mara, source_audience_id="7999999999999999999")["code"] == 40007
+def test_an_unknown_source_is_refused(mara_client):
+    assert lookalike(mara_client, source_audience_id="7999999999999999999")["code"] == 40007

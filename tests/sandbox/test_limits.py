@@ -13,51 +13,62 @@ BRAZE, TIKTOK = PRESETS["published_by_braze"], PRESETS["published_by_tiktok"]
 SCHEMAS = ("EMAIL_SHA256", "PHONE_SHA256")
 
 
-def map_people(caller, row, n, audience, schemas=SCHEMAS):
-    rows = [row(audience, *(10 * at + column for column in range(len(schemas)))) for at in range(n)]
-    return caller.map(rows, schemas).json()["code"]
+def map_people(client_of, person_row, n, audience, schemas=SCHEMAS):
+    rows = [
+        person_row(audience, *(10 * at + column for column in range(len(schemas))))
+        for at in range(n)
+    ]
+    return client_of.map(rows, schemas).json()["code"]
 
 
-def test_braze_counts_people(start, caller, row):
-    mara = caller(start(limits=BRAZE))
-    audience = mara.create()
-    assert map_people(mara, row, 10_001, audience) == 40061
-    assert map_people(mara, row, 10_000, audience) == 0
-    assert mara.people(audience) == 10_000
+def test_braze_counts_people(start_server, client_of, person_row):
+    mara_client = client_of(start_server(limits=BRAZE))
+    audience = mara_client.create()
+    assert map_people(mara_client, person_row, 10_001, audience) == 40061
+    assert map_people(mara_client, person_row, 10_000, audience) == 0
+    assert mara_client.people(audience) == 10_000
 
 
-def test_tiktok_counts_filled_cells(start, caller, row):
-    mara = caller(start(limits=TIKTOK))
-    audience = mara.create()
-    assert map_people(mara, row, 501, audience) == 40061
-    assert map_people(mara, row, 500, audience) == 0
-    rows = [row(audience, n, None) for n in range(1000)]
-    assert mara.map(rows, SCHEMAS).json()["code"] == 0
+def test_tiktok_counts_filled_cells(start_server, client_of, person_row):
+    mara_client = client_of(start_server(limits=TIKTOK))
+    audience = mara_client.create()
+    assert map_people(mara_client, person_row, 501, audience) == 40061
+    assert map_people(mara_client, person_row, 500, audience) == 0
+    rows = [person_row(audience, n, None) for n in range(1000)]
+    assert mara_client.map(rows, SCHEMAS).json()["code"] == 0
 
 
 @pytest.mark.parametrize("limits", [BRAZE, TIKTOK])
-def test_ten_audiences_a_request(start, caller, row, limits):
-    mara = caller(start(limits=dataclasses.replace(limits, audience_rate=None, app_rate=None)))
-    audiences = [mara.create(f"audience {n}") for n in range(11)]
-    assert mara.map([row(audiences, 1)]).json()["code"] == 40011
-    assert mara.map([row(audiences[:6], 1), row(audiences[5:], 2)]).json()["code"] == 40011
-    assert mara.map([row(audiences[:10], 1)]).json()["code"] == 0
+def test_ten_audiences_a_request(start_server, client_of, person_row, limits):
+    mara_client = client_of(
+        start_server(limits=dataclasses.replace(limits, audience_rate=None, app_rate=None))
+    )
+    audiences = [mara_client.create(f"audience {n}") for n in range(11)]
+    assert mara_client.map([person_row(audiences, 1)]).json()["code"] == 40011
+    assert (
+        mara_client.map([person_row(audiences[:6], 1), person_row(audiences[5:], 2)]).json()["code"]
+        == 40011
+    )
+    assert mara_client.map([person_row(audiences[:10], 1)]).json()["code"] == 0
 
 
-def test_the_app_is_throttled(start, caller, clock):
-    mara = caller(start(limits=dataclasses.replace(BRAZE, app_rate=3)))
-    codes = [mara.get("user/info").json()["code"] for _ in range(4)]
+def test_the_app_is_throttled(start_server, client_of, clock):
+    mara_client = client_of(start_server(limits=dataclasses.replace(BRAZE, app_rate=3)))
+    codes = [mara_client.get("user/info").json()["code"] for _ in range(4)]
     assert codes == [0, 0, 0, 40100]
     clock.sleep(1.05)
-    answer = mara.get("user/info")
+    answer = mara_client.get("user/info")
     assert (answer.status_code, answer.json()["code"]) == (200, 0)
     assert "Retry-After" not in answer.headers
 
 
-def test_the_throttle_counts_all_endpoints_and_comes_first(start, caller, clock):
-    mara = caller(start(limits=dataclasses.replace(BRAZE, app_rate=1)))
-    assert mara.get("user/info").json()["code"] == 0
-    assert mara.send("POST", "segment/mapping", token="guess", data=b"{").json()["code"] == 40100
+def test_the_throttle_counts_all_endpoints_and_comes_first(start_server, client_of, clock):
+    mara_client = client_of(start_server(limits=dataclasses.replace(BRAZE, app_rate=1)))
+    assert mara_client.get("user/info").json()["code"] == 0
+    assert (
+        mara_client.send("POST", "segment/mapping", token="guess", data=b"{").json()["code"]
+        == 40100
+    )
 
 
 def test_the_presets_hold_the_published_limits():
@@ -79,29 +90,31 @@ def test_the_presets_hold_the_published_limits():
     )
 
 
-def test_tiktoks_mapping_rate_is_per_ad_account(start, caller, row, clock):
-    mara = caller(start(limits=dataclasses.replace(TIKTOK, app_rate=5, mapping_rate=2)))
-    german, british = mara.create(), mara.create(advertiser_id=UK)
-    codes = [mara.map([row(german, 1)]).json()["code"] for _ in range(3)]
+def test_tiktoks_mapping_rate_is_per_ad_account(start_server, client_of, person_row, clock):
+    mara_client = client_of(
+        start_server(limits=dataclasses.replace(TIKTOK, app_rate=5, mapping_rate=2))
+    )
+    german, british = mara_client.create(), mara_client.create(advertiser_id=UK)
+    codes = [mara_client.map([person_row(german, 1)]).json()["code"] for _ in range(3)]
     assert codes == [0, 0, 40133]
-    assert mara.map([row(british, 1)], advertiser_ids=(UK,)).json()["code"] == 0
+    assert mara_client.map([person_row(british, 1)], advertiser_ids=(UK,)).json()["code"] == 0
 
 
 @pytest.mark.parametrize("limits", [BRAZE, TIKTOK])
-def test_one_new_audience_a_second_and_ad_account(start, caller, limits, clock):
-    mara = caller(start(limits=limits))
+def test_one_new_audience_a_second_and_ad_account(start_server, client_of, limits, clock):
+    mara_client = client_of(start_server(limits=limits))
     body = {"custom_audience_name": "winback"}
-    assert mara.post("segment/audience", advertiser_id=EU, **body).json()["code"] == 0
-    answer = mara.post("segment/audience", advertiser_id=EU, **body).json()
+    assert mara_client.post("segment/audience", advertiser_id=EU, **body).json()["code"] == 0
+    answer = mara_client.post("segment/audience", advertiser_id=EU, **body).json()
     assert answer["code"] == 40133
     assert EU in answer["message"]
-    assert mara.post("segment/audience", advertiser_id=UK, **body).json()["code"] == 0
+    assert mara_client.post("segment/audience", advertiser_id=UK, **body).json()["code"] == 0
     clock.sleep(1.05)
-    assert mara.post("segment/audience", advertiser_id=EU, **body).json()["code"] == 0
+    assert mara_client.post("segment/audience", advertiser_id=EU, **body).json()["code"] == 0
 
 
-def test_no_window_of_a_second_admits_more(start):
-    windows = start().sandbox.windows
+def test_no_window_of_a_second_admits_more(start_server):
+    windows = start_server().sandbox.windows
     admitted = [at / 100 for at in range(300) if windows.admit("app", rate=50, now=at / 100)]
     assert len(admitted) == 150
     assert all(sum(at - 1 < other <= at for other in admitted) <= 50 for at in admitted)

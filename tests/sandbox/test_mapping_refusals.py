@@ -9,18 +9,18 @@ LOOKALIKE, CUSTOMER_FILE = str(FIRST_AUDIENCE + 2), str(FIRST_AUDIENCE + 1)
 
 
 @pytest.fixture
-def audience(mara):
-    return mara.create()
+def audience(mara_client):
+    return mara_client.create()
 
 
-def refused(caller, audience, rows, schemas=(EMAIL,), **more):
-    answer = caller.map(rows, schemas, **more).json()
-    assert caller.people(audience) == 0
+def refused(client_of, audience, rows, schemas=(EMAIL,), **more):
+    answer = client_of.map(rows, schemas, **more).json()
+    assert client_of.people(audience) == 0
     return answer["code"], answer["message"]
 
 
-def body(audience, hashed, **change):
-    cells = [[{"id": hashed(1), "audience_ids": [audience]}]]
+def body(audience, hash_of, **change):
+    cells = [[{"id": hash_of(1), "audience_ids": [audience]}]]
     return {
         "advertiser_ids": [EU],
         "action": "add",
@@ -48,15 +48,17 @@ def body(audience, hashed, **change):
         ("batch_data", {"id": 1}),
     ],
 )
-def test_bad_fields_are_named(mara, audience, hashed, name, value):
-    answer = mara.post("segment/mapping", **body(audience, hashed, **{name: value})).json()
+def test_bad_fields_are_named(mara_client, audience, hash_of, name, value):
+    answer = mara_client.post("segment/mapping", **body(audience, hash_of, **{name: value})).json()
     assert answer["code"] == 40002
     assert name in answer["message"]
-    assert mara.post("segment/mapping", **body(audience, hashed)).json()["code"] == 0
+    assert mara_client.post("segment/mapping", **body(audience, hash_of)).json()["code"] == 0
 
 
-def test_a_schema_may_not_repeat(mara, audience, row):
-    code, message = refused(mara, audience, [row(audience, 1, 2)], (EMAIL, "email_sha256"))
+def test_a_schema_may_not_repeat(mara_client, audience, person_row):
+    code, message = refused(
+        mara_client, audience, [person_row(audience, 1, 2)], (EMAIL, "email_sha256")
+    )
     assert (code, "id_schema" in message) == (40002, True)
 
 
@@ -73,9 +75,9 @@ def test_a_schema_may_not_repeat(mara, audience, row):
         "ä" * 64,
     ],
 )
-def test_a_value_other_than_a_hash_is_refused(mara, audience, row, value):
+def test_a_value_other_than_a_hash_is_refused(mara_client, audience, person_row, value):
     bad = [{"id": value, "audience_ids": [audience]}]
-    code, message = refused(mara, audience, [row(audience, 1), bad])
+    code, message = refused(mara_client, audience, [person_row(audience, 1), bad])
     assert code == (40062 if value else 40002)
     assert "batch_data[1][0].id" in message
 
@@ -96,49 +98,58 @@ def test_a_value_other_than_a_hash_is_refused(mara, audience, row, value):
         ({}, "batch_data[0]: holds no id"),
     ],
 )
-def test_bad_cells_are_named(mara, audience, row, cell, place):
-    code, message = refused(mara, audience, [[cell], row(audience, 1)])
+def test_bad_cells_are_named(mara_client, audience, person_row, cell, place):
+    code, message = refused(mara_client, audience, [[cell], person_row(audience, 1)])
     assert code == 40002
     assert place in message
 
 
 @pytest.mark.parametrize("empty", [None, "", [], 0])
-def test_only_an_empty_object_is_an_empty_cell(mara, audience, row, empty):
-    code, message = refused(mara, audience, [[*row(audience, 1), empty]], (EMAIL, PHONE))
+def test_only_an_empty_object_is_an_empty_cell(mara_client, audience, person_row, empty):
+    code, message = refused(
+        mara_client, audience, [[*person_row(audience, 1), empty]], (EMAIL, PHONE)
+    )
     assert (code, "batch_data[0][1]" in message) == (40002, True)
 
 
-def test_a_short_hash_beside_a_long_one_is_refused(mara, audience):
+def test_a_short_hash_beside_a_long_one_is_refused(mara_client, audience):
     rows = [[{"id": "a" * length, "audience_ids": [audience]}] for length in (66, 62)]
-    assert refused(mara, audience, rows)[0] == 40062
+    assert refused(mara_client, audience, rows)[0] == 40062
 
 
 @pytest.mark.parametrize("bad", [[], None, "text", [{}, {}, {}]])
-def test_rows_have_a_cell_per_schema(mara, audience, row, bad):
-    code, message = refused(mara, audience, [row(audience, 1, 2), bad], (EMAIL, PHONE))
+def test_rows_have_a_cell_per_schema(mara_client, audience, person_row, bad):
+    code, message = refused(
+        mara_client, audience, [person_row(audience, 1, 2), bad], (EMAIL, PHONE)
+    )
     assert (code, "batch_data[1]" in message) == (40002, True)
 
 
-def test_an_unknown_audience_is_refused(mara, audience, row):
-    assert refused(mara, audience, [row([audience, "7999999999999999999"], 1)])[0] == 40007
+def test_an_unknown_audience_is_refused(mara_client, audience, person_row):
+    assert (
+        refused(mara_client, audience, [person_row([audience, "7999999999999999999"], 1)])[0]
+        == 40007
+    )
 
 
-def test_a_deleted_audience_is_refused(mara, audience, row):
-    other = mara.create("other")
-    mara.sandbox.audiences.delete(other)
-    assert refused(mara, audience, [row([audience, other], 1)])[0] == 40007
+def test_a_deleted_audience_is_refused(mara_client, audience, person_row):
+    other = mara_client.create("other")
+    mara_client.sandbox.audiences.delete(other)
+    assert refused(mara_client, audience, [person_row([audience, other], 1)])[0] == 40007
 
 
-def test_an_audience_must_belong_to_a_named_ad_account(mara, audience, row):
-    assert refused(mara, audience, [row(audience, 1)], advertiser_ids=(UK,))[0] == 40007
+def test_an_audience_must_belong_to_a_named_ad_account(mara_client, audience, person_row):
+    assert (
+        refused(mara_client, audience, [person_row(audience, 1)], advertiser_ids=(UK,))[0] == 40007
+    )
 
 
-def test_a_foreign_ad_account_is_refused(caller, server, mara, audience, row):
-    jonas = caller(server, JONAS)
-    assert refused(jonas, audience, [row(audience, 1)], advertiser_ids=(EU, US))[0] == 40001
-    assert jonas.map([row(audience, 1)]).json()["code"] == 0
+def test_a_foreign_ad_account_is_refused(client_of, server, mara_client, audience, person_row):
+    jonas = client_of(server, JONAS)
+    assert refused(jonas, audience, [person_row(audience, 1)], advertiser_ids=(EU, US))[0] == 40001
+    assert jonas.map([person_row(audience, 1)]).json()["code"] == 0
 
 
 @pytest.mark.parametrize("kind", [LOOKALIKE, CUSTOMER_FILE])
-def test_only_partner_audiences_take_people(mara, row, kind):
-    assert refused(mara, kind, [row(kind, 1)])[0] == 40002
+def test_only_partner_audiences_take_people(mara_client, person_row, kind):
+    assert refused(mara_client, kind, [person_row(kind, 1)])[0] == 40002

@@ -12,36 +12,38 @@ from tiktok_sandbox.seed import JONAS, MARA
 
 
 @pytest.mark.parametrize(("endpoint", "method"), NOT_PLAYED.items())
-def test_a_call_without_implementation_answers_200_with_a_code(mara, endpoint, method):
-    answer = mara.send(method, endpoint, json={} if method == "POST" else None)
+def test_a_call_without_implementation_answers_200_with_a_code(mara_client, endpoint, method):
+    answer = mara_client.send(method, endpoint, json={} if method == "POST" else None)
     assert (answer.status_code, answer.json()["code"]) == (200, 40008)
     assert {"code", "message", "request_id", "data"} == set(answer.json())
     assert endpoint in answer.json()["message"]
 
 
-def test_the_sdk_raises_its_own_error(server, mara):
+def test_the_sdk_raises_its_own_error(server, mara_client):
     configuration = sdk.Configuration()
     configuration.host = server.url
     audiences = sdk.AudienceApi(sdk.ApiClient(configuration))
     with pytest.raises(TiktokSDKError, match="40008|does not play"):
-        audiences.dmp_custom_audience_share_log("7000", "1", mara.token)
+        audiences.dmp_custom_audience_share_log("7000", "1", mara_client.token)
 
 
-def test_a_wrong_token_is_answered_first(mara):
+def test_a_wrong_token_is_answered_first(mara_client):
     assert (
-        mara.send("POST", "dmp/custom_audience/create", token="wrong", json={}).json()["code"]
+        mara_client.send("POST", "dmp/custom_audience/create", token="wrong", json={}).json()[
+            "code"
+        ]
         == 40105
     )
 
 
-def test_an_unknown_address_stays_a_404(mara):
-    assert mara.get("dmp/custom_audience/nothing").status_code == 404
+def test_an_unknown_address_stays_a_404(mara_client):
+    assert mara_client.get("dmp/custom_audience/nothing").status_code == 404
 
 
-def test_ad_accounts_are_listed_only_with_their_permission(server, mara):
+def test_ad_accounts_are_listed_only_with_their_permission(server, mara_client):
     for scope, code in (({AUDIENCES}, 40001), ({AD_ACCOUNTS}, 0), ({AD_ACCOUNTS, AUDIENCES}, 0)):
-        mara.token = server.sandbox.accounts.issue_token(MARA, frozenset(scope))
-        answer = mara.get("oauth2/advertiser/get", app_id=DEMO_APP_ID, secret=DEMO_SECRET)
+        mara_client.token = server.sandbox.accounts.issue_token(MARA, frozenset(scope))
+        answer = mara_client.get("oauth2/advertiser/get", app_id=DEMO_APP_ID, secret=DEMO_SECRET)
         assert answer.json()["code"] == code, scope
 
 
@@ -57,15 +59,15 @@ def codes(server, body):
         ({"user_id": int(MARA)}, MARA, [1, 3]),
     ],
 )
-def test_a_program_gets_an_authorisation_code_and_a_token(server, mara, body, user, scope):
+def test_a_program_gets_an_authorisation_code_and_a_token(server, mara_client, body, user, scope):
     answer = codes(server, body)
     assert answer.status_code == 201
-    asked = {
+    requests_of = {
         "app_id": DEMO_APP_ID,
         "secret": DEMO_SECRET,
         "auth_code": answer.json()["auth_code"],
     }
-    data = mara.post("oauth2/access_token", **asked).json()["data"]
+    data = mara_client.post("oauth2/access_token", **requests_of).json()["data"]
     assert (server.sandbox.accounts.token(data["access_token"]).user_id, data["scope"]) == (
         user,
         scope,

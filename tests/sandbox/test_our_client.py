@@ -21,17 +21,19 @@ def token(client, server):
 
 def test_it_reads_user_and_ad_accounts(client, token):
     assert client.user_info(token).name == "Mara Lindner"
-    accounts = client.advertiser_info(token, [one.id for one in client.advertisers(token)])
+    accounts = client.advertiser_info(
+        token, [advertiser.id for advertiser in client.advertisers(token)]
+    )
     assert [account.is_usable for account in accounts] == [True, True, True, False]
 
 
-def test_it_fills_and_deletes_an_audience(client, token, server, row):
+def test_it_fills_and_deletes_an_audience(client, token, server, person_row):
     audience = client.create_audience(token, EU, "winback")
     body = {
         "advertiser_ids": [EU],
         "action": "add",
         "id_schema": ["EMAIL_SHA256"],
-        "batch_data": [row(audience, 1)],
+        "batch_data": [person_row(audience, 1)],
     }
     client.push(token, orjson.dumps(body))
     assert server.sandbox.audiences.members(audience).people == 1

@@ -17,8 +17,8 @@ def press(server, **form):
 
 
 @pytest.mark.parametrize("path", ["/", "/ads-manager/"])
-def test_every_audience_is_shown(server, mara, path):
-    audience = mara.create("Rückkehr <b>")
+def test_every_audience_is_shown(server, mara_client, path):
+    audience = mara_client.create("Rückkehr <b>")
     text = read(server, path)
     for words in (
         "Acme EU",
@@ -33,9 +33,11 @@ def test_every_audience_is_shown(server, mara, path):
 
 
 @pytest.mark.parametrize(("language", "size"), [("en", "1,234"), ("de", "1.234")])
-def test_sizes_are_exact_and_localised_but_ids_are_not(server, mara, row, language, size):
-    audience = mara.create()
-    mara.map([row(audience, n) for n in range(1_234)])
+def test_sizes_are_exact_and_localised_but_ids_are_not(
+    server, mara_client, person_row, language, size
+):
+    audience = mara_client.create()
+    mara_client.map([person_row(audience, n) for n in range(1_234)])
     text = read(server, "/ads-manager/", language)
     assert f"<strong>{size}</strong>" in text
     assert f"<code>{audience}</code>" in text
@@ -85,7 +87,7 @@ def test_the_control_page_offers_all_kinds(server, language):
     assert all(f'value="{kind}"' in text for kind in kinds)
 
 
-def test_a_fault_is_set_and_cleared_with_the_form(server, mara):
+def test_a_fault_is_set_and_cleared_with_the_form(server, mara_client):
     empty = {"code": "", "seconds": "", "rows": "", "hash": "", "status": "", "for_seconds": ""}
     assert (
         press(
@@ -95,21 +97,21 @@ def test_a_fault_is_set_and_cleared_with_the_form(server, mara):
     )
     assert "throttle" in read(server, "/control/")
     assert "fault is switched on" in read(server, "/ads-manager/")
-    assert mara.get("user/info").json()["code"] == 40100
+    assert mara_client.get("user/info").json()["code"] == 40100
     press(server, kind="code", code="50000")
     press(server, do="clear")
-    assert mara.get("user/info").json()["code"] == 0
+    assert mara_client.get("user/info").json()["code"] == 0
 
 
-def test_a_partial_success_takes_rows_from_the_form(server, mara, row):
+def test_a_partial_success_takes_rows_from_the_form(server, mara_client, person_row):
     press(server, kind="partial", rows="0, 2", named="on")
-    answer = mara.map([row(str(FIRST_AUDIENCE), n) for n in range(3)]).json()
+    answer = mara_client.map([person_row(str(FIRST_AUDIENCE), n) for n in range(3)]).json()
     assert answer["data"] == {"failed_rows": [0, 2]}
 
 
-def test_an_act_is_done_with_the_form(server, mara):
+def test_an_act_is_done_with_the_form(server, mara_client):
     assert press(server, kind="delete_audience", audience_id=str(FIRST_AUDIENCE)).status_code == 303
-    assert mara.sandbox.audiences.get(str(FIRST_AUDIENCE)) is None
+    assert mara_client.sandbox.audiences.get(str(FIRST_AUDIENCE)) is None
 
 
 def test_an_invalid_fault_is_explained_on_the_page(server):
@@ -119,12 +121,12 @@ def test_an_invalid_fault_is_explained_on_the_page(server):
     assert server.sandbox.faults.list() == []
 
 
-def test_reset_with_the_form(server, mara):
-    mara.create()
+def test_reset_with_the_form(server, mara_client):
+    mara_client.create()
     press(server, do="reset")
     assert server.sandbox.audiences.count(EU) == 5
 
 
-def test_the_latest_requests_are_shown(server, mara):
-    mara.get("user/info")
+def test_the_latest_requests_are_shown(server, mara_client):
+    mara_client.get("user/info")
     assert "user/info</code>" in read(server, "/control/")

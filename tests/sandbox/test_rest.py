@@ -10,11 +10,16 @@ def fetch(server, path):
     return requests.get(f"{server.url}/sandbox/api/{path}", timeout=60)
 
 
-def test_audiences_are_counted_exactly(mara, server, row):
-    audience = mara.create("winback")
-    mara.map([row(audience, 1, 2), row(audience, 3, None)], ("EMAIL_SHA256", "PHONE_SHA256"))
-    found = {one["audience_id"]: one for one in fetch(server, "audiences/").json()["audiences"]}
-    assert found[audience] == {
+def test_audiences_are_counted_exactly(mara_client, server, person_row):
+    audience = mara_client.create("winback")
+    mara_client.map(
+        [person_row(audience, 1, 2), person_row(audience, 3, None)],
+        ("EMAIL_SHA256", "PHONE_SHA256"),
+    )
+    audience_of = {
+        one["audience_id"]: one for one in fetch(server, "audiences/").json()["audiences"]
+    }
+    assert audience_of[audience] == {
         "audience_id": audience,
         "advertiser_id": EU,
         "name": "winback",
@@ -25,16 +30,16 @@ def test_audiences_are_counted_exactly(mara, server, row):
     }
 
 
-def test_members_are_listed(mara, server, row, hashed):
-    audience = mara.create()
-    mara.map([row(audience, n) for n in range(2_500)])
+def test_members_are_listed(mara_client, server, person_row, hash_of):
+    audience = mara_client.create()
+    mara_client.map([person_row(audience, n) for n in range(2_500)])
     lines = fetch(server, f"audiences/{audience}/members/").text.splitlines()
     assert len(set(lines)) == 2_500
-    assert f'["EMAIL_SHA256","{hashed(7)}"]' in lines
+    assert f'["EMAIL_SHA256","{hash_of(7)}"]' in lines
 
 
-def test_an_empty_audience_has_no_members(mara, server):
-    assert fetch(server, f"audiences/{mara.create()}/members/").text == ""
+def test_an_empty_audience_has_no_members(mara_client, server):
+    assert fetch(server, f"audiences/{mara_client.create()}/members/").text == ""
 
 
 def test_an_unknown_audience_is_404(server):
@@ -45,10 +50,13 @@ def test_an_unknown_audience_is_404(server):
     ]
 
 
-def test_requests_are_logged_without_hashes_and_tokens(mara, server, row, hashed):
+def test_requests_are_logged_without_hashes_and_tokens(mara_client, server, person_row, hash_of):
     audience = str(FIRST_AUDIENCE)
-    mara.map([row(audience, 1, 2), row(audience, 3, None)], ("EMAIL_SHA256", "PHONE_SHA256"))
-    mara.map([[{}]])
+    mara_client.map(
+        [person_row(audience, 1, 2), person_row(audience, 3, None)],
+        ("EMAIL_SHA256", "PHONE_SHA256"),
+    )
+    mara_client.map([[{}]])
     answer = fetch(server, "requests/")
     refused, accepted = answer.json()["requests"]
     assert (accepted["endpoint"], accepted["action"], accepted["people"], accepted["ids"]) == (
@@ -63,20 +71,20 @@ def test_requests_are_logged_without_hashes_and_tokens(mara, server, row, hashed
         0,
     )
     assert refused["code"] == 40002
-    assert hashed(1) not in answer.text
-    assert mara.token not in answer.text
+    assert hash_of(1) not in answer.text
+    assert mara_client.token not in answer.text
 
 
-def test_faults_are_logged(mara, server):
-    mara.sandbox.faults.set("http_error", count=1)
-    mara.get("user/info")
+def test_faults_are_logged(mara_client, server):
+    mara_client.sandbox.faults.set("http_error", count=1)
+    mara_client.get("user/info")
     line = fetch(server, "requests/").json()["requests"][0]
     assert (line["fault"], line["code"]) == ("http_error", None)
 
 
-def test_the_busiest_second_is_counted(mara, server):
+def test_the_busiest_second_is_counted(mara_client, server):
     for _ in range(5):
-        mara.get("user/info")
+        mara_client.get("user/info")
     content = fetch(server, "requests/?limit=2").json()
     assert (content["total"], content["most_in_one_second"], len(content["requests"])) == (5, 5, 2)
 

@@ -21,8 +21,8 @@ def client(server):
 
 
 @pytest.fixture
-def token(mara):
-    return mara.token
+def token(mara_client):
+    return mara_client.token
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_it_lists_ad_accounts(client, token):
     data = sdk.AuthenticationApi(client).oauth2_advertiser_get(DEMO_APP_ID, DEMO_SECRET, token)[
         "data"
     ]
-    names = [one["advertiser_name"] for one in data["list"]]
+    names = [row["advertiser_name"] for row in data["list"]]
     assert names == ["Acme EU", "Acme UK", "Acme US Brand", "Acme Outlet"]
 
 
@@ -84,7 +84,7 @@ def test_it_lists_chosen_audiences(client, token):
     data = sdk.AudienceApi(client).dmp_custom_audience_list(
         EU, token, custom_audience_ids=[READERS]
     )["data"]
-    assert [one["name"] for one in data["list"]] == ["Newsletter readers"]
+    assert [row["name"] for row in data["list"]] == ["Newsletter readers"]
 
 
 def test_it_reads_an_audience(client, token):
@@ -122,14 +122,14 @@ def test_it_raises_the_sandbox_s_errors(client):
         sdk.AudienceApi(client).dmp_custom_audience_list(EU, "no such token")
 
 
-def test_streaming_endpoints_work_through_its_generic_call(generic, server, row):
+def test_streaming_endpoints_work_through_its_generic_call(generic, server, person_row):
     audience = generic(
         "POST", "segment/audience", {"advertiser_id": EU, "custom_audience_name": "winback"}
     )["audience_id"]
     batch = {
         "advertiser_ids": [EU],
         "id_schema": ["EMAIL_SHA256"],
-        "batch_data": [row(audience, n) for n in range(3)],
+        "batch_data": [person_row(audience, n) for n in range(3)],
     }
     assert generic("POST", "segment/mapping", batch) == {}
     assert server.sandbox.audiences.members(audience).people == 3

@@ -124,8 +124,12 @@ def test_templates_contain_no_inline_script_or_style(template):
 
 
 def test_ids_in_templates_have_no_thousands_separator():
-    found = [one.name for one in TEMPLATES if re.search(r"{{ [\w.]*\bpk }}", one.read_text())]
-    assert not found
+    names = [
+        template.name
+        for template in TEMPLATES
+        if re.search(r"{{ [\w.]*\bpk }}", template.read_text())
+    ]
+    assert not names
 
 
 def test_vendored_files_match_their_readme():

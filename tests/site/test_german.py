@@ -83,10 +83,10 @@ def things_with_large_ids(large_ids, things):
 @pytest.fixture
 def paths(things):
     """Return every page of a group that answers GET, with the panels of the canvas."""
-    found = [addresses.path(route, things) for route in addresses.of_groups()]
+    urls = [addresses.path(route, things) for route in addresses.of_groups()]
     canvas = reverse("canvas", args=["acme", things["canvas_id"]])
     return (
-        found
+        urls
         + [canvas + panel.format(**things) for panel in CANVAS_PANELS]
         + ["/groups/", "/analytics/"]
     )

@@ -15,14 +15,14 @@ ALLOWED = ("partners/tiktok/", "partners/registry.py", "audiencesync/settings.py
 
 
 def test_product_code_does_not_name_tiktok():
-    found = [
+    mentions = [
         f"{name}:{number}"
         for name, path in ((str(path.relative_to(ROOT)), path) for path in PRODUCT)
         if not name.startswith(ALLOWED)
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if "tiktok" in line.lower()
     ]
-    assert found == []
+    assert mentions == []
 
 
 def test_the_walk_reaches_every_kind_of_file():

@@ -112,16 +112,16 @@ def test_docstrings_are_plain_english():
 
 
 def test_texts_on_pages_are_plain():
-    shown = polib.pofile(str(ROOT / "locale/de/LC_MESSAGES/django.po"))
-    assert [one.msgid for one in shown if UNPLAIN.search(one.msgid)] == []
+    catalogue = polib.pofile(str(ROOT / "locale/de/LC_MESSAGES/django.po"))
+    assert [entry.msgid for entry in catalogue if UNPLAIN.search(entry.msgid)] == []
 
 
 def test_the_act_that_retries_people_has_one_name():
-    shown = polib.pofile(str(ROOT / "locale/de/LC_MESSAGES/django.po"))
+    catalogue = polib.pofile(str(ROOT / "locale/de/LC_MESSAGES/django.po"))
     other = re.compile(
         r"^Try again$|(with|press) Try again|(people|person|one) (is|are) tried again\.$", re.I
     )
-    assert [one.msgid for one in shown if other.search(one.msgid)] == []
+    assert [entry.msgid for entry in catalogue if other.search(entry.msgid)] == []
 
 
 def test_at_most_17_modules_stand_at_one_level():

@@ -7,38 +7,38 @@ from audiencesync.people.models import Profile, Segment
 from audiencesync.people.segments import live
 from canvases.models import Canvas
 from partners.models import Delivery
-from tests.support import journeys as support
+from tests.support.canvas_world import catch_up, change_people
 
 GERMAN = {"all": [{"field": "country", "op": "is", "value": "DE"}]}
 
 
 @pytest.fixture
-def audience_of_ten(journeys, settings):
+def audience_of_ten(canvas_world, settings):
     """A live audience of ten people; three of them may leave at once."""
     settings.REMOVAL_BRAKE_PEOPLE, settings.REMOVAL_BRAKE_PERCENT = 2, 30
-    journeys.segment = Segment.objects.create(
-        app_group=journeys.app_group, name="Germans", filter=GERMAN
+    canvas_world.segment = Segment.objects.create(
+        app_group=canvas_world.app_group, name="Germans", filter=GERMAN
     )
-    journeys.people(10)
+    canvas_world.create_people(10)
     Profile.objects.update(country="DE")
-    canvas, [step] = journeys.canvas(("audience_sync", {"removes": True}))
-    journeys.asks(step)
+    canvas, [step] = canvas_world.create_canvas(("audience_sync", {"removes": True}))
+    canvas_world.add_sync(step)
     Canvas.objects.filter(pk=canvas.pk).update(entry_by="segment", reentry="left")
     canvas.refresh_from_db()
-    journeys.launch(canvas)
-    support.follow(journeys)
-    journeys.live = canvas
-    return journeys
+    canvas_world.launch(canvas)
+    catch_up(canvas_world)
+    canvas_world.live = canvas
+    return canvas_world
 
 
-def move(journeys, numbers, country):
-    leave(journeys, numbers, country)
-    support.follow(journeys)
+def move(canvas_world, numbers, country):
+    leave(canvas_world, numbers, country)
+    catch_up(canvas_world)
 
 
-def leave(journeys, numbers, country="FR"):
+def leave(canvas_world, numbers, country="FR"):
     """Write the signals of people who move, which are not worked off yet."""
-    support.change(journeys, *(f"p{n}" for n in numbers), country=country)
+    change_people(canvas_world, *(f"p{n}" for n in numbers), country=country)
     while live.work(now=timezone.now(), seconds=9):
         pass
 
@@ -47,6 +47,6 @@ def removals():
     return Delivery.objects.filter(sync__action="remove").count()
 
 
-def is_braked(journeys):
-    journeys.live.refresh_from_db()
-    return journeys.live.braked_at is not None
+def is_braked(canvas_world):
+    canvas_world.live.refresh_from_db()
+    return canvas_world.live.braked_at is not None

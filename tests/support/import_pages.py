@@ -15,7 +15,7 @@ URL = "/g/acme/people/imports/"
 
 
 @dataclass
-class Imports:
+class ImportPages:
     """The import pages as bob uses them, and the engine's turns."""
 
     client: Client
@@ -25,7 +25,7 @@ class Imports:
         data = data.encode() if isinstance(data, str) else data
         return self.client.post(f"{URL}new/", {"file": SimpleUploadedFile(name, data)})
 
-    def uploaded(self, data, name="people.csv"):
+    def upload_url(self, data, name="people.csv"):
         """Upload a file; return the address of the new import."""
         answer = self.upload(data, name)
         assert answer.status_code == 302, answer.content.decode()
@@ -49,17 +49,17 @@ class Imports:
             } | layout
         return self.client.post(url, self.form(url, **layout) | changes | {act: "1"})
 
-    def started(self, data, **changes):
+    def start(self, data, **changes):
         """Return an import that is uploaded and started, before its first turn."""
-        url = self.uploaded(data)
+        url = self.upload_url(data)
         answer = self.post(url, **changes)
         assert answer.status_code == 302, re.findall(r"errorlist.*", answer.content.decode())
         return Import.objects.get(pk=int(url.split("/")[-2]))
 
-    def run(self, data, **changes):
+    def run_to_end(self, data, **changes):
         """Return an import that has run to its end."""
-        row = self.started(data, **changes)
-        turns()
+        row = self.start(data, **changes)
+        run_imports()
         row.refresh_from_db()
         return row
 
@@ -69,7 +69,7 @@ class Imports:
         return b"".join(answer.streaming_content).decode("utf-8-sig").split("\r\n")[:-1]
 
 
-def turns():
+def run_imports():
     """Take the engine's turns until no import is left."""
     while (run := runner.lease(now=timezone.now())) is not None:
         runner.turn(run)
@@ -77,5 +77,5 @@ def turns():
 
 
 @pytest.fixture
-def imports(bob, signed_in):
-    return Imports(signed_in(bob))
+def import_pages(bob, signed_in):
+    return ImportPages(signed_in(bob))

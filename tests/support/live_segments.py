@@ -18,9 +18,9 @@ class Listener:
 
     def heard(self):
         waiting = Signal.objects.filter(listener=LISTENER).order_by("pk")
-        found = list(waiting.values_list("kind", "profile_id"))
+        signals = list(waiting.values_list("kind", "profile_id"))
         waiting.delete()
-        return found
+        return signals
 
     def members(self):
         return set(live.members(self.subscription).values_list("pk", flat=True))
@@ -33,21 +33,21 @@ class Listener:
 
 
 @pytest.fixture
-def gold(acme):
+def gold_segment(acme):
     """People with the plan "gold"."""
     plan = {"field": "custom.plan", "op": "is", "value": "gold"}
     return Segment.objects.create(app_group=acme, name="gold", filter=plan)
 
 
 @pytest.fixture
-def listen(acme, gold):
+def listen(acme, gold_segment):
     """listen(**options) -> a listener that has the present people of the segment as members."""
 
     def make(**options):
-        options = {"segment": gold, "role": Subscription.Role.ENTRY} | options
-        made = live.subscribe(acme, listener=LISTENER, now=timezone.now(), **options)
-        if made.segment:
-            live.fill(made, low=0, high=live.HIGHEST, now=timezone.now())
-        return Listener(made)
+        options = {"segment": gold_segment, "role": Subscription.Role.ENTRY} | options
+        subscription = live.subscribe(acme, listener=LISTENER, now=timezone.now(), **options)
+        if subscription.segment:
+            live.fill(subscription, low=0, high=live.HIGHEST, now=timezone.now())
+        return Listener(subscription)
 
     return make

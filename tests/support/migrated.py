@@ -33,8 +33,8 @@ def into(var: Path) -> Path:
     """Give a stack without a DATABASE_URL a migrated database in its folder; return the folder."""
     BUILD.mkdir(exist_ok=True)
     with _one_at_a_time():
-        made = _sqlite(BUILD / f"migrated_{_digest()}.sqlite3")
-        shutil.copyfile(made, var / "audiencesync.sqlite3")
+        template_file = _sqlite(BUILD / f"migrated_{_digest()}.sqlite3")
+        shutil.copyfile(template_file, var / "audiencesync.sqlite3")
     return var
 
 
@@ -58,11 +58,11 @@ def _sqlite(path: Path) -> Path:
     if not path.exists():
         with tempfile.TemporaryDirectory() as folder:
             manage(environment(Path(folder)), "migrate", "--no-input")
-            made = path.with_suffix(".part")
-            made.unlink(missing_ok=True)
+            part = path.with_suffix(".part")
+            part.unlink(missing_ok=True)
             with closing(sqlite3.connect(Path(folder) / "audiencesync.sqlite3")) as database:
-                database.execute("VACUUM INTO ?", [str(made)])
-            made.rename(path)
+                database.execute("VACUUM INTO ?", [str(part)])
+            part.rename(path)
     return path
 
 
@@ -70,8 +70,8 @@ def _postgresql(name: str) -> str:
     values = settings.DATABASES["default"]
     address = f"postgres://{values['USER']}:{values['PASSWORD']}@{values['HOST']}:{values['PORT']}"
     with psycopg.connect(f"{address}/postgres", autocommit=True) as session:
-        found = session.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
-        if not found:
+        exists = session.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+        if not exists:
             session.execute(f"CREATE DATABASE {name} TEMPLATE template0")
             with tempfile.TemporaryDirectory() as folder:
                 env = environment(Path(folder), DATABASE_URL=f"{address}/{name}")

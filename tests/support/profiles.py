@@ -47,10 +47,10 @@ def people_of(acme):
     """people_of(n) -> a QuerySet of n profiles of acme with an e-mail hash."""
 
     def make(n):
-        made = Profile.objects.bulk_create(
+        profiles = Profile.objects.bulk_create(
             Profile(app_group=acme, external_id=f"of-{i}", email_sha256=b"%032d" % i)
             for i in range(n)
         )
-        return Profile.objects.filter(pk__in=[row.pk for row in made])
+        return Profile.objects.filter(pk__in=[row.pk for row in profiles])
 
     return make

@@ -40,23 +40,23 @@ class World:
         self.connection = builder.connect(app_group, token=self.remote_token)
         self.eu = builder.add_account(self.connection)
         self.uk = builder.add_account(self.connection, UK, "Acme UK")
-        self.n = self.keys = 0
+        self.n = 0  # profiles created so far
 
-    def audience(self, name="winback", account=None):
+    def create_audience(self, name="winback", account=None):
         account = account or self.eu
         remote_id = str(self.sandbox.audiences.create(account.remote_id, name))
         return Audience.objects.create(ad_account=account, remote_id=remote_id, name=name)
 
-    def sync(self, audience=None, action="add", kinds=("email",), **fields):
-        return builder.make_sync(audience or self.audience(), action, kinds=kinds, **fields)
+    def create_sync(self, audience=None, action="add", kinds=("email",), **fields):
+        return builder.make_sync(audience or self.create_audience(), action, kinds=kinds, **fields)
 
-    def people(self, n=1, **fields):
-        made = []
+    def create_people(self, n=1, **fields):
+        profiles = []
         for _ in range(n):
             self.n += 1
             values = {"email_sha256": sha256(f"e{self.n}"), **fields}
-            made.append(Profile(app_group=self.app_group, external_id=f"p{self.n}", **values))
-        return Profile.objects.bulk_create(made)
+            profiles.append(Profile(app_group=self.app_group, external_id=f"p{self.n}", **values))
+        return Profile.objects.bulk_create(profiles)
 
     def enter(self, to_sync, people, now=None):
         """Enqueue people; the entry key is the profile id, so a repeated call adds nothing."""
@@ -69,14 +69,14 @@ class World:
 
     def drain(self):
         """Flush until no batch of people and no repeat is pending; fail after three minutes."""
-        ends = time.monotonic() + 180
+        ends_at = time.monotonic() + 180
         pending = Batch.objects.filter(state="pending").exclude(n=0, repeat_of=None)
         while pending.exists():
-            assert time.monotonic() < ends, f"still pending: {pending.values()}"
+            assert time.monotonic() < ends_at, f"still pending: {pending.values()}"
             flush.Flush(seconds=10).run()
             time.sleep(0.02)
 
-    def frozen_before_the_call(self):
+    def build_late_request(self):
         """Return a request that a worker has built and not sent when its lease expired."""
         [request] = collect.plan(self.eu.lane, most=1, now=timezone.now())
         assert collect.lease_batches(request, now=timezone.now())
@@ -95,21 +95,21 @@ class World:
     def mappings(self):
         return [line for line in self.sandbox.log.all() if line.endpoint == "segment/mapping"]
 
-    def fault(self, kind, **details):
+    def set_fault(self, kind, **details):
         return self.sandbox.faults.set(kind, endpoint="segment/mapping", **details)
 
 
 def total(syncs):
     """Return the six counts summed over some Syncs."""
-    tallies = Tally.objects.filter(sync__in=[one.pk for one in syncs])
+    tallies = Tally.objects.filter(sync__in=[to_sync.pk for to_sync in syncs])
     return counts_from(tallies.aggregate(**{name: Sum(name) for name in COLUMNS}))
 
 
 @pytest.fixture
 def server():
-    running = builder.run_sandbox()
-    yield running
-    running.close()
+    sandbox_server = builder.run_sandbox()
+    yield sandbox_server
+    sandbox_server.close()
 
 
 @pytest.fixture

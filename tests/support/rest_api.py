@@ -32,12 +32,12 @@ class Caller:
         return answer.json()
 
     def _headers(self, more):
-        mine = {"Authorization": f"Bearer {self.key}"} if self.key else {}
-        return mine | {name.replace("_", "-"): value for name, value in more.items()}
+        authorization = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        return authorization | {name.replace("_", "-"): value for name, value in more.items()}
 
 
 @pytest.fixture
-def issue():
+def issue_key():
     """issue(group, *scopes) -> the text of a new key; without scopes: all."""
 
     def make(group, *scopes, **more):
@@ -49,9 +49,9 @@ def issue():
 
 
 @pytest.fixture
-def api(acme, issue):
+def api(acme, issue_key):
     """A caller with a key of acme that may do everything."""
-    return Caller(issue(acme))
+    return Caller(issue_key(acme))
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def person():
 
 
 @pytest.fixture
-def launched(acme, alice):
+def live_canvas(acme, alice):
     """A live canvas for everybody."""
     segment = Segment.objects.create(app_group=acme, name="Everybody")
     row = Canvas.objects.create(app_group=acme, name="Cart", segment=segment)

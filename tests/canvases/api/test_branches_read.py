@@ -15,9 +15,9 @@ EVENTS = [{"number": 1, "label": "Order", "kind": "event", "name": "order", "whe
 
 
 @pytest.fixture
-def flow(journeys):
+def flow(canvas_world):
     """A decision with a wait, which ends, in "yes"; an exit in "no"; paths after the block."""
-    return journeys.flow(
+    return canvas_world.create_flow(
         ("split", "decision_split", {"filter": GERMAN}, None, 0),
         ("wait", "wait_until", DAY | {"events": EVENTS}, "split", 1),
         ("ordered", "delay", DAY, "wait", 1),
@@ -34,14 +34,14 @@ def read(api, canvas):
 def test_every_branch_has_its_name_and_the_step_that_it_leads_to(api, flow):
     canvas, steps = flow
     names = {str(step.api_id): name for name, step in steps.items() if step}
-    found = {
+    step_of = {
         names[row["id"]]: [
             (path["name"], names.get(path["next_step_id"])) for path in row["next_paths"]
         ]
         for row in read(api, canvas)["steps"]
     }
 
-    assert found == {
+    assert step_of == {
         "split": [("Yes", "wait"), ("No", "exit")],
         "wait": [("Order", "ordered"), ("Everyone else", "paths")],
         "ordered": [(None, "paths")],
@@ -51,15 +51,15 @@ def test_every_branch_has_its_name_and_the_step_that_it_leads_to(api, flow):
     }
 
 
-def test_branches_that_meet_lead_to_one_next_step(api, flow, journeys):
+def test_branches_that_meet_lead_to_one_next_step(api, flow, canvas_world):
     canvas, steps = flow
     Step.objects.filter(pk=steps["exit"].pk).delete()
     Step.objects.filter(pk=steps["ordered"].pk).update(removed_at=timezone.now())
-    found = {row["id"]: row["next_step_ids"] for row in read(api, canvas)["steps"]}
+    next_ids = {row["id"]: row["next_step_ids"] for row in read(api, canvas)["steps"]}
 
     wait, paths = (str(steps[name].api_id) for name in ("wait", "paths"))
-    assert found[str(steps["split"].api_id)] == [wait, paths]
-    assert found[wait] == [paths]
+    assert next_ids[str(steps["split"].api_id)] == [wait, paths]
+    assert next_ids[wait] == [paths]
 
 
 def test_the_answer_is_as_documented(api, flow):
@@ -92,9 +92,9 @@ def test_branch_totals_are_of_all_days(api, flow, path):
     canvas, steps = flow
     for name, branch, n in [("split", 1, 5), ("paths", 2, 3), ("paths", 7, 1)]:  # 7 was removed
         BranchTally.objects.create(step=steps[name], branch=branch, n=n)
-    found = series(api, canvas, path)["branch_totals"]
+    totals = series(api, canvas, path)["branch_totals"]
 
-    assert found == {
+    assert totals == {
         str(steps["split"].api_id): [{"name": "Yes", "entries": 5}, {"name": "No", "entries": 0}],
         str(steps["wait"].api_id): [
             {"name": "Order", "entries": 0},

@@ -60,10 +60,10 @@ def test_the_size_of_a_segment_is_known_for_today_only(api, acme):
     )
 
 
-def test_a_summary_is_the_sum_of_the_days(api, launched):
+def test_a_summary_is_the_sum_of_the_days(api, live_canvas):
     api.track(attributes=[{"external_id": "a"}, {"external_id": "b"}])
-    engine.admit_all(launched.pk)
-    engine.admit(launched.pk, now=timezone.now())
+    engine.admit_all(live_canvas.pk)
+    engine.admit(live_canvas.pk, now=timezone.now())
     query = {"canvas_id": get(api, "/canvas/list")["canvases"][0]["id"], "length": 3}
     more = {"include_variant_breakdown": "true", "include_step_breakdown": "true"}
     days = get(api, "/canvas/data_series", **query, **more)["data"]["stats"]
@@ -84,11 +84,11 @@ def test_an_empty_parameter_means_its_default(api, path):
     assert get(api, path, page="", sort_direction="") == get(api, path)
 
 
-def test_an_empty_time_means_no_filter(api, launched):
+def test_an_empty_time_means_no_filter(api, live_canvas):
     answer = get(api, "/canvas/list", **{"last_edit.time[gt]": "", "include_archived": ""})
     assert len(answer["canvases"]) == 1
 
 
-def test_a_missing_end_means_now(api, launched):
+def test_a_missing_end_means_now(api, live_canvas):
     query = {"canvas_id": get(api, "/canvas/list")["canvases"][0]["id"], "length": 1}
     assert len(get(api, "/canvas/data_series", **query, ending_at="")["data"]["stats"]) == 1

@@ -28,16 +28,16 @@ def step(acme):
         syncs.append(
             Sync.objects.create(app_group=acme, audience=audience, action="add", kinds=["email"])
         )
-    made = Step.objects.create(
+    step = Step.objects.create(
         canvas=Canvas.objects.create(app_group=acme, name="Cart"),
         kind="audience_sync",
         sync=syncs[1],
     )
-    made.syncs.set(syncs)
+    step.syncs.set(syncs)
     TallyHour.objects.create(sync=syncs[0], hour=FIRST, entered=3, synced=2, pending=1)
     TallyHour.objects.create(sync=syncs[0], hour=SECOND, synced=1, pending=-1)
     TallyHour.objects.create(sync=syncs[1], hour=SECOND, entered=2, synced=2)
-    return made
+    return step
 
 
 def test_each_audience_has_its_own_counts(api, step):

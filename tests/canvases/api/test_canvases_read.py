@@ -55,8 +55,8 @@ def test_archived_canvases_are_listed_on_request(api, canvas):
 
 def test_the_list_is_sorted_by_age(api, acme, canvas):
     newer = Canvas.objects.create(app_group=acme, name="Newer")
-    found = api.get("/canvas/list", {"sort_direction": "desc"}).json()["canvases"]
-    assert [row["id"] for row in found] == [str(newer.api_id), str(canvas.api_id)]
+    canvases = api.get("/canvas/list", {"sort_direction": "desc"}).json()["canvases"]
+    assert [row["id"] for row in canvases] == [str(newer.api_id), str(canvas.api_id)]
 
 
 @pytest.mark.parametrize(
@@ -187,9 +187,9 @@ def test_a_segment_of_another_group_is_unknown(api, other_group):
         ("/audiences", "audiences.read"),
     ],
 )
-def test_each_endpoint_needs_its_scope(acme, issue, api, path, scope):
+def test_each_endpoint_needs_its_scope(acme, issue_key, api, path, scope):
     assert api.get(path).status_code == 200
-    api.key = issue(acme, "users.track")
+    api.key = issue_key(acme, "users.track")
     assert api.get(path).status_code == 403
-    api.key = issue(acme, scope)
+    api.key = issue_key(acme, scope)
     assert api.get(path).status_code == 200

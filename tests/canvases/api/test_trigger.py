@@ -11,10 +11,10 @@ PATH = "/canvas/trigger/send"
 
 
 @pytest.fixture
-def canvas(launched):
+def canvas(live_canvas):
     """A canvas that was launched with an empty segment."""
-    engine.admit(launched.pk, now=timezone.now())
-    return launched
+    engine.admit(live_canvas.pk, now=timezone.now())
+    return live_canvas
 
 
 @pytest.fixture

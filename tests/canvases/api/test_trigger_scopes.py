@@ -16,11 +16,11 @@ WRITING = [
 
 
 @pytest.fixture
-def canvas(launched, acme):
+def canvas(live_canvas, acme):
     """A live canvas and a person without consent, added after the launch."""
-    engine.admit(launched.pk, now=timezone.now())
+    engine.admit(live_canvas.pk, now=timezone.now())
     Profile.objects.create(app_group=acme, external_id="ann", ads_consent=False)
-    return launched
+    return live_canvas
 
 
 def send(api, canvas, *recipients):
@@ -34,12 +34,12 @@ def people():
 
 
 @pytest.mark.parametrize("more", WRITING)
-def test_a_trigger_key_changes_no_profile(api, acme, issue, canvas, more):
-    before, api.key = people(), issue(acme, "canvas.trigger")
+def test_a_trigger_key_changes_no_profile(api, acme, issue_key, canvas, more):
+    before, api.key = people(), issue_key(acme, "canvas.trigger")
     answer = send(api, canvas, {"external_user_id": "ann"}, {"external_user_id": "ann"} | more)
     assert (answer.status_code, "users.track" in answer.json()["message"]) == (403, True)
     assert (people(), Visit.objects.count()) == (before, 0)
-    api.key = issue(acme, "canvas.trigger", "users.track")
+    api.key = issue_key(acme, "canvas.trigger", "users.track")
     assert send(api, canvas, {"external_user_id": "ann"} | more).status_code == 201
     assert people() != before
 
@@ -47,8 +47,8 @@ def test_a_trigger_key_changes_no_profile(api, acme, issue, canvas, more):
 @pytest.mark.parametrize(
     "more", [{}, {"attributes": {}}, {"attributes": None}, {"send_to_existing_only": True}]
 )
-def test_a_trigger_key_admits_people(api, acme, issue, canvas, more):
-    api.key = issue(acme, "canvas.trigger")
+def test_a_trigger_key_admits_people(api, acme, issue_key, canvas, more):
+    api.key = issue_key(acme, "canvas.trigger")
     assert send(api, canvas, {"external_user_id": "ann"} | more).json()["entered"] == 1
 
 

@@ -28,8 +28,10 @@ def use(canvas, audience, *, name, state=Canvas.State.LIVE):
     Step.objects.create(canvas=row, kind="audience_sync", sync=sync).syncs.add(sync)
 
 
-def test_a_marketer_creates_an_audience(bobs, sandbox, eu):
-    answer = bobs.client.post(f"{LIST}new/", {"ad_account": eu.pk, "name": "Spring"}, follow=True)
+def test_a_marketer_creates_an_audience(bob_editor, sandbox, eu):
+    answer = bob_editor.client.post(
+        f"{LIST}new/", {"ad_account": eu.pk, "name": "Spring"}, follow=True
+    )
 
     assert "“Spring” was created as a new audience" in words(answer)
     assert eu.audiences.get(name="Spring").remote_id
@@ -39,41 +41,41 @@ def test_a_marketer_creates_an_audience(bobs, sandbox, eu):
     ("name", "said"),
     [("", "This field is required"), ("a@example.org", "looks like an e-mail"), ("x" * 90, "too")],
 )
-def test_a_bad_name_is_refused_beside_its_field(bobs, sandbox, eu, name, said):
-    answer = bobs.client.post(f"{LIST}new/", {"ad_account": eu.pk, "name": name})
+def test_a_bad_name_is_refused_beside_its_field(bob_editor, sandbox, eu, name, said):
+    answer = bob_editor.client.post(f"{LIST}new/", {"ad_account": eu.pk, "name": name})
 
     assert answer.status_code == 422
     assert said in words(answer)
     assert not eu.audiences.exclude(name="winback").exists()
 
 
-def test_deletion_names_the_live_canvases_first(editor, alice, winback, canvas):
+def test_deletion_names_the_live_canvases_first(editor_of, alice, winback, canvas):
     use(canvas, winback, name="Live one")
     use(canvas, winback, name="Old one", state=Canvas.State.STOPPED)
 
-    text = words(editor(alice).client.get(f"{LIST}{winback.pk}/delete/"))
+    text = words(editor_of(alice).client.get(f"{LIST}{winback.pk}/delete/"))
 
     assert "Live one" in text
     assert "Old one" not in text
 
 
-def test_its_pages_lead_to_a_step_with_a_large_id(editor, alice, winback, canvas):
+def test_its_pages_lead_to_a_step_with_a_large_id(editor_of, alice, winback, canvas):
     canvas.state = Canvas.State.LIVE
     canvas.save()
     sync = builder.make_sync(winback, url=f"{canvas.get_absolute_url()}?step=1234567#panel")
     Step.objects.create(pk=1_234_567, canvas=canvas, kind="audience_sync", sync=sync).syncs.add(
         sync
     )
-    client = editor(alice).client
+    client = editor_of(alice).client
 
     for path in (f"{LIST}{winback.pk}/", f"{LIST}{winback.pk}/delete/"):
         assert "?step=1234567#panel" in client.get(path).content.decode()
 
 
-def test_an_admin_deletes_an_audience_that_takes_no_people(editor, alice, sandbox, eu):
+def test_an_admin_deletes_an_audience_that_takes_no_people(editor_of, alice, sandbox, eu):
     audiences.refresh(eu, now=timezone.now(), is_forced=True)
     row = eu.audiences.get(is_appendable=False, kind__icontains="lookalike")
-    answer = editor(alice).client.post(f"{LIST}{row.pk}/delete/", follow=True)
+    answer = editor_of(alice).client.post(f"{LIST}{row.pk}/delete/", follow=True)
 
     assert "was deleted at TikTok" in words(answer)
     eu.audiences.update(gone_at=None)
@@ -81,10 +83,10 @@ def test_an_admin_deletes_an_audience_that_takes_no_people(editor, alice, sandbo
     assert Audience.objects.get(pk=row.pk).gone_at is not None
 
 
-def test_an_admin_deletes_it_at_the_partner(editor, alice, sandbox, eu):
+def test_an_admin_deletes_it_at_the_partner(editor_of, alice, sandbox, eu):
     row = audiences.create(eu, "Spring", by=alice, now=timezone.now())
     AdAccount.objects.update(n_audiences=7)
-    client = editor(alice).client
+    client = editor_of(alice).client
 
     answer = client.post(f"{LIST}{row.pk}/delete/", follow=True)
 
@@ -111,32 +113,32 @@ def test_two_deletions_at_once_count_once(alice, sandbox, eu):
     assert Activity.objects.filter(verb="removed", subject="Spring").count() == 1
 
 
-def test_a_refused_deletion_says_why_and_changes_nothing(editor, alice, sandbox, eu, winback):
+def test_a_refused_deletion_says_why_and_changes_nothing(editor_of, alice, sandbox, eu, winback):
     eu.connection.token_sealed = ""
     eu.connection.save()
 
-    answer = editor(alice).client.post(f"{LIST}{winback.pk}/delete/")
+    answer = editor_of(alice).client.post(f"{LIST}{winback.pk}/delete/")
 
     assert answer.status_code == 422
     assert "not connected" in words(answer)
     assert Audience.objects.get(pk=winback.pk).gone_at is None
 
 
-def test_who_may_do_what(editor, vera, bob, charlie, winback):
+def test_who_may_do_what(editor_of, vera, bob, charlie, winback):
     paths = ["new/", f"{winback.pk}/delete/"]
-    assert [editor(vera).client.post(LIST + path).status_code for path in paths] == [403, 403]
-    assert [editor(bob).client.post(LIST + path).status_code for path in paths] == [422, 403]
-    assert editor(vera).client.get(f"{LIST}{winback.pk}/").status_code == 200
-    theirs = editor(charlie).client
+    assert [editor_of(vera).client.post(LIST + path).status_code for path in paths] == [403, 403]
+    assert [editor_of(bob).client.post(LIST + path).status_code for path in paths] == [422, 403]
+    assert editor_of(vera).client.get(f"{LIST}{winback.pk}/").status_code == 200
+    theirs = editor_of(charlie).client
     assert {theirs.get(LIST + path).status_code for path in ["", f"{winback.pk}/", paths[1]]} == {
         404
     }
     assert theirs.post(LIST + "new/").status_code == 404
 
 
-def test_an_audience_that_is_not_confirmed_has_no_page(bobs, eu):
+def test_an_audience_that_is_not_confirmed_has_no_page(bob_editor, eu):
     row = Audience.objects.create(ad_account=eu, name="New", remote_id="")
-    assert bobs.client.get(f"{LIST}{row.pk}/").status_code == 404
+    assert bob_editor.client.get(f"{LIST}{row.pk}/").status_code == 404
 
 
 @pytest.fixture
@@ -149,27 +151,29 @@ def customers(sandbox, eu):
 ASKED = {"name": "Like them", "country": "DE", "reach": "NARROW"}
 
 
-def test_a_lookalike_is_made_from_it(bobs, customers, eu):
+def test_a_lookalike_is_made_from_it(bob_editor, customers, eu):
     url = f"{LIST}{customers.pk}/"
-    assert "Create lookalike" in words(bobs.client.get(url))
+    assert "Create lookalike" in words(bob_editor.client.get(url))
 
-    answer = bobs.client.post(f"{url}lookalike/", ASKED, follow=True)
+    answer = bob_editor.client.post(f"{url}lookalike/", ASKED, follow=True)
 
     assert "“Like them” was created" in words(answer)
-    made = eu.audiences.get(name="Like them")
-    assert (made.kind, made.is_appendable) == ("Lookalike Audience", False)
-    assert bobs.client.post(f"{url}lookalike/", ASKED).status_code == 422  # the name is taken
+    lookalike = eu.audiences.get(name="Like them")
+    assert (lookalike.kind, lookalike.is_appendable) == ("Lookalike Audience", False)
+    assert bob_editor.client.post(f"{url}lookalike/", ASKED).status_code == 422  # the name is taken
     assert eu.audiences.filter(name="Like them").count() == 1
 
 
-def test_a_lookalike_that_was_made_without_an_answer_is_not_made_again(bobs, customers, sandbox):
+def test_a_lookalike_that_was_made_without_an_answer_is_not_made_again(
+    bob_editor, customers, sandbox
+):
     url = f"{LIST}{customers.pk}/lookalike/"
     sandbox.audiences.create(EU, ASKED["name"], kind="Lookalike Audience")
 
-    answer = bobs.client.post(url, ASKED)
+    answer = bob_editor.client.post(url, ASKED)
 
     assert (answer.status_code, "exists already" in words(answer)) == (422, True)
-    assert [one.name for one in sandbox.audiences.of(EU)].count(ASKED["name"]) == 1
+    assert [audience.name for audience in sandbox.audiences.of(EU)].count(ASKED["name"]) == 1
 
 
 @pytest.mark.django_db(transaction=True)
@@ -179,23 +183,23 @@ def test_a_second_click_shows_the_same_lookalike(bob, signed_in, customers, sand
         clicks.start(lambda client=client: answers.append(client.post(url, ASKED)))
     assert clicks.join() == []
 
-    assert [one.name for one in sandbox.audiences.of(EU)].count(ASKED["name"]) == 1
-    made = f"{LIST}{eu.audiences.get(name=ASKED['name']).pk}/"
-    shown = [answer.url for answer in answers if answer.status_code == 302]
-    assert set(shown) == {made}
+    assert [audience.name for audience in sandbox.audiences.of(EU)].count(ASKED["name"]) == 1
+    lookalike_url = f"{LIST}{eu.audiences.get(name=ASKED['name']).pk}/"
+    redirects = [answer.url for answer in answers if answer.status_code == 302]
+    assert set(redirects) == {lookalike_url}
     assert Activity.objects.filter(verb="created", subject=ASKED["name"]).count() == 1
 
 
 @pytest.mark.parametrize("wrong", [{"country": "XX"}, {"reach": "ALL"}, {"name": ""}])
-def test_a_wrong_lookalike_is_refused(bobs, customers, eu, wrong):
-    answer = bobs.client.post(f"{LIST}{customers.pk}/lookalike/", ASKED | wrong)
+def test_a_wrong_lookalike_is_refused(bob_editor, customers, eu, wrong):
+    answer = bob_editor.client.post(f"{LIST}{customers.pk}/lookalike/", ASKED | wrong)
     assert answer.status_code == 422
     assert not eu.audiences.filter(name="Like them").exists()
 
 
-def test_a_small_audience_offers_no_lookalike(bobs, winback):
+def test_a_small_audience_offers_no_lookalike(bob_editor, winback):
     Audience.objects.filter(pk=winback.pk).update(size=99)
-    assert "Create lookalike" not in words(bobs.client.get(f"{LIST}{winback.pk}/"))
+    assert "Create lookalike" not in words(bob_editor.client.get(f"{LIST}{winback.pk}/"))
 
 
 def test_a_list_of_before_a_deletion_brings_nothing_back(alice, sandbox, eu):

@@ -38,39 +38,39 @@ def words(answer):
 
 
 @pytest.fixture
-def page(bobs, winback):
+def page(bob_editor, winback):
     def page(query=""):
-        answer = bobs.client.get(f"{LIST}{winback.pk}/{query}")
+        answer = bob_editor.client.get(f"{LIST}{winback.pk}/{query}")
         assert answer.status_code == 200
         return answer
 
     return page
 
 
-def test_the_list_names_size_account_and_live_canvases(bobs, canvas, eu, winback):
+def test_the_list_names_size_account_and_live_canvases(bob_editor, canvas, eu, winback):
     Audience.objects.filter(pk=winback.pk).update(size=41_200)
     use(canvas, winback)
     use(canvas, winback, Action.REMOVE, name="Suppress")
     use(canvas, winback, name="Stopped", state=Canvas.State.STOPPED)
     Audience.objects.create(ad_account=eu, name="Small", remote_id="77")
 
-    answer = bobs.client.get(LIST)
+    answer = bob_editor.client.get(LIST)
 
     rows = [(one.name, one.n_add, one.n_remove) for one in answer.context["page"]]
     assert rows == [("winback", 1, 1), ("Small", 0, 0)]
     assert "41,200" in words(answer)
 
 
-def test_the_list_warns_before_an_ad_account_is_full(bobs, eu):
-    assert "When it is full" not in words(bobs.client.get(LIST))
+def test_the_list_warns_before_an_ad_account_is_full(bob_editor, eu):
+    assert "When it is full" not in words(bob_editor.client.get(LIST))
     AdAccount.objects.update(n_audiences=390)
-    assert "has 390 of 400 audiences" in words(bobs.client.get(LIST))
+    assert "has 390 of 400 audiences" in words(bob_editor.client.get(LIST))
 
 
-def test_the_list_needs_no_more_queries_for_more_audiences(bobs, canvas, eu, winback):
+def test_the_list_needs_no_more_queries_for_more_audiences(bob_editor, canvas, eu, winback):
     def queries():
         with CaptureQueriesContext(database) as captured:
-            bobs.client.get(LIST)
+            bob_editor.client.get(LIST)
         return len(captured)
 
     use(canvas, winback)
@@ -178,14 +178,14 @@ def test_a_step_that_had_the_audience_before_is_named_so(page, winback, eu, canv
     assert (found.is_current, found.is_only) == (False, False)
 
 
-def test_one_day_and_one_person_are_singular(bobs, canvas, winback):
+def test_one_day_and_one_person_are_singular(bob_editor, canvas, winback):
     AudienceSize.objects.create(audience=winback, day=timezone.now().date(), size=5)
     canvas.launched_at = timezone.now()
     canvas.save()
     count(use(canvas, winback), at=timezone.now(), entered=1, synced=1)
 
-    page = bobs.client.get(f"{LIST}{winback.pk}/").content.decode()
-    overview = bobs.client.get("/g/acme/overview/").content.decode()
+    page = bob_editor.client.get(f"{LIST}{winback.pk}/").content.decode()
+    overview = bob_editor.client.get("/g/acme/overview/").content.decode()
 
     assert "1 day noted" in page
     assert "1 person synced in the last 7 days" in overview

@@ -34,21 +34,21 @@ def url(winback):
     return reverse("audience_people", args=["acme", winback.pk])
 
 
-def test_members_are_listed_with_the_time_of_their_addition(bobs, members, url):
-    answer = bobs.client.get(url)
+def test_members_are_listed_with_the_time_of_their_addition(bob_editor, members, url):
+    answer = bob_editor.client.get(url)
 
     assert answer.context["number"].n == 3
-    found = [(line.profile, line.at) for line, _person in answer.context["people"]]
-    assert found == [(one, ADDED) for one in members]
+    lines = [(line.profile, line.at) for line, _person in answer.context["people"]]
+    assert lines == [(member, ADDED) for member in members]
 
 
 @pytest.mark.parametrize("few", [0, 8], ids=["all of the group", "those sent"])
-def test_of_a_small_audience_only_those_sent_are_asked(few, bobs, members, url, monkeypatch):
+def test_of_a_small_audience_only_those_sent_are_asked(few, bob_editor, members, url, monkeypatch):
     monkeypatch.setattr(sent, "FEW", few)  # seven were sent: five additions, two removals
     with CaptureQueriesContext(connection) as asked:
-        found = bobs.client.get(url).context["people"]
+        lines = bob_editor.client.get(url).context["people"]
 
-    assert [line.profile for line, _person in found] == members
+    assert [line.profile for line, _person in lines] == members
     by_delivery = re.compile(
         rf'"id" IN \(SELECT \w+\."profile_id" AS "profile" FROM "{Delivery._meta.db_table}"'
     )
@@ -56,21 +56,21 @@ def test_of_a_small_audience_only_those_sent_are_asked(few, bobs, members, url, 
 
 
 def test_where_counting_takes_too_long_the_page_says_how_many_at_most(
-    bobs, members, url, monkeypatch
+    bob_editor, members, url, monkeypatch
 ):
     monkeypatch.setattr(numbers, "members", lambda found, **limits: None)
-    text = " ".join(bobs.client.get(url.removesuffix("people/")).content.decode().split())
+    text = " ".join(bob_editor.client.get(url.removesuffix("people/")).content.decode().split())
 
     assert "Too many people to count here: at most 5 are in it by what we sent." in text
 
 
 def test_where_counting_takes_too_long_the_count_of_the_day_stands_with_its_time(
-    bobs, members, url, winback, monkeypatch
+    bob_editor, members, url, winback, monkeypatch
 ):
     MemberCount.objects.create(audience=winback, n=1_234_567, counted_at=ADDED)
     monkeypatch.setattr(numbers, "members", lambda found, **limits: None)
     page, listed = (
-        " ".join(re.sub(r"<[^>]+>", " ", bobs.client.get(path).content.decode()).split())
+        " ".join(re.sub(r"<[^>]+>", " ", bob_editor.client.get(path).content.decode()).split())
         for path in (url.removesuffix("people/"), url)
     )
 
@@ -80,43 +80,43 @@ def test_where_counting_takes_too_long_the_count_of_the_day_stands_with_its_time
     assert f"1,234,567 people, {counted}" in listed
 
 
-def test_what_was_sent_is_summed_once(bobs, members, url):
+def test_what_was_sent_is_summed_once(bob_editor, members, url):
     with CaptureQueriesContext(connection) as asked:
-        bobs.client.get(url)
+        bob_editor.client.get(url)
     sums = [one for one in asked if f'SUM("{Batch._meta.db_table}"."n")' in one["sql"]]
     assert len(sums) == 1
 
 
-def test_a_search_finds_a_member_only(bobs, members, url, people):
-    gone = next(one for one in people if one.email and one not in members)
-    for person, n in ((members[0], 1), (gone, 0)):
-        answer = bobs.client.post(url, {"q": person.email}, follow=True)
+def test_a_search_finds_a_member_only(bob_editor, members, url, people):
+    removed = next(one for one in people if one.email and one not in members)
+    for person, n in ((members[0], 1), (removed, 0)):
+        answer = bob_editor.client.post(url, {"q": person.email}, follow=True)
         assert len(answer.context["people"]) == n
 
 
-def test_the_file_has_the_members(bobs, members, url):
-    answer = bobs.client.post(f"{url}export/")
+def test_the_file_has_the_members(bob_editor, members, url):
+    answer = bob_editor.client.post(f"{url}export/")
 
     rows = b"".join(answer.streaming_content).decode().strip().splitlines()
     assert len(rows) == 4
     assert all("2031-05-06T10:07" in row for row in rows[1:])
 
 
-def test_a_viewer_sees_them_masked_and_gets_no_file(editor, vera, members, url):
-    veras = editor(vera).client
+def test_a_viewer_sees_them_masked_and_gets_no_file(editor_of, vera, members, url):
+    veras = editor_of(vera).client
 
     assert members[0].email not in veras.get(url).content.decode()
     assert veras.post(f"{url}export/").status_code == 403
 
 
 @pytest.mark.parametrize("query", ["?number=synced", "?reason=x", "?number=%00"])
-def test_an_unknown_number_is_not_found(bobs, members, url, query):
-    assert bobs.client.get(url + query).status_code == 404
+def test_an_unknown_number_is_not_found(bob_editor, members, url, query):
+    assert bob_editor.client.get(url + query).status_code == 404
 
 
 @pytest.mark.parametrize("query", ["?before=x", "?after=9-9", "?last=1&before=0-1-2-3"])
-def test_an_odd_place_shows_a_page(bobs, members, url, query):
-    assert bobs.client.get(url + query).status_code == 200
+def test_an_odd_place_shows_a_page(bob_editor, members, url, query):
+    assert bob_editor.client.get(url + query).status_code == 200
 
 
 COUNTED = "SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000000"
@@ -126,7 +126,7 @@ SLOW = {
 }
 
 
-def test_a_list_that_takes_too_long_says_so(bobs, members, url, monkeypatch):
+def test_a_list_that_takes_too_long_says_so(bob_editor, members, url, monkeypatch):
     def asked(*args):
         with connection.cursor() as cursor:  # ends by the limit only
             cursor.execute(SLOW[connection.vendor])
@@ -134,7 +134,7 @@ def test_a_list_that_takes_too_long_says_so(bobs, members, url, monkeypatch):
     monkeypatch.setattr(page.lists, "asked", asked)
     monkeypatch.setattr(page, "READ_SECONDS", 0.5)
 
-    text = bobs.client.get(url).content.decode()
+    text = bob_editor.client.get(url).content.decode()
 
     assert "Reading the list took too long" in text
     assert f"{url}export/" in text

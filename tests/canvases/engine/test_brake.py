@@ -13,7 +13,7 @@ from canvases import engine
 from canvases.engine import brake, exits, signals
 from canvases.models import Canvas, Visit
 from tests.support import brake_world
-from tests.support.journeys import follow
+from tests.support.canvas_world import catch_up
 
 pytestmark = pytest.mark.thorough
 
@@ -42,7 +42,7 @@ def test_few_people_leave_without_a_question(audience_of_ten):
 def test_removals_of_many_wait_and_the_rest_goes_on(audience_of_ten):
     brake_world.move(audience_of_ten, range(4), "FR")
     assert (brake_world.removals(), brake_world.is_braked(audience_of_ten)) == (0, True)
-    audience_of_ten.people(1)
+    audience_of_ten.create_people(1)
     brake_world.move(audience_of_ten, [10], "DE")
     assert Visit.objects.filter(profile__external_id="p10").exists()
     assert brake_world.removals() == 0
@@ -103,10 +103,10 @@ def test_a_person_who_came_back_is_free_and_others_are_held(audience_of_ten):
     brake_world.leave(audience_of_ten, [0], "DE")
     canvas = audience_of_ten.live
 
-    free = brake.unheld_signals(canvas.pk).order_by("pk")
-    assert list(free) == list(Signal.objects.exclude(brake.held_q()).order_by("pk"))
-    found = free.values_list("profile__external_id", "kind")
-    assert list(found) == [("p0", "left"), ("p0", "joined")]
+    unheld_signals = brake.unheld_signals(canvas.pk).order_by("pk")
+    assert list(unheld_signals) == list(Signal.objects.exclude(brake.held_q()).order_by("pk"))
+    free_signals = unheld_signals.values_list("profile__external_id", "kind")
+    assert list(free_signals) == [("p0", "left"), ("p0", "joined")]
     assert brake.n_held(canvas) == 3
 
 
@@ -114,7 +114,7 @@ def test_a_canvas_that_was_stopped_holds_removals_again(audience_of_ten):
     brake_world.move(audience_of_ten, range(4), "FR")
     engine.stop(audience_of_ten.live, by=audience_of_ten.user, now=timezone.now())
     audience_of_ten.launch(audience_of_ten.live)
-    follow(audience_of_ten)
+    catch_up(audience_of_ten)
     assert (brake_world.removals(), brake_world.is_braked(audience_of_ten)) == (0, True)
 
 
@@ -129,7 +129,7 @@ def test_a_member_lifts_the_brake(audience_of_ten):
     assert brake.n_held(audience_of_ten.live) == 4
     alice = audience_of_ten.user
     assert brake.lift(audience_of_ten.live, by=alice, now=timezone.now())
-    follow(audience_of_ten)
+    catch_up(audience_of_ten)
     assert (brake_world.removals(), brake_world.is_braked(audience_of_ten)) == (4, False)
     assert Activity.objects.filter(verb="changed").exists()
     assert not brake.lift(audience_of_ten.live, by=alice, now=timezone.now())
@@ -188,13 +188,13 @@ def test_leaving_an_exit_segment_counts_as_no_removal(audience_of_ten):
         Signal(
             listener=audience_of_ten.live.pk,
             subscription=subscription,
-            profile=one,
+            profile=profile,
             kind="left",
             at=timezone.now(),
         )
-        for one in Profile.objects.all()[:5]
+        for profile in Profile.objects.all()[:5]
     ]
     Signal.objects.bulk_create(made)
     assert brake.n_held(audience_of_ten.live) == 0
-    follow(audience_of_ten)
+    catch_up(audience_of_ten)
     assert not brake_world.is_braked(audience_of_ten)

@@ -28,9 +28,9 @@ def split(*filters):
 
 
 @pytest.fixture
-def canvas(journeys):
+def canvas(canvas_world):
     """A split by country and by event, with an exit; a delay after the block."""
-    return journeys.flow(
+    return canvas_world.create_flow(
         ("split", "audience_paths", split(GERMAN, BOUGHT), None, 0),
         ("german", "delay", DAY, "split", 1),
         ("exit", "exit", {}, "split", 2),
@@ -39,59 +39,61 @@ def canvas(journeys):
 
 
 @pytest.fixture
-def people(journeys):
+def people(canvas_world):
     """Two from Germany, of whom one bought; one who bought; one of neither."""
-    made = journeys.people(4)
-    Profile.objects.filter(pk__in=[made[0].pk, made[1].pk]).update(country="DE")
-    for person in (made[1], made[2]):
+    profiles = canvas_world.create_people(4)
+    Profile.objects.filter(pk__in=[profiles[0].pk, profiles[1].pk]).update(country="DE")
+    for person in (profiles[1], profiles[2]):
         Event.objects.create(
-            app_group=journeys.app_group,
+            app_group=canvas_world.app_group,
             profile=person,
             kind="event",
             name="order",
             at=timezone.now() - timedelta(days=3),
         )
-    return made
+    return profiles
 
 
 def took(split):
     return dict(BranchTally.objects.filter(step=split).values_list("branch", "n"))
 
 
-def test_each_person_takes_the_first_branch_that_fits(journeys, canvas, people):
+def test_each_person_takes_the_first_branch_that_fits(canvas_world, canvas, people):
     row, steps = canvas
-    journeys.launch(row)
-    journeys.run()
+    canvas_world.launch(row)
+    canvas_world.run()
 
     assert took(steps["split"]) == {1: 2, 2: 1, EVERYONE_ELSE: 1}
-    assert journeys.numbers(steps["german"]) == (2, 0, 0, 2)
-    assert journeys.numbers(steps["exit"]) == (1, 0, 1, 0)
-    assert journeys.numbers(steps["after"]) == (1, 0, 0, 1)
+    assert canvas_world.step_counts(steps["german"]) == (2, 0, 0, 2)
+    assert canvas_world.step_counts(steps["exit"]) == (1, 0, 1, 0)
+    assert canvas_world.step_counts(steps["after"]) == (1, 0, 0, 1)
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_branches_meet_after_the_block_unless_they_end_with_an_exit(journeys, canvas, people):
+def test_branches_meet_after_the_block_unless_they_end_with_an_exit(canvas_world, canvas, people):
     row, steps = canvas
-    journeys.launch(row)
-    journeys.run()
-    journeys.run(timezone.now() + timedelta(days=1))
+    canvas_world.launch(row)
+    canvas_world.run()
+    canvas_world.run(timezone.now() + timedelta(days=1))
 
-    assert journeys.numbers(steps["german"]) == (2, 2, 0, 0)
-    assert journeys.numbers(steps["after"]) == (3, 1, 0, 2) or journeys.numbers(steps["after"]) == (
+    assert canvas_world.step_counts(steps["german"]) == (2, 2, 0, 0)
+    assert canvas_world.step_counts(steps["after"]) == (3, 1, 0, 2) or canvas_world.step_counts(
+        steps["after"]
+    ) == (
         3,
         0,
         1,
         2,
     )
-    journeys.run(timezone.now() + timedelta(days=3))
+    canvas_world.run(timezone.now() + timedelta(days=3))
     assert not Visit.objects.filter(left_at=None).exists()
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_a_profile_that_changes_between_two_updates_takes_one_branch(journeys, canvas, people):
+def test_a_profile_that_changes_between_two_updates_takes_one_branch(canvas_world, canvas, people):
     """It moves to Germany after the first branch was asked, and has bought nothing."""
     row, steps = canvas
-    journeys.launch(row)
+    canvas_world.launch(row)
     engine.admit(row.pk, now=timezone.now())
 
     with changing_after_each_move(lambda: Profile.objects.update(country="DE")):
@@ -101,17 +103,19 @@ def test_a_profile_that_changes_between_two_updates_takes_one_branch(journeys, c
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_a_rest_that_is_a_predicate_would_be_seen(journeys, canvas, people, monkeypatch):
+def test_a_rest_that_is_a_predicate_would_be_seen(canvas_world, canvas, people, monkeypatch):
     """Seeded bug: "everyone else" is asked whether none of the conditions holds."""
-    asked = AudiencePaths.branches
+    real_branches = AudiencePaths.branches
 
     def branches(kind, step):
-        *paths, rest = asked(kind, step)
-        return (*paths, replace(rest, condition={"none": [one.condition for one in paths]}))
+        *paths, rest = real_branches(kind, step)
+        return (*paths, replace(rest, condition={"none": [path.condition for path in paths]}))
 
     monkeypatch.setattr(AudiencePaths, "branches", branches)
     with pytest.raises(AssertionError):
-        test_a_profile_that_changes_between_two_updates_takes_one_branch(journeys, canvas, people)
+        test_a_profile_that_changes_between_two_updates_takes_one_branch(
+            canvas_world, canvas, people
+        )
 
 
 def changing_after_each_move(change):
@@ -128,44 +132,44 @@ def changing_after_each_move(change):
     return connection.execute_wrapper(watch)
 
 
-def test_a_split_sees_what_is_stored_when_the_crowd_moves(journeys, people):
-    row, steps = journeys.flow(
+def test_a_split_sees_what_is_stored_when_the_crowd_moves(canvas_world, people):
+    row, steps = canvas_world.create_flow(
         ("wait", "delay", DAY, None, 0), ("split", "audience_paths", split(GERMAN), "wait", 0)
     )
-    journeys.launch(row)
-    journeys.run()
+    canvas_world.launch(row)
+    canvas_world.run()
     Profile.objects.update(country="DE")
-    journeys.run(timezone.now() + timedelta(days=2))
+    canvas_world.run(timezone.now() + timedelta(days=2))
 
     assert took(steps["split"]) == {1: 4}
 
 
-def test_people_pass_a_split_and_an_exit_in_the_update_that_lets_them_leave(journeys, people):
+def test_people_pass_a_split_and_an_exit_in_the_update_that_lets_them_leave(canvas_world, people):
     """The numbers are those of people who had come to each of them."""
-    row, steps = journeys.flow(
+    row, steps = canvas_world.create_flow(
         ("wait", "delay", DAY, None, 0),
         ("split", "audience_paths", split(GERMAN, BOUGHT), "wait", 0),
         ("exit", "exit", {}, "split", 2),
         ("after", "delay", DAY, "split", 0),
     )
-    journeys.launch(row)
-    journeys.run()
+    canvas_world.launch(row)
+    canvas_world.run()
     updates = updates_of(
         lambda: movement.advance(steps["wait"].pk, now=timezone.now() + timedelta(days=2))
     )
 
     assert len(updates) == 3
     assert took(steps["split"]) == {1: 2, 2: 1, EVERYONE_ELSE: 1}
-    assert journeys.numbers(steps["wait"]) == (4, 4, 0, 0)
-    assert journeys.numbers(steps["split"]) == (4, 4, 0, 0)
-    assert journeys.numbers(steps["exit"]) == (1, 0, 1, 0)
-    assert journeys.numbers(steps["after"]) == (3, 0, 0, 3)
+    assert canvas_world.step_counts(steps["wait"]) == (4, 4, 0, 0)
+    assert canvas_world.step_counts(steps["split"]) == (4, 4, 0, 0)
+    assert canvas_world.step_counts(steps["exit"]) == (1, 0, 1, 0)
+    assert canvas_world.step_counts(steps["after"]) == (3, 0, 0, 3)
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_people_who_were_erased_take_the_last_branch(journeys, canvas, people):
+def test_people_who_were_erased_take_the_last_branch(canvas_world, canvas, people):
     row, steps = canvas
-    journeys.launch(row)
+    canvas_world.launch(row)
     engine.admit(row.pk, now=timezone.now())
     Visit.objects.filter(profile=people[0]).update(profile=None)
     movement.advance(steps["split"].pk, now=timezone.now())
@@ -173,29 +177,29 @@ def test_people_who_were_erased_take_the_last_branch(journeys, canvas, people):
     assert took(steps["split"]) == {1: 1, 2: 1, EVERYONE_ELSE: 2}
 
 
-def test_an_empty_branch_leads_to_what_comes_after_the_block(journeys, people):
-    row, steps = journeys.flow(
+def test_an_empty_branch_leads_to_what_comes_after_the_block(canvas_world, people):
+    row, steps = canvas_world.create_flow(
         ("split", "audience_paths", split(GERMAN), None, 0), ("after", "delay", DAY, "split", 0)
     )
-    journeys.launch(row)
-    journeys.run()
+    canvas_world.launch(row)
+    canvas_world.run()
 
-    assert journeys.numbers(steps["after"]) == (4, 0, 0, 4)
+    assert canvas_world.step_counts(steps["after"]) == (4, 0, 0, 4)
 
 
-def test_a_branch_tally_is_never_negative(journeys, canvas):
+def test_a_branch_tally_is_never_negative(canvas_world, canvas):
     _row, steps = canvas
     with pytest.raises(IntegrityError), transaction.atomic():
         BranchTally.objects.create(step=steps["split"], branch=1, n=-1)
 
 
-def test_a_wrong_branch_tally_breaks_a_law(journeys, canvas, people):
+def test_a_wrong_branch_tally_breaks_a_law(canvas_world, canvas, people):
     row, _steps = canvas
-    journeys.launch(row)
-    journeys.run()
+    canvas_world.launch(row)
+    canvas_world.run()
     BranchTally.objects.filter(branch=1).update(n=3)
 
-    assert [one.partition(":")[0] for one in laws.broken(now=timezone.now())] == [
+    assert [law.partition(":")[0] for law in laws.broken(now=timezone.now())] == [
         f"L4 step {Step.objects.get(kind='audience_paths').pk}"
     ]
 
@@ -207,9 +211,11 @@ def test_a_wrong_branch_tally_breaks_a_law(journeys, canvas, people):
         ({"step": None, "due_at": None}, "L4: 4 visits are not over, but at no step"),
     ],
 )
-def test_a_visit_whose_place_and_end_disagree_breaks_a_law(journeys, canvas, people, wrong, law):
+def test_a_visit_whose_place_and_end_disagree_breaks_a_law(
+    canvas_world, canvas, people, wrong, law
+):
     row, _steps = canvas
-    journeys.launch(row)
+    canvas_world.launch(row)
     engine.admit(row.pk, now=timezone.now())
     Visit.objects.update(**wrong)
 

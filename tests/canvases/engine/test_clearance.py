@@ -15,19 +15,19 @@ HOUR = {"amount": 1, "unit": "hours"}
 
 
 @pytest.fixture
-def canvas(journeys, monkeypatch):
+def canvas(canvas_world, monkeypatch):
     """A stopped canvas of three delays; eight people wait at the first one."""
     monkeypatch.setattr(crowds, "CROWD", 3)
-    journeys.people(8)
-    row, steps = journeys.canvas(("delay", DAY), ("delay", HOUR), ("delay", DAY))
-    journeys.launch(row)
-    journeys.run()
-    engine.stop(row, by=journeys.user, now=timezone.now())
+    canvas_world.create_people(8)
+    row, steps = canvas_world.create_canvas(("delay", DAY), ("delay", HOUR), ("delay", DAY))
+    canvas_world.launch(row)
+    canvas_world.run()
+    engine.stop(row, by=canvas_world.user, now=timezone.now())
     return row, steps
 
 
-def remove(journeys, step, people):
-    edit.remove(step, people=people, by=journeys.user, now=timezone.now())
+def remove(canvas_world, step, people):
+    edit.remove(step, people=people, by=canvas_world.user, now=timezone.now())
     assert laws.broken(now=timezone.now()) == []
 
 
@@ -38,27 +38,27 @@ def where():
 
 
 @pytest.mark.parametrize("is_live", [False, True])
-def test_one_crowd_moves_at_once_the_others_by_the_engine(journeys, canvas, is_live):
+def test_one_crowd_moves_at_once_the_others_by_the_engine(canvas_world, canvas, is_live):
     row, [first, second, _third] = canvas
-    remove(journeys, first, "next")
+    remove(canvas_world, first, "next")
     assert where() == {first.pk: 5, second.pk: 3}
     if is_live:
-        journeys.launch(row)
+        canvas_world.launch(row)
 
     assert engine.move_all(now=timezone.now())
     assert where() == {first.pk: 2, second.pk: 6}
     assert laws.broken(now=timezone.now()) == []
 
-    journeys.run()
+    canvas_world.run()
     assert where() == {second.pk: 8}
     assert laws.broken(now=timezone.now()) == []
     assert not Step.objects.filter(is_clearing=True).exists()
 
 
-def test_those_who_are_to_leave_count_as_removed(journeys, canvas):
+def test_those_who_are_to_leave_count_as_removed(canvas_world, canvas):
     row, [first, _second, _third] = canvas
-    remove(journeys, first, "exit")
-    journeys.run()
+    remove(canvas_world, first, "exit")
+    canvas_world.run()
 
     assert where() == {}
     assert ExitTally.objects.get(canvas=row, reason="removed").n == 8
@@ -66,33 +66,33 @@ def test_those_who_are_to_leave_count_as_removed(journeys, canvas):
 
 
 @pytest.mark.parametrize("people", ["next", "exit"])
-def test_where_they_go_may_be_removed_meanwhile(journeys, canvas, people):
+def test_where_they_go_may_be_removed_meanwhile(canvas_world, canvas, people):
     _row, [first, second, third] = canvas
-    remove(journeys, first, "next")
+    remove(canvas_world, first, "next")
     with pytest.raises(edit.Unanswered):
-        edit.remove(second, by=journeys.user, now=timezone.now())
-    remove(journeys, second, people)
-    journeys.run()
+        edit.remove(second, by=canvas_world.user, now=timezone.now())
+    remove(canvas_world, second, people)
+    canvas_world.run()
 
     assert where() == ({third.pk: 8} if people == "next" else {})
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_a_removed_step_does_not_act_on_those_who_are_due(journeys, canvas):
+def test_a_removed_step_does_not_act_on_those_who_are_due(canvas_world, canvas):
     row, [first, _second, _third] = canvas
-    remove(journeys, first, "next")
-    journeys.launch(row)
+    remove(canvas_world, first, "next")
+    canvas_world.launch(row)
     Visit.objects.update(due_at=timezone.now())
 
     assert movement.advance(first.pk, now=timezone.now()) == 0
-    journeys.run()
+    canvas_world.run()
     assert first.tally.proceeded == 0
     assert first.tally.withdrawn == 8
 
 
-def test_people_left_behind_at_a_removed_step_break_a_law(journeys, canvas):
+def test_people_left_behind_at_a_removed_step_break_a_law(canvas_world, canvas):
     _row, [first, _second, _third] = canvas
-    remove(journeys, first, "next")
+    remove(canvas_world, first, "next")
     Step.objects.filter(pk=first.pk).update(is_clearing=False, clears_to=None)
 
     assert laws.broken(now=timezone.now()) == [

@@ -18,20 +18,20 @@ BUY = {"kind": "event", "name": "buy", "where": []}
 
 
 @pytest.fixture
-def carts(journeys):
+def carts(canvas_world):
     """A live canvas that people enter by `cart` and leave by `buy`."""
-    canvas, _steps = journeys.canvas(DELAY)
+    canvas, _steps = canvas_world.create_canvas(DELAY)
     Canvas.objects.filter(pk=canvas.pk).update(
         entry_by="event", entry=CART, exits={"events": [BUY]}, reentry="left", segment=None
     )
     canvas.refresh_from_db()
-    journeys.launch(canvas)
-    journeys.run()
-    journeys.cart_canvas = canvas
-    return journeys
+    canvas_world.launch(canvas)
+    canvas_world.run()
+    canvas_world.cart_canvas = canvas
+    return canvas_world
 
 
-def send(journeys, *events):
+def send(canvas_world, *events):
     """Send events, (name, seconds from now) each, in one call."""
     now = timezone.now()
     sent = [
@@ -42,8 +42,8 @@ def send(journeys, *events):
         }
         for name, seconds in events
     ]
-    track(journeys.app_group, {"attributes": [], "events": sent, "purchases": []}, now=now)
-    journeys.run()
+    track(canvas_world.app_group, {"attributes": [], "events": sent, "purchases": []}, now=now)
+    canvas_world.run()
 
 
 def is_inside(canvas):

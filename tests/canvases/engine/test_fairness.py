@@ -23,12 +23,12 @@ def no_time(settings, monkeypatch):
     settings.SYNC = settings.SYNC | {"flush_seconds": 0.0}
 
 
-def crowded(journeys, *, n_steps, n_each):
+def crowded(canvas_world, *, n_steps, n_each):
     """Return a live canvas with due people at each of its steps."""
-    canvas, steps = journeys.canvas(*[DELAY] * n_steps)
+    canvas, steps = canvas_world.create_canvas(*[DELAY] * n_steps)
     Canvas.objects.filter(pk=canvas.pk).update(state="live", entered=n_steps * n_each)
     ago = timezone.now() - timedelta(hours=1)
-    people = iter(journeys.people(n_steps * n_each))
+    people = iter(canvas_world.create_people(n_steps * n_each))
     Visit.objects.bulk_create(
         Visit(canvas=canvas, profile=next(people), step=step, entered_at=ago, due_at=ago)
         for step in steps
@@ -42,9 +42,9 @@ def n_due(canvas):
     return Visit.objects.filter(canvas=canvas, left_at=None, due_at__lte=timezone.now()).count()
 
 
-def test_a_small_canvas_moves_within_a_beat_beside_one_with_50_due_steps(journeys, no_time):
-    large = crowded(journeys, n_steps=50, n_each=CROWD)
-    small = crowded(journeys, n_steps=2, n_each=1)
+def test_a_small_canvas_moves_within_a_beat_beside_one_with_50_due_steps(canvas_world, no_time):
+    large = crowded(canvas_world, n_steps=50, n_each=CROWD)
+    small = crowded(canvas_world, n_steps=2, n_each=1)
     engine.beat()
 
     assert n_due(large) == 49 * CROWD  # one crowd of each canvas
@@ -53,8 +53,8 @@ def test_a_small_canvas_moves_within_a_beat_beside_one_with_50_due_steps(journey
     assert moved.first().canvas == small
 
 
-def test_a_step_whose_people_are_due_the_longest_moves_first(journeys, no_time):
-    canvas = crowded(journeys, n_steps=3, n_each=CROWD)
+def test_a_step_whose_people_are_due_the_longest_moves_first(canvas_world, no_time):
+    canvas = crowded(canvas_world, n_steps=3, n_each=CROWD)
     last = canvas.steps.last()
     Visit.objects.filter(step=last).update(due_at=timezone.now() - timedelta(hours=2))
     engine.beat()
@@ -62,16 +62,16 @@ def test_a_step_whose_people_are_due_the_longest_moves_first(journeys, no_time):
     assert not Visit.objects.filter(step=last).exists()
 
 
-def test_a_beat_with_time_moves_all_of_them(journeys):
-    large, small = (crowded(journeys, n_steps=n, n_each=2) for n in (6, 2))
+def test_a_beat_with_time_moves_all_of_them(canvas_world):
+    large, small = (crowded(canvas_world, n_steps=n, n_each=2) for n in (6, 2))
     engine.beat()
 
     assert (n_due(large), n_due(small)) == (0, 0)
 
 
-def test_people_who_come_in_behind_the_last_crowd_are_not_lost(journeys, no_time):
+def test_people_who_come_in_behind_the_last_crowd_are_not_lost(canvas_world, no_time):
     """Where crowds ended is kept in memory; those who are due earlier come with the last crowd."""
-    canvas = crowded(journeys, n_steps=1, n_each=4 * CROWD)
+    canvas = crowded(canvas_world, n_steps=1, n_each=4 * CROWD)
     [step] = canvas.steps.all()
     now, ends = timezone.now(), crowds.Ends()
     engine.advance(step.pk, now=now, ends=ends)
@@ -85,9 +85,9 @@ def test_people_who_come_in_behind_the_last_crowd_are_not_lost(journeys, no_time
     assert n_due(canvas) == 0
 
 
-def test_crowds_at_one_due_time_are_read_behind_the_last_one(journeys, no_time):
+def test_crowds_at_one_due_time_are_read_behind_the_last_one(canvas_world, no_time):
     """Not past those who have moved: an old snapshot keeps them in the index."""
-    canvas = crowded(journeys, n_steps=1, n_each=4 * CROWD)
+    canvas = crowded(canvas_world, n_steps=1, n_each=4 * CROWD)
     [step] = canvas.steps.all()
     now, ends = timezone.now(), crowds.Ends()
     engine.advance(step.pk, now=now, ends=ends)
@@ -100,26 +100,26 @@ def test_crowds_at_one_due_time_are_read_behind_the_last_one(journeys, no_time):
 
 
 @pytest.mark.parametrize("is_alone", [True, False])
-def test_a_pass_moves_further_crowds_if_nothing_else_is_to_do(journeys, no_time, is_alone):
-    canvas = crowded(journeys, n_steps=1, n_each=4 * CROWD)
-    other, _steps = journeys.canvas(DELAY)
+def test_a_pass_moves_further_crowds_if_nothing_else_is_to_do(canvas_world, no_time, is_alone):
+    canvas = crowded(canvas_world, n_steps=1, n_each=4 * CROWD)
+    other, _steps = canvas_world.create_canvas(DELAY)
     if not is_alone:
-        journeys.launch(other)
+        canvas_world.launch(other)
     engine.move_all(now=timezone.now(), ends_at=time.monotonic() + 9)
 
     assert n_due(canvas) == (0 if is_alone else 3 * CROWD)
 
 
 @pytest.mark.parametrize("state", ["stopped", "archived"])
-def test_people_of_a_canvas_that_is_not_live_stay(journeys, state):
-    canvas = crowded(journeys, n_steps=1, n_each=2)
+def test_people_of_a_canvas_that_is_not_live_stay(canvas_world, state):
+    canvas = crowded(canvas_world, n_steps=1, n_each=2)
     Canvas.objects.filter(pk=canvas.pk).update(state=state)
     engine.beat()
 
     assert n_due(canvas) == 2
 
 
-def test_an_idle_pass_asks_the_same_however_many_canvases_are_live(journeys):
+def test_an_idle_pass_asks_the_same_however_many_canvases_are_live(canvas_world):
     def queries():
         with CaptureQueriesContext(connection) as found:
             assert engine.move_all(now=timezone.now()) == 0
@@ -127,7 +127,7 @@ def test_an_idle_pass_asks_the_same_however_many_canvases_are_live(journeys):
 
     one = queries()
     for _i in range(4):
-        crowded(journeys, n_steps=3, n_each=1)
+        crowded(canvas_world, n_steps=3, n_each=1)
     Visit.objects.update(due_at=timezone.now() + timedelta(days=1))
     assert queries() == one == 5
 
@@ -146,8 +146,8 @@ def analyze_visits():
         cursor.execute(f"ANALYZE {Visit._meta.db_table}")
 
 
-def test_due_steps_are_found_by_the_index_of_open_visits(journeys):
-    crowded(journeys, n_steps=2, n_each=300)
+def test_due_steps_are_found_by_the_index_of_open_visits(canvas_world):
+    crowded(canvas_world, n_steps=2, n_each=300)
     analyze_visits()
     plan = plan_of_due_steps()
 
@@ -158,16 +158,16 @@ def test_due_steps_are_found_by_the_index_of_open_visits(journeys):
     assert Step.objects.count() == 2
 
 
-def test_due_steps_are_found_without_reading_all_who_wait(journeys):
+def test_due_steps_are_found_without_reading_all_who_wait(canvas_world):
     """As after a launch whose people have all left: the statistics know of no open visit."""
-    former, _steps = journeys.canvas(DELAY)
+    former, _steps = canvas_world.create_canvas(DELAY)
     now = timezone.now()
     Visit.objects.bulk_create(
         Visit(canvas=former, profile=person, entered_at=now, left_at=now)
-        for person in journeys.people(600)
+        for person in canvas_world.create_people(600)
     )
     analyze_visits()
-    crowded(journeys, n_steps=2, n_each=300)
+    crowded(canvas_world, n_steps=2, n_each=300)
     plan = plan_of_due_steps()
 
     assert plan.count("visit_due") >= 2, plan

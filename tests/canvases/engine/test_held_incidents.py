@@ -101,11 +101,11 @@ def test_the_author_is_mailed_of_removals_that_a_removed_component_holds(
 
 def test_two_canvases_that_hold_removals_are_two_incidents(audience_of_ten):
     brake_world.move(audience_of_ten, range(4), "FR")
-    other, [step] = audience_of_ten.canvas(("audience_sync", {"removes": True}))
-    audience_of_ten.asks(step)
+    other, [step] = audience_of_ten.create_canvas(("audience_sync", {"removes": True}))
+    audience_of_ten.add_sync(step)
     Canvas.objects.filter(pk=other.pk).update(state="live", braked_at=timezone.now())
     entry = Signal.objects.filter(listener=audience_of_ten.live.pk).first().subscription
-    mine = live.subscribe(
+    subscription = live.subscribe(
         other.app_group,
         listener=other.pk,
         role="entry",
@@ -113,7 +113,7 @@ def test_two_canvases_that_hold_removals_are_two_incidents(audience_of_ten):
         now=timezone.now(),
     )
     Signal.objects.create(
-        listener=other.pk, subscription=mine, profile_id=1, kind="left", at=timezone.now()
+        listener=other.pk, subscription=subscription, profile_id=1, kind="left", at=timezone.now()
     )
     assert sorted(_incidents()) == [(1, True), (4, True)]
 
@@ -141,14 +141,14 @@ def test_each_step_whose_removals_are_held_leads_to_the_decision(audience_of_ten
         _add_step(audience_of_ten, "Stays", removes=False),
     )
     url, client = audience_of_ten.live.get_absolute_url(), signed_in(audience_of_ten.user)
-    known = canvas_page.read(audience_of_ten.live, now=timezone.now()).version
+    version = canvas_page.read(audience_of_ten.live, now=timezone.now()).version
     decision = f'<a href="{url}#brake">Check the removals</a>'
     assert decision not in client.get(f"{url}steps/{first.pk}/numbers/").content.decode()
     brake_world.move(audience_of_ten, range(4), "FR")
 
     audience_of_ten.live.refresh_from_db()
     flow = canvas_page.read(audience_of_ten.live, now=timezone.now())
-    assert counters.changes(flow, known) is None  # an open page draws all cards again
+    assert counters.changes(flow, version) is None  # an open page draws all cards again
     for path in (f"{url}steps/{{}}/numbers/", f"{url}?step={{}}"):
         pages = [client.get(path.format(one.pk)).content.decode() for one in (first, second, third)]
         assert [decision in page for page in pages] == [True, True, False]
@@ -162,8 +162,8 @@ def test_the_staff_table_names_each_step_whose_removals_are_held(audience_of_ten
     brake_world.move(audience_of_ten, range(4), "FR")
     reconcile.run(now=timezone.now())
 
-    found = lines_of_steps.read(TableQuery(), now=timezone.now()).lines
+    step_lines = lines_of_steps.read(TableQuery(), now=timezone.now()).lines
 
-    troubles = {line.name: line.trouble for line in found}
+    troubles = {line.name: line.trouble for line in step_lines}
     assert list(troubles.values()).count("removals_held") == 2
     assert troubles["Stays"] == ""

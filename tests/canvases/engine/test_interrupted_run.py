@@ -15,10 +15,10 @@ def at(day, hour):
     return datetime(2030, 12, day, hour, tzinfo=UTC)
 
 
-def test_people_of_an_interrupted_run_enter_at_the_next_one(journeys, alice, monkeypatch):
+def test_people_of_an_interrupted_run_enter_at_the_next_one(canvas_world, alice, monkeypatch):
     monkeypatch.setattr(admission, "ADMISSION_CHUNK", 2)
-    journeys.people(3)
-    canvas, _steps = journeys.canvas(("delay", {"amount": 1, "unit": "days"}))
+    canvas_world.create_people(3)
+    canvas, _steps = canvas_world.create_canvas(("delay", {"amount": 1, "unit": "days"}))
     entry = {"every": "day", "on": "2030-12-03", "at": "09:00", "until": None}
     Canvas.objects.update(entry_by="schedule", entry=entry)
     canvas.refresh_from_db()
@@ -28,7 +28,7 @@ def test_people_of_an_interrupted_run_enter_at_the_next_one(journeys, alice, mon
     engine.stop(canvas, by=alice, now=at(3, 9))
 
     assert engine.launch(canvas, by=alice, now=at(3, 15))
-    journeys.run(at(3, 16))
+    canvas_world.run(at(3, 16))
     assert Visit.objects.count() == 2
-    journeys.run(at(4, 9))
+    canvas_world.run(at(4, 9))
     assert Visit.objects.count() == 3

@@ -17,19 +17,19 @@ SYNC = ("audience_sync", {"removes": True})
 
 
 @pytest.fixture(params=[[SYNC], [SYNC, DELAY]], ids=["through at once", "still inside"])
-def shop(request, journeys):
+def shop(request, canvas_world):
     """A live canvas that adds people by `cart`, and removes them again by `buy`."""
     fields = {"external_id": "anna", "email_sha256": b"%032d" % 1}
-    Profile.objects.create(app_group=journeys.app_group, **fields)
-    canvas, steps = journeys.canvas(*request.param)
-    journeys.asks(steps[0])
+    Profile.objects.create(app_group=canvas_world.app_group, **fields)
+    canvas, steps = canvas_world.create_canvas(*request.param)
+    canvas_world.add_sync(steps[0])
     Canvas.objects.filter(pk=canvas.pk).update(
         entry_by="event", entry=CART, exits={"events": [BUY]}, reentry="left", segment=None
     )
     canvas.refresh_from_db()
-    journeys.launch(canvas)
-    journeys.run()
-    return journeys
+    canvas_world.launch(canvas)
+    canvas_world.run()
+    return canvas_world
 
 
 def is_added():

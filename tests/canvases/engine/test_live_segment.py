@@ -11,7 +11,7 @@ from audiencesync.people.models.live import Signal
 from canvases import engine, laws
 from canvases.engine import admission, rows
 from canvases.models import Canvas, ExitTally, Visit
-from tests.support.journeys import change, follow, inside
+from tests.support.canvas_world import catch_up, change_people, ids_inside
 
 pytestmark = pytest.mark.thorough
 
@@ -21,34 +21,36 @@ VIP = {"all": [{"field": "country", "op": "is", "value": "DE"}]}
 
 
 @pytest.fixture
-def vips(journeys):
+def vips(canvas_world):
     """People of a segment by country, and a canvas that is kept up to date with it."""
-    journeys.segment = Segment.objects.create(app_group=journeys.app_group, name="VIP", filter=VIP)
-    journeys.people(6)
+    canvas_world.segment = Segment.objects.create(
+        app_group=canvas_world.app_group, name="VIP", filter=VIP
+    )
+    canvas_world.create_people(6)
     Profile.objects.filter(external_id__in=["p0", "p1", "p2"]).update(country="DE")
-    return journeys
+    return canvas_world
 
 
-def live_canvas(journeys, *kinds, **fields):
-    canvas, steps = journeys.canvas(*kinds)
+def live_canvas(canvas_world, *kinds, **fields):
+    canvas, steps = canvas_world.create_canvas(*kinds)
     values = {"entry_by": "segment", "reentry": "left", **fields}
     Canvas.objects.filter(pk=canvas.pk).update(**values)
     canvas.refresh_from_db()
     return canvas, steps
 
 
-def changed(journeys, *names, **fields):
-    change(journeys, *names, **fields)
-    follow(journeys)
+def changed(canvas_world, *names, **fields):
+    change_people(canvas_world, *names, **fields)
+    catch_up(canvas_world)
 
 
 def test_people_enter_when_they_join_the_segment(vips):
     canvas, _steps = live_canvas(vips, DELAY)
     vips.launch(canvas)
-    follow(vips)
-    assert inside(canvas) == {"p0", "p1", "p2"}
+    catch_up(vips)
+    assert ids_inside(canvas) == {"p0", "p1", "p2"}
     changed(vips, "p3", "p4", country="DE")
-    assert inside(canvas) == {"p0", "p1", "p2", "p3", "p4"}
+    assert ids_inside(canvas) == {"p0", "p1", "p2", "p3", "p4"}
     assert not Signal.objects.exists()
     assert laws.broken(now=timezone.now()) == []
 
@@ -57,17 +59,17 @@ def test_people_who_join_before_their_turn_enter_once(vips):
     canvas, _steps = live_canvas(vips, SYNC)
     vips.launch(canvas)
     changed(vips, "p3", country="DE")
-    follow(vips)
+    catch_up(vips)
     assert Canvas.objects.get(pk=canvas.pk).entered == 4
 
 
 def test_visits_end_when_people_leave_the_segment(vips):
     canvas, [step] = live_canvas(vips, DELAY, exits={"left": True})
     vips.launch(canvas)
-    follow(vips)
+    catch_up(vips)
     changed(vips, "p0", country="FR")
-    assert inside(canvas) == {"p1", "p2"}
-    assert vips.numbers(step) == (3, 0, 0, 2)
+    assert ids_inside(canvas) == {"p1", "p2"}
+    assert vips.step_counts(step) == (3, 0, 0, 2)
     assert ExitTally.objects.get(canvas=canvas, reason="segment").n == 1
     assert laws.broken(now=timezone.now()) == []
 
@@ -75,63 +77,63 @@ def test_visits_end_when_people_leave_the_segment(vips):
 def test_people_stay_when_leaving_the_segment_is_no_exit(vips):
     canvas, [step] = live_canvas(vips, DELAY)
     vips.launch(canvas)
-    follow(vips)
+    catch_up(vips)
     changed(vips, "p0", country="FR")
-    assert vips.numbers(step) == (3, 0, 0, 3)
+    assert vips.step_counts(step) == (3, 0, 0, 3)
 
 
 def test_people_who_come_back_enter_again(vips):
     canvas, [step] = live_canvas(vips, DELAY, exits={"left": True})
     vips.launch(canvas)
-    follow(vips)
+    catch_up(vips)
     changed(vips, "p0", country="FR")
     changed(vips, "p0", country="DE")
-    assert inside(canvas) == {"p0", "p1", "p2"}
-    assert vips.numbers(step) == (4, 0, 0, 3)
+    assert ids_inside(canvas) == {"p0", "p1", "p2"}
+    assert vips.step_counts(step) == (4, 0, 0, 3)
     assert laws.broken(now=timezone.now()) == []
 
 
 def test_people_who_come_back_stay_outside_without_reentry(vips):
     canvas, _steps = live_canvas(vips, DELAY, exits={"left": True}, reentry="never")
     vips.launch(canvas)
-    follow(vips)
+    catch_up(vips)
     changed(vips, "p0", country="FR")
     changed(vips, "p0", country="DE")
-    assert inside(canvas) == {"p1", "p2"}
+    assert ids_inside(canvas) == {"p1", "p2"}
 
 
 def test_a_cap_turns_people_away(vips):
     canvas, _steps = live_canvas(vips, DELAY, cap_total=4)
     vips.launch(canvas)
-    follow(vips)
+    catch_up(vips)
     changed(vips, "p3", "p4", "p5", country="DE")
     canvas.refresh_from_db()
     assert (canvas.entered, canvas.turned_away) == (4, 2)
-    assert len(inside(canvas)) == 4
+    assert len(ids_inside(canvas)) == 4
 
 
 def test_a_full_canvas_turns_people_away_and_lets_others_leave(vips):
     canvas, _steps = live_canvas(vips, DELAY, cap_total=3, exits={"left": True})
     vips.launch(canvas)
-    follow(vips)
+    catch_up(vips)
     changed(vips, "p0", country="FR")
     changed(vips, "p3", "p4", country="DE")
     canvas.refresh_from_db()
-    assert (canvas.entered, canvas.turned_away, inside(canvas)) == (3, 2, {"p1", "p2"})
+    assert (canvas.entered, canvas.turned_away, ids_inside(canvas)) == (3, 2, {"p1", "p2"})
     assert not Signal.objects.exists()
 
 
 def test_a_stopped_canvas_catches_up_when_it_is_launched_again(vips):
     canvas, [step] = live_canvas(vips, DELAY, exits={"left": True})
     vips.launch(canvas)
-    follow(vips)
+    catch_up(vips)
     engine.stop(canvas, by=vips.user, now=timezone.now())
     changed(vips, "p0", country="FR")
     changed(vips, "p3", country="DE")
-    assert inside(canvas) == {"p0", "p1", "p2"}
+    assert ids_inside(canvas) == {"p0", "p1", "p2"}
     vips.launch(canvas)
-    follow(vips)
-    assert inside(canvas) == {"p1", "p2", "p3"}
+    catch_up(vips)
+    assert ids_inside(canvas) == {"p1", "p2", "p3"}
 
 
 def test_joining_an_exit_segment_ends_visits(vips):
@@ -144,10 +146,10 @@ def test_joining_an_exit_segment_ends_visits(vips):
     canvas.exit_segments.create(segment=french)
     Profile.objects.filter(external_id="p0").update(language="fr")
     vips.launch(canvas)
-    follow(vips)
-    assert inside(canvas) == {"p1", "p2"}
+    catch_up(vips)
+    assert ids_inside(canvas) == {"p1", "p2"}
     changed(vips, "p1", language="fr")
-    assert inside(canvas) == {"p2"}
+    assert ids_inside(canvas) == {"p2"}
     assert ExitTally.objects.get(canvas=canvas, reason="joined").n == 1
     assert laws.broken(now=timezone.now()) == []
 
@@ -155,7 +157,7 @@ def test_joining_an_exit_segment_ends_visits(vips):
 def test_a_launch_says_what_happened_since_the_stop(vips, signed_in):
     canvas, [_step] = live_canvas(vips, DELAY, exits={"left": True})
     vips.launch(canvas)
-    follow(vips)
+    catch_up(vips)
     engine.stop(canvas, by=vips.user, now=timezone.now())
     Visit.objects.update(due_at=timezone.now())
     changed(vips, "p0", country="FR")

@@ -33,7 +33,7 @@ class Mirror:
 
     def __init__(self, world, alice):
         self.world, self.alice = world, alice
-        self.audience = world.audience("mirror")
+        self.audience = world.create_audience("mirror")
 
     def canvas(self, name, chosen):
         group = self.world.app_group
@@ -41,7 +41,7 @@ class Mirror:
         canvas = Canvas.objects.create(
             app_group=group, name=name, segment=segment, entry_by="segment", reentry="left"
         )
-        row = self.world.sync(self.audience)
+        row = self.world.create_sync(self.audience)
         step = Step.objects.create(
             canvas=canvas, kind="audience_sync", sync=row, settings={"removes": True}
         )
@@ -50,8 +50,8 @@ class Mirror:
         return canvas
 
     def change(self, people, **fields):
-        Profile.objects.filter(pk__in=[one.pk for one in people]).update(**fields)
-        live_marks.note(self.world.app_group.pk, [one.pk for one in people])
+        Profile.objects.filter(pk__in=[person.pk for person in people]).update(**fields)
+        live_marks.note(self.world.app_group.pk, [person.pk for person in people])
 
     def change_email(self, person, text):
         old = Profile.objects.get(pk=person.pk).email_sha256
@@ -87,7 +87,7 @@ def mirror(world, alice):
 
 
 def test_people_who_leave_the_segment_are_removed(mirror):
-    people = mirror.world.people(4, country="DE")
+    people = mirror.world.create_people(4, country="DE")
     mirror.canvas("Germans", GERMAN)
     mirror.settle()
     assert len(mirror.there()) == 4
@@ -101,7 +101,7 @@ def test_people_who_leave_the_segment_are_removed(mirror):
 
 
 def test_a_person_whom_another_canvas_wants_stays(mirror):
-    people = mirror.world.people(3, country="DE", language="fr")
+    people = mirror.world.create_people(3, country="DE", language="fr")
     mirror.canvas("Germans", GERMAN)
     mirror.canvas("French", FRENCH)
     mirror.settle()
@@ -114,7 +114,7 @@ def test_a_person_whom_another_canvas_wants_stays(mirror):
 
 
 def test_people_who_leave_two_segments_at_once_are_removed(mirror):
-    people = mirror.world.people(3, country="DE", language="fr")
+    people = mirror.world.create_people(3, country="DE", language="fr")
     mirror.canvas("Germans", GERMAN)
     mirror.canvas("French", FRENCH)
     mirror.settle()
@@ -125,7 +125,7 @@ def test_people_who_leave_two_segments_at_once_are_removed(mirror):
 
 @pytest.mark.parametrize("n_canvases", [1, 2])
 def test_a_changed_address_replaces_the_former_one(mirror, n_canvases):
-    people = mirror.world.people(3, country="DE", language="fr")
+    people = mirror.world.create_people(3, country="DE", language="fr")
     for name, chosen in [("Germans", GERMAN), ("French", FRENCH)][:n_canvases]:
         mirror.canvas(name, chosen)
     mirror.settle()
@@ -136,7 +136,7 @@ def test_a_changed_address_replaces_the_former_one(mirror, n_canvases):
 
 
 def test_a_member_who_becomes_sendable_is_added(mirror):
-    [person] = mirror.world.people(1, country="DE", email_sha256=None)
+    [person] = mirror.world.create_people(1, country="DE", email_sha256=None)
     mirror.canvas("Germans", GERMAN)
     mirror.settle()
     assert mirror.there() == set()
@@ -148,7 +148,7 @@ def test_a_member_who_becomes_sendable_is_added(mirror):
 @pytest.mark.parametrize("seed", range(4))
 def test_random_changes_leave_the_audience_equal_to_the_segments(mirror, seed):
     chance = random.Random(seed)
-    people = mirror.world.people(12, country="DE")
+    people = mirror.world.create_people(12, country="DE")
     mirror.canvas("Germans", GERMAN)
     mirror.canvas("French", FRENCH)
     for n in range(24):
@@ -170,7 +170,7 @@ def test_random_changes_leave_the_audience_equal_to_the_segments(mirror, seed):
 
 
 def test_an_archived_canvas_wants_people_no_longer(mirror, alice):
-    people = mirror.world.people(2, country="DE", language="fr")
+    people = mirror.world.create_people(2, country="DE", language="fr")
     mirror.canvas("Germans", GERMAN)
     french = mirror.canvas("French", FRENCH)
     mirror.settle()
@@ -182,7 +182,7 @@ def test_an_archived_canvas_wants_people_no_longer(mirror, alice):
 
 
 def test_a_withdrawn_consent_removes_and_a_new_one_adds_again(mirror):
-    people = mirror.world.people(2, country="DE")
+    people = mirror.world.create_people(2, country="DE")
     mirror.canvas("Germans", GERMAN)
     mirror.settle()
     mirror.change(people[:1], ads_consent=False)
@@ -195,7 +195,7 @@ def test_a_withdrawn_consent_removes_and_a_new_one_adds_again(mirror):
 
 @pytest.mark.parametrize("countries", [("DE", "DE"), ("DE", "FR"), ("FR", "DE")])
 def test_a_merge_leaves_the_audience_right(mirror, countries):
-    anonymous, person = (mirror.world.people(1, country=country)[0] for country in countries)
+    anonymous, person = (mirror.world.create_people(1, country=country)[0] for country in countries)
     UserAlias.objects.create(
         app_group=mirror.world.app_group, profile=anonymous, label="web", name="cookie"
     )
@@ -212,7 +212,7 @@ def test_a_merge_leaves_the_audience_right(mirror, countries):
 
 
 def test_an_erased_person_leaves_the_audience(mirror):
-    people = mirror.world.people(2, country="DE")
+    people = mirror.world.create_people(2, country="DE")
     mirror.canvas("Germans", GERMAN)
     mirror.settle()
     erase.erase(mirror.world.app_group, [people[0].pk], asked_by="Alice", now=timezone.now())
@@ -223,7 +223,7 @@ def test_an_erased_person_leaves_the_audience(mirror):
 
 
 def test_check_counters_finds_people_outside_the_segment_and_members_not_added(mirror):
-    people = mirror.world.people(3, country="DE")
+    people = mirror.world.create_people(3, country="DE")
     canvas = mirror.canvas("Germans", GERMAN)
     mirror.settle()
     SegmentMember.objects.filter(profile=people[0]).delete()
@@ -234,7 +234,7 @@ def test_check_counters_finds_people_outside_the_segment_and_members_not_added(m
 
 
 def test_people_who_left_earlier_are_removed_once_the_step_removes(mirror, alice):
-    people = mirror.world.people(3, country="DE")
+    people = mirror.world.create_people(3, country="DE")
     canvas = mirror.canvas("Germans", GERMAN)
     Step.objects.update(settings={})
     engine.update_subscriptions(canvas, now=timezone.now())
@@ -251,7 +251,7 @@ def test_people_who_left_earlier_are_removed_once_the_step_removes(mirror, alice
 
 
 def test_a_canvas_out_of_the_archive_catches_up(mirror, alice):
-    people = mirror.world.people(3, country="DE")
+    people = mirror.world.create_people(3, country="DE")
     canvas = mirror.canvas("Germans", GERMAN)
     mirror.settle()
     engine.stop(canvas, by=alice, now=timezone.now())
@@ -268,17 +268,22 @@ def test_a_canvas_out_of_the_archive_catches_up(mirror, alice):
 
 
 def test_other_fields_replace_the_former_ones_and_count_each_entry_once(mirror, alice):
-    for n, one in enumerate(mirror.world.people(3, country="DE")):
+    for n, one in enumerate(mirror.world.create_people(3, country="DE")):
         Profile.objects.filter(pk=one.pk).update(phone_sha256=sha256(f"+4915{n}"))
     mirror.canvas("Germans", GERMAN)
     mirror.settle()
     step = Step.objects.get()
-    asked = {"audience": mirror.audience.pk, "action": "add", "kinds": ["phone"], "removes": True}
-    edit.save_settings(step, asked, version=1, by=alice, now=timezone.now())
+    settings = {
+        "audience": mirror.audience.pk,
+        "action": "add",
+        "kinds": ["phone"],
+        "removes": True,
+    }
+    edit.save_settings(step, settings, version=1, by=alice, now=timezone.now())
     mirror.settle()
 
     phones = Profile.objects.values_list("phone_sha256", flat=True)
-    assert mirror.there() == {bytes(one).hex() for one in phones}
+    assert mirror.there() == {bytes(phone).hex() for phone in phones}
     # Each person entered twice, was added twice and removed once.
     assert (Canvas.objects.get().entered, step.tally.entered) == (6, 6)
     assert Delivery.objects.filter(batch__action="remove", sync__undoes__isnull=False).count() == 3

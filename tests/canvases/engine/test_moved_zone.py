@@ -21,21 +21,21 @@ def at(hour, day=3):
 
 
 @pytest.fixture
-def live(journeys, signed_in, alice, time_machine):
+def live(canvas_world, signed_in, alice, time_machine):
     """live(entry, zone, then, hour) -> a canvas launched in one zone that is moved to the other."""
 
     def make(entry, zone, then, hour):
         AppGroup.objects.update(time_zone=zone)
         time_machine.move_to(at(1))
-        journeys.people(2)
-        canvas, _steps = journeys.canvas(("delay", {"amount": 1, "unit": "seconds"}))
+        canvas_world.create_people(2)
+        canvas, _steps = canvas_world.create_canvas(("delay", {"amount": 1, "unit": "seconds"}))
         Canvas.objects.update(entry_by="schedule", entry=entry, reentry="left")
         canvas = Canvas.objects.select_related("app_group").get()
         assert engine.launch(canvas, by=alice, now=at(1))
         time_machine.move_to(at(hour))
         client = signed_in(alice)
-        shown = client.get("/g/acme/settings/").context["form"].initial
-        data = {name: value for name, value in shown.items() if value not in (None, False)}
+        initial = client.get("/g/acme/settings/").context["form"].initial
+        data = {name: value for name, value in initial.items() if value not in (None, False)}
         assert client.post("/g/acme/settings/", data | {"time_zone": then}).status_code == 302
         return canvas
 
@@ -44,14 +44,14 @@ def live(journeys, signed_in, alice, time_machine):
 
 def entries(*hours, day=3):
     """Let the engine run at these hours; return how many visits there are after each."""
-    found = []
+    statements = []
     for hour in hours:
         for seconds in (0, 5):
             now = at(hour, day) + timedelta(seconds=seconds)
             while engine.move_all(now=now):
                 pass
-        found.append(Visit.objects.count())
-    return found
+        statements.append(Visit.objects.count())
+    return statements
 
 
 @pytest.mark.parametrize("entry", [ONCE, DAILY])
@@ -86,9 +86,9 @@ def test_a_run_that_waited_for_its_lock_uses_the_zone_stored_meanwhile(live, mon
     locked = rows.locked_live
 
     def late(canvas_id):
-        found = locked(canvas_id)
-        found.app_group.time_zone = NEW_YORK  # as read before the wait
-        return found
+        row = locked(canvas_id)
+        row.app_group.time_zone = NEW_YORK  # as read before the wait
+        return row
 
     monkeypatch.setattr(rows, "locked_live", late)
     assert schedules.start(canvas.pk, now=at(9)) == 1

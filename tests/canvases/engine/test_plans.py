@@ -21,31 +21,31 @@ BOUGHT = {"event": "order", "op": "at_least", "n": 1, "days": 30}
 
 
 @pytest.fixture
-def canvas(journeys):
+def canvas(canvas_world):
     """A split by country and by event before a delay; of four people two live in Germany."""
-    people = journeys.people(4)
-    Profile.objects.filter(pk__in=[one.pk for one in people[:2]]).update(country="DE")
+    people = canvas_world.create_people(4)
+    Profile.objects.filter(pk__in=[person.pk for person in people[:2]]).update(country="DE")
     about = {"kind": "event", "name": "order", "at": timezone.now() - timedelta(days=3)}
     for buyer in people[1:3]:
-        Event.objects.create(app_group=journeys.app_group, profile=buyer, **about)
+        Event.objects.create(app_group=canvas_world.app_group, profile=buyer, **about)
     paths = [
         {"number": n, "name": f"Path {n}", "filter": one}
         for n, one in enumerate([GERMAN, BOUGHT], 1)
     ]
-    return journeys.flow(
+    return canvas_world.create_flow(
         ("split", "audience_paths", {"paths": paths}, None, 0),
         ("after", "delay", DAY, "split", 0),
     )
 
 
 @pytest.mark.parametrize("index", ["visit_due", "event_by_person_and_name"])
-def test_the_database_uses_the_indexes(journeys, canvas, index):
+def test_the_database_uses_the_indexes(canvas_world, canvas, index):
     row, steps = canvas
     for person in Profile.objects.all():
         builder.add_other_events(person)
-    journeys.launch(row)
+    canvas_world.launch(row)
     engine.admit(row.pk, now=timezone.now())
-    add_former_people(journeys, row)
+    add_former_people(canvas_world, row)
     plans = plans_of(lambda: movement.advance(steps["split"].pk, now=timezone.now()))
 
     assert len(plans) == 3
@@ -60,13 +60,15 @@ def test_the_database_uses_the_indexes(journeys, canvas, index):
     )
 
 
-def test_the_next_of_many_who_are_due_at_one_time_are_read_in_order(journeys, canvas, monkeypatch):
+def test_the_next_of_many_who_are_due_at_one_time_are_read_in_order(
+    canvas_world, canvas, monkeypatch
+):
     row, steps = canvas
     monkeypatch.setattr(crowds, "CROWD", 5)
-    journeys.people(400)
-    journeys.launch(row)
+    canvas_world.create_people(400)
+    canvas_world.launch(row)
     engine.admit(row.pk, now=timezone.now())
-    add_former_people(journeys, row)
+    add_former_people(canvas_world, row)
     chosen = plans_of(lambda: movement.advance(steps["split"].pk, now=timezone.now()), "SELECT")
 
     first, last, ends = chosen
@@ -77,12 +79,12 @@ def test_the_next_of_many_who_are_due_at_one_time_are_read_in_order(journeys, ca
     assert "visit_open_once" not in ends
 
 
-def test_a_crowd_is_read_in_order_where_the_statistics_know_of_no_open_visit(journeys, canvas):
+def test_a_crowd_is_read_in_order_where_the_statistics_know_of_no_open_visit(canvas_world, canvas):
     """As after a launch whose people have all left; the next one brings those who wait."""
     row, steps = canvas
-    journeys.people(300)
-    journeys.launch(row)
-    add_former_people(journeys, row)
+    canvas_world.create_people(300)
+    canvas_world.launch(row)
+    add_former_people(canvas_world, row)
     engine.admit(row.pk, now=timezone.now())
     plans = plans_of(
         lambda: movement.advance(steps["split"].pk, now=timezone.now()), ("SELECT", "UPDATE")
@@ -94,19 +96,19 @@ def test_a_crowd_is_read_in_order_where_the_statistics_know_of_no_open_visit(jou
         assert "visit_open_once" not in plan
 
 
-def test_those_who_wait_for_an_event_are_found_by_person(journeys):
+def test_those_who_wait_for_an_event_are_found_by_person(canvas_world):
     """Not by their step, at which a million may wait."""
     row = {"number": 1, "label": "Order", "kind": "event", "name": "order", "where": []}
-    canvas, _steps = journeys.canvas(("wait_until", DAY | {"events": [row]}))
-    people = journeys.people(300)
-    journeys.launch(canvas)
-    add_former_people(journeys, canvas)
+    canvas, _steps = canvas_world.create_canvas(("wait_until", DAY | {"events": [row]}))
+    people = canvas_world.create_people(300)
+    canvas_world.launch(canvas)
+    add_former_people(canvas_world, canvas)
     engine.admit(canvas.pk, now=timezone.now())
     wait = Subscription.objects.get(listener=canvas.pk, role="wait")
     now = timezone.now()
     happened = [
-        Event(app_group=journeys.app_group, profile=one, kind="event", name="order", at=now)
-        for one in people[:20]
+        Event(app_group=canvas_world.app_group, profile=person, kind="event", name="order", at=now)
+        for person in people[:20]
     ]
     Signal.objects.bulk_create(
         Signal(
@@ -125,12 +127,12 @@ def test_those_who_wait_for_an_event_are_found_by_person(journeys):
     assert Visit.objects.filter(branch=1).count() == 20
 
 
-def add_former_people(journeys, canvas, *, n=500):
+def add_former_people(canvas_world, canvas, *, n=500):
     """Add people who have left the canvas, and renew the statistics of the planner."""
     now = timezone.now()
     Visit.objects.bulk_create(
         Visit(canvas=canvas, profile=person, entered_at=now, left_at=now)
-        for person in journeys.people(n)
+        for person in canvas_world.create_people(n)
     )
     with connection.cursor() as cursor:
         for model in (Visit, Profile):

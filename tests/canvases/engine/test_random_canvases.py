@@ -39,7 +39,9 @@ class Walk:
         self.group = world.app_group
         self.group.time_zone = self.pick("UTC", "Asia/Kolkata", "Europe/Berlin")
         self.group.save()
-        self.people = [one for _n in range(5) for one in world.people(1, **self.some_fields())]
+        self.people = [
+            one for _n in range(5) for one in world.create_people(1, **self.some_fields())
+        ]
         self.canvas = self.some_canvas()
         self.may_stop, self.was_stopped = self.pick(True, False), False
         self.missed = []
@@ -76,7 +78,7 @@ class Walk:
         return canvas
 
     def some_steps(self, canvas):
-        parent, audience = None, self.world.audience("random")
+        parent, audience = None, self.world.create_audience("random")
         for kind in self.pick(["delay"], ["sync"], ["delay", "sync"], ["sync", "delay"]):
             settings = {"removes": self.pick(True, False)}
             if kind == "delay":
@@ -84,7 +86,7 @@ class Walk:
             named = {"sync": "audience_sync"}.get(kind, kind)
             step = Step.objects.create(canvas=canvas, kind=named, settings=settings, parent=parent)
             if kind == "sync":
-                step.sync = self.world.sync(audience)
+                step.sync = self.world.create_sync(audience)
                 step.save()
                 step.syncs.add(step.sync)
             parent = step
@@ -109,8 +111,8 @@ class Walk:
             return
         n = engine.admit_some(canvas.pk, [person.pk], now=timezone.now())
         is_new = Visit.objects.filter(profile=person.pk).count() == n
-        here = canvas.segment is None or filters.members(canvas.segment).filter(pk=person.pk)
-        if here and is_new and not n and self.is_open_to_all and self.is_live:
+        is_member = canvas.segment is None or filters.members(canvas.segment).filter(pk=person.pk)
+        if is_member and is_new and not n and self.is_open_to_all and self.is_live:
             self.missed.append(f"{person.pk} was named and did not enter")
 
     def stop(self):
@@ -167,19 +169,19 @@ class Walk:
         visits = list(Visit.objects.order_by("entered_at", "pk"))
         yield from self.not_in_one_place(visits)
         yield from self.entered_too_often(visits)
-        yield from self.should_be_outside([one for one in visits if one.left_at is None])
+        yield from self.should_be_outside([visit for visit in visits if visit.left_at is None])
 
     def not_in_one_place(self, visits):
         if Signal.objects.exists() or ChangedProfile.objects.exists():
             yield "signals or changes are left"
-        n_open = Counter(one.profile_id for one in visits if one.left_at is None)
+        n_open = Counter(visit.profile_id for visit in visits if visit.left_at is None)
         yield from (f"{n} open visits of {who}" for who, n in n_open.items() if n > 1)
-        for one in visits:
-            if (one.step_id is None) != (one.left_at is not None) or one.profile_id is None:
-                yield f"{one} is nowhere"
+        for visit in visits:
+            if (visit.step_id is None) != (visit.left_at is not None) or visit.profile_id is None:
+                yield f"{visit} is nowhere"
         members = self.canvas.segment and filters.members(self.canvas.segment)
         if members and self.canvas.entry_by == "segment" and self.is_open_to_all:
-            missing = members.exclude(pk__in=[one.profile_id for one in visits])
+            missing = members.exclude(pk__in=[visit.profile_id for visit in visits])
             yield from (f"{who} did not enter" for who in missing)
         first = StepTally.objects.filter(step__parent=None, step__canvas=self.canvas)
         if sum(one.entered for one in first) != len(visits):
@@ -194,15 +196,15 @@ class Walk:
         canvas, zone = self.canvas, ZoneInfo(self.group.time_zone)
         if canvas.cap_total is not None and len(visits) > canvas.cap_total:
             yield f"{len(visits)} entered, at most {canvas.cap_total} may"
-        days = Counter(one.entered_at.astimezone(zone).date() for one in visits)
+        days = Counter(visit.entered_at.astimezone(zone).date() for visit in visits)
         if canvas.cap_per_day is not None and max(days.values(), default=0) > canvas.cap_per_day:
             yield f"{days} entered, at most {canvas.cap_per_day} a day may"
         last = {}
-        for one in visits:
-            before = last.get(one.profile_id)
-            if before is not None and not self.may_follow(before, one):
-                yield f"{one} entered again after {before}"
-            last[one.profile_id] = one
+        for visit in visits:
+            before = last.get(visit.profile_id)
+            if before is not None and not self.may_follow(before, visit):
+                yield f"{visit} entered again after {before}"
+            last[visit.profile_id] = visit
 
     def may_follow(self, before, one):
         if self.canvas.reentry == "never" or before.left_at is None:

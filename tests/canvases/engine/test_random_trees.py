@@ -46,9 +46,9 @@ def settings(dice, kind):
     return DELAY if kind == "delay" else {}
 
 
-def grow(journeys, dice, n):
+def grow(canvas_world, dice, n):
     """Return a canvas of n random steps at random places, exits without anything after them."""
-    canvas, _none = journeys.canvas()
+    canvas, _none = canvas_world.create_canvas()
     places = [(None, 0)]
     kinds = ["delay", "decision_split", "audience_paths", "wait_until", "exit"]
     for _i in range(n):
@@ -87,7 +87,7 @@ class Watch:
         assert laws.broken(now=timezone.now()) == []
 
 
-def happen(dice, journeys, canvas, people, now):
+def happen(dice, canvas_world, canvas, people, now):
     """Change profiles, let some order, and some be due before others that have gone on."""
     for person in dice.sample(people, 4):
         Profile.objects.filter(pk=person.pk).update(country=dice.choice(COUNTRIES))
@@ -98,7 +98,7 @@ def happen(dice, journeys, canvas, people, now):
     for person in dice.sample(people, 3) if waits else ():
         wait = dice.choice(waits)
         kind = {"kind": "event", "name": wait.name, "at": now}
-        event = Event.objects.create(app_group=journeys.app_group, profile=person, **kind)
+        event = Event.objects.create(app_group=canvas_world.app_group, profile=person, **kind)
         about = {"listener": canvas.pk, "subscription": wait, "profile": person, "event": event}
         Signal.objects.create(kind="event", at=now, **about)
 
@@ -134,18 +134,18 @@ def work(dice, move, *what, **how):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_everybody_is_in_one_place_and_no_step_is_passed_twice(journeys, monkeypatch, seed):
+def test_everybody_is_in_one_place_and_no_step_is_passed_twice(canvas_world, monkeypatch, seed):
     dice = random.Random(seed)
     monkeypatch.setattr(crowds, "CROWD", 5)
-    people = journeys.people(16)
-    canvas = grow(journeys, dice, 14)
-    journeys.launch(canvas)
+    people = canvas_world.create_people(16)
+    canvas = grow(canvas_world, dice, 14)
+    canvas_world.launch(canvas)
     movement.admission.admit(canvas.pk, now=timezone.now())
     watch, now = Watch(canvas), timezone.now()
     ends = crowds.Ends()  # of long ago, too: people come in behind them, and are not lost
 
     for round_ in range(26):
-        happen(dice, journeys, canvas, people, now)
+        happen(dice, canvas_world, canvas, people, now)
         work(dice, signals.work, canvas.pk, now=now)
         for step in dice.sample(list(canvas.steps.all()), canvas.steps.count()):
             work(dice, movement.advance, step.pk, now=now, ends=ends)

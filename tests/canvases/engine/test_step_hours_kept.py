@@ -20,16 +20,16 @@ GONE = "Numbers by the hour are kept for 730 days: older people count only in th
 @pytest.fixture
 def step(acme):
     canvas = Canvas.objects.create(app_group=acme, name="Welcome", entered=10)
-    made = Step.objects.create(canvas=canvas, kind="delay")
+    step = Step.objects.create(canvas=canvas, kind="delay")
     for days in (800, 1):
         at = timezone.now() - timedelta(days=days)
-        StepHour.objects.create(step=made, hour=at, entered=5, proceeded=5)
+        StepHour.objects.create(step=step, hour=at, entered=5, proceeded=5)
         CanvasHour.objects.create(canvas=canvas, hour=at, entered=5)
-    StepTally.objects.create(step=made, entered=10, exited=10)
+    StepTally.objects.create(step=step, entered=10, exited=10)
     Canvas.objects.update(first_entry_at=timezone.now() - timedelta(days=800))
     left = {"entered_at": timezone.now(), "left_at": timezone.now()}
     Visit.objects.bulk_create(Visit(canvas=canvas, slot=n, **left) for n in range(10))
-    return made
+    return step
 
 
 def days_ago(at):

@@ -13,7 +13,7 @@ from canvases import engine, laws
 from canvases.editing import edit
 from canvases.models import Canvas, ExitTally
 from partners.models import Delivery
-from tests.support.journeys import change, follow, inside
+from tests.support.canvas_world import catch_up, change_people, ids_inside
 
 pytestmark = pytest.mark.thorough
 
@@ -30,56 +30,56 @@ every_entry = pytest.mark.parametrize("entry_by", ENTRIES)
 
 
 @pytest.fixture
-def germans(journeys):
+def germans(canvas_world):
     """Four people of a segment by country, and two outside."""
-    journeys.segment = Segment.objects.create(
-        app_group=journeys.app_group, name="Germans", filter=GERMAN
+    canvas_world.segment = Segment.objects.create(
+        app_group=canvas_world.app_group, name="Germans", filter=GERMAN
     )
-    journeys.people(6)
+    canvas_world.create_people(6)
     Profile.objects.filter(external_id__in=["p0", "p1", "p2", "p3"]).update(country="DE")
-    return journeys
+    return canvas_world
 
 
-def launched(journeys, entry_by, *kinds, **fields):
+def launched(canvas_world, entry_by, *kinds, **fields):
     """Return a live canvas, and its steps."""
-    canvas, steps = journeys.canvas(*kinds)
+    canvas, steps = canvas_world.create_canvas(*kinds)
     for step in steps:
         if step.kind == "audience_sync":
-            journeys.asks(step)
+            canvas_world.add_sync(step)
     values = {"entry_by": entry_by, "entry": ENTRIES[entry_by], **fields}
     Canvas.objects.filter(pk=canvas.pk).update(**values)
     canvas.refresh_from_db()
-    journeys.launch(canvas)
+    canvas_world.launch(canvas)
     return canvas, steps
 
 
-def come(journeys, canvas, *names):
+def come(canvas_world, canvas, *names):
     """Let people ask to enter, those who are named where the entry is one by one."""
     now = timezone.now()
     if canvas.entry_by == "event":
         sent = [{"external_id": name, "name": "cart", "time": now.isoformat()} for name in names]
-        track(journeys.app_group, {"attributes": [], "events": sent, "purchases": []}, now=now)
+        track(canvas_world.app_group, {"attributes": [], "events": sent, "purchases": []}, now=now)
     if canvas.entry_by == "call":
-        asked = Profile.objects.filter(external_id__in=names).values_list("pk", flat=True)
-        engine.admit_some(canvas.pk, asked, now=now)
+        profile_ids = Profile.objects.filter(external_id__in=names).values_list("pk", flat=True)
+        engine.admit_some(canvas.pk, profile_ids, now=now)
     Canvas.objects.filter(pk=canvas.pk, entry_by="schedule").update(next_run_at=now)
-    journeys.run()
+    canvas_world.run()
 
 
 def removed():
-    gone = Delivery.objects.filter(sync__action="remove")
-    return set(gone.values_list("profile__external_id", flat=True))
+    removals = Delivery.objects.filter(sync__action="remove")
+    return set(removals.values_list("profile__external_id", flat=True))
 
 
 @every_entry
 def test_visits_end_when_people_leave_the_entry_segment(germans, entry_by):
     canvas, [step] = launched(germans, entry_by, DELAY, exits={"left": True})
     come(germans, canvas, "p0", "p1", "p2", "p3", "p4")
-    assert inside(canvas) == {"p0", "p1", "p2", "p3"}
-    change(germans, "p0", "p4", country="FR")
-    change(germans, "p5", country="DE")
-    follow(germans)
-    assert inside(canvas) == {"p1", "p2", "p3"}
+    assert ids_inside(canvas) == {"p0", "p1", "p2", "p3"}
+    change_people(germans, "p0", "p4", country="FR")
+    change_people(germans, "p5", country="DE")
+    catch_up(germans)
+    assert ids_inside(canvas) == {"p1", "p2", "p3"}
     assert ExitTally.objects.get(canvas=canvas, reason="segment").n == 1
     assert not Signal.objects.exists()
     assert laws.broken(now=timezone.now()) == []
@@ -89,8 +89,8 @@ def test_visits_end_when_people_leave_the_entry_segment(germans, entry_by):
 def test_people_are_removed_when_they_leave_the_entry_segment(germans, entry_by):
     canvas, _steps = launched(germans, entry_by, SYNC)
     come(germans, canvas, "p0", "p1", "p2", "p3")
-    change(germans, "p0", country="FR")
-    follow(germans)
+    change_people(germans, "p0", country="FR")
+    catch_up(germans)
     assert removed() == {"p0"}
     assert laws.broken(now=timezone.now()) == []
 
@@ -98,55 +98,55 @@ def test_people_are_removed_when_they_leave_the_entry_segment(germans, entry_by)
 @every_entry
 def test_a_person_who_leaves_before_entering_stays_outside(germans, entry_by):
     canvas, _steps = launched(germans, entry_by, DELAY, exits={"left": True})
-    change(germans, "p0", country="FR")
+    change_people(germans, "p0", country="FR")
     come(germans, canvas, "p0", "p1")
-    follow(germans)
-    assert "p0" not in inside(canvas)
-    assert "p1" in inside(canvas)
+    catch_up(germans)
+    assert "p0" not in ids_inside(canvas)
+    assert "p1" in ids_inside(canvas)
 
 
 @every_entry
 def test_a_person_who_leaves_before_the_members_are_compared_does_not_stay(germans, entry_by):
     canvas, _steps = launched(germans, entry_by, DELAY, exits={"left": True})
     come(germans, canvas, "p0", "p1")
-    assert inside(canvas) >= {"p0", "p1"}
+    assert ids_inside(canvas) >= {"p0", "p1"}
     assert SegmentMember.objects.filter(profile__external_id="p0").exists()
-    change(germans, "p0", country="FR")
+    change_people(germans, "p0", country="FR")
     germans.run()
-    follow(germans)
-    assert "p0" not in inside(canvas)
+    catch_up(germans)
+    assert "p0" not in ids_inside(canvas)
 
 
 @every_entry
 def test_a_person_who_is_back_before_the_signal_is_read_stays(germans, entry_by):
     canvas, _steps = launched(germans, entry_by, DELAY, exits={"left": True})
     come(germans, canvas, "p0")
-    change(germans, "p0", country="FR")
+    change_people(germans, "p0", country="FR")
     while live.work(now=timezone.now(), seconds=9):
         pass
-    change(germans, "p0", country="DE")
-    follow(germans)
-    assert "p0" in inside(canvas)
-    change(germans, "p0", country="FR")
-    follow(germans)
-    assert "p0" not in inside(canvas)
+    change_people(germans, "p0", country="DE")
+    catch_up(germans)
+    assert "p0" in ids_inside(canvas)
+    change_people(germans, "p0", country="FR")
+    catch_up(germans)
+    assert "p0" not in ids_inside(canvas)
     assert laws.broken(now=timezone.now()) == []
 
 
 def test_people_stay_where_leaving_the_segment_is_no_exit(germans):
     canvas, _steps = launched(germans, "launch", DELAY)
     come(germans, canvas)
-    change(germans, "p0", country="FR")
-    follow(germans)
-    assert "p0" in inside(canvas)
+    change_people(germans, "p0", country="FR")
+    catch_up(germans)
+    assert "p0" in ids_inside(canvas)
     assert not SegmentMember.objects.exists()
 
 
 def test_an_exit_that_is_added_later_ends_visits_of_people_who_left_before(germans):
     canvas, _steps = launched(germans, "launch", DELAY)
     come(germans, canvas)
-    change(germans, "p0", country="FR")
-    follow(germans)
+    change_people(germans, "p0", country="FR")
+    catch_up(germans)
     edit.save_entry(
         canvas,
         {"exits": {"left": True}},
@@ -154,18 +154,18 @@ def test_an_exit_that_is_added_later_ends_visits_of_people_who_left_before(germa
         by=germans.user,
         now=timezone.now(),
     )
-    follow(germans)
-    assert inside(canvas) == {"p1", "p2", "p3"}
-    change(germans, "p1", country="FR")
-    follow(germans)
-    assert inside(canvas) == {"p2", "p3"}
+    catch_up(germans)
+    assert ids_inside(canvas) == {"p1", "p2", "p3"}
+    change_people(germans, "p1", country="FR")
+    catch_up(germans)
+    assert ids_inside(canvas) == {"p2", "p3"}
 
 
 def test_a_removal_that_is_ticked_later_removes_people_who_left_before(germans):
     canvas, [step] = launched(germans, "launch", ("audience_sync", {}), exits={"left": True})
     come(germans, canvas)
-    change(germans, "p0", country="FR")
-    follow(germans)
+    change_people(germans, "p0", country="FR")
+    catch_up(germans)
     assert removed() == set()
     edit.save_settings(
         step,
@@ -179,7 +179,7 @@ def test_a_removal_that_is_ticked_later_removes_people_who_left_before(germans):
         by=germans.user,
         now=timezone.now(),
     )
-    follow(germans)
+    catch_up(germans)
     assert removed() == {"p0"}
 
 
@@ -187,14 +187,14 @@ def test_a_canvas_that_was_stopped_catches_up(germans, signed_in):
     canvas, _steps = launched(germans, "launch", DELAY, exits={"left": True})
     come(germans, canvas)
     engine.stop(canvas, by=germans.user, now=timezone.now())
-    change(germans, "p0", country="FR")
-    follow(germans)
-    assert "p0" in inside(canvas)
+    change_people(germans, "p0", country="FR")
+    catch_up(germans)
+    assert "p0" in ids_inside(canvas)
     page = signed_in(germans.user).get(canvas.get_absolute_url(), {"launch": 1}).content.decode()
     assert "1 person left the segment." in page
     germans.launch(canvas)
-    follow(germans)
-    assert inside(canvas) == {"p1", "p2", "p3"}
+    catch_up(germans)
+    assert ids_inside(canvas) == {"p1", "p2", "p3"}
 
 
 def test_a_run_of_a_schedule_admits_nobody_whose_leaving_is_not_noticed_yet(germans):
@@ -203,7 +203,7 @@ def test_a_run_of_a_schedule_admits_nobody_whose_leaving_is_not_noticed_yet(germ
     germans.run(timezone.now() + timedelta(minutes=11))
     Profile.objects.filter(external_id="p0").update(country="FR")
     come(germans, canvas)
-    assert inside(canvas) == {"p1", "p2", "p3"}
+    assert ids_inside(canvas) == {"p1", "p2", "p3"}
 
 
 def test_an_edit_of_the_segment_says_who_leaves(germans):

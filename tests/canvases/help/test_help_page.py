@@ -72,13 +72,17 @@ def test_every_entry_says_title_cause_and_remedy(partner, language):
 )
 def test_an_answer_and_its_incident_are_explained_in_the_same_words(cause, code):
     partner = registry.default()
-    [answer] = [one for one in entries.errors(partner) if one.key == cause]
+    [answer] = [error for error in entries.errors(partner) if error.key == cause]
     [incident] = [one for one in entries.incidents(partner) if one.key == titles.help_key(code)]
     assert (answer.cause, answer.remedy) == (incident.cause, incident.remedy)
 
 
 def test_a_plural_keeps_its_words_on_the_help_page():
-    [held] = [one for one in entries.incidents(registry.default()) if "removals_held" in one.key]
+    [held] = [
+        incident
+        for incident in entries.incidents(registry.default())
+        if "removals_held" in incident.key
+    ]
     assert held.cause.startswith("… people left the segment of … at once.")
 
 

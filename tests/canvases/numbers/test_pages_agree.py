@@ -23,12 +23,12 @@ def step(world, acme, bob):
     """A step that has synced people, left out two, and three of whom the partner refused."""
     segment = Segment.objects.create(app_group=acme, name="All", filter={})
     canvas = Canvas.objects.create(app_group=acme, name="Journey", segment=segment, created_by=bob)
-    sync = world.sync(is_live=False)
+    sync = world.create_sync(is_live=False)
     step = Step.objects.create(canvas=canvas, kind="audience_sync", sync=sync)
     step.syncs.add(sync)
-    world.people(9)
-    world.people(2, email_sha256=None)
-    world.fault("partial", rows=[0, 1, 2], named=True, count=1)
+    world.create_people(9)
+    world.create_people(2, email_sha256=None)
+    world.set_fault("partial", rows=[0, 1, 2], named=True, count=1)
     engine.launch(canvas, by=bob, now=timezone.now())
     while engine.move_all(now=timezone.now()):
         pass
@@ -41,10 +41,10 @@ def rows(step):
     """Return the numbers as the rows say, counted without any counter."""
     assert laws.broken(now=timezone.now()) == []
     deliveries = Delivery.objects.filter(sync__steps=step)
-    outcomes = Counter(one.status.value for one in deliveries.select_related("batch"))
-    found = {name: outcomes[name] for name in ("synced", "not_synced", "pending", "errored")}
+    outcomes = Counter(delivery.status.value for delivery in deliveries.select_related("batch"))
+    counts = {name: outcomes[name] for name in ("synced", "not_synced", "pending", "errored")}
     n = Visit.objects.filter(canvas=step.canvas_id).count()
-    return found | {"entered": n, "proceeded": 0, "exited": n}
+    return counts | {"entered": n, "proceeded": 0, "exited": n}
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def read(signed_in, bob):
 
 
 def totals(chart):
-    return {one.name: one.total for one in chart.series}
+    return {curve.name: curve.total for curve in chart.series}
 
 
 def test_the_world_has_every_outcome(rows):
@@ -71,17 +71,17 @@ def test_the_world_has_every_outcome(rows):
 
 
 def test_the_page_of_the_step(read, step, rows):
-    answer, shown = read("step_numbers", step.canvas_id, step.pk, range="all")
+    answer, numbers = read("step_numbers", step.canvas_id, step.pk, range="all")
 
-    assert {name: shown[name] for name in rows} == rows
+    assert {name: numbers[name] for name in rows} == rows
     chart = totals(answer.context["card_of_chart"].chart)
     assert chart == {name: rows[name] for name in ("synced", "not_synced", "errored")}
 
 
 def test_the_numbers_of_the_canvas(read, step, rows):
-    answer, shown = read("canvas_numbers", step.canvas_id, range="all")
+    answer, numbers = read("canvas_numbers", step.canvas_id, range="all")
 
-    assert (shown["entered"], shown["inside"], shown["through"]) == (11, 0, rows["exited"])
+    assert (numbers["entered"], numbers["inside"], numbers["through"]) == (11, 0, rows["exited"])
     assert totals(answer.context["card_of_chart"].chart) == {"entered": rows["entered"]}
     assert [line.card.numbers.errored for line in answer.context["funnel"]] == [rows["errored"]]
 
@@ -98,10 +98,10 @@ def test_the_overview(read, step, rows):
 
 
 def test_analytics_and_their_file(read, step, rows):
-    _answer, shown = read("analytics")
+    _answer, numbers = read("analytics")
     [line] = read("analytics", format="csv")[1]
 
-    assert {name: shown[name] for name in rows} == rows
+    assert {name: numbers[name] for name in rows} == rows
     assert [int(line[head]) for head in ("Entered", "Users synced", "Users errored")] == [
         rows[name] for name in ("entered", "synced", "errored")
     ]
@@ -111,4 +111,4 @@ def test_the_page_of_the_audience(read, world, step, rows):
     context = read("audience", step.sync.audience_id)[0].context
 
     assert context["members"] == rows["synced"] == world.members(step.sync.audience)
-    assert [one.total for one in context["changes"].series] == [rows["synced"], 0]
+    assert [curve.total for curve in context["changes"].series] == [rows["synced"], 0]

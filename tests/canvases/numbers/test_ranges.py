@@ -24,18 +24,18 @@ def asked(*, since=NOW - timedelta(days=20), **query):
     ],
 )
 def test_a_week_by_hours_has_those_of_its_days(now, hours):
-    found = asked(range="7d", by="hour").bins(now=now)
+    bins = asked(range="7d", by="hour").bins(now=now)
 
-    assert len(found.starts) == hours
-    assert found.starts[0].hour == 0
-    assert found.begin == asked(range="7d", by="day").bins(now=now).begin
+    assert len(bins.starts) == hours
+    assert bins.starts[0].hour == 0
+    assert bins.begin == asked(range="7d", by="day").bins(now=now).begin
 
 
 def test_24_hours_end_with_the_present_one():
-    found = asked(range="24h", by="day").bins(now=NOW)
+    bins = asked(range="24h", by="day").bins(now=NOW)
 
-    assert len(found.starts) == 24
-    assert found.starts[-1] == NOW.replace(minute=0)
+    assert len(bins.starts) == 24
+    assert bins.starts[-1] == NOW.replace(minute=0)
 
 
 def test_30_days_are_shown_by_days_only():
@@ -45,12 +45,12 @@ def test_30_days_are_shown_by_days_only():
 
 @pytest.mark.parametrize(("days", "per_bin"), [(0, 0), (60, 1), (300, 7), (2000, 28), (9000, 91)])
 def test_a_long_time_has_at_most_a_hundred_bars(days, per_bin):
-    found = asked(range="all", since=NOW - timedelta(days=days)).bins(now=NOW)
+    bins = asked(range="all", since=NOW - timedelta(days=days)).bins(now=NOW)
 
-    assert found.days == per_bin
-    assert 1 <= len(found.starts) <= 100
-    assert found.begin <= NOW - timedelta(days=days)
-    assert found.end > NOW
+    assert bins.days == per_bin
+    assert 1 <= len(bins.starts) <= 100
+    assert bins.begin <= NOW - timedelta(days=days)
+    assert bins.end > NOW
 
 
 def test_a_choice_keeps_the_others():

@@ -32,27 +32,27 @@ def test_an_empty_group_has_four_steps_and_one_primary_button(acme, alice, signe
     )  # the next step
 
 
-def test_steps_are_ticked_by_the_data(bobs, people, eu, winback):
-    step = bobs.add("audience_sync")
-    bobs.set_up(step, winback)
+def test_steps_are_ticked_by_the_data(bob_editor, people, eu, winback):
+    step = bob_editor.add_step("audience_sync")
+    bob_editor.save_sync(step, winback)
 
-    found = steps(bobs.client)
+    first_steps = steps(bob_editor.client)
 
-    assert [is_done for _title, is_done, _url in found] == [True, True, True, False]
-    assert found[-1][2] == f"{bobs.canvas.get_absolute_url()}?launch=1"
-
-
-def test_a_canvas_without_steps_is_not_built(bobs):
-    assert steps(bobs.client)[2][1] is False
+    assert [is_done for _title, is_done, _url in first_steps] == [True, True, True, False]
+    assert first_steps[-1][2] == f"{bob_editor.canvas.get_absolute_url()}?launch=1"
 
 
-def test_the_first_launch_hides_the_list(bobs, people, eu, winback):
-    step = bobs.add("audience_sync")
-    bobs.set_up(step, winback)
-    bobs.post("canvas_launch")
+def test_a_canvas_without_steps_is_not_built(bob_editor):
+    assert steps(bob_editor.client)[2][1] is False
+
+
+def test_the_first_launch_hides_the_list(bob_editor, people, eu, winback):
+    step = bob_editor.add_step("audience_sync")
+    bob_editor.save_sync(step, winback)
+    bob_editor.post("canvas_launch")
 
     assert Canvas.objects.get().launched_at
-    assert "first_steps" not in bobs.client.get(URL).context
+    assert "first_steps" not in bob_editor.client.get(URL).context
 
 
 def test_a_viewer_gets_no_links(acme, vera, signed_in):

@@ -76,7 +76,7 @@ def test_people_synced_are_those_of_the_range_and_compared_with_the_time_before(
 
     assert (week.total, week.before, week.change) == (400, 200, 100)
     assert (month.total, month.before, month.change) == (600, 0, None)
-    assert [one.total for one in week.chart.series] == [400, 40, 10]
+    assert [curve.total for curve in week.chart.series] == [400, 40, 10]
 
 
 def test_the_table_has_the_days_of_the_chart(sync, read):
@@ -124,8 +124,8 @@ def test_an_audience_shows_its_size_and_who_uses_it(sync, canvas, winback, eu, r
 
     page = read()
 
-    found = page.context["audiences"]
-    assert [(one.audience.name, one.n_add, one.n_remove, one.is_shown) for one in found] == [
+    tiles = page.context["audiences"]
+    assert [(tile.audience.name, tile.n_add, tile.n_remove, tile.is_shown) for tile in tiles] == [
         ("winback", 1, 1, True),
         ("Small", 1, 0, False),
     ]

@@ -29,7 +29,7 @@ def step(canvas, winback, people):
     now = timezone.now()
     canvas.launched_at = now
     canvas.save()
-    visits = [Visit(canvas=canvas, profile=one, entered_at=now) for one in people]
+    visits = [Visit(canvas=canvas, profile=person, entered_at=now) for person in people]
     visits = Visit.objects.bulk_create(visits)
     for _ in range(2):
         sync_row = Sync.objects.create(
@@ -59,9 +59,9 @@ def deliver(sync_row, visits, *, now):
     with tally.atomic(now=now) as moves:
         for place, visit in enumerate(visits):
             outcome, reason, batch = outcomes[place % len(outcomes)]
-            own = {"batch": batch} if batch else {"outcome": outcome, "reason": reason or None}
+            fields = {"batch": batch} if batch else {"outcome": outcome, "reason": reason or None}
             Delivery.objects.create(
-                sync=sync_row, profile_id=visit.profile_id, entry_key=visit.pk, **own
+                sync=sync_row, profile_id=visit.profile_id, entry_key=visit.pk, **fields
             )
             moves.add(sync_row.pk, entered=1, **{outcome: 1}, moved=int(reason == "moved"))
             if batch:

@@ -22,34 +22,34 @@ def page(client_editor, number):
 
 
 @pytest.mark.parametrize("number", ["errored", "pending"])
-def test_each_component_leads_to_its_people(bobs, step, number):
+def test_each_component_leads_to_its_people(bob_editor, step, number):
     after(step, name="without people")
     n = getattr(analytics.step_numbers([step])[step.pk], number)
-    html = page(bobs, number)
+    html = page(bob_editor, number)
 
     [(url, shown)] = re.findall(r'<a href="([^"]+)"><bdi>.*?</bdi></a> ·\s*(\d+) people', html)
     assert int(shown) == n > 1
     assert f"{n} people</p>" in re.sub(
-        r"\s+<", "<", bobs.client.get(url.replace("&amp;", "&")).content.decode()
+        r"\s+<", "<", bob_editor.client.get(url.replace("&amp;", "&")).content.decode()
     )
     assert (RETRY in html) is (number == "errored")
 
 
-def test_a_viewer_reads_of_no_retry(editor, vera, step):
-    html = page(editor(vera), "errored")
+def test_a_viewer_reads_of_no_retry(editor_of, vera, step):
+    html = page(editor_of(vera), "errored")
 
     assert "By component" in html
     assert RETRY not in html
 
 
-def test_other_numbers_have_no_components(bobs, step):
-    assert "By component" not in page(bobs, "entered")
+def test_other_numbers_have_no_components(bob_editor, step):
+    assert "By component" not in page(bob_editor, "entered")
 
 
-def test_more_components_need_no_more_queries(bobs, step):
+def test_more_components_need_no_more_queries(bob_editor, step):
     def n_queries():
         with CaptureQueriesContext(connection) as queries:
-            html = page(bobs, "errored")
+            html = page(bob_editor, "errored")
         return html.count("<bdi>Copy</bdi>"), len(queries)
 
     n_queries()  # the first view is logged

@@ -36,30 +36,30 @@ def sent(step):
     n = sum(getattr(sent, name) for name in (*analytics.SYNC_METRICS, "cancelled"))
     visits = Visit.objects.filter(canvas=step.canvas)
     visits.update(trail=f"/{step.pk}!0;", left_at=timezone.now())
-    base = {"exited": n - visits.count()}
-    StepTally.objects.create(step=step, entered=n, exited=n, base=base)
+    counts = {"exited": n - visits.count()}
+    StepTally.objects.create(step=step, entered=n, exited=n, base=counts)
     step.canvas.entered = visits.count()
     step.canvas.save()
     return step.canvas
 
 
 @pytest.fixture
-def walked(journeys, people):
+def walked(canvas_world, people):
     """A canvas that the engine has run: branches, people who wait, went on, and left early."""
-    type(people[0]).objects.filter(pk__in=[one.pk for one in people[:5]]).update(country="DE")
-    canvas, steps = journeys.flow(
+    type(people[0]).objects.filter(pk__in=[person.pk for person in people[:5]]).update(country="DE")
+    canvas, steps = canvas_world.create_flow(
         ("split", "decision_split", GERMAN, None, 0),
         ("german", "delay", DAY, "split", 1),
         ("exit", "exit", {}, "german", 0),
         ("after", "delay", {"amount": 3, "unit": "days"}, "split", 0),
     )
-    journeys.launch(canvas)
-    journeys.run()
+    canvas_world.launch(canvas)
+    canvas_world.run()
     one, two = (Visit.objects.filter(step=steps[name]).first() for name in ("german", "after"))
     now = timezone.now()
     exits.end_visits(canvas, LeftBy.EVENT, {one.profile_id: None}, now=now)
     exits.end_visits(canvas, LeftBy.SEGMENT, {two.profile_id: None}, now=now)
-    journeys.run(now + timedelta(days=2))
+    canvas_world.run(now + timedelta(days=2))
     assert laws.broken(now=now) == []
     canvas.refresh_from_db()
     return canvas
@@ -68,15 +68,15 @@ def walked(journeys, people):
 def pages(canvas):
     """Return the addresses of the pages with numbers of a canvas."""
     url, group = canvas.get_absolute_url(), canvas.app_group.slug
-    found = [url, f"{url}?left=1", reverse("canvas_numbers", args=[group, canvas.pk])]
+    urls = [url, f"{url}?left=1", reverse("canvas_numbers", args=[group, canvas.pk])]
     of_group = ("analytics", "overview", "canvases", "group_audiences")
-    found += [reverse(name, args=[group]) for name in of_group]
+    urls += [reverse(name, args=[group]) for name in of_group]
     used = Audience.objects.filter(syncs__steps__canvas=canvas).distinct()
-    found += [reverse("audience", args=[group, one.pk]) for one in used]
+    urls += [reverse("audience", args=[group, one.pk]) for one in used]
     for step in canvas.steps.all():
-        found += [f"{url}?step={step.pk}&tab=numbers", f"{url}?step={step.pk}&reasons=1"]
-        found.append(reverse("step_numbers", args=[group, canvas.pk, step.pk]))
-    return found
+        urls += [f"{url}?step={step.pk}&tab=numbers", f"{url}?step={step.pk}&reasons=1"]
+        urls.append(reverse("step_numbers", args=[group, canvas.pk, step.pk]))
+    return urls
 
 
 def is_explained(name, inner):
@@ -88,7 +88,7 @@ def is_explained(name, inner):
 
 def links(client, canvas):
     """Return address -> number of all links from numbers to lists."""
-    found = {}
+    link_texts = {}
     for page in pages(canvas):
         answer = client.get(page)
         assert answer.status_code == 200, page
@@ -96,8 +96,8 @@ def links(client, canvas):
         bare = [name for name, inner in MARKED.findall(body) if not is_explained(name, inner)]
         assert not bare, f"{page} has numbers without a list: {bare}"
         for address, number in LINK.findall(body):
-            found.setdefault(unescape(address), set()).add(int(re.sub("[.,]", "", number)))
-    return found
+            link_texts.setdefault(unescape(address), set()).add(int(re.sub("[.,]", "", number)))
+    return link_texts
 
 
 def listed(client, address):
@@ -147,20 +147,20 @@ def test_every_list_is_as_long_as_its_number(
     monkeypatch.setattr(pages_of_lists, "PAGE", 3)
     client, canvas = signed_in(bob), request.getfixturevalue(world)
     Canvas.objects.filter(pk=canvas.pk).update(launched_at=timezone.now(), state=Canvas.State.LIVE)
-    found = links(client, canvas)
+    page_links = links(client, canvas)
 
-    assert names <= {re.search("number=([a-z_0-9]+)", address)[1] for address in found}
+    assert names <= {re.search("number=([a-z_0-9]+)", address)[1] for address in page_links}
     url = canvas.get_absolute_url()
-    assert {f"{url}people/?number={name}" for name in of_canvas} <= set(found)
-    lengths = {address: listed(client, address) for address in found}
-    assert {address: {sum(length)} for address, length in lengths.items()} == found
+    assert {f"{url}people/?number={name}" for name in of_canvas} <= set(page_links)
+    lengths = {address: listed(client, address) for address in page_links}
+    assert {address: {sum(length)} for address, length in lengths.items()} == page_links
 
 
 def test_a_viewer_reads_the_lists_masked(signed_in, vera, charlie, sent):
-    found = links(signed_in(vera), sent)
+    page_links = links(signed_in(vera), sent)
 
-    assert found
-    for address in found:
+    assert page_links
+    for address in page_links:
         page = signed_in(vera).get(address).content.decode()
         assert "<tr data-delivery>" in page
         assert not re.search(r"p\d+@example\.org", page)

@@ -17,20 +17,20 @@ def plans():
     """plans(act) -> plans of the queries to large tables; PostgreSQL shall prefer any index."""
 
     def run(act):
-        found = []
+        plan_list = []
         with connection.cursor() as cursor:
             if connection.vendor == "postgresql":
                 cursor.execute("SET LOCAL enable_seqscan = off")
 
         def look(execute, sql, params, many, context):
             if sql.startswith("SELECT") and any(f'FROM "{table}"' in sql for table in TABLES):
-                found.append((sql, params))
+                plan_list.append((sql, params))
             return execute(sql, params, many, context)
 
         with connection.execute_wrapper(look):
             act()
-        assert found
-        return [_plan(sql, params) for sql, params in found]
+        assert plan_list
+        return [_plan(sql, params) for sql, params in plan_list]
 
     return run
 

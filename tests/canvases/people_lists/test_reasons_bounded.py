@@ -45,20 +45,20 @@ def at_most(monkeypatch):
 def test_all_but_one_reason_are_counted_so_the_others_are_its_people(sync_row, deliver):
     deliver("not_synced", ["no_identifier"] * 5 + ["no_consent"] * 2)
 
-    found = sync.reasons([sync_row.pk])
+    reasons = sync.reasons([sync_row.pk])
 
-    assert found == {"not_synced": {"no_identifier": 5, "no_consent": 2}}
-    assert found.rest == {}
+    assert reasons == {"not_synced": {"no_identifier": 5, "no_consent": 2}}
+    assert reasons.rest == {}
 
 
 @pytest.mark.usefixtures("at_most")
 def test_two_reasons_with_too_many_people_leave_a_rest(sync_row, deliver):
     deliver("not_synced", ["no_identifier"] * 5 + ["no_consent"] * 4 + ["invalid_value"])
 
-    found = sync.reasons([sync_row.pk])
+    reasons = sync.reasons([sync_row.pk])
 
-    assert found == {"not_synced": {"no_identifier": 2, "no_consent": 2, "invalid_value": 1}}
-    assert found.rest == {"not_synced": 5}
+    assert reasons == {"not_synced": {"no_identifier": 2, "no_consent": 2, "invalid_value": 1}}
+    assert reasons.rest == {"not_synced": 5}
 
 
 @pytest.mark.usefixtures("at_most")
@@ -80,21 +80,23 @@ def test_only_the_newest_batches_are_looked_at(sync_row):
     with tally.atomic(now=now) as moves:
         moves.add(sync_row.pk, entered=9, errored=9)
 
-    found = sync.reasons([sync_row.pk])
+    reasons = sync.reasons([sync_row.pk])
 
-    assert found == {"errored": {"50000": 6}}
-    assert found.rest == {"errored": 3}
+    assert reasons == {"errored": {"50000": 6}}
+    assert reasons.rest == {"errored": 3}
 
 
 @pytest.mark.usefixtures("at_most")
-def test_the_pages_say_that_not_all_are_counted(bobs, sync_row, deliver):
-    step = Step.objects.create(canvas=bobs.canvas, kind="audience_sync", sync=sync_row)
+def test_the_pages_say_that_not_all_are_counted(bob_editor, sync_row, deliver):
+    step = Step.objects.create(canvas=bob_editor.canvas, kind="audience_sync", sync=sync_row)
     step.syncs.add(sync_row)
     StepTally.objects.create(step=step, entered=9, exited=9)
     deliver("errored", ["40002"] * 5 + ["50000"] * 4)
 
-    page = " ".join(bobs.get("step_numbers", step.pk).content.decode().split())
-    people = bobs.get("step_people", step.pk, number="errored", reason="40002").content.decode()
+    page = " ".join(bob_editor.get("step_numbers", step.pk).content.decode().split())
+    people = bob_editor.get(
+        "step_people", step.pk, number="errored", reason="40002"
+    ).content.decode()
     words = " ".join(people.split())
 
     assert 'data-sum="errored">9</span>' in page

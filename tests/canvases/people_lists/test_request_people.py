@@ -30,16 +30,19 @@ def key(share):
     return f"{share.push_id}-{share.sync_id}"
 
 
-def test_the_list_of_a_request_has_its_people(bobs, step, share):
-    page = bobs.get("step_numbers", step.pk).content.decode()
+def test_the_list_of_a_request_has_its_people(bob_editor, step, share):
+    page = bob_editor.get("step_numbers", step.pk).content.decode()
 
     assert f"/people/?number=request&amp;reason={key(share)}" in page
-    assert shown(bobs, step, number="request", reason=key(share)) == (share.people, share.people)
+    assert shown(bob_editor, step, number="request", reason=key(share)) == (
+        share.people,
+        share.people,
+    )
 
 
-def test_those_who_went_into_a_later_request_are_counted_apart(bobs, step, share):
+def test_those_who_went_into_a_later_request_are_counted_apart(bob_editor, step, share):
     Delivery.objects.filter(batch=share.push.batches[0]).first().delete()
-    page = bobs.get("step_people", step.pk, number="request", reason=key(share))
+    page = bob_editor.get("step_people", step.pk, number="request", reason=key(share))
 
     assert len(page.context["people"]) == share.people - 1
     assert "1 of them is in a later request or no longer kept" in " ".join(
@@ -48,21 +51,24 @@ def test_those_who_went_into_a_later_request_are_counted_apart(bobs, step, share
 
 
 @pytest.mark.parametrize("asked", ["", "1", "1-", "x-1", "9999-9999", "1-1-1"])
-def test_a_request_that_is_not_of_the_step_is_unknown(bobs, step, share, asked):
-    assert bobs.get("step_people", step.pk, number="request", reason=asked).status_code == 404
+def test_a_request_that_is_not_of_the_step_is_unknown(bob_editor, step, share, asked):
+    assert bob_editor.get("step_people", step.pk, number="request", reason=asked).status_code == 404
 
 
-def test_a_request_of_another_step_is_unknown(bobs, step, share):
+def test_a_request_of_another_step_is_unknown(bob_editor, step, share):
     step.syncs.clear()
 
-    assert bobs.get("step_people", step.pk, number="request", reason=key(share)).status_code == 404
+    assert (
+        bob_editor.get("step_people", step.pk, number="request", reason=key(share)).status_code
+        == 404
+    )
 
 
-def test_the_people_of_a_request_are_exported_and_searched(bobs, step, share):
+def test_the_people_of_a_request_are_exported_and_searched(bob_editor, step, share):
     person = Delivery.objects.filter(batch=share.push.batches[0]).first().profile
-    asked = {"number": "request", "reason": key(share)}
-    file = bobs.post("step_people_export", step.pk, **asked)
-    found = bobs.get("step_people", step.pk, **asked, q=person.external_id)
+    query = {"number": "request", "reason": key(share)}
+    file = bob_editor.post("step_people_export", step.pk, **query)
+    answer = bob_editor.get("step_people", step.pk, **query, q=person.external_id)
 
     assert len(b"".join(file.streaming_content).splitlines()) == 1 + share.people
-    assert [line.profile for line, _person in found.context["people"]] == [person]
+    assert [line.profile for line, _person in answer.context["people"]] == [person]

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.thorough
 def hidden_audience(world, settings, tmp_path):
     """An audience that the partner reports as deleted, with one erased member."""
     settings.ERASURE_LEDGER = str(tmp_path / "erasures.jsonl")
-    audience, [person] = world.audience(), world.people(1)
-    world.enter(world.sync(audience), [person])
+    audience, [person] = world.create_audience(), world.create_people(1)
+    world.enter(world.create_sync(audience), [person])
     world.drain()
     world.sandbox.store.write(
         "UPDATE audience SET deleted_at = 1 WHERE id = ?", int(audience.remote_id)

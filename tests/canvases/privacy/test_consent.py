@@ -65,8 +65,8 @@ def test_deleting_the_attribute_ends_consent_and_keeps_a_withdrawal(policy, valu
 
 def test_a_person_without_consent_is_not_added_but_removed(world, policy):
     ann = update_profile(policy(consent_attribute="ads"), ads="no")
-    audience = world.audience()
-    add, remove = world.sync(audience), world.sync(audience, "remove")
+    audience = world.create_audience()
+    add, remove = world.create_sync(audience), world.create_sync(audience, "remove")
     world.enter(add, [ann])
     world.enter(remove, [ann])
     world.drain()
@@ -79,14 +79,14 @@ def test_a_person_without_consent_is_not_added_but_removed(world, policy):
 def test_unknown_consent_is_no_consent_where_it_is_required(world, policy, required, outcome):
     ann = update_profile(policy(consent_required=required))
     world.app_group.refresh_from_db()
-    add = world.sync()
+    add = world.create_sync()
     world.enter(add, [ann])
     world.drain()
     assert world.counts(add) == {"entered": 1, outcome: 1}
 
 
 def test_a_stricter_policy_stops_pending_adds(world, policy):
-    ann, add = update_profile(policy()), world.sync()
+    ann, add = update_profile(policy()), world.create_sync()
     world.enter(add, [ann])
     policy(consent_required=True)
     world.drain()
@@ -97,7 +97,7 @@ def test_a_stricter_policy_stops_pending_adds(world, policy):
 
 def test_a_withdrawal_cancels_pending_adds(world, policy):
     group = policy(consent_attribute="ads")
-    ann, add = update_profile(group, ads="yes"), world.sync()
+    ann, add = update_profile(group, ads="yes"), world.create_sync()
     world.enter(add, [ann])
     update_profile(group, ads="no")
     erase.beat()
@@ -108,8 +108,8 @@ def test_a_withdrawal_cancels_pending_adds(world, policy):
 @pytest.mark.parametrize(("removes", "members"), [(True, 0), (False, 1)])
 def test_a_withdrawal_removes_from_audiences_if_the_group_chose_so(world, policy, removes, members):
     group = policy(remove_on_withdrawal=removes)
-    ann, audience = update_profile(group), world.audience()
-    world.enter(world.sync(audience), [ann])
+    ann, audience = update_profile(group), world.create_audience()
+    world.enter(world.create_sync(audience), [ann])
     world.drain()
     upsert(group, [Change(external_id="ann", fields={"ads_consent": False})], now=timezone.now())
     erase.beat()
@@ -132,8 +132,8 @@ def merge_into(group, anonymous, external_id):
 
 
 def test_a_withdrawal_removes_what_was_sent_of_the_anonymous_profile(world, policy, anonymous):
-    group, audience = policy(remove_on_withdrawal=True), world.audience()
-    world.enter(world.sync(audience), [anonymous])
+    group, audience = policy(remove_on_withdrawal=True), world.create_audience()
+    world.enter(world.create_sync(audience), [anonymous])
     world.drain()
     update_profile(group)
     merge_into(group, anonymous, "ann")
@@ -145,8 +145,8 @@ def test_a_withdrawal_removes_what_was_sent_of_the_anonymous_profile(world, poli
 
 
 def test_a_withdrawal_of_the_anonymous_profile_survives_the_merge(world, policy, anonymous):
-    group, audience = policy(remove_on_withdrawal=True), world.audience()
-    world.enter(world.sync(audience), [update_profile(group)])
+    group, audience = policy(remove_on_withdrawal=True), world.create_audience()
+    world.enter(world.create_sync(audience), [update_profile(group)])
     world.drain()
     upsert(
         group, [Change(profile_id=anonymous.pk, fields={"ads_consent": False})], now=timezone.now()
@@ -160,8 +160,8 @@ def test_a_withdrawal_of_the_anonymous_profile_survives_the_merge(world, policy,
 
 def test_consent_given_again_before_the_beat_removes_nothing(world, policy):
     group = policy(remove_on_withdrawal=True)
-    ann, audience = update_profile(group), world.audience()
-    world.enter(world.sync(audience), [ann])
+    ann, audience = update_profile(group), world.create_audience()
+    world.enter(world.create_sync(audience), [ann])
     world.drain()
     for consent in (False, True):
         upsert(

@@ -124,10 +124,10 @@ def test_people_of_other_groups_are_neither_erased_nor_exported(api, other_group
     assert Profile.objects.count() == 1
 
 
-def test_erase_and_export_need_different_scopes(api, acme, issue, ann):
-    api.key = issue(acme, "users.export")
+def test_erase_and_export_need_different_scopes(api, acme, issue_key, ann):
+    api.key = issue_key(acme, "users.export")
     assert api.post("/users/delete", {"external_ids": ["ann"]}).status_code == 403
-    api.key = issue(acme, "users.delete")
+    api.key = issue_key(acme, "users.delete")
     assert api.post("/users/export/ids", {"external_ids": ["ann"]}).status_code == 403
 
 

@@ -38,7 +38,7 @@ def ann(acme):
 
 def erase(world, *people, by="Alice"):
     return privacy.erase(
-        world.app_group, [one.pk for one in people], asked_by=by, now=timezone.now()
+        world.app_group, [person.pk for person in people], asked_by=by, now=timezone.now()
     )
 
 
@@ -50,10 +50,10 @@ def proceed(world):
 
 
 def test_a_synced_person_is_removed_from_every_audience_and_deleted(world, ann):
-    audiences = [world.audience("one"), world.audience("two", world.uk)]
-    other = world.people(1)
+    audiences = [world.create_audience("one"), world.create_audience("two", world.uk)]
+    other = world.create_people(1)
     for audience in audiences:
-        world.enter(world.sync(audience), [ann, *other])
+        world.enter(world.create_sync(audience), [ann, *other])
     world.drain()
     assert [world.members(audience) for audience in audiences] == [2, 2]
     (erasure,) = erase(world, ann)
@@ -69,15 +69,15 @@ def test_a_synced_person_is_removed_from_every_audience_and_deleted(world, ann):
 
 
 def test_past_hashes_are_removed(world, ann):
-    audience = world.audience()
-    world.enter(world.sync(audience), [ann])
+    audience = world.create_audience()
+    world.enter(world.create_sync(audience), [ann])
     world.drain()
     upsert(
         world.app_group,
         [Change(external_id="ann", fields={"email": "new@example.org"})],
         now=timezone.now(),
     )
-    world.enter(world.sync(audience), [ann])
+    world.enter(world.create_sync(audience), [ann])
     world.drain()
     assert world.members(audience) == 2
     erase(world, ann)
@@ -86,8 +86,8 @@ def test_past_hashes_are_removed(world, ann):
 
 
 def test_a_pending_person_is_never_sent(world, ann):
-    audience = world.audience()
-    sync_row = world.sync(audience)
+    audience = world.create_audience()
+    sync_row = world.create_sync(audience)
     world.enter(sync_row, [ann])
     erase(world, ann)
     assert world.counts(sync_row) == {"entered": 1, "cancelled": 1}
@@ -99,7 +99,7 @@ def test_a_pending_person_is_never_sent(world, ann):
 
 
 def test_personal_data_are_deleted_at_once(world, ann):
-    world.enter(world.sync(), [ann])
+    world.enter(world.create_sync(), [ann])
     erase(world, ann)
     row = Profile.everybody.get(pk=ann.pk)
     assert (row.external_id, row.email, row.attributes) == (None, "", {})
@@ -107,7 +107,7 @@ def test_personal_data_are_deleted_at_once(world, ann):
 
 
 def test_an_enqueue_after_the_erasure_is_cancelled(world, ann):
-    sync_row = world.sync()
+    sync_row = world.create_sync()
     crowd = [ann]
     erase(world, ann)
     Erasure.objects.update(asked_at=timezone.now())  # the removals have been queued
@@ -120,8 +120,8 @@ def test_an_enqueue_after_the_erasure_is_cancelled(world, ann):
 
 
 def test_a_removal_of_an_erasure_has_a_longer_retry_window(world, ann):
-    audience = world.audience()
-    world.enter(world.sync(audience), [ann])
+    audience = world.create_audience()
+    world.enter(world.create_sync(audience), [ann])
     world.drain()
     world.sandbox.accounts.revoke(world.remote_token)
     erase(world, ann)
@@ -134,7 +134,7 @@ def test_a_removal_of_an_erasure_has_a_longer_retry_window(world, ann):
 
 
 def test_proceed_is_idempotent(world, ann):
-    world.enter(world.sync(), [ann])
+    world.enter(world.create_sync(), [ann])
     world.drain()
     erase(world, ann)
     privacy.proceed(now=timezone.now())
@@ -184,7 +184,7 @@ def test_the_ledger_erases_again_after_a_restore(world, ann, settings, tmp_path)
     back = Profile(app_group=world.app_group, external_id="ann", email=EMAIL)
     profiles.set_hashes(back, region="DE")
     back.save()
-    world.people(3)
+    world.create_people(3)
     with open(settings.ERASURE_LEDGER, "a") as out:
         out.write('{"group": 1, "ki')  # cut off by a crash
     assert privacy.erase_again(tmp_path / "erasures.jsonl", now=timezone.now()) == 1

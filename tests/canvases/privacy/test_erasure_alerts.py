@@ -20,12 +20,14 @@ def blocked_erasure(world, alice, settings, tmp_path):
     """Two people erased from two audiences while the token is rejected."""
     settings.ERASURE_LEDGER = str(tmp_path / "erasures.jsonl")
     Connection.objects.update(connected_by=None)
-    people = world.people(2)
+    people = world.create_people(2)
     for name in ("one", "two"):
-        world.enter(world.sync(world.audience(name)), people)
+        world.enter(world.create_sync(world.create_audience(name)), people)
     world.drain()
     world.sandbox.accounts.revoke(world.remote_token)
-    erase.erase(world.app_group, [one.pk for one in people], asked_by="Alice", now=timezone.now())
+    erase.erase(
+        world.app_group, [person.pk for person in people], asked_by="Alice", now=timezone.now()
+    )
     erase.proceed(now=timezone.now())
     world.flush(2)
     return world

@@ -25,8 +25,8 @@ def path(settings, tmp_path):
 @pytest.fixture
 def without_access(world, path):
     """A synced person is erased while the token is rejected."""
-    people = world.people(1)
-    world.enter(world.sync(), people)
+    people = world.create_people(1)
+    world.enter(world.create_sync(), people)
     world.drain()
     world.sandbox.accounts.revoke(world.remote_token)
     erase.erase(world.app_group, [people[0].pk], asked_by="Alice", now=timezone.now())

@@ -27,7 +27,7 @@ def _retention(settings, tmp_path, world):
 
 @pytest.fixture
 def person(world):
-    return world.people()[0]
+    return world.create_people()[0]
 
 
 def erase(world, person):
@@ -44,8 +44,8 @@ def state():
 
 
 def test_hashes_are_kept_until_the_retention_ends(world, person):
-    audience = world.audience()
-    world.enter(world.sync(audience), [person])
+    audience = world.create_audience()
+    world.enter(world.create_sync(audience), [person])
     world.drain()
     last = erase(world, person)
     assert world.members(audience) == 0
@@ -63,9 +63,9 @@ def test_a_person_without_deliveries_is_deleted_at_once(world, person):
 
 
 def test_a_late_add_is_reverted_before_the_erasure_ends(world, person):
-    audience = world.audience()
-    world.enter(world.sync(audience), [person])
-    late = world.frozen_before_the_call()
+    audience = world.create_audience()
+    world.enter(world.create_sync(audience), [person])
+    late = world.build_late_request()
     last = erase(world, person)
     settle.settle(send(late, at=0), now=timezone.now())
     assert world.members(audience) == 1
@@ -84,9 +84,9 @@ def test_a_late_add_of_a_merged_profile_is_reverted(world, acme, person):
         now=timezone.now(),
     )
     anonymous = Profile.objects.get(external_id=None)
-    audience = world.audience()
-    world.enter(world.sync(audience), [anonymous])
-    late = world.frozen_before_the_call()
+    audience = world.create_audience()
+    world.enter(world.create_sync(audience), [anonymous])
+    late = world.build_late_request()
     identity = Identity(("alias", ("web", "cookie")), person.external_id)
     assert identify(acme, [identity], now=timezone.now()) == [None]
     erase(world, person)
@@ -99,9 +99,9 @@ def test_a_late_add_of_a_merged_profile_is_reverted(world, acme, person):
 def test_a_long_blocked_erasure_is_checked_rarely_and_still_ends(
     world, person, django_assert_num_queries
 ):
-    world.enter(world.sync(), [person])
+    world.enter(world.create_sync(), [person])
     world.drain()
-    world.fault("code", code=50000)
+    world.set_fault("code", code=50000)
     privacy.erase(world.app_group, [person.pk], asked_by="Alice", now=timezone.now())
     privacy.proceed(now=timezone.now())
     much_later = timezone.now() + timedelta(days=3)
@@ -115,7 +115,7 @@ def test_a_long_blocked_erasure_is_checked_rarely_and_still_ends(
 
 
 def test_a_timestamp_far_ahead_does_not_delay_the_erasure(world, person):
-    world.enter(world.sync(), [person])
+    world.enter(world.create_sync(), [person])
     world.drain()
     last = erase(world, person)
     Batch.objects.update(settled_at=last + timedelta(days=400))

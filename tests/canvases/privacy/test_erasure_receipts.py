@@ -16,8 +16,8 @@ def page(world, settings, tmp_path, alice, signed_in):
 
 
 def test_a_receipt_shows_open_and_finished_removals(world, page):
-    [person] = world.people()
-    world.enter(world.sync(world.audience("Win back")), [person])
+    [person] = world.create_people()
+    world.enter(world.create_sync(world.create_audience("Win back")), [person])
     world.drain()
     erase.erase(world.app_group, [person.pk], asked_by="Alice", now=timezone.now())
     erase.proceed(now=timezone.now())

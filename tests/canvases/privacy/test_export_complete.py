@@ -103,7 +103,7 @@ WITHOUT_PROFILES = {
 
 
 @pytest.fixture
-def anonymous(acme, bobs, winback, alice, canvas, signed_in):
+def anonymous(acme, bob_editor, winback, alice, canvas, signed_in):
     """An anonymous profile with a row in every table."""
     row = Profile(app_group=acme, email="v@example.org")
     profiles.set_hashes(row, region="DE")
@@ -117,7 +117,7 @@ def anonymous(acme, bobs, winback, alice, canvas, signed_in):
     Erasure.objects.create(
         app_group=acme, profile=row, asked_by="x", requested_at=timezone.now(), state="done"
     )
-    bobs.set_up(bobs.add("audience_sync"), winback)
+    bob_editor.save_sync(bob_editor.add_step("audience_sync"), winback)
     segment = Segment.objects.create(app_group=acme, name="All", filter={})
     live_one = live.subscribe(
         acme, listener=987654, role="entry", segment=segment, now=timezone.now()

@@ -36,7 +36,7 @@ def _ledger(settings, tmp_path):
 @pytest.fixture
 def busy_world(world, alice):
     """A group with three synced people, three pending people and a live canvas."""
-    sync_row = world.sync(world.audience())
+    sync_row = world.create_sync(world.create_audience())
     canvas = Canvas.objects.create(
         app_group=world.app_group, name="Welcome", state=Canvas.State.LIVE, entered=1
     )
@@ -44,12 +44,12 @@ def busy_world(world, alice):
     step.syncs.add(sync_row)
     StepTally.objects.create(step=step, entered=1, waiting=1)
     BranchTally.objects.create(step=step, branch=1)
-    people = world.people(3)
+    people = world.create_people(3)
     world.enter(sync_row, people)
     world.drain()
     now = timezone.now()
     Visit.objects.create(canvas=canvas, profile=people[0], step=step, due_at=now, entered_at=now)
-    world.enter(sync_row, world.people(3))
+    world.enter(sync_row, world.create_people(3))
     return world
 
 
@@ -78,7 +78,7 @@ def test_people_leave_every_audience_before_the_group_is_deleted(busy_world, ali
     beat(busy_world)
     beat(busy_world)
     assert list(AppGroup.objects.all()) == [other_group]
-    assert [one.external_id for one in Profile.everybody.all()] == ["stays"]
+    assert [profile.external_id for profile in Profile.everybody.all()] == ["stays"]
     assert not Delivery.objects.exists()
     assert not Erasure.objects.exists()
 

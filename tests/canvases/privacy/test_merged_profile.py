@@ -46,7 +46,7 @@ def identify(group):
 
 
 def test_pending_deliveries_are_sent_for_the_merged_profile(world, acme, anonymous, ann):
-    add = world.sync()
+    add = world.create_sync()
     world.enter(add, [anonymous])
     identify(acme)
     world.drain()
@@ -58,12 +58,16 @@ def test_an_older_removal_does_not_overrule_an_add_of_the_merged_profile(
     world, acme, anonymous, ann, settings
 ):
     settings.SYNC = settings.SYNC | {"backoff_base": 60.0, "backoff_max": 1800.0}
-    audience = world.audience()
-    add, remove, again = world.sync(audience), world.sync(audience, "remove"), world.sync(audience)
+    audience = world.create_audience()
+    add, remove, again = (
+        world.create_sync(audience),
+        world.create_sync(audience, "remove"),
+        world.create_sync(audience),
+    )
     world.enter(add, [anonymous])
     world.drain()
     world.enter(remove, [anonymous])
-    world.fault("code", code=50000, count=1)
+    world.set_fault("code", code=50000, count=1)
     world.flush()
     identify(acme)
     world.enter(again, [ann])
@@ -145,7 +149,7 @@ def waiting(acme, bob, anonymous, ann):
     engine.launch(row, by=bob, now=timezone.now())
 
     def wait(*people):
-        engine.admit_some(row.pk, [one.pk for one in people], now=timezone.now())
+        engine.admit_some(row.pk, [person.pk for person in people], now=timezone.now())
         engine.beat()
 
     return wait

@@ -22,14 +22,14 @@ def audience(world, settings, tmp_path, monkeypatch):
     monkeypatch.setattr(consent, "WITHDRAWALS_PER_TURN", 1)
     world.app_group.remove_on_withdrawal = True
     world.app_group.save()
-    audience, people = world.audience(), world.people(6)
-    world.enter(world.sync(audience), people)
+    audience, people = world.create_audience(), world.create_people(6)
+    world.enter(world.create_sync(audience), people)
     world.drain()
     now = timezone.now()
     erase.erase(world.app_group, [people.pop().pk], asked_by="Alice", now=now)
     Profile.objects.update(ads_consent=False)
     Withdrawal.objects.bulk_create(
-        Withdrawal(app_group=world.app_group, profile=one, at=now) for one in people
+        Withdrawal(app_group=world.app_group, profile=person, at=now) for person in people
     )
     return audience
 

@@ -22,7 +22,7 @@ def delete_row(person):
 
 @pytest.mark.parametrize("action", ["add", "remove"])
 def test_a_pending_delivery_of_a_deleted_profile_is_cancelled_as_erased(world, action):
-    sync_row, people = world.sync(action=action), world.people(4)
+    sync_row, people = world.create_sync(action=action), world.create_people(4)
     world.enter(sync_row, people)
     delete_row(people[1])
     world.drain()
@@ -33,7 +33,7 @@ def test_a_pending_delivery_of_a_deleted_profile_is_cancelled_as_erased(world, a
 
 
 def test_a_batch_of_deleted_profiles_is_cancelled(world):
-    sync_row, people = world.sync(), world.people(2)
+    sync_row, people = world.create_sync(), world.create_people(2)
     world.enter(sync_row, people)
     for person in people:
         delete_row(person)
@@ -44,7 +44,7 @@ def test_a_batch_of_deleted_profiles_is_cancelled(world):
 
 
 def test_a_visit_of_a_deleted_profile_enters_as_erased(world, alice):
-    sync_row, people = world.sync(), world.people(3)
+    sync_row, people = world.create_sync(), world.create_people(3)
     canvas = Canvas.objects.create(
         app_group=world.app_group, name="Journey", state="live", entered=3
     )

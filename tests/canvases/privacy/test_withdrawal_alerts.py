@@ -27,8 +27,8 @@ def audience(world, alice, settings, tmp_path):
     settings.ERASURE_LEDGER = str(tmp_path / "erasures.jsonl")
     world.app_group.remove_on_withdrawal = True
     world.app_group.save()
-    audience, [person] = world.audience(), world.people()
-    world.enter(world.sync(audience), [person])
+    audience, [person] = world.create_audience(), world.create_people()
+    world.enter(world.create_sync(audience), [person])
     world.drain()
     connect.disconnect(world.connection, discard=False, by=alice, now=timezone.now())
     upsert(
@@ -83,4 +83,4 @@ def test_removals_cause_no_deadline_alert_of_steps(audience, mailoutbox):
     later(days=29, hours=23, minutes=30)
     mailoutbox.clear()
     alerts.send_due(now=timezone.now())
-    assert "People will soon count as errors in Acme" not in [one.subject for one in mailoutbox]
+    assert "People will soon count as errors in Acme" not in [mail.subject for mail in mailoutbox]

@@ -17,12 +17,12 @@ class Page:
 
     def stop(self, step):
         """Return the card of a step as text without tags; empty if the way does not go there."""
-        found = re.search(
+        match = re.search(
             rf'<li class="card" id="stop-{step.pk}">(.*?)</li>\s*(?=<li class="card")',
             self.text,
             re.DOTALL,
         )
-        return " ".join(re.sub("<[^>]+>", " ", found[1]).split()) if found else ""
+        return " ".join(re.sub("<[^>]+>", " ", match[1]).split()) if match else ""
 
     @property
     def path(self):
@@ -32,8 +32,8 @@ class Page:
     @property
     def bodies(self):
         """Return the bodies of the requests as they would be sent."""
-        found = re.findall(r'<pre class="rehearsal-body"[^>]*>(.*?)</pre>', self.text, re.DOTALL)
-        return [html.unescape(one).encode() for one in found]
+        bodies = re.findall(r'<pre class="rehearsal-body"[^>]*>(.*?)</pre>', self.text, re.DOTALL)
+        return [html.unescape(one).encode() for one in bodies]
 
 
 @pytest.fixture

@@ -22,20 +22,22 @@ WAIT = DAY | {"events": [{"number": 1, "label": "Bought", "kind": "event", "name
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_each_person_goes_the_way_that_was_rehearsed(journeys, seed):
+def test_each_person_goes_the_way_that_was_rehearsed(canvas_world, seed):
     dice = random.Random(seed)
-    people = journeys.people(8)
+    people = canvas_world.create_people(8)
     for person in people:
         Profile.objects.filter(pk=person.pk).update(country=dice.choice(COUNTRIES))
-    canvas = grow(journeys, dice, 14)
+    canvas = grow(canvas_world, dice, 14)
     now = timezone.now()
     expected, passed = {}, Counter()
     for person in Profile.objects.all():
         way = rehearsal.of_person(canvas, person, at=now, chosen={}, masked=False)
-        expected[person.pk] = [(one.step.pk, one.result.until) for one in way.stops if one.waits]
-        passed.update(one.step.pk for one in way.stops)
+        expected[person.pk] = [
+            (stop.step.pk, stop.result.until) for stop in way.stops if stop.waits
+        ]
+        passed.update(stop.step.pk for stop in way.stops)
 
-    journeys.launch(canvas)
+    canvas_world.launch(canvas)
     waited = {}
     while True:
         while movement.move_all(now=now):
@@ -52,17 +54,17 @@ def test_each_person_goes_the_way_that_was_rehearsed(journeys, seed):
     assert dict(StepTally.objects.values_list("step", "entered")) == passed
 
 
-def test_a_wait_shows_what_must_happen_and_the_reader_follows_it(journeys, rehearse):
-    canvas, steps = journeys.flow(
+def test_a_wait_shows_what_must_happen_and_the_reader_follows_it(canvas_world, rehearse):
+    canvas, steps = canvas_world.create_flow(
         ("wait", "wait_until", WAIT, None, 0),
         ("bought", "delay", DAY, "wait", 1),
         ("after", "delay", DAY, "wait", 0),
     )
-    [person] = journeys.people(1)
+    [person] = canvas_world.create_people(1)
     at = "2026-12-01T14:00"
     page = rehearse(canvas, person, at=at)
-    said = page.stop(steps["wait"])
-    assert "if event “order” happens before 2 Dec 2026, 14:00 UTC" in said
+    text = page.stop(steps["wait"])
+    assert "if event “order” happens before 2 Dec 2026, 14:00 UTC" in text
     assert page.path == [steps["wait"].pk, steps["after"].pk]
     link = f"take={steps['wait'].pk}-1"
     assert link in page.text
@@ -74,43 +76,43 @@ def test_a_wait_shows_what_must_happen_and_the_reader_follows_it(journeys, rehea
     assert f'name="take" value="{take}"' in page.text  # another time keeps the choice
 
 
-def test_who_does_what_was_rehearsed_takes_that_way(journeys, rehearse):
-    canvas, steps = journeys.flow(
+def test_who_does_what_was_rehearsed_takes_that_way(canvas_world, rehearse):
+    canvas, steps = canvas_world.create_flow(
         ("wait", "wait_until", WAIT, None, 0),
         ("bought", "delay", DAY, "wait", 1),
         ("else", "delay", DAY, "wait", EVERYONE_ELSE),
         ("after", "delay", DAY, "wait", 0),
     )
-    person, other = journeys.people(2)
+    person, other = canvas_world.create_people(2)
     expected = [
         rehearse(canvas, person, take=f"{steps['wait'].pk}-1").path,
         rehearse(canvas, other).path,
     ]
     now = timezone.now()
-    journeys.launch(canvas)
-    journeys.run(now)
+    canvas_world.launch(canvas)
+    canvas_world.run(now)
     event = Event.objects.create(
-        app_group=journeys.app_group, profile=person, kind="event", name="order", at=now
+        app_group=canvas_world.app_group, profile=person, kind="event", name="order", at=now
     )
     wait = Subscription.objects.get(listener=canvas.pk, role="wait")
     about = {"listener": canvas.pk, "subscription": wait, "profile": person, "event": event}
     Signal.objects.create(kind="event", at=now, **about)
     paths = {person.pk: [], other.pk: []}
     for hours in (0, 25, 50, 75):
-        journeys.run(now + timedelta(hours=hours))
+        canvas_world.run(now + timedelta(hours=hours))
         for who, step in Visit.objects.filter(left_at=None).values_list("profile", "step"):
             paths[who] += [step] if step not in paths[who] else []
     paths[person.pk].insert(0, steps["wait"].pk)  # passed at once
     assert list(paths.values()) == expected
 
 
-def test_after_a_less_important_event_people_wait_on(journeys, rehearse):
+def test_after_a_less_important_event_people_wait_on(canvas_world, rehearse):
     rows = [{"number": n, "label": f"Event {n}", "kind": "event", "name": f"e{n}"} for n in (1, 2)]
-    canvas, steps = journeys.flow(
+    canvas, steps = canvas_world.create_flow(
         ("wait", "wait_until", {**DAY, "events": rows, "chooses": "ranked"}, None, 0),
         ("after", "delay", DAY, "wait", 0),
     )
-    [person] = journeys.people(1)
+    [person] = canvas_world.create_people(1)
     comes = {
         n: rehearse(canvas, person, at="2026-12-01T14:00", take=f"{steps['wait'].pk}-{n}").stop(
             steps["after"]
@@ -121,30 +123,30 @@ def test_after_a_less_important_event_people_wait_on(journeys, rehearse):
     assert "Comes here: 2 Dec" in comes[2]
 
 
-def test_of_two_paths_that_fit_the_first_in_order_is_taken(journeys, rehearse):
+def test_of_two_paths_that_fit_the_first_in_order_is_taken(canvas_world, rehearse):
     everybody = {"field": "country", "op": "is_not", "value": "XX"}
     paths = [{"number": n, "name": f"Path {n}", "filter": everybody} for n in (2, 1)]
-    canvas, steps = journeys.flow(
+    canvas, steps = canvas_world.create_flow(
         ("paths", "audience_paths", {"paths": paths}, None, 0),
         ("first", "delay", DAY, "paths", 2),
         ("second", "delay", DAY, "paths", 1),
     )
-    [person] = journeys.people(1)
+    [person] = canvas_world.create_people(1)
     assert rehearse(canvas, person).path == [steps["paths"].pk, steps["first"].pk]
-    journeys.launch(canvas)
-    journeys.run()
+    canvas_world.launch(canvas)
+    canvas_world.run()
     assert Visit.objects.get().step == steps["first"]
 
 
 @pytest.fixture
-def entering(journeys, rehearse):
+def entering(canvas_world, rehearse):
     """entering(canvas, person) -> whether the page says so; and whether a launch agrees."""
 
     def ask(canvas, person):
         page = rehearse(canvas, person)
         canvas.refresh_from_db()
-        journeys.launch(canvas)
-        journeys.run()
+        canvas_world.launch(canvas)
+        canvas_world.run()
         has_entered = Visit.objects.filter(
             canvas=canvas, profile=person, entered_at__gte=timezone.now() - timedelta(hours=1)
         ).exists()
@@ -153,12 +155,12 @@ def entering(journeys, rehearse):
     return ask
 
 
-def test_who_would_enter_enters(journeys, entering):
-    canvas, _steps = journeys.canvas(("delay", DAY))
-    inside, outside = journeys.people(2)
+def test_who_would_enter_enters(canvas_world, entering):
+    canvas, _steps = canvas_world.create_canvas(("delay", DAY))
+    inside, outside = canvas_world.create_people(2)
     Profile.objects.filter(pk=inside.pk).update(country="DE")
-    journeys.segment.filter = {"field": "country", "op": "is", "value": "DE"}
-    journeys.segment.save()
+    canvas_world.segment.filter = {"field": "country", "op": "is", "value": "DE"}
+    canvas_world.segment.save()
     assert entering(canvas, inside) == (True, True)
     Canvas.objects.filter(pk=canvas.pk).update(state="stopped")
     assert entering(canvas, outside) == (False, False)
@@ -168,10 +170,10 @@ def test_who_would_enter_enters(journeys, entering):
     ("fields", "words"),
     [({"cap_total": 0}, "The limit of entries is reached."), ({}, "They have entered before")],
 )
-def test_it_says_what_keeps_a_person_out(journeys, rehearse, fields, words):
-    canvas, _steps = journeys.canvas(("delay", DAY))
+def test_it_says_what_keeps_a_person_out(canvas_world, rehearse, fields, words):
+    canvas, _steps = canvas_world.create_canvas(("delay", DAY))
     Canvas.objects.filter(pk=canvas.pk).update(**fields)
-    [person] = journeys.people(1)
+    [person] = canvas_world.create_people(1)
     long_ago = timezone.now() - timedelta(days=9)
     if not fields:
         Visit.objects.create(canvas=canvas, profile=person, entered_at=long_ago, left_at=long_ago)
@@ -180,8 +182,8 @@ def test_it_says_what_keeps_a_person_out(journeys, rehearse, fields, words):
     assert ">would not enter<" in page.text
 
 
-def test_a_person_in_an_exit_segment_would_not_enter(journeys, entering):
-    canvas, _steps = journeys.canvas(("delay", DAY))
-    ExitSegment.objects.create(canvas=canvas, segment=journeys.segment)
-    [person] = journeys.people(1)
+def test_a_person_in_an_exit_segment_would_not_enter(canvas_world, entering):
+    canvas, _steps = canvas_world.create_canvas(("delay", DAY))
+    ExitSegment.objects.create(canvas=canvas, segment=canvas_world.segment)
+    [person] = canvas_world.create_people(1)
     assert entering(canvas, person) == (False, False)

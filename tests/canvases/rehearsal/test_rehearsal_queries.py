@@ -21,9 +21,9 @@ def recent(n):
 class Line:
     """A canvas whose steps follow one another."""
 
-    def __init__(self, journeys):
-        self.journeys, self.last = journeys, None
-        self.canvas, _none = journeys.canvas()
+    def __init__(self, canvas_world):
+        self.canvas_world, self.last = canvas_world, None
+        self.canvas, _none = canvas_world.create_canvas()
 
     def add(self, kind, settings=None):
         self.last = Step.objects.create(
@@ -33,7 +33,7 @@ class Line:
     def sync(self, action):
         place = {"parent": self.last, "branch": NO}
         send = Step.objects.create(canvas=self.canvas, kind="audience_sync", **place)
-        self.journeys.asks(send, action)
+        self.canvas_world.add_sync(send, action)
 
 
 def splits_and_syncs(line, n):
@@ -56,12 +56,12 @@ def timed_splits_behind_a_delay(line, n):
 
 @pytest.mark.parametrize("fill", [splits_and_syncs, delays_and_splits, timed_splits_behind_a_delay])
 def test_200_steps_need_hardly_more_queries_than_20(
-    journeys, rehearse, django_assert_max_num_queries, fill
+    canvas_world, rehearse, django_assert_max_num_queries, fill
 ):
-    [person] = journeys.people(1)
+    [person] = canvas_world.create_people(1)
 
     def queries(n):
-        line = Line(journeys)
+        line = Line(canvas_world)
         fill(line, n)
         with django_assert_max_num_queries(60) as caught:
             page = rehearse(line.canvas, person)

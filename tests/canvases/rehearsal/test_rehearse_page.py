@@ -33,42 +33,43 @@ def split(canvas, condition):
     return Step.objects.create(canvas=canvas, kind="decision_split", settings={"filter": condition})
 
 
-def test_the_head_of_the_canvas_leads_to_it_for_every_role(editor, canvas, alice, bob, vera):
+def test_the_head_of_the_canvas_leads_to_it_for_every_role(editor_of, canvas, alice, bob, vera):
     for user in (alice, bob, vera):
-        page = editor(user).get().content.decode()
+        page = editor_of(user).get().content.decode()
         assert f'href="{canvas.get_absolute_url()}rehearse/"' in page
 
 
-def test_a_search_is_posted_and_leads_to_an_address_without_personal_data(editor, bob, person):
-    found = editor(bob).post("canvas_rehearse", q=MAX)
-    assert f"?person={person.pk}" in found.content.decode()
-    assert found.request["QUERY_STRING"] == ""
+def test_a_search_is_posted_and_leads_to_an_address_without_personal_data(editor_of, bob, person):
+    answer = editor_of(bob).post("canvas_rehearse", q=MAX)
+    assert f"?person={person.pk}" in answer.content.decode()
+    assert answer.request["QUERY_STRING"] == ""
 
 
-def test_a_search_of_a_viewer_is_masked_and_finds_whole_addresses_only(editor, vera, person):
+def test_a_search_of_a_viewer_is_masked_and_finds_whole_addresses_only(editor_of, vera, person):
     person.email_sha256 = None
     person.save()
     assert (
-        f"?person={person.pk}" not in editor(vera).post("canvas_rehearse", q="max").content.decode()
+        f"?person={person.pk}"
+        not in editor_of(vera).post("canvas_rehearse", q="max").content.decode()
     )
-    found = editor(vera).post("canvas_rehearse", q="crm-7").content.decode()
-    assert f"?person={person.pk}" in found
-    assert MAX not in found
+    page = editor_of(vera).post("canvas_rehearse", q="crm-7").content.decode()
+    assert f"?person={person.pk}" in page
+    assert MAX not in page
 
 
 def test_the_list_of_found_people_needs_as_many_queries_for_ten_as_for_one(
-    editor, bob, acme, person, django_assert_num_queries
+    editor_of, bob, acme, person, django_assert_num_queries
 ):
-    bobs = editor(bob)
-    bobs.post("canvas_rehearse", q="crm-")  # logs the view
+    bob_editor = editor_of(bob)
+    bob_editor.post("canvas_rehearse", q="crm-")  # logs the view
     with CaptureQueriesContext(connection) as one:
-        assert bobs.post("canvas_rehearse", q="crm-").content.count(b"?person=") == 1
+        assert bob_editor.post("canvas_rehearse", q="crm-").content.count(b"?person=") == 1
     Profile.objects.bulk_create(
         Profile(app_group=acme, external_id=f"crm-1{n}", email=MAX) for n in range(30)
     )
     with django_assert_num_queries(len(one)):
-        found = bobs.post("canvas_rehearse", q="crm-").content
-    assert found.count(b"?person=") == MAX_PEOPLE
+        content = bob_editor.post("canvas_rehearse", q="crm-").content
+    assert content.count(b"?person=") == MAX_PEOPLE
 
 
 def test_a_person_of_another_group_is_404(rehearse, canvas, other_group, person):
@@ -103,18 +104,18 @@ def test_odd_choices_are_left_out(rehearse, canvas, person):
 
 def test_a_condition_says_whether_it_is_met_and_what_the_person_has(rehearse, canvas, person):
     step = split(canvas, {"field": "country", "op": "is", "value": "DE"})
-    said = rehearse(canvas, person).stop(step)
-    assert "Not met: whose country is “DE” (this person: AT )" in said
-    assert "No this way" in said
+    text = rehearse(canvas, person).stop(step)
+    assert "Not met: whose country is “DE” (this person: AT )" in text
+    assert "No this way" in text
 
 
 def test_a_condition_that_cannot_be_read_ends_the_way(rehearse, canvas, person):
-    gone = {"segment": "8c5d0c1e-0000-4000-8000-000000000000", "op": "in"}
-    step = split(canvas, gone)
+    condition = {"segment": "8c5d0c1e-0000-4000-8000-000000000000", "op": "in"}
+    step = split(canvas, condition)
     page = rehearse(canvas, person)
     assert (page.status, page.path) == (200, [])
     assert "People cannot go on here" in page.text
-    canvas.segment.filter = gone
+    canvas.segment.filter = condition
     canvas.segment.save()
     page = rehearse(canvas, person)
     assert "The filter of the segment cannot be read." in page.text
@@ -145,9 +146,9 @@ def test_a_time_can_be_chosen_in_the_time_zone_of_the_group(rehearse, canvas, ac
     acme.time_zone = "Europe/Berlin"
     acme.save()
     delay = Step.objects.create(canvas=canvas, kind="delay", settings={"amount": 2, "unit": "days"})
-    said = rehearse(canvas, person, at="2026-12-01T14:00").stop(delay)
-    assert "Comes here: 1 Dec 2026, 14:00 CET" in said
-    assert "Waits until 3 Dec 2026, 14:00 CET" in said
+    text = rehearse(canvas, person, at="2026-12-01T14:00").stop(delay)
+    assert "Comes here: 1 Dec 2026, 14:00 CET" in text
+    assert "Waits until 3 Dec 2026, 14:00 CET" in text
 
 
 def test_a_condition_behind_a_delay_is_asked_at_the_end_of_the_delay(
@@ -156,10 +157,10 @@ def test_a_condition_behind_a_delay_is_asked_at_the_end_of_the_delay(
     Event.objects.create(
         app_group=acme, profile=person, kind="event", name="order", at="2026-12-01T12:00Z"
     )
-    asked = {"event": "order", "op": "at_least", "n": 1, "days": 3}
+    condition = {"event": "order", "op": "at_least", "n": 1, "days": 3}
     delay = Step.objects.create(canvas=canvas, kind="delay", settings={"amount": 4, "unit": "days"})
     late = Step.objects.create(
-        canvas=canvas, kind="decision_split", settings={"filter": asked}, parent=delay
+        canvas=canvas, kind="decision_split", settings={"filter": condition}, parent=delay
     )
     at = "2026-12-01T14:00"
     assert "Not met:" in rehearse(canvas, person, at=at).stop(late)
@@ -181,15 +182,15 @@ def test_the_view_is_logged_for_those_who_see_personal_data(rehearse, canvas, pe
 def test_a_person_of_a_sort_is_chosen_from_the_segment(rehearse, canvas, acme, who, chosen):
     canvas.segment.filter = {"field": "country", "op": "is", "value": "DE"}
     canvas.segment.save()
-    made = {"app_group": acme, "country": "DE", "email": MAX, "email_sha256": b"m" * 32}
+    fields = {"app_group": acme, "country": "DE", "email": MAX, "email_sha256": b"m" * 32}
     outside = {"country": "", "email": "", "email_sha256": None, "ads_consent": False}
-    Profile.objects.create(**made | outside, external_id="outside")
-    Profile.objects.create(**made, ads_consent=False, external_id="refuses")
+    Profile.objects.create(**fields | outside, external_id="outside")
+    Profile.objects.create(**fields, ads_consent=False, external_id="refuses")
     Profile.objects.create(app_group=acme, country="DE", external_id="plain")
-    Profile.objects.create(**made, external_id="fine")
+    Profile.objects.create(**fields, external_id="fine")
     answer = rehearse(canvas, who=who, at="2026-12-01T14:00").answer
-    wanted = Profile.objects.get(external_id=chosen)
-    assert answer["Location"].endswith(f"rehearse/?at=2026-12-01T14%3A00&person={wanted.pk}")
+    expected = Profile.objects.get(external_id=chosen)
+    assert answer["Location"].endswith(f"rehearse/?at=2026-12-01T14%3A00&person={expected.pk}")
 
 
 def test_it_says_that_there_is_no_person_of_a_sort(rehearse, canvas):

@@ -23,9 +23,9 @@ class Flow:
         segment = Segment.objects.create(app_group=group, name="Everybody", filter={})
         self.world, self.user = world, user
         self.canvas = Canvas.objects.create(app_group=group, name="Cart", segment=segment)
-        asked = {"filter": {"field": "email", "op": "exists"}}
-        self.split = self.add("decision_split", None, 0, settings=asked)
-        self.sync = world.sync(is_live=False, **fields)
+        settings = {"filter": {"field": "email", "op": "exists"}}
+        self.split = self.add("decision_split", None, 0, settings=settings)
+        self.sync = world.create_sync(is_live=False, **fields)
         self.send = self.add("audience_sync", self.split, YES, sync=self.sync)
         self.add("exit", self.split, NO)
 
@@ -56,32 +56,32 @@ def flow(world, alice):
     ],
 )
 def test_the_request_is_sent_byte_for_byte(world, flow, rehearse, settings, action, kinds, fields):
-    made = flow(action=action, kinds=kinds)
+    rehearsed = flow(action=action, kinds=kinds)
     hashes = {"phone_sha256": b"p" * 32, "gaid_sha256": b"g" * 32} | fields
-    [person] = world.people(1, email="a@example.org", ad_tracking_enabled=False, **hashes)
+    [person] = world.create_people(1, email="a@example.org", ad_tracking_enabled=False, **hashes)
     for n, kind in enumerate(("phone", "email", "idfa")):
         PastIdentifier.objects.create(profile=person, kind=kind, sha256=b"%032d" % n)
-    page = rehearse(made.canvas, person)
-    assert page.path == [made.split.pk, made.send.pk]
+    page = rehearse(rehearsed.canvas, person)
+    assert page.path == [rehearsed.split.pk, rehearsed.send.pk]
     assert len(page.bodies) == 1
 
     with responses.RequestsMock() as wire:
         answer = {"code": 0, "message": "OK", "request_id": "R", "data": {}}
         wire.post(f"{settings.TIKTOK_API_URL}/open_api/v1.3/segment/mapping/", json=answer)
-        made.launch()
+        rehearsed.launch()
         assert [call.request.body for call in wire.calls] == page.bodies
 
 
 def test_nothing_is_sent_or_stored_by_a_rehearsal(world, flow, rehearse):
-    made = flow()
-    [person] = world.people(1, email="a@example.org")
-    rehearse(made.canvas, person)
+    rehearsed = flow()
+    [person] = world.create_people(1, email="a@example.org")
+    rehearse(rehearsed.canvas, person)
     flush.Flush(seconds=1).run()
     assert world.sandbox.log.all() == []
     assert not Delivery.objects.exists()
     assert not Visit.objects.exists()
 
-    made.launch()
+    rehearsed.launch()
     assert [line.people for line in world.mappings()] == [1]
 
 
@@ -95,25 +95,25 @@ def test_nothing_is_sent_or_stored_by_a_rehearsal(world, flow, rehearse):
     ],
 )
 def test_who_is_not_sent_is_not_sent_for_the_same_reason(world, flow, rehearse, fields, reason):
-    made = flow()
+    rehearsed = flow()
     AppGroup.objects.update(consent_required=True)
-    [person] = world.people(1, **{"email": "a", "ads_consent": True} | fields)
-    page = rehearse(made.canvas, person)
+    [person] = world.create_people(1, **{"email": "a", "ads_consent": True} | fields)
+    page = rehearse(rehearsed.canvas, person)
     assert page.bodies == []
 
-    made.launch()
+    rehearsed.launch()
     delivery = Delivery.objects.get()
     assert delivery.reason == reason
-    assert str(Reason(reason).label) in page.stop(made.send)
+    assert str(Reason(reason).label) in page.stop(rehearsed.send)
 
 
 def test_a_viewer_sees_shortened_hashes_and_masked_identifiers(world, flow, rehearse, vera):
-    made = flow()
-    [person] = world.people(1, email="anna@example.org")
-    [body] = rehearse(made.canvas, person, user=vera).bodies
-    [whole] = rehearse(made.canvas, person).bodies
+    rehearsed = flow()
+    [person] = world.create_people(1, email="anna@example.org")
+    [body] = rehearse(rehearsed.canvas, person, user=vera).bodies
+    [whole] = rehearse(rehearsed.canvas, person).bodies
     sha256 = person.email_sha256.hex()
     assert sha256 in whole.decode()
     assert whole.decode().replace(sha256, f"{sha256[:8]}…") == body.decode()
-    assert "a***@e***.org" in rehearse(made.canvas, person).text
-    assert "anna@example.org" not in rehearse(made.canvas, person, user=vera).text
+    assert "a***@e***.org" in rehearse(rehearsed.canvas, person).text
+    assert "anna@example.org" not in rehearse(rehearsed.canvas, person, user=vera).text

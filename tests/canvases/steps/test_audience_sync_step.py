@@ -11,12 +11,12 @@ pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 @pytest.fixture
-def step(bobs):
-    return bobs.add("audience_sync")
+def step(bob_editor):
+    return bob_editor.add_step("audience_sync")
 
 
-def test_saving_creates_a_sync(bobs, step, winback, canvas):
-    answer = bobs.set_up(step, winback, action="remove", kinds=("gaid", "email"))
+def test_saving_creates_a_sync(bob_editor, step, winback, canvas):
+    answer = bob_editor.save_sync(step, winback, action="remove", kinds=("gaid", "email"))
 
     assert answer.status_code == 302
     step.refresh_from_db()
@@ -31,15 +31,15 @@ def test_saving_creates_a_sync(bobs, step, winback, canvas):
     assert list(step.syncs.all()) == [step.sync]
 
 
-def test_a_sync_without_deliveries_is_edited(bobs, step, winback):
-    bobs.set_up(step, winback)
-    bobs.set_up(step, winback, kinds=("phone",))
+def test_a_sync_without_deliveries_is_edited(bob_editor, step, winback):
+    bob_editor.save_sync(step, winback)
+    bob_editor.save_sync(step, winback, kinds=("phone",))
 
     assert Sync.objects.get().kinds == ["phone"]
 
 
-def test_a_sync_with_deliveries_is_replaced_by_a_new_one(bobs, step, winback, people, canvas):
-    bobs.set_up(step, winback)
+def test_a_sync_with_deliveries_is_replaced_by_a_new_one(bob_editor, step, winback, people, canvas):
+    bob_editor.save_sync(step, winback)
     step.refresh_from_db()
     first = step.sync
     visits = [canvas.visits.create(profile=people[0], entered_at=timezone.now())]
@@ -47,9 +47,9 @@ def test_a_sync_with_deliveries_is_replaced_by_a_new_one(bobs, step, winback, pe
     Canvas.objects.filter(pk=canvas.pk).update(state="live")
 
     assert (
-        bobs.set_up(step, winback, kinds=("phone",)).status_code == 422
+        bob_editor.save_sync(step, winback, kinds=("phone",)).status_code == 422
     )  # the form asks what becomes of pending people
-    bobs.set_up(step, winback, kinds=("phone",), waiting="travel")
+    bob_editor.save_sync(step, winback, kinds=("phone",), waiting="travel")
 
     step.refresh_from_db()
     first.refresh_from_db()
@@ -58,16 +58,16 @@ def test_a_sync_with_deliveries_is_replaced_by_a_new_one(bobs, step, winback, pe
     assert set(step.syncs.all()) == {first, step.sync}
 
 
-def test_a_renamed_canvas_renames_its_syncs(bobs, step, winback, segment, canvas):
-    bobs.set_up(step, winback)
+def test_a_renamed_canvas_renames_its_syncs(bob_editor, step, winback, segment, canvas):
+    bob_editor.save_sync(step, winback)
 
-    bobs.post("canvas_entry", name="Other", segment=segment.pk, description="", version=1)
+    bob_editor.post("canvas_entry", name="Other", segment=segment.pk, description="", version=1)
 
     assert Sync.objects.get().label == "Other: winback"
 
 
-def test_the_name_of_an_existing_audience_chooses_it(bobs, step, winback):
-    answer = bobs.set_up(step, winback, audience="", audience_name=" winback ")
+def test_the_name_of_an_existing_audience_chooses_it(bob_editor, step, winback):
+    answer = bob_editor.save_sync(step, winback, audience="", audience_name=" winback ")
 
     assert answer.status_code == 302
     step.refresh_from_db()
@@ -95,8 +95,8 @@ def test_the_name_of_an_existing_audience_chooses_it(bobs, step, winback):
     ],
 )
 @pytest.mark.parametrize("htmx", [True, False])
-def test_an_error_is_shown_beside_its_field(bobs, step, winback, wrong, words, htmx):
-    answer = bobs.set_up(step, winback, htmx=htmx, **wrong)
+def test_an_error_is_shown_beside_its_field(bob_editor, step, winback, wrong, words, htmx):
+    answer = bob_editor.save_sync(step, winback, htmx=htmx, **wrong)
 
     assert answer.status_code == 422
     panel = answer.content.decode().split('id="step-form"')[1].split("</form>")[0]
@@ -105,23 +105,23 @@ def test_an_error_is_shown_beside_its_field(bobs, step, winback, wrong, words, h
     assert step.settings == {}
 
 
-def test_an_audience_that_is_not_appendable_is_rejected_with_the_reason(bobs, step, winback):
+def test_an_audience_that_is_not_appendable_is_rejected_with_the_reason(bob_editor, step, winback):
     Audience.objects.filter(pk=winback.pk).update(
         is_appendable=False, why_not="A lookalike audience."
     )
 
-    answer = bobs.set_up(step, winback)
+    answer = bob_editor.save_sync(step, winback)
 
     assert answer.status_code == 422
     assert "winback: A lookalike audience." in answer.content.decode()
 
 
-def test_a_lookalike_is_disabled_in_the_list(bobs, step, winback):
+def test_a_lookalike_is_disabled_in_the_list(bob_editor, step, winback):
     Audience.objects.filter(pk=winback.pk).update(
         is_appendable=False, why_not="A lookalike audience."
     )
 
-    options = bobs.get(
+    options = bob_editor.get(
         "step_choices", step.pk, ad_account=winback.ad_account_id, htmx=True
     ).content.decode()
 
@@ -131,14 +131,14 @@ def test_a_lookalike_is_disabled_in_the_list(bobs, step, winback):
 
 
 @pytest.mark.parametrize("field", ["ad_account", "audience"])
-def test_rows_of_another_group_are_unknown(bobs, step, winback, other_group, field):
+def test_rows_of_another_group_are_unknown(bob_editor, step, winback, other_group, field):
     foreign = Connection(partner="tiktok", app_group=other_group)
     foreign.set_token("x")
     foreign.save()
     account = AdAccount.objects.create(connection=foreign, remote_id="7", name="Umbrella")
     audience = Audience.objects.create(ad_account=account, remote_id="8", name="theirs")
 
-    answer = bobs.set_up(
+    answer = bob_editor.save_sync(
         step, winback, **{field: {"ad_account": account, "audience": audience}[field].pk}
     )
 
@@ -147,28 +147,28 @@ def test_rows_of_another_group_are_unknown(bobs, step, winback, other_group, fie
     assert "Umbrella" not in answer.content.decode()
 
 
-def test_a_disconnected_ad_account_is_not_offered(bobs, step, winback):
+def test_a_disconnected_ad_account_is_not_offered(bob_editor, step, winback):
     AdAccount.objects.update(is_chosen=False)
 
-    answer = bobs.set_up(step, winback)
+    answer = bob_editor.save_sync(step, winback)
 
     assert answer.status_code == 422
     assert "This ad account is not connected" in answer.content.decode()
 
 
-def test_coverage_counts_the_people_of_the_entry_segment(bobs, step, winback, people):
-    page = bobs.get(step=step.pk).content.decode()
+def test_coverage_counts_the_people_of_the_entry_segment(bob_editor, step, winback, people):
+    page = bob_editor.get(step=step.pk).content.decode()
 
     assert "E-mail (10 of 12)" in page
     assert "Phone (2 of 12)" in page
     assert "iOS IDFA (0 of 12)" in page
 
 
-def test_names_survive_emoji_and_are_escaped(bobs, step, winback):
+def test_names_survive_emoji_and_are_escaped(bob_editor, step, winback):
     Audience.objects.filter(pk=winback.pk).update(name="<b>🙂 عربي</b>")
 
-    bobs.set_up(step, winback)
+    bob_editor.save_sync(step, winback)
 
-    page = bobs.get(step=step.pk).content.decode()
+    page = bob_editor.get(step=step.pk).content.decode()
     assert "&lt;b&gt;🙂 عربي&lt;/b&gt;" in page
     assert "<b>🙂" not in page

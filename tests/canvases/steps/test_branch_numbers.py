@@ -14,42 +14,42 @@ pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 @pytest.fixture(params=[("wait_until", EVENTS, ONE_EVENT), ("audience_paths", PATHS, ONE_PATH)])
-def step(request, bobs):
+def step(request, bob_editor):
     """A split of which five people took branch 2, which is removed; the form of the rest."""
     kind, whole, rest = request.param
-    step = bobs.add(kind)
-    assert bobs.post("step", step.pk, version=1, **whole).status_code == 302
+    step = bob_editor.add_step(kind)
+    assert bob_editor.post("step", step.pk, version=1, **whole).status_code == 302
     BranchTally.objects.create(step=step, branch=2, n=5)
-    assert bobs.post("step", step.pk, version=2, **rest).status_code == 302
+    assert bob_editor.post("step", step.pk, version=2, **rest).status_code == 302
     return step, rest
 
 
-def test_an_added_branch_has_a_number_that_no_one_took(bobs, step):
+def test_an_added_branch_has_a_number_that_no_one_took(bob_editor, step):
     row, rest = step
-    page = bobs.post("step", row.pk, version=3, add="0", **rest).content.decode()
+    page = bob_editor.post("step", row.pk, version=3, add="0", **rest).content.decode()
     assert re.search(r'name="(row-1-number|number-0.1)"\s+value="3"', page)
 
 
-def test_a_branch_without_a_number_gets_one_that_no_one_took(bobs, step):
+def test_a_branch_without_a_number_gets_one_that_no_one_took(bob_editor, step):
     row, _rest = step
     sent = EVENTS | {"row-1-number": ""} if row.kind == "wait_until" else PATHS | {"number-0.1": ""}
-    assert bobs.post("step", row.pk, version=3, **sent).status_code == 302
+    assert bob_editor.post("step", row.pk, version=3, **sent).status_code == 302
     row.refresh_from_db()
     numbers = [one["number"] for one in row.settings.get("events") or row.settings["paths"]]
     assert numbers == [1, 3]
 
 
-def test_people_whose_branch_is_removed_take_no_later_one(bobs, canvas, people):
-    step = bobs.add("wait_until")
+def test_people_whose_branch_is_removed_take_no_later_one(bob_editor, canvas, people):
+    step = bob_editor.add_step("wait_until")
     ranked = {"chooses": "ranked"}
-    assert bobs.post("step", step.pk, version=1, **EVENTS, **ranked).status_code == 302
+    assert bob_editor.post("step", step.pk, version=1, **EVENTS, **ranked).status_code == 302
     Canvas.objects.update(state="live")
     now, both = timezone.now(), Profile.objects.order_by("pk")[:2]
     for branch, profile in enumerate(both, 1):
         place = {"canvas": canvas, "step": step, "branch": branch, "entered_at": now}
         Visit.objects.create(profile=profile, due_at=now, **place)
 
-    assert bobs.post("step", step.pk, version=2, **ONE_EVENT, **ranked).status_code == 302
+    assert bob_editor.post("step", step.pk, version=2, **ONE_EVENT, **ranked).status_code == 302
 
     assert list(Visit.objects.order_by("pk").values_list("branch", flat=True)) == [1, None]
 

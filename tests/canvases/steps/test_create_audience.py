@@ -11,8 +11,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 @pytest.fixture
-def step(bobs, sandbox):
-    return bobs.add("audience_sync")
+def step(bob_editor, sandbox):
+    return bob_editor.add_step("audience_sync")
 
 
 def create(editor, step, account, *, htmx=True, **more):
@@ -42,8 +42,8 @@ def named(sandbox, name):
     return [row for row in sandbox.audiences.of(EU) if row.name == name]
 
 
-def test_an_audience_is_created_selected_and_saved(bobs, step, eu, sandbox):
-    answer = create(bobs, step, eu)
+def test_an_audience_is_created_selected_and_saved(bob_editor, step, eu, sandbox):
+    answer = create(bob_editor, step, eu)
 
     assert answer.status_code == 200
     page = answer.content.decode()
@@ -57,23 +57,25 @@ def test_an_audience_is_created_selected_and_saved(bobs, step, eu, sandbox):
     assert len(named(sandbox, "cart 🛒")) == 1
 
 
-def test_without_javascript_the_page_shows_the_message(bobs, step, eu, canvas):
-    answer = create(bobs, step, eu, htmx=False)
+def test_without_javascript_the_page_shows_the_message(bob_editor, step, eu, canvas):
+    answer = create(bob_editor, step, eu, htmx=False)
 
     assert answer["Location"] == f"{canvas.get_absolute_url()}?step={step.pk}"
-    assert "“cart 🛒” was created as a new audience" in bobs.get(step=step.pk).content.decode()
+    assert (
+        "“cart 🛒” was created as a new audience" in bob_editor.get(step=step.pk).content.decode()
+    )
 
 
-def test_a_double_click_creates_one_audience(bobs, step, eu, sandbox):
-    answers = [create(bobs, step, eu) for _ in range(2)]
+def test_a_double_click_creates_one_audience(bob_editor, step, eu, sandbox):
+    answers = [create(bob_editor, step, eu) for _ in range(2)]
 
     assert [answer.status_code for answer in answers] == [200, 200]
     assert len(named(sandbox, "cart 🛒")) == 1
     assert Audience.objects.filter(name="cart 🛒").count() == 1
 
 
-def test_an_incomplete_form_keeps_its_values(bobs, step, eu, sandbox):
-    answer = create(bobs, step, eu, kinds=[], action="remove")
+def test_an_incomplete_form_keeps_its_values(bob_editor, step, eu, sandbox):
+    answer = create(bob_editor, step, eu, kinds=[], action="remove")
 
     page = answer.content.decode()
     assert answer.status_code == 422
@@ -99,10 +101,10 @@ def test_an_incomplete_form_keeps_its_values(bobs, step, eu, sandbox):
     ],
 )
 @pytest.mark.parametrize("htmx", [True, False])
-def test_an_invalid_name_has_a_clear_error(bobs, step, eu, sandbox, name, words, htmx):
+def test_an_invalid_name_has_a_clear_error(bob_editor, step, eu, sandbox, name, words, htmx):
     before = len(sandbox.audiences.of(EU))
 
-    answer = create(bobs, step, eu, audience_name=name, htmx=htmx)
+    answer = create(bob_editor, step, eu, audience_name=name, htmx=htmx)
 
     assert answer.status_code == 422
     page = answer.content.decode()
@@ -112,25 +114,25 @@ def test_an_invalid_name_has_a_clear_error(bobs, step, eu, sandbox, name, words,
     assert len(sandbox.audiences.of(EU)) == before
 
 
-def test_a_missing_ad_account_has_a_clear_error(bobs, step, eu):
-    answer = create(bobs, step, eu, ad_account="")
+def test_a_missing_ad_account_has_a_clear_error(bob_editor, step, eu):
+    answer = create(bob_editor, step, eu, ad_account="")
 
     assert answer.status_code == 422
     assert "Choose an ad account." in answer.content.decode()
 
 
-def test_a_failing_tiktok_has_a_clear_error(bobs, step, eu, sandbox):
+def test_a_failing_tiktok_has_a_clear_error(bob_editor, step, eu, sandbox):
     eu.connection.set_token("wrong")
     eu.connection.save()
 
-    answer = create(bobs, step, eu)
+    answer = create(bob_editor, step, eu)
 
     assert answer.status_code == 422
     assert "no longer accepts our access" in answer.content.decode()
 
 
-def test_choosing_an_ad_account_reads_its_audiences(bobs, step, eu):
-    page = bobs.get(
+def test_choosing_an_ad_account_reads_its_audiences(bob_editor, step, eu):
+    page = bob_editor.get(
         "step_choices", step.pk, ad_account=eu.pk, audience_name="news", htmx=True
     ).content.decode()
 
@@ -143,9 +145,9 @@ def test_choosing_an_ad_account_reads_its_audiences(bobs, step, eu):
     assert " disabled" in lookalike
 
 
-def test_the_list_is_read_once_a_minute(bobs, step, eu, sandbox):
+def test_the_list_is_read_once_a_minute(bob_editor, step, eu, sandbox):
     for _ in range(3):
-        bobs.get("step_choices", step.pk, ad_account=eu.pk, htmx=True)
+        bob_editor.get("step_choices", step.pk, ad_account=eu.pk, htmx=True)
 
     assert (
         len([line for line in sandbox.log.all() if line.endpoint == "dmp/custom_audience/list"])
@@ -153,8 +155,8 @@ def test_the_list_is_read_once_a_minute(bobs, step, eu, sandbox):
     )
 
 
-def test_without_javascript_the_form_shows_the_audiences(bobs, step, eu):
-    answer = bobs.post(
+def test_without_javascript_the_form_shows_the_audiences(bob_editor, step, eu):
+    answer = bob_editor.post(
         "step_choices",
         step.pk,
         ad_account=eu.pk,
@@ -171,7 +173,9 @@ def test_without_javascript_the_form_shows_the_audiences(bobs, step, eu):
     assert step.settings == {}
 
 
-def test_an_ad_account_of_another_group_shows_no_audience(bobs, step, other_group, eu):
-    page = bobs.get("step_choices", step.pk, ad_account=str(eu.pk + 1), htmx=True).content.decode()
+def test_an_ad_account_of_another_group_shows_no_audience(bob_editor, step, other_group, eu):
+    page = bob_editor.get(
+        "step_choices", step.pk, ad_account=str(eu.pk + 1), htmx=True
+    ).content.decode()
 
     assert "data-name" not in page

@@ -14,8 +14,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 @pytest.fixture
-def step(bobs):
-    return bobs.add("delay")
+def step(bob_editor):
+    return bob_editor.add_step("delay")
 
 
 @pytest.mark.parametrize(
@@ -27,13 +27,13 @@ def step(bobs):
         (730, "days", 63_072_000, "Wait 730 days"),
     ],
 )
-def test_the_due_time_follows_the_form(bobs, step, amount, unit, seconds, words):
-    bobs.post("step", step.pk, version=1, amount=amount, unit=unit)
+def test_the_due_time_follows_the_form(bob_editor, step, amount, unit, seconds, words):
+    bob_editor.post("step", step.pk, version=1, amount=amount, unit=unit)
 
     step.refresh_from_db()
     now = timezone.now()
     assert KINDS["delay"].due_on_arrival(step, now=now) == now + timedelta(seconds=seconds)
-    assert words in bobs.get().content.decode()
+    assert words in bob_editor.get().content.decode()
 
 
 @pytest.mark.parametrize(
@@ -49,26 +49,26 @@ def test_the_due_time_follows_the_form(bobs, step, amount, unit, seconds, words)
         ("1\0", "days"),
     ],
 )
-def test_an_invalid_delay_is_rejected(bobs, step, amount, unit):
-    answer = bobs.post("step", step.pk, version=1, amount=amount, unit=unit)
+def test_an_invalid_delay_is_rejected(bob_editor, step, amount, unit):
+    answer = bob_editor.post("step", step.pk, version=1, amount=amount, unit=unit)
 
     assert answer.status_code == 422
     step.refresh_from_db()
     assert step.settings == {"amount": 1, "unit": "days"}
 
 
-def test_the_delay_of_a_live_canvas_may_change(bobs, step, canvas):
+def test_the_delay_of_a_live_canvas_may_change(bob_editor, step, canvas):
     Canvas.objects.filter(pk=canvas.pk).update(state="live")
 
-    assert bobs.post("step", step.pk, version=1, amount=2, unit="hours").status_code == 302
+    assert bob_editor.post("step", step.pk, version=1, amount=2, unit="hours").status_code == 302
     step.refresh_from_db()
     assert step.settings["amount"] == 2
 
 
-def test_the_delay_of_an_archived_canvas_may_not_change(bobs, step, canvas):
+def test_the_delay_of_an_archived_canvas_may_not_change(bob_editor, step, canvas):
     Canvas.objects.filter(pk=canvas.pk).update(state="archived")
 
-    assert bobs.post("step", step.pk, version=1, amount=2, unit="hours").status_code == 409
+    assert bob_editor.post("step", step.pk, version=1, amount=2, unit="hours").status_code == 409
     step.refresh_from_db()
     assert step.settings["amount"] == 1
 
@@ -93,15 +93,15 @@ SUNDAY = {"mode": "weekday", "weekday": "6", "at": "02:30"}
         ),
     ],
 )
-def test_people_wait_until_a_local_time(bobs, step, acme, sent, now, due):
+def test_people_wait_until_a_local_time(bob_editor, step, acme, sent, now, due):
     acme.time_zone = "Europe/Berlin"
     acme.save()
-    assert bobs.post("step", step.pk, version=1, **sent).status_code == 302
+    assert bob_editor.post("step", step.pk, version=1, **sent).status_code == 302
 
     step = Step.objects.get(pk=step.pk)
     now, due = datetime(*now, tzinfo=BERLIN), datetime(*due, tzinfo=BERLIN)
     assert KINDS["delay"].due_on_arrival(step, now=now) == due.astimezone(UTC)
-    page = bobs.get(step=step.pk).content.decode()
+    page = bob_editor.get(step=step.pk).content.decode()
     assert f"{sent['at']} (Europe/Berlin)" in page
 
 
@@ -117,20 +117,20 @@ def test_people_wait_until_a_local_time(bobs, step, acme, sent, now, due):
         {"mode": "x", "amount": "1", "unit": "days"},
     ],
 )
-def test_an_end_that_does_not_exist_is_refused(bobs, step, sent):
-    assert bobs.post("step", step.pk, version=1, **sent).status_code == 422
+def test_an_end_that_does_not_exist_is_refused(bob_editor, step, sent):
+    assert bob_editor.post("step", step.pk, version=1, **sent).status_code == 422
 
 
-def test_each_way_of_waiting_has_its_own_hint(bobs, step):
-    page = bobs.get(step=step.pk).content.decode()
+def test_each_way_of_waiting_has_its_own_hint(bob_editor, step):
+    page = bob_editor.get(step=step.pk).content.decode()
     hints = re.findall(r'<p class="form-hint" data-delay="(\w+)">(.*?)</p>', page, re.DOTALL)
-    shown = {way: " ".join(text.split()) for way, text in hints}
-    assert shown == {
+    hint_of = {way: " ".join(text.split()) for way, text in hints}
+    assert hint_of == {
         "date": "People who come after this time go on at once.",
         "weekday": ("People who come on this day, but after this time, wait until the week after."),
     }
 
 
-def test_a_date_that_is_over_is_a_warning(bobs, step):
-    bobs.post("step", step.pk, version=1, mode="date", date="2026-01-01", at="09:00")
-    assert "This date is over" in bobs.get(launch=1).content.decode()
+def test_a_date_that_is_over_is_a_warning(bob_editor, step):
+    bob_editor.post("step", step.pk, version=1, mode="date", date="2026-01-01", at="09:00")
+    assert "This date is over" in bob_editor.get(launch=1).content.decode()

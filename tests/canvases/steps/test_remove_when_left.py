@@ -18,12 +18,12 @@ pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 @pytest.fixture
-def step(bobs, winback):
+def step(bob_editor, winback):
     """A step that adds people to winback and removes them again when they leave."""
-    made = bobs.add("audience_sync")
-    assert bobs.set_up(made, winback, removes="on").status_code == 302
-    made.refresh_from_db()
-    return made
+    step = bob_editor.add_step("audience_sync")
+    assert bob_editor.save_sync(step, winback, removes="on").status_code == 302
+    step.refresh_from_db()
+    return step
 
 
 def leave(one, people):
@@ -52,49 +52,51 @@ def left(step, winback, people):
     return Sync.objects.get(undoes=step.sync)
 
 
-def test_the_tick_is_stored_only_where_people_are_added(bobs, step, winback):
+def test_the_tick_is_stored_only_where_people_are_added(bob_editor, step, winback):
     assert step.settings["removes"] is True
-    bobs.set_up(step, winback, action="remove", removes="on")
+    bob_editor.save_sync(step, winback, action="remove", removes="on")
     step.refresh_from_db()
     assert "removes" not in step.settings
 
 
-def test_the_tick_changes_no_sync_and_is_logged(bobs, step, winback, acme):
+def test_the_tick_changes_no_sync_and_is_logged(bob_editor, step, winback, acme):
     before = step.sync_id
-    bobs.set_up(step, winback)
+    bob_editor.save_sync(step, winback)
     step.refresh_from_db()
     assert ("removes" in step.settings, step.sync_id) == (False, before)
-    changes = [str(one) for row in Activity.objects.filter(app_group=acme) for one in row.changes]
-    assert any("Remove people again when they leave" in one for one in changes)
+    changes = [
+        str(change) for row in Activity.objects.filter(app_group=acme) for change in row.changes
+    ]
+    assert any("Remove people again when they leave" in change for change in changes)
 
 
 @pytest.mark.parametrize(
     ("entry_by", "is_ticked"), [(Canvas.EntryBy.SEGMENT, True), (Canvas.EntryBy.LAUNCH, False)]
 )
 def test_a_new_step_of_a_canvas_that_is_kept_up_to_date_is_ticked(
-    bobs, canvas, entry_by, is_ticked
+    bob_editor, canvas, entry_by, is_ticked
 ):
-    made = bobs.add("audience_sync")
+    step = bob_editor.add_step("audience_sync")
     Canvas.objects.filter(pk=canvas.pk).update(entry_by=entry_by)
-    page = bobs.get(step=made.pk).content.decode()
+    page = bob_editor.get(step=step.pk).content.decode()
     box = page[page.index('name="removes"') :].split(">")[0]
     assert ("checked" in box) == is_ticked
 
 
-def test_a_step_saved_without_the_tick_stays_without(bobs, step, winback, canvas):
-    bobs.set_up(step, winback)
+def test_a_step_saved_without_the_tick_stays_without(bob_editor, step, winback, canvas):
+    bob_editor.save_sync(step, winback)
     Canvas.objects.filter(pk=canvas.pk).update(entry_by=Canvas.EntryBy.SEGMENT)
-    page = bobs.get(step=step.pk).content.decode()
+    page = bob_editor.get(step=step.pk).content.decode()
     assert "checked" not in page[page.index('name="removes"') :].split(">")[0]
 
 
-def test_the_card_says_it(bobs, step):
-    assert "Add to “winback”, and remove when they leave" in bobs.get().content.decode()
+def test_the_card_says_it(bob_editor, step):
+    assert "Add to “winback”, and remove when they leave" in bob_editor.get().content.decode()
 
 
-def test_the_numbers_say_who_was_removed_and_who_stays_for_whom(bobs, step, left):
+def test_the_numbers_say_who_was_removed_and_who_stays_for_whom(bob_editor, step, left):
     settle(left, "synced")
-    page = bobs.get(step=step.pk, tab="numbers").content.decode()
+    page = bob_editor.get(step=step.pk, tab="numbers").content.decode()
     for name, n in {"synced": 2, "wanted": 1}.items():
         cell = page[page.index(f'data-removed="{name}"') :].split("</td>")[0]
         assert f"?number=removed_{name}" in cell
@@ -104,38 +106,40 @@ def test_the_numbers_say_who_was_removed_and_who_stays_for_whom(bobs, step, left
 
 def test_the_numbers_of_many_steps_are_read_in_one_query(step, left, django_assert_num_queries):
     with django_assert_num_queries(1):
-        found = analytics.removal_numbers([step] * 9)
-    assert found == {step.pk: analytics.Removed(wanted=1, pending=2)}
+        counts = analytics.removal_numbers([step] * 9)
+    assert counts == {step.pk: analytics.Removed(wanted=1, pending=2)}
 
 
-def test_those_who_stay_are_listed_with_the_time_of_their_visit(bobs, step, left, canvas, people):
+def test_those_who_stay_are_listed_with_the_time_of_their_visit(
+    bob_editor, step, left, canvas, people
+):
     settle(left, "synced")
     visit = canvas.visits.create(pk=people[0].pk, profile=people[0], entered_at=timezone.now())
-    page = bobs.get(step=step.pk, reasons=1).content.decode()
+    page = bob_editor.get(step=step.pk, reasons=1).content.decode()
     assert "People who left: not removed" in page
     url = reverse("step_people", args=[canvas.app_group.slug, canvas.pk, step.pk])
-    answer = bobs.client.get(url, {"number": "removed_wanted"})
+    answer = bob_editor.client.get(url, {"number": "removed_wanted"})
     assert [line.entered_at for line, _person in answer.context["people"]] == [visit.entered_at]
-    assert not bobs.client.get(url, {"number": "not_synced"}).context["people"]
+    assert not bob_editor.client.get(url, {"number": "not_synced"}).context["people"]
 
 
-def test_errored_removals_are_tried_again(bobs, step, left):
+def test_errored_removals_are_tried_again(bob_editor, step, left):
     settle(step.sync, "synced")
     settle(left, "errored")
-    assert "Retry these 2" in bobs.get(step=step.pk, tab="numbers").content.decode()
+    assert "Retry these 2" in bob_editor.get(step=step.pk, tab="numbers").content.decode()
     assert retry.retry_errored(step, now=timezone.now()) == 2
     left.tally.refresh_from_db()
     assert left.tally.pending == 2
 
 
-def test_removals_follow_launch_and_stop_and_the_name_of_the_canvas(bobs, step, left, people):
-    bobs.post("canvas_launch")
+def test_removals_follow_launch_and_stop_and_the_name_of_the_canvas(bob_editor, step, left, people):
+    bob_editor.post("canvas_launch")
     left.refresh_from_db()
     assert (left.is_live, left.paused) == (True, False)
-    bobs.post("canvas_stop")
+    bob_editor.post("canvas_stop")
     left.refresh_from_db()
     assert (left.is_live, left.paused) == (False, False)
-    bobs.post("canvas_entry", name="Other", segment=bobs.canvas.segment_id, version=1)
+    bob_editor.post("canvas_entry", name="Other", segment=bob_editor.canvas.segment_id, version=1)
     left.refresh_from_db()
     assert left.label == "Other: winback"
 

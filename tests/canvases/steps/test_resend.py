@@ -13,28 +13,28 @@ BOTH = ["email", "phone"]
 
 
 @pytest.fixture
-def mirror(bobs, winback, canvas, people, alice):
+def mirror(bob_editor, winback, canvas, people, alice):
     """A live canvas that keeps winback equal to its segment of twelve people, ten with e-mail."""
     Canvas.objects.update(entry_by="segment", reentry="left")
     canvas.refresh_from_db()
-    made = bobs.add("audience_sync")
-    bobs.set_up(made, winback, removes="on")
+    step = bob_editor.add_step("audience_sync")
+    bob_editor.save_sync(step, winback, removes="on")
     engine.launch(canvas, by=alice, now=timezone.now())
     while engine.move_all(now=timezone.now()):
         pass
-    made.refresh_from_db()
-    return made
+    step.refresh_from_db()
+    return step
 
 
-def test_other_fields_are_saved_after_a_tick(bobs, mirror, winback):
-    answer = bobs.set_up(mirror, winback, removes="on", kinds=BOTH)
+def test_other_fields_are_saved_after_a_tick(bob_editor, mirror, winback):
+    answer = bob_editor.save_sync(mirror, winback, removes="on", kinds=BOTH)
 
     page = answer.content.decode()
     assert answer.status_code == 422
     assert "10 people are removed from the audience and added again with these fields." in page
     assert Sync.objects.get(undoes=None).kinds == ["email"]
     assert (
-        bobs.set_up(
+        bob_editor.save_sync(
             mirror, winback, removes="on", kinds=BOTH, again="on", waiting="travel"
         ).status_code
         == 302
@@ -43,17 +43,17 @@ def test_other_fields_are_saved_after_a_tick(bobs, mirror, winback):
     assert mirror.sync.kinds == BOTH
 
 
-def test_a_limit_is_named(bobs, mirror, winback):
+def test_a_limit_is_named(bob_editor, mirror, winback):
     Canvas.objects.update(cap_total=20)
-    page = bobs.set_up(mirror, winback, removes="on", kinds=BOTH).content.decode()
+    page = bob_editor.save_sync(mirror, winback, removes="on", kinds=BOTH).content.decode()
     assert "The limits of the entry count them, too, and may turn them away." in page
 
 
 @pytest.mark.parametrize("reentry", ["never", "days"])
-def test_people_who_could_not_come_back_are_not_removed(bobs, mirror, winback, reentry):
+def test_people_who_could_not_come_back_are_not_removed(bob_editor, mirror, winback, reentry):
     Canvas.objects.update(reentry=reentry, reentry_days=3 if reentry == "days" else None)
 
-    answer = bobs.set_up(mirror, winback, removes="on", kinds=BOTH, again="on")
+    answer = bob_editor.save_sync(mirror, winback, removes="on", kinds=BOTH, again="on")
 
     assert (answer.status_code, "“After leaving”" in answer.content.decode()) == (422, True)
     assert Sync.objects.get(undoes=None).kinds == ["email"]
@@ -62,15 +62,15 @@ def test_people_who_could_not_come_back_are_not_removed(bobs, mirror, winback, r
 @pytest.mark.parametrize(
     "more", [{"removes": "on"}, {"kinds": BOTH}, {"removes": "on", "step_name": "Mirror"}]
 )
-def test_nothing_is_asked_where_nobody_is_sent_again(bobs, mirror, winback, more):
-    assert bobs.set_up(mirror, winback, waiting="travel", **more).status_code == 302
+def test_nothing_is_asked_where_nobody_is_sent_again(bob_editor, mirror, winback, more):
+    assert bob_editor.save_sync(mirror, winback, waiting="travel", **more).status_code == 302
 
 
-def test_a_tick_to_remove_people_sends_those_again_who_are_there(bobs, mirror, winback):
-    bobs.set_up(mirror, winback)
+def test_a_tick_to_remove_people_sends_those_again_who_are_there(bob_editor, mirror, winback):
+    bob_editor.save_sync(mirror, winback)
     # What is sent for them has not changed since.
-    assert bobs.set_up(mirror, winback, removes="on").status_code == 302
-    bobs.set_up(mirror, winback)
+    assert bob_editor.save_sync(mirror, winback, removes="on").status_code == 302
+    bob_editor.save_sync(mirror, winback)
     SegmentMember.objects.update(fingerprint="")  # as of a canvas that never removed people
-    page = bobs.set_up(mirror, winback, removes="on").content.decode()
+    page = bob_editor.save_sync(mirror, winback, removes="on").content.decode()
     assert "10 people are removed from the audience" in page

@@ -39,34 +39,34 @@ def named(name):
 
 
 @pytest.fixture
-def carts(journeys, before):
+def carts(canvas_world, before):
     """A cart lets people enter, who wait for an order, or for another cart."""
     rows = [
         {"number": n, "label": name, **named(name)} for n, name in enumerate(["order", "cart"], 1)
     ]
     steps = BEFORE[before]
     wait = ("wait", "wait_until", DAY | {"events": rows}, "before" if steps else None, 0)
-    canvas, journeys.steps = journeys.flow(*steps, wait)
+    canvas, canvas_world.steps = canvas_world.create_flow(*steps, wait)
     by_event = {"entry_by": "event", "entry": named("cart"), "segment": None}
     Canvas.objects.filter(pk=canvas.pk).update(**by_event)
     canvas.refresh_from_db()
-    journeys.launch(canvas)
-    return journeys
+    canvas_world.launch(canvas)
+    return canvas_world
 
 
-def send(journeys, *events):
+def send(canvas_world, *events):
     """Send events of one person, (name, time) each, in one call."""
     sent = [
         {"external_id": "p0", "name": name, "time": at.isoformat(), "properties": {}}
         for name, at in events
     ]
     body = {"attributes": [], "events": sent, "purchases": []}
-    track(journeys.app_group, body, now=timezone.now())
-    journeys.run()
+    track(canvas_world.app_group, body, now=timezone.now())
+    canvas_world.run()
 
 
-def took(journeys):
-    tallies = BranchTally.objects.filter(step=journeys.steps["wait"])
+def took(canvas_world):
+    tallies = BranchTally.objects.filter(step=canvas_world.steps["wait"])
     return dict(tallies.values_list("branch", "n"))
 
 

@@ -14,7 +14,7 @@ from canvases import engine, laws
 from canvases.editing import edit
 from canvases.models import BranchTally, Canvas, Step, Visit
 from canvases.steps import KINDS
-from tests.support.journeys import change, follow
+from tests.support.canvas_world import catch_up, change_people
 
 pytestmark = pytest.mark.thorough
 
@@ -30,28 +30,28 @@ def vip(acme):
 
 
 @pytest.fixture
-def waiting(journeys, vip):
+def waiting(canvas_world, vip):
     """Four people wait for an order of more than 50, any purchase, or to join VIP."""
-    journeys.people(4)
+    canvas_world.create_people(4)
     Profile.objects.filter(external_id="p3").update(country="DE")  # in VIP already
     events = [
         {"number": 1, "label": "Order", "kind": "event", "name": "order", "where": BIG},
         {"number": 2, "label": "Bought", "kind": "purchase", "name": "", "where": []},
         {"number": 3, "label": "VIP", "kind": "segment", "segment": str(vip.api_id)},
     ]
-    canvas, steps = journeys.flow(
+    canvas, steps = canvas_world.create_flow(
         ("wait", "wait_until", DAY | {"events": events}, None, 0),
         ("ordered", "delay", DAY, "wait", 1),
         ("after", "delay", DAY, "wait", 0),
     )
     KINDS["wait_until"].on_saved(steps["wait"])
-    journeys.launch(canvas)
-    journeys.run()
-    journeys.steps, journeys.journey = steps, canvas
-    return journeys
+    canvas_world.launch(canvas)
+    canvas_world.run()
+    canvas_world.steps, canvas_world.journey = steps, canvas
+    return canvas_world
 
 
-def send(journeys, *events, purchases=()):
+def send(canvas_world, *events, purchases=()):
     now = timezone.now()
 
     def when(at):
@@ -65,11 +65,11 @@ def send(journeys, *events, purchases=()):
         {"external_id": one, "product_id": "x", "currency": "EUR", "price": 1, "time": when(at)}
         for one, at in purchases
     ]
-    track(journeys.app_group, {"attributes": [], "events": sent, "purchases": bought}, now=now)
-    journeys.run()
+    track(canvas_world.app_group, {"attributes": [], "events": sent, "purchases": bought}, now=now)
+    canvas_world.run()
 
 
-def took(journeys):
+def took(canvas_world):
     return dict(BranchTally.objects.values_list("branch", "n"))
 
 
@@ -77,8 +77,8 @@ def test_what_happens_first_chooses_the_branch(waiting):
     send(waiting, ("p0", "order", 60, 0), purchases=[("p0", 1), ("p1", 0)])
 
     assert took(waiting) == {1: 1, 2: 1}
-    assert waiting.numbers(waiting.steps["ordered"]) == (1, 0, 0, 1)
-    assert waiting.numbers(waiting.steps["wait"]) == (4, 2, 0, 2)
+    assert waiting.step_counts(waiting.steps["ordered"]) == (1, 0, 0, 1)
+    assert waiting.step_counts(waiting.steps["wait"]) == (4, 2, 0, 2)
     assert laws.broken(now=timezone.now()) == []
 
 
@@ -141,10 +141,10 @@ def test_members_of_a_segment_are_noted_before_a_live_wait_names_it(waiting, acm
         edit.save_settings(step, settings, **how)
 
     assert versions == [step.version] * 3
-    follow(waiting)
+    catch_up(waiting)
     assert took(waiting) == {2: 1}  # p0 is in it already
-    change(waiting, "p2", country="FR")
-    follow(waiting)
+    change_people(waiting, "p2", country="FR")
+    catch_up(waiting)
     assert took(waiting) == {2: 1, 4: 1}
 
 
@@ -228,23 +228,23 @@ def test_an_event_that_arrives_late_counts_if_it_happened_within_the_wait(ranked
 
 
 def test_a_canvas_hears_only_of_what_it_waits_for(waiting):
-    wanted = {("wait", "event", "order"), ("wait", "purchase", ""), ("wait", "segment", "")}
+    expected = {("wait", "event", "order"), ("wait", "purchase", ""), ("wait", "segment", "")}
     rows = Subscription.objects.filter(listener=waiting.journey.pk)
-    assert set(rows.values_list("role", "kind", "name")) == wanted
+    assert set(rows.values_list("role", "kind", "name")) == expected
 
 
 @pytest.fixture
-def ranked(journeys):
+def ranked(canvas_world):
     """One person waits for an order, or else for a look; the order is the more important."""
-    journeys.people(1)
+    canvas_world.create_people(1)
     names = {1: "look", 2: "order"}
     rows = [{"number": n, "label": name, **named(name)} for n, name in names.items()]
     chosen = {"chooses": "ranked", "events": rows[::-1]}
-    canvas, [step] = journeys.canvas(("wait_until", DAY | chosen))
-    journeys.launch(canvas)
-    journeys.run()
-    journeys.steps = {"wait": step}
-    return journeys
+    canvas, [step] = canvas_world.create_canvas(("wait_until", DAY | chosen))
+    canvas_world.launch(canvas)
+    canvas_world.run()
+    canvas_world.steps = {"wait": step}
+    return canvas_world
 
 
 def named(name):
@@ -270,5 +270,5 @@ def test_the_topmost_decides_at_once_in_whatever_order_they_arrive(ranked, order
         send(ranked, *some)
 
     assert took(ranked) == {2: 1}
-    assert ranked.numbers(ranked.steps["wait"]) == (1, 0, 1, 0)
+    assert ranked.step_counts(ranked.steps["wait"]) == (1, 0, 1, 0)
     assert laws.broken(now=timezone.now()) == []

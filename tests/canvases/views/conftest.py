@@ -4,13 +4,13 @@ import pytest
 
 
 @pytest.fixture
-def save(bobs, canvas):
+def save(bob_editor, canvas):
     """save(**fields) -> the answer; the canvas is read again."""
 
     def post(*, htmx=False, **fields):
         canvas.refresh_from_db()
-        base = {"version": canvas.version, "name": "Cart", "entry_by": "launch"}
-        answer = bobs.post("canvas_entry", htmx=htmx, **(base | fields))
+        form = {"version": canvas.version, "name": "Cart", "entry_by": "launch"}
+        answer = bob_editor.post("canvas_entry", htmx=htmx, **(form | fields))
         canvas.refresh_from_db()
         return answer
 

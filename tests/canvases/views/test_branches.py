@@ -28,24 +28,24 @@ def vip(acme):
     return Segment.objects.create(app_group=acme, name="VIP", filter=only)
 
 
-def choose(bobs, step, segment, **more):
+def choose(bob_editor, step, segment, **more):
     """Save a decision split by a segment."""
     step.refresh_from_db()
-    asked = {"kind-0.0": "segment", "op-0.0": "in", "segment-0.0": str(segment.api_id)}
-    return bobs.post("step", step.pk, **({"version": step.version} | asked | more))
+    condition = {"kind-0.0": "segment", "op-0.0": "in", "segment-0.0": str(segment.api_id)}
+    return bob_editor.post("step", step.pk, **({"version": step.version} | condition | more))
 
 
 @pytest.fixture
-def split(bobs):
+def split(bob_editor):
     """A split with one component in each branch and one after the block."""
-    row = bobs.add("decision_split")
-    row.yes, row.no = bobs.add("delay", row, 1), bobs.add("delay", row, 2)
-    row.after = bobs.add("audience_sync", row)
+    row = bob_editor.add_step("decision_split")
+    row.yes, row.no = bob_editor.add_step("delay", row, 1), bob_editor.add_step("delay", row, 2)
+    row.after = bob_editor.add_step("audience_sync", row)
     return row
 
 
-def test_components_are_added_into_branches_and_after_the_block(bobs, split, canvas):
-    between = bobs.add("exit", split.no)
+def test_components_are_added_into_branches_and_after_the_block(bob_editor, split, canvas):
+    between = bob_editor.add_step("exit", split.no)
 
     assert flow(canvas) == {
         split.pk: (None, 0),
@@ -54,25 +54,25 @@ def test_components_are_added_into_branches_and_after_the_block(bobs, split, can
         between.pk: (split.no.pk, 0),
         split.after.pk: (split.pk, 0),
     }
-    page = bobs.get().content.decode()
+    page = bob_editor.get().content.decode()
     assert page.index(f"card-{between.pk}") < page.index(f"card-{split.after.pk}")
     assert "Ends here" in page
 
 
-def test_a_split_that_is_added_before_a_step_takes_it_behind_its_block(bobs, canvas):
-    step = bobs.add("delay")
-    split = bobs.add("decision_split")
+def test_a_split_that_is_added_before_a_step_takes_it_behind_its_block(bob_editor, canvas):
+    step = bob_editor.add_step("delay")
+    split = bob_editor.add_step("decision_split")
 
     assert flow(canvas) == {split.pk: (None, 0), step.pk: (split.pk, 0)}
 
 
 @pytest.mark.parametrize(("place", "kind"), [(3, "delay"), ("x", "delay"), (0, "exit")])
-def test_a_place_that_does_not_exist_or_ends_is_refused(bobs, split, canvas, place, kind):
+def test_a_place_that_does_not_exist_or_ends_is_refused(bob_editor, split, canvas, place, kind):
     """Branch 3 does not exist; an exit before other components would cut them off."""
     before = flow(canvas)
     place = f"{split.pk}-{place}" if kind == "delay" else "first"
 
-    answer = bobs.post("step_add", kind=kind, after=place)
+    answer = bob_editor.post("step_add", kind=kind, after=place)
 
     if place.endswith("x"):  # read as the place behind the block
         assert answer.status_code == 302
@@ -81,18 +81,18 @@ def test_a_place_that_does_not_exist_or_ends_is_refused(bobs, split, canvas, pla
         assert flow(canvas) == before
 
 
-def test_a_step_moves_out_of_its_branch(bobs, split, canvas):
-    bobs.post("step_move", split.yes.pk, to="down")
+def test_a_step_moves_out_of_its_branch(bob_editor, split, canvas):
+    bob_editor.post("step_move", split.yes.pk, to="down")
     assert flow(canvas)[split.yes.pk] == (split.pk, 0)
     assert flow(canvas)[split.after.pk] == (split.yes.pk, 0)
 
-    bobs.post("step_move", split.no.pk, to="up")
+    bob_editor.post("step_move", split.no.pk, to="up")
     assert flow(canvas)[split.no.pk] == (None, 0)
     assert flow(canvas)[split.pk] == (split.no.pk, 0)
 
 
-def test_a_split_moves_with_its_branches(bobs, split, canvas):
-    bobs.post("step_move", split.pk, to="down")
+def test_a_split_moves_with_its_branches(bob_editor, split, canvas):
+    bob_editor.post("step_move", split.pk, to="down")
 
     assert flow(canvas) == {
         split.after.pk: (None, 0),
@@ -102,92 +102,92 @@ def test_a_split_moves_with_its_branches(bobs, split, canvas):
     }
 
 
-def test_the_panel_names_the_branch_of_a_component(bobs, split):
+def test_the_panel_names_the_branch_of_a_component(bob_editor, split):
     named = {
-        step: "branch “No”" in " ".join(bobs.get(step=step.pk).content.decode().split())
+        step: "branch “No”" in " ".join(bob_editor.get(step=step.pk).content.decode().split())
         for step in (split, split.yes, split.no, split.after)
     }
     assert named == {split: False, split.yes: False, split.no: True, split.after: False}
 
 
-def test_the_branch_that_is_kept_moves_up(bobs, split, canvas):
-    assert bobs.post("step_remove", split.pk).status_code == 422
-    assert bobs.post("step_remove", split.pk, keep="2").status_code == 302
+def test_the_branch_that_is_kept_moves_up(bob_editor, split, canvas):
+    assert bob_editor.post("step_remove", split.pk).status_code == 422
+    assert bob_editor.post("step_remove", split.pk, keep="2").status_code == 302
 
     assert flow(canvas) == {split.no.pk: (None, 0), split.after.pk: (split.no.pk, 0)}
 
 
-def test_the_question_says_how_much_each_branch_holds(bobs, split):
-    bobs.add("delay", split.no)
-    page = bobs.get(remove=split.pk).content.decode()
+def test_the_question_says_how_much_each_branch_holds(bob_editor, split):
+    bob_editor.add_step("delay", split.no)
+    page = bob_editor.get(remove=split.pk).content.decode()
 
     held = re.findall(r'name="keep"\s+value="[12]".*?>\s*(\d+ components?)\s*<', page, re.DOTALL)
     assert held == ["1 component", "2 components"]
 
 
-def test_no_branch_is_kept(bobs, split, canvas):
-    assert "Which branch stays?" in bobs.get(remove=split.pk).content.decode()
-    bobs.post("step_remove", split.pk, keep="0")
+def test_no_branch_is_kept(bob_editor, split, canvas):
+    assert "Which branch stays?" in bob_editor.get(remove=split.pk).content.decode()
+    bob_editor.post("step_remove", split.pk, keep="0")
 
     assert flow(canvas) == {split.after.pk: (None, 0)}
 
 
 @pytest.mark.parametrize(("go", "withdrawn"), [("next", 0), ("exit", 1)])
 def test_people_who_wait_at_a_removed_component(
-    bobs, split, canvas, vip, people, go, withdrawn, alice
+    bob_editor, split, canvas, vip, people, go, withdrawn, alice
 ):
     """They wait in a branch that goes, and pass on to what follows the block, or leave."""
-    choose(bobs, split, vip)
-    bobs.post("step_remove", split.after.pk)
-    after = bobs.add("delay", split)
+    choose(bob_editor, split, vip)
+    bob_editor.post("step_remove", split.after.pk)
+    after = bob_editor.add_step("delay", split)
     now = timezone.now()
     engine.launch(canvas, by=alice, now=now)
     while engine.move_all(now=timezone.now()):
         pass
     engine.stop(canvas, by=alice, now=now)
 
-    assert bobs.post("step_remove", split.pk, keep="0").status_code == 422
-    assert bobs.post("step_remove", split.pk, keep="0", people=go).status_code == 302
+    assert bob_editor.post("step_remove", split.pk, keep="0").status_code == 422
+    assert bob_editor.post("step_remove", split.pk, keep="0", people=go).status_code == 302
 
-    there = Visit.objects.filter(step=after, left_at=None).count()
-    assert there == (12 if go == "next" else 0)
+    n_there = Visit.objects.filter(step=after, left_at=None).count()
+    assert n_there == (12 if go == "next" else 0)
     assert Visit.objects.filter(left_by="removed").count() == 12 * withdrawn
     assert laws.broken(now=timezone.now() + timedelta(minutes=1)) == []
 
 
-def test_a_split_without_a_condition_blocks_the_launch(bobs, canvas, vip):
-    split = bobs.add("decision_split")
-    assert "Choose the condition of this split." in bobs.get(launch=1).content.decode()
+def test_a_split_without_a_condition_blocks_the_launch(bob_editor, canvas, vip):
+    split = bob_editor.add_step("decision_split")
+    assert "Choose the condition of this split." in bob_editor.get(launch=1).content.decode()
 
-    assert choose(bobs, split, vip).status_code == 302
-    page = bobs.get(launch=1).content.decode()
+    assert choose(bob_editor, split, vip).status_code == 302
+    page = bob_editor.get(launch=1).content.decode()
     assert "Choose the condition" not in page
     assert "in the segment “VIP”" in page
 
 
-def test_a_segment_in_a_split_cannot_be_deleted(bobs, split, vip):
-    choose(bobs, split, vip)
+def test_a_segment_in_a_split_cannot_be_deleted(bob_editor, split, vip):
+    choose(bob_editor, split, vip)
     url = reverse("segment_remove", args=[vip.app_group.slug, vip.pk])
-    assert "Cart" in bobs.client.post(url, follow=True).content.decode()
+    assert "Cart" in bob_editor.client.post(url, follow=True).content.decode()
     assert Segment.objects.filter(pk=vip.pk).exists()
 
-    bobs.post("step_remove", split.pk, keep="0")
-    bobs.client.post(url)
+    bob_editor.post("step_remove", split.pk, keep="0")
+    bob_editor.client.post(url)
     assert not Segment.objects.filter(pk=vip.pk).exists()
 
 
-def test_an_attribute_or_an_event_is_a_condition(bobs, split):
+def test_an_attribute_or_an_event_is_a_condition(bob_editor, split):
     """A change of the kind draws other fields and saves nothing."""
     event = {"kind-0.0": "event", "event-0.0": "order", "op-0.0": "at_least", "n-0.0": "2"}
-    answer = bobs.post("step", split.pk, version=1, draw=1, **event)
+    answer = bob_editor.post("step", split.pk, version=1, draw=1, **event)
     assert (answer.status_code, Step.objects.get(pk=split.pk).version) == (200, 1)
     assert 'name="days-0.0"' in answer.content.decode()
 
-    assert bobs.post("step", split.pk, version=1, **event | {"n-0.0": "x"}).status_code == 422
-    assert bobs.post("step", split.pk, version=1, **event).status_code == 302
+    assert bob_editor.post("step", split.pk, version=1, **event | {"n-0.0": "x"}).status_code == 422
+    assert bob_editor.post("step", split.pk, version=1, **event).status_code == 302
     split.refresh_from_db()
     assert split.settings == {"filter": {"event": "order", "op": "at_least", "n": 2}}
-    assert "Yes: everybody who" in bobs.get().content.decode()
+    assert "Yes: everybody who" in bob_editor.get().content.decode()
 
 
 PATHS = {
@@ -200,33 +200,33 @@ PATHS = {
 }
 
 
-def second(bobs, vip):
+def second(bob_editor, vip):
     name, number = {"path-0.1": "VIP"}, {"number-0.1": "2"}
-    asked = {"kind-0.1": "segment", "op-0.1": "in", "segment-0.1": str(vip.api_id)}
-    return PATHS | name | number | asked
+    condition = {"kind-0.1": "segment", "op-0.1": "in", "segment-0.1": str(vip.api_id)}
+    return PATHS | name | number | condition
 
 
-def test_paths_are_named_in_their_order(bobs, canvas, vip):
-    step = bobs.add("audience_paths")
-    added = bobs.post("step", step.pk, version=1, add="0", **PATHS).content.decode()
+def test_paths_are_named_in_their_order(bob_editor, canvas, vip):
+    step = bob_editor.add_step("audience_paths")
+    added = bob_editor.post("step", step.pk, version=1, add="0", **PATHS).content.decode()
     assert 'value="Path 2"' in added
     assert re.search(r'name="number-0.1"\s+value="2"', added)
 
-    assert bobs.post("step", step.pk, version=1, **second(bobs, vip)).status_code == 302
-    page = bobs.get().content.decode()
+    assert bob_editor.post("step", step.pk, version=1, **second(bob_editor, vip)).status_code == 302
+    page = bob_editor.get().content.decode()
     assert page.index(">German<") < page.index(">VIP<") < page.index(">Everyone else<")
     assert "German, VIP and everyone else" in page
 
 
-def test_a_path_keeps_its_number_and_its_components(bobs, canvas, vip):
-    step = bobs.add("audience_paths")
-    bobs.post("step", step.pk, version=1, **second(bobs, vip))
-    bobs.add("delay", step, 2)
+def test_a_path_keeps_its_number_and_its_components(bob_editor, canvas, vip):
+    step = bob_editor.add_step("audience_paths")
+    bob_editor.post("step", step.pk, version=1, **second(bob_editor, vip))
+    bob_editor.add_step("delay", step, 2)
 
-    gone = bobs.post("step", step.pk, version=2, **PATHS)
-    assert gone.status_code == 422
-    assert "Components are still in the path “VIP”" in gone.content.decode()
-    vips = {name.replace("0.1", "0.0"): text for name, text in second(bobs, vip).items()} | {
+    answer = bob_editor.post("step", step.pk, version=2, **PATHS)
+    assert answer.status_code == 422
+    assert "Components are still in the path “VIP”" in answer.content.decode()
+    vips = {name.replace("0.1", "0.0"): text for name, text in second(bob_editor, vip).items()} | {
         "path-0.0": "VIP",
         "number-0.0": "2",
         "kind-0.0": "segment",
@@ -234,37 +234,41 @@ def test_a_path_keeps_its_number_and_its_components(bobs, canvas, vip):
         "segment-0.0": str(vip.api_id),
     }
     kept = {name: text for name, text in vips.items() if not name.startswith(("field", "value"))}
-    assert bobs.post("step", step.pk, version=2, **kept).status_code == 302
+    assert bob_editor.post("step", step.pk, version=2, **kept).status_code == 302
     step.refresh_from_db()
     assert [path["number"] for path in step.settings["paths"]] == [2]
 
 
-def test_two_paths_of_one_name_are_refused(bobs, vip):
-    step = bobs.add("audience_paths")
-    answer = bobs.post("step", step.pk, version=1, **second(bobs, vip) | {"path-0.1": "German"})
+def test_two_paths_of_one_name_are_refused(bob_editor, vip):
+    step = bob_editor.add_step("audience_paths")
+    answer = bob_editor.post(
+        "step", step.pk, version=1, **second(bob_editor, vip) | {"path-0.1": "German"}
+    )
     assert answer.status_code == 422
 
 
-def test_the_page_reads_no_more_for_more_splits(bobs, vip, canvas, django_assert_max_num_queries):
-    split = bobs.add("decision_split")
-    choose(bobs, split, vip)
+def test_the_page_reads_no_more_for_more_splits(
+    bob_editor, vip, canvas, django_assert_max_num_queries
+):
+    split = bob_editor.add_step("decision_split")
+    choose(bob_editor, split, vip)
     with CaptureQueriesContext(connection) as few:
-        bobs.get()
+        bob_editor.get()
     n = len(few)
     for _n in range(3):
-        split = bobs.add("decision_split", split, 1)
-        choose(bobs, split, vip)
+        split = bob_editor.add_step("decision_split", split, 1)
+        choose(bob_editor, split, vip)
     with django_assert_max_num_queries(n):
-        bobs.get()
+        bob_editor.get()
 
 
 @pytest.mark.parametrize(("yes", "no", "chip"), [(23, 77, "23 % <bdi>Yes</bdi>"), (0, 0, "")])
 def test_the_card_of_a_launched_split_says_how_many_take_its_first_branch(
-    bobs, split, canvas, yes, no, chip
+    bob_editor, split, canvas, yes, no, chip
 ):
     canvas.launched_at = timezone.now()
     canvas.save()
     for branch, n in ((1, yes), (2, no)):
         BranchTally.objects.create(step=split, branch=branch, n=n)
-    card = bobs.get().content.decode().split(f'id="card-{split.pk}"')[1].split("</a>")[0]
+    card = bob_editor.get().content.decode().split(f'id="card-{split.pk}"')[1].split("</a>")[0]
     assert re.findall(r'<span class="chip chip-plain">(.*?)</span>', card) == [chip] * bool(chip)

@@ -47,11 +47,11 @@ def after_the_check(change):
     seen = []
 
     def watch(execute, sql, params, many, context):
-        found = execute(sql, params, many, context)
+        result = execute(sql, params, many, context)
         if not seen and Step._meta.db_table in sql and '"branch" IN' in sql:
             seen.append(sql)
             change()
-        return found
+        return result
 
     with connection.execute_wrapper(watch):
         yield
@@ -62,15 +62,17 @@ def after_the_check(change):
     ("kind", "two", "one", "lost"),
     [("audience_paths", PATHS, ONE_PATH, "French"), ("wait_until", EVENTS, ONE_EVENT, "Ordered")],
 )
-def test_a_component_that_came_meanwhile_keeps_its_branch(bobs, canvas, bob, kind, two, one, lost):
-    split = bobs.add(kind)
-    assert bobs.post("step", split.pk, version=1, **two).status_code == 302
+def test_a_component_that_came_meanwhile_keeps_its_branch(
+    bob_editor, canvas, bob, kind, two, one, lost
+):
+    split = bob_editor.add_step(kind)
+    assert bob_editor.post("step", split.pk, version=1, **two).status_code == 302
     stored = Step.objects.get(pk=split.pk).settings
 
     with after_the_check(
         lambda: edit.add(canvas, "delay", after=split, branch=2, by=bob, now=canvas.edited_at)
     ):
-        answer = bobs.post("step", split.pk, version=2, **one | {"path-0.0": "Typed"})
+        answer = bob_editor.post("step", split.pk, version=2, **one | {"path-0.0": "Typed"})
 
     assert answer.status_code == 422
     page = answer.content.decode()
@@ -79,19 +81,19 @@ def test_a_component_that_came_meanwhile_keeps_its_branch(bobs, canvas, bob, kin
     kept = Step.objects.get(pk=split.pk)
     assert (kept.settings, kept.version) == (stored, 2)
 
-    bobs.post("step_remove", split.children.get().pk)
-    assert bobs.post("step", split.pk, version=2, **one).status_code == 302
+    bob_editor.post("step_remove", split.children.get().pk)
+    assert bob_editor.post("step", split.pk, version=2, **one).status_code == 302
 
 
-def test_the_checklist_warns_of_components_that_no_person_comes_to(bobs):
-    split = bobs.add("decision_split")
-    after = bobs.add("delay", split)
-    bobs.add("exit", split, 1)
+def test_the_checklist_warns_of_components_that_no_person_comes_to(bob_editor):
+    split = bob_editor.add_step("decision_split")
+    after = bob_editor.add_step("delay", split)
+    bob_editor.add_step("exit", split, 1)
     warned = "No one comes here: all branches before it end with an exit."
-    assert warned not in bobs.get(launch=1).content.decode()
+    assert warned not in bob_editor.get(launch=1).content.decode()
 
-    bobs.add("exit", split, 2)
+    bob_editor.add_step("exit", split, 2)
 
-    page = bobs.get(launch=1).content.decode()
+    page = bob_editor.get(launch=1).content.decode()
     assert warned in page
     assert f"?step={after.pk}" in page.split(warned)[1][:200]

@@ -1,4 +1,7 @@
-"""Edits of a canvas and its steps are logged with the values before and after."""
+"""Edits of a canvas and its steps are logged with the values before and after.
+
+The subject of an activity is the name of the canvas; a step is of kind "component", as on screen.
+"""
 
 import pytest
 
@@ -8,63 +11,69 @@ from partners.models import Audience
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
-def lines():
+def logged():
     """Return (verb, kind, subject, [(what, before, after)]) of each activity, newest first."""
     return [
         (
-            one.verb,
-            one.kind,
-            one.subject,
-            [(change.what, change.before, change.after) for change in one.shown_changes],
+            activity.verb,
+            activity.kind,
+            activity.subject,
+            [(change.what, change.before, change.after) for change in activity.shown_changes],
         )
-        for one in Activity.objects.all()
+        for activity in Activity.objects.all()
     ]
 
 
-def test_an_edited_step_logs_the_changed_settings(bobs, eu, winback):
+def test_an_edited_step_logs_the_changed_settings(bob_editor, canvas, eu, winback):
     other = Audience.objects.create(
         ad_account=eu, remote_id="1002", name="lookback", kind="Partner", size=5000
     )
-    step = bobs.add("audience_sync")
-    bobs.set_up(step, winback)
-    bobs.set_up(step, other, action="remove")
+    step = bob_editor.add_step("audience_sync")
+    bob_editor.save_sync(step, winback)
+    bob_editor.save_sync(step, other, action="remove")
 
-    assert lines()[0] == (
+    assert logged()[0] == (
         "changed",
         "component",
-        "Cart",
+        canvas.name,
         [
             ("Audience", "winback", "lookback"),
             ("Action", "Add users to audience", "Remove users from audience"),
         ],
     )
-    assert lines()[-1] == ("created", "component", "Cart", [("Component", "–", "Audience Sync")])
+    assert logged()[-1] == (
+        "created",
+        "component",
+        canvas.name,
+        [("Component", "–", "Audience Sync")],
+    )
 
 
-def test_a_save_without_changes_is_not_logged(bobs, winback):
-    step = bobs.add("audience_sync")
-    bobs.set_up(step, winback)
-    before = Activity.objects.count()
+def test_a_save_without_changes_is_not_logged(bob_editor, winback):
+    step = bob_editor.add_step("audience_sync")
+    bob_editor.save_sync(step, winback)
+    n_before = Activity.objects.count()
 
-    bobs.set_up(step, winback)
+    bob_editor.save_sync(step, winback)
 
-    assert Activity.objects.count() == before
-
-
-def test_a_renamed_canvas_logs_its_old_name(bobs, canvas, segment):
-    bobs.post("canvas_entry", name="Basket", segment=segment.pk, version=1)
-
-    assert lines() == [("changed", "canvas", "Cart", [("Name", "Cart", "Basket")])]
+    assert Activity.objects.count() == n_before
 
 
-def test_archiving_logs_the_former_state(bobs):
-    bobs.post("canvas_archive")
+def test_a_renamed_canvas_logs_its_old_name(bob_editor, canvas, segment):
+    # The form of the entry has the name, too; ``version`` is the one that the form began from.
+    bob_editor.post("canvas_entry", name="Basket", segment=segment.pk, version=1)
 
-    assert lines() == [("removed", "canvas", "Cart", [("State", "Draft", "Archived")])]
+    assert logged() == [("changed", "canvas", "Cart", [("Name", "Cart", "Basket")])]
 
 
-def test_a_removed_step_is_logged(bobs):
-    step = bobs.add("delay")
-    bobs.post("step_remove", step.pk)
+def test_archiving_is_logged_as_a_removal_with_the_former_state(bob_editor, canvas):
+    bob_editor.post("canvas_archive")
 
-    assert lines()[0] == ("removed", "component", "Cart", [("Component", "Delay", "–")])
+    assert logged() == [("removed", "canvas", canvas.name, [("State", "Draft", "Archived")])]
+
+
+def test_a_removed_step_is_logged(bob_editor, canvas):
+    step = bob_editor.add_step("delay")
+    bob_editor.post("step_remove", step.pk)
+
+    assert logged()[0] == ("removed", "component", canvas.name, [("Component", "Delay", "–")])

@@ -99,28 +99,28 @@ def test_another_groups_canvases_are_not_listed(bob_client, other_group):
 
 
 @pytest.mark.parametrize(("launched", "state"), [(True, "stopped"), (False, "draft")])
-def test_a_restored_canvas_has_its_former_state(bobs, canvas, launched, state):
+def test_a_restored_canvas_has_its_former_state(bob_editor, canvas, launched, state):
     Canvas.objects.filter(pk=canvas.pk).update(
         state=state, launched_at=timezone.now() if launched else None
     )
 
-    bobs.post("canvas_archive")
+    bob_editor.post("canvas_archive")
     canvas.refresh_from_db()
     assert canvas.state == "archived"
-    bobs.post("canvas_archive", back=1)
+    bob_editor.post("canvas_archive", back=1)
 
     canvas.refresh_from_db()
     assert canvas.state == state
 
 
-def test_a_live_canvas_is_not_archived(bobs, canvas):
+def test_a_live_canvas_is_not_archived(bob_editor, canvas):
     Canvas.objects.filter(pk=canvas.pk).update(state="live")
 
-    bobs.post("canvas_archive")
+    bob_editor.post("canvas_archive")
 
     canvas.refresh_from_db()
     assert canvas.state == "live"
-    assert "Stop it first." in bobs.get().content.decode()
+    assert "Stop it first." in bob_editor.get().content.decode()
 
 
 def test_the_list_sums_pending_and_errors(bob_client, acme, winback):

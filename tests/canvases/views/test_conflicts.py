@@ -8,11 +8,11 @@ pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 @pytest.mark.parametrize("htmx", [True, False])
-def test_a_stale_step_shows_both_values(bobs, htmx):
-    step = bobs.add("delay")
-    bobs.post("step", step.pk, version=1, amount=5, unit="hours")
+def test_a_stale_step_shows_both_values(bob_editor, htmx):
+    step = bob_editor.add_step("delay")
+    bob_editor.post("step", step.pk, version=1, amount=5, unit="hours")
 
-    answer = bobs.post("step", step.pk, htmx=htmx, version=1, amount=7, unit="minutes")
+    answer = bob_editor.post("step", step.pk, htmx=htmx, version=1, amount=7, unit="minutes")
 
     assert answer.status_code == 409
     page = answer.content.decode()
@@ -24,30 +24,34 @@ def test_a_stale_step_shows_both_values(bobs, htmx):
     assert step.settings == {"amount": 5, "unit": "hours"}
 
 
-def test_a_second_save_after_the_warning_overwrites(bobs):
-    step = bobs.add("delay")
-    bobs.post("step", step.pk, version=1, amount=5, unit="hours")
-    warned = bobs.post("step", step.pk, version=1, amount=7, unit="hours")
+def test_a_second_save_after_the_warning_overwrites(bob_editor):
+    step = bob_editor.add_step("delay")
+    bob_editor.post("step", step.pk, version=1, amount=5, unit="hours")
+    warned = bob_editor.post("step", step.pk, version=1, amount=7, unit="hours")
 
     assert '<input type="hidden" name="version" value="2">' in warned.content.decode()
-    bobs.post("step", step.pk, version=2, amount=7, unit="hours")
+    bob_editor.post("step", step.pk, version=2, amount=7, unit="hours")
 
     step.refresh_from_db()
     assert step.settings["amount"] == 7
 
 
-def test_the_same_save_twice_is_no_conflict(bobs):
-    step = bobs.add("delay")
+def test_the_same_save_twice_is_no_conflict(bob_editor):
+    step = bob_editor.add_step("delay")
 
-    answers = [bobs.post("step", step.pk, version=1, amount=5, unit="hours") for _ in range(2)]
+    answers = [
+        bob_editor.post("step", step.pk, version=1, amount=5, unit="hours") for _ in range(2)
+    ]
 
     assert [answer.status_code for answer in answers] == [302, 302]
 
 
-def test_a_stale_entry_shows_both_values(bobs, canvas, segment):
-    bobs.post("canvas_entry", version=1, name="First", segment=segment.pk, description="")
+def test_a_stale_entry_shows_both_values(bob_editor, canvas, segment):
+    bob_editor.post("canvas_entry", version=1, name="First", segment=segment.pk, description="")
 
-    answer = bobs.post("canvas_entry", version=1, name="Second", segment=segment.pk, description="")
+    answer = bob_editor.post(
+        "canvas_entry", version=1, name="Second", segment=segment.pk, description=""
+    )
 
     assert answer.status_code == 409
     page = answer.content.decode()
@@ -58,23 +62,27 @@ def test_a_stale_entry_shows_both_values(bobs, canvas, segment):
 
 
 @pytest.mark.parametrize("version", ["", "x", "99999999999999999999999999", "-5", "\0", "1" * 5000])
-def test_an_invalid_version_is_stale(bobs, version):
-    step = bobs.add("delay")
+def test_an_invalid_version_is_stale(bob_editor, version):
+    step = bob_editor.add_step("delay")
 
-    assert bobs.post("step", step.pk, version=version, amount=5, unit="hours").status_code == 409
     assert (
-        bobs.post(
-            "canvas_entry", version=version, name="X", segment=bobs.canvas.segment_id
+        bob_editor.post("step", step.pk, version=version, amount=5, unit="hours").status_code == 409
+    )
+    assert (
+        bob_editor.post(
+            "canvas_entry", version=version, name="X", segment=bob_editor.canvas.segment_id
         ).status_code
         == 409
     )
 
 
-def test_the_segment_of_a_launched_canvas_is_not_changed(bobs, canvas, acme):
+def test_the_segment_of_a_launched_canvas_is_not_changed(bob_editor, canvas, acme):
     Canvas.objects.filter(pk=canvas.pk).update(state="stopped")
     other = acme.segments.create(name="Others")
 
-    answer = bobs.post("canvas_entry", version=1, name="New name", segment=other.pk, description="")
+    answer = bob_editor.post(
+        "canvas_entry", version=1, name="New name", segment=other.pk, description=""
+    )
 
     assert answer.status_code == 302
     canvas.refresh_from_db()

@@ -15,11 +15,11 @@ pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 @pytest.fixture
-def steps(bobs, winback):
+def steps(bob_editor, winback):
     """A split with a component in its first branch, and one that sends, on a launched canvas."""
-    split = Step.objects.create(canvas=bobs.canvas, kind="decision_split", settings={})
-    inside = Step.objects.create(canvas=bobs.canvas, kind="delay", parent=split, branch=1)
-    bobs.set_up(bobs.add("audience_sync", after=split), winback)
+    split = Step.objects.create(canvas=bob_editor.canvas, kind="decision_split", settings={})
+    inside = Step.objects.create(canvas=bob_editor.canvas, kind="delay", parent=split, branch=1)
+    bob_editor.save_sync(bob_editor.add_step("audience_sync", after=split), winback)
     sends = Step.objects.get(kind="audience_sync")
     Canvas.objects.update(launched_at=timezone.now())
     for step in (split, inside, sends):
@@ -27,21 +27,21 @@ def steps(bobs, winback):
     return split, inside, sends
 
 
-def opened(bobs, **query):
+def opened(bob_editor, **query):
     """Return the version of the page as it is now."""
-    return re.search(r"[?]v=([\w-]+)", bobs.get(**query).content.decode())[1]
+    return re.search(r"[?]v=([\w-]+)", bob_editor.get(**query).content.decode())[1]
 
 
-def poll(bobs, known, **query):
-    return bobs.get("canvas_counts", v=known, htmx=True, **query).content.decode()
+def poll(bob_editor, known, **query):
+    return bob_editor.get("canvas_counts", v=known, htmx=True, **query).content.decode()
 
 
-def test_a_changed_number_brings_only_the_cards_that_show_it(bobs, steps):
+def test_a_changed_number_brings_only_the_cards_that_show_it(bob_editor, steps):
     split, inside, sends = steps
-    known = opened(bobs)
+    version = opened(bob_editor)
     StepTally.objects.filter(step=inside).update(entered=6, waiting=6)
 
-    body = poll(bobs, known)
+    body = poll(bob_editor, version)
 
     assert set(re.findall(r'id="((?:foot|head|row|card|took)-[\d-]+)"', body)) == {
         f"foot-{inside.pk}",
@@ -50,28 +50,28 @@ def test_a_changed_number_brings_only_the_cards_that_show_it(bobs, steps):
     assert 'id="flow"' not in body
     assert "6 waiting" in body.split(f'id="foot-{inside.pk}"')[1]
     assert "16 waiting" in body.replace("\n", " ").split('id="stage-bar"')[1]
-    assert poll(bobs, opened(bobs)) == ""
+    assert poll(bob_editor, opened(bob_editor)) == ""
 
 
-def test_who_went_through_to_the_end_is_shown_and_brought(bobs, steps):
+def test_who_went_through_to_the_end_is_shown_and_brought(bob_editor, steps):
     """Who took an exit has not come to the end."""
     _split, inside, sends = steps
     StepTally.objects.filter(step=sends).update(exited=3, waiting=2)
-    StepTally.objects.create(step=bobs.add("exit", inside), entered=9, exited=9)
-    known = opened(bobs)
-    assert '<b id="count-end">3 went through</b>' in bobs.get().content.decode()
+    StepTally.objects.create(step=bob_editor.add_step("exit", inside), entered=9, exited=9)
+    version = opened(bob_editor)
+    assert '<b id="count-end">3 went through</b>' in bob_editor.get().content.decode()
     StepTally.objects.filter(step=sends).update(exited=5, waiting=0)
 
-    assert '<b id="count-end">5 went through</b>' in poll(bobs, known)
+    assert '<b id="count-end">5 went through</b>' in poll(bob_editor, version)
 
 
-def test_the_people_of_branches_and_of_their_meeting_are_brought(bobs, steps):
+def test_the_people_of_branches_and_of_their_meeting_are_brought(bob_editor, steps):
     split, inside, sends = steps
-    known = opened(bobs)
+    version = opened(bob_editor)
     BranchTally.objects.create(step=split, branch=2, n=7)
     StepTally.objects.filter(step=sends).update(entered=8, waiting=8)
 
-    body = poll(bobs, known)
+    body = poll(bob_editor, version)
 
     took = body.split(f'id="took-{split.pk}-2">')[1].split("</b>")[0]
     assert ">7</a>" in took
@@ -80,12 +80,12 @@ def test_the_people_of_branches_and_of_their_meeting_are_brought(bobs, steps):
     assert f'id="foot-{inside.pk}"' not in body
 
 
-def test_numbers_of_people_sent_come_with_their_bar(bobs, steps):
+def test_numbers_of_people_sent_come_with_their_bar(bob_editor, steps):
     sends = steps[2]
-    known = opened(bobs)
+    version = opened(bob_editor)
     count(sends.sync, entered=4, synced=4)
 
-    body = poll(bobs, known)
+    body = poll(bob_editor, version)
 
     assert 'class="bar-good"' in body.split(f'id="foot-{sends.pk}"')[1]
 
@@ -102,35 +102,37 @@ def test_numbers_of_people_sent_come_with_their_bar(bobs, steps):
     ],
     ids=["name", "component", "place", "trouble"],
 )
-def test_another_flow_is_drawn_as_a_whole(change, bobs, steps):
-    known = opened(bobs)
+def test_another_flow_is_drawn_as_a_whole(change, bob_editor, steps):
+    version = opened(bob_editor)
     change(steps)
 
-    body = poll(bobs, known)
+    body = poll(bob_editor, version)
 
     assert 'id="flow" hx-swap-oob="morph"' in body
     assert "data-parts" not in body
 
 
 @pytest.mark.parametrize("known", ["", "x", "x" * 28, "é" * 28, "\0"])
-def test_an_unknown_version_draws_the_flow(known, bobs, steps):
-    assert 'id="flow" hx-swap-oob="morph"' in poll(bobs, known)
+def test_an_unknown_version_draws_the_flow(known, bob_editor, steps):
+    assert 'id="flow" hx-swap-oob="morph"' in poll(bob_editor, known)
 
 
-def test_the_queries_do_not_grow_with_components(bobs, steps, winback):
+def test_the_queries_do_not_grow_with_components(bob_editor, steps, winback):
     def queries():
-        known = opened(bobs)
+        version = opened(bob_editor)
         for tally in StepTally.objects.all():
             StepTally.objects.filter(pk=tally.pk).update(
                 entered=tally.entered + 1, waiting=tally.waiting + 1
             )
         with CaptureQueriesContext(connection) as found:
-            assert "data-parts" in poll(bobs, known)
+            assert "data-parts" in poll(bob_editor, version)
         return len(found)
 
     queries()
     few = queries()
     for number in range(4):
-        new = Step.objects.create(canvas=bobs.canvas, kind="delay", parent=steps[1], branch=number)
+        new = Step.objects.create(
+            canvas=bob_editor.canvas, kind="delay", parent=steps[1], branch=number
+        )
         StepTally.objects.create(step=new, entered=1, waiting=1)
     assert queries() == few

@@ -23,8 +23,8 @@ OWN = {
 }
 
 
-def duplicated(bobs):
-    assert bobs.post("canvas_duplicate").status_code == 302
+def duplicated(bob_editor):
+    assert bob_editor.post("canvas_duplicate").status_code == 302
     return Canvas.objects.latest("pk")
 
 
@@ -40,62 +40,62 @@ def flow(canvas):
 
 
 @pytest.fixture
-def split(bobs, segment, winback):
+def split(bob_editor, segment, winback):
     """A split by the segment, with two Audience Sync steps, an exit and a delay."""
-    row = bobs.add("decision_split")
-    bobs.set_up(bobs.add("audience_sync", row, 1), winback)
+    row = bob_editor.add_step("decision_split")
+    bob_editor.save_sync(bob_editor.add_step("audience_sync", row, 1), winback)
     names = {"step_name": "Leave", "step_description": "They bought"}
-    bobs.post("step", bobs.add("exit", row, 2).pk, version=1, **names)
-    bobs.set_up(bobs.add("audience_sync", row), winback, action="remove")
+    bob_editor.post("step", bob_editor.add_step("exit", row, 2).pk, version=1, **names)
+    bob_editor.save_sync(bob_editor.add_step("audience_sync", row), winback, action="remove")
     chosen = {"kind-0.0": "segment", "op-0.0": "in", "segment-0.0": str(segment.api_id)}
-    bobs.post("step", row.pk, version=row.version, **chosen)
+    bob_editor.post("step", row.pk, version=row.version, **chosen)
     return row
 
 
-def test_a_duplicate_has_the_flow_and_the_entry(bobs, bob, split, canvas, acme):
+def test_a_duplicate_has_the_flow_and_the_entry(bob_editor, bob, split, canvas, acme):
     vip = Segment.objects.create(app_group=acme, name="VIP")
     ExitSegment.objects.create(canvas=canvas, segment=vip)
     Canvas.objects.filter(pk=canvas.pk).update(description="Why", cap_total=7, reentry="left")
 
-    made = duplicated(bobs)
+    copy = duplicated(bob_editor)
 
-    assert (made.name, made.state, made.created_by) == ("Copy of Cart", "draft", bob)
-    assert (made.description, made.cap_total, made.reentry) == ("Why", 7, "left")
-    assert made.segment == canvas.segment
-    assert [one.segment for one in made.exit_segments.all()] == [vip]
-    assert flow(made) == flow(canvas)
-    assert made.steps.get(kind="decision_split").segment_uses.count() == 1
+    assert (copy.name, copy.state, copy.created_by) == ("Copy of Cart", "draft", bob)
+    assert (copy.description, copy.cap_total, copy.reentry) == ("Why", 7, "left")
+    assert copy.segment == canvas.segment
+    assert [segment.segment for segment in copy.exit_segments.all()] == [vip]
+    assert flow(copy) == flow(canvas)
+    assert copy.steps.get(kind="decision_split").segment_uses.count() == 1
 
 
-def test_a_duplicate_of_a_live_canvas_shares_no_sync(bobs, bob, split, canvas, people):
+def test_a_duplicate_of_a_live_canvas_shares_no_sync(bob_editor, bob, split, canvas, people):
     engine.launch(canvas, by=bob, now=timezone.now())
-    made = duplicated(bobs)
+    copy = duplicated(bob_editor)
 
     theirs = Sync.objects.filter(steps__canvas=canvas)
-    mine = Sync.objects.filter(steps__canvas=made)
+    mine = Sync.objects.filter(steps__canvas=copy)
     assert not set(theirs) & set(mine)
     assert sorted(mine.values_list("action", "kinds", "audience", "is_live", "paused")) == sorted(
         (one.action, one.kinds, one.audience_id, False, False) for one in theirs
     )
     assert {one.label for one in mine} == {"Copy of Cart: winback"}
-    for step in made.steps.filter(kind="audience_sync"):
+    for step in copy.steps.filter(kind="audience_sync"):
         assert list(step.syncs.all()) == [step.sync]
-        assert step.sync.url.endswith(f"/{made.pk}/?step={step.pk}")
+        assert step.sync.url.endswith(f"/{copy.pk}/?step={step.pk}")
         assert not step.sync.is_used
-    assert not made.visits.exists()
+    assert not copy.visits.exists()
 
 
-def test_a_removed_step_is_not_copied(bobs, canvas):
-    bobs.add("delay")
+def test_a_removed_step_is_not_copied(bob_editor, canvas):
+    bob_editor.add_step("delay")
     Step.objects.create(canvas=canvas, kind="exit", removed_at=timezone.now())
 
-    assert [row.kind for row in duplicated(bobs).steps.all()] == ["delay"]
+    assert [row.kind for row in duplicated(bob_editor).steps.all()] == ["delay"]
 
 
-def test_a_long_name_is_cut(bobs, canvas):
+def test_a_long_name_is_cut(bob_editor, canvas):
     Canvas.objects.filter(pk=canvas.pk).update(name="x" * 120)
 
-    assert len(duplicated(bobs).name) == 120
+    assert len(duplicated(bob_editor).name) == 120
 
 
 def test_each_column_is_copied_or_left_on_purpose():
@@ -110,9 +110,9 @@ def queries(canvas, bob):
     return len(seen)
 
 
-def test_the_number_of_queries_does_not_grow(bobs, bob, canvas, winback):
-    last = bobs.add("audience_sync")
-    bobs.set_up(last, winback)
+def test_the_number_of_queries_does_not_grow(bob_editor, bob, canvas, winback):
+    last = bob_editor.add_step("audience_sync")
+    bob_editor.save_sync(last, winback)
     few = queries(canvas, bob)
     last.refresh_from_db()
     for _n in range(30):

@@ -90,8 +90,8 @@ def test_reentry_after_days_is_stored(save, canvas, segment, entry_by, field):
     assert (canvas.reentry, canvas.reentry_days) == ("days", 30)
 
 
-def test_a_draft_proposes_reentry_after_leaving_for_live_segments(bobs):
-    page = bobs.get(entry=1).content.decode()
+def test_a_draft_proposes_reentry_after_leaving_for_live_segments(bob_editor):
+    page = bob_editor.get(entry=1).content.decode()
 
     assert 'value="never" id="id_reentry_0" checked' in " ".join(page.split())
     assert 'value="left" id="id_reentry_live_1" checked' in " ".join(page.split())
@@ -140,10 +140,10 @@ def test_people_of_other_entries_leave_with_the_segment_if_that_is_ticked(
     assert canvas.exits["left"] is True
 
 
-def test_leaving_the_segment_becomes_an_exit_of_a_live_canvas(save, bobs, canvas, segment):
+def test_leaving_the_segment_becomes_an_exit_of_a_live_canvas(save, bob_editor, canvas, segment):
     save(segment=segment.pk)
     Canvas.objects.filter(pk=canvas.pk).update(state="live")
-    page = bobs.get(entry=1).content.decode()
+    page = bob_editor.get(entry=1).content.decode()
     assert page.count("exit_left") == page.count("exit_left_others") > 0
 
     save(exit_left_others="on")
@@ -184,10 +184,10 @@ def test_a_live_canvas_keeps_its_entry_and_changes_its_caps(save, canvas, segmen
     assert canvas.exits["events"][0]["name"] == "login"
 
 
-def test_a_canvas_by_call_needs_no_segment_and_shows_its_call(save, canvas, bobs):
+def test_a_canvas_by_call_needs_no_segment_and_shows_its_call(save, canvas, bob_editor):
     save(segment="", entry_by="call")
 
-    page = bobs.get(entry=1).content.decode()
+    page = bob_editor.get(entry=1).content.decode()
     assert canvas.segment is None
     assert str(canvas.api_id) in page
     assert "/canvas/trigger/send" in page
@@ -197,6 +197,6 @@ def test_a_save_is_logged_field_by_field(save, segment, acme):
     save(segment=segment.pk, entry_by="segment", cap_total=5)
 
     line = acme.activities.latest("pk")
-    changed = {one["what"]: (one["before"], one["after"]) for one in line.changes}
+    changed = {change["what"]: (change["before"], change["after"]) for change in line.changes}
     assert changed["Most entries in all"] == (None, "5")
     assert changed["Who enters"][1] == {"text": "Everybody in the segment, kept up to date"}

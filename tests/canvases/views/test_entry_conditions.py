@@ -27,16 +27,16 @@ def exits(*rows):
         ("exists", "", {"op": "exists"}),
     ],
 )
-def test_a_property_of_an_event_is_a_condition(save, canvas, bobs, op, value, where):
+def test_a_property_of_an_event_is_a_condition(save, canvas, bob_editor, op, value, where):
     event = {"entry_by": "event", "event_name": "cart"}
 
     save(**event, event_property="total", event_op=op, event_value=value)
 
     assert canvas.entry["where"] == [{"property": "total"} | where]
-    assert bobs.get(entry=1).context["form"]["event_op"].value() == op
+    assert bob_editor.get(entry=1).context["form"]["event_op"].value() == op
 
 
-def test_an_event_has_several_conditions(save, canvas, bobs, segment):
+def test_an_event_has_several_conditions(save, canvas, bob_editor, segment):
     first = {"event_property": "total", "event_op": "greater", "event_value": "49"}
     second = {"event_property3": "plan", "event_op3": "is", "event_value3": "pro"}
     rows = exits(("event", "up")) | {"exit-0-property": "a", "exit-0-op": "exists"}
@@ -46,7 +46,7 @@ def test_an_event_has_several_conditions(save, canvas, bobs, segment):
 
     assert [one["property"] for one in canvas.entry["where"]] == ["total", "plan"]
     assert [one["property"] for one in canvas.exits["events"][0]["where"]] == ["a", "b"]
-    answer = bobs.get(entry=1)
+    answer = bob_editor.get(entry=1)
     form = answer.context["form"]
     assert [form["event_property2"].value(), form["event_value2"].value()] == ["plan", "pro"]
     assert form.exits.forms[0]["property2"].value() == "b"
@@ -64,10 +64,10 @@ def test_a_value_without_a_property_is_refused(save):
     assert "Give the name of the property." in answer.content.decode()
 
 
-def test_known_events_are_suggested(bobs, acme, people):
+def test_known_events_are_suggested(bob_editor, acme, people):
     Event.objects.create(app_group=acme, profile=people[0], name='"><b>cart', at=timezone.now())
 
-    page = bobs.get(entry=1).content.decode()
+    page = bob_editor.get(entry=1).content.decode()
 
     assert '<option value="&quot;&gt;&lt;b&gt;cart">' in page
     assert page.count('list="known-events"') == 1

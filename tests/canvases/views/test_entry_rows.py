@@ -13,14 +13,14 @@ ROW = {
 TIMES = {"entry_by": "schedule", "every": "day", "on": "2126-03-01", "at": "14:00"}
 
 
-def page_of(bobs, **fields):
-    answer = bobs.post("canvas_entry", version=1, name="Typed", **fields)
+def page_of(bob_editor, **fields):
+    answer = bob_editor.post("canvas_entry", version=1, name="Typed", **fields)
     assert answer.status_code == 200
     return " ".join(answer.content.decode().split())
 
 
-def test_a_row_is_added_and_what_was_typed_stays(bobs, canvas):
-    page = page_of(bobs, add_exit=1, **ROW)
+def test_a_row_is_added_and_what_was_typed_stays(bob_editor, canvas):
+    page = page_of(bob_editor, add_exit=1, **ROW)
 
     assert 'name="exit-0-name" class="form-control" value="login"' in page
     assert 'name="exit-1-name"' in page
@@ -29,40 +29,40 @@ def test_a_row_is_added_and_what_was_typed_stays(bobs, canvas):
     assert canvas.name == "Cart"
 
 
-def test_a_row_is_removed(bobs):
-    page = page_of(bobs, remove_exit=0, **ROW)
+def test_a_row_is_removed(bob_editor):
+    page = page_of(bob_editor, remove_exit=0, **ROW)
 
     assert "exit-0-name" not in page
 
 
-def test_more_than_ten_rows_are_not_offered(bobs):
+def test_more_than_ten_rows_are_not_offered(bob_editor):
     rows = {f"exit-{n}-name": f"e{n}" for n in range(10)}
 
-    page = page_of(bobs, add_exit=1, **rows, **{"exit-TOTAL_FORMS": 10})
+    page = page_of(bob_editor, add_exit=1, **rows, **{"exit-TOTAL_FORMS": 10})
 
     assert 'name="exit-9-name"' in page
     assert 'name="exit-10-name"' not in page
 
 
-def test_a_preview_shows_the_next_three_times_in_the_zone_of_the_group(bobs, acme):
+def test_a_preview_shows_the_next_three_times_in_the_zone_of_the_group(bob_editor, acme):
     acme.time_zone = "Europe/Berlin"
     acme.save()
 
-    page = page_of(bobs, preview=1, **TIMES)
+    page = page_of(bob_editor, preview=1, **TIMES)
 
     for day in (1, 2, 3):
         assert f"2126-03-0{day}T14:00:00+01:00" in page
 
 
-def test_the_times_follow_the_fields_while_they_are_edited(bobs):
-    answer = bobs.get("canvas_runs", htmx=True, **TIMES)
+def test_the_times_follow_the_fields_while_they_are_edited(bob_editor):
+    answer = bob_editor.get("canvas_runs", htmx=True, **TIMES)
 
     assert answer.content.decode().count("<time") == 3
 
 
 @pytest.mark.parametrize("fields", [{}, TIMES | {"at": ""}, TIMES | {"every": "\0"}])
-def test_an_incomplete_schedule_has_a_reason_instead_of_times(bobs, fields):
-    answer = bobs.get("canvas_runs", htmx=True, **fields)
+def test_an_incomplete_schedule_has_a_reason_instead_of_times(bob_editor, fields):
+    answer = bob_editor.get("canvas_runs", htmx=True, **fields)
 
     assert answer.status_code == 200
     assert "<time" not in answer.content.decode()

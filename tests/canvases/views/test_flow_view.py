@@ -8,16 +8,16 @@ pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 @pytest.fixture
-def split(bobs):
+def split(bob_editor):
     """A split whose first branch ends."""
-    row = bobs.add("decision_split")
-    bobs.add("exit", row, 1)
-    bobs.add("delay", row, 2)
+    row = bob_editor.add_step("decision_split")
+    bob_editor.add_step("exit", row, 1)
+    bob_editor.add_step("delay", row, 2)
     return row
 
 
-def test_folded_branches_say_what_they_hold(bobs, split):
-    page = bobs.get(fold=split.pk, zoom="60").content.decode()
+def test_folded_branches_say_what_they_hold(bob_editor, split):
+    page = bob_editor.get(fold=split.pk, zoom="60").content.decode()
 
     assert page.count('class="folded"') == 2
     assert "1 component" in page
@@ -25,32 +25,32 @@ def test_folded_branches_say_what_they_hold(bobs, split):
 
 
 @pytest.mark.parametrize("fold", ["", "x", "999", "99999999999999999999999", "\x00"])
-def test_an_unknown_view_is_the_plain_one(bobs, split, fold):
-    page = bobs.get(fold=fold, zoom="7").content.decode()
+def test_an_unknown_view_is_the_plain_one(bob_editor, split, fold):
+    page = bob_editor.get(fold=fold, zoom="7").content.decode()
 
     assert 'class="folded"' not in page
     assert 'class="flow zoom-100"' in page
 
 
 @pytest.mark.parametrize(("path", "n"), [("", 2), ("9/", 0)])
-def test_a_page_looks_as_the_one_that_it_is_opened_from(bobs, canvas, split, path, n):
+def test_a_page_looks_as_the_one_that_it_is_opened_from(bob_editor, canvas, split, path, n):
     url = canvas.get_absolute_url()
     came = f"http://testserver{url}{path}?fold={split.pk}"
 
-    page = bobs.client.get(url, headers={"referer": came}).content.decode()
+    page = bob_editor.client.get(url, headers={"referer": came}).content.decode()
 
     assert page.count('class="folded"') == n
 
 
-def test_no_line_leads_out_of_a_branch_that_ends(bobs, split):
-    page = bobs.get().content.decode()
+def test_no_line_leads_out_of_a_branch_that_ends(bob_editor, split):
+    page = bob_editor.get().content.decode()
 
     assert 'class="branches wipe-start"' in page
     assert 'class="branch merge-start merge-down"' in page
 
 
 @pytest.mark.parametrize(("places", "zoom"), [([0], "40"), ([0, 1], "20"), ([0, 1, 2], "15")])
-def test_to_fit_a_flow_becomes_as_small_as_it_must(bobs, canvas, places, zoom):
+def test_to_fit_a_flow_becomes_as_small_as_it_must(bob_editor, canvas, places, zoom):
     """Blocks of eight branches, one in a branch of the other."""
     paths = [{"number": n, "name": str(n), "filter": {}} for n in range(1, 8)]
     parent = None
@@ -60,16 +60,16 @@ def test_to_fit_a_flow_becomes_as_small_as_it_must(bobs, canvas, places, zoom):
             canvas=canvas, kind="audience_paths", settings={"paths": paths}, **place
         )
 
-    assert f'class="flow zoom-{zoom}"' in bobs.get(zoom="fit").content.decode()
+    assert f'class="flow zoom-{zoom}"' in bob_editor.get(zoom="fit").content.decode()
 
 
-def test_a_print_names_the_canvas(bobs, split):
-    head = bobs.get().content.decode().partition('id="canvas-head"')
+def test_a_print_names_the_canvas(bob_editor, split):
+    head = bob_editor.get().content.decode().partition('id="canvas-head"')
     assert "d-print-none" not in head[0].rpartition("<")[2]
     assert "d-print-none" not in head[2].partition("</h1>")[0]
 
 
-def test_an_edit_is_announced(bobs, split):
-    answer = bobs.post("step_add", htmx=True, kind="delay", after=split.pk).content.decode()
+def test_an_edit_is_announced(bob_editor, split):
+    answer = bob_editor.post("step_add", htmx=True, kind="delay", after=split.pk).content.decode()
 
     assert "Component 4 was added." in answer

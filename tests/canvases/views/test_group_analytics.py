@@ -49,13 +49,13 @@ def test_staff_get_no_links_to_groups_without_a_membership(
     charlie.is_staff = True
     charlie.save()
     foreign = make_step(acme, winback, canvas="Foreign", synced=1)
-    own = make_step(other_group, winback, canvas="Own", synced=1)
+    own_step = make_step(other_group, winback, canvas="Own", synced=1)
 
     page = signed_in(charlie).get("/analytics/").content.decode()
 
     assert "Foreign" in page
     assert foreign.canvas.get_absolute_url() not in page
-    assert own.canvas.get_absolute_url() in page
+    assert own_step.canvas.get_absolute_url() in page
 
 
 def test_totals_cover_the_filter_and_not_only_the_page(signed_in, vera, acme, winback, monkeypatch):

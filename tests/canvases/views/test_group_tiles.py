@@ -18,29 +18,29 @@ def add(group, *states):
 
 def tiles(client, **headers):
     html = client.get("/groups/", headers=headers).content.decode()
-    found = re.findall(r'href="/g/([a-z0-9]+)/".*?</a>', html.split("<main")[1], re.DOTALL)
+    slugs = re.findall(r'href="/g/([a-z0-9]+)/".*?</a>', html.split("<main")[1], re.DOTALL)
     texts = re.findall(r"(?s)card-link.*?</a>", html)
     return dict(
-        zip(found, [" ".join(re.sub("<[^>]+>", " ", text).split()) for text in texts], strict=True)
+        zip(slugs, [" ".join(re.sub("<[^>]+>", " ", text).split()) for text in texts], strict=True)
     )
 
 
 def test_a_tile_shows_role_and_canvases(acme, other_group, bob, signed_in):
     Membership.objects.create(user=bob, app_group=other_group, role=Role.VIEWER)
     add(acme, "live", "live", "draft", "stopped", "archived")
-    found = tiles(signed_in(bob))
+    tile_list = tiles(signed_in(bob))
 
-    assert "Marketer 2 live canvases · 1 draft" in found["acme"]
-    assert "Viewer No canvas yet" in found["umbrella"]
+    assert "Marketer 2 live canvases · 1 draft" in tile_list["acme"]
+    assert "Viewer No canvas yet" in tile_list["umbrella"]
     assert "2 aktive Canvases · 1 Entwurf" in tiles(signed_in(bob), accept_language="de")["acme"]
 
 
 def test_the_canvases_of_other_groups_are_not_counted(acme, other_group, bob, signed_in):
     add(other_group, "live", "draft")
-    found = tiles(signed_in(bob))
+    tile_list = tiles(signed_in(bob))
 
-    assert list(found) == ["acme"]
-    assert "No canvas yet" in found["acme"]
+    assert list(tile_list) == ["acme"]
+    assert "No canvas yet" in tile_list["acme"]
 
 
 def test_the_page_has_a_constant_number_of_queries(acme, bob, signed_in):

@@ -21,26 +21,26 @@ def pages(editor, **query):
 
 def shown(editor, **query):
     """Return whether a page has the address, in words or in a field, and the other value."""
-    found = pages(editor, **query)
-    return [any(text in page for page in found) for text in (MAX, "platinum")]
+    texts = pages(editor, **query)
+    return [any(text in page for page in texts) for text in (MAX, "platinum")]
 
 
-def test_the_events_of_an_entry_and_of_exits(bobs, editor, vera, canvas):
+def test_the_events_of_an_entry_and_of_exits(bob_editor, editor_of, vera, canvas):
     Canvas.objects.filter(pk=canvas.pk).update(
         entry_by="event", entry=EVENT, exits={"events": [EVENT]}
     )
 
-    assert shown(editor(vera), entry=1) == [False, True]
-    assert shown(bobs, entry=1) == [True, True]
+    assert shown(editor_of(vera), entry=1) == [False, True]
+    assert shown(bob_editor, entry=1) == [True, True]
 
 
-def test_the_events_of_a_wait(bobs, editor, vera):
+def test_the_events_of_a_wait(bob_editor, editor_of, vera):
     row = {"number": 1, "label": "", **EVENT}
-    step = bobs.add("wait_until")
+    step = bob_editor.add_step("wait_until")
     Step.objects.update(settings={"amount": 1, "unit": "days", "events": [row]})
 
-    assert shown(editor(vera), step=step.pk) == [False, True]
-    assert shown(bobs, step=step.pk) == [True, True]
+    assert shown(editor_of(vera), step=step.pk) == [False, True]
+    assert shown(bob_editor, step=step.pk) == [True, True]
 
 
 @pytest.mark.parametrize(
@@ -51,27 +51,27 @@ def test_the_events_of_a_wait(bobs, editor, vera):
         {"event": "cart", "op": "at_least", "n": 1, "where": WHERE[:1]},
     ],
 )
-def test_the_condition_of_a_split(bobs, editor, vera, asked):
-    step = bobs.add("decision_split")
+def test_the_condition_of_a_split(bob_editor, editor_of, vera, asked):
+    step = bob_editor.add_step("decision_split")
     Step.objects.update(settings={"filter": asked})
 
-    assert all("max@" not in page for page in pages(editor(vera), step=step.pk))
-    assert all("max@" in page for page in pages(bobs, step=step.pk))
+    assert all("max@" not in page for page in pages(editor_of(vera), step=step.pk))
+    assert all("max@" in page for page in pages(bob_editor, step=step.pk))
 
 
-def test_a_part_of_an_address_is_hidden(bobs, editor, vera):
-    step = bobs.add("decision_split")
+def test_a_part_of_an_address_is_hidden(bob_editor, editor_of, vera):
+    step = bob_editor.add_step("decision_split")
     Step.objects.update(
         settings={"filter": {"field": "email", "op": "contains", "value": "mustermann"}}
     )
 
-    assert all("mustermann" not in page for page in pages(editor(vera), step=step.pk))
+    assert all("mustermann" not in page for page in pages(editor_of(vera), step=step.pk))
 
 
 def test_the_activity_log_names_no_address(save):
-    asked = {"entry_by": "event", "event_name": "cart", "event_property": "to", "event_op": "is"}
+    form = {"entry_by": "event", "event_name": "cart", "event_property": "to", "event_op": "is"}
     for name in ("max", "mia"):
-        save(**asked, event_value=f"{name}@example.org")
+        save(**form, event_value=f"{name}@example.org")
 
     second, first = [str(line.changes) for line in Activity.objects.all()]
     assert "event: cart to is ***" in first

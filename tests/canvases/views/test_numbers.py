@@ -34,10 +34,15 @@ def step(canvas, winback):
 
 
 def test_the_card_sums_over_all_syncs_of_the_step(step):
-    found = analytics.step_numbers([step])[step.pk]
+    counts = analytics.step_numbers([step])[step.pk]
 
-    assert (found.entered, found.proceeded, found.exited, found.waiting) == (12_345, 0, 12_340, 5)
-    assert (found.synced, found.not_synced, found.pending, found.errored, found.cancelled) == (
+    assert (counts.entered, counts.proceeded, counts.exited, counts.waiting) == (
+        12_345,
+        0,
+        12_340,
+        5,
+    )
+    assert (counts.synced, counts.not_synced, counts.pending, counts.errored, counts.cancelled) == (
         80,
         10,
         20,
@@ -61,8 +66,8 @@ def test_the_numbers_of_many_steps_are_read_in_one_query(step, canvas, django_as
         analytics.step_numbers(steps)
 
 
-def test_the_card_shows_the_metrics_in_order(bobs, step):
-    page = bobs.get(step=step.pk, tab="numbers").content.decode()
+def test_the_card_shows_the_metrics_in_order(bob_editor, step):
+    page = bob_editor.get(step=step.pk, tab="numbers").content.decode()
 
     names = [part.split('"')[0] for part in page.split('data-metric="')[1:]]
     assert names == [
@@ -79,36 +84,38 @@ def test_the_card_shows_the_metrics_in_order(bobs, step):
     assert ">12,345<" in page
 
 
-def test_numbers_are_localised_on_screen_and_nowhere_else(bobs, step):
+def test_numbers_are_localised_on_screen_and_nowhere_else(bob_editor, step):
     Step.objects.filter(pk=step.pk).update(version=1234)
-    page = bobs.client.get(
-        bobs.url("canvas"), {"step": step.pk}, headers={"Accept-Language": "de"}
+    page = bob_editor.client.get(
+        bob_editor.url("canvas"), {"step": step.pk}, headers={"Accept-Language": "de"}
     ).content.decode()
 
     assert ">12.345<" in page
     assert 'name="version" value="1234"' in page
 
 
-def test_cancelled_is_hidden_when_it_is_0(bobs, canvas, winback):
+def test_cancelled_is_hidden_when_it_is_0(bob_editor, canvas, winback):
     step = Step.objects.create(canvas=canvas, kind="audience_sync")
 
-    page = bobs.get(step=step.pk, tab="numbers").content.decode()
+    page = bob_editor.get(step=step.pk, tab="numbers").content.decode()
     assert 'data-metric="errored"' in page
     assert 'data-metric="cancelled"' not in page
 
 
-def test_unchanged_numbers_are_not_sent_again(bobs, step):
-    first = bobs.get("canvas_counts", v="", htmx=True)
+def test_unchanged_numbers_are_not_sent_again(bob_editor, step):
+    first = bob_editor.get("canvas_counts", v="", htmx=True)
     version = first.content.decode().split("?v=")[1].split('"')[0]
 
     assert first.status_code == 200
-    assert bobs.get("canvas_counts", v=version, htmx=True).status_code == 204
+    assert bob_editor.get("canvas_counts", v=version, htmx=True).status_code == 204
     count(step.sync, entered=1, pending=1)
-    assert bobs.get("canvas_counts", v=version, htmx=True).status_code == 200
+    assert bob_editor.get("canvas_counts", v=version, htmx=True).status_code == 200
 
 
-def test_changed_numbers_are_swapped_out_of_band(bobs, step):
-    body = bobs.get("canvas_counts", v="x", open=step.pk, tab="numbers", htmx=True).content.decode()
+def test_changed_numbers_are_swapped_out_of_band(bob_editor, step):
+    body = bob_editor.get(
+        "canvas_counts", v="x", open=step.pk, tab="numbers", htmx=True
+    ).content.decode()
 
     assert "<html" not in body
     for element in ("flow", "numbers", "canvas-head", f"metrics-{step.pk}"):
@@ -118,11 +125,11 @@ def test_changed_numbers_are_swapped_out_of_band(bobs, step):
 
 
 @pytest.mark.parametrize("opened", ["", "entry", "99999999999999999999", "\0", "x"])
-def test_numbers_are_sent_for_any_open_panel(bobs, step, opened):
-    assert bobs.get("canvas_counts", v="x", open=opened, htmx=True).status_code == 200
+def test_numbers_are_sent_for_any_open_panel(bob_editor, step, opened):
+    assert bob_editor.get("canvas_counts", v="x", open=opened, htmx=True).status_code == 200
 
 
-def test_reasons_are_shown_in_words(bobs, step, people):
+def test_reasons_are_shown_in_words(bob_editor, step, people):
     now = timezone.now()
     for n, reason in enumerate(["no_identifier", "no_identifier", "no_consent"]):
         Delivery.objects.create(
@@ -141,19 +148,19 @@ def test_reasons_are_shown_in_words(bobs, step, people):
 
     count(step.sync, entered=10, not_synced=3, errored=7)
 
-    found = [(why.outcome, why.text, why.n) for why in reasons.reasons(step)]
-    page = bobs.get(step=step.pk, reasons=1).content.decode()
+    lines = [(why.outcome, why.text, why.n) for why in reasons.reasons(step)]
+    page = bob_editor.get(step=step.pk, reasons=1).content.decode()
 
-    assert found[0][0] == "errored"
-    assert "no longer exists" in found[0][1]
-    assert found[1:] == [
+    assert lines[0][0] == "errored"
+    assert "no longer exists" in lines[0][1]
+    assert lines[1:] == [
         ("not_synced", "None of the chosen fields is filled", 2),
         ("not_synced", "No consent to advertising", 1),
     ]
     assert "None of the chosen fields is filled" in page
 
 
-def test_errored_people_can_be_retried(bobs, step, people, canvas):
+def test_errored_people_can_be_retried(bob_editor, step, people, canvas):
     now = timezone.now()
     common = {
         "audience_id": step.sync.audience_id,
@@ -176,11 +183,13 @@ def test_errored_people_can_be_retried(bobs, step, people, canvas):
     count(step.sync, entered=1, errored=1)
     before = analytics.step_numbers([step])[step.pk]
 
-    answer = bobs.post("step_retry", step.pk)
+    answer = bob_editor.post("step_retry", step.pk)
 
     after = analytics.step_numbers([step])[step.pk]
     assert answer.status_code == 302
     assert (after.errored, after.pending) == (before.errored - 1, before.pending + 1)
-    assert "1 person is retried." in bobs.get().content.decode()
+    assert "1 person is retried." in bob_editor.get().content.decode()
     line = canvas.app_group.activities.get(verb="retried")
-    assert [(one.what, one.after) for one in line.shown_changes] == [("People retried", "1")]
+    assert [(change.what, change.after) for change in line.shown_changes] == [
+        ("People retried", "1")
+    ]

@@ -22,7 +22,7 @@ def _ledger(settings, tmp_path):
 
 
 @pytest.fixture
-def ann(acme, bobs, winback, alice, canvas):
+def ann(acme, bob_editor, winback, alice, canvas):
     """A person with a visit, a pending delivery, an alias and a purchase."""
     row = Profile(app_group=acme, external_id="ann", email="ann@example.org")
     profiles.set_hashes(row, region="DE")
@@ -39,7 +39,7 @@ def ann(acme, bobs, winback, alice, canvas):
         properties=properties,
     )
     UserAlias.objects.create(app_group=acme, profile=row, label="crm", name="crm-77")
-    bobs.set_up(bobs.add("audience_sync"), winback)
+    bob_editor.save_sync(bob_editor.add_step("audience_sync"), winback)
     engine.launch(canvas, by=alice, now=timezone.now())
     engine.admit(canvas.pk, now=timezone.now())
     return row

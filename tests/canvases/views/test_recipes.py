@@ -36,46 +36,46 @@ def choose(acme, bob, signed_in):
 
 def test_every_recipe_asks_for_at_most_three_choices():
     assert CHOICES.keys() == recipes.RECIPES.keys()
-    assert all(len(one.asks) <= 2 for one in recipes.RECIPES.values())
+    assert all(len(recipe.asks) <= 2 for recipe in recipes.RECIPES.values())
 
 
 @pytest.mark.parametrize("recipe", CHOICES)
 def test_a_recipe_makes_a_draft_without_blockers(choose, winback, recipe):
     answer = choose(recipe, audience=winback.pk, **CHOICES[recipe])
 
-    made = Canvas.objects.get()
+    canvas = Canvas.objects.get()
     assert answer.status_code == 302
-    assert made.state == "draft"
-    assert checklist.blockers(made, now=timezone.now()) == []
-    assert made.steps.get(kind="audience_sync").settings["removes"] is True
+    assert canvas.state == "draft"
+    assert checklist.blockers(canvas, now=timezone.now()) == []
+    assert canvas.steps.get(kind="audience_sync").settings["removes"] is True
 
 
 @pytest.mark.parametrize("recipe", CHOICES)
 def test_the_segment_of_a_recipe_can_be_read(choose, winback, recipe):
     choose(recipe, audience=winback.pk, **CHOICES[recipe])
 
-    made = Canvas.objects.get()
-    assert (made.entry_by, made.reentry) == ("event" if recipe == "cart" else "segment", "left")
-    assert filters.members(made.segment).count() == 0
+    canvas = Canvas.objects.get()
+    assert (canvas.entry_by, canvas.reentry) == ("event" if recipe == "cart" else "segment", "left")
+    assert filters.members(canvas.segment).count() == 0
 
 
 def test_the_cart_recipe_enters_by_event_and_ends_with_a_purchase(choose, winback):
     choose("cart", audience=winback.pk, **CHOICES["cart"])
 
-    made = Canvas.objects.get()
-    assert made.entry == {"kind": "event", "name": "add_to_cart", "where": []}
-    assert made.exits["events"] == [{"kind": "purchase", "name": "", "where": []}]
-    assert made.steps.get(kind="delay").settings == {"amount": 2, "unit": "hours"}
+    canvas = Canvas.objects.get()
+    assert canvas.entry == {"kind": "event", "name": "add_to_cart", "where": []}
+    assert canvas.exits["events"] == [{"kind": "purchase", "name": "", "where": []}]
+    assert canvas.steps.get(kind="delay").settings == {"amount": 2, "unit": "hours"}
 
 
 def test_people_of_an_abandoned_cart_leave_the_audience_after_thirty_days(
     choose, winback, people, bob
 ):
     choose("cart", audience=winback.pk, **CHOICES["cart"])
-    made, start = Canvas.objects.get(), timezone.now()
-    engine.launch(made, by=bob, now=start)
+    canvas, start = Canvas.objects.get(), timezone.now()
+    engine.launch(canvas, by=bob, now=start)
     cart = [{"external_id": "p1", "name": "add_to_cart", "time": start.isoformat()}]
-    track(made.app_group, {"attributes": [], "events": cart, "purchases": []}, now=start)
+    track(canvas.app_group, {"attributes": [], "events": cart, "purchases": []}, now=start)
     added = []
     for days in (0, 1, 30, 33):
         with time_machine.travel(start + timedelta(days=days), tick=False):
@@ -137,12 +137,12 @@ def test_the_empty_list_offers_all_recipes(acme, bob, signed_in):
         assert reverse("canvas_recipe", args=[acme.slug, key]) in page
 
 
-def test_three_recipes_stand_beside_an_empty_canvas(bobs, editor, vera):
+def test_three_recipes_stand_beside_an_empty_canvas(bob_editor, editor_of, vera):
     def offered(of):
         page = of.get().content.decode().split('id="panel"')[1].split("</section>")[0]
         return page.count("/canvases/new/")
 
-    assert offered(bobs) == 3 + 1  # and the page of all
-    assert offered(editor(vera)) == 0
-    bobs.add("delay")
-    assert offered(bobs) == 0
+    assert offered(bob_editor) == 3 + 1  # and the page of all
+    assert offered(editor_of(vera)) == 0
+    bob_editor.add_step("delay")
+    assert offered(bob_editor) == 0

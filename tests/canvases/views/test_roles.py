@@ -40,23 +40,27 @@ def arguments(name, step):
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_a_viewer_may_not_edit(editor, vera, step, name):
+def test_a_viewer_may_not_edit(editor_of, vera, step, name):
     before = Canvas.objects.values().get(), list(Step.objects.values())
 
-    answer = editor(vera).post(name, *arguments(name, step), **EDITS[name])
+    answer = editor_of(vera).post(name, *arguments(name, step), **EDITS[name])
 
     assert answer.status_code == 403
     assert (Canvas.objects.values().get(), list(Step.objects.values())) == before
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_a_marketer_may_edit(bobs, step, name):
-    assert bobs.post(name, *arguments(name, step), **EDITS[name]).status_code in (200, 302, 422)
+def test_a_marketer_may_edit(bob_editor, step, name):
+    assert bob_editor.post(name, *arguments(name, step), **EDITS[name]).status_code in (
+        200,
+        302,
+        422,
+    )
 
 
 @pytest.mark.parametrize("pattern", urlpatterns, ids=lambda pattern: pattern.name)
-def test_a_user_of_another_group_gets_404(editor, charlie, step, pattern):
-    charlies = editor(charlie)
+def test_a_user_of_another_group_gets_404(editor_of, charlie, step, pattern):
+    charlies = editor_of(charlie)
     path = f"/g/acme/canvases/{pattern.pattern}"
     parts = {
         "<int:canvas_id>": str(step.canvas_id),
@@ -75,10 +79,10 @@ def test_a_user_of_another_group_gets_404(editor, charlie, step, pattern):
 
 
 @pytest.mark.parametrize("pattern", urlpatterns, ids=lambda pattern: pattern.name)
-def test_a_canvas_is_404_under_another_group(editor, charlie, step, pattern):
+def test_a_canvas_is_404_under_another_group(editor_of, charlie, step, pattern):
     if "canvas_id" not in str(pattern.pattern):
         return
-    charlies = editor(charlie)
+    charlies = editor_of(charlie)
     path = f"/g/umbrella/canvases/{pattern.pattern}"
     parts = {
         "<int:canvas_id>": str(step.canvas_id),
@@ -91,28 +95,29 @@ def test_a_canvas_is_404_under_another_group(editor, charlie, step, pattern):
     assert 404 in {charlies.client.get(path).status_code, charlies.client.post(path).status_code}
 
 
-def test_a_step_of_another_canvas_is_404(bobs, step, acme):
+def test_a_step_of_another_canvas_is_404(bob_editor, step, acme):
     other = Canvas.objects.create(app_group=acme, name="Other")
     elsewhere = Step.objects.create(
         canvas=other, kind="delay", settings={"amount": 1, "unit": "days"}
     )
 
-    assert bobs.post("step_remove", elsewhere.pk).status_code == 404
-    assert bobs.post("step_add", kind="delay", after=elsewhere.pk).status_code == 404
+    assert bob_editor.post("step_remove", elsewhere.pk).status_code == 404
+    assert bob_editor.post("step_add", kind="delay", after=elsewhere.pk).status_code == 404
 
 
-def test_a_viewer_gets_no_buttons(editor, vera, step):
-    page = editor(vera).get(step=step.pk).content.decode()
+def test_a_viewer_gets_no_buttons(editor_of, vera, step):
+    page = editor_of(vera).get(step=step.pk).content.decode()
 
     assert "<fieldset disabled>" in page
     assert "Launch" not in page
-    assert 'name="kind"' not in editor(vera).get(add="first").content.decode()
+    assert 'name="kind"' not in editor_of(vera).get(add="first").content.decode()
 
 
-def test_huge_ids_are_404(bobs):
-    assert bobs.client.get("/g/acme/canvases/99999999999999999999999999/").status_code == 404
+def test_huge_ids_are_404(bob_editor):
+    assert bob_editor.client.get("/g/acme/canvases/99999999999999999999999999/").status_code == 404
     assert (
-        bobs.client.post("/g/acme/canvases/1/steps/99999999999999999999999999/").status_code == 404
+        bob_editor.client.post("/g/acme/canvases/1/steps/99999999999999999999999999/").status_code
+        == 404
     )
 
 

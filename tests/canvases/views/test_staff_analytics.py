@@ -136,11 +136,11 @@ def test_a_negative_rate_is_a_number_in_the_file(staff, acme, winback):
 
 def test_equal_lines_keep_their_places(acme, winback):
     steps = [make_step(acme, winback, canvas=name, synced=1).pk for name in "ab"]
-    found = lines.read(TableQuery(), now=timezone.now())
-    found.lines.reverse()  # a database may
+    page = lines.read(TableQuery(), now=timezone.now())
+    page.lines.reverse()  # a database may
 
     for sort in ("-errored", "errored", "oldest_pending"):
-        assert [line.step for line in order.sort_lines(found, sort)] == steps
+        assert [line.step for line in order.sort_lines(page, sort)] == steps
 
 
 def test_a_step_without_a_sync_has_no_numbers_by_day(staff, acme):

@@ -86,11 +86,11 @@ def test_other_queues_are_named(signed_in, alice, acme):
 
 @pytest.mark.parametrize(("broken", "shown"), [(None, "–"), (0, "hold"), (3, "3 broken")])
 def test_the_page_says_whether_the_laws_hold(
-    signed_in, alice, canvas, bobs, monkeypatch, broken, shown
+    signed_in, alice, canvas, bob_editor, monkeypatch, broken, shown
 ):
     alice.is_staff = True
     alice.save()
-    bobs.add("delay")
+    bob_editor.add_step("delay")
     monkeypatch.setattr(metrics.cache, "broken", broken)
 
     page = " ".join(signed_in(alice).get("/analytics/").content.decode().split())
@@ -98,9 +98,9 @@ def test_the_page_says_whether_the_laws_hold(
     assert shown in page.split("Laws of counting")[1].split("</dd>")[0]
 
 
-def test_members_see_no_state_of_the_installation(bobs, canvas):
-    bobs.add("delay")
-    assert "Laws of counting" not in bobs.client.get("/g/acme/analytics/").content.decode()
+def test_members_see_no_state_of_the_installation(bob_editor, canvas):
+    bob_editor.add_step("delay")
+    assert "Laws of counting" not in bob_editor.client.get("/g/acme/analytics/").content.decode()
 
 
 def test_the_queries_do_not_grow(eu, winback):

@@ -133,8 +133,8 @@ def test_synced_today_is_of_the_steps_that_are_shown(staff, acme, other_group, w
 
     for query, n in (("", "120"), ("Other", "20")):  # the link keeps the filter
         page = staff.get(URL, {"q": query}).content.decode()
-        link, found = re.search(r'href="([^"]*)" id="kpi-today"[^>]*>\s*(\d+)', page).groups()
-        assert (found, query in link) == (n, True)
+        link, n_found = re.search(r'href="([^"]*)" id="kpi-today"[^>]*>\s*(\d+)', page).groups()
+        assert (n_found, query in link) == (n, True)
 
 
 def test_only_people_who_wait_long_are_listed_if_asked(staff, trouble):
@@ -183,26 +183,26 @@ def test_htmx_gets_only_the_part_that_the_filter_changes(staff, acme, winback):
 
 def test_the_poll_asks_for_the_same_page_and_adds_no_history(staff, acme, winback):
     make_step(acme, winback, synced=1)
-    asked = f"{URL}?state=live&sort=-errored"
-    page = staff.get(asked).content.decode()
+    url = f"{URL}?state=live&sort=-errored"
+    page = staff.get(url).content.decode()
     [poll] = re.findall(r'<div id="poll"[^>]*>', page)
     parts = re.search('hx-select-oob="([^"]*)"', poll)[1].replace(":morph", "").split(",")
 
-    assert f'hx-get="{asked.replace("&", "&amp;")}"' in poll
+    assert f'hx-get="{url.replace("&", "&amp;")}"' in poll
     for part in ("#staff-rows", *parts):
         assert page.count(f'id="{part[1:]}"') == 1
     filtered, polled = (
-        staff.get(asked, headers={"HX-Request": "true", "HX-Trigger": by})
+        staff.get(url, headers={"HX-Request": "true", "HX-Trigger": by})
         for by in ("staff-show", "poll")
     )
-    assert filtered["HX-Push-Url"] == asked
+    assert filtered["HX-Push-Url"] == url
     assert "HX-Push-Url" not in polled
 
 
 def test_an_invalid_filter_takes_the_place_of_the_part(staff, acme, winback):
-    asked = {"since": "2026-03-03", "until": "2026-03-02"}
-    part = staff.get(URL, asked, headers={"HX-Request": "true"})
-    page = staff.get(URL, asked).content.decode()
+    query = {"since": "2026-03-03", "until": "2026-03-02"}
+    part = staff.get(URL, query, headers={"HX-Request": "true"})
+    page = staff.get(URL, query).content.decode()
 
     assert (part.status_code, part["HX-Push-Url"]) == (422, "false")
     assert "<html" not in part.content.decode()
@@ -213,10 +213,10 @@ def test_an_invalid_filter_takes_the_place_of_the_part(staff, acme, winback):
 
 def test_a_number_of_another_group_leads_to_the_step_without_people(staff, acme, winback):
     step = make_step(acme, winback, canvas="Foreign", synced=3, errored=2)
-    own = reverse("staff_step", args=[step.pk])
+    url = reverse("staff_step", args=[step.pk])
 
-    assert f'href="{own}#errored">2</a>' in staff.get(URL).content.decode()
-    page = staff.get(own)
+    assert f'href="{url}#errored">2</a>' in staff.get(URL).content.decode()
+    page = staff.get(url)
     assert page.status_code == 200
     assert 'data-metric="errored">2</dd>' in page.content.decode()
     assert "/people/" not in page.content.decode().split("<main")[1]
@@ -231,8 +231,8 @@ def test_the_page_of_a_step_has_the_troubles_of_its_places_alone(
     fine = make_step(other_group, audience, canvas="Elsewhere", synced=1)
 
     def troubles(step):
-        found = staff.get(reverse("staff_step", args=[step.pk])).context["troubles"]
-        return [incident.place for _title, incident in found]
+        rows = staff.get(reverse("staff_step", args=[step.pk])).context["troubles"]
+        return [incident.place for _title, incident in rows]
 
     assert (troubles(trouble), troubles(fine)) == (["connection"], ["connection"])
     Incident.objects.update(connection=None, ad_account=account)
@@ -240,10 +240,10 @@ def test_the_page_of_a_step_has_the_troubles_of_its_places_alone(
 
 
 def test_only_staff_read_a_step_of_another_group(signed_in, charlie, alice, acme, winback):
-    own = reverse("staff_step", args=[make_step(acme, winback, synced=1).pk])
+    url = reverse("staff_step", args=[make_step(acme, winback, synced=1).pk])
 
-    assert signed_in(charlie).get(own).status_code == 403
-    assert signed_in(alice).get(own).status_code == 403
+    assert signed_in(charlie).get(url).status_code == 403
+    assert signed_in(alice).get(url).status_code == 403
 
 
 def test_today_is_a_range(staff, acme, winback):

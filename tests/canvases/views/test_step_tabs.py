@@ -18,18 +18,18 @@ def words(answer):
 
 
 @pytest.fixture
-def step(bobs, winback, people):
-    made = bobs.add("audience_sync")
-    bobs.set_up(made, winback, kinds=["email", "phone"])
-    return made
+def step(bob_editor, winback, people):
+    step = bob_editor.add_step("audience_sync")
+    bob_editor.save_sync(step, winback, kinds=["email", "phone"])
+    return step
 
 
 @pytest.mark.parametrize(
     ("tab", "shown"),
     [("settings", 'id="step-form"'), ("numbers", "data-metric"), ("who", 'id="who"')],
 )
-def test_each_tab_has_an_address(bobs, step, tab, shown):
-    page = words(bobs.get(step=step.pk, tab=tab))
+def test_each_tab_has_an_address(bob_editor, step, tab, shown):
+    page = words(bob_editor.get(step=step.pk, tab=tab))
 
     assert shown in page
     marked = page.split(f'id="tab-{tab}"')[1].split("</a>")[0]
@@ -38,38 +38,38 @@ def test_each_tab_has_an_address(bobs, step, tab, shown):
 
 
 @pytest.mark.parametrize(("state", "shown"), [("draft", "step-form"), ("live", "data-metric")])
-def test_a_live_canvas_opens_with_the_numbers(bobs, step, state, shown):
+def test_a_live_canvas_opens_with_the_numbers(bob_editor, step, state, shown):
     Canvas.objects.update(state=state, launched_at=timezone.now())
 
     for query in ({}, {"tab": "no such tab"}):
-        assert shown in words(bobs.get(step=step.pk, **query))
+        assert shown in words(bob_editor.get(step=step.pk, **query))
 
 
-def test_a_saved_step_of_a_live_canvas_stays_at_its_settings(bobs, step, winback):
+def test_a_saved_step_of_a_live_canvas_stays_at_its_settings(bob_editor, step, winback):
     Canvas.objects.update(state="live", launched_at=timezone.now())
 
-    answer = bobs.set_up(step, winback, htmx=True, kinds=["email"])
+    answer = bob_editor.save_sync(step, winback, htmx=True, kinds=["email"])
 
     assert "step-form" in words(answer)
     assert answer["HX-Push-Url"].endswith(f"?step={step.pk}&tab=settings")
 
 
 @pytest.mark.parametrize("key", ["", "all", "here", "sent", "email", "no_consent"])
-def test_where_the_entry_is_not_chosen_yet_nobody_would_come(bobs, step, key):
+def test_where_the_entry_is_not_chosen_yet_nobody_would_come(bob_editor, step, key):
     Canvas.objects.update(segment=None)
-    answer = bobs.get(step=step.pk, tab="who", people=key)
+    answer = bob_editor.get(step=step.pk, tab="who", people=key)
 
     assert answer.status_code == 200
     assert answer.context["outlook"].here.n == answer.context["outlook"].sent.n == 0
     assert answer.context["people"] == []
 
 
-def test_who_would_be_sent_with_what_and_who_not(bobs, step):
-    page = words(bobs.get(step=step.pk, tab="who"))
+def test_who_would_be_sent_with_what_and_who_not(bob_editor, step):
+    page = words(bob_editor.get(step=step.pk, tab="who"))
 
     rows = [row.split("</tr>")[0] for row in page.split('id="who"')[1].split("<tr>")[1:]]
     texts = [" ".join(re.sub("<[^>]*>", " ", row).split()) for row in rows]
-    assert [one.removesuffix(" people: show them") for one in texts] == [
+    assert [text.removesuffix(" people: show them") for text in texts] == [
         "Would enter at a launch now 12",
         "Come to this component 12",
         "People 10",
@@ -80,8 +80,8 @@ def test_who_would_be_sent_with_what_and_who_not(bobs, step):
     assert "With the 5,000 people in the audience now, enough for the 1,000 matched people" in page
 
 
-def test_ten_people_stand_behind_a_number(bobs, step):
-    page = words(bobs.get(step=step.pk, tab="who", people="email"))
+def test_ten_people_stand_behind_a_number(bob_editor, step):
+    page = words(bob_editor.get(step=step.pk, tab="who", people="email"))
 
     assert page.split('id="who-people"')[1].split("</ul>")[0].count("<li>") == 10
     assert "p0@example.org" in page
@@ -89,36 +89,39 @@ def test_ten_people_stand_behind_a_number(bobs, step):
 
 
 @pytest.mark.parametrize("key", ["x", "branch-1", "\0", "no_identifier' OR 1=1", "a" * 5000])
-def test_an_unknown_number_has_nobody(bobs, step, key):
-    answer = bobs.get(step=step.pk, tab="who", people=key)
+def test_an_unknown_number_has_nobody(bob_editor, step, key):
+    answer = bob_editor.get(step=step.pk, tab="who", people=key)
 
     assert answer.status_code == 200
     assert answer.context["people"] == []
 
 
-def test_the_people_are_masked_for_viewers(editor, vera, step, canvas):
-    page = words(editor(vera, canvas).get(step=step.pk, tab="who", people="sent"))
+def test_the_people_are_masked_for_viewers(editor_of, vera, step, canvas):
+    page = words(editor_of(vera, canvas).get(step=step.pk, tab="who", people="sent"))
 
     assert "p***@e***.org" in page
     assert "p0@example.org" not in page
     assert not Activity.objects.filter(verb="viewed").exists()
 
 
-def test_a_split_without_a_condition_is_named(bobs, step, winback):
-    split = bobs.add("decision_split")
+def test_a_split_without_a_condition_is_named(bob_editor, step, winback):
+    split = bob_editor.add_step("decision_split")
     step.refresh_from_db()
 
-    page = words(bobs.get(step=step.pk, tab="who"))
+    page = words(bob_editor.get(step=step.pk, tab="who"))
 
     assert "component 1 (Decision split) is not complete." in page
-    assert f'href="{bobs.canvas.get_absolute_url()}?step={split.pk}&amp;tab=settings#panel"' in page
+    assert (
+        f'href="{bob_editor.canvas.get_absolute_url()}?step={split.pk}&amp;tab=settings#panel"'
+        in page
+    )
 
 
 @pytest.mark.parametrize(
     ("query", "text"),
     [({}, "counting …"), ({"wait": 1}, "Counting took too long and was stopped.")],
 )
-def test_counting_has_a_time_limit(bobs, step, monkeypatch, query, text):
+def test_counting_has_a_time_limit(bob_editor, step, monkeypatch, query, text):
     def stopped(execute, sql, *rest):
         if 'AS "total"' in sql:
             raise OperationalError("interrupted")
@@ -127,24 +130,24 @@ def test_counting_has_a_time_limit(bobs, step, monkeypatch, query, text):
     for name in ("SOON", "AT_LAST"):
         monkeypatch.setattr(prospect_tab, name, 0.0)
     with connection.execute_wrapper(stopped):
-        page = words(bobs.get(step=step.pk, tab="who", **query))
+        page = words(bob_editor.get(step=step.pk, tab="who", **query))
 
     assert text in page
     assert ("hx-trigger" in page.split('id="who"')[1].split("</section>")[0]) is (not query)
 
 
-def test_the_menu_of_a_component_offers_what_can_be_done_with_it(bobs):
-    first = bobs.add("delay")
-    last = bobs.add("exit", after=first)
+def test_the_menu_of_a_component_offers_what_can_be_done_with_it(bob_editor):
+    first = bob_editor.add_step("delay")
+    last = bob_editor.add_step("exit", after=first)
 
     def offered(step):
-        page = bobs.get(step=step.pk).content.decode()
+        page = bob_editor.get(step=step.pk).content.decode()
         acts = ('value="up"', 'value="down"', "?place=", "/copy/", "?remove=")
         menu = page.partition('id="panel-more"')[2].partition("</details>")[0]
         return [act for act in acts if act in menu]
 
     assert offered(first) == ['value="down"', "?place=", "/copy/", "?remove="]
     assert offered(last) == ['value="up"', "?place=", "?remove="]
-    bobs.canvas.state = "live"
-    bobs.canvas.save()
+    bob_editor.canvas.state = "live"
+    bob_editor.canvas.save()
     assert offered(first) == []

@@ -21,18 +21,20 @@ TABLES = [
 def in_database(model):
     """Return name -> columns of the indexes and unique constraints of a table."""
     with connection.cursor() as cursor:
-        found = connection.introspection.get_constraints(cursor, model._meta.db_table)
+        constraints = connection.introspection.get_constraints(cursor, model._meta.db_table)
     return {
-        name: tuple(one["columns"]) for name, one in found.items() if one["index"] or one["unique"]
+        name: tuple(one["columns"])
+        for name, one in constraints.items()
+        if one["index"] or one["unique"]
     }
 
 
 def of_fields(model):
     """Return the columns of the indexes that Django makes for fields, without a name of ours."""
     meta = model._meta
-    found = {(one.column,) for one in meta.local_fields if one.unique or one.db_index}
-    found |= {tuple(meta.get_field(one).column for one in some) for some in meta.unique_together}
-    return found | {tuple(one.column for one in meta.pk_fields)}
+    columns = {(field.column,) for field in meta.local_fields if field.unique or field.db_index}
+    columns |= {tuple(meta.get_field(one).column for one in some) for some in meta.unique_together}
+    return columns | {tuple(field.column for field in meta.pk_fields)}
 
 
 def test_every_index_is_declared():
@@ -50,7 +52,7 @@ def test_every_index_is_declared():
 
 def test_every_declared_index_is_there():
     for model in TABLES:
-        assert {one.name for one in model._meta.indexes} <= set(in_database(model))
+        assert {index.name for index in model._meta.indexes} <= set(in_database(model))
 
 
 @pytest.mark.django_db(transaction=True)
@@ -58,4 +60,4 @@ def test_a_rebuilt_table_has_the_index_of_visits_again():
     with connection.schema_editor() as editor:
         if connection.vendor == "sqlite":  # the only one that rebuilds tables
             editor._remake_table(Visit)
-    assert {one.name for one in Visit._meta.indexes} <= set(in_database(Visit))
+    assert {index.name for index in Visit._meta.indexes} <= set(in_database(Visit))

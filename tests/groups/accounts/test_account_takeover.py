@@ -167,7 +167,7 @@ def test_a_change_is_confirmed_only_in_a_session_of_the_account(victim, charlie,
     assert signed_in(victim).post(link)["Location"] == "/accounts/email/"
     victim.refresh_from_db()
     assert victim.email == "new@example.org"
-    assert [(one.email, one.verified) for one in victim.emailaddress_set.all()] == [
+    assert [(address.email, address.verified) for address in victim.emailaddress_set.all()] == [
         ("new@example.org", True)
     ]
     answer = Client().get("/accounts/confirm-email/nonsense/")

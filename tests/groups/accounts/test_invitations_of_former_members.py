@@ -92,7 +92,7 @@ def test_the_members_page_marks_an_ended_invitation(acme, alice, invited, signed
     Membership.objects.filter(app_group=acme, user=other).update(role=Role.MARKETER)
 
     pending = invitations.pending(acme, now=NOW())
-    listed = {one.invitation.pk: one.inviter_lost_rights for one in pending}
+    listed = {row.invitation.pk: row.inviter_lost_rights for row in pending}
     page = signed_in(alice).get("/g/acme/members/").content.decode()
 
     assert listed == {mine.pk: False, theirs.pk: True}

@@ -25,7 +25,7 @@ def test_the_page_lists_the_current_session_first(alice, bob):
     sign_in(alice.email, "Phone <b>", "203.0.113.8")
     sign_in(bob.email, "Bobs browser")
     page = sign_in(alice.email).get(PAGE)
-    assert [(one.user_agent, one.ip) for one in page.context["sessions"]] == [
+    assert [(session.user_agent, session.ip) for session in page.context["sessions"]] == [
         ("Firefox", "203.0.113.7"),
         ("Phone <b>", "203.0.113.8"),
     ]
@@ -34,11 +34,11 @@ def test_the_page_lists_the_current_session_first(alice, bob):
 
 
 def test_ending_other_sessions_spares_other_accounts(alice, bob, signed_in):
-    mine, phone, bobs = sign_in(alice.email), sign_in(alice.email), sign_in(bob.email)
+    mine, phone, bob_editor = sign_in(alice.email), sign_in(alice.email), sign_in(bob.email)
     from_before = signed_in(alice)  # a session without a UserSession row
     page = mine.post(PAGE, follow=True)
     assert "All other sessions have ended" in page.content.decode()
-    assert [is_in(client) for client in (mine, phone, from_before, bobs)] == [
+    assert [is_in(client) for client in (mine, phone, from_before, bob_editor)] == [
         True,
         False,
         False,

@@ -84,9 +84,9 @@ def test_its_pages_show_the_row_and_no_secret(staff, model):
     assert address(model, "change", row.pk) in listed.content.decode()
     assert re.search(r'<p class="paginator">\s*[0-9]+ rows?\s*</p>', listed.content.decode())
     both = listed.content.decode() + page.content.decode()
-    shown = {name for name, marker in markers.items() if marker in both}
-    shown -= {model._meta.pk.name}
-    assert shown == SHOWN.get(model._meta.label, set())
+    shown_columns = {name for name, marker in markers.items() if marker in both}
+    shown_columns -= {model._meta.pk.name}
+    assert shown_columns == SHOWN.get(model._meta.label, set())
 
 
 def test_known_tokens_stand_on_no_page(staff, acme):

@@ -60,7 +60,7 @@ def test_a_user_is_switched_off_and_the_groups_log_it(staff, bob, charlie, acme)
     assert (bob.is_active, bob.is_staff) == (False, True)
     line = Activity.objects.get(app_group=acme, kind="member")
     assert (line.actor, line.verb) == (charlie, "changed")
-    assert [one.before for one in line.shown_changes] == ["yes", "no"]
+    assert [change.before for change in line.shown_changes] == ["yes", "no"]
 
 
 def test_the_switches_are_named_in_the_language_of_the_reader(staff, bob):

@@ -17,13 +17,13 @@ pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 @pytest.fixture
-def launched(journeys):
-    canvas, [step] = journeys.canvas(("audience_sync", {}))
+def launched_canvas(canvas_world):
+    canvas, [step] = canvas_world.create_canvas(("audience_sync", {}))
     Audience.objects.update(size=5_000)
-    sync = journeys.asks(step)
-    journeys.people(200)
-    journeys.launch(canvas)
-    journeys.run()
+    sync = canvas_world.add_sync(step)
+    canvas_world.create_people(200)
+    canvas_world.launch(canvas)
+    canvas_world.run()
     Batch.objects.update(state=Outcome.SYNCED, settled_at=timezone.now())
     count(sync, pending=-200, synced=200)
 
@@ -32,7 +32,7 @@ def sums():
     return {name: TallyHour.objects.aggregate(n=Sum(name))["n"] for name in COLUMNS}
 
 
-def test_totals_and_laws_stay(launched, settings):
+def test_totals_and_laws_stay(launched_canvas, settings):
     settings.DEMO = True
     before, hours = sums(), TallyHour.objects.count()
 
@@ -49,7 +49,7 @@ def test_totals_and_laws_stay(launched, settings):
     assert first < timezone.now() - timedelta(days=5)
 
 
-def test_the_trend_of_an_audience_ends_at_its_size(launched, settings):
+def test_the_trend_of_an_audience_ends_at_its_size(launched_canvas, settings):
     settings.DEMO = True
     call_command("history", days=10)
     sizes = list(AudienceSize.objects.order_by("day").values_list("size", flat=True))
@@ -58,7 +58,7 @@ def test_the_trend_of_an_audience_ends_at_its_size(launched, settings):
     assert sizes[0] < 5_000
 
 
-def test_real_numbers_are_not_rewritten(launched, settings):
+def test_real_numbers_are_not_rewritten(launched_canvas, settings):
     settings.DEMO = False
     with pytest.raises(CommandError, match="DEMO=1"):
         call_command("history")

@@ -18,9 +18,9 @@ pytestmark = pytest.mark.thorough
 
 
 @pytest.fixture
-def eu(alices):
-    alices.connect(EU)
-    return alices.connection().ad_accounts.get(remote_id=EU)
+def eu(alice_flow):
+    alice_flow.connect(EU)
+    return alice_flow.connection().ad_accounts.get(remote_id=EU)
 
 
 @pytest.fixture
@@ -31,7 +31,9 @@ def create(eu, alice):
 @pytest.fixture
 def at_tiktok(sandbox):
     """at_tiktok(name) -> the ids of the ad account's audiences of this name at TikTok."""
-    return lambda name="winback": [one.id for one in sandbox.audiences.of(EU) if one.name == name]
+    return lambda name="winback": [
+        audience.id for audience in sandbox.audiences.of(EU) if audience.name == name
+    ]
 
 
 @pytest.fixture
@@ -180,8 +182,8 @@ def test_creations_are_throttled(create, eu, monkeypatch):
     assert "Too many audiences are being created" in error.value.sentence()
 
 
-def test_a_disconnected_partner_creates_no_audience(create, alices, eu, at_tiktok):
-    alices.client.post(alices.url("disconnect_partner"))
+def test_a_disconnected_partner_creates_no_audience(create, alice_flow, eu, at_tiktok):
+    alice_flow.client.post(alice_flow.url("disconnect_partner"))
     eu.refresh_from_db()
     with pytest.raises(PartnerError) as error:
         create()

@@ -17,9 +17,9 @@ def _no_redis(world, settings):
 
 
 def test_an_unknown_answer_is_settled_and_logged(world, caplog):
-    sync_row = world.sync()
-    world.fault("code", code=98765, count=1)
-    world.enter(sync_row, world.people(2))
+    sync_row = world.create_sync()
+    world.set_fault("code", code=98765, count=1)
+    world.enter(sync_row, world.create_people(2))
     world.flush()
     assert Push.objects.order_by("pk").first().code == "98765"
     assert "unknown code 98765" in caplog.text

@@ -10,7 +10,7 @@ from partners.notices import alerts
 
 @pytest.fixture
 def broken(world, alice):
-    world.sync()
+    world.create_sync()
     Connection.objects.update(connected_by=alice)
     now = timezone.now()
     Connection.objects.update(parked_by="token", parked_until=now, parked_since=now)
@@ -74,7 +74,7 @@ def test_an_incident_without_live_canvases_is_not_mailed(broken, mailoutbox):
 
 
 def test_a_missing_audience_is_mailed(world, alice, mailoutbox):
-    sync_row = world.sync()
+    sync_row = world.create_sync()
     Audience.objects.filter(pk=sync_row.audience_id).update(
         parked_by="gone", gone_at=timezone.now()
     )

@@ -18,7 +18,7 @@ def ends_in(world, alice, settings):
     """ends_in(hours): set the deadline of a thousand pending people."""
     settings.SYNC = settings.SYNC | {"deadline": 13 * 3600.0}
     Connection.objects.update(connected_by=alice)
-    world.enter(world.sync(), world.people(1000))
+    world.enter(world.create_sync(), world.create_people(1000))
 
     def change(hours):
         Batch.objects.update(deadline_at=timezone.now() + timedelta(hours=hours, seconds=30))

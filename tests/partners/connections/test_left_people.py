@@ -18,7 +18,7 @@ pytestmark = pytest.mark.thorough
 @pytest.fixture
 def left(world):
     """Two of three people left the step Winback. Shape: (add Sync, the Sync that undoes it)."""
-    one, people = world.sync(label="Winback", url="/winback"), world.people(3)
+    one, people = world.create_sync(label="Winback", url="/winback"), world.create_people(3)
     world.enter(one, people)
     world.drain()
     with transaction.atomic():

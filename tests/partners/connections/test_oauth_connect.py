@@ -9,8 +9,8 @@ from tiktok_sandbox.seed import EU, MARA, UK
 pytestmark = pytest.mark.thorough
 
 
-def test_the_page_offers_the_ad_accounts_of_the_tiktok_user(alices):
-    page = alices.client.get(alices.authorise())
+def test_the_page_offers_the_ad_accounts_of_the_tiktok_user(alice_flow):
+    page = alice_flow.client.get(alice_flow.authorise())
     assert page.status_code == 200
     assert [one.name for one, _ticked in page.context["rows"]] == [
         "Acme EU",
@@ -22,18 +22,21 @@ def test_the_page_offers_the_ad_accounts_of_the_tiktok_user(alices):
         assert fact in page.content.decode()
 
 
-def test_chosen_ad_accounts_are_connected(alices):
-    page = alices.client.get(alices.connect(EU, UK)["Location"])
+def test_chosen_ad_accounts_are_connected(alice_flow):
+    page = alice_flow.client.get(alice_flow.connect(EU, UK)["Location"])
     assert "Connected 2 ad accounts" in page.content.decode()
-    connection = alices.connection()
+    connection = alice_flow.connection()
     assert connection.remote_user_id == MARA
     assert connection.connected_by.email == "alice@example.org"
-    assert {one.remote_id for one in connection.ad_accounts.filter(is_chosen=True)} == {EU, UK}
+    assert {account.remote_id for account in connection.ad_accounts.filter(is_chosen=True)} == {
+        EU,
+        UK,
+    }
 
 
-def test_the_token_is_sealed_and_its_copy_in_the_offer_deleted(alices, sandbox):
-    alices.connect(EU)
-    connection = alices.connection()
+def test_the_token_is_sealed_and_its_copy_in_the_offer_deleted(alice_flow, sandbox):
+    alice_flow.connect(EU)
+    connection = alice_flow.connection()
     assert sandbox.accounts.token(connection.token)
     assert connection.token not in connection.token_sealed
     state = OAuthState.objects.get()
@@ -41,9 +44,9 @@ def test_the_token_is_sealed_and_its_copy_in_the_offer_deleted(alices, sandbox):
     assert state.chosen_at
 
 
-def test_the_partner_page_shows_the_connection(alices):
-    alices.connect(EU)
-    page = alices.client.get(alices.url("partner")).content.decode()
+def test_the_partner_page_shows_the_connection(alice_flow):
+    alice_flow.connect(EU)
+    page = alice_flow.client.get(alice_flow.url("partner")).content.decode()
     for fact in (
         "Connected since",
         "UTC",
@@ -58,44 +61,46 @@ def test_the_partner_page_shows_the_connection(alices):
     assert "Acme UK" not in page
 
 
-def test_a_connection_is_in_the_activity_log(alices):
-    alices.connect(EU, UK)
+def test_a_connection_is_in_the_activity_log(alice_flow):
+    alice_flow.connect(EU, UK)
     line = Activity.objects.get(verb="connected")
     assert (line.actor.email, line.subject) == ("alice@example.org", "TikTok: Acme EU, Acme UK")
 
 
-def test_an_empty_choice_is_rejected(alices, nothing_stored):
-    page = alices.authorise()
-    answer = alices.client.post(page, {})
+def test_an_empty_choice_is_rejected(alice_flow, nothing_stored):
+    page = alice_flow.authorise()
+    answer = alice_flow.client.post(page, {})
     assert answer.status_code == 422
     assert "Choose at least one ad account." in answer.content.decode()
-    assert alices.client.post(page, {"ad_accounts": [EU]}).status_code == 302
+    assert alice_flow.client.post(page, {"ad_accounts": [EU]}).status_code == 302
 
 
-def test_an_ad_account_that_was_not_offered_is_rejected(alices):
+def test_an_ad_account_that_was_not_offered_is_rejected(alice_flow):
     assert (
-        alices.client.post(alices.authorise(), {"ad_accounts": ["7012345678901234999"]}).status_code
+        alice_flow.client.post(
+            alice_flow.authorise(), {"ad_accounts": ["7012345678901234999"]}
+        ).status_code
         == 422
     )
 
 
-def test_a_choice_works_once(alices):
-    page = alices.authorise()
-    assert alices.client.post(page, {"ad_accounts": [EU]}).status_code == 302
-    again = alices.client.post(page, {"ad_accounts": [UK]}, follow=True)
+def test_a_choice_works_once(alice_flow):
+    page = alice_flow.authorise()
+    assert alice_flow.client.post(page, {"ad_accounts": [EU]}).status_code == 302
+    again = alice_flow.client.post(page, {"ad_accounts": [UK]}, follow=True)
     assert "already been saved" in again.content.decode()
-    assert [one.remote_id for one in alices.connection().ad_accounts.all()] == [EU]
+    assert [account.remote_id for account in alice_flow.connection().ad_accounts.all()] == [EU]
 
 
-def test_a_search_keeps_the_selection(alices):
-    page = alices.authorise()
-    found = alices.client.post(page, {"act": "search", "q": "uk", "ad_accounts": [EU]})
-    assert [(one.id, ticked) for one, ticked in found.context["rows"]] == [(UK, False)]
-    assert found.context["hidden"] == [EU]
-    ticked = alices.client.post(page, {"act": "all", "q": "uk", "ad_accounts": [EU]})
+def test_a_search_keeps_the_selection(alice_flow):
+    page = alice_flow.authorise()
+    answer = alice_flow.client.post(page, {"act": "search", "q": "uk", "ad_accounts": [EU]})
+    assert [(one.id, ticked) for one, ticked in answer.context["rows"]] == [(UK, False)]
+    assert answer.context["hidden"] == [EU]
+    ticked = alice_flow.client.post(page, {"act": "all", "q": "uk", "ad_accounts": [EU]})
     assert [(one.id, is_ticked) for one, is_ticked in ticked.context["rows"]] == [(UK, True)]
 
 
-def test_the_search_term_may_be_in_the_url(alices):
-    page = alices.client.get(alices.authorise() + "?q=outlet")
+def test_the_search_term_may_be_in_the_url(alice_flow):
+    page = alice_flow.client.get(alice_flow.authorise() + "?q=outlet")
     assert [one.name for one, _ticked in page.context["rows"]] == ["Acme Outlet"]

@@ -63,9 +63,9 @@ def broken(world, alice):
     """A rejected token and 1,000 pending people with the deadline 02:07 in Berlin."""
     world.app_group.time_zone = "Europe/Berlin"
     world.app_group.save()
-    sync_row = world.sync()
+    sync_row = world.create_sync()
     Sync.objects.update(label="Cart: winback", url="/g/acme/canvases/7/?step=9")
-    world.enter(sync_row, world.people(1000))
+    world.enter(sync_row, world.create_people(1000))
     Batch.objects.update(first_failed_at=timezone.now(), deadline_at=ENDS_AT)
     now = timezone.now()
     Connection.objects.update(

@@ -20,9 +20,9 @@ def waiting_world(world):
     """2,759 pending people; the first deadline is 02:07 in Berlin."""
     world.app_group.time_zone = "Europe/Berlin"
     world.app_group.save()
-    world.sync_row = world.sync()
+    world.sync_row = world.create_sync()
     for n, ends_at in ((2757, ENDS_AT), (2, ENDS_AT + timedelta(hours=3))):
-        world.enter(world.sync_row, world.people(n))
+        world.enter(world.sync_row, world.create_people(n))
         Batch.objects.filter(deadline_at=None).update(
             first_failed_at=timezone.now(), deadline_at=ends_at
         )
@@ -62,7 +62,7 @@ def test_a_problem_names_deadline_and_pending_people(waiting_world, model, chang
 
 @pytest.mark.parametrize(("model", "change", "words"), PROBLEMS)
 def test_a_problem_without_pending_people_says_so(world, model, change, words):
-    sync_row = world.sync()
+    sync_row = world.create_sync()
     model.objects.update(**change)
     assert (
         "No one is waiting yet; people who come meanwhile count as errored 60 minutes later."
@@ -80,7 +80,8 @@ def test_a_problem_in_german(waiting_world):
 
 def test_the_banner_counts_all_pending_people_of_the_connection(waiting_world):
     waiting_world.enter(
-        waiting_world.sync(waiting_world.audience("other")), waiting_world.people(41)
+        waiting_world.create_sync(waiting_world.create_audience("other")),
+        waiting_world.create_people(41),
     )
     Connection.objects.update(parked_by="token")
     reconcile.run(now=timezone.now())

@@ -16,9 +16,11 @@ pytestmark = pytest.mark.thorough
 
 
 @pytest.fixture
-def step(alices, live_step):
-    alices.connect(EU)
-    return live_step(alices.connection().ad_accounts.get().audiences.get(name="Newsletter readers"))
+def step(alice_flow, live_sync):
+    alice_flow.connect(EU)
+    return live_sync(
+        alice_flow.connection().ad_accounts.get().audiences.get(name="Newsletter readers")
+    )
 
 
 @pytest.fixture
@@ -35,8 +37,8 @@ def code(problem):
     return lambda: problem().code if problem() else None
 
 
-def probe(alices):
-    return audiences.probe(alices.connection(), now=timezone.now())
+def probe(alice_flow):
+    return audiences.probe(alice_flow.connection(), now=timezone.now())
 
 
 def test_a_healthy_sync_has_no_problem(problem):
@@ -49,46 +51,46 @@ def test_the_problem_of_a_sync_takes_one_query(step, django_assert_num_queries):
         problems.of_sync(fresh, now=timezone.now())
 
 
-def test_a_token_revoked_at_tiktok_shows_after_a_probe(alices, problem, code, sandbox):
+def test_a_token_revoked_at_tiktok_shows_after_a_probe(alice_flow, problem, code, sandbox):
     sandbox.accounts.revoke_all()
-    assert not probe(alices)
+    assert not probe(alice_flow)
     assert code() == "token_refused"
     assert problem().url == "/g/acme/partners/tiktok/"
-    page = alices.client.get(alices.url("partner")).content.decode()
+    page = alice_flow.client.get(alice_flow.url("partner")).content.decode()
     assert "Needs attention" in page
     assert "TikTok no longer accepts our access: " in page
 
 
-def test_a_successful_probe_ends_the_problem(alices, code):
-    park.park_connection(alices.connection(), "40105", timezone.now())
+def test_a_successful_probe_ends_the_problem(alice_flow, code):
+    park.park_connection(alice_flow.connection(), "40105", timezone.now())
     assert code() == "token_refused"
-    assert probe(alices)
+    assert probe(alice_flow)
     assert code() is None
 
 
-def test_a_probe_without_an_answer_changes_nothing(alices, code, sandbox):
+def test_a_probe_without_an_answer_changes_nothing(alice_flow, code, sandbox):
     sandbox.faults.set("http_error", endpoint="user/info")
-    before = alices.connection().checked_at
-    assert not probe(alices)
+    before = alice_flow.connection().checked_at
+    assert not probe(alice_flow)
     assert code() is None
-    assert alices.connection().checked_at == before
+    assert alice_flow.connection().checked_at == before
 
 
-def test_a_token_with_a_lost_key_names_the_setting_and_parks_nothing(alices, problem, caplog):
+def test_a_token_with_a_lost_key_names_the_setting_and_parks_nothing(alice_flow, problem, caplog):
     Connection.objects.update(token_sealed="v1.gone.AAAA.AAAA")
-    assert not probe(alices)
+    assert not probe(alice_flow)
     assert problem().code == "sealed"
     assert "(TOKEN_KEYS) cannot open its access to TikTok" in problem().text
     assert "password was changed" not in problem().text
-    assert alices.connection().parked_by == ""
+    assert alice_flow.connection().parked_by == ""
     assert "TOKEN_KEYS of the machine" in caplog.text
 
 
-def test_a_rejected_ad_account_is_a_problem(alices, problem, code):
+def test_a_rejected_ad_account_is_a_problem(alice_flow, problem, code):
     park.park_ad_account(AdAccount.objects.get(), "40001", timezone.now())
     assert code() == "ad_account_refused"
     assert "Acme EU" in problem().text
-    assert "Needs attention" in alices.client.get(alices.url("partner")).content.decode()
+    assert "Needs attention" in alice_flow.client.get(alice_flow.url("partner")).content.decode()
 
 
 def test_an_audience_deleted_at_tiktok_shows_after_a_refresh(step, code, sandbox):
@@ -99,7 +101,7 @@ def test_an_audience_deleted_at_tiktok_shows_after_a_refresh(step, code, sandbox
     assert not audiences.choices(ad_account).filter(pk=step.audience_id).exists()
 
 
-def test_an_audience_that_is_not_appendable_is_a_problem(alices, step, problem):
+def test_an_audience_that_is_not_appendable_is_a_problem(alice_flow, step, problem):
     step.audience = Audience.objects.get(name="Similar to customers")
     step.save()
     assert problem().code == "audience_not_appendable"
@@ -122,23 +124,23 @@ class TestBanner:
         reconcile.run(now=timezone.now())
         return who.client.get(f"/g/{slug}/partners/").content.decode()
 
-    def test_every_page_of_the_group_shows_the_banner(self, alices, step, sandbox):
+    def test_every_page_of_the_group_shows_the_banner(self, alice_flow, step, sandbox):
         sandbox.accounts.revoke_all()
-        probe(alices)
-        page = self.page(alices)
+        probe(alice_flow)
+        page = self.page(alice_flow)
         assert "People are not being sent." in page
         assert 'href="/g/acme/partners/tiktok/"' in page
 
-    def test_no_banner_without_live_canvases(self, alices, step):
+    def test_no_banner_without_live_canvases(self, alice_flow, step):
         Sync.objects.update(is_live=False)
         Connection.objects.update(token_sealed="")
-        assert "People are not being sent." not in self.page(alices)
+        assert "People are not being sent." not in self.page(alice_flow)
 
-    def test_no_banner_without_problems(self, alices, step):
-        assert "People are not being sent." not in self.page(alices)
+    def test_no_banner_without_problems(self, alice_flow, step):
+        assert "People are not being sent." not in self.page(alice_flow)
 
-    def test_no_banner_for_other_groups(self, alices, step, journey, charlie, other_group):
+    def test_no_banner_for_other_groups(self, alice_flow, step, flow_of, charlie, other_group):
         Connection.objects.update(token_sealed="")
-        assert "People are not being sent." in self.page(alices)
-        charlies = journey(charlie, other_group)
+        assert "People are not being sent." in self.page(alice_flow)
+        charlies = flow_of(charlie, other_group)
         assert "People are not being sent." not in self.page(charlies, "umbrella")

@@ -17,9 +17,9 @@ REVOKE = "oauth2/revoke_token"
 
 
 @pytest.fixture
-def connection(alices):
-    alices.connect(EU)
-    return alices.connection()
+def connection(alice_flow):
+    alice_flow.connect(EU)
+    return alice_flow.connection()
 
 
 @pytest.fixture
@@ -31,25 +31,25 @@ def _later(minutes=2):
     return timezone.now() + timedelta(minutes=minutes)
 
 
-def test_a_revoked_token_is_not_kept(alices, sandbox, token):
-    alices.client.post(alices.url("disconnect_partner"))
+def test_a_revoked_token_is_not_kept(alice_flow, sandbox, token):
+    alice_flow.client.post(alice_flow.url("disconnect_partner"))
     assert sandbox.accounts.token(token) is None
     assert not SpentToken.objects.exists()
 
 
-def test_a_disconnect_revokes_open_authorisations(alices, sandbox, token):
-    alices.authorise()
+def test_a_disconnect_revokes_open_authorisations(alice_flow, sandbox, token):
+    alice_flow.authorise()
     waiting = oauth.token_of(OAuthState.objects.exclude(token_sealed="").get())
     assert sandbox.accounts.token(waiting)
-    alices.client.post(alices.url("disconnect_partner"))
+    alice_flow.client.post(alice_flow.url("disconnect_partner"))
     assert sandbox.accounts.token(waiting) is None
     assert not SpentToken.objects.exists()
     assert not OAuthState.objects.exclude(token_sealed="").exists()
 
 
-def test_housekeeping_retries_a_failed_revocation(alices, sandbox, token):
+def test_housekeeping_retries_a_failed_revocation(alice_flow, sandbox, token):
     sandbox.faults.set("http_error", endpoint=REVOKE)
-    alices.client.post(alices.url("disconnect_partner"))
+    alice_flow.client.post(alice_flow.url("disconnect_partner"))
     assert sandbox.accounts.token(token)
     assert revoke.retry_due(now=_later()) == 0
     sandbox.faults.clear()
@@ -60,7 +60,7 @@ def test_housekeeping_retries_a_failed_revocation(alices, sandbox, token):
 
 
 def test_a_revocation_survives_the_death_of_its_process(
-    alices, alice, connection, sandbox, token, monkeypatch
+    alice_flow, alice, connection, sandbox, token, monkeypatch
 ):
     class Killed(BaseException):
         pass
@@ -72,23 +72,23 @@ def test_a_revocation_survives_the_death_of_its_process(
         patch.setattr("partners.tiktok.client.Client.revoke", die)
         with pytest.raises(Killed):
             connect.disconnect(connection, discard=False, by=alice, now=timezone.now())
-    assert not alices.connection().is_connected
+    assert not alice_flow.connection().is_connected
     assert sandbox.accounts.token(token)
     assert revoke.retry_due(now=timezone.now()) == 0  # another process may be revoking it
     assert revoke.retry_due(now=_later()) == 1
     assert sandbox.accounts.token(token) is None
 
 
-def test_a_revocation_is_retried_for_a_day_at_most(alices, sandbox, token):
+def test_a_revocation_is_retried_for_a_day_at_most(alice_flow, sandbox, token):
     sandbox.faults.set("http_error", endpoint=REVOKE)
-    alices.client.post(alices.url("disconnect_partner"))
+    alice_flow.client.post(alice_flow.url("disconnect_partner"))
     revoke.retry_due(now=_later(minutes=60 * 25))
     assert not SpentToken.objects.exists()
 
 
-def test_a_token_in_use_again_is_not_revoked(alices, connection, sandbox, token):
+def test_a_token_in_use_again_is_not_revoked(alice_flow, connection, sandbox, token):
     sandbox.faults.set("http_error", endpoint=REVOKE)
-    alices.client.post(alices.url("disconnect_partner"))
+    alice_flow.client.post(alice_flow.url("disconnect_partner"))
     sandbox.faults.clear()
     connection.set_token(token)
     connection.save()
@@ -97,10 +97,10 @@ def test_a_token_in_use_again_is_not_revoked(alices, connection, sandbox, token)
     assert not SpentToken.objects.exists()
 
 
-def test_a_spent_token_is_sealed_for_its_own_context(alices, connection, sandbox, token):
+def test_a_spent_token_is_sealed_for_its_own_context(alice_flow, connection, sandbox, token):
     sandbox.faults.set("http_error", endpoint=REVOKE)
     sealed = connection.token_sealed
-    alices.client.post(alices.url("disconnect_partner"))
+    alice_flow.client.post(alice_flow.url("disconnect_partner"))
     spent = SpentToken.objects.get()
     assert token not in spent.token_sealed
     assert spent.token_sealed != sealed
@@ -109,9 +109,9 @@ def test_a_spent_token_is_sealed_for_its_own_context(alices, connection, sandbox
         _ = connection.token
 
 
-def test_keys_of_spent_tokens_are_rotated(alices, sandbox, token, settings, capsys):
+def test_keys_of_spent_tokens_are_rotated(alice_flow, sandbox, token, settings, capsys):
     sandbox.faults.set("http_error", endpoint=REVOKE)
-    alices.client.post(alices.url("disconnect_partner"))
+    alice_flow.client.post(alice_flow.url("disconnect_partner"))
     settings.TOKEN_KEYS = [revoke.crypto.new_key("next"), *settings.TOKEN_KEYS]
     call_command("rotate_keys")
     assert "spent tokens: 1 resealed" in capsys.readouterr().out
@@ -124,15 +124,15 @@ def _valid_tokens(sandbox):
     return sandbox.store.all("SELECT COUNT(*) FROM token WHERE revoked_at IS NULL")[0][0]
 
 
-def test_a_token_without_user_info_is_revoked_at_once(alices, sandbox, nothing_stored):
+def test_a_token_without_user_info_is_revoked_at_once(alice_flow, sandbox, nothing_stored):
     sandbox.faults.set("http_error", endpoint="user/info")
-    assert alices.come_back(alices.confirm(alices.start())).status_code == 400
+    assert alice_flow.come_back(alice_flow.confirm(alice_flow.start())).status_code == 400
     assert _valid_tokens(sandbox) == 0
     nothing_stored()
 
 
-def test_the_token_of_an_expired_offer_is_revoked(alices, sandbox):
-    alices.authorise()
+def test_the_token_of_an_expired_offer_is_revoked(alice_flow, sandbox):
+    alice_flow.authorise()
     assert _valid_tokens(sandbox) == 1
     OAuthState.objects.update(created_at=timezone.now() - timedelta(hours=1, minutes=9))
     housekeeping.beat()

@@ -71,11 +71,11 @@ class World:
     def connection(self):
         return Connection.objects.get(app_group=self.group, partner="fake")
 
-    def audience(self, name="winback"):
+    def create_audience(self, name="winback"):
         account = self.connection.ad_accounts.get()
         return audiences.create(account, name, by=self.admin, now=timezone.now())
 
-    def sync(self, audience, action="add", kinds=("email",)):
+    def create_sync(self, audience, action="add", kinds=("email",)):
         return Sync.objects.create(
             app_group=self.group,
             audience=audience,
@@ -86,18 +86,18 @@ class World:
             is_live=True,
         )
 
-    def people(self, n=1):
-        made = []
+    def create_people(self, n=1):
+        profiles = []
         for _ in range(n):
             self.n += 1
             digest = hashlib.sha256(f"e{self.n}".encode()).digest()
-            made.append(
+            profiles.append(
                 Profile(app_group=self.group, external_id=f"p{self.n}", email_sha256=digest)
             )
-        return Profile.objects.bulk_create(made)
+        return Profile.objects.bulk_create(profiles)
 
     def enter(self, asked, people):
-        crowd = Profile.objects.filter(pk__in=[one.pk for one in people])
+        crowd = Profile.objects.filter(pk__in=[person.pk for person in people])
         crowd = crowd.annotate(profile_id=F("pk")).values_list("pk", "profile_id")
         with transaction.atomic():
             sync.enqueue(asked, crowd, now=timezone.now())

@@ -101,13 +101,13 @@ class FakePartner:
 
     @sensitive_variables()
     def exchange(self, code: str, *, redirect_uri: str) -> Token:
-        asked = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
-        return _token(self._call("POST", "/token", data=asked))
+        params = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
+        return _token(self._call("POST", "/token", data=params))
 
     @sensitive_variables()
     def refresh(self, refresh_token: str) -> Token:
-        asked = {"grant_type": "refresh_token", "refresh_token": refresh_token}
-        return _token(self._call("POST", "/token", data=asked))
+        params = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        return _token(self._call("POST", "/token", data=params))
 
     def missing_permissions(self, token: Token) -> "list[StrOrPromise]":
         return []
@@ -123,16 +123,17 @@ class FakePartner:
 
     @sensitive_variables()
     def ad_accounts(self, access_token: str) -> list[RemoteAdAccount]:
-        found = _read(self._call("GET", "/ad-accounts", token=access_token))
+        body = _read(self._call("GET", "/ad-accounts", token=access_token))
         return [
-            RemoteAdAccount(one["id"], one["name"], status="LIVE") for one in found["ad_accounts"]
+            RemoteAdAccount(account["id"], account["name"], status="LIVE")
+            for account in body["ad_accounts"]
         ]
 
     @sensitive_variables()
     def create_audience(self, access_token: str, ad_account_id: str, *, name: str) -> str:
         path = f"/ad-accounts/{ad_account_id}/segments"
-        made = _read(self._call("POST", path, token=access_token, json={"name": name}))
-        return str(made["id"])
+        body = _read(self._call("POST", path, token=access_token, json={"name": name}))
+        return str(body["id"])
 
     def create_lookalike(
         self, access_token: str, ad_account_id: str, *, source_id: str, wanted: Lookalike
@@ -148,18 +149,18 @@ class FakePartner:
     @sensitive_variables()
     def list_audiences(self, access_token: str, ad_account_id: str) -> list[RemoteAudience]:
         path = f"/ad-accounts/{ad_account_id}/segments"
-        found = _read(self._call("GET", path, token=access_token))
+        body = _read(self._call("GET", path, token=access_token))
         return [
             RemoteAudience(
-                one["id"],
-                one["name"],
+                segment["id"],
+                segment["name"],
                 self.created_type,
-                one["size"],
+                segment["size"],
                 is_valid=True,
                 is_expiring=False,
                 is_appendable=True,
             )
-            for one in found["segments"]
+            for segment in body["segments"]
         ]
 
     @sensitive_variables()
@@ -208,12 +209,12 @@ def _read(answer: Answer) -> dict[str, Any]:
 
 
 def _token(answer: Answer) -> Token:
-    found = _read(answer)
-    expires_at = timezone.now() + timedelta(seconds=found["expires_in"])
+    body = _read(answer)
+    expires_at = timezone.now() + timedelta(seconds=body["expires_in"])
     return Token(
-        found["access_token"],
+        body["access_token"],
         ("segments",),
-        refresh_token=found["refresh_token"],
+        refresh_token=body["refresh_token"],
         expires_at=expires_at,
     )
 

@@ -98,11 +98,11 @@ class Remote:
                 self.segments[key] = Segment(account, json.loads(body)["name"])
                 return 200, {"id": key}
             case ["ad-accounts", account, "segments"]:
-                mine = self.segments.items()
+                segments = self.segments.items()
                 return 200, {
                     "segments": [
                         {"id": key, "name": one.name, "size": len(one.members)}
-                        for key, one in mine
+                        for key, one in segments
                         if one.ad_account == account
                     ]
                 }

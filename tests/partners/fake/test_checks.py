@@ -17,7 +17,7 @@ SEGMENTS = "/segments"
 @pytest.fixture
 def used(connected):
     """A connection with an audience in use."""
-    connected.sync(connected.audience())
+    connected.create_sync(connected.create_audience())
     return connected
 
 
@@ -26,8 +26,8 @@ def answers(world, now=None):
     now = now or timezone.now()
     Connection.objects.update(examined_at=None)
     assert probes.run(world.connection, now=now)
-    found = CheckAnswer.objects.filter(at=now)
-    return {row.kind: (row.result, row.code, row.answer) for row in found}
+    rows = CheckAnswer.objects.filter(at=now)
+    return {row.kind: (row.result, row.code, row.answer) for row in rows}
 
 
 def push(world, code):
@@ -87,7 +87,7 @@ def test_a_bad_answer_to_the_former_access_is_history(used):
     answers(used)
     Connection.objects.update(connected_at=timezone.now())
     [report] = checks.of_group(used.group)
-    assert [one.answer for one in report.checks if one.state == "bad"] == []
+    assert [check.answer for check in report.checks if check.state == "bad"] == []
     assert len(report.runs) == 1
 
 

@@ -20,30 +20,30 @@ def test_connect_stores_a_token_that_expires(world):
     assert row.token in world.remote.access
     assert row.refresh_token in world.remote.refreshing
     assert row.token_expires_at > timezone.now()
-    assert [one.remote_id for one in row.ad_accounts.all()] == [world.remote.ad_account]
+    assert [account.remote_id for account in row.ad_accounts.all()] == [world.remote.ad_account]
 
 
 def test_create_an_audience_with_a_uuid(connected):
-    audience = connected.audience("winback")
+    audience = connected.create_audience("winback")
     assert len(audience.remote_id) == 36
     assert connected.remote.segments[audience.remote_id].name == "winback"
 
 
 def test_the_limit_of_names_is_the_partners(connected):
     with pytest.raises(AudienceNameError, match="21 characters, FakeAds takes 20"):
-        connected.audience("x" * 21)
+        connected.create_audience("x" * 21)
 
 
 def test_the_limit_of_audiences_is_the_partners(connected):
     for n in range(3):
-        connected.audience(f"a{n}")
+        connected.create_audience(f"a{n}")
     with pytest.raises(AudienceNameError, match="FakeAds allows 3 audiences"):
-        connected.audience("a3")
+        connected.create_audience("a3")
 
 
 def test_push_adds_a_person(connected):
-    asked = connected.sync(connected.audience())
-    [person] = connected.people()
+    asked = connected.create_sync(connected.create_audience())
+    [person] = connected.create_people()
     connected.enter(asked, [person])
     connected.flush()
     assert connected.counts(asked) == {"entered": 1, "synced": 1}
@@ -51,11 +51,11 @@ def test_push_adds_a_person(connected):
 
 
 def test_a_removal_is_a_delete_on_the_segment(connected):
-    asked = connected.sync(connected.audience())
-    people = connected.people(2)
+    asked = connected.create_sync(connected.create_audience())
+    people = connected.create_people(2)
     connected.enter(asked, people)
     connected.flush()
-    removal = connected.sync(asked.audience, action="remove")
+    removal = connected.create_sync(asked.audience, action="remove")
     connected.enter(removal, people[:1])
     connected.flush()
     method, path, _body = connected.remote.pushes()[-1]
@@ -64,9 +64,9 @@ def test_a_removal_is_a_delete_on_the_segment(connected):
 
 
 def test_a_request_carries_one_audience_and_at_most_100_people(connected):
-    syncs = [connected.sync(connected.audience(name)) for name in ("a", "b")]
+    syncs = [connected.create_sync(connected.create_audience(name)) for name in ("a", "b")]
     for asked in syncs:
-        connected.enter(asked, connected.people(150))
+        connected.enter(asked, connected.create_people(150))
     connected.drain()
     sizes = [(path, len(json.loads(body)["data"])) for _, path, body in connected.remote.pushes()]
     assert sorted(n for _, n in sizes) == [50, 50, 100, 100]
@@ -74,8 +74,8 @@ def test_a_request_carries_one_audience_and_at_most_100_people(connected):
 
 
 def test_lane_and_budget_name_the_partner(connected):
-    asked = connected.sync(connected.audience())
-    connected.enter(asked, connected.people())
+    asked = connected.create_sync(connected.create_audience())
+    connected.enter(asked, connected.create_people())
     connected.flush()
     lane = f"fake:{connected.remote.ad_account}"
     assert set(Lane.objects.values_list("key", flat=True)) == {lane}
@@ -83,8 +83,8 @@ def test_lane_and_budget_name_the_partner(connected):
 
 
 def test_a_server_error_is_tried_again_and_its_text_code_is_kept(connected):
-    asked = connected.sync(connected.audience())
-    connected.enter(asked, connected.people())
+    asked = connected.create_sync(connected.create_audience())
+    connected.enter(asked, connected.create_people())
     connected.remote.fail("/users", 500, "E5000_BACKEND_UNAVAILABLE_FOR_NOW")
     connected.flush()
     assert Batch.objects.get().last_code == "E5000_BACKEND_UNAVAILABLE_FOR_NOW"
@@ -95,8 +95,8 @@ def test_a_server_error_is_tried_again_and_its_text_code_is_kept(connected):
 
 
 def test_an_unknown_code_of_any_length_is_cut_and_tried_again(connected):
-    asked = connected.sync(connected.audience())
-    connected.enter(asked, connected.people())
+    asked = connected.create_sync(connected.create_audience())
+    connected.enter(asked, connected.create_people())
     connected.remote.fail("/users", 422, "E" * 60)
     connected.flush()
     assert connected.counts(asked) == {"entered": 1, "pending": 1}
@@ -106,8 +106,8 @@ def test_an_unknown_code_of_any_length_is_cut_and_tried_again(connected):
 
 
 def test_a_throttle_answer_slows_the_ad_account(connected):
-    asked = connected.sync(connected.audience())
-    connected.enter(asked, connected.people())
+    asked = connected.create_sync(connected.create_audience())
+    connected.enter(asked, connected.create_people())
     connected.remote.fail("/users", 429, "E2000")
     connected.flush()
     lane = f"lane:fake:{connected.remote.ad_account}"
@@ -118,16 +118,16 @@ def test_a_throttle_answer_slows_the_ad_account(connected):
 
 
 def test_bad_content_isolates_the_person(connected):
-    asked = connected.sync(connected.audience())
-    connected.enter(asked, connected.people())
+    asked = connected.create_sync(connected.create_audience())
+    connected.enter(asked, connected.create_people())
     connected.remote.fail("/users", 400, "E4000", times=3)
     connected.drain()
     assert connected.counts(asked) == {"entered": 1, "errored": 1}
 
 
 def test_a_refused_ad_account_is_parked(connected):
-    asked = connected.sync(connected.audience())
-    connected.enter(asked, connected.people())
+    asked = connected.create_sync(connected.create_audience())
+    connected.enter(asked, connected.create_people())
     connected.remote.fail("/users", 403, "E3002")
     connected.flush()
     account = connected.connection.ad_accounts.get()
@@ -135,8 +135,8 @@ def test_a_refused_ad_account_is_parked(connected):
 
 
 def test_an_audience_that_is_gone_is_parked(connected):
-    asked = connected.sync(connected.audience())
-    connected.enter(asked, connected.people())
+    asked = connected.create_sync(connected.create_audience())
+    connected.enter(asked, connected.create_people())
     connected.remote.segments.clear()
     connected.flush()
     asked.audience.refresh_from_db()
@@ -144,8 +144,8 @@ def test_an_audience_that_is_gone_is_parked(connected):
 
 
 def test_a_refused_token_parks_the_connection(connected):
-    asked = connected.sync(connected.audience())
-    connected.enter(asked, connected.people())
+    asked = connected.create_sync(connected.create_audience())
+    connected.enter(asked, connected.create_people())
     connected.remote.expire_access()
     connected.flush()
     assert (connected.connection.parked_by, connected.connection.parked_code) == ("token", "E1001")
@@ -170,7 +170,7 @@ def test_a_fresh_token_is_not_refreshed(connected):
 def test_an_expired_token_is_refreshed_before_a_call(connected):
     connected.remote.expire_access()
     Connection.objects.update(token_expires_at=timezone.now() - timedelta(hours=1))
-    assert len(connected.audience().remote_id) == 36
+    assert len(connected.create_audience().remote_id) == 36
 
 
 def test_a_refused_refresh_parks_the_connection(connected):
@@ -180,8 +180,8 @@ def test_a_refused_refresh_parks_the_connection(connected):
 
 
 def test_a_refresh_frees_a_parked_connection(connected):
-    asked = connected.sync(connected.audience())
-    connected.enter(asked, connected.people())
+    asked = connected.create_sync(connected.create_audience())
+    connected.enter(asked, connected.create_people())
     connected.remote.expire_access()
     connected.flush()
     refresh.refresh_all(now=connected.connection.token_expires_at)
@@ -191,8 +191,8 @@ def test_a_refresh_frees_a_parked_connection(connected):
 
 
 def test_disconnect_revokes_the_grant_and_keeps_people_waiting(connected):
-    asked = connected.sync(connected.audience())
-    connected.enter(asked, connected.people())
+    asked = connected.create_sync(connected.create_audience())
+    connected.enter(asked, connected.create_people())
     done = connect.disconnect(
         connected.connection, discard=False, by=connected.admin, now=timezone.now()
     )
@@ -206,8 +206,8 @@ def test_disconnect_revokes_the_grant_and_keeps_people_waiting(connected):
 
 
 def test_erase_removes_the_person_from_the_segment(connected):
-    asked = connected.sync(connected.audience())
-    people = connected.people(2)
+    asked = connected.create_sync(connected.create_audience())
+    people = connected.create_people(2)
     connected.enter(asked, people)
     connected.flush()
     erase.erase(connected.group, [people[0].pk], asked_by="alice", now=timezone.now())

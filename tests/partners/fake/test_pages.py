@@ -18,7 +18,7 @@ def main(page):
 
 def boxes(text):
     inputs = re.findall(r'<input[^>]*name="kinds"[^>]*>', text)
-    return [re.search(r'value="(\w+)"', one)[1] for one in inputs]
+    return [re.search(r'value="(\w+)"', field)[1] for field in inputs]
 
 
 class Editor:
@@ -91,7 +91,7 @@ def test_a_user_without_ad_accounts_sees_the_role_that_is_needed(world):
 
 
 def test_the_audience_page_names_the_partner_and_its_types(connected):
-    audience = connected.audience()
+    audience = connected.create_audience()
     audience.created_by = None
     audience.save()
     page = connected.client.get(connected.url("audiences", audience.ad_account_id))
@@ -103,8 +103,8 @@ def test_the_audience_page_names_the_partner_and_its_types(connected):
 
 
 def test_the_disconnect_page_names_the_partner(connected):
-    asked = connected.sync(connected.audience())
-    connected.enter(asked, connected.people())
+    asked = connected.create_sync(connected.create_audience())
+    connected.enter(asked, connected.create_people())
     text = main(connected.client.get(connected.url("disconnect_partner")))
     assert "if FakeAds is connected again" in text
     assert "TikTok" not in text
@@ -123,7 +123,7 @@ def test_forms_may_lead_to_the_consent_page(connected):
 
 
 def test_the_step_editor_names_the_partner_of_the_ad_account(editor):
-    audience = editor.world.audience()
+    audience = editor.world.create_audience()
     assert editor.save(audience, ["email"]).status_code == 302
     text = "".join(map(editor.page, ("settings", "numbers", "who")))
     assert "Only visible in FakeAds Console." in text
@@ -135,7 +135,7 @@ def test_the_step_editor_names_the_partner_of_the_ad_account(editor):
 
 
 def test_the_step_editor_offers_the_fields_that_the_partner_takes(editor):
-    editor.save(editor.world.audience(), ["email"])
+    editor.save(editor.world.create_audience(), ["email"])
     assert boxes(editor.page()) == ["email", "idfa", "gaid"]
 
 
@@ -147,7 +147,7 @@ def test_another_ad_account_changes_the_fields_that_are_offered(editor):
 
 
 def test_a_field_that_the_partner_does_not_take_is_refused(editor):
-    audience = editor.world.audience()
+    audience = editor.world.create_audience()
     answer = editor.save(audience, ["email", "phone"])
     assert answer.status_code == 422
     assert "FakeAds does not take these fields: Phone." in main(answer)

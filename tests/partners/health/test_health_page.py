@@ -82,8 +82,8 @@ def test_the_worst_comes_first(step, people_of, acme):
     builder.enter(step, people_of(3))
     Audience.objects.update(gone_at=timezone.now())
     reconcile.run(now=timezone.now())
-    found = lines.of_group(acme, now=timezone.now())
-    assert [line.incident.audience.name for line in found] == ["winback", "cold"]
+    health_lines = lines.of_group(acme, now=timezone.now())
+    assert [line.incident.audience.name for line in health_lines] == ["winback", "cold"]
 
 
 def test_only_an_admin_gets_the_button_of_a_connection(step, signed_in, alice, bob):

@@ -57,7 +57,7 @@ def test_a_value_out_of_bounds_is_refused_and_kept_on_the_page(signed_in, alice,
 def test_a_stale_page_keeps_what_another_admin_has_set(signed_in, alice):
     client = signed_in(alice)
     forms = Forms(client.get(PAGE).content.decode()).found
-    [seen] = [one["fields"]["seen"] for one in forms if "error_percent" in one["fields"]]
+    [seen] = [form["fields"]["seen"] for form in forms if "error_percent" in form["fields"]]
     client.post(URL, VALUES)
     stale = {"seen": seen, "error_percent": 20}
     assert client.post(URL, stale).status_code == 422

@@ -33,11 +33,11 @@ def receiver():
             connection.sendall(self.answers.pop(0) if self.answers else http(b"{}"))
 
         def bodies(self):
-            return [json.loads(one.partition(b"\r\n\r\n")[2]) for one in self.requests]
+            return [json.loads(request.partition(b"\r\n\r\n")[2]) for request in self.requests]
 
-    made = Receiver()
-    with serve(made.behave) as (made.url, _connections):
-        yield made
+    receiver = Receiver()
+    with serve(receiver.behave) as (receiver.url, _connections):
+        yield receiver
 
 
 @pytest.fixture
@@ -77,8 +77,8 @@ def test_the_signature_is_that_of_time_and_body(hook, receiver):
     head, _, body = receiver.requests[0].partition(b"\r\n\r\n")
     [line] = [one for one in head.decode().split("\r\n") if one.startswith("AudienceSync-Sig")]
     at, signed = (part.partition("=")[2] for part in line.partition(": ")[2].split(","))
-    wanted = hmac.new(hook.secret.encode(), at.encode() + b"." + body, hashlib.sha256)
-    assert signed == wanted.hexdigest()
+    expected = hmac.new(hook.secret.encode(), at.encode() + b"." + body, hashlib.sha256)
+    assert signed == expected.hexdigest()
     assert abs(int(at) - timezone.now().timestamp()) < 60
 
 

@@ -12,16 +12,19 @@ from partners import laws
 from partners.models import Action, Batch, Delivery, Outcome, Reason, Tally
 
 IN, OUT = True, False
-NEVER_FALL = ("entered", "synced", "not_synced", "cancelled")
+NEVER_DECREASE = ("entered", "synced", "not_synced", "cancelled")
 
 
 class Recorder:
-    """Record what purged rows said: hashes, deliveries, failed repeats."""
+    """Record what rows said before they were purged: hashes, deliveries, failed repeats.
+
+    ``deliveries``: id -> (profile, audience, seq of the batch, delivery).
+    """
 
     def __init__(self, server, app_group):
         super().__init__(server, app_group)
-        self.hashes, self.seen, self.failed_repeats = defaultdict(set), {}, set()
-        self.counted, self.retried = {}, set()
+        self.hashes, self.deliveries, self.failed_repeats = defaultdict(set), {}, set()
+        self.counts_before, self.retried = {}, set()
 
     @property
     def deleted_audiences(self):
@@ -39,8 +42,8 @@ class Recorder:
                 bytes(digest).hex() for digest in (row.email_sha256, row.phone_sha256) if digest
             }
         for row in Delivery.objects.exclude(batch=None).select_related("batch"):
-            profile = self.seen[row.pk][0] if row.pk in self.seen else row.profile_id
-            self.seen[row.pk] = (profile, row.batch.audience_id, row.batch.seq, row)
+            profile = self.deliveries[row.pk][0] if row.pk in self.deliveries else row.profile_id
+            self.deliveries[row.pk] = (profile, row.batch.audience_id, row.batch.seq, row)
         failed_repeats = Batch.objects.exclude(repeat_of=None).filter(state=Outcome.ERRORED)
         self.failed_repeats |= set(failed_repeats.values_list("audience", flat=True))
 
@@ -48,11 +51,11 @@ class Recorder:
         """Assert the laws of the queue, and that only a retry lowers a count (errored)."""
         assert list(laws.broken(now=timezone.now())) == []
         counts = {row.pk: row.as_dict() for row in Tally.objects.all()}
-        for pk, before in self.counted.items():
-            names = NEVER_FALL if pk in self.retried else (*NEVER_FALL, "errored")
-            fallen = [name for name in names if counts[pk][name] < before[name]]
-            assert not fallen, f"L3 sync {pk}: {fallen} fell from {before} to {counts[pk]}"
-        self.counted = counts
+        for pk, before in self.counts_before.items():
+            names = NEVER_DECREASE if pk in self.retried else (*NEVER_DECREASE, "errored")
+            decreased = [name for name in names if counts[pk][name] < before[name]]
+            assert not decreased, f"L3 sync {pk}: {decreased} fell from {before} to {counts[pk]}"
+        self.counts_before = counts
         self.retried.clear()
         self.record()
         assert list(wrongly_superseded(self)) == []
@@ -60,20 +63,20 @@ class Recorder:
 
 def expected_states(world):
     """Return {(audience, profile): possible states}, a set of IN and OUT."""
-    found = defaultdict(lambda: {OUT})
+    states_of = defaultdict(lambda: {OUT})
     for profile, audience, _seq, row in sorted(
-        world.seen.values(), key=lambda one: (one[2], one[3].pk)
+        world.deliveries.values(), key=lambda one: (one[2], one[3].pk)
     ):
         is_add, place = row.batch.action == Action.ADD, (audience, profile)
         if row.status == Outcome.SYNCED:
             is_reverted = is_add and row.batch.cancel_requested
             if not is_reverted:
-                found[place] = {is_add}
+                states_of[place] = {is_add}
         elif row.status == Outcome.ERRORED or row.batch.attempts or row.batch.crashes:
-            found[place] = found[place] | {is_add}  # attempted, result unknown
+            states_of[place] = states_of[place] | {is_add}  # attempted, result unknown
         else:
-            found[place] = found[place]
-    return found
+            states_of[place] = states_of[place]
+    return states_of
 
 
 def wrong_members(world):
@@ -93,20 +96,23 @@ def wrong_members(world):
             yield f"L5 audience {audience}, profile {profile}: is in: {is_in}, expected: {states}"
     yield from _erased_members(world, listed)
     yield from _without_consent(world)
-    known = set().union(*world.hashes.values())
+    known_hashes = set().union(*world.hashes.values())
     for audience, hashes in listed.items():
-        if hashes - known:
-            yield f"L5 audience {audience} holds {len(hashes - known)} unknown hashes"
+        if hashes - known_hashes:
+            yield f"L5 audience {audience} holds {len(hashes - known_hashes)} unknown hashes"
 
 
 def wrongly_superseded(world):
     """Yield one sentence per superseded delivery without a later opposite delivery."""
-    for profile, audience, seq, row in world.seen.values():
+    for profile, audience, seq, row in world.deliveries.values():
         if row.outcome == Outcome.CANCELLED and row.reason == Reason.SUPERSEDED and profile:
-            mine = [one for one in world.seen.values() if one[:2] == (profile, audience)]
-            others = [one for one in mine if one[3].batch.action != row.batch.action]
+            opposites = [
+                (other_seq, other)
+                for *place, other_seq, other in world.deliveries.values()
+                if place == [profile, audience] and other.batch.action != row.batch.action
+            ]
             # A retried delivery has a new seq, so compare the primary keys as well.
-            if not any(one[2] > seq or one[3].pk > row.pk for one in others):
+            if not any(other_seq > seq or other.pk > row.pk for other_seq, other in opposites):
                 yield f"delivery {row.pk} of profile {profile} was superseded by no delivery"
 
 
@@ -123,7 +129,7 @@ def _without_consent(world):
 
 
 def _erased_members(world, listed):
-    places = [place for one in Erasure.objects.all() for place in one.places]
+    places = [place for erasure in Erasure.objects.all() for place in erasure.places]
     errored = {place["audience_id"] for place in places if place["state"] == "errored"}
     for audience in world.audiences:
         for number in world.erased:

@@ -1,4 +1,7 @@
-"""The world of the state machine: four profiles, two audiences, a moved clock, frozen workers."""
+"""The world of the state machine: four profiles, two audiences, a moved clock, frozen workers.
+
+A beat is one run of a periodic job; a frozen worker has built a request and not sent it.
+"""
 
 import dataclasses
 import secrets
@@ -28,7 +31,7 @@ from tiktok_sandbox.seed import EU, MARA, UK
 N_PEOPLE = 4
 KINDS = (["email"], ["email", "phone"])  # of the two audiences
 CROWD_KEYS = 1_000_000  # distance between the entry keys of two crowds
-LONGEST_FREEZE = timedelta(minutes=10)  # hashes of an erasure stay for 15 minutes
+MAX_FREEZE = timedelta(minutes=10)  # hashes of an erasure stay for 15 minutes
 
 
 class RandomWorld(Recorder, World):
@@ -39,13 +42,13 @@ class RandomWorld(Recorder, World):
         server.sandbox.reset()
         super().__init__(server, app_group)
         self.alice, self.clock, self.limit = alice, clock, None
-        self.audiences = [self.audience("one"), self.audience("two")]
+        self.audiences = [self.create_audience("one"), self.create_audience("two")]
         for audience, kinds in zip(self.audiences, KINDS, strict=True):
             for action in ("add", "remove"):
-                self.sync(audience, action, kinds)
+                self.create_sync(audience, action, kinds)
         self.limit_people(None)
         self.n_crowds, self.last, self.is_unblocked = 0, None, True
-        self.frozen, self.erased = [], set()
+        self.frozen, self.erased = [], set()  # (since, request), numbers of profiles
         changes = [Change(external_id=f"p{n}", fields=_fields(n, "a")) for n in range(N_PEOPLE)]
         self.ids = upsert(app_group, changes, now=timezone.now()).profile_ids
         self.record()
@@ -76,11 +79,11 @@ class RandomWorld(Recorder, World):
     def repeat_enqueue(self):
         """Repeat the last enqueue; return the number of new deliveries."""
         sync_id, ids, key = self.last
-        found = Sync.objects.select_related("audience__ad_account__connection", "app_group").get(
+        to_sync = Sync.objects.select_related("audience__ad_account__connection", "app_group").get(
             pk=sync_id
         )
         crowd = Profile.everybody.filter(pk__in=ids).annotate(key=F("pk") + key, profile_id=F("pk"))
-        return sync.enqueue(found, crowd.values_list("key", "profile_id"), now=timezone.now())
+        return sync.enqueue(to_sync, crowd.values_list("key", "profile_id"), now=timezone.now())
 
     def sync_of(self, audience, action):
         return Sync.objects.get(audience=self.audiences[audience], action=action, purpose="")
@@ -95,13 +98,13 @@ class RandomWorld(Recorder, World):
     def block(self, kind):
         """Block deliveries until ``repair``; a deleted audience stays deleted."""
         self.is_unblocked = False
-        now, mine = timezone.now(), Connection.objects.get()
+        now, connection = timezone.now(), Connection.objects.get()
         match kind:
             case "disconnected" | "discarded":
-                connect.disconnect(mine, discard=kind == "discarded", by=self.alice, now=now)
+                connect.disconnect(connection, discard=kind == "discarded", by=self.alice, now=now)
             case "account gone":
                 connect.disconnect(
-                    mine.ad_accounts.get(remote_id=EU), discard=True, by=self.alice, now=now
+                    connection.ad_accounts.get(remote_id=EU), discard=True, by=self.alice, now=now
                 )
             case "revoked":
                 self.sandbox.accounts.revoke_all()
@@ -190,7 +193,9 @@ class RandomWorld(Recorder, World):
     def advance_clock(self, seconds):
         """Move the clock and beat until nothing is due. Workers frozen too long have died."""
         self.clock.shift(seconds)
-        self.frozen = [one for one in self.frozen if timezone.now() - one[0] < LONGEST_FREEZE]
+        self.frozen = [
+            (since, parcel) for since, parcel in self.frozen if timezone.now() - since < MAX_FREEZE
+        ]
         for _ in range(12):
             self.beat()
             if not (

@@ -13,17 +13,17 @@ pytestmark = pytest.mark.thorough
 
 
 def test_a_server_error_is_retried(world):
-    world.fault("code", code=50000, count=2)
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(3))
+    world.set_fault("code", code=50000, count=2)
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(3))
     world.drain()
     assert world.counts(sync_row) == {"entered": 3, "synced": 3}
     assert len(world.mappings()) == 3
 
 
 def test_people_who_wait_keep_the_request_id_of_the_last_answer(world):
-    world.fault("code", code=50000)
-    world.enter(world.sync(), world.people(3))
+    world.set_fault("code", code=50000)
+    world.enter(world.create_sync(), world.create_people(3))
     world.flush()
     batch, push = Batch.objects.get(), Push.objects.latest("pk")
     assert (batch.state, batch.last_request_id) == ("pending", push.request_id)
@@ -45,9 +45,9 @@ def test_people_who_wait_keep_the_request_id_of_the_last_answer(world):
     ],
 )
 def test_an_unreadable_answer_never_counts_as_success(world, kind):
-    world.fault(kind)
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(3))
+    world.set_fault(kind)
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(3))
     world.flush()
     assert world.counts(sync_row) == {"entered": 3, "pending": 3}
     world.sandbox.faults.clear()
@@ -57,9 +57,9 @@ def test_an_unreadable_answer_never_counts_as_success(world, kind):
 
 def test_a_call_ends_at_the_deadline_of_the_settings(world, settings):
     settings.SYNC = settings.SYNC | {"request_deadline": 1.5}
-    world.fault("slow", seconds=60, count=1)
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(3))
+    world.set_fault("slow", seconds=60, count=1)
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(3))
     world.drain()
     assert list(Push.objects.order_by("pk").values_list("code", "shares__is_failed")) == [
         ("no_answer", True),
@@ -69,9 +69,9 @@ def test_a_call_ends_at_the_deadline_of_the_settings(world, settings):
 
 
 def test_an_applied_push_without_an_answer_counts_once(world):
-    world.fault("apply_then_drop", count=1)
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(4))
+    world.set_fault("apply_then_drop", count=1)
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(4))
     world.drain()
     assert world.counts(sync_row) == {"entered": 4, "synced": 4}
     assert world.members(sync_row.audience) == 4
@@ -79,9 +79,9 @@ def test_an_applied_push_without_an_answer_counts_once(world):
 
 
 def test_a_throttle_answer_uses_up_no_attempt(world):
-    world.fault("throttle", count=1)
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(3))
+    world.set_fault("throttle", count=1)
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(3))
     world.drain()
     assert list(Push.objects.order_by("pk").values_list("code", flat=True)) == ["40100", "0"]
     assert Batch.objects.get().attempts == 0
@@ -112,8 +112,8 @@ def test_throttle_answers_to_concurrent_requests_count_once(world, settings):
 
 
 def test_a_refused_token_parks_the_connection(world):
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(3))
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(3))
     world.sandbox.accounts.revoke(world.remote_token)
     world.flush()
     connection = Connection.objects.get()
@@ -123,8 +123,8 @@ def test_a_refused_token_parks_the_connection(world):
 
 def test_a_new_token_makes_pending_batches_due(world, settings):
     settings.SYNC = settings.SYNC | {"probe": 600}
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(3))
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(3))
     world.sandbox.accounts.revoke(world.remote_token)
     world.flush()
     connection = Connection.objects.get()
@@ -137,9 +137,12 @@ def test_a_new_token_makes_pending_batches_due(world, settings):
 
 
 def test_a_missing_audience_parks_only_itself(world):
-    gone, well = world.sync(world.audience("gone")), world.sync(world.audience("well"))
-    world.enter(gone, world.people(2))
-    world.enter(well, world.people(3))
+    gone, well = (
+        world.create_sync(world.create_audience("gone")),
+        world.create_sync(world.create_audience("well")),
+    )
+    world.enter(gone, world.create_people(2))
+    world.enter(well, world.create_people(3))
     world.sandbox.audiences.delete(gone.audience.remote_id)
     world.flush(times=3)
     assert Audience.objects.get(pk=gone.audience_id).parked_by == "gone"
@@ -148,9 +151,9 @@ def test_a_missing_audience_parks_only_itself(world):
 
 
 def test_a_refused_ad_account_parks_only_itself(world):
-    eu, uk = world.sync(), world.sync(world.audience("uk", world.uk))
-    world.enter(eu, world.people(2))
-    world.enter(uk, world.people(2))
+    eu, uk = world.create_sync(), world.create_sync(world.create_audience("uk", world.uk))
+    world.enter(eu, world.create_people(2))
+    world.enter(uk, world.create_people(2))
     world.sandbox.accounts.set_dropped(True, advertiser_id=world.eu.remote_id)
     world.flush(times=2)
     assert AdAccount.objects.get(pk=world.eu.pk).parked_by == "ad_account"
@@ -160,9 +163,9 @@ def test_a_refused_ad_account_parks_only_itself(world):
 
 
 def test_an_unknown_code_is_retried_and_logged_once(world, caplog):
-    world.fault("code", code=49999, count=3)
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(2))
+    world.set_fault("code", code=49999, count=3)
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(2))
     world.drain()
     assert world.counts(sync_row) == {"entered": 2, "synced": 2}
     assert [
@@ -173,9 +176,9 @@ def test_an_unknown_code_is_retried_and_logged_once(world, caplog):
 
 
 def test_people_are_errored_at_the_deadline_and_not_before(world, settings):
-    world.fault("code", code=50000)
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(3))
+    world.set_fault("code", code=50000)
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(3))
     world.flush(seconds=0.3)
     assert world.counts(sync_row) == {"entered": 3, "pending": 3}
     attempts = len(world.mappings())
@@ -187,8 +190,8 @@ def test_people_are_errored_at_the_deadline_and_not_before(world, settings):
 
 
 def test_the_retry_window_also_runs_without_a_token(world):
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(3))
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(3))
     Connection.objects.update(token_sealed="")
     now = timezone.now()
     flush.age_blocked(now=now)

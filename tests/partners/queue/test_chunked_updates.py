@@ -12,23 +12,23 @@ from partners.queue import budget, collect, flush, transitions
 
 pytestmark = pytest.mark.thorough
 
-N = 10
+N_BATCHES = 10
 
 
 @pytest.fixture
 def sync_row(world, monkeypatch):
     """Ten pending batches; one chunk takes three."""
     monkeypatch.setattr(chunks, "DEFAULT_SIZE", 3)
-    row = world.sync()
-    for person in world.people(N):
+    row = world.create_sync()
+    for person in world.create_people(N_BATCHES):
         world.enter(row, [person])
-    assert Batch.objects.count() == N
+    assert Batch.objects.count() == N_BATCHES
     return row
 
 
 def test_a_discard_covers_all_chunks(world, sync_row):
-    assert sync.discard(connection=world.connection, now=timezone.now()) == N
-    assert world.counts(sync_row) == {"entered": N, "cancelled": N}
+    assert sync.discard(connection=world.connection, now=timezone.now()) == N_BATCHES
+    assert world.counts(sync_row) == {"entered": N_BATCHES, "cancelled": N_BATCHES}
 
 
 def test_a_new_token_makes_all_chunks_due(world, sync_row):
@@ -52,15 +52,15 @@ def test_the_deadline_of_all_chunks_is_extended(world, sync_row):
     assert set(Batch.objects.values_list("deadline_at", flat=True)) == {now + timedelta(seconds=60)}
 
 
-@pytest.mark.parametrize("n", [3, 3 * N])
+@pytest.mark.parametrize("n", [3, 3 * N_BATCHES])
 def test_adds_behind_a_removal_are_skipped_in_one_query(world, django_assert_num_queries, n):
-    audience = world.audience()
-    world.enter(world.sync(audience, "remove"), world.people(1))
+    audience = world.create_audience()
+    world.enter(world.create_sync(audience, "remove"), world.create_people(1))
     Batch.objects.update(lease="x", lease_until=timezone.now() + timedelta(minutes=1))
-    add, other = world.sync(audience), world.sync(world.audience("other"))
-    for person in world.people(n):
+    add, other = world.create_sync(audience), world.create_sync(world.create_audience("other"))
+    for person in world.create_people(n):
         world.enter(add, [person])
-    world.enter(other, world.people(1))
+    world.enter(other, world.create_people(1))
     Batch.objects.filter(sync=other).update(due_at=timezone.now())
     with django_assert_num_queries(2):
         [request] = collect.plan(world.eu.lane, most=8, now=timezone.now())

@@ -17,9 +17,9 @@ AHEAD = timedelta(hours=2)
 
 def test_a_clock_jump_during_a_call_errors_no_person(world):
     """The clock jumps ahead by 14 hours between the request and its answer."""
-    world.fault("code", code=50000)
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(3))
+    world.set_fault("code", code=50000)
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(3))
     world.flush(seconds=0.3)
     Batch.objects.update(due_at=timezone.now())
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
@@ -63,7 +63,7 @@ def _budget_parked_for_two_hours(world):
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "set_ahead",
     [
         _due_in_two_hours,
         _parked_for_two_hours,
@@ -73,10 +73,10 @@ def _budget_parked_for_two_hours(world):
         _budget_parked_for_two_hours,
     ],
 )
-def test_timestamps_two_hours_ahead_block_no_batch(world, wrong):
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(3))
-    wrong(world)
+def test_timestamps_two_hours_ahead_block_no_batch(world, set_ahead):
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(3))
+    set_ahead(world)
     flush.beat()
     flush.beat()
     assert world.counts(sync_row) == {"entered": 3, "synced": 3}
@@ -84,8 +84,8 @@ def test_timestamps_two_hours_ahead_block_no_batch(world, wrong):
 
 def test_leases_of_other_machines_survive_a_small_skew(world):
     """The clocks of other machines may be some seconds ahead."""
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(3))
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(3))
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.lease_batches(request, now=timezone.now() + timedelta(seconds=20))
     assert collect.reclaim(now=timezone.now()) == 0

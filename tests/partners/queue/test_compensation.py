@@ -15,15 +15,15 @@ pytestmark = pytest.mark.thorough
 
 def _late_add_after_a_removal(world, n):
     """Send an add late, after the removal of its people was synced. Return the repeated removal."""
-    audience, people = world.audience(), world.people(n)
-    world.enter(world.sync(audience), people)
+    audience, people = world.create_audience(), world.create_people(n)
+    world.enter(world.create_sync(audience), people)
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.lease_batches(request, now=timezone.now())
     parcel = pack(request, post_by=float("inf"), most_rows=10_000)
     Batch.objects.update(lease_until=timezone.now())
     collect.reclaim(now=timezone.now())
     world.flush()
-    remove = world.sync(audience, "remove")
+    remove = world.create_sync(audience, "remove")
     world.enter(remove, people)
     world.flush()
     settle.settle(send(parcel, at=0), now=timezone.now())
@@ -54,6 +54,6 @@ def test_a_repeated_removal_that_is_too_large_teaches_a_cap(world):
 
 def test_a_poison_row_in_a_repeated_removal_blocks_only_itself(world):
     audience, _remove, people = _late_add_after_a_removal(world, 16)
-    world.fault("poison", hash=people[5].email_sha256.hex())
+    world.set_fault("poison", hash=people[5].email_sha256.hex())
     world.drain()
     assert world.members(audience) == 1

@@ -31,8 +31,8 @@ def run_while_locked(held, *functions):
 
 def settle_as(batch, state):
     with tally.atomic(now=timezone.now()):
-        mine = Batch.objects.select_for_update().filter(pk=batch.pk, state=Outcome.PENDING)
-        transitions.finish(list(mine), state, now=timezone.now())
+        locked = Batch.objects.select_for_update().filter(pk=batch.pk, state=Outcome.PENDING)
+        transitions.finish(list(locked), state, now=timezone.now())
 
 
 def copy_of(batch, **values):
@@ -45,8 +45,12 @@ def copy_of(batch, **values):
 
 
 def test_retry_and_removal_do_not_deadlock(world):
-    audience, people = world.audience(), world.people(4)
-    one, two, remove = world.sync(audience), world.sync(audience), world.sync(audience, "remove")
+    audience, people = world.create_audience(), world.create_people(4)
+    one, two, remove = (
+        world.create_sync(audience),
+        world.create_sync(audience),
+        world.create_sync(audience, "remove"),
+    )
     world.enter(one, people)
     world.enter(two, people)
     first, second = Batch.objects.order_by("pk")
@@ -61,8 +65,8 @@ def test_retry_and_removal_do_not_deadlock(world):
 
 
 def test_two_retries_of_chosen_people_move_no_others(world):
-    former, current = world.sync(), world.sync(world.audience("new"))
-    world.enter(former, world.people(10))
+    former, current = world.create_sync(), world.create_sync(world.create_audience("new"))
+    world.enter(former, world.create_people(10))
     settle_as(Batch.objects.get(), Outcome.ERRORED)
     only = list(former.deliveries.order_by("pk").values_list("pk", flat=True)[:2])
     retry = partial(sync.retry_errored, former, to=current, only=only, now=timezone.now())
@@ -77,7 +81,7 @@ def test_two_retries_of_chosen_people_move_no_others(world):
 
 
 def test_a_learned_cap_and_a_disconnect_do_not_deadlock(world, alice):
-    world.enter(world.sync(), world.people(2))
+    world.enter(world.create_sync(), world.create_people(2))
     batch = Batch.objects.get()
     Batch.objects.update(refused_n=8)
     copy_of(batch, state=Outcome.SYNCED)
@@ -94,7 +98,7 @@ def test_a_learned_cap_and_a_disconnect_do_not_deadlock(world, alice):
 
 
 def test_the_end_of_a_change_of_the_account_and_a_disconnect_do_not_deadlock(world, alice):
-    world.enter(world.sync(), world.people(2))
+    world.enter(world.create_sync(), world.create_people(2))
     now, first = timezone.now(), Batch.objects.get()
     held = copy_of(first)
     Batch.objects.update(first_failed_at=now, deadline_at=now + timedelta(hours=13))
@@ -114,16 +118,16 @@ def test_a_deadline_extension_and_a_discard_do_not_deadlock(world, settings):
     settings.SYNC = settings.SYNC | {"throttle_park": 0.1}
     world.app_group.quota_stops_clock = True
     world.app_group.save()
-    world.enter(world.sync(), world.people(1))
+    world.enter(world.create_sync(), world.create_people(1))
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.lease_batches(request, now=timezone.now())
-    world.enter(world.sync(world.audience("other")), world.people(1))
+    world.enter(world.create_sync(world.create_audience("other")), world.create_people(1))
     first, second = Batch.objects.order_by("pk")
     deadline = timezone.now() + timedelta(hours=1)
     Batch.objects.filter(pk=second.pk).update(first_failed_at=timezone.now(), deadline_at=deadline)
     limit = budget.limit_of(collect.partner_of(world.eu), world.eu.lane)
     Budget.objects.create(key=limit.key, throttles=5, parked_us=budget.now_us() - 1)
-    world.fault("throttle")
+    world.set_fault("throttle")
     answer = send(pack(request, post_by=float("inf"), most_rows=10), at=0)
     errors = run_while_locked(
         first,

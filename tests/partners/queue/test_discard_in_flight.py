@@ -12,7 +12,7 @@ from partners.queue.push import pack, send
 pytestmark = pytest.mark.thorough
 
 
-def _leased_then_discarded(world):
+def _lease_then_discard(world):
     """Return a leased request that an admin discards just before the call."""
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.lease_batches(request, now=timezone.now())
@@ -26,9 +26,9 @@ def _send_and_settle(parcel):
 
 
 def test_an_applied_add_is_counted_as_synced_and_reverted(world):
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(3))
-    _send_and_settle(_leased_then_discarded(world))
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(3))
+    _send_and_settle(_lease_then_discard(world))
     assert world.members(sync_row.audience) == 3
     world.drain()
     assert world.counts(sync_row) == {"entered": 3, "synced": 3}
@@ -37,10 +37,10 @@ def test_an_applied_add_is_counted_as_synced_and_reverted(world):
 
 
 def test_an_add_without_an_answer_is_cancelled_and_reverted(world):
-    world.fault("apply_then_drop", count=1)
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(3))
-    _send_and_settle(_leased_then_discarded(world))
+    world.set_fault("apply_then_drop", count=1)
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(3))
+    _send_and_settle(_lease_then_discard(world))
     assert world.counts(sync_row) == {"entered": 3, "cancelled": 3}
     world.drain()
     assert world.counts(sync_row) == {"entered": 3, "cancelled": 3}
@@ -49,10 +49,10 @@ def test_an_add_without_an_answer_is_cancelled_and_reverted(world):
 
 @pytest.mark.parametrize("code", [40100, 40105, 40007, 40001, 40011, 40002])
 def test_a_rejected_add_is_cancelled_and_not_reverted(world, code):
-    world.fault("code", code=code, count=1)
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(3))
-    _send_and_settle(_leased_then_discarded(world))
+    world.set_fault("code", code=code, count=1)
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(3))
+    _send_and_settle(_lease_then_discard(world))
     flush.beat()
     assert world.counts(sync_row) == {"entered": 3, "cancelled": 3}
     assert len(world.mappings()) == 1
@@ -60,48 +60,48 @@ def test_a_rejected_add_is_cancelled_and_not_reverted(world, code):
 
 
 def test_people_of_another_synced_add_stay_in_the_audience(world):
-    audience, people = world.audience(), world.people(4)
-    world.enter(world.sync(audience), people[:2])
+    audience, people = world.create_audience(), world.create_people(4)
+    world.enter(world.create_sync(audience), people[:2])
     world.drain()
-    removal = world.sync(audience, "remove")
+    removal = world.create_sync(audience, "remove")
     world.enter(removal, people[1:2])
     world.drain()
-    world.enter(world.sync(audience), people)
-    _send_and_settle(_leased_then_discarded(world))
+    world.enter(world.create_sync(audience), people)
+    _send_and_settle(_lease_then_discard(world))
     world.drain()
     assert world.members(audience) == 1
 
 
 def test_people_synced_by_a_past_hash_stay_in_the_audience(world):
-    audience, [person] = world.audience(), world.people(1)
-    world.enter(world.sync(audience), [person])
+    audience, [person] = world.create_audience(), world.create_people(1)
+    world.enter(world.create_sync(audience), [person])
     world.drain()
     PastIdentifier.objects.create(profile=person, kind="email", sha256=person.email_sha256)
     Profile.objects.filter(pk=person.pk).update(email_sha256=b"n" * 32)
-    world.enter(world.sync(audience), [person])
-    world.fault("drop", count=1)
-    _send_and_settle(_leased_then_discarded(world))
+    world.enter(world.create_sync(audience), [person])
+    world.set_fault("drop", count=1)
+    _send_and_settle(_lease_then_discard(world))
     world.drain()
     assert not Batch.objects.filter(state="pending").exists()
     assert world.members(audience) == 1
 
 
 def test_a_discarded_removal_is_not_reverted(world):
-    audience, people = world.audience(), world.people(2)
-    world.enter(world.sync(audience), people)
+    audience, people = world.create_audience(), world.create_people(2)
+    world.enter(world.create_sync(audience), people)
     world.drain()
-    removal = world.sync(audience, "remove")
+    removal = world.create_sync(audience, "remove")
     world.enter(removal, people)
-    _send_and_settle(_leased_then_discarded(world))
+    _send_and_settle(_lease_then_discard(world))
     world.drain()
     assert world.counts(removal) == {"entered": 2, "synced": 2}
     assert world.members(audience) == 0
 
 
 def test_a_discarded_add_sent_by_a_late_worker_is_reverted(world):
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(3))
-    parcel = _leased_then_discarded(world)
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(3))
+    parcel = _lease_then_discard(world)
     Batch.objects.update(lease_until=timezone.now())
     flush.beat()
     world.drain()
@@ -114,19 +114,19 @@ def test_a_discarded_add_sent_by_a_late_worker_is_reverted(world):
 
 
 def test_people_who_enter_again_are_sent_after_the_revert(world):
-    audience, people = world.audience(), world.people(3)
-    world.enter(world.sync(audience), people)
-    parcel = _leased_then_discarded(world)
-    world.enter(world.sync(audience), people[:1])
+    audience, people = world.create_audience(), world.create_people(3)
+    world.enter(world.create_sync(audience), people)
+    parcel = _lease_then_discard(world)
+    world.enter(world.create_sync(audience), people[:1])
     _send_and_settle(parcel)
     world.drain()
     assert world.members(audience) == 1
 
 
 def test_a_pending_add_without_an_answer_is_reverted(world):
-    world.fault("apply_then_drop", count=1)
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(3))
+    world.set_fault("apply_then_drop", count=1)
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(3))
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.lease_batches(request, now=timezone.now())
     _send_and_settle(pack(request, post_by=float("inf"), most_rows=10_000))

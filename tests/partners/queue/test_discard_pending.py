@@ -6,10 +6,10 @@ from partners.queue import flush, move
 
 
 def test_discarded_people_are_not_sent_and_later_ones_are(world):
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(4))
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(4))
     assert move.discard([sync_row]) == 4
-    world.enter(sync_row, world.people(3))
+    world.enter(sync_row, world.create_people(3))
     flush.beat()
     world.drain()
     assert world.counts(sync_row) == {"entered": 7, "cancelled": 4, "synced": 3}
@@ -18,8 +18,11 @@ def test_discarded_people_are_not_sent_and_later_ones_are(world):
 
 
 def test_a_move_leaves_discarded_people_discarded(world):
-    old, new = world.sync(world.audience("old")), world.sync(world.audience("new"))
-    world.enter(old, world.people(4))
+    old, new = (
+        world.create_sync(world.create_audience("old")),
+        world.create_sync(world.create_audience("new")),
+    )
+    world.enter(old, world.create_people(4))
     move.discard([old])
     assert move.move([old], to=new) == 0
     flush.beat()

@@ -31,7 +31,7 @@ def _cap(ad_account, people):
 
 
 @pytest.fixture
-def neighbours(world, other_group):
+def two_tenants(world, other_group):
     """Two tenants: one with 1,000 pending people in 100 requests, one with 10 people."""
     connection = Connection(partner="tiktok", app_group=other_group)
     connection.set_token(world.remote_token)
@@ -40,15 +40,15 @@ def neighbours(world, other_group):
         connection=connection, remote_id=world.uk.remote_id, name="Umbrella"
     )
     _cap(world.eu, 10)
-    many, few = world.sync(), world.sync(world.audience("few", uk))
-    world.enter(many, world.people(1000))
-    world.enter(few, world.people(10))
+    many, few = world.create_sync(), world.create_sync(world.create_audience("few", uk))
+    world.enter(many, world.create_people(1000))
+    world.enter(few, world.create_people(10))
     assert Batch.objects.filter(sync=many).count() == 100
     return many, few
 
 
-def test_a_tenant_with_few_people_is_served_first(world, neighbours):
-    many, few = neighbours
+def test_a_tenant_with_few_people_is_served_first(world, two_tenants):
+    many, few = two_tenants
     world.drain()
     assert (
         _requests_before(world, few) <= flush.MAX_REQUESTS_PER_PLAN + 16
@@ -58,9 +58,9 @@ def test_a_tenant_with_few_people_is_served_first(world, neighbours):
     assert len(world.mappings()) == 101
 
 
-def test_a_failing_tenant_delays_no_other_tenant(world, neighbours):
-    many, few = neighbours
-    world.fault("code", code=50000, advertiser_id=world.eu.remote_id)
+def test_a_failing_tenant_delays_no_other_tenant(world, two_tenants):
+    many, few = two_tenants
+    world.set_fault("code", code=50000, advertiser_id=world.eu.remote_id)
     _flush_until_sent(world, few)
     assert _requests_before(world, few) <= flush.MAX_REQUESTS_PER_PLAN + 16
     assert world.counts(few) == {"entered": 10, "synced": 10}
@@ -69,9 +69,9 @@ def test_a_failing_tenant_delays_no_other_tenant(world, neighbours):
 
 def test_small_batches_go_before_bulk_of_the_same_ad_account(world):
     _cap(world.eu, LARGE)
-    bulk, trickle = world.sync(), world.sync(world.audience("trickle"))
-    world.enter(bulk, world.people(5 * LARGE))
-    world.enter(trickle, world.people(3))
+    bulk, trickle = world.create_sync(), world.create_sync(world.create_audience("trickle"))
+    world.enter(bulk, world.create_people(5 * LARGE))
+    world.enter(trickle, world.create_people(3))
     assert Batch.objects.filter(sync=bulk).count() == 5
     world.drain()
     assert _requests_before(world, trickle) <= flush.MAX_REQUESTS_PER_PLAN
@@ -81,16 +81,16 @@ def test_small_batches_go_before_bulk_of_the_same_ad_account(world):
 def test_blocked_batches_hide_no_free_batch(world, monkeypatch):
     """More blocked batches are pending than one query looks at."""
     monkeypatch.setattr(flush.collect, "CANDIDATES", 3)
-    audience, people = world.audience(), world.people(6)
-    add = world.sync(audience)
+    audience, people = world.create_audience(), world.create_people(6)
+    add = world.create_sync(audience)
     for person in people:
         world.enter(add, [person])
     Batch.objects.filter(seq=1).update(lease="elsewhere", lease_until=None)
-    remove = world.sync(audience, "remove")
+    remove = world.create_sync(audience, "remove")
     for person in people[1:]:
         world.enter(remove, [person])
-    other = world.sync(world.audience("other"))
-    world.enter(other, world.people(2))
+    other = world.create_sync(world.create_audience("other"))
+    world.enter(other, world.create_people(2))
     Batch.objects.filter(sync=other).update(due_at=Batch.objects.latest("due_at").due_at)
     _flush_until_sent(world, other)
     assert world.counts(other) == {"entered": 2, "synced": 2}
@@ -99,9 +99,9 @@ def test_blocked_batches_hide_no_free_batch(world, monkeypatch):
 def test_small_batches_share_requests_up_to_ten_audiences(world):
     """Small batches of ten audiences share a request, an eleventh needs another."""
     assert dataclasses.astuple(DEFAULT)[1] == 10_000
-    sync_row = [world.sync(world.audience(f"a{n}")) for n in range(11)]
+    sync_row = [world.create_sync(world.create_audience(f"a{n}")) for n in range(11)]
     for one in sync_row:
-        world.enter(one, world.people(4))
+        world.enter(one, world.create_people(4))
     world.drain()
     assert sorted((len(line.audiences), line.people) for line in world.mappings()) == [
         (1, 4),

@@ -10,10 +10,10 @@ pytestmark = pytest.mark.thorough
 
 def test_a_throttled_ad_account_gets_no_further_requests(world, settings):
     settings.SYNC = settings.SYNC | {"throttle_park": 300.0}
-    world.fault("throttle", advertiser_id=world.eu.remote_id)
-    eu, uk = world.sync(), world.sync(world.audience("uk", world.uk))
-    world.enter(eu, world.people(3))
-    world.enter(uk, world.people(3))
+    world.set_fault("throttle", advertiser_id=world.eu.remote_id)
+    eu, uk = world.create_sync(), world.create_sync(world.create_audience("uk", world.uk))
+    world.enter(eu, world.create_people(3))
+    world.enter(uk, world.create_people(3))
     world.flush(seconds=60)
     assert len([line for line in world.mappings() if line.code == 40133]) == 1
     assert Budget.objects.get(key=f"lane:{world.eu.lane}").throttles == 1
@@ -22,15 +22,15 @@ def test_a_throttled_ad_account_gets_no_further_requests(world, settings):
 
 def test_new_people_are_sent_during_a_slow_call(world, settings):
     settings.SYNC = settings.SYNC | {"request_deadline": 6.0, "lease": 60.0}
-    world.fault("slow", seconds=4, advertiser_id=world.eu.remote_id)
-    eu, uk = world.sync(), world.sync(world.audience("uk", world.uk))
-    world.enter(eu, world.people(1))
+    world.set_fault("slow", seconds=4, advertiser_id=world.eu.remote_id)
+    eu, uk = world.create_sync(), world.create_sync(world.create_audience("uk", world.uk))
+    world.enter(eu, world.create_people(1))
     run, entered = flush.Flush(seconds=60), []
     real = run._settle
 
     def spy(*, block):
         if block and not entered:
-            entered.append(world.enter(uk, world.people(1)))
+            entered.append(world.enter(uk, world.create_people(1)))
         real(block=block)
 
     run._settle = spy

@@ -12,9 +12,9 @@ pytestmark = pytest.mark.thorough
 
 
 def test_a_late_push_counts_nothing_twice(world):
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(3))
-    late = world.frozen_before_the_call()
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(3))
+    late = world.build_late_request()
     world.flush()
     settle.settle(send(late, at=0), now=timezone.now())
     assert world.counts(sync_row) == {"entered": 3, "synced": 3}
@@ -22,10 +22,10 @@ def test_a_late_push_counts_nothing_twice(world):
 
 
 def test_a_late_add_makes_the_newer_removal_repeat(world):
-    audience, people = world.audience(), world.people(5)
-    add, remove = world.sync(audience), world.sync(audience, "remove")
+    audience, people = world.create_audience(), world.create_people(5)
+    add, remove = world.create_sync(audience), world.create_sync(audience, "remove")
     world.enter(add, people)
-    late = world.frozen_before_the_call()
+    late = world.build_late_request()
     world.flush()
     world.enter(remove, people)
     world.flush()
@@ -38,10 +38,14 @@ def test_a_late_add_makes_the_newer_removal_repeat(world):
 
 
 def test_an_add_after_the_repeated_removal_is_sent_last(world):
-    audience, people = world.audience(), world.people(5)
-    add, remove, again = world.sync(audience), world.sync(audience, "remove"), world.sync(audience)
+    audience, people = world.create_audience(), world.create_people(5)
+    add, remove, again = (
+        world.create_sync(audience),
+        world.create_sync(audience, "remove"),
+        world.create_sync(audience),
+    )
     world.enter(add, people)
-    late = world.frozen_before_the_call()
+    late = world.build_late_request()
     world.flush()
     world.enter(remove, people)
     world.flush()
@@ -52,16 +56,16 @@ def test_an_add_after_the_repeated_removal_is_sent_last(world):
 
 
 def test_an_expired_lease_releases_the_batch(world):
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(2))
-    world.frozen_before_the_call()
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(2))
+    world.build_late_request()
     world.flush()
     assert world.counts(sync_row) == {"entered": 2, "synced": 2}
 
 
 def test_a_batch_discarded_in_flight_is_cancelled_when_its_lease_expires(world):
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(3))
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(3))
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.lease_batches(request, now=timezone.now())
     assert sync.discard(connection=world.connection, now=timezone.now()) == 0

@@ -14,8 +14,8 @@ pytestmark = pytest.mark.thorough
 @pytest.fixture
 def sync_row(world):
     """A sync with four pending people."""
-    row = world.sync()
-    world.enter(row, world.people(4))
+    row = world.create_sync()
+    world.enter(row, world.create_people(4))
     return row
 
 
@@ -37,8 +37,8 @@ def send_late_request(world, sync_row):
 
 
 def test_a_late_push_of_split_and_discarded_batches_is_reverted(world, sync_row, send_late_request):
-    world.fault("code", code=40011, count=1)
-    world.fault("code", code=50000)
+    world.set_fault("code", code=40011, count=1)
+    world.set_fault("code", code=50000)
     while sync_row.batches.count() < 2:
         world.flush(seconds=1)
     world.sandbox.heal()
@@ -67,10 +67,10 @@ def test_a_late_push_of_retried_people_does_not_overrule_their_removal(
     world, sync_row, send_late_request
 ):
     remove, people = (
-        world.sync(sync_row.audience, "remove"),
+        world.create_sync(sync_row.audience, "remove"),
         [row.profile for row in sync_row.deliveries.all()],
     )
-    world.fault("code", code=40002)
+    world.set_fault("code", code=40002)
     world.drain()
     assert world.counts(sync_row) == {"entered": 4, "errored": 4}
     world.sandbox.heal()

@@ -16,7 +16,7 @@ from tiktok_sandbox.limits import DEFAULT
 pytestmark = pytest.mark.thorough
 
 
-def _leased(world):
+def _lease_request(world):
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.lease_batches(request, now=timezone.now())
     return pack(request, post_by=float("inf"), most_rows=10_000)
@@ -30,10 +30,10 @@ def _lose_the_lease():
 def test_a_split_add_does_not_revert_a_removal(world):
     tight = dataclasses.replace(DEFAULT, app_rate=None, people_per_request=6)
     world.sandbox.options = dataclasses.replace(world.sandbox.options, limits=tight)
-    audience, people = world.audience(), world.people(10)
-    add, remove = world.sync(audience), world.sync(audience, "remove")
+    audience, people = world.create_audience(), world.create_people(10)
+    add, remove = world.create_sync(audience), world.create_sync(audience, "remove")
     world.enter(add, people)
-    parcel = _leased(world)
+    parcel = _lease_request(world)
     world.enter(remove, people[:3])
     settle.settle(send(parcel, at=0), now=timezone.now())
     world.drain()
@@ -42,10 +42,14 @@ def test_a_split_add_does_not_revert_a_removal(world):
 
 
 def test_a_repeated_removal_leaves_out_people_with_a_newer_add(world):
-    audience, people = world.audience(), world.people(5)
-    add, remove, again = world.sync(audience), world.sync(audience, "remove"), world.sync(audience)
+    audience, people = world.create_audience(), world.create_people(5)
+    add, remove, again = (
+        world.create_sync(audience),
+        world.create_sync(audience, "remove"),
+        world.create_sync(audience),
+    )
     world.enter(add, people)
-    late = _leased(world)
+    late = _lease_request(world)
     _lose_the_lease()
     world.flush()
     world.enter(remove, people)
@@ -60,10 +64,10 @@ def test_a_repeated_removal_leaves_out_people_with_a_newer_add(world):
 
 def test_a_removal_is_repeated_under_published_limits(world, settings):
     settings.TIKTOK_PRESET = "published_by_tiktok"
-    audience, people = world.audience(), world.people(5)
-    add, remove = world.sync(audience), world.sync(audience, "remove")
+    audience, people = world.create_audience(), world.create_people(5)
+    add, remove = world.create_sync(audience), world.create_sync(audience, "remove")
     world.enter(add, people)
-    late = _leased(world)
+    late = _lease_request(world)
     _lose_the_lease()
     world.flush()
     world.enter(remove, people)
@@ -108,8 +112,8 @@ def _during_an_open_enqueue(world, remove, people, work):
 def test_a_failed_add_requeued_during_an_enqueue_does_not_overrule_a_removal(
     transactional_db, world
 ):
-    audience, people = world.audience(), world.people(5)
-    add, remove = world.sync(audience), world.sync(audience, "remove")
+    audience, people = world.create_audience(), world.create_people(5)
+    add, remove = world.create_sync(audience), world.create_sync(audience, "remove")
     world.enter(add, people)
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.lease_batches(request, now=timezone.now())
@@ -126,8 +130,8 @@ def test_a_failed_add_requeued_during_an_enqueue_does_not_overrule_a_removal(
 
 @pytest.mark.django_db(transaction=True)
 def test_a_retry_during_an_enqueue_does_not_overrule_a_removal(transactional_db, world):
-    audience, people = world.audience(), world.people(5)
-    add, remove = world.sync(audience), world.sync(audience, "remove")
+    audience, people = world.create_audience(), world.create_people(5)
+    add, remove = world.create_sync(audience), world.create_sync(audience, "remove")
     world.enter(add, people)
     with tally.atomic(now=timezone.now()):
         transitions.finish(list(Batch.objects.all()), Outcome.ERRORED, now=timezone.now(), code="1")

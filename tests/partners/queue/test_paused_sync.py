@@ -31,11 +31,11 @@ def _age_batches(days):
 
 
 @pytest.fixture
-def failed_once(world):
+def failed_sync(world):
     """Three people whose retry window has begun."""
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(3))
-    world.fault("code", code=50000, count=1)
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(3))
+    world.set_fault("code", code=50000, count=1)
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.lease_batches(request, now=timezone.now())
     settle.settle(send(pack(request, post_by=float("inf"), most_rows=10), at=0), now=timezone.now())
@@ -43,27 +43,31 @@ def failed_once(world):
     return sync_row
 
 
-def test_paused_time_does_not_count_in_the_retry_window(world, failed_once):
-    _pause(failed_once)
+def test_paused_time_does_not_count_in_the_retry_window(world, failed_sync):
+    _pause(failed_sync)
     _age_batches(2)
     flush.beat()
-    assert world.counts(failed_once) == {"entered": 3, "pending": 3}
-    _resume(failed_once)
-    world.fault("code", code=50000, count=1)
+    assert world.counts(failed_sync) == {"entered": 3, "pending": 3}
+    _resume(failed_sync)
+    world.set_fault("code", code=50000, count=1)
     world.drain()
-    assert world.counts(failed_once) == {"entered": 3, "synced": 3}
+    assert world.counts(failed_sync) == {"entered": 3, "synced": 3}
 
 
-def test_people_are_errored_after_the_retry_window_without_a_pause(world, failed_once):
+def test_people_are_errored_after_the_retry_window_without_a_pause(world, failed_sync):
     _age_batches(2)
-    world.fault("code", code=50000, count=1)
+    world.set_fault("code", code=50000, count=1)
     world.drain()
-    assert world.counts(failed_once) == {"entered": 3, "errored": 3}
+    assert world.counts(failed_sync) == {"entered": 3, "errored": 3}
 
 
 def test_the_repeat_of_a_paused_add_blocks_no_removal(world):
-    audience, people = world.audience(), world.people(5)
-    first, remove, add = world.sync(audience), world.sync(audience, "remove"), world.sync(audience)
+    audience, people = world.create_audience(), world.create_people(5)
+    first, remove, add = (
+        world.create_sync(audience),
+        world.create_sync(audience, "remove"),
+        world.create_sync(audience),
+    )
     world.enter(first, people)
     world.flush()
     world.enter(remove, people[:2])
@@ -79,7 +83,7 @@ def test_the_repeat_of_a_paused_add_blocks_no_removal(world):
     settle.settle(
         send(parcel, at=0), now=timezone.now()
     )  # sent late: the add of the same people is repeated
-    later = world.sync(audience, "remove")
+    later = world.create_sync(audience, "remove")
     world.enter(later, people[2:])
     world.drain()
     assert world.counts(later) == {"entered": 3, "synced": 3}

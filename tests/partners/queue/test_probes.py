@@ -17,7 +17,7 @@ DEADLINE, BOUND = 0.6, 0.3
 
 
 @pytest.fixture
-def hung(world):
+def hanging_world(world):
     """Five tokens in use by five groups; the partner accepts connections and never answers."""
     for n in range(5):
         group = AppGroup.objects.create(name=f"g{n}", slug=f"g{n}")
@@ -32,22 +32,22 @@ def hung(world):
     return world
 
 
-def test_a_probe_run_ends_within_its_bound_when_every_probe_hangs(hung, settings):
+def test_a_probe_run_ends_within_its_bound_when_every_probe_hangs(hanging_world, settings):
     settings.SYNC = settings.SYNC | {"request_deadline": DEADLINE, "flush_seconds": BOUND}
-    began = time.monotonic()
+    started_at = time.monotonic()
     housekeeping.probe()
-    assert time.monotonic() - began < 5 * DEADLINE
+    assert time.monotonic() - started_at < 5 * DEADLINE
     assert Connection.objects.exclude(probed_at=None).count() == 1
 
 
-def test_no_second_probe_starts_while_one_is_open(hung):
+def test_no_second_probe_starts_while_one_is_open(hanging_world):
     Connection.objects.filter(app_group__slug="g0").update(probed_at=timezone.now())
     housekeeping.probe()
     assert Connection.objects.exclude(probed_at=None).count() == 1
 
 
-def test_other_tokens_are_probed_after_the_deadline_of_an_open_probe(hung):
-    hung.sandbox.faults.clear()
+def test_other_tokens_are_probed_after_the_deadline_of_an_open_probe(hanging_world):
+    hanging_world.sandbox.faults.clear()
     open_since = timezone.now() - timedelta(seconds=FAST["request_deadline"])
     Connection.objects.filter(app_group__slug="g0").update(probed_at=open_since)
     housekeeping.probe()

@@ -18,17 +18,17 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
-def errored(world):
+def errored_syncs(world):
     """Two syncs of one audience with people errored 200 days ago."""
-    audience, people = world.audience(), world.people(60)
-    syncs = [world.sync(audience) for _ in range(2)]
+    audience, people = world.create_audience(), world.create_people(60)
+    syncs = [world.create_sync(audience) for _ in range(2)]
     long_ago = timezone.now() - timedelta(days=200)
-    for one in syncs:
-        world.enter(one, people)
-        Batch.objects.filter(sync=one).update(
+    for to_sync in syncs:
+        world.enter(to_sync, people)
+        Batch.objects.filter(sync=to_sync).update(
             state="errored", settled_at=long_ago, last_code="50000"
         )
-        Tally.objects.filter(sync=one).update(pending=0, errored=60)
+        Tally.objects.filter(sync=to_sync).update(pending=0, errored=60)
     return syncs
 
 
@@ -52,32 +52,32 @@ def in_thread(errors, function, times=6):
     return thread
 
 
-def test_a_purge_waits_for_an_open_retry(world, errored):
+def test_a_purge_waits_for_an_open_retry(world, errored_syncs):
     errors = []
     with transaction.atomic():
-        assert sync.retry_errored(errored[0], now=timezone.now()) == 60
+        assert sync.retry_errored(errored_syncs[0], now=timezone.now()) == 60
         other = in_thread(errors, purge, times=1)
         other.join(0.7)  # by now it waits for the batch or the whole database
     other.join(30)
     assert errors == []
     assert laws.broken(now=timezone.now()) == []
     assert (
-        Tally.objects.get(sync=errored[0]).pending
-        == Delivery.objects.filter(sync=errored[0]).count()
+        Tally.objects.get(sync=errored_syncs[0]).pending
+        == Delivery.objects.filter(sync=errored_syncs[0]).count()
         == 60
     )
 
 
-def test_the_laws_hold_and_all_people_are_synced(world, errored, monkeypatch):
+def test_the_laws_hold_and_all_people_are_synced(world, errored_syncs, monkeypatch):
     monkeypatch.setattr(groups_retention, "CHUNK", 20)
-    audience, people = errored[0].audience, list(Profile.objects.all())
-    last = world.sync(audience)
+    audience, people = errored_syncs[0].audience, list(Profile.objects.all())
+    last = world.create_sync(audience)
     errors = []
     functions = [
         purge,
         purge,
-        lambda: sync.retry_errored(errored[0], now=timezone.now()),
-        lambda: sync.retry_errored(errored[1], now=timezone.now()),
+        lambda: sync.retry_errored(errored_syncs[0], now=timezone.now()),
+        lambda: sync.retry_errored(errored_syncs[1], now=timezone.now()),
         lambda: world.enter(last, people),
         lambda: world.flush(seconds=0.3),
     ]
@@ -87,7 +87,7 @@ def test_the_laws_hold_and_all_people_are_synced(world, errored, monkeypatch):
     assert errors == []
     assert laws.broken(now=timezone.now()) == []
     assert world.members(audience) == 60
-    for one in (*errored, last):
+    for one in (*errored_syncs, last):
         counts = Tally.objects.get(sync=one)
         dropped = sum(n for why in counts.base.values() for n in why.values())
         assert Delivery.objects.filter(sync=one).count() + dropped == counts.entered == 60

@@ -12,17 +12,17 @@ from partners.queue import budget
 
 pytestmark = pytest.mark.thorough
 
-PARK = 0.1  # seconds; 300 in production
+PARK_SECONDS = 0.1  # seconds; 300 in production
 
 
 @pytest.fixture
 def throttled_sync(world, settings):
     """Three people after their first attempt; every park now has the maximum length."""
-    settings.SYNC = settings.SYNC | {"throttle_park": PARK}
-    world.fault("code", code=50000, count=1)
-    world.fault("throttle")
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(3))
+    settings.SYNC = settings.SYNC | {"throttle_park": PARK_SECONDS}
+    world.set_fault("code", code=50000, count=1)
+    world.set_fault("throttle")
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(3))
     while not Budget.objects.filter(throttles__gt=0).exists():
         world.flush(seconds=0.5)
     return sync_row
@@ -30,7 +30,7 @@ def throttled_sync(world, settings):
 
 def _approach_deadline():
     """Put the deadline of every pending batch just ahead."""
-    at = timezone.now() + timedelta(seconds=PARK / 2)
+    at = timezone.now() + timedelta(seconds=PARK_SECONDS / 2)
     Batch.objects.update(
         deadline_at=at, first_failed_at=at - timedelta(seconds=3600), due_at=timezone.now()
     )
@@ -48,7 +48,7 @@ def test_throttled_time_does_not_count_if_the_group_chose_so(world, throttled_sy
     world.app_group.save()
     for _ in range(4):
         _approach_deadline()
-        world.flush(seconds=PARK * 6)
+        world.flush(seconds=PARK_SECONDS * 6)
         assert world.counts(throttled_sync) == {"entered": 3, "pending": 3}
         assert list(laws.broken(now=timezone.now())) == []
     world.sandbox.faults.clear()
@@ -60,8 +60,8 @@ def test_the_retry_window_is_extended_by_a_day_at_most(world, throttled_sync):
     world.app_group.quota_stops_clock = True
     world.app_group.save()
     now = timezone.now()
-    began = now - timedelta(hours=26)
-    Batch.objects.update(deadline_at=now, first_failed_at=began, due_at=now)
+    first_failed_at = now - timedelta(hours=26)
+    Batch.objects.update(deadline_at=now, first_failed_at=first_failed_at, due_at=now)
     Budget.objects.update(parked_us=0, next_us=0)
     world.drain()
     assert world.counts(throttled_sync) == {"entered": 3, "errored": 3}
@@ -79,14 +79,14 @@ def test_a_short_throttle_does_not_extend_the_deadline(world, throttled_sync, se
 
 
 def test_a_throttled_lane_extends_only_its_own_deadlines(world, settings):
-    settings.SYNC = settings.SYNC | {"throttle_park": PARK}
+    settings.SYNC = settings.SYNC | {"throttle_park": PARK_SECONDS}
     world.app_group.quota_stops_clock = True
     world.app_group.save()
-    world.fault("code", code=50000, advertiser_id=world.uk.remote_id)
-    world.fault("throttle", advertiser_id=world.eu.remote_id)
-    eu, uk = world.sync(), world.sync(world.audience("uk", world.uk))
-    world.enter(eu, world.people(2))
-    world.enter(uk, world.people(2))
+    world.set_fault("code", code=50000, advertiser_id=world.uk.remote_id)
+    world.set_fault("throttle", advertiser_id=world.eu.remote_id)
+    eu, uk = world.create_sync(), world.create_sync(world.create_audience("uk", world.uk))
+    world.enter(eu, world.create_people(2))
+    world.enter(uk, world.create_people(2))
     longer = Batch.objects.filter(deadline_at__gt=F("first_failed_at") + timedelta(hours=1))
     while not longer.exists() or Batch.objects.filter(first_failed_at=None).exists():
         world.flush(seconds=0.5)
@@ -105,9 +105,9 @@ def test_each_throttled_request_has_a_last_attempt_at_the_deadline(world, settin
     settings.SYNC = settings.SYNC | {"throttle_park": 300.0}
     world.eu.learned_cap = 10
     world.eu.save()
-    world.fault("throttle", **({"advertiser_id": world.eu.remote_id} if advertiser_id else {}))
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(50))
+    world.set_fault("throttle", **({"advertiser_id": world.eu.remote_id} if advertiser_id else {}))
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(50))
     while not Budget.objects.filter(throttles__gt=0).exists():
         world.flush(seconds=0.5)
     Budget.objects.update(parked_us=budget.now_us() + 250_000_000, throttles=9)

@@ -29,15 +29,15 @@ def _one_request_at_a_time(world, settings):
 
 def _enter(world, *sizes, names="abcdefghijk"):
     """Enqueue one sync per size, each to an audience of its own."""
-    syncs = [world.sync(world.audience(name)) for name in names[: len(sizes)]]
+    syncs = [world.create_sync(world.create_audience(name)) for name in names[: len(sizes)]]
     for one, n in zip(syncs, sizes, strict=True):
-        world.enter(one, world.people(n))
+        world.enter(one, world.create_people(n))
     return syncs
 
 
 def _poison(world, sync_row, place):
     person = Batch.objects.get(sync=sync_row).deliveries.order_by("pk")[place].profile
-    world.fault("poison", hash=bytes(person.email_sha256).hex())
+    world.set_fault("poison", hash=bytes(person.email_sha256).hex())
 
 
 def _limit(world, people):
@@ -48,7 +48,7 @@ def _limit(world, people):
 def _once(kind, **details):
     def scene(world, _monkeypatch):
         _enter(world, 3)
-        world.fault(kind, count=1, **details)
+        world.set_fault(kind, count=1, **details)
 
     return scene
 
@@ -115,23 +115,23 @@ def two_poison_rows(world, _monkeypatch):
 def always_partial_unnamed(world, _monkeypatch):
     [sync_row] = _enter(world, 1000)
     person = Batch.objects.get(sync=sync_row).deliveries.order_by("pk")[537].profile
-    world.fault("partial", hash=bytes(person.email_sha256).hex(), named=False)
+    world.set_fault("partial", hash=bytes(person.email_sha256).hex(), named=False)
 
 
 def last_attempt(world, _monkeypatch):
     _enter(world, 3)
     now = timezone.now()
     Batch.objects.update(first_failed_at=now, deadline_at=now)
-    world.fault("code", code=50000)
+    world.set_fault("code", code=50000)
 
 
 def superseded_add(world, _monkeypatch):
     [add] = _enter(world, 3)
     people = [delivery.profile for delivery in add.deliveries.all()]
-    world.enter(world.sync(add.audience, "remove"), people[:1])
+    world.enter(world.create_sync(add.audience, "remove"), people[:1])
 
 
-def _leased(world):
+def _lease_request(world):
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.lease_batches(request, now=timezone.now())
     return pack(request, post_by=float("inf"), most_rows=10_000)
@@ -139,7 +139,7 @@ def _leased(world):
 
 def discarded_in_flight(world, _monkeypatch):
     _enter(world, 3)
-    parcel = _leased(world)
+    parcel = _lease_request(world)
     sync.discard(ad_account=world.eu, now=timezone.now())
     settle.settle(send(parcel, at=0), now=timezone.now())
 
@@ -211,5 +211,5 @@ def _has_backoff():
 
 @pytest.mark.parametrize("row", ROWS)
 def test_the_reliability_page_names_the_same_number(row):
-    most = "at most " if row in HALVED else ""
-    assert f"| {row} | {most}{ROWS[row][1]} |" in DOC.read_text()
+    at_most = "at most " if row in HALVED else ""
+    assert f"| {row} | {at_most}{ROWS[row][1]} |" in DOC.read_text()

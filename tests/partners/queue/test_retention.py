@@ -34,7 +34,7 @@ def purge(days=100):
     assert laws.broken(now=timezone.now()) == []
 
 
-def sent(world, *syncs, people):
+def send_people(world, *syncs, people):
     """Enqueue people for these syncs one after the other, and send them."""
     for row in syncs:
         world.enter(row, people)
@@ -50,14 +50,14 @@ def erase(world, person):
 
 
 def test_older_deliveries_are_purged_and_the_newest_stays(world):
-    audience = world.audience()
-    syncs = [world.sync(audience, claims=False) for _ in range(3)]
-    sent(world, *syncs, people=world.people(3))
+    audience = world.create_audience()
+    syncs = [world.create_sync(audience, claims=False) for _ in range(3)]
+    send_people(world, *syncs, people=world.create_people(3))
     purge(days=80)
     assert Delivery.objects.count() == 9
     purge()
     assert set(Delivery.objects.values_list("sync", flat=True)) == {syncs[2].pk}
-    assert [world.counts(one) for one in syncs] == [{"entered": 3, "synced": 3}] * 3
+    assert [world.counts(to_sync) for to_sync in syncs] == [{"entered": 3, "synced": 3}] * 3
     assert Tally.objects.get(pk=syncs[0].pk).base == {"synced": {"": 3}}
     purge(days=200)
     assert Batch.objects.count() == 1
@@ -65,10 +65,12 @@ def test_older_deliveries_are_purged_and_the_newest_stays(world):
 
 
 def test_an_erasure_after_a_purge_reaches_every_audience(world):
-    audiences = [world.audience("one"), world.audience("two", world.uk)]
-    person, other = world.people(2)
+    audiences = [world.create_audience("one"), world.create_audience("two", world.uk)]
+    person, other = world.create_people(2)
     for audience in audiences:
-        sent(world, world.sync(audience), world.sync(audience), people=[person, other])
+        send_people(
+            world, world.create_sync(audience), world.create_sync(audience), people=[person, other]
+        )
     purge()
     purge(days=300)
     erase(world, person)
@@ -77,10 +79,10 @@ def test_an_erasure_after_a_purge_reaches_every_audience(world):
 
 
 def test_a_synced_add_is_kept_although_a_later_one_was_cancelled(world):
-    audience = world.audience()
-    first, second = world.sync(audience), world.sync(audience)
-    (person,) = people = world.people(1)
-    sent(world, first, people=people)
+    audience = world.create_audience()
+    first, second = world.create_sync(audience), world.create_sync(audience)
+    (person,) = people = world.create_people(1)
+    send_people(world, first, people=people)
     world.enter(second, people)
     sync.discard(now=timezone.now(), connection=world.connection)
     purge()
@@ -90,18 +92,18 @@ def test_a_synced_add_is_kept_although_a_later_one_was_cancelled(world):
 
 
 def test_reasons_keep_their_counts_after_a_purge(world):
-    sync_row = world.sync()
-    sent(
+    sync_row = world.create_sync()
+    send_people(
         world,
         sync_row,
         people=[
-            *world.people(2),
-            *world.people(3, email_sha256=None),
-            *world.people(1, ads_consent=False),
+            *world.create_people(2),
+            *world.create_people(3, email_sha256=None),
+            *world.create_people(1, ads_consent=False),
         ],
     )
     before, counts = sync.reasons([sync_row.pk]), world.counts(sync_row)
-    sent(world, world.sync(sync_row.audience), people=world.people(1))
+    send_people(world, world.create_sync(sync_row.audience), people=world.create_people(1))
     purge()
     assert not Delivery.objects.filter(sync=sync_row, outcome="not_synced").exists()
     assert (
@@ -113,9 +115,9 @@ def test_reasons_keep_their_counts_after_a_purge(world):
 
 
 def test_pending_deliveries_are_never_purged(world):
-    sync_row = world.sync()
-    sent(world, world.sync(sync_row.audience), people=world.people(1))
-    people = world.people(2)
+    sync_row = world.create_sync()
+    send_people(world, world.create_sync(sync_row.audience), people=world.create_people(1))
+    people = world.create_people(2)
     world.enter(sync_row, people, now=timezone.now() - timedelta(days=500))
     Batch.objects.filter(sync=sync_row).update(due_at=timezone.now())
     purge()
@@ -125,14 +127,14 @@ def test_pending_deliveries_are_never_purged(world):
 
 
 def test_errored_people_are_retried_after_a_purge(world):
-    audience = world.audience()
-    sync_row = world.sync(audience, claims=False)
-    people = world.people(2)
+    audience = world.create_audience()
+    sync_row = world.create_sync(audience, claims=False)
+    people = world.create_people(2)
     world.enter(sync_row, people)
     long_ago = timezone.now() - timedelta(days=200)
     Batch.objects.update(state="errored", settled_at=long_ago, last_code="50000")
     Tally.objects.update(pending=0, errored=2)
-    sent(world, world.sync(audience), people=people[:1])
+    send_people(world, world.create_sync(audience), people=people[:1])
     purge()
     assert (
         Delivery.objects.filter(sync=sync_row).count() == 1
@@ -146,9 +148,9 @@ def test_errored_people_are_retried_after_a_purge(world):
 
 
 def test_deliveries_of_an_open_erasure_are_kept(world):
-    audience = world.audience()
-    (person,) = people = world.people(1)
-    sent(world, world.sync(audience), world.sync(audience), people=people)
+    audience = world.create_audience()
+    (person,) = people = world.create_people(1)
+    send_people(world, world.create_sync(audience), world.create_sync(audience), people=people)
     privacy.erase(world.app_group, [person.pk], asked_by="x", now=timezone.now())
     purge()
     assert Delivery.objects.filter(profile=person.pk).count() == 2
@@ -164,15 +166,20 @@ def test_deliveries_of_an_open_erasure_are_kept(world):
 
 def test_nothing_is_purged_when_retention_is_disabled(world, settings):
     settings.KEEP_DAYS = dict.fromkeys(settings.KEEP_DAYS, 0.0)
-    audience = world.audience()
-    sent(world, world.sync(audience), world.sync(audience), people=world.people(2))
+    audience = world.create_audience()
+    send_people(
+        world,
+        world.create_sync(audience),
+        world.create_sync(audience),
+        people=world.create_people(2),
+    )
     purge(days=9000)
     assert (Delivery.objects.count(), Push.objects.count()) == (4, 2)
 
 
 def test_events_activities_and_sessions_are_purged_by_age(world, alice):
     now = timezone.now()
-    (person,) = world.people(1)
+    (person,) = world.create_people(1)
     for days in (700, 740):
         at = now - timedelta(days=days)
         Event.objects.create(app_group=world.app_group, profile=person, name="bought", at=at)
@@ -191,7 +198,7 @@ def test_numbers_by_hour_and_day_are_purged_by_age_in_chunks(
     """Not those of the last three days, which incidents read."""
     settings.KEEP_DAYS = settings.KEEP_DAYS | {"step_hours": keep}
     monkeypatch.setattr(groups_retention, "CHUNK", 1)
-    now, sync = timezone.now(), world.sync()
+    now, sync = timezone.now(), world.create_sync()
     for days in (800, 40, 20, 2):
         at = now - timedelta(days=days)
         TallyHour.objects.create(sync=sync, hour=at, synced=1)
@@ -202,9 +209,9 @@ def test_numbers_by_hour_and_day_are_purged_by_age_in_chunks(
 
 
 def test_a_purge_without_time_begins_no_chunk_and_the_next_continues(world, monkeypatch):
-    audience = world.audience()
-    syncs = [world.sync(audience, claims=False) for _ in range(2)]
-    sent(world, *syncs, people=world.people(5))
+    audience = world.create_audience()
+    syncs = [world.create_sync(audience, claims=False) for _ in range(2)]
+    send_people(world, *syncs, people=world.create_people(5))
     monkeypatch.setattr(groups_retention, "CHUNK", 2)
     monkeypatch.setattr(retention, "SECONDS_PER_CALL", 0.0)
     purge()
@@ -212,16 +219,16 @@ def test_a_purge_without_time_begins_no_chunk_and_the_next_continues(world, monk
     monkeypatch.setattr(retention, "SECONDS_PER_CALL", 5.0)
     purge()
     assert Delivery.objects.count() == 5
-    assert [world.counts(one)["entered"] for one in syncs] == [5, 5]
+    assert [world.counts(to_sync)["entered"] for to_sync in syncs] == [5, 5]
 
 
 @pytest.mark.parametrize(
     "table", ["partners_batch", "partners_tally", "partners_delivery", "groups_lap"]
 )
 def test_a_chunk_that_fails_halfway_is_rolled_back(world, table):
-    audience = world.audience()
-    syncs = [world.sync(audience, claims=False) for _ in range(2)]
-    sent(world, *syncs, people=world.people(5))
+    audience = world.create_audience()
+    syncs = [world.create_sync(audience, claims=False) for _ in range(2)]
+    send_people(world, *syncs, people=world.create_people(5))
 
     def fail(execute, sql, params, many, context):
         is_of_the_purge = table != "groups_lap" or "deliveries" in (params or ())

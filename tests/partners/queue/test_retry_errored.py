@@ -16,21 +16,21 @@ from tests.support.queue_world import total
 pytestmark = pytest.mark.thorough
 
 
-def _errored(world, n):
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(n))
+def _enter_errored(world, n):
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(n))
     now = timezone.now()
     with tally.atomic(now=now):
         batch = Batch.objects.get()
-        some = list(batch.deliveries.order_by("pk").values_list("pk", flat=True)[:7])
-        outcomes.set_outcome(batch, some, Outcome.ERRORED, reason="40002", now=now)
+        delivery_ids = list(batch.deliveries.order_by("pk").values_list("pk", flat=True)[:7])
+        outcomes.set_outcome(batch, delivery_ids, Outcome.ERRORED, reason="40002", now=now)
         transitions.finish([batch], Outcome.ERRORED, now=now, code="50000")
     return sync_row
 
 
 def test_every_errored_person_is_retried_once(world, monkeypatch):
     monkeypatch.setattr(retry, "CHUNK", 10)
-    sync_row = _errored(world, 45)
+    sync_row = _enter_errored(world, 45)
     assert sync.retry_errored(sync_row, now=timezone.now()) == 45
     assert sync.retry_errored(sync_row, now=timezone.now()) == 0
     world.drain()
@@ -41,11 +41,11 @@ def test_every_errored_person_is_retried_once(world, monkeypatch):
 @pytest.mark.parametrize("is_moved", [False, True])
 @pytest.mark.parametrize(("reason", "n"), [("40002", 7), ("50000", 38), ("51010", 0)])
 def test_only_people_of_one_reason_are_retried(world, reason, n, is_moved):
-    sync_row = _errored(world, 45)
-    target = world.sync(world.audience("new")) if is_moved else sync_row
+    sync_row = _enter_errored(world, 45)
+    target = world.create_sync(world.create_audience("new")) if is_moved else sync_row
 
     assert sync.retry_errored(sync_row, to=target, reason=reason, now=timezone.now()) == n
-    assert _now(sync_row, target) == {"pending": n, "errored": 45 - n}
+    assert _pending_and_errored(sync_row, target) == {"pending": n, "errored": 45 - n}
     assert laws.broken(now=timezone.now()) == []
     kept = sync.reasons([sync_row.pk])["errored"]
     assert kept == {code: some for code, some in (("40002", 7), ("50000", 38)) if code != reason}
@@ -53,13 +53,13 @@ def test_only_people_of_one_reason_are_retried(world, reason, n, is_moved):
 
 @pytest.mark.parametrize("is_moved", [False, True])
 def test_only_chosen_people_are_retried(world, is_moved):
-    sync_row = _errored(world, 45)
-    target = world.sync(world.audience("new")) if is_moved else sync_row
+    sync_row = _enter_errored(world, 45)
+    target = world.create_sync(world.create_audience("new")) if is_moved else sync_row
     only = list(sync_row.deliveries.order_by("pk").values_list("pk", flat=True)[5:10])
 
     assert sync.retry_errored(sync_row, to=target, only=only, now=timezone.now()) == 5
     assert sync.retry_errored(sync_row, to=target, only=only, now=timezone.now()) == 0
-    assert _now(sync_row, target) == {"pending": 5, "errored": 40}
+    assert _pending_and_errored(sync_row, target) == {"pending": 5, "errored": 40}
     assert laws.broken(now=timezone.now()) == []
     assert sync.reasons([sync_row.pk])["errored"] == {"40002": 5, "50000": 35}
     world.drain()
@@ -68,21 +68,21 @@ def test_only_chosen_people_are_retried(world, is_moved):
 
 def test_many_people_are_retried_in_chunks(world, monkeypatch):
     monkeypatch.setattr(retry, "CHUNK", 3)
-    sync_row = _errored(world, 20)
+    sync_row = _enter_errored(world, 20)
 
     assert sync.retry_errored(sync_row, reason="50000", now=timezone.now()) == 13
-    assert _now(sync_row, sync_row) == {"pending": 13, "errored": 7}
+    assert _pending_and_errored(sync_row, sync_row) == {"pending": 13, "errored": 7}
 
 
-def _now(*syncs):
-    found = total(syncs)
-    return {name: found[name] for name in ("pending", "errored")}
+def _pending_and_errored(*syncs):
+    counts = total(syncs)
+    return {name: counts[name] for name in ("pending", "errored")}
 
 
 @pytest.mark.parametrize("is_gone", [False, True])
 def test_erased_people_are_not_retried(world, settings, tmp_path, is_gone):
     settings.ERASURE_LEDGER = str(tmp_path / "erasures.jsonl")
-    sync_row = _errored(world, 3)
+    sync_row = _enter_errored(world, 3)
     everybody = Profile.objects.values_list("pk", flat=True)
     erase.erase(world.app_group, everybody, asked_by="Alice", now=timezone.now())
     if is_gone:
@@ -96,7 +96,7 @@ def test_erased_people_are_not_retried(world, settings, tmp_path, is_gone):
 
 def test_errored_people_are_retried_with_the_new_sync_of_the_step(world, monkeypatch):
     monkeypatch.setattr(move, "PEOPLE_PER_TRANSACTION", 10)
-    sync_row, new_sync = _errored(world, 45), world.sync(world.audience("new"))
+    sync_row, new_sync = _enter_errored(world, 45), world.create_sync(world.create_audience("new"))
     assert sync.retry_errored(sync_row, to=new_sync, now=timezone.now()) == 45
     assert laws.broken(now=timezone.now()) == []
     assert sync.retry_errored(sync_row, to=new_sync, now=timezone.now()) == 0
@@ -106,13 +106,13 @@ def test_errored_people_are_retried_with_the_new_sync_of_the_step(world, monkeyp
 
 
 def test_a_retry_does_not_overrule_a_newer_removal(world):
-    sync_row, new_sync = _errored(world, 10), world.sync(world.audience("new"))
-    some = Profile.objects.filter(
+    sync_row, new_sync = _enter_errored(world, 10), world.create_sync(world.create_audience("new"))
+    profiles = Profile.objects.filter(
         deliveries__in=sync_row.deliveries.order_by("pk")[5:8]
     )  # some errored by name, some with their batch
     world.enter(
-        world.sync(new_sync.audience, "remove"),
-        some | Profile.objects.filter(pk=Profile.objects.last().pk),
+        world.create_sync(new_sync.audience, "remove"),
+        profiles | Profile.objects.filter(pk=Profile.objects.last().pk),
     )
     assert sync.retry_errored(sync_row, to=new_sync, now=timezone.now()) == 10
     world.drain()

@@ -10,11 +10,11 @@ from partners.queue import collect, flush
 
 pytestmark = pytest.mark.thorough
 
-STALL = flush.SEND_TOLERANCE + 0.3
+STALL_SECONDS = flush.SEND_TOLERANCE + 0.3
 
 
 @pytest.fixture
-def stalled(monkeypatch):
+def submitted_calls(monkeypatch):
     """Delay the first submitted call until long after its booked time."""
     submitted = []
 
@@ -26,18 +26,18 @@ def stalled(monkeypatch):
             return super().submit(call, *arguments, **named)
 
         def _later(self, call, *arguments, **named):
-            time.sleep(STALL)
+            time.sleep(STALL_SECONDS)
             return call(*arguments, **named)
 
     monkeypatch.setattr(flush, "ThreadPoolExecutor", Stalling)
     return submitted
 
 
-def test_a_late_thread_does_not_send_and_books_again(world, stalled):
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(3))
+def test_a_late_thread_does_not_send_and_books_again(world, submitted_calls):
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(3))
     world.flush(seconds=10.0)
-    assert len(stalled) == 2  # submitted again with a new time
+    assert len(submitted_calls) == 2  # submitted again with a new time
     assert len(world.mappings()) == 1
     assert world.counts(sync_row) == {"entered": 3, "synced": 3}
     assert Push.objects.count() == 1
@@ -47,8 +47,8 @@ def test_a_late_thread_does_not_send_and_books_again(world, stalled):
 def test_requests_planned_with_a_slow_lease_are_booked_again(world, monkeypatch):
     world.eu.learned_cap = 1
     world.eu.save()
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(flush.MAX_REQUESTS_PER_PLAN))
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(flush.MAX_REQUESTS_PER_PLAN))
     taken, plan, take = [], collect.plan, collect.lease_batches
 
     def planning(*arguments, **named):
@@ -77,8 +77,8 @@ def test_a_run_that_stood_still_books_its_only_request_again(world, monkeypatch)
     monkeypatch.setattr(
         flush.Flush, "_book", lambda *arguments: [waits.pop()] if waits else book(*arguments)
     )
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(3))
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(3))
     world.flush(seconds=10.0)
     assert world.counts(sync_row) == {"entered": 3, "synced": 3}
 
@@ -93,8 +93,8 @@ def test_a_request_booked_after_the_end_of_the_run_is_not_leased(world, settings
     settings.SYNC = settings.SYNC | {"requests_per_second": 0.1}
     world.eu.learned_cap = 1
     world.eu.save()
-    sync_row = world.sync()
-    world.enter(sync_row, world.people(2))
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(2))
     world.flush(seconds=5.0)
     assert world.counts(sync_row) == {"entered": 2, "pending": 1, "synced": 1}
     assert len(taken) == Push.objects.count() == 1

@@ -71,10 +71,10 @@ class Machine(RuleBasedStateMachine):
         # Ahead of the database, whose clock books the times of requests.
         ahead = timezone.now() + timedelta(hours=1)
         self.clock = time_machine.travel(ahead, tick=False)
-        self.rows = transaction.atomic()
-        self.rows.__enter__()
+        self.transaction = transaction.atomic()
+        self.transaction.__enter__()
         self.world = build(self.clock.start())
-        self.left = 0  # remaining steps until a block is repaired
+        self.steps_left = 0  # remaining steps until a block is repaired
 
     def teardown(self):
         try:
@@ -84,13 +84,13 @@ class Machine(RuleBasedStateMachine):
         finally:
             self.clock.stop()
             transaction.set_rollback(True)
-            self.rows.__exit__(None, None, None)
+            self.transaction.__exit__(None, None, None)
 
     @invariant()
     def the_laws_hold(self):
         self.world.check()
-        self.left -= 1
-        if self.left == 0:
+        self.steps_left -= 1
+        if self.steps_left == 0:
             self.world.repair()
 
     @rule(
@@ -121,13 +121,13 @@ class Machine(RuleBasedStateMachine):
     @rule(fault=faults, count=st.integers(1, 4))
     def fault(self, fault, count):
         kind, details = fault
-        self.world.fault(kind, count=count, **details)
+        self.world.set_fault(kind, count=count, **details)
 
     @rule(number=numbers, count=st.integers(1, 12), is_partial=booleans, named=booleans)
     def poison(self, number, count, is_partial, named):
         if digest := self.world.hash_of(number):
             more = {"named": named} if is_partial else {}
-            self.world.fault(
+            self.world.set_fault(
                 "partial" if is_partial else "poison", hash=digest, count=count, **more
             )
 
@@ -163,7 +163,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.world.is_unblocked)
     @rule(block=st.sampled_from(BLOCKS), steps=st.integers(2, 5))
     def block(self, block, steps):
-        self.left = steps
+        self.steps_left = steps
         self.world.block(block)
 
 
@@ -174,7 +174,7 @@ def test_the_laws_hold_after_random_steps(server, acme, alice, settings, tmp_pat
     settings.ERASURE_LEDGER = str(tmp_path / "erasures.jsonl")
     acme.remove_on_withdrawal = True
     acme.save()
-    chosen = hypothesis_settings(
+    machine_settings = hypothesis_settings(
         max_examples=EXAMPLES,
         stateful_step_count=STEPS,
         derandomize=not LARGE,
@@ -182,5 +182,6 @@ def test_the_laws_hold_after_random_steps(server, acme, alice, settings, tmp_pat
         suppress_health_check=list(HealthCheck),  # steps are slow: each is a run of the queue
     )
     run_state_machine_as_test(
-        lambda: Machine(lambda clock: RandomWorld(server, acme, alice, clock)), settings=chosen
+        lambda: Machine(lambda clock: RandomWorld(server, acme, alice, clock)),
+        settings=machine_settings,
     )

@@ -16,7 +16,7 @@ from tests.support import builder
 pytestmark = pytest.mark.django_db
 FIRST = date(2026, 3, 1)
 # Day and hour of each change, in the order of the commits: the clocks of two machines differ.
-LATE = [(2, 22), (2, 23), (3, 0), (2, 23), (5, 9), (4, 8), (5, 9), (4, 7), (1, 3), (5, 10), (1, 3)]
+TIMES = [(2, 22), (2, 23), (3, 0), (2, 23), (5, 9), (4, 8), (5, 9), (4, 7), (1, 3), (5, 10), (1, 3)]
 
 
 @pytest.fixture
@@ -41,17 +41,17 @@ def change(sync, times):
         )
 
 
-def of_hours(day):
+def changes_by_hours(day):
     sums = TallyHour.objects.filter(hour__gte=datetime(*day.timetuple()[:3], tzinfo=UTC))
     return list(sums.values_list("sync").annotate(*(Sum(name) for name in COLUMNS)))
 
 
-def of_days(day):
+def changes_by_days(day):
     rows = Sync.objects.values_list("pk", *days.CURRENT, days.counts_at(day))
     return [
-        (pk, *(n - before for n, before in zip(now, said, strict=True)))
-        for pk, *now, said in rows
-        if said is not None
+        (pk, *(n - before for n, before in zip(counts_now, counts_then, strict=True)))
+        for pk, *counts_now, counts_then in rows
+        if counts_then is not None
     ]
 
 
@@ -59,25 +59,25 @@ def rows():
     return set(TallyDay.objects.values_list("sync", "day", *COLUMNS))
 
 
-@pytest.mark.parametrize("times", [sorted(LATE), LATE])
+@pytest.mark.parametrize("times", [sorted(TIMES), TIMES])
 def test_the_changes_since_a_day_equal_its_hours_and_later_ones(sync, times):
     change(sync, times)
 
     for n in range(7):
         day = FIRST + timedelta(days=n)
-        assert of_days(day) == of_hours(day)
-    assert len(of_days(FIRST)) == 1
+        assert changes_by_days(day) == changes_by_hours(day)
+    assert len(changes_by_days(FIRST)) == 1
     assert TallyDay.objects.count() == 5
     assert Tally.objects.get().entered == sum(n + 1 for n in range(1, 12))
 
 
 def test_the_migration_makes_the_same_rows_from_the_hours(sync, audience):
-    change(sync, LATE)
-    change(builder.make_sync(audience), LATE[:3])
-    written = rows()
+    change(sync, TIMES)
+    change(builder.make_sync(audience), TIMES[:3])
+    rows_before = rows()
     TallyDay.objects.filter(day=date(2026, 3, 5)).delete()
 
     import_module("partners.migrations.0033_fill_tally_days").fill(apps, None)
 
-    assert rows() == written
-    assert len(written) == 7
+    assert rows() == rows_before
+    assert len(rows_before) == 7

@@ -13,7 +13,7 @@ PARKED = "audsync_parked_people{by=%s}"
 @pytest.fixture
 def pending_people(world):
     """Three people before their first attempt."""
-    world.enter(world.sync(), world.people(3))
+    world.enter(world.create_sync(), world.create_people(3))
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ pytestmark = pytest.mark.thorough
 def leave():
     """leave(sync, people): remove them again. Return how many adds were reverted."""
 
-    def withdraw(one, people):
+    def withdraw(to_sync, people):
         with transaction.atomic():
-            n = sync.withdraw(one, [person.pk for person in people], now=timezone.now())
+            n = sync.withdraw(to_sync, [person.pk for person in people], now=timezone.now())
         assert laws.broken(now=timezone.now()) == []
         return n
 
@@ -27,95 +27,97 @@ def leave():
 @pytest.fixture
 def pair(world):
     """Two Syncs that added the same two people to the same audience. Shape: (a, b, people)."""
-    audience, people = world.audience(), world.people(2)
-    one, other = world.sync(audience), world.sync(audience)
-    for adds in (one, other):
+    audience, people = world.create_audience(), world.create_people(2)
+    to_sync, other = world.create_sync(audience), world.create_sync(audience)
+    for adds in (to_sync, other):
         world.enter(adds, people)
     world.drain()
-    return one, other, people
+    return to_sync, other, people
 
 
-def undoing(one):
-    return Sync.objects.get(undoes=one)
+def removal_sync(to_sync):
+    return Sync.objects.get(undoes=to_sync)
 
 
-def reasons(one):
-    return list(Delivery.objects.filter(sync=one).order_by("pk").values_list("reason", flat=True))
+def reasons(to_sync):
+    return list(
+        Delivery.objects.filter(sync=to_sync).order_by("pk").values_list("reason", flat=True)
+    )
 
 
 def test_people_who_leave_are_removed_with_all_kinds(world, leave):
-    one, people = world.sync(), world.people(3)
-    world.enter(one, people)
+    to_sync, people = world.create_sync(), world.create_people(3)
+    world.enter(to_sync, people)
     world.drain()
-    assert leave(one, people[:2]) == 2
+    assert leave(to_sync, people[:2]) == 2
     world.drain()
-    assert world.members(one.audience) == 1
-    assert world.counts(undoing(one)) == {"entered": 2, "synced": 2}
-    assert set(undoing(one).kinds) == {"email", "phone", "idfa", "gaid"}
-    assert (undoing(one).label, undoing(one).url) == (one.label, one.url)
+    assert world.members(to_sync.audience) == 1
+    assert world.counts(removal_sync(to_sync)) == {"entered": 2, "synced": 2}
+    assert set(removal_sync(to_sync).kinds) == {"email", "phone", "idfa", "gaid"}
+    assert (removal_sync(to_sync).label, removal_sync(to_sync).url) == (to_sync.label, to_sync.url)
 
 
 def test_each_add_is_reverted_once(world, leave):
-    one, people = world.sync(), world.people(2)
-    world.enter(one, people)
-    assert leave(one, people) == 2
-    assert leave(one, people) == 0
+    to_sync, people = world.create_sync(), world.create_people(2)
+    world.enter(to_sync, people)
+    assert leave(to_sync, people) == 2
+    assert leave(to_sync, people) == 0
     world.drain()
-    assert leave(one, people) == 0
-    assert world.counts(undoing(one)) == {"entered": 2, "synced": 2}
+    assert leave(to_sync, people) == 0
+    assert world.counts(removal_sync(to_sync)) == {"entered": 2, "synced": 2}
 
 
 def test_a_pending_add_is_superseded(world, leave):
-    one, people = world.sync(), world.people(1)
-    world.enter(one, people)
-    leave(one, people)
-    assert world.counts(one) == {"entered": 1, "cancelled": 1}
+    to_sync, people = world.create_sync(), world.create_people(1)
+    world.enter(to_sync, people)
+    leave(to_sync, people)
+    assert world.counts(to_sync) == {"entered": 1, "cancelled": 1}
 
 
 def test_people_who_were_not_added_are_not_removed(world, leave):
-    one, people = world.sync(), world.people(1, email_sha256=None)
-    world.enter(one, people)
-    assert leave(one, people + world.people(1)) == 0
-    assert not Sync.objects.filter(undoes=one).exists()
+    to_sync, people = world.create_sync(), world.create_people(1, email_sha256=None)
+    world.enter(to_sync, people)
+    assert leave(to_sync, people + world.create_people(1)) == 0
+    assert not Sync.objects.filter(undoes=to_sync).exists()
 
 
 @pytest.mark.parametrize("first", [0, 1])
 def test_the_last_of_two_syncs_removes(world, leave, pair, first):
     *syncs, people = pair
-    one, other = syncs[first], syncs[1 - first]
-    assert leave(one, people) == 2
+    to_sync, other = syncs[first], syncs[1 - first]
+    assert leave(to_sync, people) == 2
     world.drain()
-    assert world.members(one.audience) == 2
-    assert reasons(undoing(one)) == [Reason.WANTED_ELSEWHERE] * 2
-    assert world.counts(undoing(one)) == {"entered": 2, "not_synced": 2}
+    assert world.members(to_sync.audience) == 2
+    assert reasons(removal_sync(to_sync)) == [Reason.WANTED_ELSEWHERE] * 2
+    assert world.counts(removal_sync(to_sync)) == {"entered": 2, "not_synced": 2}
     assert leave(other, people) == 2
     world.drain()
-    assert world.members(one.audience) == 0
-    assert world.counts(undoing(other)) == {"entered": 2, "synced": 2}
+    assert world.members(to_sync.audience) == 0
+    assert world.counts(removal_sync(other)) == {"entered": 2, "synced": 2}
 
 
 def test_a_sync_without_a_claim_keeps_no_people(world, leave, pair):
-    one, other, people = pair
+    to_sync, other, people = pair
     sync.set_claims(Sync.objects.filter(pk=other.pk), claims=False)
-    leave(one, people)
+    leave(to_sync, people)
     world.drain()
-    assert world.members(one.audience) == 0
+    assert world.members(to_sync.audience) == 0
 
 
 def test_a_later_removal_by_a_step_ends_the_claim(world, leave, pair):
-    one, other, people = pair
-    world.enter(world.sync(one.audience, "remove"), people[:1])
+    to_sync, other, people = pair
+    world.enter(world.create_sync(to_sync.audience, "remove"), people[:1])
     world.enter(other, people)
-    leave(one, people)
-    assert world.counts(undoing(one)) == {"entered": 2, "not_synced": 1, "pending": 1}
+    leave(to_sync, people)
+    assert world.counts(removal_sync(to_sync)) == {"entered": 2, "not_synced": 1, "pending": 1}
 
 
 def test_an_add_after_the_removal_wins(world, leave):
-    one, people = world.sync(), world.people(1)
-    world.enter(one, people)
+    to_sync, people = world.create_sync(), world.create_people(1)
+    world.enter(to_sync, people)
     world.drain()
-    leave(one, people)
-    world.enter(world.sync(one.audience), people)
+    leave(to_sync, people)
+    world.enter(world.create_sync(to_sync.audience), people)
     world.drain()
-    assert world.counts(undoing(one)) == {"entered": 1, "cancelled": 1}
-    assert world.members(one.audience) == 1
+    assert world.counts(removal_sync(to_sync)) == {"entered": 1, "cancelled": 1}
+    assert world.members(to_sync.audience) == 1

@@ -16,24 +16,24 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 def test_two_syncs_left_at_once_remove_people_once(world):
-    audience, people = world.audience(), world.people(3)
-    pair = [world.sync(audience), world.sync(audience)]
-    for one in pair:
-        world.enter(one, people)
+    audience, people = world.create_audience(), world.create_people(3)
+    pair = [world.create_sync(audience), world.create_sync(audience)]
+    for to_sync in pair:
+        world.enter(to_sync, people)
         world.drain()
 
     both = Barrier(2)
 
-    def leave(one):
+    def leave(to_sync):
         with transaction.atomic():
-            sync.withdraw(one, [person.pk for person in people], now=timezone.now())
+            sync.withdraw(to_sync, [person.pk for person in people], now=timezone.now())
             # The second one comes here only after the commit of the first one.
             with suppress(BrokenBarrierError):
                 both.wait(0.5)
 
     threads = Threads()
-    for one in pair:
-        threads.start(lambda one=one: leave(one))
+    for to_sync in pair:
+        threads.start(lambda to_sync=to_sync: leave(to_sync))
     assert threads.join() == []
     removals = Delivery.objects.filter(sync__purpose=Sync.Purpose.LEFT)
     assert removals.filter(outcome=Outcome.NOT_SYNCED).count() == 3

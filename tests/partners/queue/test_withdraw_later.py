@@ -21,9 +21,9 @@ pytestmark = pytest.mark.thorough
 def leave():
     """leave(sync, people): remove them again. Return how many adds were reverted."""
 
-    def withdraw(one, people):
+    def withdraw(to_sync, people):
         with transaction.atomic():
-            return sync.withdraw(one, [person.pk for person in people], now=timezone.now())
+            return sync.withdraw(to_sync, [person.pk for person in people], now=timezone.now())
 
     return withdraw
 
@@ -34,16 +34,16 @@ def _laws(world):
     assert laws.broken(now=timezone.now()) == []
 
 
-def errored(world, one, people):
+def enter_errored(world, to_sync, people):
     """Enqueue people; end their batches as errored."""
-    world.enter(one, people)
-    mine = Batch.objects.filter(sync=one)
-    mine.update(state="errored", settled_at=timezone.now(), last_code="50000")
-    Tally.objects.filter(pk=one.pk).update(pending=0, errored=len(people))
+    world.enter(to_sync, people)
+    batches = Batch.objects.filter(sync=to_sync)
+    batches.update(state="errored", settled_at=timezone.now(), last_code="50000")
+    Tally.objects.filter(pk=to_sync.pk).update(pending=0, errored=len(people))
 
 
-def undoing(one):
-    return Sync.objects.get(undoes=one)
+def removal_sync(to_sync):
+    return Sync.objects.get(undoes=to_sync)
 
 
 def purge(days):
@@ -52,85 +52,93 @@ def purge(days):
 
 
 def test_a_retry_does_not_add_people_who_left(world, leave):
-    one, people = world.sync(), world.people(3)
-    errored(world, one, people)
-    assert leave(one, people[:2]) == 2  # they may have arrived
-    assert sync.retry_errored(one, now=timezone.now()) == 3
+    to_sync, people = world.create_sync(), world.create_people(3)
+    enter_errored(world, to_sync, people)
+    assert leave(to_sync, people[:2]) == 2  # they may have arrived
+    assert sync.retry_errored(to_sync, now=timezone.now()) == 3
     world.drain()
-    assert world.members(one.audience) == 1
-    assert world.counts(one) == {"entered": 3, "cancelled": 2, "synced": 1}
+    assert world.members(to_sync.audience) == 1
+    assert world.counts(to_sync) == {"entered": 3, "cancelled": 2, "synced": 1}
 
 
 def test_a_retry_does_not_add_people_who_stayed_for_another_sync(world, leave):
-    one, people = world.sync(), world.people(1)
-    errored(world, one, people)
-    world.enter(world.sync(one.audience), people)
-    leave(one, people)
-    sync.retry_errored(one, now=timezone.now())
-    assert world.counts(one) == {"entered": 1, "cancelled": 1}
+    to_sync, people = world.create_sync(), world.create_people(1)
+    enter_errored(world, to_sync, people)
+    world.enter(world.create_sync(to_sync.audience), people)
+    leave(to_sync, people)
+    sync.retry_errored(to_sync, now=timezone.now())
+    assert world.counts(to_sync) == {"entered": 1, "cancelled": 1}
 
 
 @pytest.mark.parametrize("by_row", [False, True])
 def test_a_retry_in_another_audience_does_not_add_people_who_left(world, leave, by_row):
-    one, new, people = world.sync(), world.sync(world.audience("new")), world.people(2)
-    errored(world, one, people)
+    to_sync, new, people = (
+        world.create_sync(),
+        world.create_sync(world.create_audience("new")),
+        world.create_people(2),
+    )
+    enter_errored(world, to_sync, people)
     if by_row:
         Delivery.objects.update(outcome=Outcome.ERRORED, reason="1")
         Batch.objects.update(n=0, state="synced")
-    leave(one, people[:1])
-    assert sync.retry_errored(one, to=new, now=timezone.now()) == 2
+    leave(to_sync, people[:1])
+    assert sync.retry_errored(to_sync, to=new, now=timezone.now()) == 2
     world.drain()
     assert world.members(new.audience) == 1
-    assert world.counts(one) == {"entered": 2, "cancelled": 2}
+    assert world.counts(to_sync) == {"entered": 2, "cancelled": 2}
 
 
 def test_a_move_does_not_take_along_people_who_left(world, leave):
-    one, new, people = world.sync(), world.sync(world.audience("new")), world.people(2)
-    world.enter(one, people)
+    to_sync, new, people = (
+        world.create_sync(),
+        world.create_sync(world.create_audience("new")),
+        world.create_people(2),
+    )
+    world.enter(to_sync, people)
     with transaction.atomic():
-        move.move([one], to=new)
-        assert leave(one, people[:1]) == 1
+        move.move([to_sync], to=new)
+        assert leave(to_sync, people[:1]) == 1
     move.move_marked(now=timezone.now())
     world.drain()
     assert world.members(new.audience) == 1
 
 
 def test_people_on_the_way_to_another_audience_are_not_wanted_here(world, leave):
-    one, other, people = world.sync(), world.sync(), world.people(1)
-    other = world.sync(one.audience)
-    world.enter(one, people)
+    to_sync, other, people = world.create_sync(), world.create_sync(), world.create_people(1)
+    other = world.create_sync(to_sync.audience)
+    world.enter(to_sync, people)
     world.drain()
     world.enter(other, people)
-    new = world.sync(world.audience("new"))
+    new = world.create_sync(world.create_audience("new"))
     with transaction.atomic():
         move.move([other], to=new)
-    leave(one, people)
+    leave(to_sync, people)
     move.move_marked(now=timezone.now())
     world.drain()
-    assert (world.members(one.audience), world.members(new.audience)) == (0, 1)
+    assert (world.members(to_sync.audience), world.members(new.audience)) == (0, 1)
 
 
 def test_an_add_in_flight_is_removed_after_it_arrived(world, leave):
-    one, people = world.sync(), world.people(2)
-    world.enter(one, people)
+    to_sync, people = world.create_sync(), world.create_people(2)
+    world.enter(to_sync, people)
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.lease_batches(request, now=timezone.now())
     parcel = pack(request, post_by=float("inf"), most_rows=10)
-    leave(one, people)
+    leave(to_sync, people)
     assert collect.plan(world.eu.lane, most=1, now=timezone.now()) == []
     settle.settle(send(parcel, at=0), now=timezone.now())
-    assert world.members(one.audience) == 2
+    assert world.members(to_sync.audience) == 2
     world.drain()
-    assert world.members(one.audience) == 0
+    assert world.members(to_sync.audience) == 0
 
 
 def test_a_discarded_add_in_flight_is_taken_back_for_people_who_left_the_other_sync(world, leave):
-    one, people = world.sync(), world.people(1)
-    other = world.sync(one.audience)
-    world.enter(one, people)
+    to_sync, people = world.create_sync(), world.create_people(1)
+    other = world.create_sync(to_sync.audience)
+    world.enter(to_sync, people)
     world.drain()
     world.enter(other, people)
-    leave(one, people)  # the other one wants them
+    leave(to_sync, people)  # the other one wants them
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.lease_batches(request, now=timezone.now())
     parcel = pack(request, post_by=float("inf"), most_rows=10)
@@ -138,70 +146,72 @@ def test_a_discarded_add_in_flight_is_taken_back_for_people_who_left_the_other_s
     settle.settle(send(parcel, at=0), now=timezone.now())
     transitions.cancel_discarded(now=timezone.now())
     world.drain()
-    assert world.members(one.audience) == 0
+    assert world.members(to_sync.audience) == 0
 
 
 def test_adds_of_two_syncs_outlive_a_purge_and_each_is_reverted(world, leave):
-    one, people = world.sync(), world.people(1)
-    other = world.sync(one.audience)
-    for adds in (one, other):
+    to_sync, people = world.create_sync(), world.create_people(1)
+    other = world.create_sync(to_sync.audience)
+    for adds in (to_sync, other):
         world.enter(adds, people)
         world.drain()
     purge(days=100)
     assert leave(other, people) == 1
     world.drain()
-    assert world.members(one.audience) == 1
+    assert world.members(to_sync.audience) == 1
     purge(days=300)
-    assert leave(one, people) == 1
+    assert leave(to_sync, people) == 1
     world.drain()
-    assert world.members(one.audience) == 0
+    assert world.members(to_sync.audience) == 0
 
 
 def test_a_reverted_add_is_not_reverted_again_after_a_purge(world, leave):
-    one, people = world.sync(), world.people(1)
-    world.enter(one, people)
+    to_sync, people = world.create_sync(), world.create_people(1)
+    world.enter(to_sync, people)
     world.drain()
-    leave(one, people)
+    leave(to_sync, people)
     world.drain()
-    explicit = world.sync(one.audience, "remove")
+    explicit = world.create_sync(to_sync.audience, "remove")
     world.enter(explicit, people)
     world.drain()
     purge(days=100)
-    assert leave(one, people) == 0
-    assert world.counts(undoing(one)) == {"entered": 1, "synced": 1}
+    assert leave(to_sync, people) == 0
+    assert world.counts(removal_sync(to_sync)) == {"entered": 1, "synced": 1}
 
 
 def test_a_merged_profile_leaves_with_all_its_adds(world, leave):
-    one, (visitor, person) = world.sync(), world.people(2)
-    world.enter(one, [visitor, person])
+    to_sync, (visitor, person) = world.create_sync(), world.create_people(2)
+    world.enter(to_sync, [visitor, person])
     world.drain()
     sync.reassign(visitor.pk, to=person.pk)
-    assert leave(one, [person]) == 2
-    assert leave(one, [person]) == 0
+    assert leave(to_sync, [person]) == 2
+    assert leave(to_sync, [person]) == 0
 
 
 def test_an_erased_person_is_not_removed_again(world, leave):
-    one, (person,) = world.sync(), world.people(1)
-    world.enter(one, [person])
+    to_sync, (person,) = world.create_sync(), world.create_people(1)
+    world.enter(to_sync, [person])
     world.drain()
     sync.reassign(person.pk, to=None)
-    assert leave(one, [person]) == 0
+    assert leave(to_sync, [person]) == 0
 
 
 @pytest.mark.parametrize("reason", [Reason.NO_CONSENT, Reason.DISCARDED])
 def test_people_kept_for_an_add_that_was_never_sent_leave_with_it(world, leave, reason):
-    one, people = world.sync(), world.people(1)
-    other = world.sync(one.audience)
-    world.enter(one, people)
+    to_sync, people = world.create_sync(), world.create_people(1)
+    other = world.create_sync(to_sync.audience)
+    world.enter(to_sync, people)
     world.drain()
     world.enter(other, people)
-    leave(one, people)  # the other one wants them
+    leave(to_sync, people)  # the other one wants them
     removal.cancel_adds([people[0].pk], reason, now=timezone.now())
     assert leave(other, people) == 1
     world.drain()
-    assert world.members(one.audience) == 0
+    assert world.members(to_sync.audience) == 0
 
 
 def test_few_people_are_not_searched_among_all_of_a_sync(world):
-    found = withdraw.not_reverted(world.sync(), [person.pk for person in world.people(2)])
-    assert "(sync_id=" not in found.explain().splitlines()[0]
+    not_reverted = withdraw.not_reverted(
+        world.create_sync(), [person.pk for person in world.create_people(2)]
+    )
+    assert "(sync_id=" not in not_reverted.explain().splitlines()[0]

@@ -19,69 +19,69 @@ FAMILY = sha256("family@example.org")
 def leave(world):
     """leave(sync, person): remove the person again, send it. Return the counts of removals."""
 
-    def withdraw(one, person):
+    def withdraw(to_sync, person):
         with transaction.atomic():
-            sync.withdraw(one, [person.pk], now=timezone.now())
+            sync.withdraw(to_sync, [person.pk], now=timezone.now())
         world.drain()
         assert laws.broken(now=timezone.now()) == []
-        return world.counts(Sync.objects.get(undoes=one))
+        return world.counts(Sync.objects.get(undoes=to_sync))
 
     return withdraw
 
 
 def enter(world, *people, kinds=("email", "phone")):
-    one = world.sync(kinds=kinds)
-    world.enter(one, people)
+    to_sync = world.create_sync(kinds=kinds)
+    world.enter(to_sync, people)
     world.drain()
-    return one
+    return to_sync
 
 
 def test_a_shared_identifier_leaves_with_the_last_person(world, leave):
-    ann, bert = world.people(2, email_sha256=FAMILY)
-    one = enter(world, ann, bert)
-    assert leave(one, ann) == {"entered": 1, "not_synced": 1}
-    assert Delivery.objects.get(sync__undoes=one).reason == "wanted_elsewhere"
-    assert world.members(one.audience) == 1
-    assert leave(one, bert) == {"entered": 2, "not_synced": 1, "synced": 1}
-    assert world.members(one.audience) == 0
+    ann, bert = world.create_people(2, email_sha256=FAMILY)
+    to_sync = enter(world, ann, bert)
+    assert leave(to_sync, ann) == {"entered": 1, "not_synced": 1}
+    assert Delivery.objects.get(sync__undoes=to_sync).reason == "wanted_elsewhere"
+    assert world.members(to_sync.audience) == 1
+    assert leave(to_sync, bert) == {"entered": 2, "not_synced": 1, "synced": 1}
+    assert world.members(to_sync.audience) == 0
 
 
 def test_all_other_identifiers_leave(world, leave):
-    [ann] = world.people(1, phone_sha256=sha256("ann's"))
-    [bert] = world.people(1, email_sha256=FAMILY)
-    one = enter(world, ann, bert)
+    [ann] = world.create_people(1, phone_sha256=sha256("ann's"))
+    [bert] = world.create_people(1, email_sha256=FAMILY)
+    to_sync = enter(world, ann, bert)
     PastIdentifier.objects.create(profile=ann, kind="email", sha256=ann.email_sha256)
     type(ann).objects.filter(pk=ann.pk).update(email_sha256=FAMILY)
-    assert leave(one, ann) == {"entered": 1, "synced": 1}
-    listed = world.sandbox.audiences.listed(one.audience.remote_id)
+    assert leave(to_sync, ann) == {"entered": 1, "synced": 1}
+    listed = world.sandbox.audiences.listed(to_sync.audience.remote_id)
     assert [digest for _schema, digest in listed] == [FAMILY.hex()]
 
 
 def test_a_past_identifier_of_another_member_stays(world, leave):
-    [ann], [bert] = world.people(1), world.people(1, email_sha256=FAMILY)
+    [ann], [bert] = world.create_people(1), world.create_people(1, email_sha256=FAMILY)
     PastIdentifier.objects.create(profile=ann, kind="email", sha256=FAMILY)
-    one = enter(world, ann, bert)
-    assert leave(one, ann) == {"entered": 1, "synced": 1}
-    assert world.members(one.audience) == 1
+    to_sync = enter(world, ann, bert)
+    assert leave(to_sync, ann) == {"entered": 1, "synced": 1}
+    assert world.members(to_sync.audience) == 1
 
 
 @pytest.mark.parametrize("why", ["by phone only", "elsewhere", "removed since", "without consent"])
 def test_a_person_who_is_not_there_by_it_keeps_no_identifier(world, leave, why):
-    [ann] = world.people(1, email_sha256=FAMILY)
-    [bert] = world.people(1, email_sha256=FAMILY, phone_sha256=sha256("bert's"))
-    one = world.sync()
+    [ann] = world.create_people(1, email_sha256=FAMILY)
+    [bert] = world.create_people(1, email_sha256=FAMILY, phone_sha256=sha256("bert's"))
+    to_sync = world.create_sync()
     if why == "by phone only":
-        world.enter(world.sync(one.audience, kinds=("phone",)), [bert])
+        world.enter(world.create_sync(to_sync.audience, kinds=("phone",)), [bert])
     elif why == "elsewhere":
-        world.enter(world.sync(), [bert])
+        world.enter(world.create_sync(), [bert])
     elif why == "removed since":
-        world.enter(one, [bert])
+        world.enter(to_sync, [bert])
         world.drain()
-        world.enter(world.sync(one.audience, "remove"), [bert])
+        world.enter(world.create_sync(to_sync.audience, "remove"), [bert])
     else:
         type(bert).objects.filter(pk=bert.pk).update(ads_consent=False)
-        world.enter(one, [bert])
+        world.enter(to_sync, [bert])
     world.drain()
-    world.enter(one, [ann])
+    world.enter(to_sync, [ann])
     world.drain()
-    assert leave(one, ann) == {"entered": 1, "synced": 1}
+    assert leave(to_sync, ann) == {"entered": 1, "synced": 1}

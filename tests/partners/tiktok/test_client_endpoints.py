@@ -166,7 +166,9 @@ def test_list_audiences_reads_all_pages_without_duplicates(
 ) -> None:
     for ids in (range(100), range(99, 199), range(199, 201)):
         wire.get(BASE + "dmp/custom_audience/list/", json=page(ids, 3))
-    assert [one.id for one in client.list_audiences("tok", "12")] == [str(n) for n in range(201)]
+    assert [audience.id for audience in client.list_audiences("tok", "12")] == [
+        str(n) for n in range(201)
+    ]
     assert sent(wire, 2) == ("tok", {"advertiser_id": "12", "page": "3", "page_size": "100"})
 
 
@@ -205,8 +207,9 @@ def test_get_audiences_asks_for_100_at_a_time(wire: responses.RequestsMock, clie
         wire.get(
             BASE + "dmp/custom_audience/get/", json=ok({"list": [{"audience_details": details}]})
         )
-    found = client.get_audiences("tok", "12", [str(n) for n in range(101)])
-    assert [(one.id, one.size, one.is_valid, one.is_appendable) for one in found] == [
-        ("9", 1200, True, True)
-    ] * 2
+    audiences = client.get_audiences("tok", "12", [str(n) for n in range(101)])
+    assert [
+        (audience.id, audience.size, audience.is_valid, audience.is_appendable)
+        for audience in audiences
+    ] == [("9", 1200, True, True)] * 2
     assert json.loads(sent(wire, 1)[1]["custom_audience_ids"]) == ["100"]

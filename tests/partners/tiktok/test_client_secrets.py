@@ -123,14 +123,14 @@ def test_a_secret_is_not_shown_with_an_invalid_address(caplog: pytest.LogCapture
 
 
 def test_the_repr_of_values_hides_their_content() -> None:
-    shown = repr(
+    texts = repr(
         [
             Token(TOKEN),
             PartnerUser("1", "A", "canary@example.org"),
             Cells(("9",), [(HASH.digest(),)]),
         ]
     )
-    assert [canary for canary in [*CANARIES, repr(HASH.digest())] if canary in shown] == []
+    assert [canary for canary in [*CANARIES, repr(HASH.digest())] if canary in texts] == []
 
 
 def test_a_short_token_repeated_by_tiktok_is_not_shown() -> None:

@@ -17,9 +17,9 @@ TIKTOK = "/g/acme/partners/tiktok/"
 
 
 @pytest.fixture
-def ad_account(alices):
-    alices.connect(EU, UK)
-    return alices.connection().ad_accounts.get(remote_id=EU)
+def ad_account(alice_flow):
+    alice_flow.connect(EU, UK)
+    return alice_flow.connection().ad_accounts.get(remote_id=EU)
 
 
 @pytest.fixture
@@ -29,9 +29,9 @@ def pages(ad_account):
 
 
 @pytest.fixture
-def admin_urls(ad_account, alices):
+def admin_urls(ad_account, alice_flow):
     """URLs that change something, for admins only."""
-    state = alices.authorise().split("/")[-2]
+    state = alice_flow.authorise().split("/")[-2]
     admin_urls = [
         "connect/",
         f"choose/{state}/",
@@ -74,8 +74,8 @@ def test_an_anonymous_request_is_redirected_to_the_login(pages, admin_urls):
         assert Client().get(address).status_code in (302, 405)
 
 
-def test_an_ad_account_of_another_group_is_404(journey, charlie, other_group, ad_account):
-    client = journey(charlie, other_group).client
+def test_an_ad_account_of_another_group_is_404(flow_of, charlie, other_group, ad_account):
+    client = flow_of(charlie, other_group).client
     for action in ("audiences/", "disconnect/"):
         assert (
             client.get(
@@ -88,19 +88,19 @@ def test_an_ad_account_of_another_group_is_404(journey, charlie, other_group, ad
 @pytest.mark.parametrize(
     "address", ["myspace/", "tiktok/ad-accounts/999/audiences/", f"tiktok/choose/{2**70}/"]
 )
-def test_unknown_objects_are_404(alices, address):
-    assert alices.client.get(f"/g/acme/partners/{address}").status_code == 404
+def test_unknown_objects_are_404(alice_flow, address):
+    assert alice_flow.client.get(f"/g/acme/partners/{address}").status_code == 404
 
 
-def test_the_partner_tiles(alices):
-    page = alices.client.get("/g/acme/partners/").content.decode()
+def test_the_partner_tiles(alice_flow):
+    page = alice_flow.client.get("/g/acme/partners/").content.decode()
     names = ["TikTok", "Facebook", "Google", "Pinterest", "Snapchat"]
     assert sorted(names, key=lambda name: page.index(f">{name}<")) == names
     assert page.count("Coming later") == 4
 
 
-def test_the_page_before_a_connection(alices):
-    page = alices.client.get(TIKTOK).content.decode()
+def test_the_page_before_a_connection(alice_flow):
+    page = alice_flow.client.get(TIKTOK).content.decode()
     for words in (
         "Not connected",
         "Connect TikTok",
@@ -112,66 +112,66 @@ def test_the_page_before_a_connection(alices):
     assert "Disconnect" not in page
 
 
-def test_missing_credentials_are_named(alices, settings):
+def test_missing_credentials_are_named(alice_flow, settings):
     settings.TIKTOK_APP_ID = ""
-    assert "TIKTOK_APP_ID" in alices.client.get(TIKTOK).content.decode()
-    answer = alices.client.post(f"{TIKTOK}connect/", follow=True)
+    assert "TIKTOK_APP_ID" in alice_flow.client.get(TIKTOK).content.decode()
+    answer = alice_flow.client.post(f"{TIKTOK}connect/", follow=True)
     assert "This installation is not registered at TikTok yet" in answer.content.decode()
     assert not OAuthState.objects.exists()
 
 
-def test_the_authorisation_url_has_four_parameters(alices):
+def test_the_authorisation_url_has_four_parameters(alice_flow):
     assert re.fullmatch(
         r"http://127.0.0.1:\d+/portal/auth\?app_id=7000000000000000001&state=[\w-]{43}"
         r"&redirect_uri=http%3A%2F%2F127.0.0.1%3A8000%2Foauth%2Ftiktok%2Fcallback%2F",
-        alices.start(),
+        alice_flow.start(),
     )
 
 
-def test_secrets_are_neither_shown_nor_logged(alices, caplog, capfd, sandbox):
+def test_secrets_are_neither_shown_nor_logged(alice_flow, caplog, capfd, sandbox):
     caplog.set_level("DEBUG")
-    address = alices.confirm(alices.start())
+    address = alice_flow.confirm(alice_flow.start())
     code = re.search("auth_code=([^&]+)", address)[1]
-    alices.client.post(alices.come_back(address)["Location"], {"ad_accounts": [EU]})
-    token = alices.connection().token
+    alice_flow.client.post(alice_flow.come_back(address)["Location"], {"ad_accounts": [EU]})
+    token = alice_flow.connection().token
     sandbox.accounts.revoke_all()
     shown = [
-        alices.client.get(page).content.decode()
+        alice_flow.client.get(page).content.decode()
         for page in (TIKTOK, "/g/acme/partners/", "/g/acme/activity/")
     ]
-    alices.client.post(f"{TIKTOK}disconnect/", follow=True)
+    alice_flow.client.post(f"{TIKTOK}disconnect/", follow=True)
     texts = "".join([*shown, caplog.text, *capfd.readouterr()])
     for secret in (code, token, "sandbox-secret", "auth_code="):
         assert secret not in texts
 
 
-def test_names_from_tiktok_are_escaped(alices, ad_account):
+def test_names_from_tiktok_are_escaped(alice_flow, ad_account):
     AdAccount.objects.update(name="<script>alert(1)</script>")
     Audience.objects.update(name='"><img src=x>')
     for page in (TIKTOK, f"{TIKTOK}ad-accounts/{ad_account.pk}/audiences/"):
-        text = alices.client.get(page).content.decode()
+        text = alice_flow.client.get(page).content.decode()
         assert "<script>alert" not in text
         assert "<img" not in text
 
 
-def test_the_pages_in_german(alices, ad_account):
+def test_the_pages_in_german(alice_flow, ad_account):
     with override("de"):
-        alices.client.cookies["django_language"] = "de"
+        alice_flow.client.cookies["django_language"] = "de"
         for page in ("/g/acme/partners/", TIKTOK, f"{TIKTOK}disconnect/"):
-            answer = alices.client.get(page)
+            answer = alice_flow.client.get(page)
             assert answer.status_code == 200
             assert '<html lang="de"' in answer.content.decode()
 
 
 def test_the_partner_page_has_a_constant_number_of_queries(
-    alices, ad_account, django_assert_max_num_queries
+    alice_flow, ad_account, django_assert_max_num_queries
 ):
     def n_queries():
         with django_assert_max_num_queries(99) as queries:
-            alices.client.get(TIKTOK)
+            alice_flow.client.get(TIKTOK)
         return len(queries)
 
-    alices.client.get(TIKTOK)  # takes the banner away
+    alice_flow.client.get(TIKTOK)  # takes the banner away
     before = n_queries()
     rows = [
         AdAccount(connection=ad_account.connection, remote_id=str(n), name=f"n {n}")
@@ -186,8 +186,8 @@ class TestAudiences:
     def url(self, ad_account):
         return f"{TIKTOK}ad-accounts/{ad_account.pk}/audiences/"
 
-    def test_audiences_are_listed_with_the_reason_of_unusable_ones(self, alices, url):
-        page = alices.client.get(url).content.decode()
+    def test_audiences_are_listed_with_the_reason_of_unusable_ones(self, alice_flow, url):
+        page = alice_flow.client.get(url).content.decode()
         for words in (
             "Newsletter readers",
             "1,500",
@@ -197,12 +197,13 @@ class TestAudiences:
         ):
             assert words in page
 
-    def test_audiences_are_searched(self, alices, url):
-        page = alices.client.get(f"{url}?q=news").content.decode()
+    def test_audiences_are_searched(self, alice_flow, url):
+        page = alice_flow.client.get(f"{url}?q=news").content.decode()
         assert "Newsletter readers" in page
         assert "Similar to customers" not in page
         assert (
-            "No audience is named like" in alices.client.get(f"{url}?q=zebra%00").content.decode()
+            "No audience is named like"
+            in alice_flow.client.get(f"{url}?q=zebra%00").content.decode()
         )
 
     def test_a_refresh_reads_new_audiences_once_a_minute(self, signed_in, bob, url, sandbox):
@@ -218,23 +219,23 @@ class TestAudiences:
         assert signed_in(vera).post(f"{url}refresh/").status_code == 403
         assert "refresh/" not in signed_in(vera).get(url).content.decode()
 
-    def test_a_failing_refresh_is_explained(self, alices, url, sandbox):
+    def test_a_failing_refresh_is_explained(self, alice_flow, url, sandbox):
         cache.clear()
         sandbox.faults.set("http_error", endpoint="dmp/custom_audience/list")
         assert (
             "did not answer or has a problem"
-            in alices.client.post(f"{url}refresh/", follow=True).content.decode()
+            in alice_flow.client.post(f"{url}refresh/", follow=True).content.decode()
         )
 
     def test_the_list_has_a_constant_number_of_queries(
-        self, alices, url, ad_account, django_assert_max_num_queries
+        self, alice_flow, url, ad_account, django_assert_max_num_queries
     ):
         def n_queries():
             with django_assert_max_num_queries(99) as queries:
-                alices.client.get(url)
+                alice_flow.client.get(url)
             return len(queries)
 
-        alices.client.get(url)  # takes the banner away
+        alice_flow.client.get(url)  # takes the banner away
         before = n_queries()
         rows = [
             Audience(ad_account=ad_account, remote_id=str(n), name=f"n {n}") for n in range(300)

@@ -217,15 +217,15 @@ def test_a_bad_field_is_dropped_and_reported(api, array, field, value):
         error["type"],
     )
     assert error["message"]
-    found = Profile.objects.get(external_id="bad")
-    assert (found.email, found.phone, found.country, found.language, found.idfa) == (
+    profile = Profile.objects.get(external_id="bad")
+    assert (profile.email, profile.phone, profile.country, profile.language, profile.idfa) == (
         "",
         "",
         "",
         "",
         "",
     )
-    assert found.attributes == (
+    assert profile.attributes == (
         {"name": "kept whole", "plan": "gold"} if array == "attributes" else {}
     )
     assert [event.properties for event in Event.objects.all()] == [{}] * (array != "attributes")
@@ -254,14 +254,14 @@ def test_a_bad_field_is_dropped_and_reported(api, array, field, value):
 )
 def test_an_odd_value_is_kept_and_changes_nothing_else(api, acme, person, field, value):
     api.track(attributes=[{"external_id": "a", field: value}])
-    found = person("a")
-    assert found.app_group == acme
+    profile = person("a")
+    assert profile.app_group == acme
     if field in ("email", "phone", "idfa"):
-        assert getattr(found, field) == value.strip()
-        assert (getattr(found, f"{field}_sha256") is None) == bool(found.invalid_kinds)
+        assert getattr(profile, field) == value.strip()
+        assert (getattr(profile, f"{field}_sha256") is None) == bool(profile.invalid_kinds)
     else:
-        assert found.attributes == {field: value}
-        assert (found.email_sha256, found.merged_into, found.created_at.year > 2000) == (
+        assert profile.attributes == {field: value}
+        assert (profile.email_sha256, profile.merged_into, profile.created_at.year > 2000) == (
             None,
             None,
             True,

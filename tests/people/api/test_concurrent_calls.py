@@ -37,8 +37,8 @@ def at_once(*jobs):
 
 
 @pytest.fixture
-def key(acme, issue):
-    return issue(acme)
+def key(acme, issue_key):
+    return issue_key(acme)
 
 
 def test_four_callers_write_the_same_people(key):
@@ -53,10 +53,11 @@ def test_four_callers_write_the_same_people(key):
     def job(number):
         def run():
             caller, turned = Caller(key), names[number:] + names[:number]
-            some = turned if number % 2 else turned[::-1]
+            ordered = turned if number % 2 else turned[::-1]
             return [
                 caller.post(
-                    "/users/track", {"attributes": [name | {f"by{number}": turn} for name in some]}
+                    "/users/track",
+                    {"attributes": [name | {f"by{number}": turn} for name in ordered]},
                 ).status_code
                 for turn in range(5)
             ]

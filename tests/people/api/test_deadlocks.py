@@ -43,8 +43,8 @@ class Calls:
 
 
 @pytest.fixture
-def calls(acme, issue):
-    return Calls(issue(acme))
+def calls(acme, issue_key):
+    return Calls(issue_key(acme))
 
 
 @pytest.fixture
@@ -54,9 +54,9 @@ def ann(acme):
 
 @pytest.fixture
 def visitor(acme, ann):
-    made = Profile.objects.create(app_group=acme)
-    UserAlias.objects.create(app_group=acme, profile=made, label="device", name="d1")
-    return made
+    profile = Profile.objects.create(app_group=acme)
+    UserAlias.objects.create(app_group=acme, profile=profile, label="device", name="d1")
+    return profile
 
 
 def test_a_trigger_with_an_idempotency_key_beside_an_erasure(acme, alice, ann, calls):

@@ -5,8 +5,8 @@ import pytest
 from audiencesync.people.models import Profile
 
 
-def refusal(api, launched, recipient):
-    body = {"canvas_id": str(launched.api_id), "recipients": [recipient]}
+def refusal(api, live_canvas, recipient):
+    body = {"canvas_id": str(live_canvas.api_id), "recipients": [recipient]}
     (error,) = api.post("/canvas/trigger/send", body).json()["errors"]
     return error
 
@@ -32,9 +32,14 @@ def test_empty_devices_delete_the_ids_and_keep_the_tracking_refusal(api, person)
     }
     api.track(attributes=[{"external_id": "a", "ad_tracking_enabled": False} | ids])
     api.track(attributes=[{"external_id": "a", "devices": None}])
-    found = person("a")
-    assert (found.idfa, found.idfa_sha256, found.gaid, found.gaid_sha256) == ("", None, "", None)
-    assert found.ad_tracking_enabled is False
+    profile = person("a")
+    assert (profile.idfa, profile.idfa_sha256, profile.gaid, profile.gaid_sha256) == (
+        "",
+        None,
+        "",
+        None,
+    )
+    assert profile.ad_tracking_enabled is False
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -62,10 +67,10 @@ def test_a_device_that_refuses_tracking_is_not_sent_by_another_permission(
     ]
     api.track(attributes=[{"external_id": "a", "devices": devices[::order]}])
 
-    found = person("a")
+    profile = person("a")
     stored = (ids[sent[0]], ids[sent[1]], sent[2])
-    assert (found.idfa, found.gaid, found.ad_tracking_enabled) == stored
-    assert (found.idfa_sha256 is None, found.gaid_sha256 is None) == (not sent[0], not sent[1])
+    assert (profile.idfa, profile.gaid, profile.ad_tracking_enabled) == stored
+    assert (profile.idfa_sha256 is None, profile.gaid_sha256 is None) == (not sent[0], not sent[1])
 
 
 def test_ad_tracking_is_exported_without_a_device_id(api):
@@ -80,15 +85,15 @@ def test_ad_tracking_is_exported_without_a_device_id(api):
     ("value", "code"),
     [("x", "NOT_AN_OBJECT"), ([1], "NOT_AN_OBJECT"), ({"x": "y" * 50_000}, "TOO_LARGE")],
 )
-def test_a_bad_context_of_a_recipient_is_reported(api, launched, name, value, code):
-    error = refusal(api, launched, {"external_user_id": "a", name: value})
+def test_a_bad_context_of_a_recipient_is_reported(api, live_canvas, name, value, code):
+    error = refusal(api, live_canvas, {"external_user_id": "a", name: value})
     assert (error["type"], error["field"]) == (code, name)
 
 
-def test_an_error_names_the_field_as_sent(api, launched):
-    assert refusal(api, launched, {"external_user_id": 5.5})["field"] == "external_user_id"
+def test_an_error_names_the_field_as_sent(api, live_canvas):
+    assert refusal(api, live_canvas, {"external_user_id": 5.5})["field"] == "external_user_id"
     two = {"user_alias": {"alias_name": "n", "alias_label": "l"}, "external_user_id": "a"}
-    assert refusal(api, launched, two)["type"] == "TOO_MANY_IDENTIFIERS"
+    assert refusal(api, live_canvas, two)["type"] == "TOO_MANY_IDENTIFIERS"
 
 
 @pytest.mark.parametrize("name", ["max@example.org", "+49 151 12345678", "015112345678"])

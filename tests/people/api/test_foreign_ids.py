@@ -122,20 +122,22 @@ def world(acme, alice, api, settings, tmp_path):
         events=[{"external_id": SECRET, "name": SECRET, "time": "2026-11-01T10:00:00Z"}],
     )
     api.post("/users/alias/new", {"user_aliases": [ALIAS | {"external_id": SECRET}]})
-    found = {"ann": Profile.objects.get(external_id=SECRET)}
-    found["segment"] = Segment.objects.create(app_group=acme, name=SECRET)
-    found["canvas"] = Canvas.objects.create(app_group=acme, name=SECRET, segment=found["segment"])
-    Step.objects.create(
-        canvas=found["canvas"], kind="delay", settings={"amount": 1, "unit": "days"}
+    profiles = {"ann": Profile.objects.get(external_id=SECRET)}
+    profiles["segment"] = Segment.objects.create(app_group=acme, name=SECRET)
+    profiles["canvas"] = Canvas.objects.create(
+        app_group=acme, name=SECRET, segment=profiles["segment"]
     )
-    engine.launch(found["canvas"], by=alice, now=now)
-    engine.admit(found["canvas"].pk, now=now)
+    Step.objects.create(
+        canvas=profiles["canvas"], kind="delay", settings={"amount": 1, "unit": "days"}
+    )
+    engine.launch(profiles["canvas"], by=alice, now=now)
+    engine.admit(profiles["canvas"].pk, now=now)
     Profile.objects.create(app_group=acme, external_id="late")
-    found["erasure"] = Erasure.objects.create(
+    profiles["erasure"] = Erasure.objects.create(
         app_group=acme, state="done", asked_by=SECRET, requested_at=now
     )
-    _send(acme, found["ann"], now=now)
-    return found
+    _send(acme, profiles["ann"], now=now)
+    return profiles
 
 
 def _send(group, person, *, now):
@@ -175,16 +177,16 @@ def content(answer):
 
 
 @pytest.mark.parametrize(("method", "path", "build"), CALLS)
-def test_only_acme_reaches_rows_of_acme(api, issue, other_group, world, method, path, build):
+def test_only_acme_reaches_rows_of_acme(api, issue_key, other_group, world, method, path, build):
     request, before = build(world), rows_of_acme()
-    foreign = getattr(Caller(issue(other_group)), method)(path, request)
+    foreign = getattr(Caller(issue_key(other_group)), method)(path, request)
     assert foreign.status_code < 500
     assert SECRET not in content(foreign)
     assert reloaded(before) == before
     before = rows_of_acme()
-    own = getattr(api, method)(path, request)
-    assert own.status_code in (200, 201)
-    assert SECRET in content(own) or rows_of_acme() != before or foreign.status_code == 400
+    answer = getattr(api, method)(path, request)
+    assert answer.status_code in (200, 201)
+    assert SECRET in content(answer) or rows_of_acme() != before or foreign.status_code == 400
 
 
 def test_every_operation_is_covered():

@@ -75,13 +75,13 @@ def test_an_event_named_by_an_address_is_refused(api):
         for name in ("to b@example.org", "cart")
     ]
     assert problems(api.track(events=events)) == [("HASHES_ONLY", "name", 0)]
-    assert [one.name for one in Event.objects.all()] == ["cart"]
+    assert [event.name for event in Event.objects.all()] == ["cart"]
 
 
 @pytest.mark.usefixtures("hash_only")
 def test_an_alias_that_is_an_address_is_refused(api):
-    wanted = [("crm", "b@example.org"), ("phone", "4915112345678"), ("crm", "7")]
-    names = [{"alias_label": label, "alias_name": name} for label, name in wanted]
+    pairs = [("crm", "b@example.org"), ("phone", "4915112345678"), ("crm", "7")]
+    names = [{"alias_label": label, "alias_name": name} for label, name in pairs]
     body = api.post("/users/alias/new", {"user_aliases": names}).json()
     assert problems(body) == [("HASHES_ONLY", "alias_name", 0), ("HASHES_ONLY", "alias_name", 1)]
     items = [{"user_alias": name, "_update_existing_only": False, "tier": "gold"} for name in names]
@@ -93,14 +93,14 @@ def test_an_alias_that_is_an_address_is_refused(api):
 
 
 @pytest.mark.usefixtures("hash_only")
-def test_an_address_of_a_trigger_recipient_is_dropped(api, launched):
+def test_an_address_of_a_trigger_recipient_is_dropped(api, live_canvas):
     recipient = {
         "external_user_id": "a",
         "send_to_existing_only": False,
         "attributes": {"mobile": "0151 12345678", "n": 1},
     }
     body = api.post(
-        "/canvas/trigger/send", {"canvas_id": str(launched.api_id), "recipients": [recipient]}
+        "/canvas/trigger/send", {"canvas_id": str(live_canvas.api_id), "recipients": [recipient]}
     ).json()
     assert problems(body) == [("HASHES_ONLY", "mobile", 0)]
     assert Profile.objects.get().attributes == {"n": 1}

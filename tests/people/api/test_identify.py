@@ -74,15 +74,15 @@ def test_an_anonymous_profile_gets_its_external_id(post, lead, person):
 def test_an_anonymous_profile_is_merged_into_a_known_one(post, api, lead, person):
     api.track(attributes=[{"external_id": "a", "plan": "gold", "phone": "+4915112345678"}])
     post("/users/identify", {"aliases_to_identify": [{"external_id": "a", "user_alias": LEAD}]})
-    found, left = person("a"), Profile.everybody.get(pk=lead.pk)
-    assert (found.email, found.phone) == ("lead@example.org", "+4915112345678")
-    assert found.attributes == {"plan": "gold", "source": "fair"}
-    assert UserAlias.objects.get().profile == Event.objects.get().profile == found
+    profile, left = person("a"), Profile.everybody.get(pk=lead.pk)
+    assert (profile.email, profile.phone) == ("lead@example.org", "+4915112345678")
+    assert profile.attributes == {"plan": "gold", "source": "fair"}
+    assert UserAlias.objects.get().profile == Event.objects.get().profile == profile
     assert (left.email, left.email_sha256, left.attributes, left.merged_into) == (
         "",
         None,
         {},
-        found,
+        profile,
     )
 
 
@@ -99,8 +99,8 @@ def test_a_device_that_refused_tracking_is_not_sent_by_the_permission_of_another
     post, api, lead, person, allowed
 ):
     visitor = {"user_alias": LEAD, "idfa": IDFA, "ad_tracking_enabled": False}
-    known = {"external_id": "a", "google_ad_id": GAID, "ad_tracking_enabled": allowed}
-    api.track(attributes=[visitor, known])
+    attributes = {"external_id": "a", "google_ad_id": GAID, "ad_tracking_enabled": allowed}
+    api.track(attributes=[visitor, attributes])
 
     post("/users/identify", {"aliases_to_identify": [{"external_id": "a", "user_alias": LEAD}]})
 

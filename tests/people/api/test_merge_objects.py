@@ -108,8 +108,8 @@ def test_a_list_of_objects_above_its_limit_is_refused(write):
 def test_a_list_operation_on_a_text_is_refused_and_the_rest_is_written(api, write):
     write("text")
     assert write({"$add": [{"id": 1}]}, "NOT_A_LIST", plan="gold", email="a@example.org") == "text"
-    found = Profile.objects.get()
-    assert (found.attributes["plan"], found.email) == ("gold", "a@example.org")
+    profile = Profile.objects.get()
+    assert (profile.attributes["plan"], profile.email) == ("gold", "a@example.org")
 
 
 def test_an_increment_of_a_text_is_refused_alone(api):

@@ -92,10 +92,10 @@ def test_one_call_equals_one_call_for_each_object(objects):
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_calls_about_the_same_people_do_not_deadlock(acme, issue):
-    key, statuses = issue(acme), []
+def test_calls_about_the_same_people_do_not_deadlock(acme, issue_key):
+    key, statuses = issue_key(acme), []
     names = [{"external_id": f"p{n}", "email": f"e{n}@example.org"} for n in range(8)]
-    objects = [item for one in names for item in (one, {"email": one["email"]})]
+    objects = [item for name in names for item in (name, {"email": name["email"]})]
 
     def work(select):
         for turn in range(4):

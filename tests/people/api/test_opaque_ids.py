@@ -13,7 +13,7 @@ pytestmark = pytest.mark.thorough
 
 
 @pytest.fixture
-def ids(api, acme, launched):
+def ids(api, acme, live_canvas):
     """Return one id of each kind, as the lists give them."""
     connection = Connection.objects.create(
         partner="tiktok", app_group=acme, connected_at=timezone.now()
@@ -26,12 +26,12 @@ def ids(api, acme, launched):
 
 def test_every_id_is_a_unique_uuid(ids, api):
     details = api.get("/canvas/details", {"canvas_id": ids["canvases"]}).json()
-    found = [*ids.values(), *(step["id"] for step in details["steps"])]
-    assert [str(UUID(one)) for one in found] == found
-    assert len(set(found)) == len(found) == 4
+    api_ids = [*ids.values(), *(step["id"] for step in details["steps"])]
+    assert [str(UUID(one)) for one in api_ids] == api_ids
+    assert len(set(api_ids)) == len(api_ids) == 4
 
 
-def test_ids_of_the_lists_are_accepted_by_every_other_call(ids, api, acme, launched):
+def test_ids_of_the_lists_are_accepted_by_every_other_call(ids, api, acme, live_canvas):
     Profile.objects.create(app_group=acme, external_id="ann")
     params = {"canvas_id": ids["canvases"], "length": 1, "include_step_breakdown": "true"}
     details = api.get("/canvas/details", params).json()
@@ -47,18 +47,18 @@ def test_ids_of_the_lists_are_accepted_by_every_other_call(ids, api, acme, launc
     assert segment["id"] == ids["segments"]
 
 
-def test_a_primary_key_is_refused(ids, api, launched):
+def test_a_primary_key_is_refused(ids, api, live_canvas):
     for path in ("/canvas/details", "/canvas/data_series", "/canvas/data_summary"):
-        answer = api.get(path, {"canvas_id": launched.pk, "length": 1})
+        answer = api.get(path, {"canvas_id": live_canvas.pk, "length": 1})
         assert answer.status_code == 400, path
-    assert api.get("/segments/details", {"segment_id": launched.segment_id}).status_code == 400
-    for number in (launched.pk, str(launched.pk)):
+    assert api.get("/segments/details", {"segment_id": live_canvas.segment_id}).status_code == 400
+    for number in (live_canvas.pk, str(live_canvas.pk)):
         body = {"canvas_id": number, "broadcast": True}
         assert api.post("/canvas/trigger/send", body).status_code == 400
 
 
-def test_segment_details_have_the_filter_and_the_description(api, launched):
-    segment = launched.segment
+def test_segment_details_have_the_filter_and_the_description(api, live_canvas):
+    segment = live_canvas.segment
     segment.filter, segment.description = (
         {"all": [{"field": "country", "op": "is", "value": "DE"}]},
         "Germans",

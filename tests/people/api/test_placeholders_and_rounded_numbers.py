@@ -21,10 +21,10 @@ from audiencesync.people.identifiers import normalise
 def test_a_phone_as_a_number_is_usable_only_if_no_digit_was_lost(api, person, number, is_usable):
     body = b'{"attributes": [{"external_id": "a", "phone": ' + number + b"}]}"
     assert api.post("/users/track", body).status_code == 201
-    found = person("a")
-    assert (found.phone_sha256 is not None, found.invalid_kinds == 0) == (is_usable, is_usable)
+    profile = person("a")
+    assert (profile.phone_sha256 is not None, profile.invalid_kinds == 0) == (is_usable, is_usable)
     if is_usable:
-        assert bytes(found.phone_sha256) == normalise.digest(f"+{int(float(number))}")
+        assert bytes(profile.phone_sha256) == normalise.digest(f"+{int(float(number))}")
 
 
 def test_a_rounded_number_finds_no_profile(api):

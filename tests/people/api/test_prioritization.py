@@ -40,12 +40,12 @@ def people(api, settings, tmp_path):
     )
     lead = {"alias_label": "l", "alias_name": "lead"}
     api.track(attributes=[{"user_alias": lead, "email": EMAIL, "_update_existing_only": False}])
-    found = {one.external_id or "lead": one.pk for one in Profile.objects.all()}
+    id_of = {profile.external_id or "lead": profile.pk for profile in Profile.objects.all()}
     for age, name in enumerate(("new", "lead", "old")):
-        Profile.objects.filter(pk=found[name]).update(
+        Profile.objects.filter(pk=id_of[name]).update(
             updated_at=timezone.now() - timedelta(days=age)
         )
-    return found
+    return id_of
 
 
 def reference(prioritization):

@@ -25,8 +25,12 @@ def erased(api, settings, tmp_path):
 
 def test_a_new_id_with_the_same_addresses_is_a_new_person(api, erased):
     assert "errors" not in api.track(attributes=[ANN | {"external_id": "ann-2"}])
-    found = Profile.objects.get()
-    assert (found.external_id, found.email, found.phone) == ("ann-2", ANN["email"], ANN["phone"])
+    profile = Profile.objects.get()
+    assert (profile.external_id, profile.email, profile.phone) == (
+        "ann-2",
+        ANN["email"],
+        ANN["phone"],
+    )
 
 
 def test_a_new_alias_with_the_same_email_is_a_new_person(api, erased):

@@ -121,11 +121,11 @@ def test_a_price_may_be_text(api, price, kept):
     assert str(Event.objects.get().price) == kept
 
 
-def test_an_empty_list_of_php_is_an_empty_object(api, launched):
+def test_an_empty_list_of_php_is_an_empty_object(api, live_canvas):
     assert "errors" not in api.track(events=[EVENT | {"time": "2026-11-01", "properties": []}])
     recipient = {"external_user_id": "a", "attributes": [], "context": []}
     body = {
-        "canvas_id": str(launched.api_id),
+        "canvas_id": str(live_canvas.api_id),
         "recipients": [recipient],
         "context": [],
         "canvas_entry_properties": [],
@@ -142,11 +142,11 @@ def test_a_bad_property_is_dropped_alone(api):
     assert Event.objects.get().properties == {"n": 2}
 
 
-def test_a_bad_field_of_a_recipient_is_dropped_alone(api, launched):
+def test_a_bad_field_of_a_recipient_is_dropped_alone(api, live_canvas):
     api.track(attributes=[{"external_id": "a"}])
     recipient = {"external_user_id": "a", "attributes": {"country": "Narnia", "plan": "gold"}}
     body = api.post(
-        "/canvas/trigger/send", {"canvas_id": str(launched.api_id), "recipients": [recipient]}
+        "/canvas/trigger/send", {"canvas_id": str(live_canvas.api_id), "recipients": [recipient]}
     ).json()
     assert (body["entered"], [error["field"] for error in body["errors"]]) == (1, ["country"])
     assert Profile.objects.get().attributes == {"plan": "gold"}

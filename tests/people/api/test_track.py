@@ -38,8 +38,8 @@ def test_only_the_given_fields_change(api, person):
         ]
     )
     api.track(attributes=[{"external_id": "a", "plan": "free"}])
-    found = person("a")
-    assert (found.email, found.phone, found.attributes) == (
+    profile = person("a")
+    assert (profile.email, profile.phone, profile.attributes) == (
         "a@example.org",
         "+4915112345678",
         {"plan": "free"},
@@ -53,14 +53,14 @@ def test_null_deletes_a_value(api, person):
         ]
     )
     api.track(attributes=[{"external_id": "a", "email": None, "plan": None, "ads_consent": None}])
-    found = person("a")
-    assert (found.email, found.email_sha256, found.attributes, found.ads_consent) == (
+    profile = person("a")
+    assert (profile.email, profile.email_sha256, profile.attributes, profile.ads_consent) == (
         "",
         None,
         {},
         None,
     )
-    assert bytes(found.past_identifiers.get().sha256) == sha256(b"a@example.org").digest()
+    assert bytes(profile.past_identifiers.get().sha256) == sha256(b"a@example.org").digest()
 
 
 def test_a_changed_email_keeps_its_old_hash_once(api, person):
@@ -81,8 +81,8 @@ def test_the_number_of_queries_does_not_grow_with_the_people(api, rounds):
     def cost(n):
         items = [{"external_id": f"{n}-{i}", "email": f"{n}-{i}@example.org"} for i in range(n)]
         for turn in range(rounds):
-            for one in items:
-                one["email"] = f"{turn}{one['email']}"
+            for item in items:
+                item["email"] = f"{turn}{item['email']}"
             with CaptureQueriesContext(connection) as queries:
                 api.track(
                     attributes=items,
@@ -112,9 +112,9 @@ def test_ad_ids_are_stored(api, person):
             {"external_id": "a", "idfa": idfa, "google_ad_id": gaid, "ad_tracking_enabled": True}
         ]
     )
-    found = person("a")
-    assert bytes(found.idfa_sha256) == sha256(idfa.lower().encode()).digest()
-    assert (found.gaid, found.ad_tracking_enabled) == (gaid, True)
+    profile = person("a")
+    assert bytes(profile.idfa_sha256) == sha256(idfa.lower().encode()).digest()
+    assert (profile.gaid, profile.ad_tracking_enabled) == (gaid, True)
 
 
 def test_devices_are_read_as_braze_exports_them(api, person):

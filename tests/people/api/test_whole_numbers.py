@@ -31,15 +31,15 @@ def test_a_number_tracks_the_profile_of_its_digits(api):
     assert Event.objects.get().name == "7"
 
 
-def test_numbers_are_ids_in_every_call(api, acme, launched):
-    engine.admit(launched.pk, now=timezone.now())
+def test_numbers_are_ids_in_every_call(api, acme, live_canvas):
+    engine.admit(live_canvas.pk, now=timezone.now())
     api.track(attributes=[{"external_id": n} for n in (400, 401, 402)])
     body = post(api, "/users/alias/new", {"user_aliases": [ALIAS | {"external_id": 400}]})
     assert body["aliases_processed"] == 1
     assert (UserAlias.objects.get().label, UserAlias.objects.get().name) == ("3", "77")
     assert api.track(attributes=[{"user_alias": ALIAS, "plan": "x"}])["attributes_processed"] == 1
     sent = {
-        "canvas_id": str(launched.api_id),
+        "canvas_id": str(live_canvas.api_id),
         "recipients": [{"external_user_id": 401}, {"user_alias": ALIAS}],
     }
     assert post(api, "/canvas/trigger/send", sent)["entered"] == 2
@@ -77,13 +77,16 @@ def test_another_json_type_is_no_id(api, acme, path, build, wrong):
     assert not Profile.objects.exists()
 
 
-def test_a_call_that_did_nothing_is_no_success(api, launched):
+def test_a_call_that_did_nothing_is_no_success(api, live_canvas):
     unknown = {"external_user_id": "nobody"}
     bodies = {
         "/users/alias/new": {"user_aliases": [{"alias_name": "", "alias_label": "l"}]},
         "/users/identify": {"emails_to_identify": [{"external_id": "a", "email": "a@example.org"}]},
         "/users/delete": {"external_ids": ["nobody"]},
-        "/canvas/trigger/send": {"canvas_id": str(launched.api_id), "recipients": [unknown, None]},
+        "/canvas/trigger/send": {
+            "canvas_id": str(live_canvas.api_id),
+            "recipients": [unknown, None],
+        },
     }
     for path, body in bodies.items():
         assert post(api, path, body, 400)["errors"], path

@@ -46,9 +46,9 @@ def test_external_ids_count_up(people):
 
 
 def test_about_eight_percent_have_no_usable_identifier(people):
-    found = coverage(people)
-    assert 0.06 < found.none / found.total < 0.10
-    assert all(500 < n < found.total for n in found.by_kind.values())
+    counts = coverage(people)
+    assert 0.06 < counts.none / counts.total < 0.10
+    assert all(500 < n < counts.total for n in counts.by_kind.values())
 
 
 def test_some_people_have_invalid_values_or_refused(people):
@@ -72,10 +72,10 @@ def test_all_addresses_and_numbers_are_fictitious(people):
 
 def test_emails_and_phones_are_not_shared(people):
     for kind in ("email", "phone"):
-        known = list(
+        digests = list(
             people.exclude(**{f"{kind}_sha256": None}).values_list(f"{kind}_sha256", flat=True)
         )
-        assert len({bytes(one) for one in known}) == len(known)
+        assert len({bytes(digest) for digest in digests}) == len(digests)
 
 
 def test_stored_hashes_match_the_normaliser(people, acme):

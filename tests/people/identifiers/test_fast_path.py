@@ -41,9 +41,9 @@ def phone(rng):
 
     Every third is spelt in another way, or damaged.
     """
-    known = rng.choice(EXAMPLES)
+    example = rng.choice(EXAMPLES)
     n = rng.randint(0, 6)
-    value = known[: len(known) - n] + "".join(rng.choices("0123456789", k=n))
+    value = example[: len(example) - n] + "".join(rng.choices("0123456789", k=n))
     spelling = rng.random()
     if spelling < 0.1:
         return f"{value[:3]} ({value[3:5]}) {value[5:]}"
@@ -90,7 +90,7 @@ def test_the_fast_path_and_the_library_agree(monkeypatch, make, bit, library, is
     rng = random.Random(20261123)
     values = [make(rng) for _ in range(N_VALUES)]
     rows = [(raw, "", "", "") if bit == 0 else ("", raw, "", "") for raw in values]
-    found = [(row[bit], bool(row.invalid >> bit & 1)) for row in hash_rows(rows, region="DE")]
+    pairs = [(row[bit], bool(row.invalid >> bit & 1)) for row in hash_rows(rows, region="DE")]
     n_fast = sum(map(bool, map(is_fast, values)))
     monkeypatch.setattr(phones, "is_clean", lambda _raw: False)
     expected = [
@@ -98,10 +98,10 @@ def test_the_fast_path_and_the_library_agree(monkeypatch, make, bit, library, is
     ]
     wrong = [
         (raw, got)
-        for raw, got, should in zip(values, found, expected, strict=True)
+        for raw, got, should in zip(values, pairs, expected, strict=True)
         if got != should
     ]
     assert wrong == []
-    n_valid = sum(one is not None for one, _ in found)
+    n_valid = sum(one is not None for one, _ in pairs)
     # the sample must exercise both paths, and contain invalid values
     assert N_VALUES * 0.1 < n_fast < n_valid < N_VALUES * 0.95

@@ -64,8 +64,8 @@ PHONES = st.one_of(
 def test_the_fast_path_for_emails_agrees_with_the_library(raw):
     lower = raw.lower()
     if identifiers._clean_email(lower):
-        found = identifiers.email_validator.validate_email(lower, check_deliverability=False)
-        assert found.normalized == lower
+        address = identifiers.email_validator.validate_email(lower, check_deliverability=False)
+        assert address.normalized == lower
 
 
 @settings(max_examples=3000)
@@ -98,12 +98,12 @@ def test_bulk_and_single_hashes_agree(rows):
         [normalise(kind, raw, region="DE") for kind, raw in zip(KINDS, row, strict=True)]
         for row in rows
     ]
-    found = list(hash_rows(rows, region="DE"))
-    assert [row[:4] for row in found] == [tuple(one.sha256 for one in row) for row in alone]
-    assert [(row.email_gmail, row.phone_digits) for row in found] == [
+    hashes = list(hash_rows(rows, region="DE"))
+    assert [row[:4] for row in hashes] == [tuple(one.sha256 for one in row) for row in alone]
+    assert [(row.email_gmail, row.phone_digits) for row in hashes] == [
         (alternative("email", row[0]), alternative("phone", row[1])) for row in alone
     ]
-    assert [[bool(row.invalid >> bit & 1) for bit in range(4)] for row in found] == [
+    assert [[bool(row.invalid >> bit & 1) for bit in range(4)] for row in hashes] == [
         [one.problem not in (None, "empty") for one in row] for row in alone
     ]
 

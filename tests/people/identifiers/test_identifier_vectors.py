@@ -43,16 +43,16 @@ def test_the_digest_is_sha256_of_utf_8_without_salt(value, expected):
 
 
 def test_an_email_keeps_its_dots_and_its_tag():
-    found = normalise.normalise("email", RAW_EMAIL, region="DE")
+    result = normalise.normalise("email", RAW_EMAIL, region="DE")
     expected = "jane.doe+news@example.com"
-    assert (found.value, found.sha256.hex()) == (expected, HASHES[expected])
+    assert (result.value, result.sha256.hex()) == (expected, HASHES[expected])
 
 
 @pytest.mark.parametrize("value", [v for v in HASHES if v[0] == "+" and v not in INVALID_NUMBERS])
 def test_phones_are_hashed_with_and_without_plus(value):
-    found = normalise.normalise("phone", value, region="DE")
-    without_plus = normalise.alternative("phone", found)
-    assert (found.sha256.hex(), without_plus.hex()) == (
+    result = normalise.normalise("phone", value, region="DE")
+    without_plus = normalise.alternative("phone", result)
+    assert (result.sha256.hex(), without_plus.hex()) == (
         HASHES[value],
         HASHES.get(value[1:]) or normalise.digest(value[1:]).hex(),
     )
@@ -61,14 +61,14 @@ def test_phones_are_hashed_with_and_without_plus(value):
 @pytest.mark.parametrize("value", [v for v in HASHES if v.count("-") == 4])
 @pytest.mark.parametrize("kind", ["idfa", "gaid"])
 def test_device_ids_are_hashed_in_lower_case(kind, value):
-    found = normalise.normalise(kind, f" {value.upper()} ", region="DE")
-    assert found.sha256.hex() == HASHES[value]
+    result = normalise.normalise(kind, f" {value.upper()} ", region="DE")
+    assert result.sha256.hex() == HASHES[value]
 
 
 def test_the_upper_case_digest_is_never_produced():
     wrong = "0bb5fc79a4f7eff666b5f7ec85fa11610c88d0dd7588fae1609491722336fbbf"
-    found = normalise.normalise("idfa", "5F3A2B18-9C4D-4E7F-B8E2-17D3A1E69B25", region="DE")
-    assert found.sha256.hex() != wrong
+    result = normalise.normalise("idfa", "5F3A2B18-9C4D-4E7F-B8E2-17D3A1E69B25", region="DE")
+    assert result.sha256.hex() != wrong
 
 
 @pytest.mark.parametrize("kind", normalise.KINDS)

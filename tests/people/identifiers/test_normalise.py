@@ -144,8 +144,8 @@ def test_unusable_device_ids_are_invalid(raw):
 
 @pytest.mark.parametrize("kind", ["idfa", "gaid"])
 def test_invisible_characters_of_a_device_id_are_removed(kind):
-    known = "5f3a2b18-9c4d-4e7f-b8e2-17d3a1e69b25"
-    assert value(kind, f"\ufeff{known[:9]}\u200b{known[9:]}\u00a0") == known
+    device_id = "5f3a2b18-9c4d-4e7f-b8e2-17d3a1e69b25"
+    assert value(kind, f"\ufeff{device_id[:9]}\u200b{device_id[9:]}\u00a0") == device_id
 
 
 @pytest.mark.parametrize("kind", KINDS)

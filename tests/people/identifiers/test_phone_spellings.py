@@ -107,17 +107,17 @@ def test_a_number_in_national_format_is_read():
         region: phonenumbers.format_number(two[1], PhoneNumberFormat.NATIONAL)
         for region, two in numbers.items()
     }
-    found = {region: phones.read(text, region) for region, text in national.items()}
-    assert [region for region in REGIONS if found[region] != (numbers[region][0], None)] == []
+    parsed = {region: phones.read(text, region) for region, text in national.items()}
+    assert [region for region in REGIONS if parsed[region] != (numbers[region][0], None)] == []
 
 
 @pytest.mark.parametrize("home", ["DE", "US", "ID"])
 def test_foreign_digits_without_a_plus_are_read_correctly_or_refused(home):
     numbers = [example(region)[0] for region in REGIONS if region not in ("US", "CA")]
-    found = [phones.read(number[1:], home) for number in numbers]
+    parsed = [phones.read(number[1:], home) for number in numbers]
     wrong = [
         two
-        for two in zip(numbers, found, strict=True)
+        for two in zip(numbers, parsed, strict=True)
         if two[1] not in [(two[0], None), (None, "ambiguous")]
     ]
     assert wrong == []
@@ -130,15 +130,15 @@ def test_digits_without_a_plus_mean_one_number_or_none(number, region):
     if bare.startswith("0"):
         return
     abroad, home = phones.parse(number, ""), phones.parse(bare, region)
-    found = phones.read(bare, region)
+    parsed = phones.read(bare, region)
     if abroad and bare.startswith(str(phonenumbers.country_code_for_region(region))):
-        assert found == (abroad, None)
+        assert parsed == (abroad, None)
     elif abroad and home and abroad != home:
-        assert found == (None, "ambiguous")
+        assert parsed == (None, "ambiguous")
     else:
-        assert found.number in (abroad or home, None)
+        assert parsed.number in (abroad or home, None)
         # Germany and Austria refuse some long numbers
-        assert found.number or not (abroad or home) or region in ("DE", "AT")
+        assert parsed.number or not (abroad or home) or region in ("DE", "AT")
 
 
 @settings(max_examples=1000)

@@ -51,11 +51,13 @@ def call_api(app_group, key, step):
 
 
 @pytest.mark.parametrize("key", ["external_id", "email"])
-def test_concurrent_imports_and_api_calls_create_each_person_once(imports, acme, monkeypatch, key):
+def test_concurrent_imports_and_api_calls_create_each_person_once(
+    import_pages, acme, monkeypatch, key
+):
     monkeypatch.setattr(runner, "CHUNK", 200)
     monkeypatch.setattr(runner, "AT_ONCE", AT_ONCE)
     monkeypatch.setattr(runner, "TURN_SECONDS", 0.3)
-    rows = [imports.started(file_of(key, step)) for step in (1, 7, 1199)]
+    rows = [import_pages.start(file_of(key, step)) for step in (1, 7, 1199)]
     threads = Threads()
     jobs = [take_turns] * AT_ONCE + [
         lambda step=step: call_api(acme, key, step) for step in (11, 1187)

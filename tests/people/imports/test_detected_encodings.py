@@ -24,8 +24,8 @@ GREEK = (
     ("text", "encoding"), [(GERMAN, "cp1252"), (RUSSIAN, "cp1251"), (GREEK, "cp1253")]
 )
 def test_a_legacy_encoding_is_detected_with_delimiter_and_header(text, encoding):
-    found = detection.layout(Bytes(text.encode(encoding)), is_utf8=False)
-    assert (found.encoding, found.delimiter, found.has_header) == (encoding, "semicolon", True)
+    layout = detection.layout(Bytes(text.encode(encoding)), is_utf8=False)
+    assert (layout.encoding, layout.delimiter, layout.has_header) == (encoding, "semicolon", True)
 
 
 SAMPLES = {
@@ -41,12 +41,12 @@ SAMPLES = {
 
 
 @pytest.mark.parametrize("encoding", SAMPLES)
-def test_a_detected_encoding_is_imported(imports, encoding):
+def test_a_detected_encoding_is_imported(import_pages, encoding):
     data = ("external_id;name;city\n" + SAMPLES[encoding]).encode(encoding)
-    page = imports.client.get(imports.uploaded(data))
+    page = import_pages.client.get(import_pages.upload_url(data))
     assert page.context["layout"]["encoding"] == encoding
     assert page.context["is_sure"]
-    imports.run(data)
+    import_pages.run_to_end(data)
     first = SAMPLES[encoding].split("\n")[0].split(";")
     assert Profile.objects.get(external_id="1").attributes == {"name": first[1], "city": first[2]}
 
@@ -60,23 +60,26 @@ def test_a_detected_encoding_is_imported(imports, encoding):
         ("1;÷ ± ×\n", "latin-1"),
     ],
 )
-def test_a_guessed_encoding_is_shown_as_a_guess(imports, text, encoding):
+def test_a_guessed_encoding_is_shown_as_a_guess(import_pages, text, encoding):
     data = ("external_id;name;city\n" + text).encode(encoding, "replace")
-    assert "save the file as UTF-8" in imports.client.get(imports.uploaded(data)).content.decode()
+    assert (
+        "save the file as UTF-8"
+        in import_pages.client.get(import_pages.upload_url(data)).content.decode()
+    )
 
 
-def test_one_broken_byte_does_not_change_the_encoding_of_a_utf_8_file(imports):
+def test_one_broken_byte_does_not_change_the_encoding_of_a_utf_8_file(import_pages):
     # The first 128 KB are plain ASCII.
     rows = "".join(f"c-{n},Bonn,{'x' * 60}\n" for n in range(2000)).encode()
     data = (
         b"external_id,city,note\n" + rows + "u-1,München,\nu-2,".encode() + b"K\xf6ln,\nu-3,Ulm,\n"
     )
-    page = imports.client.get(imports.uploaded(data))
+    page = import_pages.client.get(import_pages.upload_url(data))
     assert page.context["layout"]["encoding"] == "utf-8"
-    row = imports.run(data)
+    row = import_pages.run_to_end(data)
     assert (row.n_created, row.n_rejected) == (2002, 1)
     assert Profile.objects.get(external_id="u-1").attributes == {"city": "München"}
-    assert "not of the chosen encoding" in imports.rejects(row)[1]
+    assert "not of the chosen encoding" in import_pages.rejects(row)[1]
 
 
 def test_one_umlaut_late_in_the_file_decides_the_encoding():
@@ -93,31 +96,33 @@ def test_a_quoted_delimiter_of_another_kind_is_ignored(delimiter):
         + delimiter.join(["1", '"x,y;z|w\tv"', "1,5"])
         + "\n"
     )
-    found = detection.layout(Bytes(raw.encode()), is_utf8=True)
-    assert detection.DELIMITERS[found.delimiter] == delimiter
+    layout = detection.layout(Bytes(raw.encode()), is_utf8=True)
+    assert detection.DELIMITERS[layout.delimiter] == delimiter
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_the_sep_line_of_excel_sets_the_delimiter_and_is_no_row(imports, encoding):
-    row = imports.run("sep=;\r\nexternal_id;city\r\nc-1;a,b,c\r\n;x,y,z\r\n".encode(encoding))
+def test_the_sep_line_of_excel_sets_the_delimiter_and_is_no_row(import_pages, encoding):
+    row = import_pages.run_to_end(
+        "sep=;\r\nexternal_id;city\r\nc-1;a,b,c\r\n;x,y,z\r\n".encode(encoding)
+    )
     assert (row.n_created, row.n_rejected) == (1, 1)
     assert Profile.objects.get().attributes == {"city": "a,b,c"}
-    assert imports.rejects(row)[1].startswith('"4"')
+    assert import_pages.rejects(row)[1].startswith('"4"')
 
 
-def test_an_unreadable_first_row_is_no_header(imports):
-    url = imports.uploaded('external_id,"city\nc-1,A\nc-2,B\n')
-    assert "No row can be read like this" in imports.client.get(url, HEADER).content.decode()
-    assert imports.client.post(url, HEADER | {"start": "1"}).status_code in {200, 422}
+def test_an_unreadable_first_row_is_no_header(import_pages):
+    url = import_pages.upload_url('external_id,"city\nc-1,A\nc-2,B\n')
+    assert "No row can be read like this" in import_pages.client.get(url, HEADER).content.decode()
+    assert import_pages.client.post(url, HEADER | {"start": "1"}).status_code in {200, 422}
     assert Profile.objects.count() == 0
 
 
-def test_the_preview_skips_an_unreadable_row(imports):
-    url = imports.uploaded(
+def test_the_preview_skips_an_unreadable_row(import_pages):
+    url = import_pages.upload_url(
         'external_id,city\nc-1,"open\n' + "".join(f"c-{n},B\n" for n in range(2, 9))
     )
-    shown = imports.client.get(url, HEADER).context["preview"].rows
-    assert [cells[0] for cells in shown] == ["c-2", "c-3", "c-4", "c-5", "c-6"]
+    rows = import_pages.client.get(url, HEADER).context["preview"].rows
+    assert [cells[0] for cells in rows] == ["c-2", "c-3", "c-4", "c-5", "c-6"]
 
 
 @pytest.mark.parametrize(
@@ -127,8 +132,10 @@ def test_the_preview_skips_an_unreadable_row(imports):
         (b"K\0ln", "c-2 | K\\x00ln", "NUL"),
     ],
 )
-def test_a_check_shows_a_row_whose_bytes_cannot_be_read(imports, bad, shown, why):
-    url = imports.uploaded("external_id,city\nc-1,München\nc-2,".encode() + bad + b"\nc-3,Ulm\n")
-    page = imports.post(url, "check")
+def test_a_check_shows_a_row_whose_bytes_cannot_be_read(import_pages, bad, shown, why):
+    url = import_pages.upload_url(
+        "external_id,city\nc-1,München\nc-2,".encode() + bad + b"\nc-3,Ulm\n"
+    )
+    page = import_pages.post(url, "check")
     assert (page.status_code, page.context["checked"].n_rejected) == (200, 1)
     assert (shown in page.content.decode(), why in page.content.decode()) == (True, True)

@@ -10,7 +10,7 @@ from audiencesync.people.imports import runner
 from audiencesync.people.models import ErasedName, Profile
 from audiencesync.people.privacy import erasure_ledger
 from canvases.privacy import erase as privacy
-from tests.support.import_pages import turns
+from tests.support.import_pages import run_imports
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 N_ROWS, N_ERASED = 600, 200
@@ -28,19 +28,19 @@ def erase(acme, errors, ids):
 
 
 @pytest.mark.parametrize("key", ["external_id", "email"])
-def test_a_profile_erased_during_an_import_does_not_come_back(imports, acme, monkeypatch, key):
+def test_a_profile_erased_during_an_import_does_not_come_back(import_pages, acme, monkeypatch, key):
     monkeypatch.setattr(runner, "CHUNK", 20)
     file = "external_id,email\n" + "".join(f"c-{n},p{n}@example.org\n" for n in range(N_ROWS))
-    imports.run(file)
+    import_pages.run_to_end(file)
     more = file + "".join(f"d-{n},q{n}@example.org\n" for n in range(N_ERASED))
     row, errors = (
-        imports.started(more, key=key, target_0="external_id" if key == "external_id" else ""),
+        import_pages.start(more, key=key, target_0="external_id" if key == "external_id" else ""),
         [],
     )
     ids = list(Profile.objects.order_by("-pk").values_list("pk", flat=True))[:N_ERASED]
     thread = threading.Thread(target=erase, args=(acme, errors, ids))
     thread.start()
-    turns()
+    run_imports()
     thread.join(120)
     assert errors == []
     row.refresh_from_db()

@@ -19,7 +19,7 @@ from audiencesync.people.models.imports import Import
 from audiencesync.people.views import csv_export
 from audiencesync.people.writing import attribute_changes
 from audiencesync.people.writing.upsert import upsert
-from tests.support.import_pages import turns
+from tests.support.import_pages import run_imports
 
 ORDER = itertools.count()
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
@@ -67,13 +67,13 @@ def imported(group, data):
     run = Import(app_group=group, file_name="x.csv", size=len(data))
     uploads.keep(run, io.BytesIO(data))
     layout = detection.layout(uploads.Stored(run.upload, run.size), is_utf8=run.is_utf8)
-    shown = lifecycle.preview(run, layout)
+    preview = lifecycle.preview(run, layout)
     guesses = column_guess.columns(
-        shown.headers, shown.sample, delimiter=layout.delimiter, app_group=group
+        preview.headers, preview.sample, delimiter=layout.delimiter, app_group=group
     )
     plan = mapping.Plan(layout, tuple(guess.column for guess in guesses))
     Import.objects.filter(pk=run.pk).update(state="running", plan=plan.as_json())
-    turns()
+    run_imports()
     run.refresh_from_db()
     return run
 
@@ -89,10 +89,8 @@ def stored(group):
         "email_sha256",
         "phone_sha256",
     )
-    found = Profile.objects.filter(app_group=group).values(*names, "attributes")
-    return {
-        one["external_id"]: {name: typed(value) for name, value in one.items()} for one in found
-    }
+    rows = Profile.objects.filter(app_group=group).values(*names, "attributes")
+    return {row["external_id"]: {name: typed(value) for name, value in row.items()} for row in rows}
 
 
 def typed(value):
@@ -135,29 +133,29 @@ def test_an_export_is_imported_unchanged_into_its_own_and_another_group(people):
 
 @pytest.mark.django_db
 def test_more_attributes_than_columns_are_imported_again(acme):
-    known = {f"a {n:03}": [n] for n in range(150)} | {"more_attributes": "mine"}
-    upsert(acme, [Change(external_id="c-1", attributes=known)], now=timezone.now())
+    attributes = {f"a {n:03}": [n] for n in range(150)} | {"more_attributes": "mine"}
+    upsert(acme, [Change(external_id="c-1", attributes=attributes)], now=timezone.now())
     data = exported(acme)
     Profile.objects.all().delete()
     assert imported(acme, data).n_created == 1
-    assert Profile.objects.get().attributes == known
+    assert Profile.objects.get().attributes == attributes
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("text", ["ä" * 240, "\U0001f600" * 120, '"' * 240])
 def test_the_largest_attribute_is_imported_again(acme, text):
-    known = {f"a {n:03}": n for n in range(csv_export.MOST_NAMES)}
-    known |= {
+    attributes = {f"a {n:03}": n for n in range(csv_export.MOST_NAMES)}
+    attributes |= {
         "list": [
             f"{n}{text}" for n in range(attribute_changes.MOST_BYTES // (len(json.dumps(text)) + 6))
         ],
         "more": ["x" * 255] * 300,
     }
-    assert len(json.dumps(known["list"])) <= attribute_changes.MOST_BYTES
-    upsert(acme, [Change(external_id="c-1", attributes=known)], now=timezone.now())
+    assert len(json.dumps(attributes["list"])) <= attribute_changes.MOST_BYTES
+    upsert(acme, [Change(external_id="c-1", attributes=attributes)], now=timezone.now())
     data = exported(acme)
     Profile.objects.all().delete()
-    assert (imported(acme, data).n_created, Profile.objects.get().attributes) == (1, known)
+    assert (imported(acme, data).n_created, Profile.objects.get().attributes) == (1, attributes)
 
 
 @pytest.mark.django_db
@@ -192,21 +190,21 @@ def test_an_export_saved_by_a_german_spreadsheet_keeps_its_numbers(acme):
 
 
 @pytest.mark.django_db
-def test_rejected_rows_of_an_export_can_be_imported_repeatedly(imports, acme):
+def test_rejected_rows_of_an_export_can_be_imported_repeatedly(import_pages, acme):
     upsert(
         acme,
         [Change(email="a@example.org", attributes={"x": "'=1", "y": " z "})],
         now=timezone.now(),
     )
-    row = imports.run(exported(acme))
+    row = import_pages.run_to_end(exported(acme))
     assert row.n_rejected == 1
-    first = imports.rejects(row)
-    again = imports.run("\r\n".join(first))
-    second = imports.rejects(again)
+    first = import_pages.rejects(row)
+    again = import_pages.run_to_end("\r\n".join(first))
+    second = import_pages.rejects(again)
     assert second[0] == first[0]
     assert second[1].split(",")[1:] == first[1].split(",")[1:]
     repaired = "\r\n".join([second[0], second[1].replace('""', '"c-9"', 1)])
-    assert imports.run(repaired).n_created == 1
+    assert import_pages.run_to_end(repaired).n_created == 1
     assert Profile.objects.get(external_id="c-9").attributes == {"x": "'=1", "y": " z "}
 
 

@@ -25,7 +25,7 @@ def zipped(data):
     return file.getvalue()
 
 
-def cities(imports):
+def cities(import_pages):
     return list(
         Profile.objects.order_by("external_id").values_list("external_id", "attributes__city")
     )
@@ -61,14 +61,14 @@ def cities(imports):
     ],
 )
 def test_encoding_and_delimiter_are_detected_and_the_file_is_imported(
-    imports, data, encoding, delimiter
+    import_pages, data, encoding, delimiter
 ):
-    url = imports.uploaded(data)
-    layout = imports.client.get(url).context["layout"]
+    url = import_pages.upload_url(data)
+    layout = import_pages.client.get(url).context["layout"]
     assert layout == {"encoding": encoding, "delimiter": delimiter, "header": "1"}
-    row = imports.run(data)
+    row = import_pages.run_to_end(data)
     assert (row.state, row.n_rows, row.n_created, row.n_rejected) == ("done", 2, 2, 0)
-    first, second = cities(imports)
+    first, second = cities(import_pages)
     assert first[1].startswith("Köln")
     assert second == ("c-2", "Nîmes")
 
@@ -86,75 +86,77 @@ def test_encoding_and_delimiter_are_detected_and_the_file_is_imported(
     # Archives contain the time, so their bytes cannot be ids.
     ids=["empty", "zip", "UTF-32", "gzip", "zip bomb", "old Excel"],
 )
-def test_an_unusable_file_is_refused(imports, data, says):
-    answer = imports.upload(data)
+def test_an_unusable_file_is_refused(import_pages, data, says):
+    answer = import_pages.upload(data)
     assert answer.status_code == 422
     assert says in answer.content.decode()
     assert Import.objects.count() == UploadPart.objects.count() == 0
 
 
-def test_a_file_above_the_size_limit_is_refused(imports, monkeypatch):
+def test_a_file_above_the_size_limit_is_refused(import_pages, monkeypatch):
     for module in (uploads, forms):
         monkeypatch.setattr(module, "MOST_BYTES", 100)
-    answer = imports.upload(b"external_id\n" + b"c\n" * 100)
+    answer = import_pages.upload(b"external_id\n" + b"c\n" * 100)
     assert answer.status_code == 422
     assert "too big" in answer.content.decode()
     assert UploadPart.objects.count() == 0
 
 
-def test_only_the_first_of_several_files_is_imported(imports):
+def test_only_the_first_of_several_files_is_imported(import_pages):
     files = [SimpleUploadedFile(f"{name}.csv", ROWS.replace("c-", name).encode()) for name in "ab"]
-    answer = imports.client.post("/g/acme/people/imports/new/", {"file": files, "other": files[1]})
+    answer = import_pages.client.post(
+        "/g/acme/people/imports/new/", {"file": files, "other": files[1]}
+    )
     assert answer.status_code == 302
     assert [row.file_name for row in Import.objects.all()] == ["a.csv"]
 
 
-def test_a_form_without_a_file_is_refused(imports):
-    answer = imports.client.post("/g/acme/people/imports/new/", {})
+def test_a_form_without_a_file_is_refused(import_pages):
+    answer = import_pages.client.post("/g/acme/people/imports/new/", {})
     assert answer.status_code == 422
 
 
 @pytest.mark.parametrize(
     "data", ["\n\n\n", "   \n", '"', '"open\n', "\0\0\0", "external_id\n", "a"]
 )
-def test_an_almost_empty_file_shows_a_page(imports, data):
+def test_an_almost_empty_file_shows_a_page(import_pages, data):
     # Blank lines, a lone quote, only a header: the page says so, and a start ends.
-    url = imports.uploaded(data)
-    assert imports.client.get(url).status_code == 200
-    assert imports.post(url).status_code in {200, 302, 422}
+    url = import_pages.upload_url(data)
+    assert import_pages.client.get(url).status_code == 200
+    assert import_pages.post(url).status_code in {200, 302, 422}
 
 
-def test_a_header_without_rows_is_done_at_once(imports):
-    row = imports.run("external_id,email\r\n")
+def test_a_header_without_rows_is_done_at_once(import_pages):
+    row = import_pages.run_to_end("external_id,email\r\n")
     assert (row.state, row.n_rows) == ("done", 0)
-    page = imports.client.get(f"/g/acme/people/imports/{row.pk}/").content.decode()
+    page = import_pages.client.get(f"/g/acme/people/imports/{row.pk}/").content.decode()
     assert "The file holds no row below the names of its columns" in page
 
 
-def test_a_file_without_a_header_is_imported(imports):
+def test_a_file_without_a_header_is_imported(import_pages):
     data = "c-1,anna@example.org\nc-2,bert@example.org\n"
-    url = imports.uploaded(data)
-    assert imports.client.get(url).context["layout"]["header"] == "0"
-    row = imports.run(data, target_0="external_id", target_1="email")
+    url = import_pages.upload_url(data)
+    assert import_pages.client.get(url).context["layout"]["header"] == "0"
+    row = import_pages.run_to_end(data, target_0="external_id", target_1="email")
     assert (row.n_created, row.n_rejected) == (2, 0)
 
 
-def test_the_layout_can_be_chosen_by_hand(imports):
+def test_the_layout_can_be_chosen_by_hand(import_pages):
     data = "external_id;note\nc-1;a,b\n"
-    url = imports.uploaded(data)
-    page = imports.client.get(url, {"encoding": "cp1252", "delimiter": "comma", "header": "1"})
+    url = import_pages.upload_url(data)
+    page = import_pages.client.get(url, {"encoding": "cp1252", "delimiter": "comma", "header": "1"})
     assert page.context["preview"].headers == ["external_id;note"]
-    row = imports.run(data, encoding="utf-8", delimiter="semicolon", header="1")
+    row = import_pages.run_to_end(data, encoding="utf-8", delimiter="semicolon", header="1")
     assert row.n_created == 1
 
 
 @pytest.mark.parametrize(
     "choice", [{"encoding": "rot13"}, {"encoding": "idna", "delimiter": "x", "header": "7"}]
 )
-def test_an_unknown_layout_is_refused(imports, choice):
-    url = imports.uploaded(ROWS)
-    assert imports.client.get(url, choice).status_code == 422
-    assert imports.client.post(url, choice | {"start": "1"}).status_code == 422
+def test_an_unknown_layout_is_refused(import_pages, choice):
+    url = import_pages.upload_url(ROWS)
+    assert import_pages.client.get(url, choice).status_code == 422
+    assert import_pages.client.post(url, choice | {"start": "1"}).status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -167,16 +169,16 @@ def test_an_unknown_layout_is_refused(imports, choice):
         "\n=1.csv",
     ],
 )
-def test_a_file_name_is_only_displayed(imports, name):
-    url = imports.uploaded(ROWS, name)
+def test_a_file_name_is_only_displayed(import_pages, name):
+    url = import_pages.upload_url(ROWS, name)
     row = Import.objects.get()
     assert "/" not in row.file_name
-    page = imports.client.get(url).content.decode()
+    page = import_pages.client.get(url).content.decode()
     assert "<script>alert" not in page
     assert str(row.upload) not in row.file_name
 
 
-def test_a_bad_row_is_rejected_alone(imports):
+def test_a_bad_row_is_rejected_alone(import_pages):
     data = (
         b"external_id,email,country\n"
         b"ok-1,a@example.org,DE\n"
@@ -191,14 +193,14 @@ def test_a_bad_row_is_rejected_alone(imports):
         b"," * 2 + b"\n"
         b"ok-2,,\n"
     )  # fmt: skip
-    row = imports.run(data, encoding="utf-8", delimiter="comma", header="1")
+    row = import_pages.run_to_end(data, encoding="utf-8", delimiter="comma", header="1")
     assert (row.n_rows, row.n_created, row.n_updated, row.n_rejected) == (10, 4, 0, 6)
-    lines = imports.rejects(row)
+    lines = import_pages.rejects(row)
     assert [line.split(",")[0] for line in lines[1:]] == [f'"{n}"' for n in (4, 5, 6, 7, 8, 9, 10)]
     assert '"country: This needs a country' in lines[5]
 
 
-def test_lines_of_a_long_free_text_create_no_profile(imports):
+def test_lines_of_a_long_free_text_create_no_profile(import_pages):
     # The text is longer than a cell may be and contains a line that looks like a row.
     body = io.StringIO()
     text = "x" * 1_100_000 + "\nvictim,attacker@example.org,hi\n"
@@ -208,11 +210,11 @@ def test_lines_of_a_long_free_text_create_no_profile(imports):
         ["c2", "c2@example.org", ""],
     ]
     csv.writer(body).writerows(rows)
-    row = imports.run(body.getvalue())
+    row = import_pages.run_to_end(body.getvalue())
     assert (row.n_rows, row.n_created, row.n_rejected) == (2, 1, 1)
-    assert [one.external_id for one in Profile.objects.all()] == ["c2"]
+    assert [profile.external_id for profile in Profile.objects.all()] == ["c2"]
 
 
-def test_more_blank_lines_than_one_read_do_not_end_the_import(imports):
-    row = imports.run("external_id\nc-1\n" + "\n" * 5_000_000 + "c-2\n")
+def test_more_blank_lines_than_one_read_do_not_end_the_import(import_pages):
+    row = import_pages.run_to_end("external_id\nc-1\n" + "\n" * 5_000_000 + "c-2\n")
     assert (row.state, row.n_rows, row.n_created) == ("done", 2, 2)

@@ -30,9 +30,9 @@ from audiencesync.people.models import Profile
     ],
 )
 def test_the_likelier_of_two_encodings_is_marked_as_a_guess(text, encoding):
-    found = charsets.find(text.encode(encoding))
-    assert text.encode(encoding).decode(found.encoding) == text
-    assert not found.is_sure
+    guess = charsets.find(text.encode(encoding))
+    assert text.encode(encoding).decode(guess.encoding) == text
+    assert not guess.is_sure
 
 
 @pytest.mark.parametrize(
@@ -50,37 +50,37 @@ def test_the_likelier_of_two_encodings_is_marked_as_a_guess(text, encoding):
     ],
 )
 def test_the_only_plausible_encoding_is_certain(text, encoding):
-    found = charsets.find(text.encode(encoding))
-    assert text.encode(encoding).decode(found.encoding) == text
-    assert found.is_sure
+    guess = charsets.find(text.encode(encoding))
+    assert text.encode(encoding).decode(guess.encoding) == text
+    assert guess.is_sure
 
 
 @pytest.mark.parametrize("encoding", ["iso2022_jp", "iso2022_kr"])
 @pytest.mark.parametrize("rows", [1, 9000])
-def test_an_iso_2022_file_is_imported(imports, encoding, rows, monkeypatch):
+def test_an_iso_2022_file_is_imported(import_pages, encoding, rows, monkeypatch):
     monkeypatch.setattr("audiencesync.people.imports.uploads.PART", 1000)
     city = {"iso2022_jp": "東京", "iso2022_kr": "서울"}[encoding]
     lines = [f"c-{n};Bonn;x\n" for n in range(rows // 100)] + [f"late;{city};y\n"]
     data = ("external_id;city;z\n" + "".join(lines)).encode(encoding)
     assert b"\x1b" in data
-    page = imports.client.get(imports.uploaded(data))
+    page = import_pages.client.get(import_pages.upload_url(data))
     assert (page.context["layout"]["encoding"], page.context["is_sure"]) == ("utf-8", True)
-    row = imports.run(data)
+    row = import_pages.run_to_end(data)
     assert (row.n_created, row.n_rejected) == (rows // 100 + 1, 0)
     assert Profile.objects.get(external_id="late").attributes["city"] == city
 
 
-def test_a_row_with_broken_escapes_is_rejected(imports):
+def test_a_row_with_broken_escapes_is_rejected(import_pages):
     data = b"external_id;city\nc-1;Bonn\nc-2;\x1b$B\x7f\x01\x1b(B\nc-3;" + "東京\n".encode(
         "iso2022_jp"
     )
-    row = imports.run(data)
+    row = import_pages.run_to_end(data)
     assert (row.n_created, row.n_rejected) == (2, 1)
     assert Profile.objects.get(external_id="c-3").attributes == {"city": "東京"}
 
 
-def test_an_unknown_escape_makes_the_encoding_a_guess(imports):
-    page = imports.client.get(imports.uploaded(b"external_id;city\nc-1;\x1b$)A\x0e;\n"))
+def test_an_unknown_escape_makes_the_encoding_a_guess(import_pages):
+    page = import_pages.client.get(import_pages.upload_url(b"external_id;city\nc-1;\x1b$)A\x0e;\n"))
     assert not page.context["is_sure"]
 
 

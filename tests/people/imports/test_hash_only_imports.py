@@ -40,24 +40,24 @@ def test_a_cell_with_an_address_is_kept_in_other_groups():
     assert read("b@example.org", hash_only=False) == ([{"note": "b@example.org"}], [])
 
 
-def test_an_address_beyond_the_sampled_rows_is_left_out(imports, acme, monkeypatch):
+def test_an_address_beyond_the_sampled_rows_is_left_out(import_pages, acme, monkeypatch):
     acme.hash_only = True
     acme.save()
     monkeypatch.setattr("audiencesync.people.imports.lifecycle.SAMPLE", 2)
-    row = imports.run("external_id,note\nc-1,a\nc-2,b\nc-3,write to b@example.org\n")
+    row = import_pages.run_to_end("external_id,note\nc-1,a\nc-2,b\nc-3,write to b@example.org\n")
     assert (row.n_created, row.problem_counts) == (3, {"left_out": {"note": 1}})
 
 
-def test_an_alias_that_holds_an_address_is_rejected(imports, acme):
+def test_an_alias_that_holds_an_address_is_rejected(import_pages, acme):
     acme.hash_only = True
     acme.save()
     file = "alias,note\nmax@example.org,a\n0176 12345678,b\ncrm-1,c\n1,d\n"
-    row = imports.run(file, alias_label="crm")
+    row = import_pages.run_to_end(file, alias_label="crm")
     assert (row.n_created, row.n_rejected) == (2, 2)
     assert set(UserAlias.objects.values_list("name", flat=True)) == {"crm-1", "1"}
-    assert "stores only hashes" in imports.rejects(row)[1]
+    assert "stores only hashes" in import_pages.rejects(row)[1]
 
 
-def test_an_alias_that_holds_an_address_is_kept_in_other_groups(imports, acme):
-    row = imports.run("alias\nmax@example.org\n", alias_label="crm")
+def test_an_alias_that_holds_an_address_is_kept_in_other_groups(import_pages, acme):
+    row = import_pages.run_to_end("alias\nmax@example.org\n", alias_label="crm")
     assert (row.n_created, UserAlias.objects.get().name) == (1, "max@example.org")

@@ -22,7 +22,7 @@ def anna(make_profile):
 
 @pytest.mark.parametrize("cell", [HASH, HASH.upper()])
 @pytest.mark.parametrize("key", ["external_id", "email", "phone"])
-def test_an_import_keeps_a_clear_value_beside_its_hash(imports, anna, key, cell):
+def test_an_import_keeps_a_clear_value_beside_its_hash(import_pages, anna, key, cell):
     cells = {"external_id": "c-1", "email": cell, "phone": "+4915112345678"}
     columns = {key, "email"}
     data = (
@@ -31,7 +31,7 @@ def test_an_import_keeps_a_clear_value_beside_its_hash(imports, anna, key, cell)
         + ",".join([*(cells[name] for name in columns), "Ulm"])
         + "\n"
     )
-    row = imports.run(data, key=key)
+    row = import_pages.run_to_end(data, key=key)
     assert (row.n_updated, row.n_rejected) == (1, 0)
     anna.refresh_from_db()
     assert (anna.email, anna.email_sha256.hex(), anna.invalid_kinds) == (
@@ -42,22 +42,22 @@ def test_an_import_keeps_a_clear_value_beside_its_hash(imports, anna, key, cell)
     assert anna.attributes == {"city": "Ulm"}
 
 
-def test_a_hash_of_another_value_replaces_the_clear_value(imports, anna):
-    imports.run(f"external_id,email\nc-1,{OTHER}\n")
+def test_a_hash_of_another_value_replaces_the_clear_value(import_pages, anna):
+    import_pages.run_to_end(f"external_id,email\nc-1,{OTHER}\n")
     anna.refresh_from_db()
     assert (anna.email, anna.email_sha256.hex()) == (OTHER, OTHER)
     assert PastIdentifier.objects.get().sha256.hex() == HASH
 
 
 @pytest.mark.parametrize("key", ["external_id", "phone"])
-def test_a_later_row_with_the_hash_keeps_the_clear_value_of_an_earlier_row(imports, key):
+def test_a_later_row_with_the_hash_keeps_the_clear_value_of_an_earlier_row(import_pages, key):
     cell = {"external_id": "c-9", "phone": "+4915112345679"}[key]
-    imports.run(f"{key},email\n{cell},anna@example.org\n{cell},{HASH}\n")
+    import_pages.run_to_end(f"{key},email\n{cell},anna@example.org\n{cell},{HASH}\n")
     assert Profile.objects.get().email == "anna@example.org"
 
 
-def test_a_later_clear_value_replaces_its_hash(imports):
-    imports.run(f"external_id,email\nc-9,{HASH}\nc-9,anna@example.org\n")
+def test_a_later_clear_value_replaces_its_hash(import_pages):
+    import_pages.run_to_end(f"external_id,email\nc-9,{HASH}\nc-9,anna@example.org\n")
     assert Profile.objects.get().email == "anna@example.org"
 
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from audiencesync.people.imports import lifecycle, runner, uploads
 from audiencesync.people.models import Profile, Segment
 from audiencesync.people.models.imports import Import, ImportMember, RejectPart, UploadPart
-from tests.support.import_pages import URL, turns
+from tests.support.import_pages import URL, run_imports
 
 pytestmark = pytest.mark.thorough
 
@@ -41,46 +41,47 @@ def counts(row):
     return row.state, row.n_rows, row.n_created, row.n_updated, row.n_rejected, row.n_people
 
 
-def test_a_killed_import_resumes_where_it_stopped(imports):
-    row = imports.started(FILE)
+def test_a_killed_import_resumes_where_it_stopped(import_pages):
+    row = import_pages.start(FILE)
     run_chunks(3)
     assert counts(row) == ("running", 21, 21, 0, 0, 21)
     assert runner.lease(now=timezone.now()) is None
     Import.objects.update(leased_until=timezone.now())
-    turns()
+    run_imports()
     assert counts(row) == ("done", N, 40, 8, 2, 40)
-    assert [line.split(",")[0] for line in imports.rejects(row)[1:]] == ['"51"', '"52"']
+    assert [line.split(",")[0] for line in import_pages.rejects(row)[1:]] == ['"51"', '"52"']
     assert Profile.objects.get(external_id="c-3").email == "p43@example.org"
 
 
-def test_a_worker_without_its_lease_changes_nothing(imports):
-    row = imports.started(FILE)
+def test_a_worker_without_its_lease_changes_nothing(import_pages):
+    row = import_pages.start(FILE)
     late = runner.lease(now=timezone.now())
     with runner.Worker(late) as worker:
         worker.chunk(now=timezone.now())
         Import.objects.update(leased_until=timezone.now())
-        turns()
+        run_imports()
         done = counts(row)
         assert worker.chunk(now=timezone.now()) is False
     assert counts(row) == done == ("done", N, 40, 8, 2, 40)
     assert RejectPart.objects.count() == 2
 
 
-def test_cancel_ends_an_import_and_keeps_its_profiles(imports):
-    row = imports.started(FILE)
+def test_cancel_ends_an_import_and_keeps_its_profiles(import_pages):
+    row = import_pages.start(FILE)
     run_chunks(2)
-    page = imports.client.post(f"{URL}{row.pk}/cancel/", follow=True).content.decode()
+    page = import_pages.client.post(f"{URL}{row.pk}/cancel/", follow=True).content.decode()
     assert "The import was cancelled" in page
-    turns()
+    run_imports()
     assert counts(row) == ("cancelled", 14, 14, 0, 0, 14)
     assert UploadPart.objects.count() == 0
     assert (
-        "not running" in imports.client.post(f"{URL}{row.pk}/cancel/", follow=True).content.decode()
+        "not running"
+        in import_pages.client.post(f"{URL}{row.pk}/cancel/", follow=True).content.decode()
     )
 
 
-def test_a_running_worker_stops_after_cancel(imports):
-    row = imports.started(FILE)
+def test_a_running_worker_stops_after_cancel(import_pages):
+    row = import_pages.start(FILE)
     run = runner.lease(now=timezone.now())
     with runner.Worker(run) as worker:
         worker.chunk(now=timezone.now())
@@ -90,57 +91,57 @@ def test_a_running_worker_stops_after_cancel(imports):
     assert Profile.objects.count() == 7
 
 
-def test_two_imports_take_turns(imports, monkeypatch):
+def test_two_imports_take_turns(import_pages, monkeypatch):
     monkeypatch.setattr(runner, "TURN_SECONDS", 0)
-    first, second = imports.started(FILE), imports.started(FILE.replace("c-", "d-"))
+    first, second = import_pages.start(FILE), import_pages.start(FILE.replace("c-", "d-"))
     run = runner.lease(now=timezone.now())
     assert runner.lease(now=timezone.now()) is None
     runner.turn(run)
     runner.release(run)
     assert [counts(first)[1], counts(second)[1]] == [7, 0]
-    turns()
+    run_imports()
     assert counts(first) == counts(second) == ("done", N, 40, 8, 2, 40)
 
 
-def test_an_import_posted_twice_starts_once(imports):
-    url = imports.uploaded(FILE)
-    form = imports.form(url) | {"start": "1"}
-    imports.client.post(url, form)
-    turns()
-    answer = imports.client.post(url, form, follow=True)
+def test_an_import_posted_twice_starts_once(import_pages):
+    url = import_pages.upload_url(FILE)
+    form = import_pages.form(url) | {"start": "1"}
+    import_pages.client.post(url, form)
+    run_imports()
+    answer = import_pages.client.post(url, form, follow=True)
     assert "started already" in answer.content.decode()
     assert counts(Import.objects.get())[1] == N
 
 
-def test_an_import_fails_after_too_many_tries(imports):
-    row = imports.started(FILE)
+def test_an_import_fails_after_too_many_tries(import_pages):
+    row = import_pages.start(FILE)
     Import.objects.update(n_tries=runner.MOST_TRIES)
-    turns()
+    run_imports()
     assert counts(row)[0] == "failed"
-    assert "several times" in imports.client.get(f"{URL}{row.pk}/").content.decode()
+    assert "several times" in import_pages.client.get(f"{URL}{row.pk}/").content.decode()
 
 
-def test_an_import_without_its_file_fails_with_a_message(imports):
-    row = imports.started(FILE)
+def test_an_import_without_its_file_fails_with_a_message(import_pages):
+    row = import_pages.start(FILE)
     UploadPart.objects.all().delete()
-    turns()
+    run_imports()
     assert counts(row) == ("failed", 0, 0, 0, 0, 0)
-    assert "no longer there" in imports.client.get(f"{URL}{row.pk}/").content.decode()
+    assert "no longer there" in import_pages.client.get(f"{URL}{row.pk}/").content.decode()
 
 
-def test_rows_beyond_the_limit_are_not_imported(imports, monkeypatch):
+def test_rows_beyond_the_limit_are_not_imported(import_pages, monkeypatch):
     monkeypatch.setattr(runner, "MOST_ROWS", 10)
-    row = imports.run(FILE)
+    row = import_pages.run_to_end(FILE)
     assert counts(row) == ("done", 10, 10, 0, 0, 10)
     assert (
         "more rows than an import may have"
-        in imports.client.get(f"{URL}{row.pk}/").content.decode()
+        in import_pages.client.get(f"{URL}{row.pk}/").content.decode()
     )
 
 
-def test_exactly_the_limit_of_rows_is_imported_without_a_warning(imports, monkeypatch):
+def test_exactly_the_limit_of_rows_is_imported_without_a_warning(import_pages, monkeypatch):
     monkeypatch.setattr(runner, "MOST_ROWS", N)
-    assert imports.run(FILE).trouble == ""
+    assert import_pages.run_to_end(FILE).trouble == ""
 
 
 SQLITE_TRIGGER = """
@@ -152,22 +153,22 @@ RAISE 'poison' USING ERRCODE = '22000'; END IF; RETURN NEW; END $$ LANGUAGE plpg
 CREATE TRIGGER poison BEFORE INSERT ON people_profile FOR EACH ROW EXECUTE FUNCTION poison()"""
 
 
-def test_a_row_refused_by_the_database_is_rejected_alone(imports):
-    row = imports.started(
+def test_a_row_refused_by_the_database_is_rejected_alone(import_pages):
+    row = import_pages.start(
         "external_id,email\n" + "".join(f"c-{n},p{n}@example.org\n" for n in range(20))
     )
     with connection.cursor() as cursor:
         cursor.execute(SQLITE_TRIGGER if connection.vendor == "sqlite" else POSTGRESQL_TRIGGER)
-    turns()
+    run_imports()
     assert counts(row) == ("done", 20, 19, 0, 1, 19)
-    assert imports.rejects(row)[1].startswith('"6","The row could not be stored."')
+    assert import_pages.rejects(row)[1].startswith('"6","The row could not be stored."')
 
 
-def test_discarded_and_abandoned_uploads_are_deleted(imports, time_machine):
-    url = imports.uploaded(FILE)
-    assert imports.client.post(f"{url}discard/").status_code == 302
+def test_discarded_and_abandoned_uploads_are_deleted(import_pages, time_machine):
+    url = import_pages.upload_url(FILE)
+    assert import_pages.client.post(f"{url}discard/").status_code == 302
     assert Import.objects.count() == UploadPart.objects.count() == 0
-    imports.uploaded(FILE)
+    import_pages.upload_url(FILE)
     with open(__file__, "rb") as file:
         uploads.store(file)  # the web process dies here
     lifecycle.tidy()
@@ -180,12 +181,15 @@ def test_discarded_and_abandoned_uploads_are_deleted(imports, time_machine):
     assert Import.objects.count() == UploadPart.objects.count() == 0
 
 
-def test_rejects_and_members_are_kept_for_a_limited_time(imports, time_machine):
-    plain, with_segment = imports.run(FILE), imports.run(FILE, segment_name="Ours")
+def test_rejects_and_members_are_kept_for_a_limited_time(import_pages, time_machine):
+    plain, with_segment = (
+        import_pages.run_to_end(FILE),
+        import_pages.run_to_end(FILE, segment_name="Ours"),
+    )
     time_machine.move_to(timezone.now() + timedelta(days=8))
     lifecycle.tidy()
     assert RejectPart.objects.count() == 0
-    page = imports.client.get(f"{URL}{plain.pk}/")
+    page = import_pages.client.get(f"{URL}{plain.pk}/")
     assert page.status_code in {200, 302}
     time_machine.move_to(timezone.now() + timedelta(days=31))
     lifecycle.tidy()
@@ -193,8 +197,8 @@ def test_rejects_and_members_are_kept_for_a_limited_time(imports, time_machine):
     assert Segment.objects.count() == 1
 
 
-def test_two_segments_of_an_import_at_once_become_one(imports, bob):
-    row = imports.started(FILE)
+def test_two_segments_of_an_import_at_once_become_one(import_pages, bob):
+    row = import_pages.start(FILE)
     lifecycle.make_segment(row, "First", by=bob)
     with pytest.raises(lifecycle.WrongState):
         lifecycle.make_segment(row, "Second", by=bob)
@@ -203,13 +207,13 @@ def test_two_segments_of_an_import_at_once_become_one(imports, bob):
     assert row.segment.name == "First"
 
 
-def test_a_file_discarded_amid_a_check_is_no_error(imports, monkeypatch):
-    url, preview = imports.uploaded(FILE), lifecycle.preview
+def test_a_file_discarded_amid_a_check_is_no_error(import_pages, monkeypatch):
+    url, preview = import_pages.upload_url(FILE), lifecycle.preview
 
     def discarded_meanwhile(run, layout):
         assert lifecycle.discard(run)
         return preview(run, layout)
 
     monkeypatch.setattr(lifecycle, "preview", discarded_meanwhile)
-    answer = imports.client.get(url, follow=True)
+    answer = import_pages.client.get(url, follow=True)
     assert "The file is no longer there" in answer.content.decode()

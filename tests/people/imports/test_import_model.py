@@ -15,7 +15,7 @@ from audiencesync.people.imports.csv_reader import Layout
 from audiencesync.people.imports.mapping import Column, Plan
 from audiencesync.people.models import KINDS, PastIdentifier, Profile
 from audiencesync.people.models.imports import Import, ImportMember
-from tests.support.import_pages import turns
+from tests.support.import_pages import run_imports
 from tests.support.profiles import stored_hashes
 
 pytestmark = pytest.mark.thorough
@@ -49,7 +49,7 @@ def imported(group, rows, key):
     Import.objects.filter(pk=run.pk).update(
         state="running", plan=Plan(Layout(), COLUMNS, key).as_json()
     )
-    turns()
+    run_imports()
     run.refresh_from_db()
     return run
 
@@ -73,17 +73,17 @@ def apply_model(people, past, rows, key):
         created, updated = created + (name not in people), updated + (name in people)
         named.add(name)
         person = people.setdefault(name, {"external_id": row[0] if key == "external_id" else None})
-        known = {target: cell for target, cell in zip(TARGETS[1:], row[1:], strict=True) if cell}
-        if known.get("number") == "x":
-            del known["number"]
-        for kind in set(KINDS) & set(known):
+        cells = {target: cell for target, cell in zip(TARGETS[1:], row[1:], strict=True) if cell}
+        if cells.get("number") == "x":
+            del cells["number"]
+        for kind in set(KINDS) & set(cells):
             old = person.get(kind) and normalise.normalise(kind, person[kind], region="DE").sha256
-            new = normalise.normalise(kind, known[kind], region="DE").sha256
+            new = normalise.normalise(kind, cells[kind], region="DE").sha256
             if old and not new:
-                del known[kind]  # an unusable value replaces no usable one
+                del cells[kind]  # an unusable value replaces no usable one
             elif old and old != new:
                 past.add((kind, old))
-        person |= known
+        person |= cells
     return created, updated, rejected, len(named)
 
 

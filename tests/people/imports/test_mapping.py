@@ -32,33 +32,37 @@ def errors(answer):
         ({"segment_name": "x" * 81}, {"segment_name"}),
     ],
 )
-def test_an_invalid_mapping_is_reported_beside_its_field(imports, changes, wrong):
-    answer = imports.post(imports.uploaded(ROWS), **changes)
+def test_an_invalid_mapping_is_reported_beside_its_field(import_pages, changes, wrong):
+    answer = import_pages.post(import_pages.upload_url(ROWS), **changes)
     assert errors(answer) == wrong
     assert Profile.objects.count() == 0
 
 
-def test_the_first_of_two_columns_with_one_name_is_imported(imports):
-    row = imports.run("external_id,tag,tag,E-Mail,email\nc-1,a,b,x@example.org,y@example.org\n")
+def test_the_first_of_two_columns_with_one_name_is_imported(import_pages):
+    row = import_pages.run_to_end(
+        "external_id,tag,tag,E-Mail,email\nc-1,a,b,x@example.org,y@example.org\n"
+    )
     assert row.state == "done"
     assert Profile.objects.get().attributes == {"tag": "a"}
     assert Profile.objects.get().email == "x@example.org"
 
 
 @pytest.mark.parametrize("n", [101, 4000])
-def test_more_than_100_columns_are_refused_without_a_form(imports, n):
-    url = imports.uploaded(",".join(["external_id", *(f"c{n}" for n in range(1, n))]) + "\n")
-    page = imports.client.get(url)
+def test_more_than_100_columns_are_refused_without_a_form(import_pages, n):
+    url = import_pages.upload_url(",".join(["external_id", *(f"c{n}" for n in range(1, n))]) + "\n")
+    page = import_pages.client.get(url)
     assert f"{n} columns" in page.content.decode()
     assert "form" not in page.context
     sent = {f"target_{place}": "text" for place in range(n)}
     form = {**page.context["layout"], "start": "1"} | dict([*sent.items()][:200])
-    assert imports.client.post(url, form).status_code == 422
+    assert import_pages.client.post(url, form).status_code == 422
 
 
-def test_a_taken_segment_name_is_refused(imports):
-    imports.run(ROWS, segment_name="Ours")
-    assert errors(imports.post(imports.uploaded(ROWS), segment_name="OURS")) == {"segment_name"}
+def test_a_taken_segment_name_is_refused(import_pages):
+    import_pages.run_to_end(ROWS, segment_name="Ours")
+    assert errors(import_pages.post(import_pages.upload_url(ROWS), segment_name="OURS")) == {
+        "segment_name"
+    }
 
 
 @pytest.mark.parametrize(
@@ -78,8 +82,8 @@ def test_a_taken_segment_name_is_refused(imports):
         ("text", "'+49", "+49"),
     ],
 )
-def test_a_cell_is_converted_to_the_type_of_its_column(imports, target, cell, value):
-    imports.run(
+def test_a_cell_is_converted_to_the_type_of_its_column(import_pages, target, cell, value):
+    import_pages.run_to_end(
         f"external_id,x\nc-1,{cell}\n", target_1=target, name_1="x", delimiter="comma", header="1"
     )
     assert Profile.objects.get().attributes == {"x": value}
@@ -106,54 +110,56 @@ def test_a_cell_is_converted_to_the_type_of_its_column(imports, target, cell, va
         ("phone", "1" * 65),
     ],
 )
-def test_a_cell_of_a_wrong_type_is_left_out_and_its_row_imported(imports, target, cell):
+def test_a_cell_of_a_wrong_type_is_left_out_and_its_row_imported(import_pages, target, cell):
     data = f'external_id,x,city\nc-1,"{cell}",Köln\nc-2,,Ulm\n'
-    row = imports.run(data, target_1=target, name_1="x", delimiter="comma")
+    row = import_pages.run_to_end(data, target_1=target, name_1="x", delimiter="comma")
     assert (row.n_created, row.n_rejected, row.problem_counts) == (2, 0, {"left_out": {"x": 1}})
     assert Profile.objects.get(external_id="c-1").attributes == {"city": "Köln"}
-    _header, line = imports.rejects(row)
+    _header, line = import_pages.rejects(row)
     assert line.startswith('"2","x: ')
     assert "The row is imported without it." in line
-    page = imports.client.get(f"/g/acme/people/imports/{row.pk}/").content.decode()
+    page = import_pages.client.get(f"/g/acme/people/imports/{row.pk}/").content.decode()
     assert "Values that fitted nothing were left out" in page
 
 
 @pytest.mark.parametrize("target", ["ads_consent", "ad_tracking_enabled"])
-def test_an_unreadable_consent_answer_rejects_its_row(imports, target):
+def test_an_unreadable_consent_answer_rejects_its_row(import_pages, target):
     # Left out, a refusal would be lost.
-    row = imports.run("external_id,x\nc-1,rather not\nc-2,nein\n", target_1=target)
+    row = import_pages.run_to_end("external_id,x\nc-1,rather not\nc-2,nein\n", target_1=target)
     assert (row.n_created, row.n_rejected) == (1, 1)
     assert getattr(Profile.objects.get(), target) is False
 
 
-def test_unusable_identifiers_are_counted_in_the_result(imports):
+def test_unusable_identifiers_are_counted_in_the_result(import_pages):
     data = "external_id,email,phone\nc-1,rubbish,12\nc-2,b@example.org,13\n"
-    row = imports.run(data)
+    row = import_pages.run_to_end(data)
     assert (row.n_created, row.problem_counts) == (2, {"unusable": {"email": 1, "phone": 2}})
-    assert [line.split(",")[:2] for line in imports.rejects(row)[1:]] == [
+    assert [line.split(",")[:2] for line in import_pages.rejects(row)[1:]] == [
         [f'"{line}"', f'"{kind}: This cannot be used: it is stored and never sent."']
         for line, kind in ((2, "email"), (2, "phone"), (3, "phone"))
     ]
-    page = imports.client.get(f"/g/acme/people/imports/{row.pk}/").content.decode()
+    page = import_pages.client.get(f"/g/acme/people/imports/{row.pk}/").content.decode()
     assert re.search(r"Phone <strong>\s*<a [^>]*number=unusable_phone\">2</a>", page)
 
 
 @pytest.mark.parametrize("key", ["email", "phone"])
-def test_the_newest_profile_with_the_hash_of_the_key_is_updated(imports, make_profile, key):
+def test_the_newest_profile_with_the_hash_of_the_key_is_updated(import_pages, make_profile, key):
     given = {"email": "Anna@Example.org", "phone": "0151 12345678"}
     kept = {"email": "anna@example.org", "phone": "+4915112345678"}
     old, new = (make_profile(external_id=name, **{key: kept[key]}) for name in ("old", "new"))
-    row = imports.run(f"{key},city\n{given[key]},Köln\nrubbish,Bonn\n")
+    row = import_pages.run_to_end(f"{key},city\n{given[key]},Köln\nrubbish,Bonn\n")
     assert (row.n_created, row.n_updated, row.n_rejected) == (0, 1, 1)
-    assert "holds no valid" in imports.rejects(row)[1]
+    assert "holds no valid" in import_pages.rejects(row)[1]
     new.refresh_from_db()
     assert new.attributes == {"city": "Köln"}
 
 
-def test_profiles_are_found_by_an_alias(imports, acme, make_profile):
-    known = make_profile()
-    UserAlias.objects.create(app_group=acme, profile=known, label="crm", name="7")
-    row = imports.run("alias,city\n7,Köln\n8,Bonn\n8,Berlin\n", key="alias", alias_label="crm")
+def test_profiles_are_found_by_an_alias(import_pages, acme, make_profile):
+    profile = make_profile()
+    UserAlias.objects.create(app_group=acme, profile=profile, label="crm", name="7")
+    row = import_pages.run_to_end(
+        "alias,city\n7,Köln\n8,Bonn\n8,Berlin\n", key="alias", alias_label="crm"
+    )
     assert (row.n_created, row.n_updated, row.n_people) == (1, 2, 2)
     new = UserAlias.objects.get(label="crm", name="8").profile
     assert (new.external_id, new.attributes) == (None, {"city": "Berlin"})

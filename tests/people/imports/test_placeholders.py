@@ -56,10 +56,10 @@ def test_assigned_three_letter_language_codes_are_kept(text, code):
 
 
 def suggested(acme, name, values):
-    found = column_guess.columns(
+    columns = column_guess.columns(
         [name], [[value] for value in values], delimiter="comma", app_group=acme
     )
-    return found[0].column.target
+    return columns[0].column.target
 
 
 @pytest.mark.parametrize(

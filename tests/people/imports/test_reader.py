@@ -39,13 +39,13 @@ def read_all(data, layout=PLAIN, *, n_columns, step=3):
     source, rows, rejects, position, line = Bytes(data), [], [], 0, 0
     while True:
         reader = Reader(source, layout, n_columns=n_columns, position=position, line=line)
-        found = reader.take(step)
-        if found.is_end and not found:
+        chunk = reader.take(step)
+        if chunk.is_end and not chunk:
             return rows, rejects
         assert (reader.position, reader.line) > (position, line)
         position, line = reader.position, reader.line
-        rows += found.rows
-        rejects += found.rejects
+        rows += chunk.rows
+        rejects += chunk.rejects
 
 
 @pytest.fixture(params=[64, csv_reader.BLOCK])
@@ -71,11 +71,11 @@ def test_rows_written_by_the_csv_module_are_read_unchanged(data):
     if text.getvalue().startswith("\ufeff") and not mark:
         mark = csv_reader.BOMS.get(encoding, b"")  # a leading U+FEFF is read as a byte order mark
     raw = mark + text.getvalue().encode(encoding)
-    found, rejects = read_all(
+    rows_read, rejects = read_all(
         raw, Layout(encoding, name), n_columns=3, step=data.draw(st.integers(1, 4))
     )
     assert rejects == []
-    assert found == [list(row) for row in rows if any(row)]
+    assert rows_read == [list(row) for row in rows if any(row)]
 
 
 @PROPERTY
@@ -105,7 +105,7 @@ def test_an_unclosed_quote_is_rejected_alone(block):
     raw = b'a,b\n1,"open\n2,two\n"3","three"\n4,fo"ur\n'
     rows, rejects = read_all(raw, n_columns=2)
     assert rows == [["a", "b"], ["2", "two"], ["3", "three"], ["4", 'fo"ur']]
-    assert [(one.line, one.reason) for one in rejects] == [(2, "quotes")]
+    assert [(reject.line, reject.reason) for reject in rejects] == [(2, "quotes")]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
@@ -118,7 +118,7 @@ def test_mixed_line_ends_keep_the_line_numbers(block):
     raw = b'a,b\r\n1,"x\r\ny"\r2,"z"\n3,4,5\n'
     rows, rejects = read_all(raw, n_columns=2)
     assert rows == [["a", "b"], ["1", "x\r\ny"], ["2", "z"]]
-    assert [(one.line, one.reason, one.cells) for one in rejects] == [
+    assert [(reject.line, reject.reason, reject.cells) for reject in rejects] == [
         (5, "columns", ["3", "4", "5"])
     ]
 
@@ -126,13 +126,13 @@ def test_mixed_line_ends_keep_the_line_numbers(block):
 def test_bytes_of_another_encoding_reject_their_row_only(block):
     rows, rejects = read_all("a,b\nMüller,1\nMeier,2\n".encode("cp1252"), n_columns=2)
     assert rows == [["a", "b"], ["Meier", "2"]]
-    assert [(one.line, one.reason) for one in rejects] == [(2, "encoding")]
+    assert [(reject.line, reject.reason) for reject in rejects] == [(2, "encoding")]
 
 
 def test_a_nul_rejects_its_row_only(block):
     rows, rejects = read_all(b"a,b\n1,\x00\n2,3\n", n_columns=2)
     assert rows == [["a", "b"], ["2", "3"]]
-    assert [(one.line, one.reason) for one in rejects] == [(2, "nul")]
+    assert [(reject.line, reject.reason) for reject in rejects] == [(2, "nul")]
 
 
 @pytest.mark.parametrize("quote", [b"", b'"'])
@@ -141,7 +141,7 @@ def test_a_huge_cell_rejects_its_row_only(n, quote):
     raw = b"a,b\n1," + quote + b"x" * n + quote + b"\n2,3\n"
     rows, rejects = read_all(raw, n_columns=2)
     assert rows == [["a", "b"], ["2", "3"]]
-    assert [(one.line, one.reason) for one in rejects] == [(2, "long")]
+    assert [(reject.line, reject.reason) for reject in rejects] == [(2, "long")]
     assert len(rejects[0].cells[-1]) <= 200_000
 
 
@@ -151,21 +151,21 @@ def test_lines_within_a_huge_quoted_cell_are_no_rows(n):
     raw = b'a,b\n1,"' + b"x" * n + b'\nvictim,attacker@example.org\n"\n2,3\n'
     rows, rejects = read_all(raw, n_columns=2)
     assert rows == [["a", "b"], ["2", "3"]]
-    assert [(one.line, one.reason) for one in rejects] == [(2, "long")]
+    assert [(reject.line, reject.reason) for reject in rejects] == [(2, "long")]
 
 
 def test_lines_within_a_quoted_cell_after_a_huge_cell_are_no_rows():
     raw = b"a,b\n" + b"x" * 3_000_000 + b',"\nvictim,attacker@example.org\n"\n2,3\n'
     rows, rejects = read_all(raw, n_columns=2)
     assert rows == [["a", "b"], ["2", "3"]]
-    assert [(one.line, one.reason) for one in rejects] == [(2, "long")]
+    assert [(reject.line, reject.reason) for reject in rejects] == [(2, "long")]
 
 
 def test_an_unclosed_quote_in_a_long_file_is_rejected_alone():
     raw = b'a,b\n1,"open\n' + b"2,two\n" * 2_000_000
     reader = Reader(Bytes(raw), PLAIN, n_columns=2)
     header, broken, good = (reader.take(1) for _ in range(3))
-    assert (header.rows, [one.reason for one in broken.rejects]) == ([["a", "b"]], ["quotes"])
+    assert (header.rows, [reject.reason for reject in broken.rejects]) == ([["a", "b"]], ["quotes"])
     assert good.rows == [["2", "two"]]
 
 
@@ -173,8 +173,8 @@ def test_an_unclosed_quote_in_a_long_file_is_rejected_alone():
 def test_blank_lines_are_skipped_a_chunk_at_a_time(unit):
     source = Bytes(unit * (5_000_000 // len(unit)) + b"1,2\n")
     reader = Reader(source, PLAIN, n_columns=2)
-    found = reader.take(10)
-    assert (len(found), found.is_end) == (0, False)
+    chunk = reader.take(10)
+    assert (len(chunk), chunk.is_end) == (0, False)
     assert 2_000_000 < reader.position < 3_000_000
     assert read_all(source.data, n_columns=2)[0] == [["1", "2"]]
 
@@ -190,4 +190,4 @@ def test_many_unclosed_quotes_do_not_block_a_chunk():
 def test_a_file_of_spaces_is_one_rejected_row():
     rows, rejects = read_all(b" " * 20_000_000, n_columns=2)
     assert rows == []
-    assert [(one.line, one.reason) for one in rejects] == [(1, "long")]
+    assert [(reject.line, reject.reason) for reject in rejects] == [(1, "long")]

@@ -23,7 +23,7 @@ def test_a_row_may_lack_or_repeat_empty_cells_at_its_end(block):
         ["4", "5", "6"],
         ["7", "8", "9"],
     ]
-    assert [(one.line, one.reason) for one in rejects] == [(6, "columns"), (7, "columns")]
+    assert [(reject.line, reject.reason) for reject in rejects] == [(6, "columns"), (7, "columns")]
 
 
 @pytest.mark.parametrize(

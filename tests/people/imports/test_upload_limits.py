@@ -36,13 +36,13 @@ def test_a_file_of_a_user_without_the_role_is_not_stored(request, signed_in, ope
 
 
 def test_a_group_may_have_a_limited_number_of_files_waiting(
-    imports, other_group, opened, monkeypatch
+    import_pages, other_group, opened, monkeypatch
 ):
     monkeypatch.setattr(uploads, "MOST_WAITING", 2)
     for _ in range(2):
         Import.objects.create(app_group=other_group, size=1)
-        imports.uploaded(FILE)
-    answer = imports.upload(FILE)
+        import_pages.upload_url(FILE)
+    answer = import_pages.upload(FILE)
     assert answer.status_code == 422
     assert "Too many files wait" in answer.content.decode()
     assert (
@@ -51,30 +51,30 @@ def test_a_group_may_have_a_limited_number_of_files_waiting(
         len(opened),
     ) == (2, 2, 2)
     lifecycle.discard(Import.objects.filter(app_group__slug="acme").first())
-    assert imports.upload(FILE).status_code == 302
+    assert import_pages.upload(FILE).status_code == 302
 
 
-def test_a_group_may_have_a_limited_number_of_bytes_waiting(imports, monkeypatch):
+def test_a_group_may_have_a_limited_number_of_bytes_waiting(import_pages, monkeypatch):
     monkeypatch.setattr(uploads, "MOST_WAITING_BYTES", 1000)
-    imports.uploaded(FILE)
-    assert imports.upload(b"external_id\n" + b"c\n" * 500).status_code == 422
+    import_pages.upload_url(FILE)
+    assert import_pages.upload(b"external_id\n" + b"c\n" * 500).status_code == 422
     assert Import.objects.count() == 1
 
 
-def test_simultaneous_uploads_do_not_exceed_the_limit(imports, acme, monkeypatch):
+def test_simultaneous_uploads_do_not_exceed_the_limit(import_pages, acme, monkeypatch):
     # The other upload is stored just before this one.
     monkeypatch.setattr(uploads, "MOST_WAITING", 1)
     real = uploads.store
     monkeypatch.setattr(
         uploads, "store", lambda file: Import.objects.create(app_group=acme, size=1) and real(file)
     )
-    assert imports.upload(FILE).status_code == 422
+    assert import_pages.upload(FILE).status_code == 422
     assert (Import.objects.count(), UploadPart.objects.count()) == (1, 0)
 
 
-def test_a_full_disk_is_reported(imports, opened, monkeypatch):
+def test_a_full_disk_is_reported(import_pages, opened, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=100))
-    answer = imports.upload(FILE)
+    answer = import_pages.upload(FILE)
     assert answer.status_code == 422
     assert "no room for this file" in answer.content.decode()
     assert opened == []
@@ -97,9 +97,9 @@ def test_groups_take_turns_regardless_of_their_number_of_imports(acme, other_gro
 
 
 def test_members_are_not_kept_for_a_segment_of_another_group(
-    imports, acme, other_group, make_profile, time_machine
+    import_pages, acme, other_group, make_profile, time_machine
 ):
-    run = imports.run(FILE)
+    run = import_pages.run_to_end(FILE)
     condition = {"all": [{"field": "import", "op": "in", "value": [str(run.pk)]}]}
     Segment.objects.create(app_group=other_group, name="All of them", filter=condition)
     time_machine.move_to(timezone.now() + timezone.timedelta(days=400))

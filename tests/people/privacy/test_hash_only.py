@@ -16,7 +16,7 @@ from audiencesync.people.changes import Change
 from audiencesync.people.models import Profile
 from audiencesync.people.writing import rework
 from audiencesync.people.writing.upsert import upsert
-from tests.support.import_pages import turns
+from tests.support.import_pages import run_imports
 from tests.support.rest_api import Caller
 from tests.support.segment_form import segment_data
 
@@ -71,7 +71,7 @@ def track(api, source, **more):
     return api.post("/users/track", {"attributes": [more]}, Idempotency_Key=uuid.uuid4().hex)
 
 
-def send_by_every_path(api, imports):
+def send_by_every_path(api, import_pages):
     """Send people through the API and an import, one path after the other."""
     first = track(api, "by call", external_id="anna")
     assert first.status_code == 201, first.content
@@ -83,7 +83,7 @@ def send_by_every_path(api, imports):
         f"{FILE}berta,{line(RAW['by file'])}\n,{line(RAW['rejected'])}\n"
         f"dora,{line(RAW['unusable'])}\n"
     )
-    run = imports.run(file)
+    run = import_pages.run_to_end(file)
     assert (run.state, run.n_rejected) == ("done", 1)
     api.post(
         "/users/export/ids",
@@ -97,12 +97,12 @@ def send_by_every_path(api, imports):
 
 def dump():
     """Return every cell of every table as text, with compressed cells unpacked."""
-    found = []
+    texts = []
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
             cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")
-            found += [_text(cell) for row in cursor.fetchall() for cell in row]
-    return "\n".join(found)
+            texts += [_text(cell) for row in cursor.fetchall() for cell in row]
+    return "\n".join(texts)
 
 
 def _text(cell):
@@ -120,33 +120,34 @@ def raw_values_in_database(raw):
     return [value for values in raw.values() for value in values if value.casefold() in text]
 
 
-def test_no_table_holds_a_raw_value(acme, world, api, imports):
+def test_no_table_holds_a_raw_value(acme, world, api, import_pages):
     acme.hash_only = True
     acme.save()
-    send_by_every_path(api, imports)
-    world.enter(world.sync(kinds=["email", "phone", "idfa"]), list(Profile.objects.all()))
+    send_by_every_path(api, import_pages)
+    world.enter(world.create_sync(kinds=["email", "phone", "idfa"]), list(Profile.objects.all()))
     world.drain()
     assert raw_values_in_database(RAW) == []
     assert Profile.objects.exclude(email_sha256=None).count() >= 3
 
 
-def test_raw_values_are_found_in_other_groups(acme, world, api, imports):
+def test_raw_values_are_found_in_other_groups(acme, world, api, import_pages):
     # Proves that the search of the database works.
-    send_by_every_path(api, imports)
+    send_by_every_path(api, import_pages)
     assert set(raw_values_in_database(RAW)) >= {*RAW["by file"], *RAW["rejected"]}
 
 
-def test_requests_are_identical_byte_for_byte(acme, world, api, imports, bodies):
-    audience = world.audience()
+def test_requests_are_identical_byte_for_byte(acme, world, api, import_pages, bodies):
+    audience = world.create_audience()
     for is_hash_only in (False, True):
         acme.hash_only = is_hash_only
         acme.save()
-        send_by_every_path(api, imports)
+        send_by_every_path(api, import_pages)
         people = list(Profile.objects.order_by("pk"))
         assert any(person.email for person in people) is not is_hash_only
         for action in ("add", "remove"):
             world.enter(
-                world.sync(audience, action, kinds=["email", "phone", "idfa", "gaid"]), people
+                world.create_sync(audience, action, kinds=["email", "phone", "idfa", "gaid"]),
+                people,
             )
             world.drain()
         Profile.objects.all().delete()
@@ -162,8 +163,10 @@ def split_people(body):
     return head, sorted(people.split(b"],["))
 
 
-def test_switching_to_hash_only_removes_stored_values(acme, world, api, imports, alice, signed_in):
-    send_by_every_path(api, imports)
+def test_switching_to_hash_only_removes_stored_values(
+    acme, world, api, import_pages, alice, signed_in
+):
+    send_by_every_path(api, import_pages)
     page = signed_in(alice).get("/g/acme/settings/")
     form = page.context["form"]
     values = {
@@ -177,7 +180,7 @@ def test_switching_to_hash_only_removes_stored_values(acme, world, api, imports,
     answer = signed_in(alice).post("/g/acme/settings/", values | {"hash_only": "on", "sure": "1"})
     assert answer.status_code == 302
     rework.rework()
-    turns()
+    run_imports()
     assert raw_values_in_database(RAW) == []
 
 
@@ -213,7 +216,7 @@ def test_people_are_found_by_their_whole_address(acme, bob, signed_in):
     )
     for text in ("anna@example.org", "0151 12345601"):
         page = signed_in(bob).post("/g/acme/people/profiles/", {"q": text}, follow=True)
-        assert [one.external_id for one in page.context["people"]] == ["anna"]
+        assert [person.external_id for person in page.context["people"]] == ["anna"]
         row = page.context["people"][0]
     assert (row.email, row.phone) == ("known only as a hash", "known only as a hash")
     page = signed_in(bob).get(f"/g/acme/people/profiles/{row.profile.pk}/")
@@ -234,6 +237,6 @@ def test_a_segment_requires_a_whole_address(acme, bob, signed_in, typed, status,
     data = segment_data(("email", "contains", typed))
     page = signed_in(bob).post("/g/acme/people/segments/new/", data)
     assert page.status_code == status
-    found = page.context.get("coverage")
-    assert (found and found.total) == n
+    counts = page.context.get("coverage")
+    assert (counts and counts.total) == n
     assert ("stores hashes only" in page.content.decode()) == (status == 422)

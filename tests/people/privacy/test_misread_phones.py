@@ -44,8 +44,8 @@ def upgrade(group):
 
 def sent(world, audience):
     """Return the hashes in an audience."""
-    found = [one for _schema, one in world.sandbox.audiences.listed(audience.remote_id)]
-    return [one.hex() if isinstance(one, bytes) else one for one in found]
+    digests = [one for _schema, one in world.sandbox.audiences.listed(audience.remote_id)]
+    return [one.hex() if isinstance(one, bytes) else one for one in digests]
 
 
 def hashes():
@@ -66,7 +66,7 @@ def test_profiles_are_rehashed_in_chunks_and_the_old_hash_is_kept(acme, misread,
     assert set(Profile.objects.values_list("rule_version", flat=True)) == {normalise.RULE_VERSION}
     past = PastIdentifier.objects.order_by("profile").values_list("profile", "kind", "sha256")
     assert [(pk, kind, bytes(old)) for pk, kind, old in past] == [
-        (one.pk, "phone", WRONG) for one in people
+        (person.pk, "phone", WRONG) for person in people
     ]
 
 
@@ -90,10 +90,13 @@ def test_hashes_of_a_hash_only_group_are_kept(acme, misread):
 def test_a_wrong_hash_is_removed_from_its_audiences_and_the_profile_stays(world, misread):
     ann, [bob], audience = (
         misread(email_sha256=digest("a@example.org")),
-        world.people(),
-        world.audience(),
+        world.create_people(),
+        world.create_audience(),
     )
-    add, unsent = world.sync(audience, kinds=("phone",)), world.sync(world.audience("other"))
+    add, unsent = (
+        world.create_sync(audience, kinds=("phone",)),
+        world.create_sync(world.create_audience("other")),
+    )
     world.enter(add, [ann])
     world.enter(unsent, [ann, bob])
     world.drain()
@@ -107,8 +110,11 @@ def test_a_wrong_hash_is_removed_from_its_audiences_and_the_profile_stays(world,
 
 
 def test_a_pending_add_is_sent_with_the_right_hash(world, misread):
-    ann, audience = misread(), world.audience()
-    add, later = world.sync(audience, kinds=("phone",)), world.sync(audience, kinds=("phone",))
+    ann, audience = misread(), world.create_audience()
+    add, later = (
+        world.create_sync(audience, kinds=("phone",)),
+        world.create_sync(audience, kinds=("phone",)),
+    )
     world.enter(add, [ann])
     world.drain()
     world.enter(later, [ann])
@@ -121,8 +127,8 @@ def test_a_pending_add_is_sent_with_the_right_hash(world, misread):
 
 def test_a_wrong_hash_that_belongs_to_another_member_is_not_removed(world, misread):
     ann, bert = misread(), misread(external_id="bert", phone="+494917612345678")
-    audience = world.audience()
-    world.enter(world.sync(audience, kinds=("phone",)), [ann, bert])
+    audience = world.create_audience()
+    world.enter(world.create_sync(audience, kinds=("phone",)), [ann, bert])
     world.drain()
     upgrade(world.app_group)
     erase.beat()

@@ -53,17 +53,17 @@ def stored(random):
 
 def condition(random):
     op = random.choice(OPS)
-    made = {"field": f"custom.{random.choice(NAMES)}", "op": op}
+    condition = {"field": f"custom.{random.choice(NAMES)}", "op": op}
     values = [*TEXTS, *NUMBERS]
     if op in RELATIVE:
-        return made | {"value": random.randint(1, 3)}
+        return condition | {"value": random.randint(1, 3)}
     if op in ("greater", "less"):
-        return made | {"value": random.choice([*NUMBERS, *DAYS])}
+        return condition | {"value": random.choice([*NUMBERS, *DAYS])}
     if op in ("contains", "starts_with"):
-        return made | {"value": random.choice([*TEXTS])}
+        return condition | {"value": random.choice([*TEXTS])}
     if op == "in":
-        return made | {"value": random.choices(values, k=3)}
-    return made if op in WITHOUT_VALUE else made | {"value": random.choice(values)}
+        return condition | {"value": random.choices(values, k=3)}
+    return condition if op in WITHOUT_VALUE else condition | {"value": random.choice(values)}
 
 
 def tree(random, depth=0):
@@ -108,14 +108,16 @@ def has(value, part, *, at_start=False):
         parts = [fold(part), fold(day(part) or part)]
         return any(folded.startswith(one) if at_start else one in folded for one in parts)
     elements = value if isinstance(value, list) and not at_start else []
-    scalars = [one for one in elements if isinstance(one, str) or is_number(one)]
+    scalars = [element for element in elements if isinstance(element, str) or is_number(element)]
     return fold(part) in [fold(one if isinstance(one, str) else json.dumps(one)) for one in scalars]
 
 
 def compared(value, wanted):
     """Return below, equal or above as a number; None if they cannot be compared."""
-    mine = day_in(value) or None if isinstance(wanted, str) else value if is_number(value) else None
-    return None if mine is None else (mine > wanted) - (mine < wanted)
+    comparable = (
+        day_in(value) or None if isinstance(wanted, str) else value if is_number(value) else None
+    )
+    return None if comparable is None else (comparable > wanted) - (comparable < wanted)
 
 
 def within(value, first, last):
@@ -157,7 +159,7 @@ def test_the_database_finds_whom_python_finds(acme, seed):
     for _n in range(150):
         raw = tree(random)
         query = filters.parse(raw, now=NOW, app_group=acme.pk)
-        found = Profile.objects.filter(query).values_list("external_id", flat=True)
+        external_ids = Profile.objects.filter(query).values_list("external_id", flat=True)
         node = filters.read(raw)
         expected = {name for name, known in people.items() if fits(node, known)}
-        assert set(found) == expected, raw
+        assert set(external_ids) == expected, raw

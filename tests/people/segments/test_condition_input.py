@@ -29,9 +29,9 @@ def form(acme, field, op, value="", **more):
 
 
 def condition(acme, *row, **more):
-    found = form(acme, *row, **more)
-    assert found.is_valid(), found.errors
-    return found.cleaned_data["chosen"]["all"][0]
+    segment_form = form(acme, *row, **more)
+    assert segment_form.is_valid(), segment_form.errors
+    return segment_form.cleaned_data["chosen"]["all"][0]
 
 
 @pytest.mark.parametrize(
@@ -53,10 +53,10 @@ def condition(acme, *row, **more):
     ],
 )
 def test_an_impossible_condition_is_reported_beside_its_field(people, acme, row, place, words):
-    found = form(acme, *row)
-    assert not found.is_valid()
-    assert list(found.errors) == [place]
-    assert words in found.errors[place][0]
+    segment_form = form(acme, *row)
+    assert not segment_form.is_valid()
+    assert list(segment_form.errors) == [place]
+    assert words in segment_form.errors[place][0]
 
 
 def test_a_condition_on_an_unknown_attribute_can_be_saved_anyway(people, acme):
@@ -80,8 +80,8 @@ def test_the_case_of_an_attribute_name_is_corrected(people, acme):
 
 def test_an_import_of_another_group_is_unknown(acme, other_group):
     theirs = Import.objects.create(app_group=other_group, file_name="x.csv", size=1)
-    found = form(acme, "import", "is", str(theirs.pk))
-    assert f"There is no import number {theirs.pk}." in found.errors["value-0.0"]
+    segment_form = form(acme, "import", "is", str(theirs.pk))
+    assert f"There is no import number {theirs.pk}." in segment_form.errors["value-0.0"]
 
 
 @pytest.mark.parametrize(

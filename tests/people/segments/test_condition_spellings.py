@@ -116,7 +116,7 @@ def test_a_list_is_shown_as_it_was_read(people, acme, typed, language):
         segment = Segment.objects.create(
             app_group=acme, name="S", filter=chosen.cleaned_data["chosen"]
         )
-        shown = SegmentForm(app_group=acme, segment=segment).initial["value-0.0"]
-        again = form(acme, "mixed", "in", shown, segment)
+        initial = SegmentForm(app_group=acme, segment=segment).initial["value-0.0"]
+        again = form(acme, "mixed", "in", initial, segment)
         assert again.is_valid(), again.errors
     assert again.cleaned_data["chosen"] == segment.filter

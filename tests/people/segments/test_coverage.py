@@ -13,8 +13,8 @@ def test_each_kind_is_counted_in_one_query(make_profile, django_assert_num_queri
     make_profile(email="not one", phone="+442071838750")
     make_profile(email="not one")
     with django_assert_num_queries(1):
-        found = coverage(Profile.objects.all())
-    assert found == Coverage(3, {"email": 1, "phone": 1, "idfa": 0, "gaid": 1}, 1, addable=2)
+        counts = coverage(Profile.objects.all())
+    assert counts == Coverage(3, {"email": 1, "phone": 1, "idfa": 0, "gaid": 1}, 1, addable=2)
 
 
 def test_only_the_kinds_to_be_sent_count(make_profile):
@@ -39,9 +39,14 @@ def test_consent_is_counted_as_in_the_queue(make_profile, is_strict, refused, un
     make_profile(**device)
     make_profile(idfa=str(uuid.uuid4()), ad_tracking_enabled=False)
     make_profile(ads_consent=False, ad_tracking_enabled=False)  # has no identifier
-    found = coverage(Profile.objects.all(), is_strict=is_strict)
-    assert (found.total, found.none, found.refused, found.untracked) == (6, 1, refused, untracked)
-    assert found.addable == addable
+    counts = coverage(Profile.objects.all(), is_strict=is_strict)
+    assert (counts.total, counts.none, counts.refused, counts.untracked) == (
+        6,
+        1,
+        refused,
+        untracked,
+    )
+    assert counts.addable == addable
 
 
 def test_tracking_is_ignored_without_device_ids(make_profile):

@@ -8,7 +8,7 @@ from tests.support.segment_form import segment_data
 
 
 @pytest.fixture
-def saved(listen, gold, acme, signed_in, bob):
+def saved(listen, gold_segment, acme, signed_in, bob):
     """saved(plan, save) -> the answer to an edit of the segment "gold", which has ten people."""
     plans = ["gold"] * 10 + ["silver"] * 5
     Profile.objects.bulk_create(
@@ -19,23 +19,23 @@ def saved(listen, gold, acme, signed_in, bob):
     client = signed_in(bob)
 
     def make(*plans, save="1"):
-        data = segment_data(("plan", "in", ", ".join(plans)), version=str(gold.version))
-        path = reverse("segment", args=["acme", gold.pk])
-        answer = client.post(path, data | {"save": save, "name": gold.name})
-        gold.refresh_from_db()
+        data = segment_data(("plan", "in", ", ".join(plans)), version=str(gold_segment.version))
+        path = reverse("segment", args=["acme", gold_segment.pk])
+        answer = client.post(path, data | {"save": save, "name": gold_segment.name})
+        gold_segment.refresh_from_db()
         return answer
 
     return make
 
 
-def test_a_great_change_is_saved_after_a_confirmation(saved, gold):
-    before = gold.filter
+def test_a_great_change_is_saved_after_a_confirmation(saved, gold_segment):
+    before = gold_segment.filter
     answer = saved("silver")
     assert answer.status_code == 409
     assert 'value="10-5"' in answer.content.decode()
-    assert gold.filter == before
+    assert gold_segment.filter == before
     assert saved("silver", save="10-5").status_code == 302
-    assert gold.filter != before
+    assert gold_segment.filter != before
 
 
 def test_a_greater_change_than_the_confirmed_one_is_asked_about_again(saved):

@@ -45,12 +45,12 @@ def customers(happened, acme):
 def matching(condition):
     """Return the ids of those who match; everybody else must match the negation."""
     query = filters.parse(condition, now=NOW)
-    found = set(Profile.objects.filter(query).values_list("external_id", flat=True))
+    external_ids = set(Profile.objects.filter(query).values_list("external_id", flat=True))
     others = set(Profile.objects.exclude(query).values_list("external_id", flat=True))
     none = filters.parse({"none": [condition]}, now=NOW)
-    assert found.isdisjoint(others)
+    assert external_ids.isdisjoint(others)
     assert others == set(Profile.objects.filter(none).values_list("external_id", flat=True))
-    return "".join(sorted(found))
+    return "".join(sorted(external_ids))
 
 
 @pytest.mark.parametrize(

@@ -89,8 +89,8 @@ def test_many_filters_are_one_query(anna):
 
 
 def test_a_filter_that_cannot_be_read_raises(anna):
-    gone = {"segment": "8c5d0c1e-0000-4000-8000-000000000000", "op": "in"}
-    for raw in (gone, {"field": "nothing", "op": "is"}):
+    condition = {"segment": "8c5d0c1e-0000-4000-8000-000000000000", "op": "in"}
+    for raw in (condition, {"field": "nothing", "op": "is"}):
         with pytest.raises(filters.FilterError):
             explained(anna, raw)
 

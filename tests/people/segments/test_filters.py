@@ -1,4 +1,4 @@
-"""A condition matches the same people on every database."""
+"""A condition matches the same people on SQLite and PostgreSQL: the suite runs on both."""
 
 from datetime import UTC, datetime
 
@@ -40,15 +40,17 @@ def people(acme):
 
 def matching(op, value=None, field="custom.x"):
     condition = {"field": field, "op": op} | ({} if value is None else {"value": value})
-    found = set(
+    external_ids = set(
         Profile.objects.filter(filters.parse(condition)).values_list("external_id", flat=True)
     )
     others = set(
         Profile.objects.exclude(filters.parse(condition)).values_list("external_id", flat=True)
     )
-    # a split must send every person to a branch
-    assert (found & others, found | others) == (set(), ALL_PEOPLE)
-    return found
+    # filter() and exclude() complement each other, also where a value is NULL: a split of a canvas
+    # sends each person to one branch.
+    assert external_ids & others == set()
+    assert external_ids | others == ALL_PEOPLE
+    return external_ids
 
 
 @pytest.mark.parametrize(
@@ -57,9 +59,10 @@ def matching(op, value=None, field="custom.x"):
         ("is", "gold", {"gold"}),
         ("is", 5, {"five", "five-float"}),
         ("is", 5.0, {"five", "five-float"}),
+        # A form has only texts, so a text that is a number matches the number, too.
         ("is", "5", {"five", "five-float", "five-text"}),
         ("is", 0.1, {"half"}),
-        ("is", "true", {"yes-text"}),
+        ("is", "true", {"yes-text"}),  # a boolean is found by is_true
         ("is", "007", set()),
         ("is", "a\"b'c%d_\\", {"quote"}),
         ("is_not", "gold", ALL_PEOPLE - {"gold"}),
@@ -72,6 +75,7 @@ def matching(op, value=None, field="custom.x"):
         ("starts_with", "_", set()),
         ("greater", 4.5, {"five", "five-float", "huge"}),
         ("less", 5, {"half"}),
+        # Later than a day: not on it, at any time.
         ("greater", "2026-11-22", {"day", "timestamp"}),
         ("greater", "2026-11-23", set()),
         ("less", "2026-11-24", {"day", "timestamp"}),
@@ -126,9 +130,9 @@ def test_conditions_on_columns(make_profile, condition, expected):
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
     make_profile(external_id="c", created_at=datetime(2026, 1, 2, tzinfo=UTC))
-    found = Profile.objects.filter(filters.parse(condition)).order_by("external_id")
+    profiles = Profile.objects.filter(filters.parse(condition)).order_by("external_id")
     others = Profile.objects.exclude(filters.parse(condition)).values_list("external_id", flat=True)
-    assert "".join(profile.external_id for profile in found) == expected
+    assert "".join(profile.external_id for profile in profiles) == expected
     assert set(others) == {"a", "b", "c"} - set(expected)
 
 
@@ -157,9 +161,9 @@ def test_ten_lists_of_a_thousand_values_are_accepted(people):
 
 
 def test_a_segment_matches_only_its_own_group(make_profile, acme, other_group):
-    mine = make_profile(external_id="mine", country="DE")
+    own_profile = make_profile(external_id="mine", country="DE")
     make_profile(external_id="theirs", country="DE", app_group=other_group)
     condition = {"field": "country", "op": "is", "value": "DE"}
     for filter_ in (condition, {"any": [condition, {"field": "email", "op": "missing"}]}, {}):
         segment = Segment(app_group=acme, name="Germans", filter=filter_)
-        assert list(filters.members(segment)) == [mine]
+        assert list(filters.members(segment)) == [own_profile]

@@ -25,17 +25,19 @@ def test_a_person_joins_and_leaves_by_an_attribute(api, person, listen):
 
 
 def test_the_people_of_the_beginning_are_members_without_a_signal(make_profile, listen):
-    gold = make_profile(attributes={"plan": "gold"})
+    gold_profile = make_profile(attributes={"plan": "gold"})
     listener = listen()
-    assert (listener.work(), listener.members()) == ([], {gold.pk})
+    assert (listener.work(), listener.members()) == ([], {gold_profile.pk})
 
 
-def test_fill_inserts_a_part_of_the_people_once(acme, make_profile, gold):
+def test_fill_inserts_a_part_of_the_people_once(acme, make_profile, gold_segment):
     first, second, _third = (make_profile(attributes={"plan": "gold"}) for _n in range(3))
-    made = live.subscribe(acme, listener=1, role="entry", segment=gold, now=timezone.now())
+    subscription = live.subscribe(
+        acme, listener=1, role="entry", segment=gold_segment, now=timezone.now()
+    )
     part = {"low": first.pk, "high": second.pk, "now": timezone.now()}
-    assert [live.fill(made, **part), live.fill(made, **part)] == [1, 0]
-    assert live.members(made).get() == second
+    assert [live.fill(subscription, **part), live.fill(subscription, **part)] == [1, 0]
+    assert live.members(subscription).get() == second
 
 
 def test_an_event_is_signalled_to_those_who_subscribed_to_it(api, person, listen):
@@ -58,9 +60,9 @@ def test_a_purchase_is_signalled_by_its_product_or_any(api, listen, name, n):
     assert len(listener.heard()) == n
 
 
-def test_people_join_and_leave_by_an_event_and_by_time(api, make_profile, gold, listen):
-    gold.filter = NO_ORDER
-    gold.save()
+def test_people_join_and_leave_by_an_event_and_by_time(api, make_profile, gold_segment, listen):
+    gold_segment.filter = NO_ORDER
+    gold_segment.save()
     pk = make_profile(external_id="a").pk
     listener = listen()
     now = timezone.now()
@@ -72,36 +74,36 @@ def test_people_join_and_leave_by_an_event_and_by_time(api, make_profile, gold, 
         assert listener.work() == [("joined", pk)]
 
 
-def test_an_edit_of_a_segment_lets_people_join_and_leave(make_profile, bob, gold, listen):
+def test_an_edit_of_a_segment_lets_people_join_and_leave(make_profile, bob, gold_segment, listen):
     old, new = (make_profile(attributes={"plan": plan}).pk for plan in ("gold", "silver"))
     listener = listen()
     silver = {"field": "custom.plan", "op": "is", "value": "silver"}
-    asked = {"name": "gold", "description": "", "chosen": silver, "version": 1}
-    assert live.difference(gold, silver) == live.Difference(leave=1, join=1, total=1)
-    edit.save(gold, **asked, by=bob, now=timezone.now())
+    form = {"name": "gold", "description": "", "chosen": silver, "version": 1}
+    assert live.difference(gold_segment, silver) == live.Difference(leave=1, join=1, total=1)
+    edit.save(gold_segment, **form, by=bob, now=timezone.now())
     assert listener.work() == [("left", old), ("joined", new)]
 
 
 def test_an_edit_of_an_inner_segment_moves_people_of_the_outer(
-    acme, make_profile, bob, gold, listen
+    acme, make_profile, bob, gold_segment, listen
 ):
     outer = Segment.objects.create(
-        app_group=acme, name="outer", filter={"segment": str(gold.api_id), "op": "not_in"}
+        app_group=acme, name="outer", filter={"segment": str(gold_segment.api_id), "op": "not_in"}
     )
     old, new = (make_profile(attributes={"plan": plan}).pk for plan in ("gold", "silver"))
     listener = listen(segment=outer)
     silver = {"field": "custom.plan", "op": "is", "value": "silver"}
-    asked = {"name": "gold", "description": "", "chosen": silver, "version": 1}
-    assert live.difference(gold, silver) == live.Difference(leave=1, join=1, total=1)
-    edit.save(gold, **asked, by=bob, now=timezone.now())
+    form = {"name": "gold", "description": "", "chosen": silver, "version": 1}
+    assert live.difference(gold_segment, silver) == live.Difference(leave=1, join=1, total=1)
+    edit.save(gold_segment, **form, by=bob, now=timezone.now())
     assert listener.work() == [("joined", old), ("left", new)]
 
 
-def test_the_difference_of_an_edit_is_unknown_when_it_takes_too_long(acme, gold, listen):
+def test_the_difference_of_an_edit_is_unknown_when_it_takes_too_long(acme, gold_segment, listen):
     listen()
     Profile.objects.bulk_create(Profile(app_group=acme) for _n in range(5000))
-    assert live.difference(gold, {}, seconds=0.0) is None
-    assert live.difference(gold, {}) == live.Difference(join=5000)
+    assert live.difference(gold_segment, {}, seconds=0.0) is None
+    assert live.difference(gold_segment, {}) == live.Difference(join=5000)
 
 
 CHANGES = {
@@ -141,10 +143,12 @@ def test_what_cannot_be_sent_has_no_fingerprint(acme, make_profile, listen):
     assert [name for name, one in people.items() if has[one.pk]] == ["sendable"]
 
 
-def test_an_unreadable_segment_keeps_its_members(api, make_profile, gold, listen):
+def test_an_unreadable_segment_keeps_its_members(api, make_profile, gold_segment, listen):
     make_profile(external_id="a", attributes={"plan": "gold"})
     listener = listen()
-    Segment.objects.filter(pk=gold.pk).update(filter={"field": "gone", "op": "is", "value": "x"})
+    Segment.objects.filter(pk=gold_segment.pk).update(
+        filter={"field": "gone", "op": "is", "value": "x"}
+    )
     api.track(attributes=[{"external_id": "a", "plan": "free"}])
-    live.segment_saved(gold, timezone.now())
+    live.segment_saved(gold_segment, timezone.now())
     assert (listener.work(), len(listener.members())) == ([], 1)

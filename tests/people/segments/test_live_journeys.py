@@ -90,8 +90,10 @@ class World:
         identify.identify(self.app_group, arrays, now=self.now)
 
     def erase(self, name):
-        found = Profile.objects.filter(app_group=self.app_group, external_id=name)
-        erase.erase(self.app_group, found.values_list("pk", flat=True), asked_by="x", now=self.now)
+        profiles = Profile.objects.filter(app_group=self.app_group, external_id=name)
+        erase.erase(
+            self.app_group, profiles.values_list("pk", flat=True), asked_by="x", now=self.now
+        )
 
     def edit(self, number):
         self.segment.filter = FILTERS[number]
@@ -146,7 +148,7 @@ def test_once_all_work_is_done_members_match_the_segment(acme, small_chunks, cha
             clock.shift(timedelta(seconds=1))
             getattr(world, name)(*values)
         world.rest()
-        wanted = set(filters.members(world.segment).values_list("pk", flat=True))
-        assert world.members() == wanted
-        assert world.replayed() == wanted
+        expected = set(filters.members(world.segment).values_list("pk", flat=True))
+        assert world.members() == expected
+        assert world.replayed() == expected
         transaction.set_rollback(True)

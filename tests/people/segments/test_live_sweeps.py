@@ -51,12 +51,12 @@ def test_a_writer_of_the_beginning_is_found_after_five_minutes(make_profile, lis
         ("inner", 15),
     ],
 )
-def test_time_conditions_are_swept_often(acme, gold, listen, chosen, minutes):
+def test_time_conditions_are_swept_often(acme, gold_segment, listen, chosen, minutes):
     if chosen == "inner":
         timed = {"event": "order", "op": "never", "days": 30}
         inner = Segment.objects.create(app_group=acme, name="inner", filter=timed)
         chosen = {"segment": str(inner.api_id), "op": "in"}
-    Segment.objects.filter(pk=gold.pk).update(filter=chosen)
+    Segment.objects.filter(pk=gold_segment.pk).update(filter=chosen)
     listener = listen()
     begun = timezone.now() + 6 * MINUTE
     live.work(now=begun, seconds=60)
@@ -82,31 +82,31 @@ def test_a_sweep_killed_before_its_cursor_moves_repeats_nothing(small, make_prof
     assert sweep(listener, 6 * MINUTE) == [("joined", pk) for pk in people]
 
 
-def test_an_edit_begins_a_sweep_again(small, make_profile, gold, listen):
+def test_an_edit_begins_a_sweep_again(small, make_profile, gold_segment, listen):
     listener = listen()
     unmarked(make_profile, 5)
     silver = make_profile(attributes={"plan": "silver"}).pk
     live.sweep_some(now=timezone.now() + 6 * MINUTE)
     first = listener.heard()
-    Segment.objects.filter(pk=gold.pk).update(filter=SILVER)
-    live.segment_saved(gold, timezone.now())
+    Segment.objects.filter(pk=gold_segment.pk).update(filter=SILVER)
+    live.segment_saved(gold_segment, timezone.now())
     heard = sweep(listener, MINUTE)
     assert heard == [*(("left", pk) for _kind, pk in first), ("joined", silver)]
 
 
 def test_an_edit_during_a_part_of_a_sweep_is_not_skipped(
-    small, make_profile, gold, listen, monkeypatch
+    small, make_profile, gold_segment, listen, monkeypatch
 ):
     listener = listen()
     people = unmarked(make_profile, 3)
     compare = live_changes.moves
 
     def edit_meanwhile(subscription, within, **options):
-        found = compare(subscription, within, **options)
+        next_cursor = compare(subscription, within, **options)
         if within.ids is None:
             monkeypatch.setattr(live_changes, "moves", compare)
-            live.segment_saved(gold, timezone.now())
-        return found
+            live.segment_saved(gold_segment, timezone.now())
+        return next_cursor
 
     monkeypatch.setattr(live_changes, "moves", edit_meanwhile)
     live.sweep_some(now=timezone.now() + 6 * MINUTE)

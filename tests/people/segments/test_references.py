@@ -151,9 +151,9 @@ def test_segments_of_a_filter_are_listed(segment):
 def test_a_date_is_compared_with_today(amid_an_hour, make_profile, op, n, expected):
     today = timezone.now().date()
     for name, days in (("new", 0), ("old", -10), ("soon", 4), ("later", 60)):
-        made = timezone.now() + timedelta(days=min(days, 0))
+        created_at = timezone.now() + timedelta(days=min(days, 0))
         seen = (today + timedelta(days=days)).isoformat()
-        make_profile(external_id=name, created_at=made, attributes={"seen": seen, "x": 4})
+        make_profile(external_id=name, created_at=created_at, attributes={"seen": seen, "x": 4})
     assert ids({"field": "custom.seen", "op": op, "value": n}) == expected
     assert ids({"field": "custom.x", "op": op, "value": n}) == []
     if op == "more_than_days_ago":

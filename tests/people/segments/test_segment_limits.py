@@ -73,11 +73,11 @@ def test_the_list_answers_regardless_of_the_number_of_compared_values(
 def test_an_unfinished_count_is_finished_at_the_next_request(acme, time_for_one):
     cache.clear()
     Profile.objects.create(app_group=acme, external_id="one", attributes={"x": 20_005})
-    found = [heavy(acme, number) for number in range(3)]
-    first = edit.counts(found)
+    segments = [heavy(acme, number) for number in range(3)]
+    first = edit.counts(segments)
     time_for_one.undo()
     assert sorted(first.values(), key=str) == [0, None, None]
-    assert edit.counts(found) == {found[0].pk: 0, found[1].pk: 0, found[2].pk: 1}
+    assert edit.counts(segments) == {segments[0].pk: 0, segments[1].pk: 0, segments[2].pk: 1}
 
 
 def test_a_count_uses_the_current_conditions(acme):

@@ -57,8 +57,8 @@ def test_a_marketer_creates_a_segment(acme, bob, signed_in):
 
 def test_the_preview_counts_and_saves_nothing(germans, bob, signed_in):
     answer = signed_in(bob).post(NEW, form_data(("country", "is", "DE"), save=False, name="Other"))
-    found = answer.context["coverage"]
-    assert (found.total, found.by_kind, found.none) == (
+    counts = answer.context["coverage"]
+    assert (counts.total, counts.by_kind, counts.none) == (
         2,
         {"email": 1, "phone": 1, "idfa": 0, "gaid": 0},
         1,
@@ -163,9 +163,9 @@ def test_a_segment_used_by_a_canvas_is_not_removed(germans, acme, bob, signed_in
 
 def test_viewers_change_nothing(germans, vera, signed_in):
     client = signed_in(vera)
-    shown = client.get(url(germans)).content.decode()
-    assert "country is “DE”" in shown
-    assert '<form method="post" class="card"' not in shown
+    page = client.get(url(germans)).content.decode()
+    assert "country is “DE”" in page
+    assert '<form method="post" class="card"' not in page
     tries = [
         client.get(NEW),
         client.post(NEW, form_data()),
@@ -203,7 +203,7 @@ def test_a_description_is_stored_shown_and_logged(acme, bob, signed_in, germans)
     assert germans.description == "For spring"
     assert "For spring" in browser.get(url(germans)).content.decode()
     changes = Activity.objects.get(app_group=acme, verb="changed").changes
-    assert [(one["before"], one["after"]) for one in changes] == [("", "For spring")]
+    assert [(change["before"], change["after"]) for change in changes] == [("", "For spring")]
 
 
 def test_a_segment_is_removed_once(germans, alice):

@@ -94,7 +94,7 @@ def test_an_attribute_of_any_name_can_be_used_in_a_condition(acme, name, value, 
     condition = {"field": f"custom.{name}", "op": op} | (
         {} if operand is None else {"value": operand}
     )
-    found = set(
+    external_ids = set(
         Profile.objects.filter(filters.parse(condition)).values_list("external_id", flat=True)
     )
-    assert found == ({"has", "not"} if op == "missing" else {"has"})
+    assert external_ids == ({"has", "not"} if op == "missing" else {"has"})

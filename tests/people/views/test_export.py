@@ -14,7 +14,7 @@ from audiencesync.groups.models import Activity
 from audiencesync.people.models import Profile, Segment
 from audiencesync.people.models.imports import Import
 from audiencesync.people.views import csv_export
-from tests.support.import_pages import turns
+from tests.support.import_pages import run_imports
 
 EXPORT_ALL = "/g/acme/people/profiles/export/"
 FORMULAS = ["=1+1", "+1", "-1", "@x", "'=1", "''+x", "'quoted'", 'a "b", c', "two\nlines", "ünï"]
@@ -104,7 +104,7 @@ def test_no_cell_is_a_formula_and_the_file_can_be_imported(acme, bob, signed_in,
     values = {name: context["form"][name].value() or "" for name in context["form"].fields}
     layout = {name: context["layout_form"][name].value() for name in context["layout_form"].fields}
     assert client.post(page, values | layout | {"start": "1"}).status_code == 302
-    turns()
+    run_imports()
     run = Import.objects.get()
     assert (run.state, run.n_created, run.n_rejected) == ("done", len(FORMULAS), 0)
     after = sorted(Profile.objects.values_list("external_id", "attributes", "phone"), key=str)
@@ -145,9 +145,9 @@ def peak_memory(people):
     """Return the peak memory of an export of these people, in bytes, and its number of lines."""
     tracemalloc.start()
     n_lines = sum(part.count(b"\n") for part in csv_files.stream(csv_export.rows(people)))
-    most = tracemalloc.get_traced_memory()[1]
+    peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    return most, n_lines
+    return peak_bytes, n_lines
 
 
 @pytest.mark.slow

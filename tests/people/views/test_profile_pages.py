@@ -104,14 +104,17 @@ def test_pages_lead_forward_and_back(acme, bob, signed_in):
     client, seen, params = signed_in(bob), [], {}
     for _ in range(3):
         context = client.get(URL, params).context
-        seen += [one.external_id for one in context["people"]]
+        seen += [person.external_id for person in context["people"]]
         params = {"before": context["page"].older}
     assert seen == [f"p-{i:03}" for i in reversed(range(120))]
     assert context["page"].older == ""
     back = client.get(URL, {"after": context["page"].newer}).context
-    assert [one.external_id for one in back["people"]] == seen[50:100]
+    assert [person.external_id for person in back["people"]] == seen[50:100]
     first = client.get(URL, {"after": back["page"].newer}).context
-    assert ([one.external_id for one in first["people"]], first["page"].newer) == (seen[:50], "")
+    assert ([person.external_id for person in first["people"]], first["page"].newer) == (
+        seen[:50],
+        "",
+    )
 
 
 def test_the_number_of_queries_does_not_grow_with_the_people(

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.thorough
 def found(client, q):
     """Return the external ids in the list."""
     page = client.post(reverse("profiles", args=["acme"]), {"q": q}, follow=True)
-    return [one.external_id for one in page.context["people"]]
+    return [person.external_id for person in page.context["people"]]
 
 
 @pytest.fixture

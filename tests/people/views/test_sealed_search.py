@@ -26,7 +26,7 @@ def searched(client, text="jane@example.org"):
 
 
 def ids(answer):
-    return [one.external_id for one in answer.context["people"]]
+    return [person.external_id for person in answer.context["people"]]
 
 
 def test_the_address_holds_nothing_that_was_typed(people, bob, signed_in):

@@ -23,7 +23,7 @@ def koehler(acme, make_profile):
 
 def shown(client, q):
     context = client.post(reverse("profiles", args=["acme"]), {"q": q}, follow=True).context
-    return [(one.external_id, one.name) for one in context["people"]]
+    return [(person.external_id, person.name) for person in context["people"]]
 
 
 @pytest.mark.parametrize(
@@ -50,4 +50,4 @@ def test_a_viewer_sees_a_masked_name(koehler, vera, signed_in):
 def test_the_list_shows_usable_identifiers(koehler, bob, signed_in):
     Profile.objects.exclude(pk=koehler.pk).delete()
     page = signed_in(bob).get(reverse("profiles", args=["acme"]))
-    assert [one.usable for one in page.context["people"]] == ["E-mail"]
+    assert [person.usable for person in page.context["people"]] == ["E-mail"]

@@ -34,9 +34,9 @@ FORMER_COLUMNS = {
 
 def alternatives(profile=None):
     """Return the alternative hashes of a profile in hex, as they stand in the database."""
-    found = Profile.everybody.get(**({} if profile is None else {"pk": profile.pk}))
-    columns = (found.email_gmail_sha256, found.phone_digits_sha256)
-    return tuple(one and bytes(one).hex() for one in columns)
+    stored = Profile.everybody.get(**({} if profile is None else {"pk": profile.pk}))
+    columns = (stored.email_gmail_sha256, stored.phone_digits_sha256)
+    return tuple(column and bytes(column).hex() for column in columns)
 
 
 @pytest.fixture
@@ -95,35 +95,39 @@ def test_the_hash_of_a_known_value_keeps_its_alternative(api):
 
 
 @pytest.mark.usefixtures("_either_group")
-def test_an_import_stores_them_for_new_and_known_profiles(imports):
-    imports.run(f"external_id,email,phone\na,x@example.org,\nb,{EMAIL},{PHONE}\n")
+def test_an_import_stores_them_for_new_and_known_profiles(import_pages):
+    import_pages.run_to_end(f"external_id,email,phone\na,x@example.org,\nb,{EMAIL},{PHONE}\n")
     assert alternatives(Profile.objects.get(external_id="b")) == ALTERNATIVE
-    imports.run(f"external_id,email,phone\na,{EMAIL},{PHONE}\n")
+    import_pages.run_to_end(f"external_id,email,phone\na,{EMAIL},{PHONE}\n")
     assert alternatives(Profile.objects.get(external_id="a")) == ALTERNATIVE
 
 
 @pytest.mark.usefixtures("_either_group")
-def test_an_import_of_hashes_keeps_known_alternatives_and_makes_none(imports):
-    imports.run(f"external_id,email,phone\na,{EMAIL},{PHONE}\n")
-    imports.run("external_id,email,phone\n" + "".join(f"{n},{','.join(ORDINARY)}\n" for n in "ab"))
+def test_an_import_of_hashes_keeps_known_alternatives_and_makes_none(import_pages):
+    import_pages.run_to_end(f"external_id,email,phone\na,{EMAIL},{PHONE}\n")
+    import_pages.run_to_end(
+        "external_id,email,phone\n" + "".join(f"{n},{','.join(ORDINARY)}\n" for n in "ab")
+    )
     assert alternatives(Profile.objects.get(external_id="a")) == ALTERNATIVE
     assert alternatives(Profile.objects.get(external_id="b")) == (None, None)
 
 
 @pytest.mark.usefixtures("_either_group")
-def test_the_last_of_several_rows_decides_in_an_import(imports):
-    imports.run(f"external_id,email,phone\na,x@example.org,+4930231251\na,{EMAIL},{PHONE}\n")
+def test_the_last_of_several_rows_decides_in_an_import(import_pages):
+    import_pages.run_to_end(
+        f"external_id,email,phone\na,x@example.org,+4930231251\na,{EMAIL},{PHONE}\n"
+    )
     assert alternatives() == ALTERNATIVE
 
 
 @pytest.mark.usefixtures("hash_only")
 @pytest.mark.parametrize("door", ["api", "import"])
-def test_a_hash_only_group_gains_them_when_the_address_arrives_again(acme, api, imports, door):
+def test_a_hash_only_group_gains_them_when_the_address_arrives_again(acme, api, import_pages, door):
     Profile.objects.create(app_group=acme, external_id="a", **FORMER_COLUMNS | {"rule_version": 8})
     if door == "api":
         api.track(attributes=[{"external_id": "a", "email": EMAIL, "phone": PHONE}])
     else:
-        imports.run(f"external_id,email,phone\na,{EMAIL},{PHONE}\n")
+        import_pages.run_to_end(f"external_id,email,phone\na,{EMAIL},{PHONE}\n")
     assert alternatives() == ALTERNATIVE
 
 
@@ -185,10 +189,10 @@ def test_the_background_pass_leaves_stored_hashes_alone(upgraded):
 
 
 @pytest.mark.parametrize("door", ["api", "import"])
-def test_a_write_before_the_background_pass_fills_them_in(api, imports, upgraded, door):
+def test_a_write_before_the_background_pass_fills_them_in(api, import_pages, upgraded, door):
     upgraded(email=EMAIL, phone=PHONE)
     if door == "api":
         api.track(attributes=[{"external_id": "a", "city": "Ulm"}])
     else:
-        imports.run("external_id,city\na,Ulm\n")
+        import_pages.run_to_end("external_id,city\na,Ulm\n")
     assert alternatives() == ALTERNATIVE

@@ -29,7 +29,9 @@ def test_concurrent_identify_and_upsert_calls_all_finish(acme):
         )
         changes = [Change(external_id=f"p{turn}-{i}", fields={"country": "DE"}) for i in range(N)]
         upsert(acme, changes, now=timezone.now())
-        again = [Change(external_id=one.external_id, fields={"country": "AT"}) for one in changes]
+        again = [
+            Change(external_id=change.external_id, fields={"country": "AT"}) for change in changes
+        ]
         threads = Threads()
         for function, argument in (
             (identify, identities(turn)),

@@ -9,7 +9,7 @@ from audiencesync.people.models.live import ChangedProfile, SegmentMember, Signa
 from audiencesync.people.segments import live
 from audiencesync.people.writing import live_marks, rework
 from canvases.privacy import erase
-from tests.support.import_pages import turns
+from tests.support.import_pages import run_imports
 
 pytestmark = pytest.mark.thorough
 LEAD = {"alias_label": "lead", "alias_name": "L1"}
@@ -52,17 +52,17 @@ def test_a_profile_that_stays_as_it_is_is_not_marked(api, listen):
     assert ChangedProfile.objects.count() == 1
 
 
-def test_a_new_anonymous_profile_joins(call, gold, listen):
-    gold.filter = {"field": "country", "op": "missing"}
-    gold.save()
+def test_a_new_anonymous_profile_joins(call, gold_segment, listen):
+    gold_segment.filter = {"field": "country", "op": "missing"}
+    gold_segment.save()
     listener = listen()
     call("/users/alias/new", {"user_aliases": [LEAD]})
     assert listener.work() == [("joined", Profile.objects.get().pk)]
 
 
-def test_a_profile_that_gets_an_external_id_joins(api, call, gold, listen):
-    gold.filter = {"field": "external_id", "op": "is", "value": "a"}
-    gold.save()
+def test_a_profile_that_gets_an_external_id_joins(api, call, gold_segment, listen):
+    gold_segment.filter = {"field": "external_id", "op": "is", "value": "a"}
+    gold_segment.save()
     listener = listen()
     api.track(attributes=[{"user_alias": LEAD, "_update_existing_only": False}])
     identify(call, "a")
@@ -112,44 +112,46 @@ def test_a_visitor_who_left_does_not_take_a_member_along(api, call, listen, pers
 
 
 @pytest.mark.parametrize("rows", [["a,gold", "b,free"], ["known,gold", "b,free"]])
-def test_an_imported_person_joins(imports, listen, make_profile, person, rows):
+def test_an_imported_person_joins(import_pages, listen, make_profile, person, rows):
     make_profile(external_id="known", attributes={"plan": "free"})
     listener = listen()
-    imports.run("external_id,plan\n" + "".join(f"{row}\n" for row in rows))
+    import_pages.run_to_end("external_id,plan\n" + "".join(f"{row}\n" for row in rows))
     joined = person(rows[0].split(",")[0])
     assert listener.work() == [("joined", joined.pk)]
 
 
-def test_an_unchanged_person_joins_the_segment_of_an_import(imports, listen, gold, make_profile):
-    known = make_profile(external_id="a", attributes={"plan": "gold"})
-    row = imports.started("external_id,plan\na,gold\n")
-    gold.filter = {"field": "import", "op": "is", "value": str(row.pk)}
-    gold.save()
+def test_an_unchanged_person_joins_the_segment_of_an_import(
+    import_pages, listen, gold_segment, make_profile
+):
+    profile = make_profile(external_id="a", attributes={"plan": "gold"})
+    row = import_pages.start("external_id,plan\na,gold\n")
+    gold_segment.filter = {"field": "import", "op": "is", "value": str(row.pk)}
+    gold_segment.save()
     listener = listen()
-    turns()
-    assert listener.work() == [("joined", known.pk)]
+    run_imports()
+    assert listener.work() == [("joined", profile.pk)]
 
 
 def test_an_erased_person_leaves(acme, make_profile, listen):
-    known = make_profile(attributes={"plan": "gold"})
+    profile = make_profile(attributes={"plan": "gold"})
     listener = listen()
-    erase.erase(acme, [known.pk], asked_by="test", now=timezone.now())
-    assert (listener.work(), SegmentMember.objects.count()) == ([("left", known.pk)], 0)
+    erase.erase(acme, [profile.pk], asked_by="test", now=timezone.now())
+    assert (listener.work(), SegmentMember.objects.count()) == ([("left", profile.pk)], 0)
 
 
-def test_a_changed_rule_of_consent_refreshes_the_members(acme, make_profile, gold, listen):
-    known = make_profile(email="a@example.org", attributes={"plan": "gold", "ads": "no"})
+def test_a_changed_rule_of_consent_refreshes_the_members(acme, make_profile, gold_segment, listen):
+    profile = make_profile(email="a@example.org", attributes={"plan": "gold", "ads": "no"})
     listener = listen(kinds=["email"])
     acme.consent_attribute = "ads"
     acme.rework(now=timezone.now())
     acme.save()
     rework.rework()
-    assert listener.work() == [("left", known.pk), ("joined", known.pk)]
+    assert listener.work() == [("left", profile.pk), ("joined", profile.pk)]
 
 
-def test_demo_people_join(acme, gold, listen):
-    gold.filter = {}
-    gold.save()
+def test_demo_people_join(acme, gold_segment, listen):
+    gold_segment.filter = {}
+    gold_segment.save()
     listener = listen()
     demo.make_people(acme, 3)
     assert len(listener.work()) == 3

@@ -1,5 +1,5 @@
 """The fixtures of live installations, shared with the tests of faults."""
 
-from tests.system.faults.live.conftest import databases, is_sqlite, prepared, site
+from tests.system.faults.live.conftest import databases, is_sqlite, make_site, prepared
 
-__all__ = ["databases", "is_sqlite", "prepared", "site"]
+__all__ = ["databases", "is_sqlite", "make_site", "prepared"]

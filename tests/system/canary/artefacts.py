@@ -89,7 +89,8 @@ def unpacked(text):
     """Return the decoded base64 parts of a text: the queue's tasks."""
     packed = re.findall(r"[A-Za-z0-9_-]{40,}", text)
     return "\n".join(
-        base64.urlsafe_b64decode(one[: len(one) // 4 * 4]).decode("latin-1") for one in packed
+        base64.urlsafe_b64decode(request[: len(request) // 4 * 4]).decode("latin-1")
+        for request in packed
     )
 
 

@@ -15,7 +15,9 @@ def crawl(session, start):
     pages, todo, seen, kinds = {}, [start], set(), Counter()
     while todo:
         url = todo.pop(0)
-        new = {one for one in parts(url) if one not in seen and kinds[kind(one)] < MOST_OF_A_KIND}
+        new = {
+            part for part in parts(url) if part not in seen and kinds[kind(part)] < MOST_OF_A_KIND
+        }
         if not new:
             continue
         seen |= new

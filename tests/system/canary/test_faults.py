@@ -54,10 +54,10 @@ def planted(world):
 def test_a_fault_leaks_no_planted_value(world, planted, caplog, kind):
     for name in ("", "urllib3.connectionpool", "django", "partners"):
         caplog.set_level(logging.DEBUG, logger=name)
-    to_sync = world.sync(kinds=("email", "phone", "idfa", "gaid"))
+    to_sync = world.create_sync(kinds=("email", "phone", "idfa", "gaid"))
     details = FAULTS[kind] | ({"hash": planted.people["hash 0"]} if kind == "poison" else {})
-    world.fault(kind, **details, count=2)
-    world.enter(to_sync, [*Profile.objects.filter(external_id="canary"), *world.people(2)])
+    world.set_fault(kind, **details, count=2)
+    world.enter(to_sync, [*Profile.objects.filter(external_id="canary"), *world.create_people(2)])
     world.flush(times=2)
 
     rows = [list(model.objects.values()) for model in (Push, Batch, Delivery)]

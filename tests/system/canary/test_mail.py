@@ -37,7 +37,7 @@ def test_a_refused_invitation_is_logged_without_its_address(alice, signed_in, ca
 
 
 def test_a_refused_alert_is_logged_without_its_address(world, alice, caplog):
-    world.sync()
+    world.create_sync()
     Connection.objects.update(parked_by="token", connected_by=alice)
     assert alerts.send_due(now=timezone.now()) == 0
     assert "could not be sent (SMTPRecipientsRefused)" in caplog.text

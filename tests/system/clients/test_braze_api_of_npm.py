@@ -34,7 +34,7 @@ BUY = {
 
 
 @pytest.fixture
-def call(live_server, acme, issue):
+def call(live_server, acme, issue_key):
     """call((name, body), ...) -> the result or the error of each call."""
 
     def make(*calls, key=None):
@@ -43,7 +43,7 @@ def call(live_server, acme, issue):
         done = subprocess.run(
             command,
             env=env,
-            input=key or issue(acme),
+            input=key or issue_key(acme),
             capture_output=True,
             text=True,
             check=True,
@@ -88,15 +88,15 @@ def test_aliases_are_made_and_identified(call):
     assert Profile.objects.get().external_id == "anna"
 
 
-def test_people_enter_a_canvas(call, launched):
-    engine.admit(launched.pk, now=timezone.now())
+def test_people_enter_a_canvas(call, live_canvas):
+    engine.admit(live_canvas.pk, now=timezone.now())
     there = Visit.objects.count()
     new = {"external_user_id": "anna", "attributes": ANNA, "send_to_existing_only": False}
     canvases, sent = call(
         ("canvas.list", {"page": 0}),
-        ("canvas.trigger.send", {"canvas_id": str(launched.api_id), "recipients": [new]}),
+        ("canvas.trigger.send", {"canvas_id": str(live_canvas.api_id), "recipients": [new]}),
     )
-    assert [one["id"] for one in canvases["canvases"]] == [str(launched.api_id)]
+    assert [canvas["id"] for canvas in canvases["canvases"]] == [str(live_canvas.api_id)]
     assert sent["message"] == "success"
     assert Visit.objects.count() == there + 1
 

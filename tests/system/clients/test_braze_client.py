@@ -12,11 +12,11 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.thorough]
 
 
 @pytest.fixture(params=[True, False], ids=["header", "body"])
-def client(request, live_server, acme, issue):
+def client(request, live_server, acme, issue_key):
     requests.get(
         f"{live_server.url}/api/openapi.json", timeout=120
     )  # the client waits two seconds only: be warm
-    client = BrazeClient(issue(acme), api_url=live_server.url, use_auth_header=request.param)
+    client = BrazeClient(issue_key(acme), api_url=live_server.url, use_auth_header=request.param)
     yield client
     client.session.close()  # otherwise a thread of the server keeps its database connection
 
@@ -79,8 +79,8 @@ def test_numeric_ids_are_accepted(client):
     assert client.user_delete(external_ids=[1, 2])["deleted"] == 2
 
 
-def test_an_api_url_may_end_with_a_slash(live_server, acme, issue):
-    client = BrazeClient(issue(acme), api_url=f"{live_server.url}/")
+def test_an_api_url_may_end_with_a_slash(live_server, acme, issue_key):
+    client = BrazeClient(issue_key(acme), api_url=f"{live_server.url}/")
     with client.session:
         assert client.user_track(attributes=[{"external_id": "1"}])["success"]
 

@@ -134,7 +134,9 @@ def _is_allowed(end: End, counts: dict, at_partner: dict[str, set[str]]) -> bool
 
 def _audiences(scenario: Scenario, sandbox: Sandbox, after: dict) -> Iterator[str]:
     for name, n in scenario.audiences.items():
-        remote = sorted(one.id for one in sandbox.audiences.everything() if one.name == name)
+        remote = sorted(
+            audience.id for audience in sandbox.audiences.everything() if audience.name == name
+        )
         local = sorted(remote_id for label, remote_id in after["audiences"] if label == name)
         if len(remote) != n or remote != local:
             yield f"audience {name}: {len(remote)} at the partner, rows here: {local}"

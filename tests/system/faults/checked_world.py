@@ -1,4 +1,7 @@
-"""A World with its laws checked after every beat, and its members compared with the sandbox's."""
+"""A World with its laws checked after every beat, and its members compared with the sandbox's.
+
+A beat is one run of a periodic job. L1 to L7 are numbers of laws in docs/reliability.md.
+"""
 
 import time
 
@@ -19,7 +22,7 @@ PRODUCTION_TIMES = {
     "throttle_park": 300.0,
 }
 NEVER_DECREASE = ("entered", "synced", "not_synced", "cancelled")
-N = 1000
+N_PEOPLE = 1000
 
 
 class CheckedWorld(World):
@@ -27,7 +30,7 @@ class CheckedWorld(World):
 
     def __init__(self, server, app_group):
         super().__init__(server, app_group)
-        self.before = {}
+        self.counts_before = {}
 
     def beat(self):
         """Run the heartbeat's flush task, then check the laws."""
@@ -56,10 +59,10 @@ class CheckedWorld(World):
     def check_laws(self):
         """Check L1, L2, L4 and L6 from the rows, and L3 against the counts of the last check."""
         assert laws.broken(now=timezone.now()) == []
-        now = {tally.pk: tally.as_dict() for tally in Tally.objects.all()}
-        for sync, counts in self.before.items():
-            assert [name for name in NEVER_DECREASE if now[sync][name] < counts[name]] == []
-        self.before = now
+        counts_now = {tally.pk: tally.as_dict() for tally in Tally.objects.all()}
+        for sync, counts in self.counts_before.items():
+            assert [name for name in NEVER_DECREASE if counts_now[sync][name] < counts[name]] == []
+        self.counts_before = counts_now
 
     def check_at_rest(self, *uncertain):
         """Check all laws when nothing is pending.
@@ -87,11 +90,11 @@ def _members(*states):
     rows = Delivery.objects.annotate(state=Coalesce("outcome", "batch__state")).order_by(
         "batch__seq", "pk"
     )
-    found = {}
+    hashes_of = {}
     for state, audience, action, digest in rows.values_list(
         "state", F("sync__audience__remote_id"), F("sync__action"), F("profile__email_sha256")
     ):
-        members = found.setdefault(audience, set())
+        hashes = hashes_of.setdefault(audience, set())
         if state in states:
-            (members.add if action == "add" else members.discard)(bytes(digest).hex())
-    return found
+            (hashes.add if action == "add" else hashes.discard)(bytes(digest).hex())
+    return hashes_of

@@ -8,14 +8,14 @@ from canvases import engine
 from canvases.models import Canvas, Step
 from tests.support.queue_world import FAST
 from tests.system.crash.conftest import databases, stage
-from tests.system.faults.checked_world import CheckedWorld, N
+from tests.system.faults.checked_world import N_PEOPLE, CheckedWorld
 
 __all__ = ["databases", "stage"]
 
 
 @pytest.fixture
-def pace(settings):
-    """pace(deadline=13) changes these sync times from now on."""
+def set_sync_times(settings):
+    """set_sync_times(deadline=13) changes these sync times from now on."""
 
     def change(**seconds):
         settings.SYNC = settings.SYNC | seconds
@@ -24,20 +24,20 @@ def pace(settings):
 
 
 @pytest.fixture
-def world(server, acme, settings, pace):
+def world(server, acme, settings, set_sync_times):
     settings.TIKTOK_API_URL = server.url
-    pace(**FAST, requests_per_second=5000.0)
+    set_sync_times(**FAST, requests_per_second=5000.0)
     return CheckedWorld(server, acme)
 
 
 @pytest.fixture
-def live(world, alice):
-    """Return the step of a launched canvas; N people enter at the next beat of the engine."""
+def live_step(world, alice):
+    """Return the step of a launched canvas; N_PEOPLE enter at the next beat of the engine."""
     segment = Segment.objects.create(app_group=world.app_group, name="everybody", filter={})
     canvas = Canvas.objects.create(app_group=world.app_group, name="Winback", segment=segment)
-    to_sync = world.sync()
+    to_sync = world.create_sync()
     step = Step.objects.create(canvas=canvas, kind="audience_sync", settings={}, sync=to_sync)
     step.syncs.add(to_sync)
-    world.people(N)
+    world.create_people(N_PEOPLE)
     engine.launch(canvas, by=alice, now=timezone.now())
     return step

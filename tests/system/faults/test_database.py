@@ -16,12 +16,12 @@ from tests.support.stack import environment, manage
 from tests.system.crash.databases import Sqlite
 from tests.system.crash.postgres import Postgres
 from tests.system.faults.live import crowd
-from tests.system.faults.live.conftest import is_sqlite, site
+from tests.system.faults.live.conftest import is_sqlite, make_site
 from tests.system.faults.live.site import address
 
-__all__ = ["is_sqlite", "site"]
+__all__ = ["is_sqlite", "make_site"]
 pytestmark = [pytest.mark.slow, pytest.mark.each_database]
-N, ROUNDS = 5_000, 3
+N_PEOPLE, ROUNDS = 5_000, 3
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +29,18 @@ def databases(tmp_path_factory, django_db_blocker):
     """Yield databases of a private server, so that a test may kill it."""
     values = connections.databases["default"]
     if values["ENGINE"].endswith("sqlite3"):
-        made = Sqlite(django_db_blocker.unblock, tmp_path_factory.mktemp("locked"))
-        yield made
-        made.drop(made.base)
+        databases = Sqlite(django_db_blocker.unblock, tmp_path_factory.mktemp("locked"))
+        yield databases
+        databases.drop(databases.base)
         return
     with postgres.server(postgres.WITHOUT_FSYNC) as url:
-        at = urlsplit(url)
-        ours = {"HOST": at.hostname, "PORT": str(at.port), "USER": at.username, "PASSWORD": ""}
+        address = urlsplit(url)
+        ours = {
+            "HOST": address.hostname,
+            "PORT": str(address.port),
+            "USER": address.username,
+            "PASSWORD": "",
+        }
         before = {name: values[name] for name in ours}
         values.update(ours)
         try:
@@ -64,9 +69,9 @@ def _hold_a_lock(send):
 
 
 @contextmanager
-def _locked(one):
+def _database_locked(site):
     """Keep a lock in the database, held by a stopped process."""
-    holder = one.databases.child(one.name, _hold_a_lock)
+    holder = site.databases.child(site.name, _hold_a_lock)
     try:
         assert holder.wait() == "stopped"
         yield
@@ -76,22 +81,22 @@ def _locked(one):
         holder.end()
 
 
-class Locked:
+class LockedDatabase:
     """The trouble of SQLite: no other process can write for two seconds."""
 
-    def __init__(self, one):
-        self.one = one
+    def __init__(self, site):
+        self.site = site
 
     def strike(self):
-        with _locked(self.one):
+        with _database_locked(self.site):
             time.sleep(2)
 
 
-class Killed:
+class KilledServer:
     """The trouble of PostgreSQL: the server is killed and restarted."""
 
-    def __init__(self, one):
-        self.databases = one.databases
+    def __init__(self, site):
+        self.databases = site.databases
         self.data = self.databases.admin.execute("SHOW data_directory").fetchone()[0]
 
     def strike(self):
@@ -100,55 +105,55 @@ class Killed:
         self.databases.admin = self.databases._session("postgres")
 
 
-def _is_ready(one):
-    return requests.get(f"{one.url}/readyz", timeout=120).status_code == 200
+def _is_ready(site):
+    return requests.get(f"{site.url}/readyz", timeout=120).status_code == 200
 
 
-def test_f07_a_database_that_fails_three_times_during_flushes_loses_no_people(site, is_sqlite):
-    one = site(0, SYNC_LEASE="3", SYNC_REQUEST_DEADLINE="2")
-    one.server.sandbox.faults.set("slow", endpoint="segment/mapping", seconds=1.0)
-    one.start("web", "engine")
-    trouble = Locked(one) if is_sqlite else Killed(one)
+def test_f07_a_database_that_fails_three_times_during_flushes_loses_no_people(make_site, is_sqlite):
+    site = make_site(0, SYNC_LEASE="3", SYNC_REQUEST_DEADLINE="2")
+    site.server.sandbox.faults.set("slow", endpoint="segment/mapping", seconds=1.0)
+    site.start("web", "engine")
+    trouble = LockedDatabase(site) if is_sqlite else KilledServer(site)
     for nth in range(ROUNDS):
-        sent = len(one.pushes())
-        one.do(crowd.add_people, nth * N, N)
-        one.do(crowd.launch)
-        one.wait(lambda sent=sent: len(one.pushes()) > sent, "no request was sent")
+        n_pushes = len(site.pushes())
+        site.do(crowd.add_people, nth * N_PEOPLE, N_PEOPLE)
+        site.do(crowd.launch)
+        site.wait(lambda n=n_pushes: len(site.pushes()) > n, "no request was sent")
         trouble.strike()
-    assert one.rest() == {"entered": ROUNDS * N, "synced": ROUNDS * N}
-    one.wait(lambda: _is_ready(one), "the web is not ready")
-    assert one.processes["engine"].poll() is None
-    one.check_at_rest()
+    assert site.await_rest() == {"entered": ROUNDS * N_PEOPLE, "synced": ROUNDS * N_PEOPLE}
+    site.wait(lambda: _is_ready(site), "the web is not ready")
+    assert site.processes["engine"].poll() is None
+    site.check_at_rest()
 
 
-def _new_canvas(one):
+def _create_canvas(site):
     """Create a canvas through the form; return the response."""
     browser = requests.Session()
-    browser.cookies["sessionid"] = one.facts["session"]
-    url = f"{one.url}/g/acme/canvases/new/"
+    browser.cookies["sessionid"] = site.facts["session"]
+    url = f"{site.url}/g/acme/canvases/new/"
     browser.get(url, timeout=60)
     form = {
         "csrfmiddlewaretoken": browser.cookies["csrftoken"],
-        "segment": one.facts["segment"],
+        "segment": site.facts["segment"],
         "name": "New",
     }
     return browser.post(url, form, allow_redirects=False, timeout=60)
 
 
-def test_f08_a_stopped_process_with_an_open_transaction_does_no_harm(site, is_sqlite):
-    one = site(N)
-    one.start("web")
-    one.do(crowd.launch)
-    with _locked(one):
-        one.start("engine")
+def test_f08_a_stopped_process_with_an_open_transaction_does_no_harm(make_site, is_sqlite):
+    site = make_site(N_PEOPLE)
+    site.start("web")
+    site.do(crowd.launch)
+    with _database_locked(site):
+        site.start("engine")
         # SQLite has one lock for all writers; PostgreSQL locks only the rows of the canvases.
-        answer = _new_canvas(one)
+        answer = _create_canvas(site)
         assert answer.status_code == (503 if is_sqlite else 302)
         assert ("The database is not ready" in answer.text) is is_sqlite
-        assert one.do(crowd.broken_laws) == []
-        assert one.do(crowd.counts) == {}
-    assert one.rest() == {"entered": N, "synced": N}
-    assert _new_canvas(one).status_code == 302
+        assert site.do(crowd.broken_laws) == []
+        assert site.do(crowd.counts) == {}
+    assert site.await_rest() == {"entered": N_PEOPLE, "synced": N_PEOPLE}
+    assert _create_canvas(site).status_code == 302
     if is_sqlite:
-        assert "database is locked" in one.whole_log("web")
-    one.check_at_rest()
+        assert "database is locked" in site.whole_log("web")
+    site.check_at_rest()

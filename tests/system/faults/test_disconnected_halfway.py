@@ -14,15 +14,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
-def disconnect(world, alice):
-    """disconnect(discard=...) -> a Sync with 500 people synced and 500 more under way."""
-    to_sync = world.sync()
-    world.enter(to_sync, world.people(500))
+def disconnect_halfway(world, alice):
+    """disconnect_halfway(discard=...) -> a Sync with 500 people synced and 500 more under way."""
+    to_sync = world.create_sync()
+    world.enter(to_sync, world.create_people(500))
     world.drain()
     AdAccount.objects.update(learned_cap=10)
-    world.enter(to_sync, world.people(500))
+    world.enter(to_sync, world.create_people(500))
     # In its 3 s the flush begins 16 of the 50 requests twice, however long the disconnect takes.
-    world.fault("slow", seconds=1.6)
+    world.set_fault("slow", seconds=1.6)
 
     def make(*, discard):
         threads = Threads()
@@ -31,24 +31,24 @@ def disconnect(world, alice):
         connect.disconnect(Connection.objects.get(), discard=discard, by=alice, now=timezone.now())
         assert threads.join() == []
         world.sandbox.faults.clear()
-        sent = len(world.mappings())
+        n_sent = len(world.mappings())
         world.beat_for(0.5)
-        assert len(world.mappings()) == sent
+        assert len(world.mappings()) == n_sent
         return to_sync
 
     return make
 
 
-def test_discarded_people_are_cancelled_and_never_sent(world, disconnect):
-    counts = world.counts(disconnect(discard=True))
+def test_discarded_people_are_cancelled_and_never_sent(world, disconnect_halfway):
+    counts = world.counts(disconnect_halfway(discard=True))
     assert counts["synced"] + counts["cancelled"] == counts["entered"] == 1000
     assert counts["cancelled"] > 0
     assert Connection.objects.get().token_sealed == ""
     world.check_at_rest("cancelled")
 
 
-def test_pending_people_are_sent_after_a_reconnect(world, disconnect):
-    to_sync = disconnect(discard=False)
+def test_pending_people_are_sent_after_a_reconnect(world, disconnect_halfway):
+    to_sync = disconnect_halfway(discard=False)
     counts = world.counts(to_sync)
     assert counts["synced"] + counts["pending"] == 1000
     assert counts["pending"] > 0

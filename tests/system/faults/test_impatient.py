@@ -14,11 +14,11 @@ from tiktok_sandbox.seed import EU
 
 pytestmark = pytest.mark.thorough
 
-TIMES = 20
+ROUNDS = 20
 
 
 @pytest.fixture
-def press(world, alice, signed_in, monkeypatch):
+def create_audience(world, alice, signed_in, monkeypatch):
     """press(name) -> the response to "Create audience" in the editor of a step."""
     monkeypatch.setattr(creation, "CREATE_RATE", 1000.0)
     canvas = Canvas.objects.create(app_group=world.app_group, name="Cart")
@@ -43,35 +43,35 @@ def press(world, alice, signed_in, monkeypatch):
     return click
 
 
-def _creations(world):
+def _count_creations(world):
     """Return the number of requests that create an audience."""
     return [line.endpoint for line in world.sandbox.log.all()].count("segment/audience")
 
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_two_clicks_at_once_create_one_audience(press, world):
-    for number in range(TIMES):
+def test_two_clicks_at_once_create_one_audience(create_audience, world):
+    for number in range(ROUNDS):
         name = f"audience {number}"
         with ThreadPoolExecutor(2) as pool:
-            pages = [answer.content.decode() for answer in pool.map(press, [name, name])]
+            pages = [answer.content.decode() for answer in pool.map(create_audience, [name, name])]
         assert [f"“{name}” was created as a new audience" in page for page in pages] == [True, True]
-        assert len([one for one in world.sandbox.audiences.of(EU) if one.name == name]) == 1
+        assert len([row for row in world.sandbox.audiences.of(EU) if row.name == name]) == 1
         assert Audience.objects.filter(name=name).count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_400th_audience_is_created_and_the_401st_leaves_no_traces(press, world):
+def test_the_400th_audience_is_created_and_the_401st_leaves_no_traces(create_audience, world):
     for number in range(399 - len(world.sandbox.audiences.of(EU))):
         world.sandbox.audiences.create(EU, f"old {number}")
-    assert "was created as a new audience" in press("the last").content.decode()
-    before = _creations(world)
-    page = press("one too many").content.decode()
-    refused = _creations(world)
-    assert refused - before <= 1
+    assert "was created as a new audience" in create_audience("the last").content.decode()
+    n_before = _count_creations(world)
+    page = create_audience("one too many").content.decode()
+    n_after = _count_creations(world)
+    assert n_after - n_before <= 1
     world.beat_for(0.3)
     housekeeping.beat()
-    assert _creations(world) == refused
+    assert _count_creations(world) == n_after
     assert "is full: TikTok allows 400 audiences" in page
     assert not Audience.objects.filter(name="one too many").exists()
-    assert [one for one in world.sandbox.audiences.of(EU) if one.name == "one too many"] == []
+    assert [row for row in world.sandbox.audiences.of(EU) if row.name == "one too many"] == []

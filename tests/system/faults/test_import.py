@@ -18,30 +18,30 @@ from audiencesync.groups.models import User
 from audiencesync.people.imports import runner
 from audiencesync.people.models import Profile
 from audiencesync.people.models.imports import Import, UploadPart
-from tests.support.import_pages import Imports
+from tests.support.import_pages import ImportPages
 from tests.system.crash.points import Points
-from tests.system.faults.live.conftest import prepared, site
+from tests.system.faults.live.conftest import make_site, prepared
 
-__all__ = ["prepared", "site"]
+__all__ = ["make_site", "prepared"]
 pytestmark = [pytest.mark.slow, pytest.mark.each_database]
-N, KILLS = 100_000, 5
+N_ROWS, N_KILLS = 100_000, 5
 
 
 def _rows():
     """Yield CSV rows: every tenth repeats a profile, every thousandth has no external id."""
-    for n in range(N):
+    for n in range(N_ROWS):
         yield f"{'' if n % 1000 == 999 else n - 1 if n % 10 == 9 else n},p{n}@example.org"
 
 
-def _start():
+def _start_import():
     """Upload and start an import through the pages."""
     browser = Client()
     browser.force_login(User.objects.get())
-    Imports(browser).started("\n".join(["external_id,email", *_rows()]))
+    ImportPages(browser).start("\n".join(["external_id,email", *_rows()]))
 
 
-def _turns(send, kill_at, point):
-    """Run turns of one chunk; die at the ``point``-th kill point after ``kill_at`` bytes."""
+def _run_import(send, kill_at, point):
+    """Write chunk after chunk; die at the ``point``-th kill point after ``kill_at`` bytes."""
     runner.LEASE, runner.TURN_SECONDS = timedelta(seconds=0.05), 0.0
     points = Points(None, signal.SIGKILL, send)
     points.install()
@@ -52,7 +52,7 @@ def _turns(send, kill_at, point):
         runner.release(run)
 
 
-def _size():
+def _file_size():
     return Import.objects.get().size
 
 
@@ -62,51 +62,53 @@ def _state():
     return [run.state, numbers, Profile.objects.count(), UploadPart.objects.count()]
 
 
-def test_f05_an_import_with_five_killed_workers_and_a_killed_web_ends_exactly(site):
-    one, order = site(0), random.Random(5)
-    one.start("web")
-    one.do(_start)
-    size = one.do(_size)
-    for kill_at in sorted(order.randrange(size * 9 // 10) for _ in range(KILLS)):
-        child = one.databases.child(
-            one.name, lambda send, at=kill_at: _turns(send, at, order.randrange(1, 12))
+def test_f05_an_import_with_five_killed_workers_and_a_killed_web_ends_exactly(make_site):
+    site, order = make_site(0), random.Random(5)
+    site.start("web")
+    site.do(_start_import)
+    size = site.do(_file_size)
+    for kill_at in sorted(order.randrange(size * 9 // 10) for _ in range(N_KILLS)):
+        child = site.databases.child(
+            site.name, lambda send, at=kill_at: _run_import(send, at, order.randrange(1, 12))
         )
         assert child.wait() == "killed"
         child.end()
-        state, numbers, n_people, _parts = one.do(_state)
+        state, numbers, n_people, _parts = site.do(_state)
         assert (state, numbers[0], n_people) == ("running", sum(numbers[1:]), numbers[1])
-        if "web" in one.processes:
-            os.killpg(one.processes.pop("web").pid, signal.SIGKILL)
+        if "web" in site.processes:
+            os.killpg(site.processes.pop("web").pid, signal.SIGKILL)
         time.sleep(0.1)
-    for _ in range(KILLS):  # a busy machine may need more than the 40 seconds that a child may live
-        last = one.databases.child(one.name, lambda send: _turns(send, None, 0))
+    for _ in range(
+        N_KILLS
+    ):  # a busy machine may need more than the 40 seconds that a child may live
+        last = site.databases.child(site.name, lambda send: _run_import(send, None, 0))
         ended = last.wait()
         last.end()
         assert last.reports("error") == []
         if ended == "ended":
             break
-    assert one.do(_state) == [
+    assert site.do(_state) == [
         "done",
-        [N, N * 9 // 10, N // 10 - N // 1000, N // 1000],
-        N * 9 // 10,
+        [N_ROWS, N_ROWS * 9 // 10, N_ROWS // 10 - N_ROWS // 1000, N_ROWS // 1000],
+        N_ROWS * 9 // 10,
         0,
     ]
-    one.start("web")
-    pages = f"{one.url}/g/acme/people/imports/"
+    site.start("web")
+    pages = f"{site.url}/g/acme/people/imports/"
     assert (
         "100,000"
-        in requests.get(pages, cookies={"sessionid": one.facts["session"]}, timeout=120).text
+        in requests.get(pages, cookies={"sessionid": site.facts["session"]}, timeout=120).text
     )
 
 
-def _cut_off(one, *, abruptly):
+def _cut_off(site, *, abruptly):
     """Send half of an upload and close the connection; return the status, None after a reset."""
     page = requests.get(
-        f"{one.url}/g/acme/people/imports/new/",
-        cookies={"sessionid": one.facts["session"]},
+        f"{site.url}/g/acme/people/imports/new/",
+        cookies={"sessionid": site.facts["session"]},
         timeout=120,
     )
-    token, at = page.cookies["csrftoken"], urlsplit(one.url)
+    token, address = page.cookies["csrftoken"], urlsplit(site.url)
     body = (
         f'--b\r\nContent-Disposition: form-data; name="csrfmiddlewaretoken"\r\n\r\n{token}\r\n'
         '--b\r\nContent-Disposition: form-data; name="file"; filename="people.csv"\r\n\r\n'
@@ -114,12 +116,12 @@ def _cut_off(one, *, abruptly):
         f"{'1234567' * 300_000}\r\n--b--\r\n"
     )
     head = (
-        f"POST /g/acme/people/imports/new/ HTTP/1.1\r\nHost: {at.netloc}\r\n"
+        f"POST /g/acme/people/imports/new/ HTTP/1.1\r\nHost: {address.netloc}\r\n"
         f"Content-Length: {len(body)}\r\n"
-        f"Cookie: sessionid={one.facts['session']}; csrftoken={token}\r\n"
+        f"Cookie: sessionid={site.facts['session']}; csrftoken={token}\r\n"
         "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
     )
-    with socket.create_connection((at.hostname, at.port), timeout=120) as wire:
+    with socket.create_connection((address.hostname, address.port), timeout=120) as wire:
         wire.sendall((head + body)[: len(head) + len(body) // 2].encode())
         if abruptly:  # a reset instead of an end
             wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -128,18 +130,18 @@ def _cut_off(one, *, abruptly):
         return wire.recv(1000).split(b" ")[1]
 
 
-def _n_over(one):
+def _count_uploads(site):
     """Return how many requests of an upload the web has logged."""
-    return one.whole_log("web").count('"POST /g/<slug:group>/people/imports/new/')
+    return site.whole_log("web").count('"POST /g/<slug:group>/people/imports/new/')
 
 
-def test_f06_an_upload_that_is_cut_off_leaves_nothing(site):
-    one = site(0)
-    one.start("web")
-    before = sorted(one.var.iterdir())
+def test_f06_an_upload_that_is_cut_off_leaves_nothing(make_site):
+    site = make_site(0)
+    site.start("web")
+    files_before = sorted(site.var.iterdir())
     for nth, (abruptly, status) in enumerate([(False, b"422"), (True, None)], 1):
-        assert _cut_off(one, abruptly=abruptly) == status
-        one.wait(lambda nth=nth: _n_over(one) == nth, "the upload did not end")
-        assert one.do(lambda: [Import.objects.count(), UploadPart.objects.count()]) == [0, 0]
-        assert sorted(one.var.iterdir()) == before
-    assert "Traceback" not in one.whole_log("web")
+        assert _cut_off(site, abruptly=abruptly) == status
+        site.wait(lambda nth=nth: _count_uploads(site) == nth, "the upload did not end")
+        assert site.do(lambda: [Import.objects.count(), UploadPart.objects.count()]) == [0, 0]
+        assert sorted(site.var.iterdir()) == files_before
+    assert "Traceback" not in site.whole_log("web")

@@ -17,37 +17,38 @@ from partners.tiktok.partner import TikTok
 from tests.system.crash.checks import tallies
 from tests.system.crash.scene import Scenario
 from tests.system.crash.world import LEASE, World, sha256
-from tests.system.faults.checked_world import N
+from tests.system.faults.checked_world import N_PEOPLE
 
 pytestmark = [pytest.mark.slow, pytest.mark.each_database]
 
 
-def _before(world: World, most: int | None = None) -> None:
-    AdAccount.objects.update(learned_cap=most)
+def _enter_all(world: World, cap: int | None = None) -> None:
+    AdAccount.objects.update(learned_cap=cap)
     world.create_sync("add")
     group = world.group
     Profile.objects.bulk_create(
-        Profile(app_group=group, external_id=str(n), email_sha256=sha256(n)) for n in range(N)
+        Profile(app_group=group, external_id=str(n), email_sha256=sha256(n))
+        for n in range(N_PEOPLE)
     )
-    world.enter("add", *range(N))
+    world.enter("add", *range(N_PEOPLE))
 
 
-SENT = Scenario(
-    "a thousand people in one request", prepare=_before, interrupted=World.flush, allowed_ends=()
+IN_ONE_REQUEST = Scenario(
+    "a thousand people in one request", prepare=_enter_all, interrupted=World.flush, allowed_ends=()
 )
 IN_TWENTY_REQUESTS = Scenario(
     "a thousand people in twenty requests",
-    prepare=lambda world: _before(world, N // 20),
+    prepare=lambda world: _enter_all(world, N_PEOPLE // 20),
     interrupted=World.flush,
     allowed_ends=(),
 )
 
 
-class Worker:
+class KilledWorker:
     """A worker that is killed, and one that comes after the lease of the first."""
 
     def __init__(self, stage):
-        self.stage = stage(SENT)
+        self.stage = stage(IN_ONE_REQUEST)
         self.labels = [point.label for point in self.stage.points()]
         self.before_call = next(
             at for at, label in enumerate(self.labels) if label.startswith("before POST")
@@ -73,7 +74,7 @@ def _flush_with_a_long_lease(world: World) -> None:
     world.flush(seconds=20, wait=lambda _seconds: time.sleep(0.025))
 
 
-def _go_on(world: World) -> dict:
+def _flush_and_report(world: World) -> dict:
     """Flush, then return broken laws, counts and open leases."""
     world.flush(seconds=15)
     return {
@@ -85,22 +86,22 @@ def _go_on(world: World) -> dict:
 
 def _finish(stage, name):
     """Flush with another worker; assert that each person is a member and counted once."""
-    second = stage.databases.child(name, lambda _send: _go_on(stage.roles.world()))
+    second = stage.databases.child(name, lambda _send: _flush_and_report(stage.roles.world()))
     assert (second.wait(), second.reports("error")) == ("ended", [])
     second.end()
     assert second.reports("result") == [
-        {"laws": [], "counts": {"add": {"entered": N, "synced": N}}, "leases": 0}
+        {"laws": [], "counts": {"add": {"entered": N_PEOPLE, "synced": N_PEOPLE}}, "leases": 0}
     ]
-    there = {
+    members = {
         digest
         for _schema, digest in stage.sandbox.audiences.listed(stage.remote.audiences["winback"])
     }
-    assert there == {sha256(n).hex() for n in range(N)}
+    assert members == {sha256(n).hex() for n in range(N_PEOPLE)}
 
 
 @pytest.fixture
 def worker(stage):
-    return Worker(stage)
+    return KilledWorker(stage)
 
 
 def test_f01_a_worker_killed_before_the_call_leads_to_one_call(worker):
@@ -126,14 +127,14 @@ def test_f26_eight_workers_at_once_send_each_person_once(stage):
     ]
     assert [(worker.wait(), worker.reports("error")) for worker in workers] == [("ended", [])] * 8
     _finish(ready, name)
-    sent = [line.people for line in ready.sandbox.log.all() if line.code == 0]
+    people_sent = [line.people for line in ready.sandbox.log.all() if line.code == 0]
     for worker in workers:
         worker.end()
     ready.databases.give_back(name)
-    assert (len(sent), sum(sent)) == (20, N)
+    assert (len(people_sent), sum(people_sent)) == (20, N_PEOPLE)
 
 
-def test_f25_tasks_that_run_three_times_in_any_order_send_once(world, live):
+def test_f25_tasks_that_run_three_times_in_any_order_send_once(world, live_step):
     tasks = [import_string(function) for _seconds, function in settings.BEATS.values()] * 3
     order = random.Random(25)
     for _ in range(3):
@@ -141,12 +142,12 @@ def test_f25_tasks_that_run_three_times_in_any_order_send_once(world, live):
         for task in tasks:
             task()
             world.check_laws()
-    assert world.counts(live.sync) == {"entered": N, "synced": N}
+    assert world.counts(live_step.sync) == {"entered": N_PEOPLE, "synced": N_PEOPLE}
     assert world.codes() == [0]
     world.check_at_rest()
 
 
-def _deadly(world: World, person: int) -> None:
+def _flush_with_poison(world: World, person: int) -> None:
     """Flush, but die when the person's hash is packed, as if a library crashed (poison)."""
     build = TikTok.build_call
 
@@ -160,27 +161,33 @@ def _deadly(world: World, person: int) -> None:
 
 
 def test_f19_a_profile_that_kills_workers_is_isolated_and_errored(stage):
-    ready = stage(SENT)
+    ready = stage(IN_ONE_REQUEST)
     name = ready.databases.copy(ready.template)
-    ends = []
-    while len(ends) < 60 and ends[-1:] != ["ended"]:
-        worker = ready.databases.child(name, lambda _send: _deadly(ready.roles.world(), 537))
-        ends.append(worker.wait())
+    states = []  # in which the workers ended
+    while len(states) < 60 and states[-1:] != ["ended"]:
+        worker = ready.databases.child(
+            name, lambda _send: _flush_with_poison(ready.roles.world(), 537)
+        )
+        states.append(worker.wait())
         worker.end()
         time.sleep(LEASE)
-    found = ready.databases.child(
-        name, lambda _send: [tallies(), laws.broken(now=timezone.now()), _errored()]
+    reader = ready.databases.child(
+        name, lambda _send: [tallies(), laws.broken(now=timezone.now()), _errored_people()]
     )
-    assert (found.wait(), found.reports("error")) == ("ended", [])
-    found.end()
+    assert (reader.wait(), reader.reports("error")) == ("ended", [])
+    reader.end()
     ready.databases.give_back(name)
-    assert found.reports("result") == [
-        [{"add": {"entered": N, "errored": 1, "synced": N - 1}}, [], [["537", "internal"]]]
+    assert reader.reports("result") == [
+        [
+            {"add": {"entered": N_PEOPLE, "errored": 1, "synced": N_PEOPLE - 1}},
+            [],
+            [["537", "internal"]],
+        ]
     ]
-    assert ends[-1] == "ended"
-    assert ends.count("killed") <= 3 + 10 + 4  # before the first split; splits of 1,000; alone
+    assert states[-1] == "ended"
+    assert states.count("killed") <= 3 + 10 + 4  # before the first split; splits of 1,000; alone
 
 
-def _errored():
+def _errored_people():
     rows = Delivery.objects.filter(batch__state="errored", outcome=None)
     return list(rows.values_list("profile__external_id", "batch__last_code"))

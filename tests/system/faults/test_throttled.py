@@ -8,10 +8,10 @@ from django.utils import timezone
 
 from partners import housekeeping, sync
 from partners.models import AdAccount, Batch, Push
-from tests.system.faults.checked_world import CheckedWorld, N
+from tests.system.faults.checked_world import N_PEOPLE, CheckedWorld
 
 pytestmark = pytest.mark.slow
-PARK = 0.5
+PARK_SECONDS = 0.5
 
 
 def _assert_one_probe_per_interval(world, code):
@@ -25,37 +25,42 @@ def _assert_one_probe_per_interval(world, code):
     assert under_way <= 16  # SYNC["threads"]
     world.beat_until(lambda: len(refusals()) >= under_way + 3)
     pauses = [later - earlier for earlier, later in pairwise(refusals()[under_way:])]
-    assert [pause for pause in pauses if pause < PARK * 0.9] == []
+    assert [pause for pause in pauses if pause < PARK_SECONDS * 0.9] == []
 
 
-def _many_requests(world, account):
-    """Return a Sync with N people that need twenty requests."""
-    AdAccount.objects.filter(pk=account.pk).update(learned_cap=N // 20)
-    to_sync = world.sync(world.audience(account.name, account))
-    world.enter(to_sync, world.people(N))
+def _enter_for_twenty_requests(world, account):
+    """Return a Sync with N_PEOPLE people that need twenty requests."""
+    AdAccount.objects.filter(pk=account.pk).update(learned_cap=N_PEOPLE // 20)
+    to_sync = world.create_sync(world.create_audience(account.name, account))
+    world.enter(to_sync, world.create_people(N_PEOPLE))
     return to_sync
 
 
-def test_f11_a_throttled_app_sends_one_probe_per_interval(world, pace):
-    pace(throttle_park=PARK)
-    to_sync = _many_requests(world, world.eu)
-    world.fault("throttle")
+def test_f11_a_throttled_app_sends_one_probe_per_interval(world, set_sync_times):
+    set_sync_times(throttle_park=PARK_SECONDS)
+    to_sync = _enter_for_twenty_requests(world, world.eu)
+    world.set_fault("throttle")
     _assert_one_probe_per_interval(world, 40100)
     world.sandbox.faults.clear()
     world.drain()
-    assert world.counts(to_sync) == {"entered": N, "synced": N}
+    assert world.counts(to_sync) == {"entered": N_PEOPLE, "synced": N_PEOPLE}
     assert set(Batch.objects.values_list("attempts", flat=True)) == {0}
     world.check_at_rest()
 
 
-def test_f11_a_throttled_ad_account_does_not_delay_another_group(world, other_group, pace):
-    pace(throttle_park=PARK)
+def test_f11_a_throttled_ad_account_does_not_delay_another_group(
+    world, other_group, set_sync_times
+):
+    set_sync_times(throttle_park=PARK_SECONDS)
     neighbour = CheckedWorld(world.server, other_group)
-    throttled, calm = _many_requests(world, world.eu), _many_requests(neighbour, neighbour.uk)
-    world.fault("throttle", advertiser_id=world.eu.remote_id)
+    throttled, calm = (
+        _enter_for_twenty_requests(world, world.eu),
+        _enter_for_twenty_requests(neighbour, neighbour.uk),
+    )
+    world.set_fault("throttle", advertiser_id=world.eu.remote_id)
     _assert_one_probe_per_interval(world, 40133)
-    world.beat_until(lambda: world.counts(calm) == {"entered": N, "synced": N})
-    assert world.counts(throttled) == {"entered": N, "pending": N}
+    world.beat_until(lambda: world.counts(calm) == {"entered": N_PEOPLE, "synced": N_PEOPLE})
+    assert world.counts(throttled) == {"entered": N_PEOPLE, "pending": N_PEOPLE}
     assert [
         line.code for line in world.mappings() if line.audiences == [calm.audience.remote_id]
     ] == [0] * 20
@@ -65,18 +70,18 @@ def test_f11_a_throttled_ad_account_does_not_delay_another_group(world, other_gr
 
 
 def test_f12_people_throttled_past_their_deadline_are_errored_and_mailed_about(
-    world, pace, alice, mailoutbox
+    world, set_sync_times, alice, mailoutbox
 ):
-    pace(throttle_park=0.4, deadline=26.0)
-    to_sync = world.sync()
-    world.enter(to_sync, world.people(N))
-    world.fault("throttle")
+    set_sync_times(throttle_park=0.4, deadline=26.0)
+    to_sync = world.create_sync()
+    world.enter(to_sync, world.create_people(N_PEOPLE))
+    world.set_fault("throttle")
     world.beat_until(lambda: housekeeping.beat() or mailoutbox)
     begun = "TikTok needs attention in Acme: People wait too long for the ad account Acme EU"
     assert [mail.subject for mail in mailoutbox] == [begun]
     Batch.objects.update(deadline_at=timezone.now() + timedelta(seconds=2))
     world.drain()
-    assert sync.reasons([to_sync.pk]) == {"errored": {"40100": N}}
+    assert sync.reasons([to_sync.pk]) == {"errored": {"40100": N_PEOPLE}}
     batch = Batch.objects.get()
     assert batch.settled_at >= batch.deadline_at
     assert Push.objects.order_by("at").last().at >= batch.deadline_at - timedelta(seconds=1)

@@ -29,34 +29,34 @@ class Issuer:
         self.folder, self.now = folder, datetime.now(UTC)
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "our own authority")])
-        self.write(
-            "authority.pem", self.signed(self.name, self.key, "authority", is_authority=True)
-        )
+        self.write("authority.pem", self.sign(self.name, self.key, "authority", is_authority=True))
 
     def write(self, name, *certificates, key=None):
         pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
         private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain) if key else b""
         (self.folder / name).write_bytes(
-            private + b"".join(one.public_bytes(pem) for one in certificates)
+            private + b"".join(certificate.public_bytes(pem) for certificate in certificates)
         )
         return self.folder / name
 
-    def signed(self, subject, key, host, *, days=9, by=None, is_authority=False):
+    def sign(self, subject, key, host, *, days=9, by=None, is_authority=False):
         """Return a certificate for ``host`` that expires in ``days``."""
-        made = (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(subject if by else self.name)
         )
-        made = made.public_key(key.public_key()).serial_number(x509.random_serial_number())
-        made = made.not_valid_before(self.now - timedelta(days=9)).not_valid_after(
+        builder = builder.public_key(key.public_key()).serial_number(x509.random_serial_number())
+        builder = builder.not_valid_before(self.now - timedelta(days=9)).not_valid_after(
             self.now + timedelta(days=days)
         )
-        made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        made = made.add_extension(
+        builder = builder.add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False
+        )
+        builder = builder.add_extension(
             x509.BasicConstraints(ca=is_authority, path_length=None), critical=True
         )
-        return made.sign(by or self.key, hashes.SHA256())
+        return builder.sign(by or self.key, hashes.SHA256())
 
 
 CERTIFICATES = {
@@ -68,8 +68,8 @@ CERTIFICATES = {
 
 
 @pytest.fixture
-def secured(tmp_path, monkeypatch):
-    """secured(kind) -> URL of a server with this certificate, first bytes, decrypted requests."""
+def tls_server(tmp_path, monkeypatch):
+    """tls_server(kind) -> its URL, the first byte of each connection, the decrypted requests."""
     issuer, listeners = Issuer(tmp_path), []
     monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "authority.pem"))
 
@@ -77,7 +77,7 @@ def secured(tmp_path, monkeypatch):
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
         by = key if kind == "signed by itself" else None
-        certificate = issuer.signed(name, key, **{"host": "localhost"} | CERTIFICATES[kind], by=by)
+        certificate = issuer.sign(name, key, **{"host": "localhost"} | CERTIFICATES[kind], by=by)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(issuer.write("both.pem", certificate, key=key))
         listeners.append(socket.create_server(("127.0.0.1", 0)))
@@ -98,8 +98,8 @@ def serve(listener, context, first_bytes, requests):
         try:
             caller, _address = listener.accept()
             first_bytes.append(caller.recv(1, socket.MSG_PEEK)[0])
-            with context.wrap_socket(caller, server_side=True) as secured:
-                requests.append(secured.recv(10))
+            with context.wrap_socket(caller, server_side=True) as tls_server:
+                requests.append(tls_server.recv(10))
         except ssl.SSLError:
             continue
         except OSError:
@@ -109,8 +109,8 @@ def serve(listener, context, first_bytes, requests):
 def assert_people_wait_for_a_good_address(world, settings, address):
     """Assert that requests to ``address`` have an unknown outcome and people are sent later."""
     good, settings.TIKTOK_API_URL = settings.TIKTOK_API_URL, address
-    to_sync = world.sync()
-    world.enter(to_sync, world.people(1000))
+    to_sync = world.create_sync()
+    world.enter(to_sync, world.create_people(1000))
     world.beat_until(Push.objects.exists)
     assert world.counts(to_sync) == {"entered": 1000, "pending": 1000}
     assert set(Push.objects.values_list("code", flat=True)) == {"no_answer"}
@@ -122,27 +122,29 @@ def assert_people_wait_for_a_good_address(world, settings, address):
 
 
 @pytest.mark.parametrize("kind", [kind for kind in CERTIFICATES if kind != "good"])
-def test_an_invalid_certificate_is_refused(world, settings, secured, kind):
-    address, first_bytes, requests = secured(kind)
+def test_an_invalid_certificate_is_refused(world, settings, tls_server, kind):
+    address, first_bytes, requests = tls_server(kind)
     assert_people_wait_for_a_good_address(world, settings, address)
     assert set(first_bytes) == {TLS_HANDSHAKE}
     assert b"".join(requests) == b""
 
 
-def test_a_valid_certificate_is_accepted(world, settings, secured):
+def test_a_valid_certificate_is_accepted(world, settings, tls_server):
     # Proves that the others are refused for their certificate; this server never answers.
-    address, _first_bytes, requests = secured("good")
+    address, _first_bytes, requests = tls_server("good")
     assert_people_wait_for_a_good_address(world, settings, address)
     assert set(requests) == {b"POST /open"}
 
 
-def test_an_admin_is_mailed_before_the_deadline(world, pace, settings, secured, alice, mailoutbox):
-    pace(**PRODUCTION_TIMES)
-    settings.TIKTOK_API_URL, _first_bytes, _requests = secured("expired")
-    began = timezone.now()
-    world.enter(world.sync(), world.people(1000))
+def test_an_admin_is_mailed_before_the_deadline(
+    world, set_sync_times, settings, tls_server, alice, mailoutbox
+):
+    set_sync_times(**PRODUCTION_TIMES)
+    settings.TIKTOK_API_URL, _first_bytes, _requests = tls_server("expired")
+    started = timezone.now()
+    world.enter(world.create_sync(), world.create_people(1000))
     world.beat()
-    with time_machine.travel(began + timedelta(hours=8)):
+    with time_machine.travel(started + timedelta(hours=8)):
         world.beat()
         housekeeping.beat()
     assert [mail.subject for mail in mailoutbox] == ["People will soon count as errors in Acme"]

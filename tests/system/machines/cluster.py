@@ -17,9 +17,9 @@ from scripts.ports import free_port
 from tests.support.stack import FAST, ROOT, environment, manage, wait_until
 from tests.system.machines.servers import Redis, database
 
-PLAIN = "django.contrib.staticfiles.storage.StaticFilesStorage"
+STATICFILES = "django.contrib.staticfiles.storage.StaticFilesStorage"
 COUNTS = ("entered", "synced", "not_synced", "pending", "errored", "cancelled")
-NUMBERS = (
+COUNTS_SQL = (
     f"SELECT {', '.join(f'coalesce(sum({name}), 0)::int' for name in COUNTS)} FROM partners_tally"
 )
 
@@ -60,7 +60,7 @@ class Cluster:
         self.shared = {
             "DATABASE_URL": url,
             "REDIS_URL": redis.url,
-            "STATICFILES_BACKEND": PLAIN,
+            "STATICFILES_BACKEND": STATICFILES,
             "ENGINE_WORKERS": "2",
             "ENGINE_STOP_SECONDS": "12",
             "SYNC_LEASE": "6",
@@ -74,15 +74,15 @@ class Cluster:
         sandbox = f"http://127.0.0.1:{self.sandbox_port}"
         partner = {"TIKTOK_API_URL": sandbox, "TIKTOK_AUTH_URL": f"{sandbox}/portal/auth"}
         self.env = environment(folder, **self.shared | partner)
-        self.rows = psycopg.connect(url, autocommit=True)
+        self.database = psycopg.connect(url, autocommit=True)
 
     def machine(self):
         """Return a new machine without processes."""
         var = self.folder / f"machine{len(self.machines)}"
         var.mkdir()
-        one = Machine(var, sandbox_port=self.sandbox_port, more=FAST | self.shared)
-        self.machines.append(one)
-        return one
+        machine = Machine(var, sandbox_port=self.sandbox_port, extra_env=FAST | self.shared)
+        self.machines.append(machine)
+        return machine
 
     def open(self, people):
         """Migrate, create the demo, start the sandbox and connect the group."""
@@ -91,38 +91,39 @@ class Cluster:
         sandbox = self.machine()
         sandbox.spawn("sandbox", "manage.py", "tiktok_sandbox", "--port", str(self.sandbox_port))
         sandbox.await_answer("sandbox", sandbox.sandbox_url)
-        self.act("connect")
+        self.run_action("connect")
 
-    def act(self, name, **arguments):
-        """Run an act of tests/system/machines/acts.py in its own process; return its result."""
+    def run_action(self, name, **arguments):
+        """Run an action of machines/actions.py in its own process; return its result."""
         command = [
             sys.executable,
             "-m",
-            "tests.system.machines.acts",
+            "tests.system.machines.actions",
             json.dumps({"act": name, **arguments}),
         ]
-        done = subprocess.run(
+        process = subprocess.run(
             command, cwd=ROOT, env=self.env, capture_output=True, text=True, check=False
         )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
+        assert process.returncode == 0, process.stderr
+        return json.loads(process.stdout.splitlines()[-1])
 
     def launch(self, *, cap):
         """Launch a canvas per ad account, with at most ``cap`` people per request.
 
         Return the remote ids of the audiences.
         """
-        self.before, self.n_seen = self.numbers(), len(self.mappings())
-        launched = self.act("launch", cap=cap)
+        self.counts_before, self.n_mappings_before = self.counts(), len(self.mappings())
+        launched = self.run_action("launch", cap=cap)
         self.n_entered += launched["n"]
         return launched["audiences"]
 
-    def numbers(self):
-        return dict(zip(COUNTS, self.rows.execute(NUMBERS).fetchone(), strict=True))
+    def counts(self):
+        """Return the counts over all Syncs."""
+        return dict(zip(COUNTS, self.database.execute(COUNTS_SQL).fetchone(), strict=True))
 
     def synced(self):
         """Return the number of people synced since the last launch."""
-        return self.numbers()["synced"] - self.before["synced"]
+        return self.counts()["synced"] - self.counts_before["synced"]
 
     def wait_for_synced(self, n, seconds=180):
         """Wait until ``n`` people are synced since the last launch."""
@@ -130,8 +131,8 @@ class Cluster:
 
     def wait_until_at_rest(self):
         """Wait until no people are pending, then check all laws."""
-        done = {"entered": self.n_entered, "pending": 0}
-        self.wait_until(lambda: done.items() <= self.numbers().items(), seconds=240)
+        expected = {"entered": self.n_entered, "pending": 0}
+        self.wait_until(lambda: expected.items() <= self.counts().items(), seconds=240)
         manage(self.env, "check_counters")
 
     def wait_until(self, condition, *, seconds):
@@ -139,13 +140,13 @@ class Cluster:
         try:
             wait_until(condition, seconds=seconds)
         except AssertionError as error:
-            logs = [one.log("engine")[-1500:] for one in self.machines]
-            raise AssertionError(f"{error}: {self.numbers()}\n" + "\n".join(logs)) from error
+            logs = [machine.log("engine")[-1500:] for machine in self.machines]
+            raise AssertionError(f"{error}: {self.counts()}\n" + "\n".join(logs)) from error
 
-    def expected(self):
+    def count_sendable(self):
         """Return how many people can be added, and the set of (schema, hash) to be sent."""
-        census = self.act("census", url=self.shared["DATABASE_URL"])
-        return census["n"], {tuple(one) for one in census["sent"]}
+        counted = self.run_action("census", url=self.shared["DATABASE_URL"])
+        return counted["n"], {tuple(identifier) for identifier in counted["sent"]}
 
     def members(self, audience_id):
         """Return the set of (schema, hash) in an audience of the sandbox."""
@@ -163,10 +164,10 @@ class Cluster:
 
     def new_mappings(self):
         """Return the mapping requests since the last launch."""
-        return self.mappings()[self.n_seen :]
+        return self.mappings()[self.n_mappings_before :]
 
     def close(self):
-        self.rows.close()
+        self.database.close()
         for machine in self.machines:
             machine.kill_all()
         self.redis.kill()
@@ -180,11 +181,11 @@ def running_cluster(people):
         with database() as url:
             redis = Redis(folder)
             redis.start()
-            one = Cluster(url, redis, folder)
+            cluster = Cluster(url, redis, folder)
             try:
-                one.open(people)
-                yield one
+                cluster.open(people)
+                yield cluster
             finally:
-                one.close()
+                cluster.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

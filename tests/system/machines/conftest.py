@@ -5,38 +5,40 @@ import requests
 
 from tests.system.machines.cluster import running_cluster
 
-PEOPLE = 600
+N_PEOPLE = 600
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    with running_cluster(PEOPLE) as one:
-        yield one
+    with running_cluster(N_PEOPLE) as cluster:
+        yield cluster
 
 
 @pytest.fixture
-def start(cluster):
-    """start(webs=2, engines=3, **settings) -> running machines; the test's end stops them."""
+def start_machines(cluster):
+    """start_machines(webs=2, engines=3, **settings) -> machines that run until the test ends."""
 
-    def machines(*, webs=0, engines=0, **settings):
-        found = [cluster.machine() for _ in range(max(webs, engines))]
-        for one in found[:webs]:
-            one.env |= {"SITE_URL": found[0].url}  # the address of the proxy
-            one.start_web()
-        for one in found[:engines]:
-            one.start_engine(**settings)
-        for one in found[:webs]:
-            one.await_answer("web", f"{one.url}/healthz")
-        for one in found[:engines]:
+    def start(*, webs=0, engines=0, **settings):
+        machines = [cluster.machine() for _ in range(max(webs, engines))]
+        for machine in machines[:webs]:
+            machine.env |= {"SITE_URL": machines[0].url}  # the address of the proxy
+            machine.start_web()
+        for machine in machines[:engines]:
+            machine.start_engine(**settings)
+        for machine in machines[:webs]:
+            machine.await_answer("web", f"{machine.url}/healthz")
+        for machine in machines[:engines]:
             cluster.wait_until(
-                lambda one=one: any("heartbeat" in line["message"] for line in one.log_lines()),
+                lambda machine=machine: any(
+                    "heartbeat" in line["message"] for line in machine.log_lines()
+                ),
                 seconds=120,
             )
-        return found
+        return machines
 
-    yield machines
-    for one in cluster.machines[1:]:  # the first is the sandbox
-        one.kill_all()
+    yield start
+    for machine in cluster.machines[1:]:  # the first is the sandbox
+        machine.kill_all()
 
 
 class Visitor:

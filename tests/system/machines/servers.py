@@ -13,15 +13,15 @@ from scripts.ports import free_port
 @contextmanager
 def database():
     """Yield the URL of an empty database at the server of DATABASE_URL, else at a private one."""
-    given = os.environ.get("DATABASE_URL", "")
-    if not given.startswith("postgres"):
+    server_url = os.environ.get("DATABASE_URL", "")
+    if not server_url.startswith("postgres"):
         with postgres.server() as url:
             yield url
         return
     name = f"cluster_{secrets.token_hex(4)}"
-    with psycopg.connect(given, autocommit=True) as admin:
+    with psycopg.connect(server_url, autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name} TEMPLATE template0")
-        yield f"{given.rpartition('/')[0]}/{name}"
+        yield f"{server_url.rpartition('/')[0]}/{name}"
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 

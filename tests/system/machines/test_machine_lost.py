@@ -10,7 +10,7 @@ import requests
 from tests.system.machines.conftest import Visitor
 
 pytestmark = [pytest.mark.slow, pytest.mark.machines]
-SLOWLY = "20"  # requests per second, so that faults happen in the middle of the work
+FEW_PER_SECOND = "20"  # requests per second, so that faults happen in the middle of the work
 STOP_SECONDS = 25
 
 
@@ -23,30 +23,33 @@ def last_push(machine):
 
 
 def assert_all_synced_exactly(cluster, audiences):
+    """Assert that each person is once in each of the three audiences; return the number synced."""
     cluster.wait_until_at_rest()
-    n, sent = cluster.expected()
+    n, identifiers = cluster.count_sendable()
     assert cluster.synced() == 3 * n
-    assert [len(cluster.members(one) ^ sent) for one in audiences] == [0, 0, 0]
+    assert [len(cluster.members(audience) ^ identifiers) for audience in audiences] == [0, 0, 0]
     return 3 * n
 
 
-def test_another_engine_takes_over_when_a_machine_loses_power(cluster, start):
-    machines = start(engines=2, SYNC_REQUESTS_PER_SECOND=SLOWLY)
+def test_another_engine_takes_over_when_a_machine_loses_power(cluster, start_machines):
+    machines = start_machines(engines=2, SYNC_REQUESTS_PER_SECOND=FEW_PER_SECOND)
     audiences = cluster.launch(cap=10)
     cluster.wait_for_synced(200)
     max(machines, key=last_push).kill_all()
     assert_all_synced_exactly(cluster, audiences)
 
 
-def test_without_redis_people_are_sent_sessions_last_and_pages_say_so(cluster, start, visitor):
-    one, other = start(webs=2, engines=2, SYNC_REQUESTS_PER_SECOND=SLOWLY)
-    visitor.sign_in(one)
+def test_without_redis_people_are_sent_sessions_last_and_pages_say_so(
+    cluster, start_machines, visitor
+):
+    first, second = start_machines(webs=2, engines=2, SYNC_REQUESTS_PER_SECOND=FEW_PER_SECOND)
+    visitor.sign_in(first)
     audiences = cluster.launch(cap=10)
     cluster.wait_for_synced(200)
     cluster.redis.kill()
     try:
-        assert visitor.get(other).status_code == 200
-        refused = Visitor(cluster).sign_in(other)
+        assert visitor.get(second).status_code == 200
+        refused = Visitor(cluster).sign_in(second)
         assert (refused.status_code, "The cache is not ready" in refused.text) == (503, True)
         cluster.wait_for_synced(cluster.synced() + 300)
     finally:
@@ -54,19 +57,19 @@ def test_without_redis_people_are_sent_sessions_last_and_pages_say_so(cluster, s
     assert assert_all_synced_exactly(cluster, audiences) == sum(
         line["people"] for line in cluster.new_mappings()
     )
-    assert visitor.get(one).status_code == 200
-    assert Visitor(cluster).sign_in(other).status_code == 200
+    assert visitor.get(first).status_code == 200
+    assert Visitor(cluster).sign_in(second).status_code == 200
 
 
 class Crowd:
-    """Readers that ask both webs in turn, as a proxy does: the other web if one is down."""
+    """Readers that request from both webs in turn, as by a proxy: the other web if one is down."""
 
     def __init__(self, visitor, webs):
-        self.visitor, self.webs, self.over = visitor, webs, Event()
-        self.bad, self.n = [], 0
+        self.visitor, self.webs, self.has_ended = visitor, webs, Event()
+        self.bad_statuses, self.n = [], 0
 
     def read(self, number):
-        while not self.over.is_set():
+        while not self.has_ended.is_set():
             number += 1
             try:
                 status = self.visitor.get(self.webs[number % 2]).status_code
@@ -74,11 +77,13 @@ class Crowd:
                 status = self.visitor.get(self.webs[(number + 1) % 2]).status_code
             self.n += 1
             if status != 200:
-                self.bad.append(status)
+                self.bad_statuses.append(status)
 
 
-def test_a_deployment_under_load_loses_nothing_and_sends_nothing_twice(cluster, start, visitor):
-    machines = start(webs=2, engines=2, SYNC_REQUESTS_PER_SECOND=SLOWLY)
+def test_a_deployment_under_load_loses_nothing_and_sends_nothing_twice(
+    cluster, start_machines, visitor
+):
+    machines = start_machines(webs=2, engines=2, SYNC_REQUESTS_PER_SECOND=FEW_PER_SECOND)
     visitor.sign_in(machines[0])
     crowd = Crowd(visitor, machines)
     with ThreadPoolExecutor(2) as pool:
@@ -87,24 +92,24 @@ def test_a_deployment_under_load_loses_nothing_and_sends_nothing_twice(cluster, 
             audiences = cluster.launch(cap=10)
             cluster.wait_for_synced(200)
             for machine in machines:
-                replace(machine)
+                redeploy(machine)
         finally:
-            crowd.over.set()
+            crowd.has_ended.set()
     assert [reader.exception() for reader in readers] == [None, None]
-    assert (crowd.bad, crowd.n > 20) == ([], True)
+    assert (crowd.bad_statuses, crowd.n > 20) == ([], True)
     assert assert_all_synced_exactly(cluster, audiences) == sum(
         line["people"] for line in cluster.new_mappings()
     )
 
 
-def replace(machine):
+def redeploy(machine):
     """Stop both processes with SIGTERM, then start new ones."""
-    begun = time.monotonic()
+    started = time.monotonic()
     ending = [machine.processes.pop(name) for name in ("web", "engine")]
     for process in ending:
         process.terminate()
     assert [process.wait(STOP_SECONDS) for process in ending] == [0, 0]
-    assert time.monotonic() - begun < STOP_SECONDS
+    assert time.monotonic() - started < STOP_SECONDS
     machine.start_web()
     machine.start_engine()
     machine.await_answer("web", f"{machine.url}/healthz")

@@ -11,7 +11,7 @@ from tests.support.stack import environment, manage
 from tests.system.machines.servers import database
 
 pytestmark = [pytest.mark.slow, pytest.mark.machines]
-WORK = """
+ADD_LIVE_CANVAS = """
 from django.utils import timezone
 from audiencesync.groups.models import AppGroup, User
 from audiencesync.people.models import Profile, Segment, Withdrawal
@@ -47,7 +47,7 @@ def file(tmp_path_factory):
     env = environment(var)
     manage(env, "migrate", "--no-input")
     manage(env, "demo", "--people", "200")
-    manage(env, "shell", "-c", WORK)
+    manage(env, "shell", "-c", ADD_LIVE_CANVAS)
     return var / "audiencesync.sqlite3"
 
 
@@ -60,7 +60,7 @@ def target(tmp_path):
         yield env
 
 
-def counted(execute):
+def row_counts(execute):
     tables = [model._meta.db_table for model in move_database.models()]
     return {table: execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}
 
@@ -68,7 +68,7 @@ def counted(execute):
 def test_all_rows_are_moved_and_the_work_goes_on(file, target):
     output = manage(target, "move_database", str(file))
     with closing(sqlite3.connect(file)) as old, psycopg.connect(target["DATABASE_URL"]) as new:
-        before, after = counted(old.execute), counted(new.execute)
+        before, after = row_counts(old.execute), row_counts(new.execute)
         assert after == before
         hashes = (
             "SELECT external_id, email_sha256, phone_sha256, idfa_sha256 "
@@ -95,7 +95,7 @@ def test_all_rows_are_moved_and_the_work_goes_on(file, target):
     assert f"Moved {sum(before.values())} rows" in output
     assert before["partners_delivery"] == 200
     manage(target, "check_counters")
-    manage(target, "shell", "-c", WORK)  # the sequences give free numbers
+    manage(target, "shell", "-c", ADD_LIVE_CANVAS)  # the sequences give free numbers
     manage(target, "check_counters")
 
 

@@ -25,16 +25,16 @@ DELAY = ("delay", {"amount": 10, "unit": "minutes"})
 
 
 @pytest.fixture
-def canvas(journeys):
+def canvas(canvas_world):
     """A canvas with 7 people, who are at its second step."""
-    canvas, _steps = journeys.canvas(DELAY, DELAY)
+    canvas, _steps = canvas_world.create_canvas(DELAY, DELAY)
     # An hour ago: a chart ends with the present hour, which may be over in eleven minutes.
     with time_machine.travel(timezone.now() - timedelta(hours=1), tick=False):
-        journeys.people(7)
-        journeys.launch(canvas)
+        canvas_world.create_people(7)
+        canvas_world.launch(canvas)
         now = timezone.now()
-        journeys.run(now)
-        journeys.run(now + timedelta(minutes=11))
+        canvas_world.run(now)
+        canvas_world.run(now + timedelta(minutes=11))
     return canvas
 
 
@@ -52,10 +52,10 @@ def read_csv(answer):
 
 def test_entries_are_inside_or_through_or_left_early(look, canvas):
     visits = canvas.visits.order_by("pk")
-    some = visits.filter(pk=visits[0].pk)
+    first_visit = visits.filter(pk=visits[0].pk)
     engine.rows.count_departures(visits[0].step_id, 1, to="withdrawn", now=timezone.now())
     engine.rows.count_exits(canvas, LeftBy.EVENT, 1)
-    some.update(left_at=timezone.now(), left_by="event", step=None)
+    first_visit.update(left_at=timezone.now(), left_by="event", step=None)
 
     ends = look().context["ends"]
 
@@ -90,7 +90,9 @@ def test_the_entries_by_time_can_be_downloaded(look):
     assert sum(int(row[1]) for row in rows[1:]) == 7
 
 
-def test_the_page_takes_as_many_queries_however_many_components_there_are(look, journeys, canvas):
+def test_the_page_takes_as_many_queries_however_many_components_there_are(
+    look, canvas_world, canvas
+):
     def queries():
         with CaptureQueriesContext(connection) as found:
             assert look().status_code == 200
@@ -116,11 +118,11 @@ def test_the_chart_of_a_delay_adds_up_to_its_metrics(signed_in, vera, canvas):
     step = canvas.steps.get(parent=None)
     url = reverse("step_numbers", args=["acme", canvas.pk, step.pk])
 
-    found = signed_in(vera).get(url, {"range": "all"}).context
+    context = signed_in(vera).get(url, {"range": "all"}).context
 
-    sums = {one.name: one.total for one in found["card_of_chart"].chart.series}
+    sums = {curve.name: curve.total for curve in context["card_of_chart"].chart.series}
     assert sums == {"proceeded": 7, "exited": 0, "withdrawn": 0}
-    metrics = {one["name"]: one["n"] for one in found["metrics"]}
+    metrics = {metric["name"]: metric["n"] for metric in context["metrics"]}
     assert metrics == {"entered": 7, "proceeded": 7, "exited": 0}
 
 

@@ -74,10 +74,10 @@ def test_the_end_is_the_requests_divided_by_the_pace(to_sync, sizes, requests):
         batch(to_sync, n, at=NOW - timedelta(minutes=5))
     sent(to_sync, 30, seconds=60)
 
-    found = pace.of_sync(to_sync, now=NOW)
+    sync_pace = pace.of_sync(to_sync, now=NOW)
 
-    assert found.people == sum(sizes)
-    assert found.done_at - NOW == timedelta(seconds=2 * requests)
+    assert sync_pace.people == sum(sizes)
+    assert sync_pace.done_at - NOW == timedelta(seconds=2 * requests)
 
 
 def test_the_requests_that_it_counts_are_those_that_the_queue_composes(to_sync):
@@ -86,9 +86,11 @@ def test_the_requests_that_it_counts_are_those_that_the_queue_composes(to_sync):
     lane = to_sync.audience.ad_account.lane
     composed = collect.plan(lane, most=100, now=NOW)
 
-    found = pace.of_sync(to_sync, now=NOW)
+    sync_pace = pace.of_sync(to_sync, now=NOW)
 
-    assert (found.done_at - NOW).total_seconds() * found.per_second == pytest.approx(len(composed))
+    assert (sync_pace.done_at - NOW).total_seconds() * sync_pace.per_second == pytest.approx(
+        len(composed)
+    )
 
 
 def test_people_of_other_steps_in_the_same_ad_account_go_before(to_sync, winback):
@@ -97,9 +99,9 @@ def test_people_of_other_steps_in_the_same_ad_account_go_before(to_sync, winback
     batch(to_sync, CAP, at=NOW - timedelta(minutes=5))
     sent(to_sync, 60, seconds=60)
 
-    found = pace.of_sync(to_sync, now=NOW)
+    sync_pace = pace.of_sync(to_sync, now=NOW)
 
-    assert (found.people, found.done_at - NOW) == (CAP, timedelta(seconds=4))
+    assert (sync_pace.people, sync_pace.done_at - NOW) == (CAP, timedelta(seconds=4))
 
 
 def test_a_back_off_is_waited_for(to_sync):
@@ -107,10 +109,10 @@ def test_a_back_off_is_waited_for(to_sync):
     deadline = NOW + timedelta(hours=13)
     batch(to_sync, 5, due_at=later, first_failed_at=NOW, deadline_at=deadline)
 
-    found = pace.of_sync(to_sync, now=NOW)
+    sync_pace = pace.of_sync(to_sync, now=NOW)
 
-    assert (found.next_at, found.ends_at, found.held_since) == (later, deadline, NOW)
-    assert found.done_at >= later
+    assert (sync_pace.next_at, sync_pace.ends_at, sync_pace.held_since) == (later, deadline, NOW)
+    assert sync_pace.done_at >= later
 
 
 def test_a_throttled_ad_account_begins_when_its_park_is_over(to_sync):
@@ -120,10 +122,10 @@ def test_a_throttled_ad_account_begins_when_its_park_is_over(to_sync):
     at_us = budget.now_us() + 60 * budget.SECOND
     Budget.objects.create(key=limit.key, parked_us=at_us, throttles=3)
 
-    found = pace.of_sync(to_sync, now=NOW)
+    sync_pace = pace.of_sync(to_sync, now=NOW)
 
-    assert found.next_at.timestamp() == pytest.approx(at_us / budget.SECOND)
-    assert found.done_at > found.next_at
+    assert sync_pace.next_at.timestamp() == pytest.approx(at_us / budget.SECOND)
+    assert sync_pace.done_at > sync_pace.next_at
 
 
 def test_without_a_measure_the_limit_is_shared_by_the_ad_accounts_that_wait(
@@ -143,12 +145,16 @@ def test_half_and_95_of_100_people_by_their_number(to_sync):
         ended = {"state": "synced", "settled_at": NOW + timedelta(seconds=seconds)}
         batch(to_sync, n, **ended)
 
-    found = delays.of_syncs([to_sync])
+    delay_of = delays.of_syncs([to_sync])
 
-    assert (found.n, found.half_words, found.most_words) == (100, "10 seconds", "30 seconds")
+    assert (delay_of.n, delay_of.half_words, delay_of.most_words) == (
+        100,
+        "10 seconds",
+        "30 seconds",
+    )
 
 
-def test_the_page_of_a_step_says_since_when_people_are_held(bobs, canvas, to_sync):
+def test_the_page_of_a_step_says_since_when_people_are_held(bob_editor, canvas, to_sync):
     deadline = NOW + timedelta(hours=13)
     batch(to_sync, 2759, first_failed_at=NOW, deadline_at=deadline)
     Tally.objects.create(sync=to_sync, entered=2759, pending=2759)
@@ -156,7 +162,7 @@ def test_the_page_of_a_step_says_since_when_people_are_held(bobs, canvas, to_syn
     step = Step.objects.create(canvas=canvas, kind="audience_sync", sync=to_sync)
     step.syncs.add(to_sync)
 
-    page = " ".join(bobs.get("step_numbers", step.pk).content.decode().split())
+    page = " ".join(bob_editor.get("step_numbers", step.pk).content.decode().split())
 
     held = page.split('class="eta is-held" role="alert"')[1].split("</div>")[0]
     assert "Held since" in held
@@ -165,7 +171,7 @@ def test_the_page_of_a_step_says_since_when_people_are_held(bobs, canvas, to_syn
     assert "done about" not in page
 
 
-def test_the_page_of_a_step_says_when_it_is_done(bobs, canvas, to_sync):
+def test_the_page_of_a_step_says_when_it_is_done(bob_editor, canvas, to_sync):
     batch(to_sync, CAP, at=NOW - timedelta(seconds=20))
     Tally.objects.create(sync=to_sync, entered=CAP, pending=CAP)
     sent(to_sync, 40, seconds=20)
@@ -173,6 +179,6 @@ def test_the_page_of_a_step_says_when_it_is_done(bobs, canvas, to_sync):
     step.syncs.add(to_sync)
 
     with time_machine.travel(NOW, tick=False):
-        page = " ".join(bobs.get("step_numbers", step.pk).content.decode().split())
+        page = " ".join(bob_editor.get("step_numbers", step.pk).content.decode().split())
 
     assert "<b>10,000 waiting</b> · at 2 requests/s done about <b>" in page

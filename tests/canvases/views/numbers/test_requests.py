@@ -80,49 +80,51 @@ def rows(answer):
         ("40105", "pending", "No access"),
     ],
 )
-def test_an_answer_stands_in_a_word(bobs, step, code, state, word):
+def test_an_answer_stands_in_a_word(bob_editor, step, code, state, word):
     call(step.sync, code, state=state, attempts=2)
 
-    [row] = rows(bobs.get("step_numbers", step.pk))
+    [row] = rows(bob_editor.get("step_numbers", step.pk))
 
     assert row[1:4] == ["5 people", word, "–" if code == "no_answer" else code]
     assert row[4].startswith("R")
     assert row[5:] == ["3" if state == "synced" else "2", "1.4 s"]
 
 
-def test_only_the_last_call_of_a_batch_gave_up_and_counts_the_tries(bobs, step):
+def test_only_the_last_call_of_a_batch_gave_up_and_counts_the_tries(bob_editor, step):
     first = call(step.sync, "50000", state="errored", attempts=3)
     batch = Batch.objects.get(pk=first.push.batches[0])
     for _n in range(2):
         again(batch, step.sync, "50000")
 
-    found = [(row[2], row[5]) for row in rows(bobs.get("step_requests", step.pk))]
+    cells = [(row[2], row[5]) for row in rows(bob_editor.get("step_requests", step.pk))]
 
-    assert found == [("Gave up", "3"), ("Problem there", "–"), ("Problem there", "–")]
+    assert cells == [("Gave up", "3"), ("Problem there", "–"), ("Problem there", "–")]
 
 
-def test_calls_of_another_step_are_not_listed(bobs, step, winback):
+def test_calls_of_another_step_are_not_listed(bob_editor, step, winback):
     call(builder.make_sync(winback))
 
-    assert rows(bobs.get("step_requests", step.pk)) == []
+    assert rows(bob_editor.get("step_requests", step.pk)) == []
 
 
-def test_failed_calls_can_be_listed_alone(bobs, step):
+def test_failed_calls_can_be_listed_alone(bob_editor, step):
     for code in ("0", "40100", "0"):
         call(step.sync, code)
 
-    assert len(rows(bobs.get("step_requests", step.pk))) == 3
-    assert [row[2] for row in rows(bobs.get("step_requests", step.pk, failed=1))] == ["Slow down"]
+    assert len(rows(bob_editor.get("step_requests", step.pk))) == 3
+    assert [row[2] for row in rows(bob_editor.get("step_requests", step.pk, failed=1))] == [
+        "Slow down"
+    ]
 
 
-def test_pages_list_each_call_once(bobs, step, monkeypatch):
+def test_pages_list_each_call_once(bob_editor, step, monkeypatch):
     monkeypatch.setattr(requests_page, "PAGE", 2)
     for _n in range(5):
         call(step.sync)
     found, query = [], {}
     while query is not None:
-        answer = bobs.get("step_requests", step.pk, **query)
-        found += [one.request_id for one in answer.context["requests"]]
+        answer = bob_editor.get("step_requests", step.pk, **query)
+        found += [request.request_id for request in answer.context["requests"]]
         older = answer.context["page"]["older"]
         query = {"before": older} if older else None
 
@@ -130,16 +132,16 @@ def test_pages_list_each_call_once(bobs, step, monkeypatch):
 
 
 @pytest.mark.parametrize("key", ["x", "1", "1-", "9" * 30 + "-1"])
-def test_an_odd_key_shows_the_first_page(bobs, step, key):
+def test_an_odd_key_shows_the_first_page(bob_editor, step, key):
     call(step.sync)
 
-    assert len(rows(bobs.get("step_requests", step.pk, before=key))) == 1
+    assert len(rows(bob_editor.get("step_requests", step.pk, before=key))) == 1
 
 
-def test_a_page_takes_as_many_queries_however_many_calls_there_are(bobs, step):
+def test_a_page_takes_as_many_queries_however_many_calls_there_are(bob_editor, step):
     def queries():
         with CaptureQueriesContext(connection) as found:
-            bobs.get("step_requests", step.pk)
+            bob_editor.get("step_requests", step.pk)
         return len(found)
 
     call(step.sync)

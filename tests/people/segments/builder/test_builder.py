@@ -50,8 +50,8 @@ def browser(acme, bob, signed_in):
 def controls(answer):
     """Return the name and text of every control of the page."""
     form = answer.context["form"]
-    found = {name: form[name].value() for name in form.fields}
-    return {name: "" if text is None else text for name, text in found.items()}
+    values = {name: form[name].value() for name in form.fields}
+    return {name: "" if text is None else text for name, text in values.items()}
 
 
 def press(browser, data, **button):
@@ -144,9 +144,9 @@ def test_an_error_stands_at_its_control(browser, controls, place):
 
 def test_a_new_kind_of_condition_shows_its_own_controls(browser):
     data = segment_data(("total", "greater", "5")) | {"kind-0.0": "event"}
-    shown = controls(browser.post(NEW, data | {"draw": "1"}))
-    assert {"event-0.0", "n-0.0", "days-0.0"} <= shown.keys()
-    assert (shown["op-0.0"], shown["n-0.0"]) == ("at_least", "1")
+    names = controls(browser.post(NEW, data | {"draw": "1"}))
+    assert {"event-0.0", "n-0.0", "days-0.0"} <= names.keys()
+    assert (names["op-0.0"], names["n-0.0"]) == ("at_least", "1")
 
 
 @pytest.mark.parametrize("kind", ["attribute", "field"])
@@ -211,8 +211,8 @@ def test_the_page_shows_ten_people_and_then_others(acme, browser, vera, signed_i
     assert len(page.context["people"]) == 10
     assert "anna0@example.org" in page.content.decode()
     data = controls(page) | {"others": str(page.context["last"])}
-    shown = [one.external_id for one in browser.post(url, data).context["people"]]
-    assert shown[:3] == ["p10", "p11", "p0"]
+    external_ids = [person.external_id for person in browser.post(url, data).context["people"]]
+    assert external_ids[:3] == ["p10", "p11", "p0"]
     masked = signed_in(vera).get(url).content.decode()
     assert "anna0@" not in masked
     assert "a***@e***.org" in masked

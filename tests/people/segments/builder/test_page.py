@@ -40,8 +40,8 @@ def test_a_condition_shows_the_type_of_its_attribute(
 ):
     for value in values:
         make_profile(attributes={"seen": value})
-    asked = {"field": "custom.seen", "op": "exists"}
-    segment = Segment.objects.create(app_group=acme, name="Seen", filter={"all": [asked]})
+    condition = {"field": "custom.seen", "op": "exists"}
+    segment = Segment.objects.create(app_group=acme, name="Seen", filter={"all": [condition]})
     page = browser.get(reverse("segment", args=["acme", segment.pk]))
     assert f'<span class="cond-type" id="type-0.0">{shown}</span>' in page.content.decode()
     data = segment_data(("seen", "exists"))
@@ -51,32 +51,36 @@ def test_a_condition_shows_the_type_of_its_attribute(
 
 
 def test_a_segment_is_duplicated(browser, acme, other_group):
-    asked = {"all": [{"field": "country", "op": "is", "value": "DE"}]}
-    segment = Segment.objects.create(app_group=acme, name="Germans", filter=asked)
+    conditions = {"all": [{"field": "country", "op": "is", "value": "DE"}]}
+    segment = Segment.objects.create(app_group=acme, name="Germans", filter=conditions)
     form = browser.get(NEW, {"from": segment.pk}).context["form"]
     sent = {name: form[name].value() or "" for name in form.fields}
     assert browser.post(NEW, sent | {"save": "1"}).status_code == 302
-    assert Segment.objects.get(name="Copy of Germans").filter == asked
-    theirs = Segment.objects.create(app_group=other_group, name="Theirs", filter=asked)
+    assert Segment.objects.get(name="Copy of Germans").filter == conditions
+    theirs = Segment.objects.create(app_group=other_group, name="Theirs", filter=conditions)
     for odd in (theirs.pk, "x", "9" * 30, "\u0663"):
         assert browser.get(NEW, {"from": odd}).context["form"]["name"].value() is None
 
 
-def test_a_preview_says_what_saving_does_to_live_canvases(browser, acme, gold, listen):
+def test_a_preview_says_what_saving_does_to_live_canvases(browser, acme, gold_segment, listen):
     plans = ["gold"] * 3 + ["silver"] * 2
     Profile.objects.bulk_create(
         Profile(app_group=acme, external_id=f"p{n}", attributes={"plan": plan})
         for n, plan in enumerate(plans)
     )
     listen()
-    Canvas.objects.create(app_group=acme, name="Live", segment=gold, state="live")
+    Canvas.objects.create(app_group=acme, name="Live", segment=gold_segment, state="live")
 
     def effect(plan):
-        data = segment_data(("plan", "is", plan), name=gold.name, version=str(gold.version))
-        return browser.post(reverse("segment_preview", args=["acme", gold.pk]), data).content
+        data = segment_data(
+            ("plan", "is", plan), name=gold_segment.name, version=str(gold_segment.version)
+        )
+        return browser.post(
+            reverse("segment_preview", args=["acme", gold_segment.pk]), data
+        ).content
 
     assert b"Saving changes 1 live canvas: 3 leave, 2 join." in effect("silver")
     assert (
         b"1 live canvas uses this segment."
-        in browser.get(reverse("segment", args=["acme", gold.pk])).content
+        in browser.get(reverse("segment", args=["acme", gold_segment.pk])).content
     )

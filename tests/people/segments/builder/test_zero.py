@@ -15,9 +15,9 @@ def reason(acme):
     """reason(filter of one condition) -> why no person matches."""
 
     def find(condition):
-        found = numbers.count(acme, {"all": [condition]}, {"0.0": condition}, seconds=2)
-        assert found.by_place == {"0.0": 0}
-        return found.reasons.get("0.0", "")
+        counts = numbers.count(acme, {"all": [condition]}, {"0.0": condition}, seconds=2)
+        assert counts.by_place == {"0.0": 0}
+        return counts.reasons.get("0.0", "")
 
     return find
 
@@ -84,10 +84,10 @@ def test_the_page_shows_the_reason_and_says_if_there_is_none(acme, bob, signed_i
     client = signed_in(bob)
 
     def page(*parts):
-        made = Segment.objects.create(
+        segment = Segment.objects.create(
             app_group=acme, name=f"S{len(parts)}{parts[1]['op']}", filter={"all": [*parts]}
         )
-        return client.get(f"/g/acme/people/segments/{made.pk}/").content.decode()
+        return client.get(f"/g/acme/people/segments/{segment.pk}/").content.decode()
 
     data = segment_data(("seen", "more_than_days_ago", "3"))
     preview = client.post("/g/acme/people/segments/new/preview/", data).content.decode()

@@ -1,4 +1,4 @@
-"""site(n) -> an installation with n people and a canvas, in its own database and folder."""
+"""make_site(n, **env) -> an installation with n people and a canvas; its database is its own."""
 
 import pytest
 from django.conf import settings
@@ -26,33 +26,33 @@ def prepared(databases, tmp_path_factory):
 
 
 @pytest.fixture
-def site(prepared, databases, tmp_path):
+def make_site(prepared, databases, tmp_path):
     sites, servers = [], []
 
-    def make(n=1000, people_per_request=None, **more):
+    def make(n=1000, **env):
         servers.append(builder.run_sandbox())
         sandbox, port = servers[-1].sandbox, servers[-1].server_address[1]
         name = databases.create(prepared)
-        one = Site(
+        site = Site(
             tmp_path,
             sandbox_port=port,
-            more=more,
+            extra_env=env,
             databases=databases,
             name=name,
             server=servers[-1],
         )
-        sites.append(one)
+        sites.append(site)
         remote_id = str(sandbox.audiences.create(EU, "winback"))
-        one.facts = one.do(crowd.create_site, sandbox.accounts.issue_token(MARA), remote_id, n)
-        return one
+        site.facts = site.do(crowd.create_site, sandbox.accounts.issue_token(MARA), remote_id, n)
+        return site
 
     yield make
-    for one in sites:
-        one.stop()
+    for site in sites:
+        site.stop()
     for server in servers:
         server.close()
-    for one in sites:
-        databases.drop(one.name)
+    for site in sites:
+        databases.drop(site.name)
 
 
 @pytest.fixture

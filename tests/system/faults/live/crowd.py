@@ -81,7 +81,7 @@ def counts():
 
 
 def is_at_rest():
-    """Whether all people have entered and none is pending."""
+    """Return whether all people have entered and none is pending."""
     entering = (
         Canvas.objects.exclude(entry_until=None).exists()
         or Visit.objects.filter(left_at=None).exists()
@@ -134,27 +134,27 @@ def largest_chunk():
 
 
 def has_beaten():
-    """Whether an engine has run a heartbeat."""
+    """Return whether an engine has run a heartbeat."""
     return beat.last_heartbeat() is not None
 
 
 def knows(number):
-    """Whether this profile exists."""
+    """Return whether this profile exists."""
     return Profile.objects.filter(external_id=f"p{number}").exists()
 
 
 def erase(numbers):
     """Request the erasure of these profiles."""
-    wanted = Profile.objects.filter(external_id__in=[f"p{number}" for number in numbers])
+    profiles = Profile.objects.filter(external_id__in=[f"p{number}" for number in numbers])
     privacy.erase(
         AppGroup.objects.get(),
-        wanted.values_list("pk", flat=True),
+        profiles.values_list("pk", flat=True),
         asked_by="Alice",
         now=timezone.now(),
     )
 
 
 def has_erased():
-    """Whether all erasures are done and written to the ledger's file."""
+    """Return whether all erasures are done and written to the ledger's file."""
     is_over = not Erasure.objects.filter(state=Erasure.State.REMOVING).exists()
     return is_over and not ErasedName.objects.filter(is_filed=False).exists()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.system.faults.live.site import Site, descendants
 
-SMALL, ENDLESS = 64 * 1024, resource.RLIM_INFINITY
+MAX_BYTES, UNLIMITED = 64 * 1024, resource.RLIM_INFINITY
 
 
 class SmallFiles:
@@ -23,18 +23,18 @@ class SmallFiles:
         self.site = site
 
     def fill(self) -> None:
-        self._limit(SMALL)
+        self._limit(MAX_BYTES)
 
     def free(self) -> None:
-        self._limit(ENDLESS)
+        self._limit(UNLIMITED)
 
     def close(self) -> None:
         """Do nothing: the limits end with the site's processes."""
 
-    def _limit(self, most: int) -> None:
+    def _limit(self, max_bytes: int) -> None:
         for process in self.site.processes.values():
             for pid in descendants(process.pid):
-                resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, ENDLESS))
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (max_bytes, UNLIMITED))
 
 
 class SmallVolume:
@@ -72,7 +72,7 @@ class SmallVolume:
             self.folder.rmdir()
 
 
-class Raised:
+class RaisedError:
     """The full disk of PostgreSQL without mount: triggers raise the error of a full disk."""
 
     FUNCTION = (

@@ -14,7 +14,7 @@ from tests.system.faults.live import crowd
 from tiktok_sandbox.server import Server
 
 MAX_SECONDS = 300  # on a very busy machine: 60,000 people are created in one process
-SCALED = {
+SCALED_ENV = {
     "SYNC_BACKOFF_BASE": "0.2",
     "SYNC_BACKOFF_MAX": "1",
     "SYNC_LEASE": "6",
@@ -51,7 +51,7 @@ class Site(stack.Stack):
 
     def __post_init__(self) -> None:
         keys = {"SECRET_KEY": settings.SECRET_KEY, "TOKEN_KEYS": settings.TOKEN_KEYS[0]}
-        self.extra_env = SCALED | keys | {"DATABASE_URL": address(self.name)} | self.extra_env
+        self.extra_env = SCALED_ENV | keys | {"DATABASE_URL": address(self.name)} | self.extra_env
         super().__post_init__()
 
     def do(self, work, *args, **kwargs):
@@ -60,11 +60,11 @@ class Site(stack.Stack):
         Fail with its traceback if it raises.
         """
 
-        def live(send):
+        def run(_send):
             settings.TIKTOK_API_URL = self.sandbox_url
             return work(*args, **kwargs)
 
-        child = self.databases.child(self.name, live, max_seconds=MAX_SECONDS)
+        child = self.databases.child(self.name, run, max_seconds=MAX_SECONDS)
         try:
             ended, errors = child.wait(MAX_SECONDS), child.reports("error")
             assert (ended, errors) == ("ended", []), "\n".join([ended, *errors])
@@ -101,7 +101,7 @@ class Site(stack.Stack):
             )
             time.sleep(0.2)
 
-    def rest(self, seconds: float = 240.0) -> dict[str, int]:
+    def await_rest(self, seconds: float = 240.0) -> dict[str, int]:
         """Wait until all people have entered and none is pending; return the counts."""
         self.wait(lambda: self.do(crowd.is_at_rest), "people are still pending", seconds)
         return self.do(crowd.counts)
@@ -122,12 +122,12 @@ class Site(stack.Stack):
 
 def descendants(pid: int) -> list[int]:
     """Return the ids of a process and its descendants."""
-    found, parents = [pid], {}
+    pids, parents = [pid], {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
         except (FileNotFoundError, ProcessLookupError):
             continue
-    for one in found:
-        found += [child for child, parent in parents.items() if parent == one]
-    return [one for one in found if one != os.getpid()]
+    for ancestor in pids:  # grows meanwhile: children of children follow
+        pids += [child for child, parent in parents.items() if parent == ancestor]
+    return [pid for pid in pids if pid != os.getpid()]

@@ -10,39 +10,39 @@ from tests.system.faults.live import crowd
 from tests.system.faults.live.site import descendants
 
 pytestmark = pytest.mark.slow
-SHORT_SECONDS = 5
-ENDLESS = resource.RLIM_INFINITY
+WITHOUT_MEMORY_SECONDS = 5
+UNLIMITED = resource.RLIM_INFINITY
 
 
-def size(pid):
+def address_space(pid):
     """Return the size of a process's address space in bytes."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
 
 
-def limit(one, spare):
+def limit_memory(site, spare):
     """Let each process of the engine grow by at most ``spare`` bytes; None: without a limit."""
-    for pid in descendants(one.processes["engine"].pid):
-        most = ENDLESS if spare is None else size(pid) + spare
-        resource.prlimit(pid, resource.RLIMIT_AS, (most, ENDLESS))
+    for pid in descendants(site.processes["engine"].pid):
+        max_bytes = UNLIMITED if spare is None else address_space(pid) + spare
+        resource.prlimit(pid, resource.RLIMIT_AS, (max_bytes, UNLIMITED))
 
 
-def failures(one):
-    log = one.whole_log("engine")
+def count_memory_errors(site):
+    log = site.whole_log("engine")
     return (
         log.count("MemoryError") + log.count("can't start new thread") + log.count("out of memory")
     )
 
 
-def test_workers_without_memory_lose_no_people(site):
-    one = site(30_000)
-    one.start("engine")
-    one.wait(lambda: one.do(crowd.has_beaten), "the engine did not beat")
-    limit(one, spare=1_000_000)
-    one.do(crowd.launch)
-    one.wait(lambda: failures(one), "no process ran out of memory")
-    time.sleep(SHORT_SECONDS)
-    assert one.do(crowd.broken_laws_of_counting) == []
-    limit(one, spare=None)
-    assert one.rest() == {"entered": 30_000, "synced": 30_000}
-    assert "Engine restarts" not in one.whole_log("engine")
-    one.check_at_rest()
+def test_workers_without_memory_lose_no_people(make_site):
+    site = make_site(30_000)
+    site.start("engine")
+    site.wait(lambda: site.do(crowd.has_beaten), "the engine did not beat")
+    limit_memory(site, spare=1_000_000)
+    site.do(crowd.launch)
+    site.wait(lambda: count_memory_errors(site), "no process ran out of memory")
+    time.sleep(WITHOUT_MEMORY_SECONDS)
+    assert site.do(crowd.broken_laws_of_counting) == []
+    limit_memory(site, spare=None)
+    assert site.await_rest() == {"entered": 30_000, "synced": 30_000}
+    assert "Engine restarts" not in site.whole_log("engine")
+    site.check_at_rest()

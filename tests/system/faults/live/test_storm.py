@@ -12,46 +12,46 @@ from lab.stack.processes import peak_memory_mb, tree
 from tests.system.faults.live import crowd
 
 pytestmark = pytest.mark.slow
-N = 60_000
-LOOKS_A_SECOND = 10
-MOST_MB = 300
+N_PEOPLE = 60_000
+POLLS_PER_SECOND = 10
+MAX_MB = 300  # of each process of the engine
 # Minimum on a very busy machine; an idle machine reads ten times as many.
-LEAST_PAGES, LEAST_CARDS = 10, 20
+MIN_PAGES, MIN_CARDS = 10, 20
 CELL = re.compile(r'data-metric="(\w+)">\s*(?:<a[^>]*>)?([\d,]+)')
 
 
 class Watcher:
     """A marketer with several windows that poll the numbers of a step and open pages."""
 
-    def __init__(self, one):
-        self.one = one
+    def __init__(self, site):
+        self.site = site
         self.browser = requests.Session()
-        self.browser.cookies["sessionid"] = one.facts["session"]
-        self.is_over = False
+        self.browser.cookies["sessionid"] = site.facts["session"]
+        self.has_ended = False
         self.cards, self.codes = [], []
 
-    def look(self, path, **more):
-        answer = self.browser.get(f"{self.one.url}/g/acme/canvases/{path}", timeout=120, **more)
+    def open(self, path, **more):
+        answer = self.browser.get(f"{self.site.url}/g/acme/canvases/{path}", timeout=120, **more)
         self.codes.append(answer.status_code)
         return answer.text
 
     def poll(self):
         """Request the card as htmx does, ten times a second."""
-        path = f"{self.one.facts['canvas']}/counts/?open={self.one.facts['step']}&tab=numbers"
-        while not self.is_over:
-            page = self.look(path, headers={"HX-Request": "true"})
+        path = f"{self.site.facts['canvas']}/counts/?open={self.site.facts['step']}&tab=numbers"
+        while not self.has_ended:
+            page = self.open(path, headers={"HX-Request": "true"})
             self.cards.append({name: int(n.replace(",", "")) for name, n in CELL.findall(page)})
-            time.sleep(1 / LOOKS_A_SECOND)
+            time.sleep(1 / POLLS_PER_SECOND)
 
-    def walk(self):
+    def open_pages(self):
         """Keep opening pages."""
-        while not self.is_over:
-            self.look("")
-            self.look(f"{self.one.facts['canvas']}/?step={self.one.facts['step']}")
+        while not self.has_ended:
+            self.open("")
+            self.open(f"{self.site.facts['canvas']}/?step={self.site.facts['step']}")
 
 
 def adds_up(card):
-    """Whether L1 holds on a step's card: each person who has left the step is in one state."""
+    """Return whether L1 holds on a card: each person who has left the step is in one state."""
     states = sum(
         card.get(name, 0) for name in ("synced", "not_synced", "pending", "errored", "cancelled")
     )
@@ -59,25 +59,30 @@ def adds_up(card):
     return card["entered"] == through + card.get("waiting", 0) and through == states
 
 
-def test_cards_always_add_up_while_many_people_enter(site):
-    one = site(N, WEB_WORKERS="2")
-    one.server.sandbox.faults.set("slow", endpoint="segment/mapping", seconds=2.5)
-    one.start("web", "engine")
-    watcher = Watcher(one)
+def test_cards_always_add_up_while_many_people_enter(make_site):
+    site = make_site(N_PEOPLE, WEB_WORKERS="2")
+    site.server.sandbox.faults.set("slow", endpoint="segment/mapping", seconds=2.5)
+    site.start("web", "engine")
+    watcher = Watcher(site)
     with ThreadPoolExecutor(3) as pool:
-        running = [pool.submit(watcher.poll), pool.submit(watcher.poll), pool.submit(watcher.walk)]
+        running = [
+            pool.submit(watcher.poll),
+            pool.submit(watcher.poll),
+            pool.submit(watcher.open_pages),
+        ]
         try:
-            one.do(crowd.launch)
-            assert one.rest() == {"entered": N, "synced": N}
+            site.do(crowd.launch)
+            assert site.await_rest() == {"entered": N_PEOPLE, "synced": N_PEOPLE}
         finally:
-            watcher.is_over = True
-        [one_of.result() for one_of in running]
+            watcher.has_ended = True
+        for future in running:
+            future.result()  # raises the error of its thread
     assert set(watcher.codes) == {200}
-    assert len(watcher.codes) - len(watcher.cards) >= LEAST_PAGES
-    assert len(watcher.cards) >= LEAST_CARDS
+    assert len(watcher.codes) - len(watcher.cards) >= MIN_PAGES
+    assert len(watcher.cards) >= MIN_CARDS
     assert [card for card in watcher.cards if not adds_up(card)] == []
     assert len({card["synced"] for card in watcher.cards}) > 2
-    assert one.do(crowd.largest_chunk) <= ADMISSION_CHUNK < N
-    assert peak_memory_mb(tree(one.processes["engine"].pid)) < MOST_MB
-    assert max(line.people for line in one.pushes()) <= 10_000
-    one.check_at_rest()
+    assert site.do(crowd.largest_chunk) <= ADMISSION_CHUNK < N_PEOPLE
+    assert peak_memory_mb(tree(site.processes["engine"].pid)) < MAX_MB
+    assert max(line.people for line in site.pushes()) <= 10_000
+    site.check_at_rest()

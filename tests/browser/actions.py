@@ -1,4 +1,4 @@
-"""Acts of a marketer in the browser, in any language, with and without JavaScript."""
+"""Actions of a marketer in the browser, in any language, with and without JavaScript."""
 
 import json
 import re
@@ -13,8 +13,9 @@ METRICS = ("entered", "proceeded", "synced", "not_synced", "pending", "errored",
 PARTNER = re.compile("/partners/tiktok/$")
 CHOICE = re.compile(r"/partners/tiktok/choose/\d+/$")
 CANVAS = re.compile(r"/canvases/\d+/")
-FIELDS = ("email", "phone", "idfa", "gaid")
-PEOPLE = """
+IDENTIFIERS = ("email", "phone", "idfa", "gaid")
+# Subscribers of the newsletter.
+SUBSCRIBERS_SQL = """
 SELECT p.ads_consent, p.ad_tracking_enabled,
   p.email_sha256, p.phone_sha256, p.idfa_sha256, p.gaid_sha256
 FROM people_profile p JOIN groups_appgroup g ON g.id = p.app_group_id
@@ -22,7 +23,7 @@ WHERE g.slug = 'acme' AND json_extract(p.attributes, '$.newsletter')
 """
 
 
-def enter(page, email=ADMIN):
+def sign_in(page, email=ADMIN):
     """Fill and submit the open sign-in form."""
     page.locator("input[name=login]").fill(email)
     page.locator("input[name=password]").fill(PASSWORD)
@@ -30,7 +31,8 @@ def enter(page, email=ADMIN):
     page.wait_for_url(lambda url: "/accounts/login" not in url)
 
 
-def scripted(page):
+def has_javascript(page):
+    """Return whether the page runs scripts, which then set this class."""
     return page.locator("html.js").count() == 1
 
 
@@ -59,8 +61,8 @@ def connect(page, *accounts, user="Mara"):
     """Connect, or change the account, with exactly these ad accounts; confirm what that breaks."""
     authorise(page, user)
     for label in page.locator("label.form-check:has(input[name=ad_accounts])").all():
-        wanted = any(name in label.inner_text() for name in accounts)
-        label.locator("input").set_checked(wanted)
+        is_chosen = any(name in label.inner_text() for name in accounts)
+        label.locator("input").set_checked(is_chosen)
     confirm = page.locator("input[name=confirm]")
     if confirm.count():
         confirm.check()
@@ -68,8 +70,8 @@ def connect(page, *accounts, user="Mara"):
     page.wait_for_url(PARTNER)
 
 
-def connected(page, group="acme"):
-    """Connect the group with two ad accounts, unless it is."""
+def ensure_connected(page, group="acme"):
+    """Connect the group with two ad accounts, unless it already has them."""
     page.goto(f"/g/{group}/partners/tiktok/")
     if page.locator("main a[href$='/audiences/']").count() < 2:
         connect(page, "Acme EU", "Acme UK")
@@ -83,16 +85,16 @@ def new_canvas(page, name, segment="Newsletter subscribers"):
     page.wait_for_url(re.compile(r"/canvases/\d+/$"))
 
 
-def see_flow(page):
+def show_flow(page):
     """Close the panel where it hides the flow: on a phone."""
     if page.locator("#panel.is-open").count() and not page.locator("#flow").is_visible():
         page.locator("#panel-close").click()
         expect(page.locator("#flow")).to_be_visible()
 
 
-def add(page, kind):
-    """Add a component after the last one; its editor is open afterwards."""
-    see_flow(page)
+def add_step(page, kind):
+    """Add a step after the last one; its editor is open afterwards."""
+    show_flow(page)
     page.locator(".step-add").last.click()
     page.locator(f"button[data-kind={kind}]").click()
     expect(page.locator("#step-form")).to_be_visible()
@@ -100,7 +102,7 @@ def add(page, kind):
 
 
 def add_delay(page, seconds=1):
-    add(page, "delay")
+    add_step(page, "delay")
     page.locator("input[name=amount]").fill(str(seconds))
     page.locator("select[name=unit]").select_option("seconds")
     save(page)
@@ -113,10 +115,10 @@ def save(page):
 
 
 def expect_success(page):
-    """Expect the toast of an answer, or without JavaScript the message on the page."""
+    """Expect the success toast, or without JavaScript the success message on the page."""
     toast = page.locator("#toasts .alert-success, #messages .alert-success").last
     expect(toast).to_be_visible()
-    if scripted(page):
+    if has_javascript(page):
         toast.locator("[data-dismiss]").click()
 
 
@@ -124,10 +126,11 @@ def pick_account(page, name="Acme EU"):
     """Choose the ad account and wait for its audiences."""
     account = page.locator("select[name=ad_account]")
     value = account.locator("option", has_text=name).get_attribute("value")
-    if not scripted(page):
+    if not has_javascript(page):
         account.select_option(value)
         page.locator("button[formaction$='/choices/']").click()
         return
+    # Mark the fields that are there: those that replace them have no mark.
     page.locator("#audience-fields").evaluate(
         "element => element.toggleAttribute('data-before', true)"
     )
@@ -135,15 +138,15 @@ def pick_account(page, name="Acme EU"):
     expect(page.locator("#audience-fields:not([data-before]) [role=combobox]")).to_be_visible()
 
 
-def tick(page, fields=FIELDS):
-    for field in fields:
-        page.locator(f"input[name=kinds][value={field}]").check()
+def tick_identifiers(page, identifiers=IDENTIFIERS):
+    for identifier in identifiers:
+        page.locator(f"input[name=kinds][value={identifier}]").check()
 
 
 def name_audience(page, name):
-    """Type a new name and choose the offer to create it."""
+    """Type a new name and choose the option that creates it."""
     box = page.locator("input[name=audience_name]")
-    if not scripted(page):
+    if not has_javascript(page):
         box.fill(name)
         return
     box.press_sequentially(name)
@@ -152,7 +155,7 @@ def name_audience(page, name):
 
 def choose_audience(page, name):
     """Choose an existing audience from the list."""
-    if not scripted(page):
+    if not has_javascript(page):
         value = page.locator("select[name=audience] option", has_text=name).get_attribute("value")
         page.locator("select[name=audience]").select_option(value)
         return
@@ -160,13 +163,15 @@ def choose_audience(page, name):
     page.locator("[role=option]").filter(has=page.locator(f"bdi:text-is('{name}')")).click()
 
 
-def add_sync(page, audience, *, action="add", is_new=True, fields=FIELDS, account="Acme EU"):
+def add_sync(
+    page, audience, *, action="add", is_new=True, identifiers=IDENTIFIERS, account="Acme EU"
+):
     """Add a complete Audience Sync step and save it."""
-    add(page, "audience_sync")
+    add_step(page, "audience_sync")
     pick_account(page, account)
     (name_audience if is_new else choose_audience)(page, audience)
     page.locator(f"input[name=action][value={action}]").check()
-    tick(page, fields)
+    tick_identifiers(page, identifiers)
     if is_new:
         page.locator("[data-create]").click()
         expect(
@@ -176,7 +181,7 @@ def add_sync(page, audience, *, action="add", is_new=True, fields=FIELDS, accoun
 
 
 def open_launch(page):
-    see_flow(page)
+    show_flow(page)
     page.locator("#canvas-head a[href$='?launch=1']:not(.no-js-only)").click()
     expect(page.locator("#checklist")).to_be_visible()
 
@@ -185,25 +190,25 @@ def launch(page):
     open_launch(page)
     expect(page.locator("#checklist .text-bad")).to_have_count(0)
     page.locator("#panel form button").click()
-    # Longer than usual: a busy sandbox may miss a call.
+    # On a busy machine a call to the sandbox may fail; the retry takes up to 30 s.
     expect(page.locator("#canvas-head .pill-good")).to_be_visible(timeout=30_000)
 
 
 def stop(page):
-    see_flow(page)
+    show_flow(page)
     page.locator("#canvas-head a[href$='?stop=1']:not(.no-js-only)").click()
     page.locator("#panel form[action$='/stop/'] button").click()
     expect(page.locator("#canvas-head .pill-warn")).to_be_visible()
 
 
 def open_step(page, nth):
-    """Open the component at this place of the flow, the entry being 0."""
-    see_flow(page)
+    """Open the step at this place of the flow, the entry being 0."""
+    show_flow(page)
     page.locator("#flow .step").nth(nth).click()
     expect(page.locator("#panel-title")).to_be_visible()
 
 
-def sandbox(stack, path, body=None, method=None):
+def call_sandbox(stack, path, body=None, method=None):
     """Call the sandbox's own API, by POST if there is a body; return the answer."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(
@@ -214,21 +219,24 @@ def sandbox(stack, path, body=None, method=None):
         return json.load(answer)
 
 
-def audiences(stack, name):
+def sandbox_audiences(stack, name):
     """Return the sandbox's audiences with this name, in any ad account."""
-    return [one for one in sandbox(stack, "audiences")["audiences"] if one["name"] == name]
+    return [row for row in call_sandbox(stack, "audiences")["audiences"] if row["name"] == name]
 
 
-def census(stack):
+def count_subscribers(stack):
     """Count subscribers one by one; return how many there are, can be added, can be removed."""
     with sqlite3.connect(stack.var / "audiencesync.sqlite3") as database:
-        people = database.execute(PEOPLE).fetchall()
-    can_add = sum(
-        row[0] != 0 and bool(row[2] or row[3] or (row[1] != 0 and (row[4] or row[5])))
-        for row in people
-    )
-    return len(people), can_add, sum(any(row[2:]) for row in people)
+        rows = database.execute(SUBSCRIBERS_SQL).fetchall()
+    n_addable = n_removable = 0
+    for consent, tracking, email, phone, idfa, gaid in rows:
+        # NULL is unknown, which is no refusal; a refused tracking excludes the device ids.
+        devices = (idfa, gaid) if tracking != 0 else ()
+        n_addable += consent != 0 and any((email, phone, *devices))
+        n_removable += any((email, phone, idfa, gaid))
+    return len(rows), n_addable, n_removable
 
 
-def written(number, language):
+def format_thousands(number, language):
+    """Return a number with the separator of thousands of the language: 1,000 or 1.000."""
     return f"{number:,}".replace(",", "." if language == "de" else ",")

@@ -12,8 +12,8 @@ from partners.models import Audience
 from tests.support import builder
 
 
-class Journeys:
-    """Makes canvases of steps, lets the engine run, and reads the tallies."""
+class CanvasWorld:
+    """A group with people and an audience; creates canvases, lets the engine run, reads counts."""
 
     def __init__(self, app_group, user):
         self.app_group, self.user = app_group, user
@@ -21,7 +21,7 @@ class Journeys:
         account = builder.add_account(builder.connect(app_group))
         self.audience = Audience.objects.create(ad_account=account, remote_id="8", name="winback")
 
-    def people(self, n):
+    def create_people(self, n):
         start = Profile.objects.count()
         return Profile.objects.bulk_create(
             Profile(
@@ -30,7 +30,8 @@ class Journeys:
             for i in range(n)
         )
 
-    def canvas(self, *kinds):
+    def create_canvas(self, *kinds):
+        """Create steps from (kind, settings), one after the other; return the canvas and them."""
         canvas = Canvas.objects.create(
             app_group=self.app_group, name="Journey", segment=self.segment
         )
@@ -40,16 +41,20 @@ class Journeys:
             steps.append(parent)
         return canvas, steps
 
-    def flow(self, *rows):
-        """(name, kind, settings, name of the parent, branch) of each step -> canvas, steps."""
-        canvas, _none = self.canvas()
+    def create_flow(self, *rows):
+        """Create steps from (name, kind, settings, name of the parent, branch).
+
+        Return the canvas and name -> step.
+        """
+        canvas, _none = self.create_canvas()
         steps = {None: None}
         for name, kind, settings, parent, branch in rows:
             place = {"parent": steps[parent], "branch": branch}
             steps[name] = Step.objects.create(canvas=canvas, kind=kind, settings=settings, **place)
         return canvas, steps
 
-    def asks(self, step, action="add"):
+    def add_sync(self, step, action="add"):
+        """Give a step a Sync of the audience; return the Sync."""
         step.sync = builder.make_sync(self.audience, action, is_live=False)
         step.save()
         step.syncs.add(step.sync)
@@ -59,35 +64,37 @@ class Journeys:
         return engine.launch(canvas, by=self.user, now=timezone.now())
 
     def run(self, now=None):
+        """Run the engine until no visit is due."""
         now = now or timezone.now()
         while engine.move_all(now=now):
             pass
 
-    def numbers(self, step):
+    def step_counts(self, step):
+        """Return how many people have entered, proceeded, exited and wait at a step."""
         tally = StepTally.objects.get(step=step)
         return tally.entered, tally.proceeded, tally.exited, tally.waiting
 
 
 @pytest.fixture
-def journeys(acme, alice):
-    return Journeys(acme, alice)
+def canvas_world(acme, alice):
+    return CanvasWorld(acme, alice)
 
 
-def change(journeys, *names, **fields):
+def change_people(canvas_world, *names, **fields):
     """Change people and mark them as changed; live segments have not compared them yet."""
     people = Profile.objects.filter(external_id__in=names)
     people.update(**fields)
-    live_marks.note(journeys.app_group.pk, people.values_list("pk", flat=True))
+    live_marks.note(canvas_world.app_group.pk, people.values_list("pk", flat=True))
 
 
-def follow(journeys):
+def catch_up(canvas_world):
     """Bring live segments up to date, then run the engine."""
     while live.work(now=timezone.now(), seconds=9):
         pass
-    journeys.run()
+    canvas_world.run()
 
 
-def inside(canvas):
+def ids_inside(canvas):
     """Return the external ids of the people in a canvas."""
     open_visits = Visit.objects.filter(canvas=canvas, left_at=None)
     return set(open_visits.values_list("profile__external_id", flat=True))

@@ -1,4 +1,4 @@
-"""Actions of a marketer, each in its own process: ``python -m tests.system.machines.acts``."""
+"""Actions of a marketer, each in its own process: ``python -m tests.system.machines.actions``."""
 
 import json
 import sys
