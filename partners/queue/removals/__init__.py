@@ -1,2 +1,2 @@
 """Removals that no step sends: after an erasure, a withdrawn consent or a misread address, and of
-people who left a step's audience."""
+people who left a step."""

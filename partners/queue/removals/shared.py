@@ -30,7 +30,7 @@ _SHARED = """EXISTS (
 
 
 def leaves_shared(batch: Batch) -> bool:
-    """Return whether a batch leaves shared identifiers in the audience: it removes who left."""
+    """Return whether a batch leaves shared identifiers in the audience: its people left a step."""
     return batch.sync.purpose == Sync.Purpose.LEFT
 
 

@@ -60,7 +60,7 @@ def test_an_answer_of_the_former_webhook_is_not_noted(acme, signed_in, alice):
     client.post(f"{URL}webhook/", HOOK)
     former = Webhook.objects.get()
     client.post(f"{URL}webhook/", {"url": "https://other.example.org/"})
-    former.note("200", is_accepted=True, now=timezone.now())
+    former.record_answer("200", is_accepted=True, now=timezone.now())
     assert not Webhook.objects.get().is_accepted
 
 
