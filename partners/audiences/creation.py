@@ -27,12 +27,14 @@ from partners.models import AdAccount, Audience
 from partners.queue import budget
 
 logger = logging.getLogger(__name__)
-JUST_NOW = timedelta(seconds=30)
+REPEAT_WINDOW = timedelta(seconds=30)
+"""So long, a second creation of the same name by the same user counts as a double click."""
 WAIT_SECONDS = 8.0
 CREATE_RATE = 0.9
-"""Creations a second and ad account. Partners allow 1, but the network may close the gap."""
+"""Creations a second and ad account. Partners allow 1, but two may arrive closer than sent."""
 POLL_SECONDS = 0.1
-LOOK_AGAIN_SECONDS = (0.3, 1.0)
+RETRY_SECONDS = (0.3, 1.0)
+"""The pauses before the list is read again after an unclear answer."""
 
 
 class _LostRace(Exception):
@@ -51,17 +53,21 @@ class Lease:
 
         Raises AudienceCallFailed if the lease was lost.
         """
-        again = timezone.now() + _lease_time()
-        mine = Audience.objects.filter(pk=self.row.pk, remote_id="", create_until=self.until)
-        if not mine.update(create_tries=F("create_tries") + 1, create_until=again):
-            raise _unclear(self.row)
-        self.until = again
+        until = timezone.now() + _lease_time()
+        still_leased = Audience.objects.filter(
+            pk=self.row.pk, remote_id="", create_until=self.until
+        )
+        if not still_leased.update(create_tries=F("create_tries") + 1, create_until=until):
+            raise _unconfirmed_error(self.row)
+        self.until = until
 
     def release(self) -> None:
         """End the lease if it is still held. Delete the row if no creation was sent for it."""
-        left = Audience.objects.filter(pk=self.row.pk, remote_id="", create_until=self.until)
-        if not left.filter(create_tries=0, syncs=None).delete()[0]:
-            left.update(create_until=None)
+        still_leased = Audience.objects.filter(
+            pk=self.row.pk, remote_id="", create_until=self.until
+        )
+        if not still_leased.filter(create_tries=0, syncs=None).delete()[0]:
+            still_leased.update(create_until=None)
 
 
 def create(ad_account: AdAccount, name: str, *, by: User, now: datetime) -> Audience:
@@ -72,13 +78,13 @@ def create(ad_account: AdAccount, name: str, *, by: User, now: datetime) -> Audi
     """
     name = listing.check_name(name, listing.partner_of(ad_account))
     listing.token_for(ad_account, now=now)
-    done = _existing(ad_account, name, by=by, now=now)
-    if done is not None:
-        return done
+    existing = _find_existing(ad_account, name, by=by, now=now)
+    if existing is not None:
+        return existing
     row, _is_new = Audience.objects.get_or_create(
         ad_account=ad_account, name=name, remote_id="", defaults={"created_by": by}
     )
-    lease = _lease(row, by=by)
+    lease = _take_lease(row, by=by)
     if lease is None:
         return _wait_for(row, by=by)
     try:
@@ -87,15 +93,15 @@ def create(ad_account: AdAccount, name: str, *, by: User, now: datetime) -> Audi
         lease.release()
 
 
-def _existing(ad_account: AdAccount, name: str, *, by: User, now: datetime) -> Audience | None:
-    """Return the audience of this name if ``by`` created it just now; None if there is none.
+def _find_existing(ad_account: AdAccount, name: str, *, by: User, now: datetime) -> Audience | None:
+    """Return the audience of this name if ``by`` created it just now (a repeated call), or None.
 
     Raises AudienceNameError if it existed before.
     """
     for row in listing.choices(ad_account).filter(name=name):
         if (
             row.create_until is not None
-            and row.create_until > now - JUST_NOW
+            and row.create_until > now - REPEAT_WINDOW
             and row.created_by_id == by.pk
         ):
             return row
@@ -107,13 +113,13 @@ def _existing(ad_account: AdAccount, name: str, *, by: User, now: datetime) -> A
     return None
 
 
-def _lease(row: Audience, *, by: User) -> Lease | None:
+def _take_lease(row: Audience, *, by: User) -> Lease | None:
     """Take the lease of the row; return None if another process holds it."""
     now = timezone.now()
-    free = leases.free_q("create_until", seconds=settings.SYNC.create_lease, now=now)
-    rows = Audience.objects.filter(free, pk=row.pk, remote_id="")
+    free_q = leases.free_q("create_until", seconds=settings.SYNC.create_lease, now=now)
+    free_rows = Audience.objects.filter(free_q, pk=row.pk, remote_id="")
     until = now + _lease_time()
-    return Lease(row, until) if rows.update(create_until=until, created_by=by) else None
+    return Lease(row, until) if free_rows.update(create_until=until, created_by=by) else None
 
 
 def _lease_time() -> timedelta:
@@ -127,21 +133,21 @@ def _create(lease: Lease, *, by: User, now: datetime) -> Audience:
     row.refresh_from_db()
     if row.remote_id:
         return _store_id(lease, row.remote_id, by=by)
-    done = _existing(ad_account, row.name, by=by, now=now)
-    if done is not None:
-        return done
+    existing = _find_existing(ad_account, row.name, by=by, now=now)
+    if existing is not None:
+        return existing
     partner = listing.partner_of(ad_account)
     if (ad_account.n_audiences or 0) >= partner.max_audiences_per_ad_account:
         text = _(
             "The ad account %(name)s is full: %(partner)s allows %(max)d audiences. Delete one "
             "there first."
         )
-        words = {
+        params = {
             "name": ad_account.name,
             "partner": partner.label,
             "max": partner.max_audiences_per_ad_account,
         }
-        raise AudienceNameError(text % words)
+        raise AudienceNameError(text % params)
     _await_turn(ad_account)
     lease.renew()
     try:
@@ -149,12 +155,15 @@ def _create(lease: Lease, *, by: User, now: datetime) -> Audience:
             ad_account.connection.token, ad_account.remote_id, name=row.name
         )
     except PartnerError as error:
-        return _find_created(lease, error, by=by)
+        return _find_unconfirmed(lease, error, by=by)
     return _store_id(lease, remote_id, by=by)
 
 
 def _await_turn(ad_account: AdAccount) -> None:
-    """Wait for the rate limit of creations. Raises AudienceCallFailed if the wait is too long."""
+    """Book a turn within the rate limit of creations, and wait for it.
+
+    Raises AudienceCallFailed if the wait is too long.
+    """
     seconds = budget.book(f"create:{ad_account.lane}", rate=CREATE_RATE)
     if seconds > WAIT_SECONDS:
         text = _(
@@ -165,7 +174,7 @@ def _await_turn(ad_account: AdAccount) -> None:
     time.sleep(seconds)
 
 
-def _find_created(lease: Lease, error: PartnerError, *, by: User) -> Audience:
+def _find_unconfirmed(lease: Lease, error: PartnerError, *, by: User) -> Audience:
     """Look for the audience after an unclear answer; raise a clear refusal at once.
 
     Raises AudienceCallFailed.
@@ -174,19 +183,19 @@ def _find_created(lease: Lease, error: PartnerError, *, by: User) -> Audience:
     if not isinstance(error, Retry) or error.is_throttled:
         Audience.objects.filter(pk=row.pk).update(create_tries=F("create_tries") - 1)
         raise listing.explain_and_park(error, row.ad_account, now=timezone.now()) from error
-    for seconds in LOOK_AGAIN_SECONDS:
+    for seconds in RETRY_SECONDS:
         time.sleep(seconds)
         listing.refresh(row.ad_account, now=timezone.now(), is_forced=True)
         row.refresh_from_db()
         if row.remote_id:
             return _store_id(lease, row.remote_id, by=by)
-    raise _unclear(row) from error
+    raise _unconfirmed_error(row) from error
 
 
 def _store_id(lease: Lease, remote_id: str, *, by: User) -> Audience:
     """Write the remote id into the row. Raises AudienceCallFailed.
 
-    From now on ``create_until`` is the time of the creation: `_existing` reads it.
+    From now on ``create_until`` is the time of the creation: `_find_existing` reads it.
     """
     now, row = timezone.now(), lease.row
     values = {
@@ -197,10 +206,10 @@ def _store_id(lease: Lease, remote_id: str, *, by: User) -> Audience:
     }
     # The first to store an id wins, even past its lease: an audience that is deleted as a
     # duplicate must not be one that another process has just found.
-    mine = Q(remote_id="") | Q(remote_id=remote_id)
+    unclaimed = Q(remote_id="") | Q(remote_id=remote_id)
     try:
         with transaction.atomic():
-            if not Audience.objects.filter(mine, pk=row.pk).update(**values):
+            if not Audience.objects.filter(unclaimed, pk=row.pk).update(**values):
                 raise _LostRace
             AdAccount.objects.filter(pk=row.ad_account_id).update(n_audiences=F("n_audiences") + 1)
             app_group = row.ad_account.connection.app_group
@@ -232,10 +241,10 @@ def _delete_duplicate(lease: Lease, remote_id: str) -> Audience:
             remote_id,
             error.message_for_log,
         )
-    theirs = Audience.objects.filter(pk=lease.row.pk).exclude(remote_id="").first()
-    if theirs is None:
-        raise _unclear(lease.row)
-    return theirs
+    stored = Audience.objects.filter(pk=lease.row.pk).exclude(remote_id="").first()
+    if stored is None:
+        raise _unconfirmed_error(lease.row)
+    return stored
 
 
 def _wait_for(row: Audience, *, by: User) -> Audience:
@@ -243,24 +252,24 @@ def _wait_for(row: Audience, *, by: User) -> Audience:
 
     Raises AudienceCallFailed or AudienceNameError.
     """
-    end = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < end:
+    give_up_at = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < give_up_at:
         time.sleep(POLL_SECONDS)
         now = timezone.now()
-        seen = Audience.objects.filter(pk=row.pk).first()
-        if seen is None:
-            done = _existing(row.ad_account, row.name, by=by, now=now)
-            if done is not None:
-                return done
+        stored = Audience.objects.filter(pk=row.pk).first()
+        if stored is None:
+            existing = _find_existing(row.ad_account, row.name, by=by, now=now)
+            if existing is not None:
+                return existing
             break
-        if seen.remote_id:
-            return seen
-        if seen.create_until is None or seen.create_until < now:
+        if stored.remote_id:
+            return stored
+        if stored.create_until is None or stored.create_until < now:
             break
-    raise _unclear(row)
+    raise _unconfirmed_error(row)
 
 
-def _unclear(row: Audience) -> AudienceCallFailed:
+def _unconfirmed_error(row: Audience) -> AudienceCallFailed:
     label = listing.partner_of(row.ad_account).label
     text = _(
         "%(partner)s has not confirmed the audience %(name)s yet. Press Create audience again "

@@ -18,7 +18,7 @@ from partners.queue import park
 
 
 def delete(audience: Audience, *, by: User, now: datetime) -> None:
-    """Delete it at the partner; one that is gone there already counts as deleted.
+    """Delete an audience at the partner; one that is gone there already counts as deleted.
 
     Its row stays: steps, tallies and the log name it. Raises PartnerError with a sentence for the
     marketer; no transaction is open during the call.

@@ -28,8 +28,8 @@ from partners.queue import missing_keys, park
 logger = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 60
-READ_FIRST = 5  # ad accounts
-_UNSEEN = frozenset(
+MAX_READ_FIRST = 5  # ad accounts that are read at once after they were connected
+_INVISIBLE = frozenset(
     "\u200b\u2060\ufeff\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
 _E_MAIL = re.compile(r"\S+@\S+\.\S+")
@@ -39,7 +39,7 @@ _DATE = re.compile(
     rf"(?<!\d)(?:{_YEAR}[-./]?{_MONTH}[-./]?{_DAY}(?:[ -]?(?:[01]\d|2[0-3])[0-5]\d)?"
     rf"|{_DAY}[-./]{_MONTH}[-./](?:{_YEAR}|\d\d))(?!\d)"
 )
-FEWEST_DIGITS = 7  # of a phone number
+MIN_PHONE_DIGITS = 7  # of a phone number
 
 
 class AudienceNameError(ValueError):
@@ -68,8 +68,8 @@ class AudienceCallFailed(PartnerError):
 
 def _is_phone(name: str) -> bool:
     """Return whether a name reads as a phone number; campaign names with dates do not."""
-    rest = _DATE.sub("", name)
-    return bool(_PHONE.fullmatch(name)) and sum(map(str.isdigit, rest)) >= FEWEST_DIGITS
+    without_dates = _DATE.sub("", name)
+    return bool(_PHONE.fullmatch(name)) and sum(map(str.isdigit, without_dates)) >= MIN_PHONE_DIGITS
 
 
 def choices(ad_account: AdAccount) -> QuerySet[Audience]:
@@ -87,10 +87,11 @@ def check_name(name: str, partner: Partner) -> str:
         raise AudienceNameError(_("Type a name for the audience."))
     if len(name) > partner.max_audience_name:
         text = _("The name is too long: %(n)d characters, %(partner)s takes %(max)d.")
-        words = {"n": len(name), "partner": partner.label, "max": partner.max_audience_name}
-        raise AudienceNameError(text % words)
+        params = {"n": len(name), "partner": partner.label, "max": partner.max_audience_name}
+        raise AudienceNameError(text % params)
     if any(
-        unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in _UNSEEN for char in name
+        unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in _INVISIBLE
+        for char in name
     ):
         raise AudienceNameError(
             _("The name holds characters that cannot be seen. Type it instead of pasting it.")
@@ -134,7 +135,7 @@ def refresh(ad_account: AdAccount, *, now: datetime, is_forced: bool = False) ->
     except PartnerError as error:
         raise explain_and_park(error, ad_account, now=now) from error
     with transaction.atomic():
-        _write(ad_account, listed, now=now)
+        _write_all(ad_account, listed, now=now)
         ad_account.n_audiences, ad_account.refreshed_at = len(listed), now
         ad_account.save(update_fields=["n_audiences", "refreshed_at"])
     if ad_account.parked_by == ParkedBy.AD_ACCOUNT:
@@ -144,7 +145,7 @@ def refresh(ad_account: AdAccount, *, now: datetime, is_forced: bool = False) ->
 
 
 def _claim_refresh(ad_account: AdAccount) -> bool:
-    """Return whether a refresh is due, and count it as done. Without the cache it is due."""
+    """Return whether a refresh is due, and count it as done. Without Redis it is always due."""
     try:
         return cache.add(f"audiences-refresh:{ad_account.pk}", "1", REFRESH_SECONDS)
     except RedisError:
@@ -155,8 +156,8 @@ def _claim_refresh(ad_account: AdAccount) -> bool:
 
 
 def refresh_first(connection: Connection, *, now: datetime) -> None:
-    """Read the audiences of a few newly connected ad accounts; housekeeping reads the rest."""
-    for ad_account in connection.ad_accounts.filter(is_chosen=True)[:READ_FIRST]:
+    """Read the audiences of a few newly connected ad accounts; housekeeping reads the others."""
+    for ad_account in connection.ad_accounts.filter(is_chosen=True)[:MAX_READ_FIRST]:
         ad_account.connection = connection
         try:
             refresh(ad_account, now=now, is_forced=True)
@@ -217,73 +218,73 @@ def explain_and_park(
     return AudienceCallFailed(label, text % {"partner": label, "code": error.code}, error)
 
 
-def _write(ad_account: AdAccount, listed: list[RemoteAudience], *, now: datetime) -> None:
-    """Update our rows to what the partner listed at ``now``."""
-    _adopt(ad_account, listed)
-    write_some(ad_account, listed, now=now)
-    _mark_gone(ad_account, {one.id for one in listed}, now=now)
+def _write_all(ad_account: AdAccount, listed: list[RemoteAudience], *, now: datetime) -> None:
+    """Update our rows to the whole list that the partner gave at ``now``."""
+    _adopt_unconfirmed(ad_account, listed)
+    write_listed(ad_account, listed, now=now)
+    _mark_gone(ad_account, {audience.id for audience in listed}, now=now)
 
 
-def write_some(ad_account: AdAccount, listed: list[RemoteAudience], *, now: datetime) -> None:
-    """Write the rows of some listed audiences; those marked as gone are back."""
+def write_listed(ad_account: AdAccount, listed: list[RemoteAudience], *, now: datetime) -> None:
+    """Write the rows of some listed audiences; those marked as gone are there again."""
     # why_not is stored as a msgid and translated where it is shown.
     with translation.override("en"):
         rows = _rows(ad_account, listed, now=now)
     fields = ["name", "kind", "size", "is_appendable", "why_not", "seen_at"]
     fields += ["is_valid", "is_expiring", "expires_at"]
-    known = {row.remote_id: row for row in ad_account.audiences.exclude(remote_id="")}
+    known_by_id = {row.remote_id: row for row in ad_account.audiences.exclude(remote_id="")}
     for row in rows:
-        row.pk = known[row.remote_id].pk if row.remote_id in known else None
+        row.pk = known_by_id[row.remote_id].pk if row.remote_id in known_by_id else None
     Audience.objects.bulk_update([row for row in rows if row.pk], fields, batch_size=100)
     Audience.objects.bulk_create([row for row in rows if not row.pk], ignore_conflicts=True)
     # A list that was asked for before an audience was deleted may still have it.
-    ids = [one.id for one in listed]
-    back = ad_account.audiences.filter(remote_id__in=ids, gone_at__lte=now)
-    back.filter(parked_by=ParkedBy.AUDIENCE_GONE).update(gone_at=None, **park.NOT_PARKED)
-    back.update(gone_at=None)
-    sizes.note(ad_account, listed, now=now)
+    listed_ids = [audience.id for audience in listed]
+    returned = ad_account.audiences.filter(remote_id__in=listed_ids, gone_at__lte=now)
+    returned.filter(parked_by=ParkedBy.AUDIENCE_GONE).update(gone_at=None, **park.NOT_PARKED)
+    returned.update(gone_at=None)
+    sizes.store(ad_account, listed, now=now)
 
 
 def _rows(ad_account: AdAccount, listed: list[RemoteAudience], *, now: datetime) -> list[Audience]:
     return [
         Audience(
             ad_account=ad_account,
-            remote_id=one.id,
-            name=_fit(one.name, 255),
-            kind=_fit(one.type, 40),
-            size=one.size,
-            is_appendable=one.is_appendable,
-            why_not=_fit(str(one.why_not), 200),
-            is_valid=one.is_valid,
-            is_expiring=one.is_expiring,
-            expires_at=one.expires_at,
+            remote_id=audience.id,
+            name=_cut(audience.name, 255),
+            kind=_cut(audience.type, 40),
+            size=audience.size,
+            is_appendable=audience.is_appendable,
+            why_not=_cut(str(audience.why_not), 200),
+            is_valid=audience.is_valid,
+            is_expiring=audience.is_expiring,
+            expires_at=audience.expires_at,
             seen_at=now,
         )
-        for one in listed
+        for audience in listed
     ]
 
 
-def _mark_gone(ad_account: AdAccount, ids: set[str], *, now: datetime) -> None:
+def _mark_gone(ad_account: AdAccount, listed_ids: set[str], *, now: datetime) -> None:
     """Park audiences missing from the list, if an earlier list had them: new ones may lag."""
     for row in ad_account.audiences.exclude(remote_id="").filter(gone_at=None, seen_at__lt=now):
-        if row.remote_id not in ids:
+        if row.remote_id not in listed_ids:
             park.park_audience(row, None, now)
 
 
-def _adopt(ad_account: AdAccount, listed: list[RemoteAudience]) -> None:
-    """Give the id to a row whose creation was sent but never confirmed."""
-    waiting = {
+def _adopt_unconfirmed(ad_account: AdAccount, listed: list[RemoteAudience]) -> None:
+    """Give listed ids to rows whose creation was sent but never confirmed, by name."""
+    unconfirmed = {
         row.name: row for row in ad_account.audiences.filter(remote_id="", create_tries__gt=0)
     }
-    if not waiting:
+    if not unconfirmed:
         return
-    known = set(ad_account.audiences.exclude(remote_id="").values_list("remote_id", flat=True))
-    for one in listed:
-        row = waiting.get(one.name)
-        if row and one.id not in known and one.is_appendable:
-            Audience.objects.filter(pk=row.pk, remote_id="").update(remote_id=one.id)
-            del waiting[one.name]
+    known_ids = set(ad_account.audiences.exclude(remote_id="").values_list("remote_id", flat=True))
+    for audience in listed:
+        row = unconfirmed.get(audience.name)
+        if row and audience.id not in known_ids and audience.is_appendable:
+            Audience.objects.filter(pk=row.pk, remote_id="").update(remote_id=audience.id)
+            del unconfirmed[audience.name]
 
 
-def _fit(text: str, length: int) -> str:
+def _cut(text: str, length: int) -> str:
     return text.replace("\0", "")[:length]

@@ -31,7 +31,7 @@ def can_seed(source: Audience) -> bool:
 
 
 def create(source: Audience, wanted: Lookalike, *, by: User, now: datetime) -> Audience:
-    """Create it and return its row, read back from the partner's list.
+    """Create a lookalike and return its row, read back from the partner's list.
 
     Raises AudienceNameError or PartnerError, both with a sentence. One process at a time creates
     lookalikes in an ad account, and it lists audiences before it creates one: neither a second
@@ -40,27 +40,30 @@ def create(source: Audience, wanted: Lookalike, *, by: User, now: datetime) -> A
     ad_account = source.ad_account
     name = listing.check_name(wanted.name, listing.partner_of(ad_account))
     wanted, has_waited = replace(wanted, name=name), False
-    ends_at = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < ends_at:
+    give_up_at = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < give_up_at:
         lease = settings.SYNC.create_lease
         with exclusive(f"lookalike:{ad_account.pk}", lease) as is_mine:
             if is_mine:
                 return _create(source, wanted, has_waited=has_waited, by=by, now=now)
         has_waited = True
         time.sleep(POLL_SECONDS)
-    raise _unconfirmed(ad_account)
+    raise _unconfirmed_error(ad_account)
 
 
 def _create(
     source: Audience, wanted: Lookalike, *, has_waited: bool, by: User, now: datetime
 ) -> Audience:
-    """``has_waited``: for another process, which may have created it just now."""
+    """Create the lookalike, unless there is one.
+
+    ``has_waited``: for another process, which may have created it: then one of this name is it.
+    """
     ad_account = source.ad_account
     partner, token = listing.partner_of(ad_account), listing.token_for(ad_account, now=now)
     listing.refresh(ad_account, now=now, is_forced=True)
-    if (known := _named(ad_account, wanted.name)) is not None:
+    if (existing := _find(ad_account, wanted.name)) is not None:
         if has_waited:
-            return known
+            return existing
         text = _("An audience named %(name)s exists already. Type another name.")
         raise AudienceNameError(text % {"name": wanted.name})
     try:
@@ -70,15 +73,15 @@ def _create(
     except PartnerError as error:
         if not isinstance(error, Retry) or error.is_throttled:
             raise listing.explain_and_park(error, ad_account, now=now) from error
-    row = _read_back(ad_account, wanted.name, now=timezone.now())
-    if row is None:
-        raise _unconfirmed(ad_account)
+    audience = _read_back(ad_account, wanted.name, now=timezone.now())
+    if audience is None:
+        raise _unconfirmed_error(ad_account)
     group, kind = ad_account.connection.app_group, Activity.Kind.AUDIENCE
     Activity.log(group, by, Activity.Verb.CREATED, wanted.name, kind=kind)
-    return row
+    return audience
 
 
-def _named(ad_account: AdAccount, name: str) -> Audience | None:
+def _find(ad_account: AdAccount, name: str) -> Audience | None:
     return listing.choices(ad_account).filter(name=name).first()
 
 
@@ -87,9 +90,9 @@ def _read_back(ad_account: AdAccount, name: str, *, now: datetime) -> Audience |
         listing.refresh(ad_account, now=now, is_forced=True)
     except PartnerError as error:
         logger.info("audiences of ad account %s: %s", ad_account.pk, error.message_for_log)
-    return _named(ad_account, name)
+    return _find(ad_account, name)
 
 
-def _unconfirmed(ad_account: AdAccount) -> AudienceNameError:
+def _unconfirmed_error(ad_account: AdAccount) -> AudienceNameError:
     text = _("%(partner)s has not confirmed it yet. Look at the list of audiences shortly.")
     return AudienceNameError(text % {"partner": listing.partner_of(ad_account).label})

@@ -1,8 +1,8 @@
-"""Count once a day how many people are in each large audience by what we sent.
+"""Count once a day how many people are in each large audience, by the deliveries that we sent.
 
-A page cannot count so many within its time. A count asks for the state at one time, and goes part
-by part in the order in which the audience was sent: what is sent meanwhile does not change it, and
-nothing is locked.
+A page cannot count so many within its time. A count is about one time in the past (``until``), and
+goes part by part in the order of the batches (Batch.seq): what is sent meanwhile does not change
+it, and nothing is locked. A row of MemberCount is both: the last count, and the unfinished one.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from audiencesync.people.models import Profile
 from partners.audiences import sent
 from partners.models import Action, Audience, Batch, Delivery, MemberCount, Outcome
 
-LARGE = 10_000  # accepted additions; fewer are counted by the page itself
-EVERY = timedelta(days=1)
-SETTLED = timedelta(minutes=5)  # no transaction that settles batches is open longer
-SECONDS = 2.0  # of one call, which is once a minute
-PEOPLE = 2_000  # of one statement, as far as batches are smaller
-BATCHES = 500
+MIN_ADDS = 10_000  # accepted ones; the page itself counts audiences with fewer
+COUNT_EVERY = timedelta(days=1)
+SETTLE_TIME = timedelta(minutes=5)  # no transaction that settles batches is open longer than this
+MAX_SECONDS = 2.0  # of one call; there is one a minute
+MAX_PEOPLE = 2_000  # of one part, but at least one batch
+MAX_BATCHES = 500  # of one part
 
 
 def beat() -> None:
@@ -30,71 +30,73 @@ def beat() -> None:
     count_due(now=timezone.now())
 
 
-def count_due(*, now: datetime, seconds: float = SECONDS) -> None:
-    """Go on with the count that was begun, then begin the next that is due, until time is up."""
-    ends_at = time.monotonic() + seconds
-    while row := _going_on() or _begin(now=now):
-        if time.monotonic() >= ends_at or not _count_part(row):
+def count_due(*, now: datetime, seconds: float = MAX_SECONDS) -> None:
+    """Continue the unfinished count, then begin the next that is due, until time is up."""
+    stop_at = time.monotonic() + seconds
+    while row := _unfinished() or _begin(now=now):
+        if time.monotonic() >= stop_at or not _count_part(row):
             return
 
 
-def _going_on() -> MemberCount | None:
+def _unfinished() -> MemberCount | None:
     return MemberCount.objects.filter(until__isnull=False).order_by("until", "pk").first()
 
 
 def _begin(*, now: datetime) -> MemberCount | None:
     """Begin the count of the audience that was counted longest ago, of those that are due."""
-    due = Q(member_count=None) | Q(member_count__counted_at__lt=now - EVERY)
+    due = Q(member_count=None) | Q(member_count__counted_at__lt=now - COUNT_EVERY)
     in_use = Audience.objects.filter(gone_at=None, ad_account__is_chosen=True)
-    added = Sum("syncs__tally__synced", filter=Q(syncs__action=Action.ADD))
-    large = in_use.annotate(added=added).filter(due, added__gte=LARGE)
+    n_added = Sum("syncs__tally__synced", filter=Q(syncs__action=Action.ADD))
+    candidates = in_use.annotate(n_added=n_added).filter(due, n_added__gte=MIN_ADDS)
     pk = (
-        large.order_by(F("member_count__counted_at").asc(nulls_first=True), "pk")
+        candidates.order_by(F("member_count__counted_at").asc(nulls_first=True), "pk")
         .values_list("pk", flat=True)
         .first()
     )
     if pk is None:
         return None
     row, _is_new = MemberCount.objects.update_or_create(
-        pk=pk, defaults={"until": now - SETTLED, "after": 0, "so_far": 0}
+        pk=pk, defaults={"until": now - SETTLE_TIME, "after": 0, "so_far": 0}
     )
     return row
 
 
 def _count_part(row: MemberCount) -> bool:
     """Count the next part; return False if another process has done it."""
-    until, upto = row.until, _upto(row)
+    until, last_seq = row.until, _last_seq_of_part(row)
     if until is None:
-        return False  # it has ended
-    same = MemberCount.objects.filter(pk=row.pk, until=until, after=row.after)
-    if upto is None:
-        return bool(same.update(n=row.so_far, counted_at=until, until=None))
-    n = _members(row, until=until, upto=upto).count()
-    return bool(same.update(after=upto, so_far=F("so_far") + n))
+        return False  # another process has finished it
+    unchanged = MemberCount.objects.filter(pk=row.pk, until=until, after=row.after)
+    if last_seq is None:
+        return bool(unchanged.update(n=row.so_far, counted_at=until, until=None))
+    n = _members(row, until=until, last_seq=last_seq).count()
+    return bool(unchanged.update(after=last_seq, so_far=F("so_far") + n))
 
 
-def _upto(row: MemberCount) -> int | None:
-    """Return the last place of the next part; None after the last one."""
-    added = Batch.objects.filter(audience=row.pk, action=Action.ADD, seq__gt=row.after)
-    people, upto = 0, None
-    for seq, n in added.order_by("seq").values_list("seq", "n")[:BATCHES]:
-        if upto is not None and people + n > PEOPLE:
+def _last_seq_of_part(row: MemberCount) -> int | None:
+    """Return the seq of the last batch of the next part; None if there is no next part."""
+    adds = Batch.objects.filter(audience=row.pk, action=Action.ADD, seq__gt=row.after)
+    n_people, last_seq = 0, None
+    for seq, n in adds.order_by("seq").values_list("seq", "n")[:MAX_BATCHES]:
+        if last_seq is not None and n_people + n > MAX_PEOPLE:
             break
-        people, upto = people + n, seq
-    return upto
+        n_people, last_seq = n_people + n, seq
+    return last_seq
 
 
-def _members(row: MemberCount, *, until: datetime, upto: int) -> QuerySet[Delivery]:
-    """Return the additions of a part after which nothing else was sent for their people."""
+def _members(row: MemberCount, *, until: datetime, last_seq: int) -> QuerySet[Delivery]:
+    """Return the adds of a part that are the newest accepted delivery of their person."""
     batches = Batch.objects.filter(
         audience=row.pk,
         action=Action.ADD,
         seq__gt=row.after,
-        seq__lte=upto,
+        seq__lte=last_seq,
         state=Outcome.SYNCED,
     )
     group = Audience.objects.values_list("ad_account__connection__app_group").get(pk=row.pk)[0]
-    known = Profile.objects.filter(pk=OuterRef("profile"), app_group=group)
-    added = Delivery.objects.filter(batch__in=list(batches.values_list("pk", flat=True)))
-    last = sent.last_id(row.pk, until=until)
-    return added.filter(Exists(known), outcome=None).annotate(last=last).filter(last=F("pk"))
+    existing = Profile.objects.filter(pk=OuterRef("profile"), app_group=group)
+    adds = Delivery.objects.filter(batch__in=list(batches.values_list("pk", flat=True)))
+    newest = sent.last_id(row.pk, until=until)
+    return (
+        adds.filter(Exists(existing), outcome=None).annotate(newest=newest).filter(newest=F("pk"))
+    )

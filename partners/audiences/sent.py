@@ -12,44 +12,46 @@ from audiencesync.groups.models import AppGroup
 from audiencesync.people.segments.audiences import Source
 from partners.models import Action, Audience, Batch, Delivery, Outcome
 
-FEW = 50_000  # deliveries that were accepted, in all
+MAX_LISTED = 50_000
+"""With at most so many accepted deliveries, a list begins with them instead of with all people."""
 
 
 def members(audience: int) -> Q:
-    """Return the query of the people for whom the last thing that we sent was an add.
+    """Return the Q of the profiles whose newest accepted delivery to the audience is an add.
 
-    Walks the deliveries of each person, which are few. Those that are still pending, or that ended
-    without being sent, say nothing about where a person is. Retention keeps the newest synced one.
+    Reads the deliveries of each person, which are few. Pending ones, and those that were not
+    accepted, do not count. Retention keeps the newest accepted one.
     """
-    last = _last(audience, "batch__action")
-    return Q(Exact(Coalesce(last, Value("")), Value(str(Action.ADD))))
+    newest_action = _newest_sent(audience, "batch__action")
+    return Q(Exact(Coalesce(newest_action, Value("")), Value(str(Action.ADD))))
 
 
 def listed_members(audience: int) -> Q:
-    """Return the query of the same people, for lists of them.
-
-    If few were sent at all, only those are asked, instead of all people of a group.
-    """
+    """Return the Q of the same profiles, for lists of them: quick if few were sent at all."""
     batches = Batch.objects.filter(audience=audience, state=Outcome.SYNCED)
-    if (batches.aggregate(n=Sum("n"))["n"] or 0) > FEW:
+    if (batches.aggregate(n=Sum("n"))["n"] or 0) > MAX_LISTED:
         return members(audience)
     sent = Delivery.objects.filter(batch__in=batches, outcome=None)
     return members(audience) & Q(pk__in=sent.values("profile"))
 
 
 def last_sent_at(audience: int) -> Subquery:
-    """Return when the last thing that we sent for a person was accepted."""
-    return _last(audience, "batch__settled_at")
+    """Return when the newest accepted delivery of a profile was accepted."""
+    return _newest_sent(audience, "batch__settled_at")
 
 
 def last_id(audience: int, *, until: datetime) -> Subquery:
-    """Return the delivery that was the last for the person of a delivery, at that time."""
-    return _last(audience, "pk", Q(batch__settled_at__lte=until), person="profile")
+    """Return the id of the newest delivery of the same person that was accepted until a time."""
+    return _newest_sent(audience, "pk", Q(batch__settled_at__lte=until), person="profile")
 
 
-def _last(audience: int, column: str, *which: Q, person: str = "pk") -> Subquery:
+def _newest_sent(audience: int, column: str, *conditions: Q, person: str = "pk") -> Subquery:
+    """Return a column of the newest accepted delivery of a person.
+
+    ``person``: the field of the outer query with the id of the profile.
+    """
     sent = Delivery.objects.filter(
-        *which,
+        *conditions,
         profile=OuterRef(person),
         outcome=None,
         batch__state=Outcome.SYNCED,
@@ -60,8 +62,8 @@ def _last(audience: int, column: str, *which: Q, person: str = "pk") -> Subquery
 
 def names(app_group: AppGroup) -> dict[int, str]:
     """Return id -> name of the audiences of a group."""
-    mine = Audience.objects.filter(ad_account__connection__app_group=app_group)
-    return dict(mine.order_by("name", "pk").values_list("pk", "name"))
+    audiences = Audience.objects.filter(ad_account__connection__app_group=app_group)
+    return dict(audiences.order_by("name", "pk").values_list("pk", "name"))
 
 
 def name(audience: int) -> str:

@@ -24,14 +24,14 @@ from partners.models import AdAccount, Audience, Sync
 from partners.queue import missing_keys, park
 
 logger = logging.getLogger(__name__)
-SECONDS = 8.0
+MAX_SECONDS = 8.0
 """The longest wait of the page; a check without an answer by then is unknown."""
-MOST_AT_ONCE = 8
+MAX_THREADS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A result about one Sync that its rows do not show."""
+    """A result about one Sync that is not stored: problems.py does not report it."""
 
     sync: Sync
     text: str
@@ -39,8 +39,8 @@ class Finding:
 
 
 @dataclass(slots=True)
-class _Check:
-    """The questions about one ad account."""
+class _Question:
+    """What is asked about one ad account: are the audiences of these Syncs there?"""
 
     ad_account: AdAccount
     token: str
@@ -51,120 +51,129 @@ class _Check:
         return {sync.audience.remote_id: sync.audience for sync in self.syncs}
 
     def __repr__(self) -> str:
-        return f"_Check({self.ad_account.pk})"
+        return f"_Question({self.ad_account.pk})"
 
 
 @sensitive_variables()
 def check(syncs: Iterable[Sync], *, now: datetime) -> list[Finding]:
     """Ask once per ad account, in parallel. Park what is broken: problems.py reports it then."""
-    checks = _checks(syncs)
-    if not checks:
+    questions = _questions(syncs)
+    if not questions:
         return []
-    pool = ThreadPoolExecutor(MOST_AT_ONCE)
+    pool = ThreadPoolExecutor(MAX_THREADS)
     try:
-        asked = {pool.submit(copy_context().run, _fetch, one): one for one in checks}
-        wait(asked, timeout=SECONDS)
+        question_of = {
+            pool.submit(copy_context().run, _fetch, question): question for question in questions
+        }
+        wait(question_of, timeout=MAX_SECONDS)
         return [
-            finding for future, one in asked.items() for finding in _findings(one, future, now=now)
+            finding
+            for future, question in question_of.items()
+            for finding in _findings(question, future, now=now)
         ]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
 @sensitive_variables()
-def _checks(syncs: Iterable[Sync]) -> list[_Check]:
-    """Return one check per ad account that has a token; the others have a known problem."""
-    found: dict[int, _Check] = {}
-    for one in syncs:
-        account = one.audience.ad_account
-        if not (account.is_chosen and account.connection.is_connected and one.audience.remote_id):
+def _questions(syncs: Iterable[Sync]) -> list[_Question]:
+    """Return one question per ad account that has a token; the others have a known problem."""
+    questions: dict[int, _Question] = {}
+    for sync_row in syncs:
+        account = sync_row.audience.ad_account
+        is_connected = account.is_chosen and account.connection.is_connected
+        if not is_connected or not sync_row.audience.remote_id:
             continue
-        if account.pk in found:
-            found[account.pk].syncs.append(one)
+        if account.pk in questions:
+            questions[account.pk].syncs.append(sync_row)
             continue
         try:
-            found[account.pk] = _Check(account, account.connection.token, [one])
+            questions[account.pk] = _Question(account, account.connection.token, [sync_row])
         except crypto.CannotOpen:
             missing_keys.log_missing_key(account.connection.pk)
-    return list(found.values())
+    return list(questions.values())
 
 
 @sensitive_variables()
-def _fetch(one: _Check) -> list[RemoteAudience]:
+def _fetch(question: _Question) -> list[RemoteAudience]:
     """Read the audiences, in a thread without the database.
 
     If the partner rejects the call for one of several ids, ask for each id alone.
     """
-    partner, account = registry.get(one.ad_account.connection.partner), one.ad_account.remote_id
-    ids = sorted(one.audiences)
+    ad_account = question.ad_account
+    partner, account_id = registry.get(ad_account.connection.partner), ad_account.remote_id
+    ids = sorted(question.audiences)
     try:
-        return partner.get_audiences(one.token, account, audience_ids=ids)
+        return partner.get_audiences(question.token, account_id, audience_ids=ids)
     except Rejected as error:
         if error.cause is not RejectedCause.AUDIENCE_GONE:
             raise
-    known: list[RemoteAudience] = []
+    listed: list[RemoteAudience] = []
     for remote_id in ids if len(ids) > 1 else ():
         try:
-            known += partner.get_audiences(one.token, account, audience_ids=[remote_id])
+            listed += partner.get_audiences(question.token, account_id, audience_ids=[remote_id])
         except Rejected as error:
             if error.cause is not RejectedCause.AUDIENCE_GONE:
                 raise
-    return known
+    return listed
 
 
-def _findings(one: _Check, future: Future[list[RemoteAudience]], *, now: datetime) -> list[Finding]:
+def _findings(
+    question: _Question, future: Future[list[RemoteAudience]], *, now: datetime
+) -> list[Finding]:
     if not future.done():
-        return [_unreachable(one)]
+        return [_unreachable_warning(question)]
     try:
         listed = future.result()
     except Disconnected as error:
-        park.park_connection(one.ad_account.connection, error.code, now)
+        park.park_connection(question.ad_account.connection, error.code, now)
         return []
     except Rejected as error:
         if error.cause is RejectedCause.AD_ACCOUNT:
-            park.park_ad_account(one.ad_account, error.code, now)
+            park.park_ad_account(question.ad_account, error.code, now)
             return []
         logger.warning(
-            "ad account %s was not verified: %s", one.ad_account.pk, error.message_for_log
+            "ad account %s was not verified: %s", question.ad_account.pk, error.message_for_log
         )
-        return [_unreachable(one)]
+        return [_unreachable_warning(question)]
     except PartnerError as error:
-        logger.info("ad account %s was not verified: %s", one.ad_account.pk, error.message_for_log)
-        return [_unreachable(one)]
-    return _compare(one, listed, now=now)
+        logger.info(
+            "ad account %s was not verified: %s", question.ad_account.pk, error.message_for_log
+        )
+        return [_unreachable_warning(question)]
+    return _compare(question, listed, now=now)
 
 
-def _compare(one: _Check, listed: list[RemoteAudience], *, now: datetime) -> list[Finding]:
-    """Store the answer: token and ad account work, each audience is as listed or gone."""
-    connection = one.ad_account.connection
-    freed = [park.unpark(connection), park.unpark(one.ad_account)]
-    seen = {audience.id for audience in listed}
-    listing.write_some(one.ad_account, listed, now=now)
-    if any(freed):
+def _compare(question: _Question, listed: list[RemoteAudience], *, now: datetime) -> list[Finding]:
+    """Store the answer: token and ad account work, each audience is as listed, or gone."""
+    connection = question.ad_account.connection
+    unparked = [park.unpark(connection), park.unpark(question.ad_account)]
+    listed_ids = {audience.id for audience in listed}
+    listing.write_listed(question.ad_account, listed, now=now)
+    if any(unparked):
         sync.retry_now(connection)
     findings = []
-    for mine in one.syncs:
-        audience = mine.audience
-        if audience.remote_id in seen:
+    for sync_row in question.syncs:
+        audience = sync_row.audience
+        if audience.remote_id in listed_ids:
             continue
-        if audience.seen_at is not None:
+        if audience.seen_at is not None:  # it was listed before: it is gone
             park.park_audience(audience, None, now)
             continue
         text = gettext(
             "%(partner)s does not know the audience %(name)s. If it was created just now, try "
             "again in a minute; otherwise choose or create another one."
         )
-        words = {"partner": registry.get(connection.partner).label, "name": audience.name}
-        findings.append(Finding(mine, text % words, blocks=True))
+        params = {"partner": registry.get(connection.partner).label, "name": audience.name}
+        findings.append(Finding(sync_row, text % params, blocks=True))
     return findings
 
 
-def _unreachable(one: _Check) -> Finding:
+def _unreachable_warning(question: _Question) -> Finding:
     text = gettext(
         "%(partner)s could not be reached just now, so it is not known whether it takes people "
         "into %(name)s. You may launch: people wait and are tried again."
     )
-    label = registry.get(one.ad_account.connection.partner).label
-    return Finding(
-        one.syncs[0], text % {"partner": label, "name": one.ad_account.name}, blocks=False
-    )
+    label = registry.get(question.ad_account.connection.partner).label
+    text %= {"partner": label, "name": question.ad_account.name}
+    return Finding(question.syncs[0], text, blocks=False)

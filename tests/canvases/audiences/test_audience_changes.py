@@ -207,5 +207,5 @@ def test_a_list_of_before_a_deletion_brings_nothing_back(alice, sandbox, eu):
     asked_at = timezone.now()
     remote = registry.get("tiktok").list_audiences(eu.connection.token, eu.remote_id)
     deletion.delete(row, by=alice, now=asked_at)
-    listing.write_some(eu, remote, now=asked_at)
+    listing.write_listed(eu, remote, now=asked_at)
     assert Audience.objects.get(pk=row.pk).gone_at is not None

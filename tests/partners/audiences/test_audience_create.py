@@ -38,7 +38,7 @@ def at_tiktok(sandbox):
 
 @pytest.fixture
 def short_waits(monkeypatch):
-    monkeypatch.setattr(creation, "LOOK_AGAIN_SECONDS", (0.01, 0.02))
+    monkeypatch.setattr(creation, "RETRY_SECONDS", (0.01, 0.02))
 
 
 def test_an_audience_is_created_and_stored(create, at_tiktok, eu, alice):

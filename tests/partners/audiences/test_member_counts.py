@@ -19,8 +19,8 @@ LATER = NOW + timedelta(minutes=10)
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
-    monkeypatch.setattr(member_counts, "LARGE", 2)
-    monkeypatch.setattr(member_counts, "PEOPLE", 2)
+    monkeypatch.setattr(member_counts, "MIN_ADDS", 2)
+    monkeypatch.setattr(member_counts, "MAX_PEOPLE", 2)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_count_finds_as_many_as_the_list(audience):
 
     assert counts() == {"Winback": 4}
     assert Profile.objects.filter(sent.listed_members(audience.pk)).count() == 4
-    assert MemberCount.objects.get().counted_at == LATER - member_counts.SETTLED
+    assert MemberCount.objects.get().counted_at == LATER - member_counts.SETTLE_TIME
 
 
 def test_people_who_are_no_longer_kept_are_not_counted(audience, people):
