@@ -91,4 +91,4 @@ def _number(
     name: str, label: Text, n: int | None, delivery_filter: DeliveryFilter, why: Why | None = None
 ) -> Number:
     key = delivery_filter.syncs, delivery_filter.outcome, delivery_filter.reason
-    return Number(name, label, n, counted.no_longer_kept(*key), counted.parts(*key), why)
+    return Number(name, label, n, counted.n_deleted(*key), counted.parts(*key), why)

@@ -62,7 +62,7 @@ def _entered(step: Step, tally: StepTally) -> Number:
     gone = tally.base.get("withdrawn", 0)
     parts: list[Part] = [waiting]
     for outcome in counted.outcomes_of(syncs):
-        gone += counted.no_longer_kept(syncs, outcome, None)
+        gone += counted.n_deleted(syncs, outcome, None)
         parts += counted.parts(syncs, outcome, None)
     if tally.withdrawn > tally.base.get("withdrawn", 0):
         # As the last part: to find a few of them, all visits of the canvas are read.

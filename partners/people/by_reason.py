@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from partners.models import Batch, Outcome, Tally
 from partners.people import counted
 
-MOST = 50_000
-"""People of one Sync, outcome and reason who are counted."""
-MOST_BATCHES = 10_000
-"""Newest batches of one Sync and outcome that are looked at."""
-UNSYNCED = tuple(one for one in Outcome if one != Outcome.SYNCED)
-OF_BATCHES = (Outcome.PENDING, Outcome.ERRORED, Outcome.CANCELLED)
-OF_DELIVERIES = (Outcome.NOT_SYNCED, Outcome.ERRORED, Outcome.CANCELLED)
+MAX_COUNTED = 50_000
+"""Of one Sync, outcome and reason, at most so many people are counted."""
+MAX_BATCHES = 10_000
+"""Of one Sync and outcome, at most so many batches are read: the newest."""
+UNSYNCED = tuple(outcome for outcome in Outcome if outcome != Outcome.SYNCED)
+# Outcomes that people may have with their whole batch, and those that they may have on their own:
+BATCH_OUTCOMES = (Outcome.PENDING, Outcome.ERRORED, Outcome.CANCELLED)
+OWN_OUTCOMES = (Outcome.NOT_SYNCED, Outcome.ERRORED, Outcome.CANCELLED)
 
 
 class Reasons(dict[str, dict[str, int]]):
@@ -36,51 +37,51 @@ class Reasons(dict[str, dict[str, int]]):
 
 def of_syncs(syncs: Iterable[int], outcomes: Iterable[Outcome] = UNSYNCED) -> Reasons:
     """Return why people of these Syncs are not synced. counted.py lists those of each number."""
-    found = Reasons()
+    reasons = Reasons()
     tallies = list(Tally.objects.filter(pk__in=list(syncs)).order_by("pk"))
     for outcome in outcomes:
         for tally in tallies:
             for reason, n in tally.base.get(outcome, {}).items():
-                found.add(outcome, reason, n)
-        _count(found, outcome, tallies)
-    return found
+                reasons.add(outcome, reason, n)
+        _add_outcome(reasons, outcome, tallies)
+    return reasons
 
 
-def _count(found: Reasons, outcome: Outcome, tallies: Iterable[Tally]) -> None:
-    """Add the people with one outcome, who are in as many rows as they may be."""
-    total, is_cut, uncounted = 0, False, set[str]()
+def _add_outcome(reasons: Reasons, outcome: Outcome, tallies: Iterable[Tally]) -> None:
+    """Add the people with one outcome within the limits, and the number of all others."""
+    total, has_more_batches, cut_reasons = 0, False, set[str]()
     for tally in tallies:
         n: int = getattr(tally, outcome)
         total += n
-        if n and outcome in OF_BATCHES:
-            is_cut = _add_batches(found, outcome, tally.pk) or is_cut
-        if n and outcome in OF_DELIVERIES:
-            uncounted |= _add_deliveries(found, outcome, tally.pk)
-    more = total - sum(found.get(outcome, {}).values())
-    if more <= 0 or not (is_cut or uncounted):
+        if n and outcome in BATCH_OUTCOMES:
+            has_more_batches = _add_batches(reasons, outcome, tally.pk) or has_more_batches
+        if n and outcome in OWN_OUTCOMES:
+            cut_reasons |= _add_deliveries(reasons, outcome, tally.pk)
+    n_uncounted = total - sum(reasons.get(outcome, {}).values())
+    if n_uncounted <= 0 or not (has_more_batches or cut_reasons):
         return
-    if is_cut or len(uncounted) > 1:
-        found.rest[outcome] = more
-    else:  # all others are counted: these are the rest of one reason
-        found.add(outcome, uncounted.pop(), more)
+    if has_more_batches or len(cut_reasons) > 1:
+        reasons.rest[outcome] = n_uncounted
+    else:  # all else was counted: the others have the one reason that was cut
+        reasons.add(outcome, cut_reasons.pop(), n_uncounted)
 
 
-def _add_batches(found: Reasons, outcome: Outcome, sync: int) -> bool:
-    """Add people who share the outcome of their batch; return whether there are more batches."""
-    newest = Batch.objects.filter(sync=sync, state=outcome).order_by("-pk")
-    rows = list(newest.values_list("last_code", "n")[: MOST_BATCHES + 1])
-    for code, n in rows[:MOST_BATCHES]:
-        found.add(outcome, code, n)
-    return len(rows) > MOST_BATCHES
+def _add_batches(reasons: Reasons, outcome: Outcome, sync: int) -> bool:
+    """Add people with the outcome of their batch; return whether there are more batches."""
+    newest_batches = Batch.objects.filter(sync=sync, state=outcome).order_by("-pk")
+    codes = list(newest_batches.values_list("last_code", "n")[: MAX_BATCHES + 1])
+    for code, n in codes[:MAX_BATCHES]:
+        reasons.add(outcome, code, n)
+    return len(codes) > MAX_BATCHES
 
 
-def _add_deliveries(found: Reasons, outcome: Outcome, sync: int) -> set[str]:
-    """Add people with an outcome of their own; return the reasons that more of them have."""
-    uncounted = set()
-    for reason in list(counted.own_reasons(sync, outcome)):
+def _add_deliveries(reasons: Reasons, outcome: Outcome, sync: int) -> set[str]:
+    """Add people with an outcome of their own; return the reasons with more than MAX_COUNTED."""
+    cut_reasons = set()
+    for reason in list(counted.own_outcome_reasons(sync, outcome)):
         rows = counted.deliveries(sync, outcome, reason).order_by().values("pk")
-        n = rows[: MOST + 1].count()
-        found.add(outcome, reason or "", min(n, MOST))
-        if n > MOST:
-            uncounted.add(reason or "")
-    return uncounted
+        n = rows[: MAX_COUNTED + 1].count()
+        reasons.add(outcome, reason or "", min(n, MAX_COUNTED))
+        if n > MAX_COUNTED:
+            cut_reasons.add(reason or "")
+    return cut_reasons

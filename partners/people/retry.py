@@ -12,7 +12,7 @@ from partners.models import Audience, Batch, Delivery, Outcome, Sync
 from partners.people import counted
 from partners.queue import enqueue, tally
 
-CHUNK = 10_000
+CHUNK = 10_000  # people in one transaction
 ERRORED = Q(outcome=Outcome.ERRORED) | Q(outcome=None, batch__state=Outcome.ERRORED)
 
 
@@ -34,7 +34,7 @@ def in_place(
 def _chunks(
     sync: Sync, reason: str | None, only: Collection[int] | None
 ) -> Iterator[Sequence[Delivery]]:
-    """Yield errored deliveries in chunks. The walk reads each of them once, and no others."""
+    """Yield errored deliveries in chunks."""
     if only is None:
         yield from lists.in_chunks(counted.parts([sync.pk], Outcome.ERRORED, reason), CHUNK)
     elif rows := list(errored(sync, reason, only).order_by("pk")):
@@ -42,13 +42,13 @@ def _chunks(
 
 
 def errored(sync: Sync, reason: str | None, only: Collection[int]) -> QuerySet[Delivery]:
-    """Return those of these deliveries that are errored, for a reason."""
-    found = Delivery.objects.filter(ERRORED, sync=sync, pk__in=only)
+    """Return the deliveries among ``only`` that are errored; ``reason``: for this reason."""
+    rows = Delivery.objects.filter(ERRORED, sync=sync, pk__in=only)
     if reason is not None:
-        own = Q(outcome=Outcome.ERRORED, reason=reason)
-        own |= Q(outcome=None, batch__last_code=reason)
-        found = found.filter(own)
-    return found
+        with_reason = Q(outcome=Outcome.ERRORED, reason=reason)
+        with_reason |= Q(outcome=None, batch__last_code=reason)
+        rows = rows.filter(with_reason)
+    return rows
 
 
 def _retry(sync: Sync, rows: Iterable[Delivery], *, now: datetime) -> int:
@@ -61,20 +61,23 @@ def _retry(sync: Sync, rows: Iterable[Delivery], *, now: datetime) -> int:
             .values_list("pk")
         )
         batches = Batch.objects.filter(pk__in={row.batch_id for row in rows if row.batch_id})
-        held = batches.lock_ids()
-        chosen = Delivery.objects.filter(ERRORED, batch__in=held, pk__in=[row.pk for row in rows])
-        ids = list(chosen.order_by("pk").values_list("pk", flat=True))
-        if not ids:
+        locked_ids = batches.lock_ids()
+        still_errored = Delivery.objects.filter(
+            ERRORED, batch__in=locked_ids, pk__in=[row.pk for row in rows]
+        )
+        delivery_ids = list(still_errored.order_by("pk").values_list("pk", flat=True))
+        if not delivery_ids:
             return 0
-        left = (
-            Delivery.objects.filter(pk__in=ids, outcome=None)
+        # Batch.n counts the deliveries that have the outcome of their batch.
+        left_by_batch = (
+            Delivery.objects.filter(pk__in=delivery_ids, outcome=None)
             .values_list("batch")
             .annotate(n=Count("pk"))
             .order_by()
         )
-        for batch_id, n in sorted(left):
+        for batch_id, n in sorted(left_by_batch):
             Batch.objects.filter(pk=batch_id).update(n=F("n") - n)
-        moves.shift(sync.pk, len(ids), out_of="errored", to="pending")
+        moves.shift(sync.pk, len(delivery_ids), out_of="errored", to="pending")
         is_unclear = batches.filter(attempts__gt=0).exists()
-        enqueue.put_in_batches(sync, ids, is_unclear=is_unclear, now=now)
-        return len(ids)
+        enqueue.put_in_batches(sync, delivery_ids, is_unclear=is_unclear, now=now)
+        return len(delivery_ids)

@@ -37,8 +37,8 @@ def deliver(sync_row):
 
 @pytest.fixture
 def at_most(monkeypatch):
-    monkeypatch.setattr(by_reason, "MOST", 2)
-    monkeypatch.setattr(by_reason, "MOST_BATCHES", 2)
+    monkeypatch.setattr(by_reason, "MAX_COUNTED", 2)
+    monkeypatch.setattr(by_reason, "MAX_BATCHES", 2)
 
 
 @pytest.mark.usefixtures("at_most")
