@@ -32,23 +32,23 @@ class Audiences(door.Success):
     response={200: Audiences} | door.ERRORS,
     summary="List audiences and how many people were sent there",
 )
-def list_audiences(request: door.ApiRequest, asked: Query[Listing]) -> HttpResponse:
+def list_audiences(request: door.ApiRequest, query: Query[Listing]) -> HttpResponse:
     """Return the audiences.
 
-    ``users``: counts over everything that was ever asked of the audience; ``size``: the size that
-    the partner reports, null until it reports one.
+    ``users``: counts of all deliveries to the audience; ``size``: the size that the partner
+    reports, null until it reports one.
     """
-    mine = Audience.objects.filter(ad_account__connection__app_group=request.app_group)
-    rows = list(asked.of(mine.select_related("ad_account__connection")))
-    by_audience = Tally.objects.filter(sync__audience__in=rows).order_by().values("sync__audience")
-    sums: dict[int, Any] = {
+    audiences = Audience.objects.filter(ad_account__connection__app_group=request.app_group)
+    page_rows = list(query.of(audiences.select_related("ad_account__connection")))
+    tallies = Tally.objects.filter(sync__audience__in=page_rows).order_by().values("sync__audience")
+    counts: dict[int, Any] = {
         row["sync__audience"]: row
-        for row in by_audience.annotate(**{name: Sum(name) for name in COLUMNS})
+        for row in tallies.annotate(**{name: Sum(name) for name in COLUMNS})
     }
-    return door.success(audiences=[_audience(row, sums.get(row.pk, {})) for row in rows])
+    return door.success(audiences=[_audience(row, counts.get(row.pk, {})) for row in page_rows])
 
 
-def _audience(row: Audience, sums: dict[str, Any]) -> dict[str, object]:
+def _audience(row: Audience, counts: dict[str, Any]) -> dict[str, object]:
     account = row.ad_account
     return {
         "id": str(row.api_id),
@@ -64,7 +64,7 @@ def _audience(row: Audience, sums: dict[str, Any]) -> dict[str, object]:
             "name": account.name,
             "connected": account.is_chosen,
         },
-        "users": counts_from(sums),
+        "users": counts_from(counts),
     }
 
 
@@ -90,34 +90,34 @@ class Deliveries(door.Success):
     response={200: Deliveries} | door.ERRORS,
     summary="What was sent of one person, and why not",
 )
-def list_deliveries(request: door.ApiRequest, asked: Query[PersonQuery]) -> HttpResponse:
+def list_deliveries(request: door.ApiRequest, query: Query[PersonQuery]) -> HttpResponse:
     """Return the deliveries of a person, by external_id, braze_id, or alias_label and alias_name.
 
     ``reason``: why the person was not sent, or the partner's code. ``failed_attempts``: requests
     with an unclear result before the one with a clear result.
     """
-    rows = Delivery.objects.filter(profile__in=list(family([_profile(request, asked)])))
+    rows = Delivery.objects.filter(profile__in=list(family([_profile(request, query)])))
     rows = rows.select_related("sync__audience__ad_account", "batch")
-    if asked.before is not None:
-        rows = rows.filter(pk__lt=numeric_id(asked.before, "before"))
+    if query.before is not None:
+        rows = rows.filter(pk__lt=numeric_id(query.before, "before"))
     return door.success(deliveries=[_delivery(row) for row in rows.order_by("-pk")[:PAGE_SIZE]])
 
 
-def _profile(request: door.ApiRequest, asked: PersonQuery) -> int:
+def _profile(request: door.ApiRequest, query: PersonQuery) -> int:
     """Return the id of the profile. Raise ApiError."""
     if "email" in request.GET or "phone" in request.GET:
         raise door.ApiError(400, "Name the person by an id or an alias: addresses are logged.")
-    item: dict[str, object] = {"external_id": asked.external_id, "braze_id": asked.braze_id}
-    if asked.alias_label is not None or asked.alias_name is not None:
-        item["user_alias"] = {"alias_label": asked.alias_label, "alias_name": asked.alias_name}
+    item: dict[str, object] = {"external_id": query.external_id, "braze_id": query.braze_id}
+    if query.alias_label is not None or query.alias_name is not None:
+        item["user_alias"] = {"alias_label": query.alias_label, "alias_name": query.alias_name}
     try:
         key = person_reference.key(item, region=request.app_group.phone_region)
     except ObjectError as error:
         raise door.ApiError(400, str(error.message)) from None
-    found = lookup.find(request.app_group, [key]) if key else {}
-    if not found:
+    profile_ids = lookup.find(request.app_group, [key]) if key else {}
+    if not profile_ids:
         raise door.ApiError(400, "There is no such person.")
-    return next(iter(found.values()))
+    return next(iter(profile_ids.values()))
 
 
 def _delivery(row: Delivery) -> dict[str, object]:

@@ -16,7 +16,10 @@ class PartnersConfig(AppConfig):
     name = "partners"
 
     def ready(self) -> None:
-        """Register the checks of the partners' settings; provide names and members."""
+        """Register the checks of the partners' settings.
+
+        Pass functions to packages that may not import this one: names of partners, audiences.
+        """
         # Models can be imported only when all apps are loaded.
         from audiencesync.people.segments import audiences
         from partners.audiences import sent
@@ -30,4 +33,4 @@ def partner_settings(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
     """Report wrong or missing settings of every partner."""
-    return [found for partner in registry.PARTNERS for found in partner.check_settings()]
+    return [message for partner in registry.PARTNERS for message in partner.check_settings()]

@@ -24,10 +24,10 @@ NUMBER_OF_AUDIENCES = FaqEntry(
 
 def of(partner: Partner) -> list[FaqEntry]:
     """Return the FAQ of a partner, its own words filled in."""
-    words = {
+    params = {
         "partner": partner.label,
         "ads_manager": partner.ads_manager,
         "max": partner.max_audiences_per_ad_account,
         "time": deadlines.delivery_text(),
     }
-    return [FaqEntry(str(one.text) % words, str(one.answer) % words) for one in partner.faq]
+    return [FaqEntry(str(entry.text) % params, str(entry.answer) % params) for entry in partner.faq]

@@ -18,99 +18,106 @@ from partners.queue import push
 from partners.queue.enqueue import reason_sql, usable_sql
 
 SENT = "sent"
-_COUNT = """
+# A reason is NULL for people who would be sent.
+_COUNT_BY_REASON = """
 SELECT reason, count(*){sums} FROM (
     SELECT {reason} AS reason{columns} FROM ({people}) people JOIN {profile} q ON q.id = people.id
 ) judged GROUP BY reason
 """
-_REASON = "SELECT {reason} FROM {profile} q WHERE q.id = %s"
-_FIRST = """
+_SELECT_REASON = "SELECT {reason} FROM {profile} q WHERE q.id = %s"
+_SELECT_PEOPLE = """
 SELECT q.id FROM ({people}) people JOIN {profile} q ON q.id = people.id
-WHERE ({reason}) {asked} ORDER BY q.id LIMIT %s
+WHERE ({reason}) {reason_test} ORDER BY q.id LIMIT %s
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """How many people would be sent, and how many not, by Reason.
+    """How many people would be sent; Reason -> how many would not.
 
     ``by_kind``: how many of those sent have each kind of identifier that the Sync sends.
     """
 
     sent: int
-    held: dict[str, int]
+    not_sent: dict[str, int]
     by_kind: dict[str, int] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
         """For example: 674 people will be sent, 86 not: 30 without consent, 56 without a field."""
-        sent = ngettext("%(n)s person will be sent", "%(n)s people will be sent", self.sent) % _n(
-            self.sent
-        )
-        held = sum(self.held.values())
-        if not held:
+        sent = ngettext(
+            "%(n)s person will be sent", "%(n)s people will be sent", self.sent
+        ) % _n_params(self.sent)
+        n_not_sent = sum(self.not_sent.values())
+        if not n_not_sent:
             return gettext("%(sent)s.") % {"sent": sent}
-        unusable = self.held.get(Reason.NO_IDENTIFIER, 0) + self.held.get(Reason.INVALID_VALUE, 0)
-        counted = [
-            (self.held.get(Reason.NO_CONSENT, 0), gettext("%(n)s without consent")),
-            (unusable, gettext("%(n)s without a usable field")),
+        unusable = (Reason.NO_IDENTIFIER, Reason.INVALID_VALUE)
+        n_unusable = sum(self.not_sent.get(reason, 0) for reason in unusable)
+        reasons = [
+            (self.not_sent.get(Reason.NO_CONSENT, 0), gettext("%(n)s without consent")),
+            (n_unusable, gettext("%(n)s without a usable field")),
             (
-                self.held.get(Reason.AD_TRACKING_OFF, 0),
+                self.not_sent.get(Reason.AD_TRACKING_OFF, 0),
                 gettext("%(n)s with ad tracking switched off"),
             ),
-            (self.held.get(Reason.ERASED, 0), gettext("%(n)s erased")),
+            (self.not_sent.get(Reason.ERASED, 0), gettext("%(n)s erased")),
         ]
-        why = ", ".join(words % _n(n) for n, words in counted if n)
+        why = ", ".join(label % _n_params(n) for n, label in reasons if n)
         return gettext("%(sent)s, %(held)s not: %(why)s.") % {
             "sent": sent,
-            "held": number_format(held),
+            "held": number_format(n_not_sent),
             "why": why,
         }
 
 
-def _n(n: int) -> dict[str, str]:
+def _n_params(n: int) -> dict[str, str]:
     return {"n": number_format(n)}
 
 
 def forecast(people: QuerySet[Profile, Any], sync: Sync) -> Forecast:
     """Count ``people`` as they are now, in one query that returns no profiles."""
-    sql, params = sql_of(people.order_by().values("id"))
-    flags = [f"CASE WHEN {usable_sql(kind, sync.action)} THEN 1 ELSE 0 END" for kind in sync.kinds]
-    counted = _COUNT.format(
-        reason=_reason(sync),
-        columns="".join(f", {flag} AS is_usable_{n}" for n, flag in enumerate(flags)),
-        sums="".join(f", sum(is_usable_{n})" for n in range(len(flags))),
-        people=sql,
+    people_sql, params = sql_of(people.order_by().values("id"))
+    usable_flags = [
+        f"CASE WHEN {usable_sql(kind, sync.action)} THEN 1 ELSE 0 END" for kind in sync.kinds
+    ]
+    count_sql = _COUNT_BY_REASON.format(
+        reason=_reason_sql(sync),
+        columns="".join(f", {flag} AS is_usable_{n}" for n, flag in enumerate(usable_flags)),
+        sums="".join(f", sum(is_usable_{n})" for n in range(len(usable_flags))),
+        people=people_sql,
         profile=Profile._meta.db_table,
     )
     with connection.cursor() as cursor:
-        cursor.execute(counted, params)
+        cursor.execute(count_sql, params)
         rows = {reason: (n, by_kind) for reason, n, *by_kind in cursor.fetchall()}
     sent, by_kind = rows.pop(None, (0, [0] * len(sync.kinds)))
-    held = {reason: n for reason, (n, _by_kind) in rows.items()}
-    return Forecast(sent, held, dict(zip(sync.kinds, by_kind, strict=True)))
+    not_sent = {reason: n for reason, (n, _by_kind) in rows.items()}
+    return Forecast(sent, not_sent, dict(zip(sync.kinds, by_kind, strict=True)))
 
 
 def first_people(
-    people: QuerySet[Profile, Any], sync: Sync, number: str, *, most: int
+    people: QuerySet[Profile, Any], sync: Sync, selector: str, *, limit: int
 ) -> list[Profile]:
-    """Return some of the people behind a number of the forecast.
+    """Return the first people behind one number of the forecast.
 
-    ``number``: SENT, a kind of identifier, or a Reason. No one for any other.
+    ``selector``: SENT, a kind of identifier, or a Reason. No one for any other.
     """
-    if number not in (SENT, *sync.kinds, *Reason.values):
+    if selector not in (SENT, *sync.kinds, *Reason.values):
         return []
-    sql, params = sql_of(people.order_by().values("id"))
-    if number == SENT or number in sync.kinds:
-        has_kind = f" AND {usable_sql(number, sync.action)}" if number in sync.kinds else ""
-        asked, values = f"IS NULL{has_kind}", []
+    people_sql, params = sql_of(people.order_by().values("id"))
+    if selector == SENT or selector in sync.kinds:
+        has_kind = f" AND {usable_sql(selector, sync.action)}" if selector in sync.kinds else ""
+        reason_test, test_params = f"IS NULL{has_kind}", []
     else:
-        asked, values = "= %s", [number]
-    first = _FIRST.format(
-        people=sql, profile=Profile._meta.db_table, reason=_reason(sync), asked=asked
+        reason_test, test_params = "= %s", [selector]
+    select = _SELECT_PEOPLE.format(
+        people=people_sql,
+        profile=Profile._meta.db_table,
+        reason=_reason_sql(sync),
+        reason_test=reason_test,
     )
     with connection.cursor() as cursor:
-        cursor.execute(first, [*params, *values, most])
+        cursor.execute(select, [*params, *test_params, limit])
         ids = [pk for (pk,) in cursor.fetchall()]
     return list(Profile.objects.filter(pk__in=ids).order_by("pk"))
 
@@ -128,11 +135,11 @@ class Sending:
 
 
 class OnePerson:
-    """One profile that enters Syncs, one after the other. Nothing is written or sent."""
+    """What one profile would be sent by Syncs, one after the other. Nothing is written or sent."""
 
     def __init__(self, profile: int) -> None:
         self.profile = profile
-        self._read: dict[tuple[str, ...], tuple[Reason | None, list[push.Row]]] = {}
+        self._cache: dict[tuple[str, ...], tuple[Reason | None, list[push.Row]]] = {}
 
     def entering(self, sync: Sync) -> Sending:
         """Return the request that would be sent if no one else entered the Sync, or why none."""
@@ -148,14 +155,14 @@ class OnePerson:
     def _rows(self, sync: Sync) -> tuple[Reason | None, list[push.Row]]:
         """Read once for all Syncs with the same action and fields."""
         key = (sync.action, *sync.kinds)
-        if key not in self._read:
+        if key not in self._cache:
             reason = self._reason(sync)
             rows = [] if reason is not None else push.rows_of_one(sync, self.profile)
-            self._read[key] = reason, rows
-        return self._read[key]
+            self._cache[key] = reason, rows
+        return self._cache[key]
 
     def _reason(self, sync: Sync) -> Reason | None:
-        sql = _REASON.format(reason=_reason(sync), profile=Profile._meta.db_table)
+        sql = _SELECT_REASON.format(reason=_reason_sql(sync), profile=Profile._meta.db_table)
         with connection.cursor() as cursor:
             cursor.execute(sql, [self.profile])
             row = cursor.fetchone()
@@ -164,5 +171,6 @@ class OnePerson:
         return None if row[0] is None else Reason(row[0])
 
 
-def _reason(sync: Sync) -> str:
+def _reason_sql(sync: Sync) -> str:
+    """Return the SQL expression of the reason why a profile ``q`` is not sent; NULL if it is."""
     return reason_sql(sync.action, sync.kinds, is_strict=sync.app_group.consent_required)

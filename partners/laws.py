@@ -9,8 +9,8 @@ from django.db.models.functions import Coalesce
 from partners.models import Batch, Delivery, Outcome, Reason, Tally
 from partners.models.tallies import COUNTS
 
-LEASE_GRACE = timedelta(seconds=10)
-DEADLINE_GRACE = timedelta(minutes=10)
+LEASE_GRACE = timedelta(seconds=10)  # from the end of a lease until it is reclaimed
+DEADLINE_GRACE = timedelta(minutes=10)  # from a deadline until the batch is errored
 
 
 def broken(*, now: datetime) -> Iterator[str]:
@@ -24,18 +24,18 @@ def broken(*, now: datetime) -> Iterator[str]:
 
 def _totals() -> Iterator[str]:
     """L1: entered is the sum of the other counts, and no count is negative."""
-    parts = sum((F(name) for name in COUNTS[1:]), start=F("entered") * 0)
-    negative = Q(pk__lt=0)
+    sum_of_parts = sum((F(name) for name in COUNTS[1:]), start=F("entered") * 0)
+    negative_q = Q(pk__lt=0)  # matches nothing; each count adds its condition
     for name in COUNTS:
-        negative |= Q(**{f"{name}__lt": 0})
-    for tally in Tally.objects.filter(~Q(entered=parts) | negative):
+        negative_q |= Q(**{f"{name}__lt": 0})
+    for tally in Tally.objects.filter(~Q(entered=sum_of_parts) | negative_q):
         yield f"L1 sync {tally.pk}: the counts of its tally do not add up: {tally.as_dict()}"
 
 
 def _tallies() -> Iterator[str]:
     """L2: each tally equals the count of its deliveries, plus its base (deleted deliveries)."""
     state = Coalesce("outcome", "batch__state")
-    found: dict[int, dict[str, int]] = {}
+    counted_by_sync: dict[int, dict[str, int]] = {}
     rows = (
         Delivery.objects.annotate(state=state)
         .values_list("sync", "state")
@@ -43,49 +43,51 @@ def _tallies() -> Iterator[str]:
         .order_by()
     )
     for sync, name, n in rows:
-        counts = found.setdefault(sync, dict.fromkeys(COUNTS, 0))
+        counts = counted_by_sync.setdefault(sync, dict.fromkeys(COUNTS, 0))
         counts[name] += n
         counts["entered"] += n
     tallies = {}
     for tally in Tally.objects.all():
         tallies[tally.pk] = tally.as_dict()
         for name, by_reason in tally.base.items():
-            counts = found.setdefault(tally.pk, dict.fromkeys(COUNTS, 0))
+            counts = counted_by_sync.setdefault(tally.pk, dict.fromkeys(COUNTS, 0))
             counts[name] += sum(by_reason.values())
             counts["entered"] += sum(by_reason.values())
-    for sync in sorted(found.keys() | tallies.keys()):
-        said, counted = tallies.get(sync), found.get(sync)
-        if (said or dict.fromkeys(COUNTS, 0)) != (counted or dict.fromkeys(COUNTS, 0)):
-            yield f"L2 sync {sync}: its tally says {said}, its deliveries say {counted}"
+    for sync in sorted(counted_by_sync.keys() | tallies.keys()):
+        stored, counted = tallies.get(sync), counted_by_sync.get(sync)
+        if (stored or dict.fromkeys(COUNTS, 0)) != (counted or dict.fromkeys(COUNTS, 0)):
+            yield f"L2 sync {sync}: its tally says {stored}, its deliveries say {counted}"
 
 
 def _moved() -> Iterator[str]:
     """L2: the count of moved people equals the count of deliveries cancelled as moved."""
-    alone = Q(outcome=Outcome.CANCELLED, reason=Reason.MOVED)
-    together = Q(outcome=None, batch__state=Outcome.CANCELLED, batch__last_code=Reason.MOVED)
+    own_outcome_q = Q(outcome=Outcome.CANCELLED, reason=Reason.MOVED)
+    batch_outcome_q = Q(outcome=None, batch__state=Outcome.CANCELLED, batch__last_code=Reason.MOVED)
     rows = (
-        Delivery.objects.filter(alone | together)
+        Delivery.objects.filter(own_outcome_q | batch_outcome_q)
         .values_list("sync")
         .annotate(n=Count("pk"))
         .order_by()
     )
-    counted = dict(rows)
+    n_counted = dict(rows)
     for tally in Tally.objects.all():
-        n = counted.get(tally.pk, 0) + tally.base.get(Outcome.CANCELLED, {}).get(Reason.MOVED, 0)
+        n = n_counted.get(tally.pk, 0) + tally.base.get(Outcome.CANCELLED, {}).get(Reason.MOVED, 0)
         if tally.moved != n:
             yield f"L2 sync {tally.pk}: its tally says {tally.moved} moved people, its rows say {n}"
 
 
 def _batches() -> Iterator[str]:
     """L2: the n of a batch equals its deliveries without an outcome of their own."""
-    members = Coalesce(
+    n_members = Coalesce(
         Sum(Case(When(deliveries__outcome=None, deliveries__isnull=False, then=1), default=0)), 0
     )
     for batch in (
-        Batch.objects.annotate(members=members).exclude(n=F("members")).values("pk", "n", "members")
+        Batch.objects.annotate(n_members=n_members)
+        .exclude(n=F("n_members"))
+        .values("pk", "n", "n_members")
     ):
-        n, members = batch["n"], batch["members"]
-        yield f"L2 batch {batch['pk']}: n is {n}, but {members} deliveries have no outcome"
+        n, n_members = batch["n"], batch["n_members"]
+        yield f"L2 batch {batch['pk']}: n is {n}, but {n_members} deliveries have no outcome"
 
 
 def _times(*, now: datetime) -> Iterator[str]:
@@ -96,8 +98,8 @@ def _times(*, now: datetime) -> Iterator[str]:
         .values_list("pk", flat=True)
     ):
         yield f"L6 batch {pk}: its lease ended more than 10 seconds ago and was not reclaimed"
-    late = Batch.objects.pending().filter(deadline_at__lt=now - DEADLINE_GRACE, n__gt=0)
-    # While the account of a connection is changed, no batch is tried and no window runs.
-    held = Q(ad_account__connection__swap_until__gt=now - DEADLINE_GRACE)
-    for pk in late.not_paused().exclude(held).values_list("pk", flat=True):
+    overdue = Batch.objects.pending().filter(deadline_at__lt=now - DEADLINE_GRACE, n__gt=0)
+    # While the account of a connection is changed (swap), no batch is tried or errored.
+    in_swap_q = Q(ad_account__connection__swap_until__gt=now - DEADLINE_GRACE)
+    for pk in overdue.not_paused().exclude(in_swap_q).values_list("pk", flat=True):
         yield f"L6 batch {pk}: still pending more than 10 minutes after its deadline"

@@ -19,50 +19,52 @@ from partners.models import Count as Counter
 from partners.models.batch_queries import PAUSED
 from partners.queue import budget
 
-BUCKETS = (1, 2, 5, 8, 15, 30, 60, 300, 3600)
-SLOW = {False: "throttled", True: "daily_limit"}
+BUCKET_SECONDS = (1, 2, 5, 8, 15, 30, 60, 300, 3600)
+THROTTLE_CAUSES = {False: "throttled", True: "daily_limit"}
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def families(*, now: datetime) -> Iterator[Metric]:
     """Yield all metrics of the queue."""
-    oldest = Batch.objects.due(now).order_by().aggregate(at=Min("due_at"))["at"]
+    first_due = Batch.objects.due(now).order_by().aggregate(at=Min("due_at"))["at"]
     yield _gauge(
         "oldest_due_seconds",
         "How long the oldest work that could be sent now is waiting",
-        _age(oldest, now),
+        _age(first_due, now),
     )
     yield _enter_to_synced(now=now)
     yield _gauge("pending_people", "People on their way", _people(_pending()))
     yield _parked()
-    deadline = _pending().aggregate(at=Min("deadline_at"))["at"]
-    if deadline is not None:
+    first_deadline = _pending().aggregate(at=Min("deadline_at"))["at"]
+    if first_deadline is not None:
         yield _gauge(
-            "deadline_next_seconds", "Until the next people count as errors", -_age(deadline, now)
+            "deadline_next_seconds",
+            "Until the next people count as errors",
+            -_age(first_deadline, now),
         )
     yield _requests(now=now)
-    counted = dict(Counter.objects.values_list("name", "n"))
-    reclaims, refused = counted.get(Counter.LEASE_RECLAIMS, 0), counted.get(Counter.MAILS_FAILED, 0)
+    counts = dict(Counter.objects.values_list("name", "n"))
+    n_reclaimed = counts.get(Counter.LEASE_RECLAIMS, 0)
     yield CounterMetricFamily(
-        "audsync_lease_reclaims", "Batches taken back from workers that died", value=reclaims
+        "audsync_lease_reclaims", "Batches taken back from workers that died", value=n_reclaimed
     )
     yield CounterMetricFamily(
         "audsync_mails_failed",
         "Tries to send a mail that the mail server did not take",
-        value=refused,
+        value=counts.get(Counter.MAILS_FAILED, 0),
     )
     yield _attention()
     yield _audiences()
-    yield from _room()
-    if (pulse := beat.last_heartbeat()) is not None:
+    yield from _disk()
+    if (heartbeat := beat.last_heartbeat()) is not None:
         yield _gauge(
             "engine_heartbeat_age_seconds",
             "Since a task last passed through an engine",
-            _age(pulse, now),
+            _age(heartbeat, now),
         )
 
 
-def _room() -> Iterator[Metric]:
+def _disk() -> Iterator[Metric]:
     """Yield the free share of the disk of VAR_DIR, and the size of SQLite's write-ahead log."""
     usage = shutil.disk_usage(settings.VAR_DIR)
     yield _gauge(
@@ -71,11 +73,11 @@ def _room() -> Iterator[Metric]:
         usage.free / usage.total,
     )
     if connection.vendor == "sqlite":
-        log = Path(f"{connection.settings_dict['NAME']}-wal")
+        wal = Path(f"{connection.settings_dict['NAME']}-wal")
         yield _gauge(
             "sqlite_wal_bytes",
             "Size of the write-ahead log",
-            log.stat().st_size if log.exists() else 0,
+            wal.stat().st_size if wal.exists() else 0,
         )
 
 
@@ -96,70 +98,80 @@ def _people(batches: QuerySet[Batch]) -> int:
 
 
 def _enter_to_synced(*, now: datetime) -> HistogramMetricFamily:
-    """People synced within the last hour, by the time since they entered. It also falls."""
-    ended = Batch.objects.filter(settled_at__gt=now - HOUR, state=Outcome.SYNCED, n__gt=0)
-    times = [
+    """Return how long the people synced within the last hour took, in buckets that also fall."""
+    batches = Batch.objects.filter(settled_at__gt=now - HOUR, state=Outcome.SYNCED, n__gt=0)
+    delays = [
         ((settled_at - created_at).total_seconds(), n)
-        for created_at, settled_at, n in ended.values_list("created_at", "settled_at", "n")
+        for created_at, settled_at, n in batches.values_list("created_at", "settled_at", "n")
         if settled_at is not None
     ]
-    buckets = [(f"{most}.0", sum(n for seconds, n in times if seconds <= most)) for most in BUCKETS]
+    buckets = [
+        (f"{limit}.0", sum(n for seconds, n in delays if seconds <= limit))
+        for limit in BUCKET_SECONDS
+    ]
     text = "From entering to synced, of the people synced within the last hour"
-    found = HistogramMetricFamily("audsync_enter_to_synced_seconds", text)
-    everybody = ("+Inf", sum(n for _seconds, n in times))
-    found.add_metric(
-        [], buckets=[*buckets, everybody], sum_value=sum(seconds * n for seconds, n in times)
+    family = HistogramMetricFamily("audsync_enter_to_synced_seconds", text)
+    all_people = ("+Inf", sum(n for _seconds, n in delays))
+    family.add_metric(
+        [], buckets=[*buckets, all_people], sum_value=sum(seconds * n for seconds, n in delays)
     )
-    return found
+    return family
 
 
 def _parked() -> GaugeMetricFamily:
-    """Pending people that are not sent, by the first cause on the way."""
-    ways = ("ad_account__connection", "ad_account", "audience")
-    slow = budget.parked_limits()
-    apps = {
-        partner.key: slow[budget.app_key(partner)]
-        for partner in registry.PARTNERS
-        if budget.app_key(partner) in slow
-    }
-    lanes = {
-        key.removeprefix("lane:"): is_daily
-        for key, is_daily in slow.items()
-        if key.startswith("lane:")
-    }
-    cause = Case(
-        When(ad_account__connection__token_sealed="", then=Value("disconnected")),
-        When(ad_account__is_chosen=False, then=Value("ad_account_disconnected")),
-        When(PAUSED, then=Value("canvas_stopped")),
-        *(When(~Q(**{f"{way}__parked_by": ""}), then=F(f"{way}__parked_by")) for way in ways),
-        *(
-            When(lane_q(lane, "ad_account__"), then=Value(SLOW[is_daily]))
-            for lane, is_daily in lanes.items()
-        ),
-        *(
-            When(ad_account__connection__partner=key, then=Value(SLOW[is_daily]))
-            for key, is_daily in apps.items()
-        ),
-        default=Value(""),
-        output_field=CharField(),
-    )
-    found = GaugeMetricFamily(
+    """Return how many pending people cannot be sent, by the first cause on their way."""
+    family = GaugeMetricFamily(
         "audsync_parked_people", "People on their way that is barred, by cause", labels=["by"]
     )
     for by, n in (
         _pending()
-        .annotate(by=cause)
+        .annotate(by=_first_cause())
         .exclude(by="")
         .values_list("by")
         .annotate(total=Sum("n"))
         .order_by()
     ):
-        found.add_metric([by], n)
-    return found
+        family.add_metric([by], n)
+    return family
+
+
+def _first_cause() -> Case:
+    """Return why a batch cannot be sent; empty if it can.
+
+    A lane is the queue of one ad account; an app is this installation at a partner.
+    """
+    places = ("ad_account__connection", "ad_account", "audience")
+    throttles = budget.parked_limits()
+    throttled_apps = {
+        partner.key: throttles[budget.app_key(partner)]
+        for partner in registry.PARTNERS
+        if budget.app_key(partner) in throttles
+    }
+    throttled_lanes = {
+        key.removeprefix("lane:"): is_daily
+        for key, is_daily in throttles.items()
+        if key.startswith("lane:")
+    }
+    return Case(
+        When(ad_account__connection__token_sealed="", then=Value("disconnected")),
+        When(ad_account__is_chosen=False, then=Value("ad_account_disconnected")),
+        When(PAUSED, then=Value("canvas_stopped")),
+        *(When(~Q(**{f"{path}__parked_by": ""}), then=F(f"{path}__parked_by")) for path in places),
+        *(
+            When(lane_q(lane, "ad_account__"), then=Value(THROTTLE_CAUSES[is_daily]))
+            for lane, is_daily in throttled_lanes.items()
+        ),
+        *(
+            When(ad_account__connection__partner=key, then=Value(THROTTLE_CAUSES[is_daily]))
+            for key, is_daily in throttled_apps.items()
+        ),
+        default=Value(""),
+        output_field=CharField(),
+    )
 
 
 def _requests(*, now: datetime) -> GaugeMetricFamily:
-    found = GaugeMetricFamily(
+    family = GaugeMetricFamily(
         "audsync_requests_day", "Requests to partners within 24 hours, by code", labels=["code"]
     )
     codes = (
@@ -169,16 +181,16 @@ def _requests(*, now: datetime) -> GaugeMetricFamily:
         .order_by()
     )
     for code, n in codes:
-        found.add_metric([code], n)
-    return found
+        family.add_metric([code], n)
+    return family
 
 
 def _attention() -> GaugeMetricFamily:
-    """Connections, ad accounts and audiences with a problem.
+    """Return how many connections, ad accounts and audiences have a problem.
 
     A missing token counts if a live canvas needs it.
     """
-    found = GaugeMetricFamily(
+    family = GaugeMetricFamily(
         "audsync_attention", "Places at partners in trouble", labels=["place"]
     )
     missing = Q(token_sealed="", ad_accounts__audiences__syncs__is_live=True)
@@ -188,14 +200,16 @@ def _attention() -> GaugeMetricFamily:
         "audience": Audience.objects.exclude(parked_by="").count(),
     }
     for place, n in places.items():
-        found.add_metric([place], n)
-    return found
+        family.add_metric([place], n)
+    return family
 
 
 def _audiences() -> GaugeMetricFamily:
     text = "Audiences of an ad account at the partner, of 400"
-    found = GaugeMetricFamily("audsync_audiences", text, labels=["ad_account", "remote_id"])
-    known = AdAccount.objects.filter(is_chosen=True).exclude(n_audiences=None)
-    for pk, remote_id, n in known.values_list(Cast("pk", CharField()), "remote_id", "n_audiences"):
-        found.add_metric([pk, remote_id], n or 0)
-    return found
+    family = GaugeMetricFamily("audsync_audiences", text, labels=["ad_account", "remote_id"])
+    ad_accounts = AdAccount.objects.filter(is_chosen=True).exclude(n_audiences=None)
+    for pk, remote_id, n in ad_accounts.values_list(
+        Cast("pk", CharField()), "remote_id", "n_audiences"
+    ):
+        family.add_metric([pk, remote_id], n or 0)
+    return family

@@ -147,7 +147,7 @@ class Place:
             return _first_people(self.people.filter(takes_branch)) if takes_branch else []
         if self.step.sync is None:
             return []
-        return first_people(self.people, self.step.sync, key, most=MOST_SHOWN)
+        return first_people(self.people, self.step.sync, key, limit=MOST_SHOWN)
 
     def _ways(self) -> list[tuple[int, Text, Q | None]]:
         """Return (number, label, condition) of each branch; the condition is None if not known."""
@@ -175,7 +175,7 @@ class Place:
         partner = audiences.partner_of(sync.audience.ad_account)
         is_removal = sync.action == Action.REMOVE
         kinds = [kind for kind in IDENTIFIERS if kind in sync.kinds]
-        not_sent_counts = sorted(forecasted.held.items(), key=lambda item: -item[1])
+        not_sent_counts = sorted(forecasted.not_sent.items(), key=lambda item: -item[1])
         parts: dict[str, Any] = {
             "sent": Number(SENT, "", forecasted.sent, n_here),
             "identifiers": [

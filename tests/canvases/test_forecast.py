@@ -65,10 +65,10 @@ def test_the_launch_does_what_the_forecast_says(
     engine.move_all(now=timezone.now())
 
     tally = Tally.objects.get(pk=step.sync_id)
-    assert (tally.pending, tally.not_synced) == (expected.sent, sum(expected.held.values()))
+    assert (tally.pending, tally.not_synced) == (expected.sent, sum(expected.not_sent.values()))
     reasons = Delivery.objects.exclude(reason=None).values_list("reason", flat=True)
-    assert {reason: list(reasons).count(reason) for reason in reasons} == expected.held
-    assert tally.entered == 22 == expected.sent + sum(expected.held.values())
+    assert {reason: list(reasons).count(reason) for reason in reasons} == expected.not_sent
+    assert tally.entered == 22 == expected.sent + sum(expected.not_sent.values())
 
 
 def test_the_panel_shows_the_forecast_in_one_line(bob_editor, winback, canvas, special_cases):

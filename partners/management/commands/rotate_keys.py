@@ -1,4 +1,7 @@
-"""Seal stored tokens and second factors with the first key of TOKEN_KEYS, to retire older keys."""
+"""Encrypt stored secrets again with the first key of TOKEN_KEYS, to retire older keys.
+
+Tokens, secrets of webhooks and second factors. Sealed means encrypted.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,61 +18,61 @@ from partners.models import Connection, OAuthState, SpentToken, Webhook
 
 
 class Command(BaseCommand):
-    """Works row by row: it may be stopped and run again at any time, also beside the engine."""
+    """Work row by row: it may be stopped and run again at any time, also beside the engine."""
 
     help = "Re-seal tokens, webhook secrets and second factors under the first key of TOKEN_KEYS."
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print counts, never a token. Raise CommandError if a row could not be opened."""
-        failed = 0
+        n_unreadable = 0
         tables: dict[str, QuerySet[Any]] = {
             "connections": Connection.objects.all(),
             "authorisations": OAuthState.objects.all(),
             "spent tokens": SpentToken.objects.all(),
         }
         for label, rows in tables.items():
-            failed += self._rotate(label, rows.exclude(token_sealed=""), self._one)
-        if failed:
+            n_unreadable += self._rotate(label, rows.exclude(token_sealed=""), self._reseal_token)
+        if n_unreadable:
             raise CommandError(
                 "Some tokens do not open with any key in TOKEN_KEYS; put the old key back, or "
                 "connect again."
             )
-        if self._rotate("webhooks", Webhook.objects.all(), self._webhook):
+        if self._rotate("webhooks", Webhook.objects.all(), self._reseal_webhook):
             raise CommandError(
                 "Some secrets of webhooks do not open with any key in TOKEN_KEYS; put the old key "
                 "back, or save those webhooks again."
             )
-        if self._rotate("second factors", Authenticator.objects.all(), self._second_factor):
+        if self._rotate("second factors", Authenticator.objects.all(), self._reseal_second_factor):
             raise CommandError(
                 "Some second factors do not open with any key in TOKEN_KEYS; put the old key back, "
                 "or have their owners set them up again."
             )
 
     def _rotate(
-        self, label: str, rows: QuerySet[Any], one: Callable[[QuerySet[Any], Any], str]
+        self, label: str, rows: QuerySet[Any], reseal_row: Callable[[QuerySet[Any], Any], str]
     ) -> int:
         """Print the counts of a table; return how many could not be opened."""
         counts = {"resealed": 0, "already current": 0, "changed meanwhile": 0, "unreadable": 0}
         for row in rows.order_by("pk").iterator(chunk_size=200):
-            counts[one(rows, row)] += 1
+            counts[reseal_row(rows, row)] += 1
         self.stdout.write(
-            f"{label}: " + ", ".join(f"{count} {what}" for what, count in counts.items())
+            f"{label}: " + ", ".join(f"{count} {result}" for result, count in counts.items())
         )
         return counts["unreadable"]
 
     @sensitive_variables("sealed")
-    def _webhook(self, rows: QuerySet[Any], row: Webhook) -> str:
+    def _reseal_webhook(self, rows: QuerySet[Any], row: Webhook) -> str:
         if crypto.is_current(row.secret_sealed):
             return "already current"
         try:
             sealed = _reseal(row.secret_sealed, row.secret_context)
         except crypto.CannotOpen:
             return "unreadable"
-        mine = rows.filter(pk=row.pk, secret_sealed=row.secret_sealed)
-        return "resealed" if mine.update(secret_sealed=sealed) else "changed meanwhile"
+        unchanged = rows.filter(pk=row.pk, secret_sealed=row.secret_sealed)
+        return "resealed" if unchanged.update(secret_sealed=sealed) else "changed meanwhile"
 
     @sensitive_variables("data")
-    def _second_factor(self, rows: QuerySet[Any], row: Authenticator) -> str:
+    def _reseal_second_factor(self, rows: QuerySet[Any], row: Authenticator) -> str:
         with transaction.atomic():
             current = rows.select_for_update().filter(pk=row.pk).first()
             if current is None:
@@ -85,7 +88,7 @@ class Command(BaseCommand):
             return "resealed"
 
     @sensitive_variables()
-    def _one(self, rows: QuerySet[Any], row: Connection | OAuthState | SpentToken) -> str:
+    def _reseal_token(self, rows: QuerySet[Any], row: Connection | OAuthState | SpentToken) -> str:
         if crypto.is_current(row.token_sealed):
             return "already current"
         try:
@@ -94,9 +97,9 @@ class Command(BaseCommand):
                 values["refresh_sealed"] = _reseal(row.refresh_sealed, row.refresh_context)
         except crypto.CannotOpen:
             return "unreadable"
-        # Only over the value read: a token that changed meanwhile is sealed with the first key.
-        won = rows.filter(pk=row.pk, token_sealed=row.token_sealed).update(**values)
-        return "resealed" if won else "changed meanwhile"
+        # Only over the value read: a token that changed meanwhile has the first key already.
+        unchanged = rows.filter(pk=row.pk, token_sealed=row.token_sealed)
+        return "resealed" if unchanged.update(**values) else "changed meanwhile"
 
 
 @sensitive_variables()
