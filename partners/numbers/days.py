@@ -1,4 +1,8 @@
-"""The counts of a Sync when a day began. Their change since then: the difference to its tally."""
+"""The counts of a Sync when a day began: as subqueries for querysets of Syncs.
+
+A row of TallyDay has the counts as they were before the first change of its day. The change since
+a day began is the difference to the tally.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +23,16 @@ def counts_at(day: date) -> Subquery:
 
     A list of integers, or NULL if nothing has changed since.
     """
-    return Subquery(_first_row(day).values(counts=JSONArray(*COLUMNS))[:1])
+    return Subquery(_rows_since(day).values(counts=JSONArray(*COLUMNS))[:1])
 
 
 def count_at(day: date, name: str) -> Subquery:
     """Return one of the counts of a Sync when ``day`` (UTC) began, or NULL."""
-    return Subquery(_first_row(day).values(name)[:1])
+    return Subquery(_rows_since(day).values(name)[:1])
 
 
-def _first_row(day: date) -> QuerySet[TallyDay]:
-    """Return the rows from that day on: the first one has the counts.
+def _rows_since(day: date) -> QuerySet[TallyDay]:
+    """Return the rows from that day on, oldest first: the first one has the counts.
 
     One index lookup, however long ago the day is. Not a join: PostgreSQL would read the whole
     table for it.

@@ -11,61 +11,68 @@ from django.utils.translation import ngettext
 from audiencesync.core import deadlines
 from partners.models import Batch, Outcome, Sync
 
-NEWEST = 2_000
-"""Batches of each Sync that are looked at."""
+MAX_BATCHES = 2_000
+"""Of each Sync, at most so many batches are read: the newest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delays:
-    """Half of ``n`` people were synced within ``half``, 95 of 100 within ``most``."""
+    """Half of ``n`` people were synced within ``median``, 95 of 100 within ``percentile_95``."""
 
     n: int
-    half: timedelta
-    most: timedelta
+    median: timedelta
+    percentile_95: timedelta
 
     @property
-    def half_words(self) -> str:
-        """Return the time of half of them in words."""
-        return in_words(self.half)
+    def median_text(self) -> str:
+        """Return the median in words."""
+        return in_words(self.median)
 
     @property
-    def most_words(self) -> str:
-        """Return the time of 95 of 100 in words."""
-        return in_words(self.most)
+    def percentile_95_text(self) -> str:
+        """Return the time of 95 of 100 people in words."""
+        return in_words(self.percentile_95)
 
 
 def of_syncs(syncs: Iterable[Sync]) -> Delays | None:
     """Return the delays of the people synced last whose batches are kept; None without any."""
-    times = sorted(
+    delays = sorted(
         (settled_at - created_at, n)
-        for one in syncs
-        for created_at, settled_at, n in _newest(one)
+        for sync in syncs
+        for created_at, settled_at, n in _newest_batches(sync)
         if settled_at is not None
     )
-    people = sum(n for _time, n in times)
-    return Delays(people, _within(times, 0.5), _within(times, 0.95)) if people else None
+    n_people = sum(n for _delay, n in delays)
+    return (
+        Delays(n_people, _percentile(delays, 0.5), _percentile(delays, 0.95)) if n_people else None
+    )
 
 
-def _newest(one: Sync) -> Iterable[tuple[datetime, datetime | None, int]]:
-    """Return the newest batches of a Sync, by the order of its audience, which has an index."""
-    ended = Batch.objects.filter(audience=one.audience_id, action=one.action, sync=one, n__gt=0)
-    newest = ended.filter(state=Outcome.SYNCED, repeat_of=None).order_by("-seq")
-    return newest.values_list("created_at", "settled_at", "n")[:NEWEST]
+def _newest_batches(sync: Sync) -> Iterable[tuple[datetime, datetime | None, int]]:
+    """Return created_at, settled_at and n of the newest synced batches of a Sync.
+
+    In the order of their audience (seq), for which there is an index.
+    """
+    batches = Batch.objects.filter(
+        audience=sync.audience_id, action=sync.action, sync=sync, n__gt=0
+    )
+    synced = batches.filter(state=Outcome.SYNCED, repeat_of=None).order_by("-seq")
+    return synced.values_list("created_at", "settled_at", "n")[:MAX_BATCHES]
 
 
-def _within(times: Sequence[tuple[timedelta, int]], share: float) -> timedelta:
-    """Return the time within which this share of the people were synced."""
-    left = share * sum(n for _time, n in times)
-    for time, n in times:
-        left -= n
-        if left <= 0:
-            return time
-    return times[-1][0]
+def _percentile(delays: Sequence[tuple[timedelta, int]], share: float) -> timedelta:
+    """Return within which time this share of the people were synced; ``delays`` are sorted."""
+    n_left = share * sum(n for _delay, n in delays)
+    for delay, n in delays:
+        n_left -= n
+        if n_left <= 0:
+            return delay
+    return delays[-1][0]
 
 
-def in_words(time: timedelta) -> str:
+def in_words(delay: timedelta) -> str:
     """Return a duration in one unit, rounded up: seconds below two minutes."""
-    seconds = max(1, -(-time // timedelta(seconds=1)))
+    seconds = max(1, -(-delay // timedelta(seconds=1)))
     if seconds >= 2 * deadlines.MINUTE:
         return deadlines.in_words(seconds)
     return ngettext("%(n)s second", "%(n)s seconds", seconds) % {"n": seconds}

@@ -1,4 +1,7 @@
-"""Of the people who were in a request for the first time today (UTC), how many were accepted."""
+"""Of the people who were in a request for the first time today (UTC), how many were accepted.
+
+A `Push` is one call (a request to the partner); a `PushShare` is its part with people of one Sync.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,16 @@ from partners.models import Push, PushShare
 
 
 def of_today(*, now: datetime) -> QuerySet[PushShare]:
-    """Return the calls of today that carried such people. One query, for the first of them."""
-    today = Push.objects.filter(at__gte=utc_midnight(now)).order_by("at")
-    first = today.values_list("pk").first()
-    found = PushShare.objects.filter(first_people__gt=0).order_by()
-    return found.filter(push__gte=first[0]) if first else found.none()
+    """Return the calls of today with such people. One query, for the id of the first call."""
+    calls = Push.objects.filter(at__gte=utc_midnight(now)).order_by("at")
+    first_call = calls.values_list("pk").first()
+    tried_first = PushShare.objects.filter(first_people__gt=0).order_by()
+    return tried_first.filter(push__gte=first_call[0]) if first_call else tried_first.none()
 
 
 def sums(calls: QuerySet[PushShare], by: str) -> dict[int, tuple[int, int]]:
-    """Return id at the path ``by`` -> people tried first, and how many were accepted."""
-    rows = calls.values_list(by).annotate(n=Sum("first_people"), ok=Sum("first_accepted"))
-    return {pk: (n, ok) for pk, n, ok in rows}
+    """Return value of the field ``by`` -> people tried for the first time, accepted ones."""
+    rows = calls.values_list(by).annotate(
+        n_tried=Sum("first_people"), n_accepted=Sum("first_accepted")
+    )
+    return {pk: (n_tried, n_accepted) for pk, n_tried, n_accepted in rows}

@@ -1,4 +1,6 @@
-"""When the people who wait for each ad account are sent: all lanes at once.
+"""When the pending people of many ad accounts are sent.
+
+A lane is the queue of one ad account at the partner, whichever groups use it.
 
 Four queries, and one for each partner. pace.py says it more exactly for one Sync.
 """
@@ -17,34 +19,41 @@ from partners.models import AdAccount, Batch, Push
 from partners.numbers import pace
 from partners.queue import budget, collect
 
-LOOKED_BACK = timedelta(seconds=60)
-USED_LATELY = timedelta(seconds=10)
-MOST_KINDS = 4
+RATE_WINDOW = timedelta(seconds=10)
+"""The present rate of requests is that of so long."""
+MAX_KINDS = 4  # kinds of identifiers in one request
 
 
 @dataclass(slots=True)
 class LaneNumbers:
-    """A remote ad account: its requests per second lately, its limit, and the work ahead."""
+    """A lane: its rate limit, the requests that are due, and its rates in requests per second.
+
+    ``measured_rate``: over the last minute; 0 if there were too few. ``current_rate``: over the
+    last ten seconds.
+    """
 
     ad_account: AdAccount
     limit: budget.Limit
-    requests: float = 0.0
-    measured: float = 0.0
-    seconds_per_request: float = pace.USUAL_MS / 1000
-    used: float = 0.0
+    n_requests: float = 0.0
+    measured_rate: float = 0.0
+    seconds_per_request: float = pace.DEFAULT_RESPONSE_MS / 1000
+    current_rate: float = 0.0
 
     def per_second(self, n_busy: int) -> float:
-        """Return the pace that is measured; else the one that is allowed to one of the lanes."""
-        if self.measured:
-            return self.measured
-        fastest = pace.AT_ONCE / max(0.001, self.seconds_per_request)
+        """Return the measured rate; else its share of the limit, as far as response times allow."""
+        if self.measured_rate:
+            return self.measured_rate
+        fastest = pace.MAX_IN_FLIGHT / max(0.001, self.seconds_per_request)
         share = self.limit.rate / max(1, 1 if self.limit.lane else n_busy)
         return min(share, fastest)
 
 
 @dataclass(frozen=True, slots=True)
 class Lanes:
-    """``done_at``: ad account -> when all who are due now are sent. ``used``: -> requests/s."""
+    """The forecast, by id of the ad account.
+
+    ``done_at``: when all who are due now are sent. ``used``, ``limits``: requests per second.
+    """
 
     done_at: dict[int, datetime]
     used: dict[int, float]
@@ -52,95 +61,99 @@ class Lanes:
 
 
 def read(ad_accounts: Iterable[int], *, now: datetime) -> Lanes:
-    """Return the forecast of some ad accounts."""
-    rows = AdAccount.objects.select_related("connection").in_bulk(list(ad_accounts))
-    lanes = {row.lane: _lane(row) for row in rows.values()}
-    n_busy = _count_work(lanes, now=now)
-    _measure(lanes, now=now)
-    begins = _begins(lanes.values(), now=now)
+    """Return the forecast of these ad accounts."""
+    ad_accounts_by_id = AdAccount.objects.select_related("connection").in_bulk(list(ad_accounts))
+    lanes = {ad_account.lane: _lane(ad_account) for ad_account in ad_accounts_by_id.values()}
+    n_busy = _add_due_requests(lanes, now=now)
+    _add_measured_rates(lanes, now=now)
+    starts_at = _next_request_at(lanes.values(), now=now)
     done_at = {}
-    for pk, row in rows.items():
-        lane = lanes[row.lane]
-        if lane.requests:
-            seconds = lane.requests / lane.per_second(n_busy[row.connection.partner])
-            done_at[pk] = begins[row.lane] + timedelta(seconds=seconds)
+    for pk, ad_account in ad_accounts_by_id.items():
+        lane = lanes[ad_account.lane]
+        if lane.n_requests:
+            seconds = lane.n_requests / lane.per_second(n_busy[ad_account.connection.partner])
+            done_at[pk] = starts_at[ad_account.lane] + timedelta(seconds=seconds)
     return Lanes(
         done_at,
-        {pk: lanes[row.lane].used for pk, row in rows.items()},
-        {pk: lanes[row.lane].limit.rate for pk, row in rows.items()},
+        {pk: lanes[ad_account.lane].current_rate for pk, ad_account in ad_accounts_by_id.items()},
+        {pk: lanes[ad_account.lane].limit.rate for pk, ad_account in ad_accounts_by_id.items()},
     )
 
 
-def _lane(row: AdAccount) -> LaneNumbers:
-    return LaneNumbers(row, budget.limit_of(collect.partner_of(row), row.lane))
+def _lane(ad_account: AdAccount) -> LaneNumbers:
+    return LaneNumbers(ad_account, budget.limit_of(collect.partner_of(ad_account), ad_account.lane))
 
 
-def _count_work(lanes: dict[str, LaneNumbers], *, now: datetime) -> dict[str, int]:
-    """Add the requests that are due to the lanes; return how many lanes of a partner have any."""
+def _add_due_requests(lanes: dict[str, LaneNumbers], *, now: datetime) -> dict[str, int]:
+    """Add the due requests to the lanes; return partner -> how many of its lanes have any."""
     partners = {lane.ad_account.connection.partner for lane in lanes.values()}
-    return {partner: _count_due(partner, lanes, now=now) for partner in partners}
+    return {partner: _add_due_of_partner(partner, lanes, now=now) for partner in partners}
 
 
-def _count_due(partner: str, lanes: dict[str, LaneNumbers], *, now: datetime) -> int:
-    """Do it for one partner: its limits say which batches travel alone."""
+def _add_due_of_partner(partner: str, lanes: dict[str, LaneNumbers], *, now: datetime) -> int:
+    """Do that for one partner: its limits say which batches need a request of their own."""
     batches = risks.pending_batches().filter(ad_account__connection__partner=partner)
     due = batches.filter(due_at__lte=now).order_by()
-    large = _large(registry.get(partner).preset)
-    rows = due.values_list("ad_account__remote_id", "action", "kinds").annotate(
-        people=Sum("n"), **large
+    large_counts = _large_counts(registry.get(partner).preset)
+    totals = due.values_list("ad_account__remote_id", "action", "kinds").annotate(
+        people=Sum("n"), **large_counts
     )
-    busy = set()
-    for remote_id, _action, kinds, people, *n_large in rows:
+    busy_lanes = set()
+    for remote_id, _action, kinds, people, *n_large in totals:
         key = f"{partner}:{remote_id}"
-        busy.add(key)
+        busy_lanes.add(key)
         if (lane := lanes.get(key)) is not None:
-            n_kinds = min(MOST_KINDS, max(1, len(kinds)))
-            most = collect.max_people(collect.preset_of(lane.ad_account), lane.ad_account, n_kinds)
-            lane.requests += max(n_large[n_kinds - 1], -(-people // most))
-    return len(busy)
+            n_kinds = min(MAX_KINDS, max(1, len(kinds)))
+            max_people = collect.max_people(
+                collect.preset_of(lane.ad_account), lane.ad_account, n_kinds
+            )
+            lane.n_requests += max(n_large[n_kinds - 1], -(-people // max_people))
+    return len(busy_lanes)
 
 
-def _large(preset: Preset) -> dict[str, Count]:
-    """Count the batches that travel alone, for each number of identifiers of a person."""
-    anywhere = AdAccount()  # without a limit of its own
+def _large_counts(preset: Preset) -> dict[str, Count]:
+    """Return counts of the batches that never share a request, for 1 to MAX_KINDS identifiers."""
+    unlimited = AdAccount()  # without a limit of its own
     return {
         f"large_{n}": Count(
             "pk",
-            filter=Q(n__gt=collect.max_people(preset, anywhere, n) // 2)
+            filter=Q(n__gt=collect.max_people(preset, unlimited, n) // 2)
             | Q(sharing=Batch.Sharing.ALONE),
         )
-        for n in range(1, MOST_KINDS + 1)
+        for n in range(1, MAX_KINDS + 1)
     }
 
 
-def _measure(lanes: dict[str, LaneNumbers], *, now: datetime) -> None:
-    """Add what was sent within the last minute to the lanes."""
-    sent = Push.objects.filter(at__gte=now - LOOKED_BACK).order_by()
-    rows = sent.values_list("ad_account__connection__partner", "ad_account__remote_id").annotate(
+def _add_measured_rates(lanes: dict[str, LaneNumbers], *, now: datetime) -> None:
+    """Add the rates of the requests within the last minute to the lanes."""
+    requests = Push.objects.filter(at__gte=now - pace.MEASURED_WINDOW).order_by()
+    by_lane = requests.values_list(
+        "ad_account__connection__partner", "ad_account__remote_id"
+    ).annotate(
         n=Count("pk"),
         first=Min("at"),
         last=Max("at"),
         ms=Avg("ms"),
-        lately=Count("pk", filter=Q(at__gte=now - USED_LATELY)),
+        n_recent=Count("pk", filter=Q(at__gte=now - RATE_WINDOW)),
     )
-    for partner, remote_id, n, first, last, ms, lately in rows:
+    for partner, remote_id, n, first, last, ms, n_recent in by_lane:
         if (lane := lanes.get(f"{partner}:{remote_id}")) is None:
             continue
         lane.seconds_per_request = max(1.0, ms) / 1000
-        lane.used = lately / USED_LATELY.total_seconds()
+        lane.current_rate = n_recent / RATE_WINDOW.total_seconds()
         seconds = (last - first).total_seconds()
-        if n >= pace.ENOUGH and seconds >= 1:
-            lane.measured = (n - 1) / seconds
+        if n >= pace.MIN_SAMPLE and seconds >= 1:
+            lane.measured_rate = (n - 1) / seconds
 
 
-def _begins(lanes: Iterable[LaneNumbers], *, now: datetime) -> dict[str, datetime]:
+def _next_request_at(lanes: Iterable[LaneNumbers], *, now: datetime) -> dict[str, datetime]:
     """Return lane -> when its next request is tried."""
     keys = {
         lane.ad_account.lane: (lane.limit.key, budget.lane_key(lane.ad_account.lane))
         for lane in lanes
     }
-    slow = budget.next_tries({key for both in keys.values() for key in both})
+    throttles = budget.next_tries({key for lane_keys in keys.values() for key in lane_keys})
     return {
-        lane: max([now, *(slow[key].at for key in both if key in slow)])
-        for lane, both in keys.items()
+        lane: max([now, *(throttles[key].at for key in lane_keys if key in throttles)])
+        for lane, lane_keys in keys.items()
     }

@@ -1,4 +1,7 @@
-"""When the people who wait in a Sync will be sent: from the requests they need, and the pace."""
+"""When the pending people of a Sync will be sent: the requests that they need, and their rate.
+
+A lane is the queue of one ad account: what is in it shares a rate limit.
+"""
 
 from __future__ import annotations
 
@@ -13,30 +16,31 @@ from partners import risks
 from partners.models import AdAccount, Batch, Push, Sync, lane_q
 from partners.queue import budget, collect
 
-LOOKED_BACK = timedelta(seconds=60)
-ENOUGH = 5  # requests from which a pace is measured
-AT_ONCE = 8  # requests of a lane in flight
-USUAL_MS = 300
+MEASURED_WINDOW = timedelta(seconds=60)
+MIN_SAMPLE = 5  # requests; after fewer, the rate is estimated
+MAX_IN_FLIGHT = 8  # requests of one lane at the same time
+DEFAULT_RESPONSE_MS = 300  # before any request was answered
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """``people`` wait. Times are None where nothing is known.
+    """The forecast for ``people`` who are pending. Times are None where nothing is known.
 
-    ``next_at``: the next request, if it is not due already. ``ends_at``: when the first of them
-    are errored. ``held_since``: the first failure. ``per_second``: requests.
+    ``next_at``: when the next request is tried, if none is due already. ``done_at``: when all are
+    sent. ``errored_at``: when the first of them count as errored. ``failing_since``: the first
+    failure. ``per_second``: requests.
     """
 
     people: int
     next_at: datetime | None = None
     done_at: datetime | None = None
-    ends_at: datetime | None = None
-    held_since: datetime | None = None
+    errored_at: datetime | None = None
+    failing_since: datetime | None = None
     per_second: float = 0.0
 
     @property
-    def words(self) -> str:
-        """Return the requests in a second or a minute, in words."""
+    def rate_text(self) -> str:
+        """Return the rate in words, such as: 3 requests/s, 20 requests/min."""
         if self.per_second >= 1:
             n = round(self.per_second)
             return ngettext("%(n)s request/s", "%(n)s requests/s", n) % {"n": number_format(n)}
@@ -45,72 +49,85 @@ class Pace:
 
 
 def of_sync(sync: Sync, *, now: datetime) -> Pace | None:
-    """Return the pace of a Sync and of the one that undoes it; None if no people wait."""
-    waiting = risks.pending_batches_of(sync)
-    found = waiting.order_by().aggregate(
-        n=Sum("n"),
-        due=Min("due_at"),
-        last=Max("due_at"),
-        ends_at=Min("deadline_at"),
-        failed=Min("first_failed_at"),
+    """Return when the people of a Sync, and those of its undo, are sent; None if no one waits."""
+    batches = risks.pending_batches_of(sync)
+    totals = batches.order_by().aggregate(
+        n_people=Sum("n"),
+        first_due=Min("due_at"),
+        last_due=Max("due_at"),
+        first_deadline=Min("deadline_at"),
+        first_failure=Min("first_failed_at"),
     )
-    if not found["n"]:
+    if not totals["n_people"]:
         return None
     ad_account = sync.audience.ad_account
     limit = budget.limit_of(collect.partner_of(ad_account), ad_account.lane)
-    slow = budget.next_try([limit.key, budget.lane_key(ad_account.lane)])
-    held_until = ad_account.connection.swap_until  # at the latest: its account is being changed
-    begins = max(found["due"], slow.at if slow else now, held_until or now, now)
-    ahead = risks.pending_batches().filter(
-        lane_q(ad_account.lane, "ad_account__"), due_at__lte=max(found["last"], now)
+    throttle = budget.next_try([limit.key, budget.lane_key(ad_account.lane)])
+    # While the account is changed, nothing is sent; until then at the latest.
+    paused_until = ad_account.connection.swap_until
+    starts_at = max(totals["first_due"], throttle.at if throttle else now, paused_until or now, now)
+    batches_ahead = risks.pending_batches().filter(
+        lane_q(ad_account.lane, "ad_account__"), due_at__lte=max(totals["last_due"], now)
     )
-    per_second = _measured(ad_account, found["due"], now=now) or _expected(
+    per_second = _measured_rate(ad_account, totals["first_due"], now=now) or _possible_rate(
         ad_account, limit, now=now
     )
-    seconds = _requests(ahead, ad_account, len(sync.kinds)) / per_second
+    seconds = _n_requests(batches_ahead, ad_account, len(sync.kinds)) / per_second
     return Pace(
-        people=found["n"],
-        next_at=begins if begins > now else None,
-        done_at=max(begins + timedelta(seconds=seconds), found["last"]),
-        ends_at=found["ends_at"],
-        held_since=found["failed"],
+        people=totals["n_people"],
+        next_at=starts_at if starts_at > now else None,
+        done_at=max(starts_at + timedelta(seconds=seconds), totals["last_due"]),
+        errored_at=totals["first_deadline"],
+        failing_since=totals["first_failure"],
         per_second=per_second,
     )
 
 
-def _requests(batches: QuerySet[Batch], ad_account: AdAccount, n_kinds: int) -> float:
-    """Return how many requests batches need: large ones travel alone, small ones together."""
-    most = collect.max_people(collect.preset_of(ad_account), ad_account, n_kinds)
-    is_large = Q(n__gt=most // 2) | Q(sharing=Batch.Sharing.ALONE)
-    n = 0.0
-    groups = batches.order_by().values_list("ad_account", "action", "kinds")
-    for *_group, people, large in groups.annotate(
-        people=Sum("n"), large=Count("pk", filter=is_large)
+def _n_requests(batches: QuerySet[Batch], ad_account: AdAccount, n_kinds: int) -> int:
+    """Return at least how many requests batches need.
+
+    Two batches over half the maximum never share a request; the others fill what is free.
+    """
+    max_people = collect.max_people(collect.preset_of(ad_account), ad_account, n_kinds)
+    is_large = Q(n__gt=max_people // 2) | Q(sharing=Batch.Sharing.ALONE)
+    n_requests = 0
+    totals = batches.order_by().values_list("ad_account", "action", "kinds")
+    for *_key, people, n_large in totals.annotate(
+        people=Sum("n"), n_large=Count("pk", filter=is_large)
     ):
-        n += max(large, -(-people // most))
-    return n
+        n_requests += max(n_large, -(-people // max_people))
+    return n_requests
 
 
-def _measured(ad_account: AdAccount, waiting_since: datetime, *, now: datetime) -> float | None:
-    """Return the requests per second of the last minute, as far as people waited in it."""
-    begin = max(now - LOOKED_BACK, waiting_since)
-    n, seconds = _sent(ad_account, since=begin).count(), (now - begin).total_seconds()
-    return n / seconds if n >= ENOUGH and seconds >= 1 else None
+def _measured_rate(
+    ad_account: AdAccount, waiting_since: datetime, *, now: datetime
+) -> float | None:
+    """Return the requests per second over the last minute, or the part in which people waited.
+
+    None if that is too short, or has too few requests.
+    """
+    since = max(now - MEASURED_WINDOW, waiting_since)
+    n, seconds = _recent_requests(ad_account, since=since).count(), (now - since).total_seconds()
+    return n / seconds if n >= MIN_SAMPLE and seconds >= 1 else None
 
 
-def _sent(ad_account: AdAccount, *, since: datetime) -> QuerySet[Push]:
+def _recent_requests(ad_account: AdAccount, *, since: datetime) -> QuerySet[Push]:
     return Push.objects.filter(lane_q(ad_account.lane, "ad_account__"), at__gte=since)
 
 
-def _expected(ad_account: AdAccount, limit: budget.Limit, *, now: datetime) -> float:
-    """Return the requests per second that the limit and the last answers allow one of the lanes."""
-    took = _sent(ad_account, since=now - 10 * LOOKED_BACK).aggregate(ms=Avg("ms"))["ms"]
-    fastest = AT_ONCE / (max(1.0, took or USUAL_MS) / 1000)
+def _possible_rate(ad_account: AdAccount, limit: budget.Limit, *, now: datetime) -> float:
+    """Return the requests per second that the lane can reach.
+
+    That is its share of the rate limit, but not more than response times allow.
+    """
+    requests = _recent_requests(ad_account, since=now - 10 * MEASURED_WINDOW)
+    average_ms = requests.aggregate(average=Avg("ms"))["average"]
+    fastest = MAX_IN_FLIGHT / (max(1.0, average_ms or DEFAULT_RESPONSE_MS) / 1000)
     if limit.lane:
         return min(limit.rate, fastest)
     partner = ad_account.connection.partner
     # One index lookup per ad account, instead of reading all pending batches.
-    waiting = risks.pending_batches().filter(ad_account=OuterRef("pk"))
-    busy = AdAccount.objects.filter(Exists(waiting), connection__partner=partner)
-    lanes = busy.order_by().values_list("remote_id").distinct().count()
-    return min(limit.rate / max(1, lanes), fastest)
+    pending = risks.pending_batches().filter(ad_account=OuterRef("pk"))
+    with_pending = AdAccount.objects.filter(Exists(pending), connection__partner=partner)
+    n_lanes = with_pending.order_by().values_list("remote_id").distinct().count()
+    return min(limit.rate / max(1, n_lanes), fastest)

@@ -1,4 +1,7 @@
-"""The requests that carried people of a step: one row for each call and Sync, newest first."""
+"""The requests that carried people of a step: one row for each call and Sync, newest first.
+
+A `Push` is one call (a request to the partner); a `PushShare` is its part with people of one Sync.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from partners.errors import Disconnected, Rejected, RejectedCause, Retry
 from partners.models import Batch, Outcome, Push, PushShare
 from partners.queue.push import NO_ANSWER
 
-KEY = re.compile(r"([0-9]{1,18})-([0-9]{1,18})", re.ASCII)
+LINE_KEY = re.compile(r"([0-9]{1,18})-([0-9]{1,18})", re.ASCII)
 Tone = Literal["good", "warn", "bad"]
 
 
@@ -48,35 +51,36 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class _State:
-    """A batch as it is now. ``call``: the newest one of those that are shown."""
+class _BatchState:
+    """A batch as it is now. ``newest_call``: the id of its newest call on the page."""
 
     tries: int
     state: str
     code: str
     request_id: str
-    call: int
+    newest_call: int
 
-    def is_after(self, push: Push) -> bool:
+    def is_last_call(self, push: Push) -> bool:
         """Return whether nothing was sent for the batch after this call."""
-        is_newest = self.call == push.pk
+        # A later call may be on another page: then the batch has another request id.
+        is_newest = self.newest_call == push.pk
         return is_newest and (not push.request_id or self.request_id == push.request_id)
 
-    def has_given_up(self, push: Push) -> bool:
+    def gave_up_after(self, push: Push) -> bool:
         """Return whether this call was its last, and its people are errored."""
-        return self.is_after(push) and self.state == Outcome.ERRORED and self.code == push.code
+        return self.is_last_call(push) and self.state == Outcome.ERRORED and self.code == push.code
 
 
 def parse_key(key: str) -> tuple[int, int] | None:
-    """Return the push and the Sync that the key of a line names; None if it names none."""
-    match = KEY.fullmatch(key)
+    """Return the ids of push and Sync in the key of a line; None if it is no such key."""
+    match = LINE_KEY.fullmatch(key)
     return (int(match[1]), int(match[2])) if match else None
 
 
 def of_syncs(syncs: Iterable[int], *, failed: bool = False) -> QuerySet[PushShare]:
     """Return the calls with people of these Syncs; ``failed``: only those with an error."""
-    found = PushShare.objects.filter(sync__in=list(syncs), people__gt=0).select_related("push")
-    return found.filter(is_failed=True) if failed else found
+    calls = PushShare.objects.filter(sync__in=list(syncs), people__gt=0).select_related("push")
+    return calls.filter(is_failed=True) if failed else calls
 
 
 def page(
@@ -97,25 +101,26 @@ def lines(calls: Iterable[PushShare], partner: Partner) -> list[Line]:
     rows = list(calls)
     newest: dict[int, int] = {}  # batch -> its newest call of the page
     for row in rows:
-        for batch in row.push.batches:
-            newest[batch] = max(row.push_id, newest.get(batch, 0))
-    known = {
-        pk: _State(
-            attempts + refusals + (state == Outcome.SYNCED), state, code, request, newest[pk]
+        for batch_id in row.push.batches:
+            newest[batch_id] = max(row.push_id, newest.get(batch_id, 0))
+    # An accepted call counts as a try, too; attempts and refusals count the failed ones.
+    states = {
+        pk: _BatchState(
+            attempts + refusals + (state == Outcome.SYNCED), state, code, request_id, newest[pk]
         )
-        for pk, attempts, refusals, state, code, request in Batch.objects.filter(
+        for pk, attempts, refusals, state, code, request_id in Batch.objects.filter(
             pk__in=newest
         ).values_list("pk", "attempts", "refusals", "state", "last_code", "last_request_id")
     }
-    return [_line(row, known, partner) for row in rows]
+    return [_line(row, states, partner) for row in rows]
 
 
-def _line(row: PushShare, known: Mapping[int, _State], partner: Partner) -> Line:
+def _line(row: PushShare, states: Mapping[int, _BatchState], partner: Partner) -> Line:
     push = row.push
-    mine = [known[batch] for batch in push.batches if batch in known]
-    last = [one for one in mine if one.is_after(push)]
-    is_over = bool(mine) and all(one.has_given_up(push) for one in mine)
-    word, tone = _answer(push.code, partner, is_over=is_over)
+    batches = [states[batch_id] for batch_id in push.batches if batch_id in states]
+    last_tried = [batch for batch in batches if batch.is_last_call(push)]
+    has_given_up = bool(batches) and all(batch.gave_up_after(push) for batch in batches)
+    word, tone = _answer(push.code, partner, has_given_up=has_given_up)
     return Line(
         f"{row.push_id}-{row.sync_id}",  # read by `parse_key`
         push.at,
@@ -124,18 +129,18 @@ def _line(row: PushShare, known: Mapping[int, _State], partner: Partner) -> Line
         tone,
         "" if push.code == NO_ANSWER else push.code,
         push.request_id,
-        max((max(1, one.tries) for one in last), default=None),
+        max((max(1, batch.tries) for batch in last_tried), default=None),
         push.ms,
     )
 
 
-def _answer(code: str, partner: Partner, *, is_over: bool) -> tuple[str | Promise, Tone]:
+def _answer(code: str, partner: Partner, *, has_given_up: bool) -> tuple[str | Promise, Tone]:
     """Return the answer in a word, and its tone."""
     if code == Push.ACCEPTED:
         return _("OK"), "good"
     error = partner.error_of(None if code == NO_ANSWER else code)
     match error:
-        case Retry() if is_over:
+        case Retry() if has_given_up:
             return _("Gave up"), "bad"
         case Retry(is_throttled=True):
             return _("Slow down"), "warn"

@@ -111,7 +111,11 @@ def test_a_back_off_is_waited_for(to_sync):
 
     sync_pace = pace.of_sync(to_sync, now=NOW)
 
-    assert (sync_pace.next_at, sync_pace.ends_at, sync_pace.held_since) == (later, deadline, NOW)
+    assert (sync_pace.next_at, sync_pace.errored_at, sync_pace.failing_since) == (
+        later,
+        deadline,
+        NOW,
+    )
     assert sync_pace.done_at >= later
 
 
@@ -147,7 +151,7 @@ def test_half_and_95_of_100_people_by_their_number(to_sync):
 
     delay_of = delays.of_syncs([to_sync])
 
-    assert (delay_of.n, delay_of.half_words, delay_of.most_words) == (
+    assert (delay_of.n, delay_of.median_text, delay_of.percentile_95_text) == (
         100,
         "10 seconds",
         "30 seconds",
