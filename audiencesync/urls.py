@@ -21,7 +21,7 @@ from partners.operators import tables as _tables_of_partners  # noqa: F401 - as 
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
-    path("readyz", health.readyz, {"more": {"tokens": connect.sealed_tokens}}, name="readyz"),
+    path("readyz", health.readyz, {"more": {"tokens": connect.token_keys_error}}, name="readyz"),
     path("metrics", metrics.metrics, name="metrics"),
     path("groups/", my_groups.groups, name="groups"),
     path("", include("audiencesync.groups.urls")),

@@ -4,4 +4,4 @@ from django.urls import path
 
 from partners.views import connect
 
-urlpatterns = [path("<slug:partner>/callback/", connect.callback, name="oauth_callback")]
+urlpatterns = [path("<slug:partner_key>/callback/", connect.callback, name="oauth_callback")]

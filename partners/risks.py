@@ -30,14 +30,14 @@ PATHS = {
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """``people`` are pending; the first count as errored at ``ends_at`` (None: no people)."""
+    """``people`` are pending; the first count as errored at ``errored_at`` (None: no people)."""
 
     people: int = 0
-    ends_at: datetime | None = None
+    errored_at: datetime | None = None
 
     def by(self, app_group: AppGroup) -> str:
         """Return until when to act, in the time zone of the group."""
-        return clock(self.ends_at, app_group) if self.ends_at else ""
+        return clock(self.errored_at, app_group) if self.errored_at else ""
 
     @property
     def otherwise(self) -> str:
@@ -103,36 +103,41 @@ def batches_of(incident: Incident) -> QuerySet[Batch]:
 
 def of_incidents(incidents: Sequence[Incident]) -> dict[int, Risk]:
     """Return incident id -> what it risks; one query."""
-    holding = [one for one in incidents if one.code not in codes.HOLD_NO_BATCHES]
-    found = {one.pk: Risk() for one in incidents}
+    holding = [incident for incident in incidents if incident.code not in codes.HOLD_NO_BATCHES]
+    risk_of = {incident.pk: Risk() for incident in incidents}
     if not holding:
-        return found
-    behind = Q(pk__in=[])
+        return risk_of
+    held = Q(pk__in=[])  # matches nothing; each place adds its batches
     for place, path in PATHS.items():
-        behind |= Q(**{f"{path}__in": [one.place_id for one in holding if one.place == place]})
-    rows = pending_batches().filter(behind).order_by().values(*PATHS.values())
+        place_ids = [incident.place_id for incident in holding if incident.place == place]
+        held |= Q(**{f"{path}__in": place_ids})
+    rows = pending_batches().filter(held).order_by().values(*PATHS.values())
     by_place: dict[tuple[str, int], list[dict[str, Any]]] = {}
-    for row in rows.annotate(people=Sum("n"), first=Min("deadline_at")):
+    for row in rows.annotate(people=Sum("n"), first_deadline=Min("deadline_at")):
         for place, path in PATHS.items():
             by_place.setdefault((place, row[path]), []).append(row)
-    return found | {
-        one.pk: _of_rows(by_place.get((one.place, one.place_id), [])) for one in holding
+    return risk_of | {
+        incident.pk: _of_rows(by_place.get((incident.place, incident.place_id), []))
+        for incident in holding
     }
 
 
 def _of_rows(rows: Sequence[dict[str, Any]]) -> Risk:
-    firsts = [row["first"] for row in rows if row["first"]]
-    return _risk(sum(row["people"] for row in rows), min(firsts, default=None))
+    deadlines_at = [row["first_deadline"] for row in rows if row["first_deadline"]]
+    return _risk(sum(row["people"] for row in rows), min(deadlines_at, default=None))
 
 
 def _of_batches(batches: QuerySet[Batch]) -> Risk:
-    found = batches.order_by().aggregate(n=Sum("n"), first=Min("deadline_at"))
-    return _risk(found["n"] or 0, found["first"])
+    totals = batches.order_by().aggregate(n=Sum("n"), first_deadline=Min("deadline_at"))
+    return _risk(totals["n"] or 0, totals["first_deadline"])
 
 
-def _risk(people: int, first: datetime | None) -> Risk:
-    """Batches that have not failed yet (``first`` is None) still have the whole retry window."""
+def _risk(people: int, first_deadline: datetime | None) -> Risk:
+    """Return the risk of ``people``. Until a batch fails, it has no deadline yet (None).
+
+    Its whole retry window is still ahead then.
+    """
     if not people:
         return Risk()
-    whole = timezone.now() + timedelta(seconds=settings.SYNC.deadline)
-    return Risk(people, first or whole)
+    whole_window = timezone.now() + timedelta(seconds=settings.SYNC.deadline)
+    return Risk(people, first_deadline or whole_window)

@@ -20,7 +20,7 @@ from audiencesync.people.models.live import SegmentMember, Signal, Subscription
 from canvases.engine.rows import TASK
 from canvases.models import Canvas, Step
 from partners.incidents import reconcile
-from partners.incidents.held import HeldAt
+from partners.incidents.held import HoldingCanvas
 from partners.models import Batch
 
 WINDOW = timedelta(hours=1)
@@ -118,7 +118,7 @@ def _step_syncs_of_braked() -> QuerySet[Any]:
     )
 
 
-def held_syncs(app_group: int | None) -> list[HeldAt]:
+def held_syncs(app_group: int | None) -> list[HoldingCanvas]:
     """Return the Syncs of each canvas that holds removals, for its incident.
 
     Also former ones, which no step uses any more: their people wait all the same.
@@ -133,7 +133,7 @@ def held_syncs(app_group: int | None) -> list[HeldAt]:
     rows = links.order_by("-sync__is_live", "sync", "pk")
     for group, canvas, sync in rows.values_list("step__canvas__app_group", "step__canvas", "sync"):
         syncs_of.setdefault((group, canvas), []).append(sync)
-    return [HeldAt(group, sync_ids) for (group, _canvas), sync_ids in syncs_of.items()]
+    return [HoldingCanvas(group, sync_ids) for (group, _canvas), sync_ids in syncs_of.items()]
 
 
 def held_people(syncs: Sequence[int]) -> dict[int, int]:

@@ -227,7 +227,7 @@ def _with_words(
         "name": UNNAMED,
         "n": UNNAMED,
         "count": 2,
-        "percent": thresholds.MOST_ERRORED_PERCENT,
+        "percent": thresholds.MAX_ERRORED_PERCENT,
         "most": number_format(partner.max_audiences_per_ad_account),
         "least": number_format(partner.smallest_audience),
         "reason": partner.access_lost if reason is None else reason,

@@ -17,7 +17,7 @@ from partners.connections import oauth
 def page(request: HttpRequest, group: str) -> HttpResponse:
     """Show all that Help explains; ``?partner=`` names another partner than the first."""
     access.group(request)
-    partner = oauth.registered(request.GET.get("partner", "")) or registry.default()
+    partner = oauth.find_partner(request.GET.get("partner", "")) or registry.default()
     context = {
         "partner": partner,
         "questions": faq.of(partner),

@@ -42,10 +42,10 @@ def steps_losing_accounts(
     app_group: AppGroup, partner: str, remote_ids: Collection[str]
 ) -> list[AffectedStep]:
     """Return the steps of this group that need an ad account not among ``remote_ids``."""
-    needed = Sync.objects.filter(
+    syncs = Sync.objects.filter(
         app_group=app_group, audience__ad_account__connection__partner=partner
     )
-    return _found(needed.exclude(audience__ad_account__remote_id__in=remote_ids))
+    return _lines_of(syncs.exclude(audience__ad_account__remote_id__in=remote_ids))
 
 
 @sensitive_variables()
@@ -55,30 +55,30 @@ def steps_losing_audiences(state: OAuthState, remote_ids: Collection[str]) -> li
     Raises PartnerError or crypto.CannotOpen.
     """
     partner = registry.get(state.partner)
-    needed = _needed(
-        Sync.objects.filter(
-            app_group=state.app_group, audience__ad_account__connection__partner=partner.key
-        )
+    syncs = Sync.objects.filter(
+        app_group=state.app_group, audience__ad_account__connection__partner=partner.key
     )
-    needed = needed.filter(audience__ad_account__remote_id__in=remote_ids, audience__gone_at=None)
-    pairs = set(needed.values_list("audience__ad_account__remote_id", "audience__remote_id"))
-    if not pairs:
+    syncs = _in_use(syncs).filter(
+        audience__ad_account__remote_id__in=remote_ids, audience__gone_at=None
+    )
+    audience_keys = set(syncs.values_list("audience__ad_account__remote_id", "audience__remote_id"))
+    if not audience_keys:
         return []
     token = oauth.token_of(state)
-    lost: set[str] = set()
-    for ad_account_id in sorted({ad_account_id for ad_account_id, _audience in pairs}):
-        reached = {one.id for one in partner.list_audiences(token, ad_account_id)}
-        lost |= {
-            audience
-            for owner, audience in pairs
-            if owner == ad_account_id and audience not in reached
+    lost_ids: set[str] = set()
+    for ad_account_id in sorted({ad_account_id for ad_account_id, _audience in audience_keys}):
+        reached_ids = {audience.id for audience in partner.list_audiences(token, ad_account_id)}
+        lost_ids |= {
+            audience_id
+            for owner_id, audience_id in audience_keys
+            if owner_id == ad_account_id and audience_id not in reached_ids
         }
-    return _found(needed.filter(audience__remote_id__in=lost))
+    return _lines_of(syncs.filter(audience__remote_id__in=lost_ids))
 
 
 def steps_of(subject: Connection | AdAccount | Audience) -> list[AffectedStep]:
-    """Return the steps that a change of ``subject`` affects: live or with pending people."""
-    return _found(_syncs_of(subject))
+    """Return the steps that a change of ``subject`` affects: live, or with pending people."""
+    return _lines_of(_syncs_of(subject))
 
 
 def _syncs_of(subject: Connection | AdAccount | Audience) -> QuerySet[Sync]:
@@ -91,46 +91,47 @@ def _syncs_of(subject: Connection | AdAccount | Audience) -> QuerySet[Sync]:
             return Sync.objects.filter(audience=subject)
 
 
-def _needed(syncs: QuerySet[Sync]) -> QuerySet[Sync]:
+def _in_use(syncs: QuerySet[Sync]) -> QuerySet[Sync]:
+    """Return the Syncs that are live or have pending people."""
     return syncs.filter(Q(is_live=True) | Q(tally__pending__gt=0))
 
 
-def _found(syncs: QuerySet[Sync]) -> list[AffectedStep]:
+def _lines_of(syncs: QuerySet[Sync]) -> list[AffectedStep]:
     """Return one line per step and audience, those with pending people first."""
-    needed = _needed(syncs).annotate(n_pending=Coalesce(F("tally__pending"), 0))
-    rows = list(needed.select_related("audience__ad_account").order_by("label", "url", "pk"))
-    ends = _first_errored(row.pk for row in rows if row.n_pending)
-    found = _summed(
+    with_pending = _in_use(syncs).annotate(n_pending=Coalesce(F("tally__pending"), 0))
+    rows = list(with_pending.select_related("audience__ad_account").order_by("label", "url", "pk"))
+    errored_at = _first_deadlines(sync.pk for sync in rows if sync.n_pending)
+    lines = _merged(
         AffectedStep(
-            one.label,
-            one.url,
-            one.is_live,
-            one.n_pending,
-            one.audience.name,
-            one.audience.ad_account.name,
-            ends.get(one.pk),
+            sync.label,
+            sync.url,
+            sync.is_live,
+            sync.n_pending,
+            sync.audience.name,
+            sync.audience.ad_account.name,
+            errored_at.get(sync.pk),
         )
-        for one in rows
+        for sync in rows
     )
-    return sorted(found, key=lambda one: not one.n_pending)
+    return sorted(lines, key=lambda line: not line.n_pending)
 
 
-def _first_errored(syncs: Iterable[int]) -> dict[int, datetime]:
+def _first_deadlines(syncs: Iterable[int]) -> dict[int, datetime]:
     """Return Sync id -> when the first of its pending people count as errored; one query."""
     batches = risks.pending_batches().filter(sync__in=list(syncs), deadline_at__isnull=False)
-    rows = batches.order_by().values_list("sync").annotate(first=Min("deadline_at"))
+    rows = batches.order_by().values_list("sync").annotate(first_deadline=Min("deadline_at"))
     return dict(rows)
 
 
-def _summed(rows: Iterable[AffectedStep]) -> list[AffectedStep]:
-    found: dict[tuple[str, str], AffectedStep] = {}
-    for row in rows:
-        key = (row.label, row.url)
-        found[key] = _sum(found[key], row) if key in found else row
-    return list(found.values())
+def _merged(lines: Iterable[AffectedStep]) -> list[AffectedStep]:
+    line_of: dict[tuple[str, str], AffectedStep] = {}
+    for line in lines:
+        key = (line.label, line.url)
+        line_of[key] = _merge(line_of[key], line) if key in line_of else line
+    return list(line_of.values())
 
 
-def _sum(one: AffectedStep, other: AffectedStep) -> AffectedStep:
+def _merge(one: AffectedStep, other: AffectedStep) -> AffectedStep:
     return replace(
         other,
         is_live=one.is_live or other.is_live,

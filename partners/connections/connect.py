@@ -1,4 +1,7 @@
-"""Connect, change and disconnect: what a choice does to a connection and its ad accounts."""
+"""Connect, change and disconnect: what an admin's choice does to a connection.
+
+A grant is the token that the partner revokes: the refresh token if there is one.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from partners.models import AdAccount, Connection, OAuthState, SpentToken
 from partners.queue import missing_keys, park
 
 logger = logging.getLogger(__name__)
-TOKENS_TRIED = 5
+MAX_TOKENS_TRIED = 5  # by the health check of TOKEN_KEYS
 
 
 class AlreadyChosen(Exception):
@@ -32,7 +35,10 @@ class AlreadyChosen(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DisconnectResult:
-    """The result of a disconnect. ``revocation``: of the token; DONE if there was none."""
+    """The result of a disconnect. ``revocation``: of the token; DONE if there was none.
+
+    ``n_discarded``: pending people who will not be sent.
+    """
 
     n_discarded: int
     revocation: Revocation
@@ -48,34 +54,38 @@ def choose(state: OAuthState, remote_ids: Collection[str], *, now: datetime) -> 
     offer = Offer.of(state)
     token, refresh_token = oauth.token_of(state), oauth.refresh_token_of(state)
     with transaction.atomic():
-        fresh = OAuthState.objects.filter(
+        unused = OAuthState.objects.filter(
             pk=state.pk, chosen_at=None, used_at__gt=now - oauth.CHOICE_LIFETIME
         )
-        if not fresh.exclude(token_sealed="").update(
+        if not unused.exclude(token_sealed="").update(
             chosen_at=now, token_sealed="", refresh_sealed="", offer={}
         ):
             raise AlreadyChosen
-        connection, old_token = _renew(state, offer, token, refresh_token=refresh_token, now=now)
-        is_same = old_token == (refresh_token or token)
-        spent = None if is_same else _schedule_revocation(connection, old_token, now=now)
-        _keep_ad_accounts(connection, offer, remote_ids)
-        names = ", ".join(one.name for one in offer.ad_accounts if one.id in remote_ids)
-        what = f"{_label(connection)}: {names}"
-        _log(state.app_group, state.user, Activity.Verb.CONNECTED, what)
+        connection, old_grant = _write_connection(
+            state, offer, token, refresh_token=refresh_token, now=now
+        )
+        # A partner may issue the same grant again: it is in use now.
+        is_spent = old_grant != (refresh_token or token)
+        spent_token = _schedule_revocation(connection, old_grant, now=now) if is_spent else None
+        _write_ad_accounts(connection, offer, remote_ids)
+        chosen = [ad_account for ad_account in offer.ad_accounts if ad_account.id in remote_ids]
+        names = ", ".join(ad_account.name for ad_account in chosen)
+        log_text = f"{_label(connection)}: {names}"
+        _log(state.app_group, state.user, Activity.Verb.CONNECTED, log_text)
         reconcile.soon(state.app_group_id)
     sync.retry_now(connection)
-    if spent:
-        revoke.revoke(spent)
+    if spent_token:
+        revoke.revoke(spent_token)
     return connection
 
 
-def known_ad_accounts(state: OAuthState) -> set[str]:
-    """Return the remote ids to tick at first: connected ones, and those that live steps need."""
-    rows = AdAccount.objects.filter(
+def ids_to_tick(state: OAuthState) -> set[str]:
+    """Return the remote ids of connected ad accounts, and of those that live steps need."""
+    ad_accounts = AdAccount.objects.filter(
         connection__app_group=state.app_group, connection__partner=state.partner
     )
-    chosen = rows.filter(Q(is_chosen=True) | Q(audiences__syncs__is_live=True))
-    return set(chosen.values_list("remote_id", flat=True))
+    to_tick = ad_accounts.filter(Q(is_chosen=True) | Q(audiences__syncs__is_live=True))
+    return set(to_tick.values_list("remote_id", flat=True))
 
 
 def disconnect(
@@ -87,36 +97,36 @@ def disconnect(
     revoked at the partner; if that fails, housekeeping retries for one day.
     """
     connection = subject if isinstance(subject, Connection) else subject.connection
-    spent, unasked, unchosen, was_connected = None, Revocation.DONE, [], True
+    spent_token, revocation, unchosen_tokens, was_connected = None, Revocation.DONE, [], True
     with transaction.atomic():
         if isinstance(subject, Connection):
             # Read again under the lock: it may have been reconnected meanwhile.
             locked = Connection.objects.select_for_update().get(pk=subject.pk)
             was_connected = locked.is_connected
-            # Without a token that opens, there is nothing to ask the partner with.
-            unasked = Revocation.REFUSED if locked.is_connected else Revocation.DONE
-            spent = _schedule_revocation(locked, _open(locked), now=now)
-            unchosen = oauth.schedule_unchosen(locked.app_group, locked.partner, now=now)
+            # Stays so without a token that opens: then the partner cannot be asked.
+            revocation = Revocation.REFUSED if locked.is_connected else Revocation.DONE
+            spent_token = _schedule_revocation(locked, _readable_grant(locked), now=now)
+            unchosen_tokens = oauth.schedule_unchosen(locked.app_group, locked.partner, now=now)
         # Batches before ad accounts: workers lock them in this order.
         n_discarded = _discard(subject, now=now) if discard else 0
         if isinstance(subject, AdAccount):
-            chosen = AdAccount.objects.filter(pk=subject.pk, is_chosen=True)
-            was_connected = bool(chosen.update(is_chosen=False, **park.NOT_PARKED))
+            still_chosen = AdAccount.objects.filter(pk=subject.pk, is_chosen=True)
+            was_connected = bool(still_chosen.update(is_chosen=False, **park.NOT_PARKED))
         elif was_connected:
-            _wipe(subject, now=now)
-        if was_connected:  # of two disconnects at once, the first one is noted
-            _log(connection.app_group, by, Activity.Verb.DISCONNECTED, _subject(subject))
+            _wipe_token(subject, now=now)
+        if was_connected:  # of two disconnects at once, the first one is logged
+            _log(connection.app_group, by, Activity.Verb.DISCONNECTED, _log_name(subject))
         reconcile.soon(connection.app_group_id)
     if isinstance(subject, Connection):
         park.end_swap(subject.pk, now=now)
-    revocation = revoke.revoke(spent) if spent else unasked
-    for token in unchosen:
+    revocation = revoke.revoke(spent_token) if spent_token else revocation
+    for token in unchosen_tokens:
         revoke.revoke(token)
     return DisconnectResult(n_discarded, revocation)
 
 
 def probe(connection: Connection, *, now: datetime) -> bool:
-    """Check the token. Return False if it is refused or could not be checked."""
+    """Check the token as `check_token` does. Return False if it is refused or was not checked."""
     try:
         check_token(connection, now=now)
     except Disconnected:
@@ -131,7 +141,7 @@ def probe(connection: Connection, *, now: datetime) -> bool:
 
 
 def check_token(connection: Connection, *, now: datetime) -> None:
-    """Ask the partner for the user of the token; park or free the connection by the answer.
+    """Ask the partner for the user of the token; park or unpark the connection by the answer.
 
     Raises PartnerError or crypto.CannotOpen.
     """
@@ -149,22 +159,25 @@ def check_token(connection: Connection, *, now: datetime) -> None:
 
 
 @sensitive_variables()
-def _renew(
+def _write_connection(
     state: OAuthState, offer: Offer, token: str, *, refresh_token: str, now: datetime
 ) -> tuple[Connection, str]:
-    """Write the token and its user into the group's one connection; return the former grant."""
+    """Write the token and its user into the group's one connection.
+
+    Return the connection and the grant that it had (the token to revoke), or "".
+    """
     Connection.objects.bulk_create(
         [Connection(app_group=state.app_group, partner=state.partner)], ignore_conflicts=True
     )
     connection = Connection.objects.select_for_update().get(
         app_group=state.app_group, partner=state.partner
     )
-    old_token = _open(connection)
+    old_grant = _readable_grant(connection)
     connection.set_token(token, refresh_token=refresh_token, expires_at=state.token_expires_at)
     connection.scopes = state.offer["scopes"]
     connection.remote_user_id = offer.user.id[:64]
     connection.remote_user_name = offer.user.name[:200]
-    connection.remote_user_email = _masked(offer.user.email_masked)[:320]
+    connection.remote_user_email = _mask_email(offer.user.email_masked)[:320]
     connection.connected_by = state.user
     connection.connected_at = connection.checked_at = now
     connection.disconnected_at = None
@@ -173,35 +186,35 @@ def _renew(
     for name, value in park.NOT_PARKED.items():
         setattr(connection, name, value)
     connection.save()
-    return connection, old_token
+    return connection, old_grant
 
 
-def _keep_ad_accounts(connection: Connection, offer: Offer, remote_ids: Collection[str]) -> None:
+def _write_ad_accounts(connection: Connection, offer: Offer, remote_ids: Collection[str]) -> None:
     """Upsert the chosen ad accounts by remote id, as steps point to the rows; unchoose others."""
     chosen = [
         AdAccount(
             connection=connection,
-            remote_id=one.id,
-            name=(one.name or one.id)[:255],
-            currency=one.currency[:8],
-            time_zone=one.time_zone[:64],
-            status=one.status[:40],
+            remote_id=ad_account.id,
+            name=(ad_account.name or ad_account.id)[:255],
+            currency=ad_account.currency[:8],
+            time_zone=ad_account.time_zone[:64],
+            status=ad_account.status[:40],
             is_chosen=True,
         )
-        for one in offer.ad_accounts
-        if one.id in remote_ids
+        for ad_account in offer.ad_accounts
+        if ad_account.id in remote_ids
     ]
-    fields = ["name", "currency", "time_zone", "status", "is_chosen", *park.NOT_PARKED]
+    updated_fields = ["name", "currency", "time_zone", "status", "is_chosen", *park.NOT_PARKED]
     AdAccount.objects.bulk_create(
         chosen,
         update_conflicts=True,
         unique_fields=["connection", "remote_id"],
-        update_fields=fields,
+        update_fields=updated_fields,
     )
     connection.ad_accounts.exclude(remote_id__in=remote_ids).update(is_chosen=False)
 
 
-def _wipe(connection: Connection, *, now: datetime) -> None:
+def _wipe_token(connection: Connection, *, now: datetime) -> None:
     Connection.objects.filter(pk=connection.pk).update(
         token_sealed="",
         refresh_sealed="",
@@ -219,17 +232,17 @@ def _discard(subject: Connection | AdAccount, *, now: datetime) -> int:
 
 
 @sensitive_variables()
-def _schedule_revocation(connection: Connection, token: str, *, now: datetime) -> SpentToken | None:
-    """Schedule the revocation of a token, in the transaction that gives it up."""
-    return revoke.schedule(connection.partner, token, now=now) if token else None
+def _schedule_revocation(connection: Connection, grant: str, *, now: datetime) -> SpentToken | None:
+    """Schedule the revocation of a grant, if there is one, in the caller's transaction."""
+    return revoke.schedule(connection.partner, grant, now=now) if grant else None
 
 
-def sealed_tokens() -> str:
+def token_keys_error() -> str:
     """Return what is wrong with TOKEN_KEYS, for /readyz; "" if nothing is.
 
     They are wrong if they open none of the newest tokens.
     """
-    newest = list(Connection.objects.exclude(token_sealed="").order_by("-pk")[:TOKENS_TRIED])
+    newest = list(Connection.objects.exclude(token_sealed="").order_by("-pk")[:MAX_TOKENS_TRIED])
     if not newest or any(connection.opens_here for connection in newest):
         return ""
     return (
@@ -238,7 +251,7 @@ def sealed_tokens() -> str:
     )
 
 
-def _open(connection: Connection) -> str:
+def _readable_grant(connection: Connection) -> str:
     """Return the grant to revoke, or "" if there is none that can be read."""
     if not connection.is_connected:
         return ""
@@ -249,21 +262,21 @@ def _open(connection: Connection) -> str:
         return ""
 
 
-def _masked(email: str) -> str:
+def _mask_email(email: str) -> str:
     """Return the address as the partner masks it; mask it if it comes in the clear."""
     name, at, domain = email.partition("@")
     return email if "*" in email or not at else f"{name[:1]}***{at}{domain}"
 
 
-def _log(app_group: AppGroup, by: User | None, verb: Activity.Verb, what: str) -> None:
-    Activity.log(app_group, by, verb, what, kind=Activity.Kind.CONNECTION)
+def _log(app_group: AppGroup, by: User | None, verb: Activity.Verb, log_text: str) -> None:
+    Activity.log(app_group, by, verb, log_text, kind=Activity.Kind.CONNECTION)
 
 
 def _label(connection: Connection) -> str:
     return registry.get(connection.partner).label
 
 
-def _subject(subject: Connection | AdAccount) -> str:
+def _log_name(subject: Connection | AdAccount) -> str:
     if isinstance(subject, Connection):
         return _label(subject)
     return f"{_label(subject.connection)}: {subject.name}"

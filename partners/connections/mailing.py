@@ -9,12 +9,12 @@ from audiencesync.core.beat import exclusive
 from audiencesync.groups import outbox
 from partners.models import Count
 
-LONGEST_TURN = 90.0  # seconds after which another worker takes over
+MAX_TURN = 90.0  # seconds; then another worker may send
 
 
 def beat() -> None:
     """Send due mails. One worker at a time: a hanging mail server must not hold all of them."""
-    with exclusive("letters", LONGEST_TURN) as is_mine:
+    with exclusive("letters", MAX_TURN) as is_mine:
         if is_mine:
             send_due(now=timezone.now())
 

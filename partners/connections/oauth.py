@@ -1,4 +1,7 @@
-"""Authorise at a partner: a state bound to session, user and group, used once, becomes an offer.
+"""Authorise at a partner (OAuth): from the consent page back to an offer of ad accounts.
+
+A state is the random value that comes back from the consent page. Its row is bound to session,
+user and group, and can be used once.
 
 Nothing is connected here. The offer (token, user, ad accounts) waits for the choice of an admin
 in connect.py.
@@ -71,7 +74,7 @@ class Offer:
     @classmethod
     def of(cls, state: OAuthState) -> Offer:
         """Read the offer that `receive` stored."""
-        ad_accounts = tuple(RemoteAdAccount(**one) for one in state.offer["ad_accounts"])
+        ad_accounts = tuple(RemoteAdAccount(**fields) for fields in state.offer["ad_accounts"])
         return cls(PartnerUser(**state.offer["user"]), ad_accounts)
 
 
@@ -106,21 +109,21 @@ def receive(
     The token is stored before the partner is asked for anything else: if the process dies,
     `delete_expired` revokes it.
     """
-    state = _claim(query, partner, user=user, session=session, now=now)
-    auth_code = _auth_code(query, partner, state.app_group)
+    state = _claim_state(query, partner, user=user, session=session, now=now)
+    auth_code = _read_auth_code(query, partner, state.app_group)
     try:
         token = _exchange(partner, auth_code, state)
-        offer = _offer(partner, token, state)
+        offer = _fetch_offer(partner, token, state)
     except PartnerError as error:
         _abandon(state, now=now)
         logger.warning("authorisation %s failed: %s", state.pk, error.message_for_log)
-        raise NotAuthorized(_sentence(error, partner), state.app_group) from None
+        raise NotAuthorized(_failure_text(error, partner), state.app_group) from None
     except NotAuthorized:
         _abandon(state, now=now)
         raise
     state.offer = {
-        "user": _clean(asdict(offer.user)),
-        "ad_accounts": [_clean(asdict(one)) for one in offer.ad_accounts],
+        "user": _without_nul(asdict(offer.user)),
+        "ad_accounts": [_without_nul(asdict(ad_account)) for ad_account in offer.ad_accounts],
         "scopes": list(token.scopes),
     }
     state.save(update_fields=["offer"])
@@ -146,12 +149,12 @@ def is_open(state: OAuthState, *, now: datetime) -> bool:
 
 
 def delete_expired(*, now: datetime) -> None:
-    """Delete authorisations that can no longer be used, and revoke their tokens."""
+    """Delete authorisations that can no longer be used; schedule the revocation of tokens."""
     with transaction.atomic():
-        old = OAuthState.objects.filter(created_at__lt=now - STATE_LIFETIME - CHOICE_LIFETIME)
-        for state in old.exclude(token_sealed="").select_for_update():
+        expired = OAuthState.objects.filter(created_at__lt=now - STATE_LIFETIME - CHOICE_LIFETIME)
+        for state in expired.exclude(token_sealed="").select_for_update():
             _schedule_revocation(state, now=now)
-        old.delete()
+        expired.delete()
 
 
 def schedule_unchosen(app_group: AppGroup, partner: str, *, now: datetime) -> list[SpentToken]:
@@ -159,10 +162,11 @@ def schedule_unchosen(app_group: AppGroup, partner: str, *, now: datetime) -> li
 
     Runs inside the caller's transaction; call `revoke.revoke` for the returned rows after it.
     """
-    mine = OAuthState.objects.filter(app_group=app_group, partner=partner).exclude(token_sealed="")
-    spent = [_schedule_revocation(state, now=now) for state in mine.select_for_update()]
-    mine.delete()
-    return [token for token in spent if token]
+    states = OAuthState.objects.filter(app_group=app_group, partner=partner)
+    states = states.exclude(token_sealed="")
+    spent_tokens = [_schedule_revocation(state, now=now) for state in states.select_for_update()]
+    states.delete()
+    return [token for token in spent_tokens if token]
 
 
 def session_hash(session: SessionBase, *, is_new: bool = False) -> str:
@@ -176,52 +180,52 @@ def session_hash(session: SessionBase, *, is_new: bool = False) -> str:
     return _hash(secret) if secret else ""
 
 
-def _claim(
+def _claim_state(
     query: QueryDict, partner: Partner, *, user: User, session: SessionBase, now: datetime
 ) -> OAuthState:
     """Use up the state of a callback, before anything else is read. Raises NotAuthorized."""
-    found = _own_state(query, partner, user=user, session=session)
-    fresh = OAuthState.objects.filter(
-        pk=found.pk, used_at=None, created_at__gt=now - STATE_LIFETIME
+    state = _find_state(query, partner, user=user, session=session)
+    claimable = OAuthState.objects.filter(
+        pk=state.pk, used_at=None, created_at__gt=now - STATE_LIFETIME
     )
-    if not fresh.update(used_at=now):
+    if not claimable.update(used_at=now):
         raise NotAuthorized(
-            _used_or_old(found),
-            found.app_group,
-            open_state=found if is_open(found, now=now) else None,
-            # A young one was used: since it was read, by the same visit sent twice, if not before.
-            is_repeated=found.used_at is not None or found.created_at > now - STATE_LIFETIME,
+            _not_claimable_text(state),
+            state.app_group,
+            open_state=state if is_open(state, now=now) else None,
+            # Used before, or by the same visit sent twice: then it is young, and used only now.
+            is_repeated=state.used_at is not None or state.created_at > now - STATE_LIFETIME,
         )
     if not Membership.objects.filter(
-        user=user, app_group=found.app_group, app_group__archived_at=None, role=Role.ADMIN
+        user=user, app_group=state.app_group, app_group__archived_at=None, role=Role.ADMIN
     ).exists():
         raise NotAuthorized(_("Only admins of the app group can connect. Nothing was stored."))
-    found.used_at = now
-    return found
+    state.used_at = now
+    return state
 
 
-def _own_state(
+def _find_state(
     query: QueryDict, partner: Partner, *, user: User, session: SessionBase
 ) -> OAuthState:
     """Return the state that this user started in this session. Raises NotAuthorized."""
     values = query.getlist("state")
-    mine = OAuthState.objects.select_related("app_group").filter(
+    states = OAuthState.objects.select_related("app_group").filter(
         user=user, session_hash=session_hash(session), partner=partner.key
     )
-    found = None
+    state = None
     if len(values) == 1 and _STATE.fullmatch(values[0]):
-        found = mine.filter(state_hash=_hash(values[0])).first()
-    if found is None:
+        state = states.filter(state_hash=_hash(values[0])).first()
+    if state is None:
         raise NotAuthorized(
             _(
                 "This confirmation does not belong to a connection that you started in this "
                 "browser. Nothing was stored."
             )
         )
-    return found
+    return state
 
 
-def _used_or_old(state: OAuthState) -> str:
+def _not_claimable_text(state: OAuthState) -> str:
     if state.used_at is not None:
         return _(
             "This confirmation was used already. It works only once; nothing was changed by this "
@@ -239,17 +243,17 @@ def _used_or_old(state: OAuthState) -> str:
 
 
 @sensitive_variables()
-def _auth_code(query: QueryDict, partner: Partner, app_group: AppGroup) -> str:
+def _read_auth_code(query: QueryDict, partner: Partner, app_group: AppGroup) -> str:
     """Return the code to redeem. Raises NotAuthorized."""
     values = query.getlist(partner.code_parameter)
-    words = {"partner": partner.label}
+    params = {"partner": partner.label}
     if "error" in query or not any(values):
         raise NotAuthorized(
-            _("You cancelled at %(partner)s. Nothing was stored.") % words, app_group
+            _("You cancelled at %(partner)s. Nothing was stored.") % params, app_group
         )
     if len(values) != 1 or not _AUTH_CODE.fullmatch(values[0]):
         text = _("%(partner)s sent back a confirmation that we cannot read. Nothing was stored.")
-        raise NotAuthorized(text % words, app_group)
+        raise NotAuthorized(text % params, app_group)
     return values[0]
 
 
@@ -257,7 +261,7 @@ def _auth_code(query: QueryDict, partner: Partner, app_group: AppGroup) -> str:
 def _exchange(partner: Partner, auth_code: str, state: OAuthState) -> Token:
     """Redeem the code and store the token. Raises NotAuthorized or PartnerError."""
     if not partner.is_configured():
-        raise NotAuthorized(not_configured(partner), state.app_group)
+        raise NotAuthorized(not_configured_text(partner), state.app_group)
     token = partner.exchange(auth_code, redirect_uri=redirect_uri(partner))
     state.token_sealed = crypto.seal(token.access_token, context=state.token_context)
     if token.refresh_token:
@@ -268,7 +272,7 @@ def _exchange(partner: Partner, auth_code: str, state: OAuthState) -> Token:
 
 
 @sensitive_variables()
-def _offer(partner: Partner, token: Token, state: OAuthState) -> Offer:
+def _fetch_offer(partner: Partner, token: Token, state: OAuthState) -> Offer:
     """Ask the partner for the user and the ad accounts of the token.
 
     Raises NotAuthorized or PartnerError.
@@ -279,26 +283,27 @@ def _offer(partner: Partner, token: Token, state: OAuthState) -> Offer:
             "%(partner)s did not grant what syncing needs: %(permissions)s. Connect again and "
             "leave all permissions ticked. Nothing was stored."
         )
-        words = {"partner": partner.label, "permissions": ", ".join(map(str, missing))}
-        raise NotAuthorized(text % words, state.app_group)
+        params = {"partner": partner.label, "permissions": ", ".join(map(str, missing))}
+        raise NotAuthorized(text % params, state.app_group)
     offer = Offer(partner.user(token.access_token), tuple(partner.ad_accounts(token.access_token)))
     if not offer.ad_accounts:
         text = _(
             "This %(partner)s user reaches no ad account. Create one there, or ask for the role "
             "%(role)s in one, then connect again. Nothing was stored."
         )
-        words = {"partner": partner.label, "role": str(partner.needed_role)}
-        raise NotAuthorized(text % words, state.app_group)
+        params = {"partner": partner.label, "role": str(partner.needed_role)}
+        raise NotAuthorized(text % params, state.app_group)
     return offer
 
 
 def _abandon(state: OAuthState, *, now: datetime) -> None:
     """Revoke a token without use; housekeeping retries where the partner does not answer."""
     with transaction.atomic():
-        held = OAuthState.objects.filter(pk=state.pk).exclude(token_sealed="")
-        spent = _schedule_revocation(state, now=now) if held.update(token_sealed="") else None
-    if spent:
-        revoke.revoke(spent)
+        with_token = OAuthState.objects.filter(pk=state.pk).exclude(token_sealed="")
+        is_first = with_token.update(token_sealed="")
+        spent_token = _schedule_revocation(state, now=now) if is_first else None
+    if spent_token:
+        revoke.revoke(spent_token)
 
 
 @sensitive_variables()
@@ -311,7 +316,7 @@ def _schedule_revocation(state: OAuthState, *, now: datetime) -> SpentToken | No
         return None
 
 
-def not_configured(partner: Partner) -> str:
+def not_configured_text(partner: Partner) -> str:
     """Return the text for a partner without credentials in this installation."""
     text = _(
         "This installation is not registered at %(partner)s yet: its operator has to set the "
@@ -320,9 +325,9 @@ def not_configured(partner: Partner) -> str:
     return text % {"partner": partner.label, "settings": partner.settings_hint}
 
 
-def _sentence(error: PartnerError, partner: Partner) -> str:
-    """Return why the exchange failed. The sentences of errors.py are about waiting people."""
-    words = {"partner": partner.label, "code": error.code}
+def _failure_text(error: PartnerError, partner: Partner) -> str:
+    """Return why the exchange failed. The sentences of errors.py fit only failed deliveries."""
+    params = {"partner": partner.label, "code": error.code}
     if isinstance(error, Rejected) and error.cause is RejectedCause.AUTH_CODE:
         return error.sentence()
     if isinstance(error, Rejected):
@@ -330,28 +335,28 @@ def _sentence(error: PartnerError, partner: Partner) -> str:
             "%(partner)s refused the confirmation (code %(code)s). Nothing was stored. Connect "
             "again; if it stays, inform the operator of this installation."
         )
-        return text % words
+        return text % params
     text = _(
         "%(partner)s cannot be reached or has a problem. Nothing was stored. Connect again in a "
         "few minutes."
     )
-    return text % words
+    return text % params
 
 
 def return_url(user: User, partner: Partner, app_group: AppGroup | None) -> str:
     """Return where to start again: the partner page of the group or of the first own group."""
     if app_group is None:
-        first = (
+        membership = (
             Membership.objects.filter(user=user, app_group__archived_at=None)
             .select_related("app_group")
             .order_by("joined_at", "pk")
             .first()
         )
-        app_group = first.app_group if first else None
+        app_group = membership.app_group if membership else None
     return reverse("partner", args=[app_group.slug, partner.key]) if app_group else reverse("home")
 
 
-def registered(key: str) -> Partner | None:
+def find_partner(key: str) -> Partner | None:
     """Return the partner with this key, or None."""
     try:
         return registry.get(key)
@@ -359,7 +364,7 @@ def registered(key: str) -> Partner | None:
         return None
 
 
-def _clean(values: dict[str, Any]) -> dict[str, Any]:
+def _without_nul(values: dict[str, Any]) -> dict[str, Any]:
     """Remove NUL, which PostgreSQL stores neither in text nor in JSON."""
     return {
         name: value.replace("\0", "") if isinstance(value, str) else value

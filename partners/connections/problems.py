@@ -1,4 +1,7 @@
-"""Problems of a connection, ad account, audience or Sync: derived on each read, never stored."""
+"""Problems of a connection, ad account, audience or Sync: derived on each read, never stored.
+
+A place is a connection, an ad account or an audience; a connection is the widest.
+"""
 
 from __future__ import annotations
 
@@ -46,24 +49,24 @@ class Problem:
 
 
 def of_connection(
-    connection: Connection, *, now: datetime, risk: Risk | None = None, is_stuck: bool = False
+    connection: Connection, *, now: datetime, risk: Risk | None = None, lacks_key: bool = False
 ) -> Problem | None:
     """Return the problem of a connection: missing, refused, or not opened by our keys.
 
-    ``risk``: the people it stops; all of the connection unless given. ``is_stuck``: see
+    ``risk``: the people it stops; all of the connection unless given. ``lacks_key``: see
     `codes.of_connection`.
     """
-    code = codes.of_connection(connection, is_stuck=is_stuck)
+    code = codes.of_connection(connection, lacks_key=lacks_key)
     if not code:
         return None
     risk = risks.of_place(connection) if risk is None else risk
     partner = registry.get(connection.partner)
-    words = {
+    params = {
         "partner": partner.label,
         "reason": partner.access_lost,
         "time": risk.by(connection.app_group),
     }
-    return _problem(code, words, partner_page(connection), risk)
+    return _problem(code, params, partner_page(connection), risk)
 
 
 def of_ad_account(ad_account: AdAccount, *, risk: Risk | None = None) -> Problem | None:
@@ -73,9 +76,9 @@ def of_ad_account(ad_account: AdAccount, *, risk: Risk | None = None) -> Problem
         return None
     risk = risks.of_place(ad_account) if risk is None else risk
     url, group = partner_page(ad_account.connection), ad_account.connection.app_group
-    words = {"name": ad_account.name, "partner": registry.get(ad_account.connection.partner).label}
-    words["time"] = risk.by(group)
-    return _problem(code, words, url, risk)
+    params = {"name": ad_account.name, "partner": registry.get(ad_account.connection.partner).label}
+    params["time"] = risk.by(group)
+    return _problem(code, params, url, risk)
 
 
 def of_audience(audience: Audience, *, now: datetime, risk: Risk | None = None) -> Problem | None:
@@ -83,25 +86,25 @@ def of_audience(audience: Audience, *, now: datetime, risk: Risk | None = None) 
     code = codes.of_audience(audience)
     if not code:
         return None
-    words = {
+    params = {
         "name": audience.name,
         "partner": registry.get(audience.ad_account.connection.partner).label,
     }
     url = _audiences_page(audience.ad_account)
     if code == "audience_not_created":
         entry = ENTRIES[code]
-        return Problem(code, entry.text(words), url, button=str(entry.button) % words)
+        return Problem(code, entry.text(params), url, button=str(entry.button) % params)
     risk = risks.of_place(audience) if risk is None else risk
-    words["time"] = risk.by(audience.ad_account.connection.app_group)
-    words["reason"] = gettext(audience.why_not) if audience.why_not else ""
-    return _problem(code, words, url, risk)
+    params["time"] = risk.by(audience.ad_account.connection.app_group)
+    params["reason"] = gettext(audience.why_not) if audience.why_not else ""
+    return _problem(code, params, url, risk)
 
 
-def _problem(code: str, words: Mapping[str, object], url: str, risk: Risk) -> Problem:
+def _problem(code: str, params: Mapping[str, object], url: str, risk: Risk) -> Problem:
     """Return a problem with its cause, what to do, and what happens otherwise."""
     entry = ENTRIES[code]
-    short = f"{entry.what_to_do(words, by_a_time=bool(risk.people))} {risk.otherwise}"
-    text, button = f"{str(entry.cause) % words} {short}", str(entry.button) % words
+    short = f"{entry.what_to_do(params, by_a_time=bool(risk.people))} {risk.otherwise}"
+    text, button = f"{str(entry.cause) % params} {short}", str(entry.button) % params
     return Problem(code, text, url, short=short, button=button)
 
 
@@ -111,46 +114,50 @@ def of_sync(sync: Sync, *, now: datetime) -> Problem | None:
     Its people are counted only if there is a problem. The url of a problem of its audience leads to
     the step, where another audience is chosen.
     """
-    if not any(_at_each_place(sync, Risk(), now=now)):
+    if not any(_problems_by_place(sync, Risk(), now=now)):
         return None
-    found = filter(None, _at_each_place(sync, risks.of_sync(sync), now=now))
-    return min(found, key=lambda problem: problem.severity is Severity.WARNING)
+    problems = filter(None, _problems_by_place(sync, risks.of_sync(sync), now=now))
+    # False comes first: problems before warnings, otherwise in the order of the places.
+    return min(problems, key=lambda problem: problem.severity is Severity.WARNING)
 
 
-def _at_each_place(sync: Sync, risk: Risk, *, now: datetime) -> tuple[Problem | None, ...]:
+def _problems_by_place(sync: Sync, risk: Risk, *, now: datetime) -> tuple[Problem | None, ...]:
     """Return the problems of connection, ad account and audience of a Sync, None for each without.
 
     ``risk``: the people of the Sync. With an empty one, no text names people, and nothing is read.
     """
     ad_account = sync.audience.ad_account
-    of_its_audience = of_audience(sync.audience, now=now, risk=risk)
-    if of_its_audience is not None and sync.url:
-        of_its_audience = replace(of_its_audience, url=sync.url + AUDIENCE_FIELD)
+    audience_problem = of_audience(sync.audience, now=now, risk=risk)
+    if audience_problem is not None and sync.url:
+        audience_problem = replace(audience_problem, url=sync.url + AUDIENCE_FIELD)
     return (
         of_connection(ad_account.connection, now=now, risk=risk),
         of_ad_account(ad_account, risk=risk),
-        of_its_audience,
+        audience_problem,
     )
 
 
 def severity_of(sync: Sync, *, now: datetime) -> Severity | None:
     """Return the worst severity, for lists: without a query and without texts."""
-    found = [problem.severity for problem in _at_each_place(sync, Risk(), now=now) if problem]
-    return min(found, key=lambda severity: severity is Severity.WARNING) if found else None
+    problems = filter(None, _problems_by_place(sync, Risk(), now=now))
+    severities = {problem.severity for problem in problems}
+    if Severity.DANGER in severities:
+        return Severity.DANGER
+    return Severity.WARNING if severities else None
 
 
 def of_former(sync: Sync, n: int, *, now: datetime) -> Problem | None:
     """Return what blocks ``n`` people pending in a Sync that its step no longer uses."""
-    found = of_sync(sync, now=now)
-    if found is None:
+    problem = of_sync(sync, now=now)
+    if problem is None:
         return None
     risk, connection = risks.of_sync(sync), sync.audience.ad_account.connection
-    words = {"n": number_format(n), "name": sync.audience.name, "problem": found.text}
-    words |= {
+    params = {"n": number_format(n), "name": sync.audience.name, "problem": problem.text}
+    params |= {
         "partner": registry.get(connection.partner).label,
         "time": risk.by(connection.app_group),
     }
-    if found.code not in ("audience_gone", "audience_not_appendable"):
+    if problem.code not in ("audience_gone", "audience_not_appendable"):
         text = ngettext(
             "%(n)s person still waits for the audience %(name)s, which this component had before. "
             "%(problem)s",
@@ -158,7 +165,7 @@ def of_former(sync: Sync, n: int, *, now: datetime) -> Problem | None:
             "%(problem)s",
             n,
         )
-        return replace(found, text=text % words, short="")
+        return replace(problem, text=text % params, short="")
     waits = ngettext(
         "%(n)s person still waits for the audience %(name)s, which %(partner)s no longer lets us "
         "use.",
@@ -172,7 +179,7 @@ def of_former(sync: Sync, n: int, *, now: datetime) -> Problem | None:
         )
     else:
         short = gettext("Decide here what becomes of them.")
-    return replace(found, text=f"{waits} {short}" % words, short=short % words)
+    return replace(problem, text=f"{waits} {short}" % params, short=short % params)
 
 
 def partner_page(connection: Connection) -> str:

@@ -16,14 +16,16 @@ from partners.models import Connection, ParkedBy
 from partners.queue import park
 
 logger = logging.getLogger(__name__)
-MARGIN = timedelta(minutes=5)
-"""A token is refreshed this long before it expires: the beat comes once a minute."""
+REFRESH_BEFORE = timedelta(minutes=5)
+"""A token is refreshed this long before it expires: the periodic job (beat) runs once a minute."""
 
 
 def refresh_all(*, now: datetime) -> None:
     """Refresh every token that expires soon; park the connections whose grant has ended."""
-    due = Connection.objects.exclude(token_sealed="").filter(token_expires_at__lte=now + MARGIN)
-    for connection in due.exclude(refresh_sealed="").order_by("token_expires_at"):
+    expiring = Connection.objects.exclude(token_sealed="").filter(
+        token_expires_at__lte=now + REFRESH_BEFORE
+    )
+    for connection in expiring.exclude(refresh_sealed="").order_by("token_expires_at"):
         try:
             refresh_if_due(connection, now=now)
         except Disconnected as error:
@@ -42,42 +44,43 @@ def refresh_all(*, now: datetime) -> None:
 
 @sensitive_variables()
 def refresh_if_due(connection: Connection, *, now: datetime) -> bool:
-    """Replace a token that expires soon; return whether that was done.
+    """Replace a token that expires soon; return whether this call did.
 
     Raises PartnerError or crypto.CannotOpen; then the row is as before.
     """
     expires_at = connection.token_expires_at
-    if expires_at is None or expires_at > now + MARGIN or not connection.refresh_sealed:
+    if expires_at is None or expires_at > now + REFRESH_BEFORE or not connection.refresh_sealed:
         return False
     # A refresh token works once: two refreshes at the same time would end the grant.
     seconds = 2 * settings.SYNC.request_deadline
     with exclusive(f"refresh-token:{connection.pk}", seconds) as is_mine:
         if not is_mine:
             return False
-        fresh = Connection.objects.get(pk=connection.pk)
-        if fresh.token_sealed == connection.token_sealed:
+        stored = Connection.objects.get(pk=connection.pk)
+        if stored.token_sealed == connection.token_sealed:  # no other process has refreshed it
             token = registry.get(connection.partner).refresh(connection.refresh_token)
             _store(connection, token)
             return True
         for name in ("token_sealed", "refresh_sealed", "token_expires_at"):
-            setattr(connection, name, getattr(fresh, name))
+            setattr(connection, name, getattr(stored, name))
     return False
 
 
 @sensitive_variables()
 def _store(connection: Connection, token: Token) -> None:
     """Write the new token, unless an admin has connected or disconnected meanwhile."""
-    former = connection.token_sealed
+    former_sealed = connection.token_sealed
     refresh_token = token.refresh_token or connection.refresh_token
     connection.set_token(
         token.access_token, refresh_token=refresh_token, expires_at=token.expires_at
     )
-    mine = Connection.objects.filter(pk=connection.pk, token_sealed=former)
-    mine.update(
+    unchanged = Connection.objects.filter(pk=connection.pk, token_sealed=former_sealed)
+    unchanged.update(
         token_sealed=connection.token_sealed,
         refresh_sealed=connection.refresh_sealed,
         token_expires_at=connection.token_expires_at,
     )
+    # A refused token was parked: the new one works.
     if Connection.objects.filter(
         pk=connection.pk, token_sealed=connection.token_sealed, parked_by=ParkedBy.TOKEN
     ).update(**park.NOT_PARKED):

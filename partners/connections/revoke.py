@@ -1,4 +1,4 @@
-"""Revoke tokens at the partner that we no longer use, retried for one day.
+"""Revoke, at the partner, the tokens that we no longer use; failures are retried for one day.
 
 A disconnect stores its token here in its own transaction and revokes it after the commit. If the
 process dies in between, or the partner does not answer, housekeeping tries again; not after a
@@ -18,12 +18,12 @@ from partners.errors import Disconnected, PartnerError, Retry
 from partners.models import Connection, SpentToken
 
 logger = logging.getLogger(__name__)
-KEEP = timedelta(days=1)
-MOST_AT_ONCE = 3
+RETRY_FOR = timedelta(days=1)
+MAX_PER_RUN = 3
 
 
 class Revocation(Enum):
-    """The state of a revocation: done, retried later, or refused for good."""
+    """The state of a revocation. DONE: the token is void, or in use again and need not be."""
 
     DONE = auto()
     RETRYING = auto()
@@ -33,7 +33,7 @@ class Revocation(Enum):
 @sensitive_variables()
 def schedule(partner: str, token: str, *, now: datetime) -> SpentToken:
     """Store a token to revoke, inside the caller's transaction. Call `revoke` after it."""
-    spent = SpentToken(partner=partner, created_at=now, due_at=_later(now))
+    spent = SpentToken(partner=partner, created_at=now, due_at=_retry_at(now))
     spent.token_sealed = crypto.seal(token, context=spent.token_context)
     spent.save()
     return spent
@@ -44,7 +44,7 @@ def revoke(spent: SpentToken) -> Revocation:
     """Revoke a token at the partner."""
     try:
         token = crypto.open_sealed(spent.token_sealed, context=spent.token_context)
-        if not _is_used(spent.partner, token):
+        if not _is_in_use(spent.partner, token):
             registry.get(spent.partner).revoke(token)
     except Disconnected:
         pass  # it was void already
@@ -64,27 +64,30 @@ def revoke(spent: SpentToken) -> Revocation:
 
 
 def retry_due(*, now: datetime) -> int:
-    """Retry the revocations that are due, each by one worker. Return how many tokens are void."""
-    old = SpentToken.objects.filter(created_at__lt=now - KEEP)
-    for pk in old.values_list("pk", flat=True):
+    """Retry the revocations that are due, each by one worker. Return how many are done."""
+    expired = SpentToken.objects.filter(created_at__lt=now - RETRY_FOR)
+    for pk in expired.values_list("pk", flat=True):
         logger.error(
             "spent token %s: the partner did not confirm within a day that it is void.", pk
         )
-    old.delete()
-    done, is_due = 0, lease.expired_q("due_at", seconds=settings.SYNC.lease, now=now)
-    for spent in SpentToken.objects.filter(is_due).order_by("due_at", "pk")[:MOST_AT_ONCE]:
-        if SpentToken.objects.filter(pk=spent.pk, due_at=spent.due_at).update(due_at=_later(now)):
-            done += revoke(spent) is Revocation.DONE
-    return done
+    expired.delete()
+    # ``due_at`` is also the end of the claim (lease) of the worker that tries it now.
+    n_done, due_q = 0, lease.expired_q("due_at", seconds=settings.SYNC.lease, now=now)
+    for spent in SpentToken.objects.filter(due_q).order_by("due_at", "pk")[:MAX_PER_RUN]:
+        if SpentToken.objects.filter(pk=spent.pk, due_at=spent.due_at).update(
+            due_at=_retry_at(now)
+        ):
+            n_done += revoke(spent) is Revocation.DONE
+    return n_done
 
 
-def _later(now: datetime) -> datetime:
-    """Return when to retry: after the lease of the worker that may be at it."""
+def _retry_at(now: datetime) -> datetime:
+    """Return the end of a lease that begins now: no other worker tries before."""
     return lease.until(now, seconds=settings.SYNC.lease)
 
 
 @sensitive_variables()
-def _is_used(partner: str, token: str) -> bool:
+def _is_in_use(partner: str, token: str) -> bool:
     """Return whether a connection has this token again: partners may issue the same one twice."""
     for connection in Connection.objects.filter(partner=partner).exclude(token_sealed=""):
         try:

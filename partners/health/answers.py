@@ -37,53 +37,53 @@ _GOOD = {
 
 def name_of(row: CheckAnswer) -> str:
     """Return the name of a check; its connection and ad account are read."""
-    words = {"partner": registry.get(row.connection.partner).label}
-    words["name"] = row.ad_account.name if row.ad_account else ""
-    return gettext(NAMES[Kind(row.kind)]) % words
+    params = {"partner": registry.get(row.connection.partner).label}
+    params["name"] = row.ad_account.name if row.ad_account else ""
+    return gettext(NAMES[Kind(row.kind)]) % params
 
 
 def text_of(row: CheckAnswer) -> str:
     """Return the answer in words, such as: refused with the code 40105."""
     if row.result == Result.UNKNOWN:
-        return unclear(row.code)
+        return unclear_text(row.code)
     if row.kind == Kind.AUDIENCES and "/" in row.answer:
         n_broken, n = map(int, row.answer.split("/"))
-        return of_audiences(n_broken, n)
+        return audiences_text(n_broken, n)
     if row.result == Result.GOOD:
         return gettext(_GOOD[Kind(row.kind)])
     if row.code:
-        return refused(row.code)
+        return refused_text(row.code)
     if row.kind == Kind.PERMISSIONS:
-        return missing(gettext(name) for name in row.answer.split(SEPARATOR) if name)
-    return of_status(row.answer, registry.get(row.connection.partner))
+        return missing_text(gettext(name) for name in row.answer.split(SEPARATOR) if name)
+    return status_text(row.answer, registry.get(row.connection.partner))
 
 
-def of_audiences(n_broken: int, n: int) -> str:
+def audiences_text(n_broken: int, n: int) -> str:
     """Return whether the audiences in use exist and take people."""
-    words = {"n": number_format(n), "broken": number_format(n_broken)}
+    params = {"n": number_format(n), "broken": number_format(n_broken)}
     if n_broken:
-        return gettext("%(broken)s of %(n)s cannot be used") % words
-    return ngettext("%(n)s exists", "all %(n)s exist", n) % words if n else gettext("none in use")
+        return gettext("%(broken)s of %(n)s cannot be used") % params
+    return ngettext("%(n)s exists", "all %(n)s exist", n) % params if n else gettext("none in use")
 
 
-def of_status(status: str, partner: Partner) -> str:
+def status_text(status: str, partner: Partner) -> str:
     """Return the status of an ad account in which nothing can be sent."""
     if status == NOT_LISTED:
         return gettext("the connected user no longer reaches it")
     return str(partner.ad_account_statuses.get(status, status))
 
 
-def missing(names: Iterable[StrOrPromise]) -> str:
+def missing_text(names: Iterable[StrOrPromise]) -> str:
     """Return which permissions are missing."""
     return gettext("missing: %(names)s") % {"names": ", ".join(map(str, names))}
 
 
-def refused(code: str) -> str:
+def refused_text(code: str) -> str:
     """Return that the partner refused, with its code."""
     return gettext("refused with the code %(code)s") % {"code": code}
 
 
-def unclear(code: str) -> str:
+def unclear_text(code: str) -> str:
     """Return that there was no clear answer."""
     if code:
         return gettext("no clear answer, code %(code)s") % {"code": code}

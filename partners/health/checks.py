@@ -31,7 +31,8 @@ class State(StrEnum):
 class Check:
     """One check. ``at``: when its answer came, or since when it is so; None if never asked.
 
-    ``since``: since when the answers kept are like this one. ``ms``: how long the last one took.
+    ``since``: since when all answers were like this one; None if unknown. ``ms``: how long the
+    last answer took.
     """
 
     name: str
@@ -41,8 +42,8 @@ class Check:
     since: datetime | None = None
     ms: int | None = None
 
-    def of_row(self, row: CheckAnswer | None) -> Check:
-        """Return the check with what is kept of it: since when, and how long an answer took."""
+    def with_history(self, row: CheckAnswer | None) -> Check:
+        """Return the check with ``since`` and ``ms`` from its last stored answer."""
         if row is None or self.at is None:
             return self
         since = row.since if row.result == self.state and row.since < row.at else None
@@ -61,7 +62,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class _Account:
-    """An ad account with its audiences that steps use, and the last push to it."""
+    """An ad account, the counts of its audiences in use, and the last request (push) to it."""
 
     row: AdAccount
     n_used: int
@@ -77,41 +78,52 @@ def of_group(app_group: AppGroup) -> list[Report]:
     for account in _accounts(app_group):
         accounts.setdefault(account.row.connection_id, []).append(account)
     connections = app_group.connections.order_by("partner")
-    return [_report(one, accounts.get(one.pk, [])) for one in connections]
+    return [_report(connection, accounts.get(connection.pk, [])) for connection in connections]
 
 
 def _accounts(app_group: AppGroup) -> list[_Account]:
-    used = Exists(present.needed().filter(audience=OuterRef("audiences")))
-    last = Push.objects.filter(ad_account=OuterRef("pk")).order_by("-pk")
-    broken = Q(audiences__gone_at__isnull=False) | Q(audiences__is_appendable=False)
-    rows = AdAccount.objects.filter(connection__app_group=app_group, is_chosen=True).annotate(
-        n_used=Count("audiences", filter=used),
-        n_broken=Count("audiences", filter=Q(used) & broken),
-        gone_since=Max("audiences__gone_at", filter=Q(used)),
-        pushed_at=Subquery(last.values("at")[:1]),
-        push_code=Subquery(last.values("code")[:1]),
+    is_used_q = Exists(present.relevant_syncs().filter(audience=OuterRef("audiences")))
+    newest_push = Push.objects.filter(ad_account=OuterRef("pk")).order_by("-pk")
+    broken_q = Q(audiences__gone_at__isnull=False) | Q(audiences__is_appendable=False)
+    ad_accounts = AdAccount.objects.filter(connection__app_group=app_group, is_chosen=True)
+    ad_accounts = ad_accounts.annotate(
+        n_used=Count("audiences", filter=is_used_q),
+        n_broken=Count("audiences", filter=Q(is_used_q) & broken_q),
+        gone_since=Max("audiences__gone_at", filter=Q(is_used_q)),
+        pushed_at=Subquery(newest_push.values("at")[:1]),
+        push_code=Subquery(newest_push.values("code")[:1]),
     )
     return [
-        _Account(row, row.n_used, row.n_broken, row.gone_since, row.pushed_at, row.push_code or "")
-        for row in rows
+        _Account(
+            ad_account,
+            ad_account.n_used,
+            ad_account.n_broken,
+            ad_account.gone_since,
+            ad_account.pushed_at,
+            ad_account.push_code or "",
+        )
+        for ad_account in ad_accounts
     ]
 
 
 def _report(connection: Connection, accounts: list[_Account]) -> Report:
     partner = registry.get(connection.partner)
     rows = history.recent(connection)
-    begun = connection.connected_at
-    # Answers to a former access do not say how it is with this one.
-    newest = history.newest([row for row in rows if begun is None or row.at >= begun])
-    access = _access(connection, partner).of_row(newest.get((Kind.ACCESS, None)))
+    connected_at = connection.connected_at
+    # Answers from before the last connect were about another access.
+    newest = history.newest([row for row in rows if connected_at is None or row.at >= connected_at])
+    access = _access(connection, partner).with_history(newest.get((Kind.ACCESS, None)))
     report = Report(partner, [access], history.runs(rows), connection.is_connected)
     if connection.is_connected:
         permissions = newest.get((Kind.PERMISSIONS, None))
-        report.checks.append(_permissions(connection, partner, permissions).of_row(permissions))
-        report.checks += [_ad_account(one.row, partner, newest) for one in accounts]
-        if any(one.n_used for one in accounts):
+        check = _permissions(connection, partner, permissions)
+        report.checks.append(check.with_history(permissions))
+        report.checks += [_ad_account(account.row, partner, newest) for account in accounts]
+        if any(account.n_used for account in accounts):
             report.checks.append(_audiences(accounts))
-        report.checks += [_push(one, partner) for one in accounts if one.pushed_at]
+        report.checks += [
+            _last_request(account, partner) for account in accounts if account.pushed_at
+        ]
     return report
 
 
@@ -124,7 +136,7 @@ def _access(connection: Connection, partner: Partner) -> Check:
             since = connection.disconnected_at
             return Check(name, State.BAD, gettext("not connected"), since)
         case "token_refused":
-            answer = answers.refused(connection.parked_code)
+            answer = answers.refused_text(connection.parked_code)
             return Check(name, State.BAD, answer, connection.parked_since)
         case _:
             answer = gettext("our keys do not open it")
@@ -133,45 +145,47 @@ def _access(connection: Connection, partner: Partner) -> Check:
 
 def _permissions(connection: Connection, partner: Partner, row: CheckAnswer | None) -> Check:
     missing = partner.missing_permissions(Token("", tuple(connection.scopes)))
-    answer = answers.missing(missing) if missing else gettext("all granted")
+    answer = answers.missing_text(missing) if missing else gettext("all granted")
     state = State.BAD if missing else State.GOOD
     at = row.at if row else connection.connected_at
     return Check(gettext("Permissions"), state, answer, at)
 
 
-def _ad_account(one: AdAccount, partner: Partner, newest: dict[Key, CheckAnswer]) -> Check:
-    name = gettext("Ad account %(name)s") % {"name": one.name}
-    if codes.of_ad_account(one):
-        return Check(name, State.BAD, answers.refused(one.parked_code), one.parked_since)
-    row = newest.get((Kind.AD_ACCOUNT, one.pk))
+def _ad_account(ad_account: AdAccount, partner: Partner, newest: dict[Key, CheckAnswer]) -> Check:
+    name = gettext("Ad account %(name)s") % {"name": ad_account.name}
+    if codes.of_ad_account(ad_account):
+        answer = answers.refused_text(ad_account.parked_code)
+        return Check(name, State.BAD, answer, ad_account.parked_since)
+    row = newest.get((Kind.AD_ACCOUNT, ad_account.pk))
     if row is not None and row.result == State.BAD:
-        return Check(name, State.BAD, answers.text_of(row), row.at).of_row(row)
-    at = row.at if row else one.refreshed_at
+        return Check(name, State.BAD, answers.text_of(row), row.at).with_history(row)
+    at = row.at if row else ad_account.refreshed_at
     if at is None:
         return Check(name, State.UNKNOWN, gettext("not asked yet"), None)
-    if one.status and one.status not in partner.active_statuses:
-        return Check(name, State.BAD, answers.of_status(one.status, partner), at)
+    if ad_account.status and ad_account.status not in partner.active_statuses:
+        return Check(name, State.BAD, answers.status_text(ad_account.status, partner), at)
     if row is not None and row.result == State.UNKNOWN:
-        return Check(name, State.UNKNOWN, answers.text_of(row), row.at).of_row(row)
-    return Check(name, State.GOOD, gettext("open"), at).of_row(row)
+        return Check(name, State.UNKNOWN, answers.text_of(row), row.at).with_history(row)
+    return Check(name, State.GOOD, gettext("open"), at).with_history(row)
 
 
 def _audiences(accounts: list[_Account]) -> Check:
     """Return whether the audiences that steps use exist and take people."""
-    n_used, n_broken = sum(one.n_used for one in accounts), sum(one.n_broken for one in accounts)
-    name, answer = gettext("Audiences in use"), answers.of_audiences(n_broken, n_used)
+    n_used = sum(account.n_used for account in accounts)
+    n_broken = sum(account.n_broken for account in accounts)
+    name, answer = gettext("Audiences in use"), answers.audiences_text(n_broken, n_used)
     if n_broken:
-        since = max(filter(None, (one.gone_since for one in accounts)), default=None)
+        since = max(filter(None, (account.gone_since for account in accounts)), default=None)
         return Check(name, State.BAD, answer, since)
-    asked = [one.row.refreshed_at for one in accounts if one.n_used]
-    oldest = None if None in asked else min(filter(None, asked), default=None)
+    refreshed_at = [account.row.refreshed_at for account in accounts if account.n_used]
+    oldest = None if None in refreshed_at else min(filter(None, refreshed_at), default=None)
     return Check(name, State.GOOD if oldest else State.UNKNOWN, answer, oldest)
 
 
-def _push(one: _Account, partner: Partner) -> Check:
+def _last_request(account: _Account, partner: Partner) -> Check:
     """Return the answer to the last request with people: it shows whether the app is allowed."""
-    name = gettext("Last request for %(name)s") % {"name": one.row.name}
-    if one.push_code == Push.ACCEPTED:
-        return Check(name, State.GOOD, gettext("accepted"), one.pushed_at)
-    error = partner.error_of(one.push_code or None)
-    return Check(name, State.BAD, error.sentence(), one.pushed_at)
+    name = gettext("Last request for %(name)s") % {"name": account.row.name}
+    if account.push_code == Push.ACCEPTED:
+        return Check(name, State.GOOD, gettext("accepted"), account.pushed_at)
+    error = partner.error_of(account.push_code or None)
+    return Check(name, State.BAD, error.sentence(), account.pushed_at)

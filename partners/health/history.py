@@ -15,11 +15,11 @@ Result: TypeAlias = CheckAnswer.Result
 Key: TypeAlias = tuple[str, int | None]
 """Kind of a check, and the id of its ad account."""
 
-MOST_ACCOUNTS = 10
-"""Ad accounts of one run: those whose audiences were read longest ago."""
-RUNS = 20
-RECENT = RUNS * (2 + 3 * MOST_ACCOUNTS)
-"""The most rows of so many runs."""
+MAX_ACCOUNTS = 10
+"""One run checks at most so many ad accounts: those whose audiences were read longest ago."""
+MAX_RUNS = 20
+MAX_ROWS = MAX_RUNS * (2 + 3 * MAX_ACCOUNTS)
+"""More rows than this MAX_RUNS runs cannot have: two checks, and three for each ad account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +62,24 @@ class Run:
         return self.ms / 1000
 
 
-def store(connection: Connection, found: Sequence[CheckOutcome], *, now: datetime) -> None:
+def store(connection: Connection, outcomes: Sequence[CheckOutcome], *, now: datetime) -> None:
     """Store the outcomes of one run, each with the time since which it has been the same."""
-    before = newest(recent(connection))
+    newest_answers = newest(recent(connection))
     rows = []
-    for one in found:
-        former = before.get((one.kind, one.ad_account.pk if one.ad_account else None))
-        is_same = former is not None and former.result == one.result
+    for outcome in outcomes:
+        key = (outcome.kind, outcome.ad_account.pk if outcome.ad_account else None)
+        previous = newest_answers.get(key)
+        is_same = previous is not None and previous.result == outcome.result
         row = CheckAnswer(
             connection=connection,
-            ad_account=one.ad_account,
-            kind=one.kind,
-            result=one.result,
-            code=one.code,
-            answer=one.answer,
-            ms=one.ms,
+            ad_account=outcome.ad_account,
+            kind=outcome.kind,
+            result=outcome.result,
+            code=outcome.code,
+            answer=outcome.answer,
+            ms=outcome.ms,
             at=now,
-            since=former.since if former is not None and is_same else now,
+            since=previous.since if previous is not None and is_same else now,
         )
         rows.append(row)
     CheckAnswer.objects.bulk_create(rows)
@@ -86,30 +87,30 @@ def store(connection: Connection, found: Sequence[CheckOutcome], *, now: datetim
 
 def recent(connection: Connection) -> list[CheckAnswer]:
     """Return the answers of the last runs, newest first; one query."""
-    rows = CheckAnswer.objects.filter(connection=connection).select_related("ad_account")
-    found = list(rows.order_by("-pk")[:RECENT])
-    for row in found:
+    stored = CheckAnswer.objects.filter(connection=connection).select_related("ad_account")
+    rows = list(stored.order_by("-pk")[:MAX_ROWS])
+    for row in rows:
         row.connection = connection
-    return found
+    return rows
 
 
 def newest(rows: Sequence[CheckAnswer]) -> dict[Key, CheckAnswer]:
     """Return the last answer of each check; ``rows`` are in the order of `recent`."""
-    found: dict[Key, CheckAnswer] = {}
+    newest_by_check: dict[Key, CheckAnswer] = {}
     for row in rows:
-        found.setdefault((row.kind, row.ad_account_id), row)
-    return found
+        newest_by_check.setdefault((row.kind, row.ad_account_id), row)
+    return newest_by_check
 
 
 def runs(rows: Sequence[CheckAnswer]) -> list[Run]:
     """Return the last runs, newest first."""
-    found: dict[datetime, Run] = {}
+    runs_by_time: dict[datetime, Run] = {}
     for row in rows:
-        run = found.setdefault(row.at, Run(row.at))
+        run = runs_by_time.setdefault(row.at, Run(row.at))
         run.n += 1
-        # The partner answered about the allow-list earlier, to requests with people.
+        # The answer about the allow-list is an earlier one, to a request with people.
         run.ms += 0 if row.kind == Kind.ALLOW_LIST else row.ms
         if row.result != Result.GOOD:
             line = Line(answers.name_of(row), answers.text_of(row), is_bad=row.result == Result.BAD)
             run.lines.append(line)
-    return list(found.values())[:RUNS]
+    return list(runs_by_time.values())[:MAX_RUNS]

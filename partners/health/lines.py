@@ -26,9 +26,9 @@ RELATED = (
     "audience__ad_account__connection",
     "sync__audience__ad_account__connection",
 )
-MOST_STEPS = 3
+MAX_STEPS = 3
 PER_PAGE = 25
-NEVER = datetime.max.replace(tzinfo=UTC)
+LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Line:
     @property
     def notified(self) -> list[str]:
         """Return the names of the members who were notified."""
-        return _notified(self.incident)
+        return _notified_names(self.incident)
 
     @property
     def is_danger(self) -> bool:
@@ -115,7 +115,7 @@ class History:
 
 def of_group(app_group: AppGroup, *, now: datetime) -> list[Line]:
     """Return the open incidents of a group, worst first. Five queries."""
-    rows = _open(app_group)
+    rows = _open_rows(app_group)
     prefetch_related_objects(rows, "notices__user")
     return sorted(_lines(rows, now=now), key=_rank)
 
@@ -126,44 +126,50 @@ def of_incident(incident: Incident, *, now: datetime) -> Line | None:
 
 
 def _lines(rows: list[Incident], *, now: datetime) -> list[Line]:
-    found, steps = risks.of_incidents(rows), _steps(rows)
+    risk_of, steps = risks.of_incidents(rows), _steps(rows)
     lines = [
-        _line(row, found[row.pk], steps.get(row.audience_id or 0, []), now=now) for row in rows
+        _line(row, risk_of[row.pk], steps.get(row.audience_id or 0, []), now=now) for row in rows
     ]
     return [line for line in lines if line]
 
 
 def banner(app_group: AppGroup, *, now: datetime) -> list[Problem]:
     """Return the problems of connections, for the banner. One query, one more if there are any."""
-    rows = [row for row in _open(app_group) if row.connection_id is not None]
-    found = risks.of_incidents(rows)
-    return [problem for row in rows if (problem := _problem(row, found[row.pk], now=now))]
+    rows = [row for row in _open_rows(app_group) if row.connection_id is not None]
+    risk_of = risks.of_incidents(rows)
+    return [problem for row in rows if (problem := _problem(row, risk_of[row.pk], now=now))]
 
 
 def history(app_group: AppGroup, *, before: int | None, after: int | None) -> History:
     """Return a page of the incidents that are over; ``before``, ``after``: keys of a page."""
-    rows = Incident.objects.ended().filter(app_group=app_group).select_related(*RELATED)
-    rows = rows.prefetch_related("notices__user")
+    incidents = Incident.objects.ended().filter(app_group=app_group).select_related(*RELATED)
+    incidents = incidents.prefetch_related("notices__user")
     page = chunks.page(
-        rows,
+        incidents,
         PER_PAGE,
         keys=("pk",),
         older_than=(before,) if before else None,
         newer_than=(after,) if after else None,
     )
-    ids = [row.pk for row in page.rows]
+    keys = [incident.pk for incident in page.rows]
     return History(
         [
-            Over(titles.title(row), row.begun_at, row.ended_at, row.most_people, _notified(row))
-            for row in page.rows
-            if row.ended_at
+            Over(
+                titles.title(incident),
+                incident.begun_at,
+                incident.ended_at,
+                incident.most_people,
+                _notified_names(incident),
+            )
+            for incident in page.rows
+            if incident.ended_at
         ],
-        older=str(ids[-1]) if page.has_older else "",
-        newer=str(ids[0]) if ids and page.has_newer else "",
+        older=str(keys[-1]) if page.has_older else "",
+        newer=str(keys[0]) if keys and page.has_newer else "",
     )
 
 
-def _open(app_group: AppGroup) -> list[Incident]:
+def _open_rows(app_group: AppGroup) -> list[Incident]:
     rows = list(Incident.objects.open().filter(app_group=app_group).select_related(*RELATED))
     for row in rows:
         row.app_group = app_group
@@ -171,15 +177,15 @@ def _open(app_group: AppGroup) -> list[Incident]:
     return rows
 
 
-def _notified(incident: Incident) -> list[str]:
+def _notified_names(incident: Incident) -> list[str]:
     """Return the names of those who were sent a message; ``notices__user`` is prefetched."""
-    return sorted({str(one.user) for one in incident.notices.all() if one.sent_at})
+    return sorted({str(notice.user) for notice in incident.notices.all() if notice.sent_at})
 
 
 def _rank(line: Line) -> tuple[bool, datetime, int, int]:
-    """Return the order: nothing is sent, errored soonest, most people, oldest."""
-    ends_at = line.risk.ends_at or NEVER
-    return not line.is_danger, ends_at, -line.risk.people, line.incident.pk
+    """Return the sort key: nothing is sent, errored soonest, most people, oldest."""
+    errored_at = line.risk.errored_at or LATEST
+    return not line.is_danger, errored_at, -line.risk.people, line.incident.pk
 
 
 def _line(row: Incident, risk: Risk, steps: list[Step], *, now: datetime) -> Line | None:
@@ -188,7 +194,7 @@ def _line(row: Incident, risk: Risk, steps: list[Step], *, now: datetime) -> Lin
         return None
     if row.audience_id is not None and steps and problem.severity is Severity.DANGER:
         problem = replace(problem, url=steps[0].url + AUDIENCE_FIELD)
-    return Line(row, problem, risk, steps[:MOST_STEPS])
+    return Line(row, problem, risk, steps[:MAX_STEPS])
 
 
 def _problem(row: Incident, risk: Risk, *, now: datetime) -> Problem | None:
@@ -196,8 +202,8 @@ def _problem(row: Incident, risk: Risk, *, now: datetime) -> Problem | None:
         return warnings.OF_CODE[row.code](row, risk)
     match titles.place_of(row):
         case Connection() as connection:
-            is_stuck = row.code == SEALED
-            return problems.of_connection(connection, now=now, risk=risk, is_stuck=is_stuck)
+            lacks_key = row.code == SEALED
+            return problems.of_connection(connection, now=now, risk=risk, lacks_key=lacks_key)
         case AdAccount() as ad_account:
             return problems.of_ad_account(ad_account, risk=risk)
         case Audience() as audience:
@@ -208,11 +214,11 @@ def _problem(row: Incident, risk: Risk, *, now: datetime) -> Problem | None:
 
 def _steps(rows: Iterable[Incident]) -> dict[int, list[Step]]:
     """Return audience id -> the steps that send to it."""
-    audiences = {row.audience_id for row in rows if row.audience_id is not None}
-    if not audiences:
+    audience_ids = {row.audience_id for row in rows if row.audience_id is not None}
+    if not audience_ids:
         return {}
-    syncs = present.needed().filter(audience__in=audiences).exclude(url="")
-    found: dict[int, list[Step]] = {}
+    syncs = present.relevant_syncs().filter(audience__in=audience_ids).exclude(url="")
+    steps_of: dict[int, list[Step]] = {}
     for sync in syncs.order_by("-is_live", "pk").only("audience_id", "label", "url"):
-        found.setdefault(sync.audience_id, []).append(Step(sync.label, sync.url))
-    return found
+        steps_of.setdefault(sync.audience_id, []).append(Step(sync.label, sync.url))
+    return steps_of

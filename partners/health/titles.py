@@ -14,18 +14,18 @@ Place = Connection | AdAccount | Audience | Sync
 
 def title(incident: Incident) -> str:
     """Return what is wrong, such as: The audience winback takes no people."""
-    return str(ENTRIES[incident.code].title) % words(incident)
+    return str(ENTRIES[incident.code].title) % params(incident)
 
 
 def button(incident: Incident) -> str:
     """Return the label of the link that leads to the remedy."""
-    return str(ENTRIES[incident.code].button) % words(incident)
+    return str(ENTRIES[incident.code].button) % params(incident)
 
 
 def subject(incident: Incident) -> str:
     """Return what is wrong for the subject of a mail."""
     entry = ENTRIES[incident.code]
-    return str(entry.subject or entry.title) % words(incident)
+    return str(entry.subject or entry.title) % params(incident)
 
 
 def help_key(code: str) -> str:
@@ -33,7 +33,7 @@ def help_key(code: str) -> str:
     return f"incident-{code}"
 
 
-def words(incident: Incident) -> dict[str, str]:
+def params(incident: Incident) -> dict[str, str]:
     """Return the partner and the name of the place."""
     place = place_of(incident)
     label = registry.get(connection_of(place).partner).label

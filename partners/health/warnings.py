@@ -25,8 +25,8 @@ def _of_backlog(incident: Incident, risk: Risk) -> Problem | None:
     if not risk.people:
         return None
     connection = titles.connection_of(titles.place_of(incident))
-    words = {"time": risk.by(connection.app_group)}
-    return _problem(incident, words, problems.partner_page(connection), by_a_time=True)
+    params = {"time": risk.by(connection.app_group)}
+    return _problem(incident, params, problems.partner_page(connection), by_a_time=True)
 
 
 def _of_error_share(incident: Incident, risk: Risk) -> Problem | None:
@@ -38,9 +38,9 @@ def _of_nearly_full(incident: Incident, risk: Risk) -> Problem | None:
     account = incident.ad_account
     if account is None:
         return None
-    most = registry.get(account.connection.partner).max_audiences_per_ad_account
-    words = {"n": number_format(account.n_audiences or 0), "most": number_format(most)}
-    return _problem(incident, words, _audiences_page(account))
+    max_audiences = registry.get(account.connection.partner).max_audiences_per_ad_account
+    params = {"n": number_format(account.n_audiences or 0), "most": number_format(max_audiences)}
+    return _problem(incident, params, _audiences_page(account))
 
 
 def _of_too_small(incident: Incident, risk: Risk) -> Problem | None:
@@ -49,18 +49,19 @@ def _of_too_small(incident: Incident, risk: Risk) -> Problem | None:
         return None
     partner = registry.get(audience.ad_account.connection.partner)
     limits = thresholds.of_group(incident.app_group)
-    words = {
+    params = {
         "n": number_format(audience.size or 0),
-        "least": number_format(limits.least(partner)),
+        "least": number_format(limits.min_people(partner)),
     }
-    is_own = limits.fewest_people is not None
-    return _problem(incident, words, _audiences_page(audience.ad_account), is_own_limit=is_own)
+    is_own_limit = limits.fewest_people is not None
+    url = _audiences_page(audience.ad_account)
+    return _problem(incident, params, url, is_own_limit=is_own_limit)
 
 
 def _of_held(incident: Incident, risk: Risk) -> Problem | None:
     page = incident.sync.url.split("?")[0] if incident.sync else ""
-    words = {"n": number_format(incident.people), "count": incident.people}
-    return _problem(incident, words, f"{page}#brake")
+    params = {"n": number_format(incident.people), "count": incident.people}
+    return _problem(incident, params, f"{page}#brake")
 
 
 def _problem(
@@ -71,8 +72,8 @@ def _problem(
     by_a_time: bool = False,
     is_own_limit: bool = False,
 ) -> Problem:
-    words = {**titles.words(incident), **numbers}
-    text = ENTRIES[incident.code].text(words, by_a_time=by_a_time, is_own_limit=is_own_limit)
+    params = {**titles.params(incident), **numbers}
+    text = ENTRIES[incident.code].text(params, by_a_time=by_a_time, is_own_limit=is_own_limit)
     return Problem(incident.code, text, url, Severity.WARNING)
 
 

@@ -1,4 +1,7 @@
-"""The code of what is wrong with one place, from its row alone; empty if nothing is."""
+"""The code of what is wrong with one place, from its row alone; empty if nothing is.
+
+A place is a connection, ad account, audience or Sync: the foreign key of an incident.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ HOLD_NO_BATCHES = (ERROR_SHARE, NEARLY_FULL, TOO_SMALL, REMOVALS_HELD)
 """Codes that do not keep pending people from being sent."""
 
 
-def of_connection(connection: Connection, *, is_stuck: bool = False) -> str:
-    """Return the code of a connection. ``is_stuck``: people wait for want of a key."""
+def of_connection(connection: Connection, *, lacks_key: bool = False) -> str:
+    """Return the code of a connection. ``lacks_key``: no machine can decrypt its token."""
     if not connection.is_connected:
         return "not_connected"
-    if is_stuck or connection.parked_code == SEALED:
+    if lacks_key or connection.parked_code == SEALED:
         return SEALED
     # Before the keys of this machine: machines with other keys must give the same answer.
     if connection.parked_by == ParkedBy.TOKEN:

@@ -1,4 +1,7 @@
-"""Removals that wait until a member confirms them: canvases name them (see `provide`)."""
+"""Held removals: they wait until a member confirms them (the brake of a canvas).
+
+The package canvases, which may not be imported here, passes functions that find them: `provide`.
+"""
 
 from __future__ import annotations
 
@@ -11,57 +14,67 @@ from partners.models import Incident
 
 
 @dataclass(frozen=True, slots=True)
-class HeldAt:
+class HoldingCanvas:
     """A canvas that holds removals: its group, and its Syncs, live ones first."""
 
     app_group: int
     syncs: Sequence[int]
 
 
-SyncsOf = Callable[[int | None], list[HeldAt]]
-PeopleOf = Callable[[Sequence[int]], dict[int, int]]
+FindHolding = Callable[[int | None], list[HoldingCanvas]]
+CountHeld = Callable[[Sequence[int]], dict[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
-    syncs: SyncsOf
-    people: PeopleOf
+class _Callbacks:
+    syncs: FindHolding
+    people: CountHeld
 
 
-_sources: list[_Source] = []
+_callbacks: list[_Callbacks] = []
 
 
-def provide(syncs: SyncsOf, people: PeopleOf) -> None:
-    """Set where held removals are found.
+def provide(syncs: FindHolding, people: CountHeld) -> None:
+    """Set the functions that find held removals.
 
-    ``syncs``: of a group, or of all -> the canvases that hold removals.
-    ``people``: ids of such Syncs -> how many people each holds.
+    ``syncs``: id of a group, or None for all -> the canvases that hold removals.
+    ``people``: ids of their Syncs -> Sync id -> how many people it holds.
     """
-    _sources[:] = [_Source(syncs, people)]
+    _callbacks[:] = [_Callbacks(syncs, people)]
 
 
 def troubles(*, app_group: int | None = None) -> list[Trouble]:
     """Return the removals that are held in one group, or in all."""
-    found = [one for source in _sources for one in source.syncs(app_group)]
-    if not found:
+    canvases = [canvas for callbacks in _callbacks for canvas in callbacks.syncs(app_group)]
+    if not canvases:
         return []
-    every = [sync for one in found for sync in one.syncs]
-    rows = Incident.objects.open().filter(code=REMOVALS_HELD, sync__in=every)
-    known = set(rows.values_list("sync", flat=True))
+    sync_ids = [sync for canvas in canvases for sync in canvas.syncs]
+    rows = Incident.objects.open().filter(code=REMOVALS_HELD, sync__in=sync_ids)
+    sync_ids_with_incident = set(rows.values_list("sync", flat=True))
 
-    def place(syncs: Sequence[int]) -> int:
-        # That of its incident, although the step may use another Sync since then.
-        return next((sync for sync in syncs if sync in known), syncs[0])
+    def place_id(syncs: Sequence[int]) -> int:
+        # The Sync of the open incident, although the step may use another one since then.
+        return next((sync for sync in syncs if sync in sync_ids_with_incident), syncs[0])
 
-    return [Trouble(one.app_group, "sync", place(one.syncs), REMOVALS_HELD) for one in found]
+    return [
+        Trouble(canvas.app_group, "sync", place_id(canvas.syncs), REMOVALS_HELD)
+        for canvas in canvases
+    ]
 
 
 def people(incidents: Sequence[Incident]) -> dict[int, int]:
     """Return incident id -> how many people wait, for those about held removals."""
-    mine = {one.sync_id: one.pk for one in incidents if one.code == REMOVALS_HELD and one.sync_id}
-    if not mine:
+    incident_of_sync = {
+        incident.sync_id: incident.pk
+        for incident in incidents
+        if incident.code == REMOVALS_HELD and incident.sync_id
+    }
+    if not incident_of_sync:
         return {}
-    found = dict.fromkeys(mine.values(), 0)
-    for source in _sources:
-        found |= {mine[sync]: n for sync, n in source.people(list(mine)).items()}
-    return found
+    n_held = dict.fromkeys(incident_of_sync.values(), 0)
+    for callbacks in _callbacks:
+        n_held |= {
+            incident_of_sync[sync]: n
+            for sync, n in callbacks.people(list(incident_of_sync)).items()
+        }
+    return n_held

@@ -1,7 +1,7 @@
-"""Incidents of thresholds, which come and go with each look: one that comes back soon is the same.
+"""Pauses of incidents: a threshold that is passed again soon is the same incident.
 
-Its row is opened again, so that its messages are not repeated; the end is notified only once it
-can no longer come back.
+Numbers near a threshold go over it and back. The row of the incident is opened again, so that its
+messages are not repeated; its end is notified only once it can no longer come back.
 """
 
 from __future__ import annotations
@@ -15,40 +15,40 @@ from partners.incidents import codes
 from partners.incidents.present import Trouble
 from partners.models import Incident
 
-LONGEST = {
+MAX_PAUSES = {
     codes.BACKLOG: timedelta(minutes=15),
     codes.ERROR_SHARE: timedelta(hours=1),
     codes.NEARLY_FULL: timedelta(hours=1),
     codes.TOO_SMALL: timedelta(hours=48),  # partners count an audience again once a day or two
 }
-"""How long an incident may be over and come back as the same."""
-MARGIN = timedelta(minutes=2)
-"""Clocks of machines differ: no row is opened again whose end is being notified."""
+"""How long an incident may be over and come back as the same; those of other codes never do."""
+CLOCK_SKEW = timedelta(minutes=2)
+"""Between the last possible return and the notice of the end, as clocks of machines differ."""
 
 
-def is_final(*, now: datetime) -> Q:
+def final_q(*, now: datetime) -> Q:
     """Match ended incidents that do not come back."""
-    found = ~Q(code__in=LONGEST)
-    for code, longest in LONGEST.items():
-        found |= Q(code=code, ended_at__lte=now - longest - MARGIN)
-    return found
+    query = ~Q(code__in=MAX_PAUSES)
+    for code, max_pause in MAX_PAUSES.items():
+        query |= Q(code=code, ended_at__lte=now - max_pause - CLOCK_SKEW)
+    return query
 
 
 def resume(troubles: Iterable[Trouble], *, app_group: int, now: datetime) -> list[Trouble]:
     """Open the rows again of troubles that came back; return the other troubles."""
     troubles = list(troubles)
-    if not any(one.code in LONGEST for one in troubles):
+    if not any(trouble.code in MAX_PAUSES for trouble in troubles):
         return troubles
-    paused = _paused(app_group, now=now)
-    returned = [paused[one.key] for one in troubles if one.key in paused]
-    Incident.objects.filter(pk__in=returned).update(ended_at=None)
-    return [one for one in troubles if one.key not in paused]
+    paused_ids = _paused_ids(app_group, now=now)
+    resumed_ids = [paused_ids[trouble.key] for trouble in troubles if trouble.key in paused_ids]
+    Incident.objects.filter(pk__in=resumed_ids).update(ended_at=None)
+    return [trouble for trouble in troubles if trouble.key not in paused_ids]
 
 
-def _paused(app_group: int, *, now: datetime) -> dict[tuple[str, int, str], int]:
-    """Return place and code -> the newest row that may come back; one query."""
+def _paused_ids(app_group: int, *, now: datetime) -> dict[tuple[str, int, str], int]:
+    """Return place and code -> the id of the newest ended row that may come back; one query."""
     recent = Q(pk__in=[])
-    for code, longest in LONGEST.items():
-        recent |= Q(code=code, ended_at__gt=now - longest)
+    for code, max_pause in MAX_PAUSES.items():
+        recent |= Q(code=code, ended_at__gt=now - max_pause)
     rows = Incident.objects.filter(recent, app_group=app_group).order_by("ended_at", "pk")
     return {(row.place, row.place_id, row.code): row.pk for row in rows}

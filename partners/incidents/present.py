@@ -1,4 +1,7 @@
-"""The troubles that there are now, derived from connections, ad accounts and audiences."""
+"""The present troubles, derived from the rows of connections, ad accounts and audiences.
+
+The widest place is a connection, then an ad account, an audience, and the Sync of a step.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +29,10 @@ from partners.models.batch_queries import OF_STEPS, SEALED
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What is wrong at one place. ``place``: the foreign key of `Incident`.
+    """What is wrong at one place. ``place``: the name of the foreign key of `Incident`.
 
-    ``is_covered``: a wider place is in trouble, so that this one alone would change nothing.
+    ``is_covered``: a wider place is in trouble, too (the connection of an ad account): that one is
+    shown, and this one begins no incident.
     """
 
     app_group: int
@@ -43,131 +47,153 @@ class Trouble:
 
 
 SOON_HOURS = 6
-"""Hours of the retry window of 13 within which people are errored soon."""
-GRACE = timedelta(minutes=5)
+"""People who are errored within so many hours (of a retry window of 13) are errored soon."""
+RECONNECT_GRACE = timedelta(minutes=5)
+"""After an incident has ended, the people who waited need so long to be sent."""
 
-NEEDED = Q(is_live=True) | Q(purpose__in=OF_STEPS, paused=False, tally__pending__gt=0)
-"""Syncs of which a trouble matters: of live canvases, or with people on their way."""
+RELEVANT = Q(is_live=True) | Q(purpose__in=OF_STEPS, paused=False, tally__pending__gt=0)
+"""Syncs whose troubles are shown: of live canvases, or with pending people."""
 
 
-def needed() -> QuerySet[Sync]:
-    """Return the Syncs of which a trouble matters."""
-    return Sync.objects.filter(NEEDED, app_group__archived_at=None)
+def relevant_syncs() -> QuerySet[Sync]:
+    """Return the Syncs whose troubles are shown."""
+    return Sync.objects.filter(RELEVANT, app_group__archived_at=None)
 
 
 def troubles(*, now: datetime, app_group: int | None = None) -> list[Trouble]:
     """Return the troubles of one group, or of all; five queries."""
     connections = _connections(now=now, app_group=app_group)
-    without = {one.place_id for one in connections if one.code == "not_connected"}
-    ad_accounts = _ad_accounts(app_group, not_connected=without)
-    closed = {one.place_id for one in ad_accounts}
-    broken = {one.place_id for one in connections}
+    disconnected = [trouble for trouble in connections if trouble.code == "not_connected"]
+    disconnected_ids = {trouble.place_id for trouble in disconnected}
+    ad_accounts = _ad_accounts(app_group, disconnected_ids=disconnected_ids)
+    bad_ad_account_ids = {trouble.place_id for trouble in ad_accounts}
+    bad_connection_ids = {trouble.place_id for trouble in connections}
     return [
         *connections,
         *ad_accounts,
-        *_audiences(app_group, closed=closed),
-        *_backlogs(app_group, broken=broken, closed=closed, now=now),
+        *_audiences(app_group, bad_ad_account_ids=bad_ad_account_ids),
+        *_backlogs(
+            app_group,
+            bad_connection_ids=bad_connection_ids,
+            bad_ad_account_ids=bad_ad_account_ids,
+            now=now,
+        ),
     ]
 
 
 def _connections(*, now: datetime, app_group: int | None) -> list[Trouble]:
-    used = needed().filter(audience__ad_account__connection=OuterRef("pk"))
-    stuck = Batch.objects.without_key(now).filter(ad_account__connection=OuterRef("pk"))
+    syncs = relevant_syncs().filter(audience__ad_account__connection=OuterRef("pk"))
+    undecryptable = Batch.objects.without_key(now).filter(ad_account__connection=OuterRef("pk"))
     # A token that does not open on one machine may open on another. So such an incident begins
     # with people who wait for it, and ends where the token opens.
-    known = Incident.objects.open().filter(connection=OuterRef("pk"), code=SEALED)
-    rows = Connection.objects.filter(Exists(used), **in_group(app_group, "app_group")).annotate(
-        is_stuck=Exists(stuck), is_known=Exists(known)
+    open_incident = Incident.objects.open().filter(connection=OuterRef("pk"), code=SEALED)
+    connections = Connection.objects.filter(Exists(syncs), **in_group(app_group, "app_group"))
+    connections = connections.annotate(
+        lacks_key=Exists(undecryptable), has_incident=Exists(open_incident)
     )
-    bad = Q(token_sealed="") | Q(parked_by=ParkedBy.TOKEN) | Q(parked_code=SEALED)
-    found = []
-    for row in rows.filter(bad | Q(is_stuck=True) | Q(is_known=True)):
-        code = codes.of_connection(row, is_stuck=row.is_stuck)
+    broken_q = Q(token_sealed="") | Q(parked_by=ParkedBy.TOKEN) | Q(parked_code=SEALED)
+    troubles = []
+    for connection in connections.filter(broken_q | Q(lacks_key=True) | Q(has_incident=True)):
+        code = codes.of_connection(connection, lacks_key=connection.lacks_key)
         if code:
-            found.append(Trouble(row.app_group_id, "connection", row.pk, code))
-    return found
+            troubles.append(Trouble(connection.app_group_id, "connection", connection.pk, code))
+    return troubles
 
 
-def _ad_accounts(app_group: int | None, *, not_connected: set[int]) -> list[Trouble]:
+def _ad_accounts(app_group: int | None, *, disconnected_ids: set[int]) -> list[Trouble]:
     """Return the ad accounts in trouble. All are disconnected if their connection is."""
-    used = needed().filter(audience__ad_account=OuterRef("pk"))
-    bad = Q(is_chosen=False) | Q(parked_by=ParkedBy.AD_ACCOUNT)
-    rows = AdAccount.objects.filter(bad, Exists(used), **in_group(app_group, AdAccount.GROUP_PATH))
+    syncs = relevant_syncs().filter(audience__ad_account=OuterRef("pk"))
+    broken_q = Q(is_chosen=False) | Q(parked_by=ParkedBy.AD_ACCOUNT)
+    ad_accounts = AdAccount.objects.filter(
+        broken_q, Exists(syncs), **in_group(app_group, AdAccount.GROUP_PATH)
+    )
     return [
         Trouble(
-            row.connection.app_group_id,
+            ad_account.connection.app_group_id,
             "ad_account",
-            row.pk,
-            codes.of_ad_account(row),
-            is_covered=row.connection_id in not_connected,
+            ad_account.pk,
+            codes.of_ad_account(ad_account),
+            is_covered=ad_account.connection_id in disconnected_ids,
         )
-        for row in rows.select_related("connection")
+        for ad_account in ad_accounts.select_related("connection")
     ]
 
 
-def _audiences(app_group: int | None, *, closed: set[int]) -> list[Trouble]:
-    used = needed().filter(audience=OuterRef("pk"))
-    bad = Q(remote_id="") | Q(gone_at__isnull=False) | Q(is_appendable=False)
-    bad |= Q(parked_by=ParkedBy.AUDIENCE_GONE)
-    rows = Audience.objects.filter(bad, Exists(used), **in_group(app_group, Audience.GROUP_PATH))
+def _audiences(app_group: int | None, *, bad_ad_account_ids: set[int]) -> list[Trouble]:
+    syncs = relevant_syncs().filter(audience=OuterRef("pk"))
+    broken_q = Q(remote_id="") | Q(gone_at__isnull=False) | Q(is_appendable=False)
+    broken_q |= Q(parked_by=ParkedBy.AUDIENCE_GONE)
+    audiences = Audience.objects.filter(
+        broken_q, Exists(syncs), **in_group(app_group, Audience.GROUP_PATH)
+    )
     return [
         Trouble(
-            row.ad_account.connection.app_group_id,
+            audience.ad_account.connection.app_group_id,
             "audience",
-            row.pk,
-            codes.of_audience(row),
-            is_covered=row.ad_account_id in closed,
+            audience.pk,
+            codes.of_audience(audience),
+            is_covered=audience.ad_account_id in bad_ad_account_ids,
         )
-        for row in rows.select_related("ad_account__connection")
+        for audience in audiences.select_related("ad_account__connection")
     ]
 
 
 def _backlogs(
-    app_group: int | None, *, broken: set[int], closed: set[int], now: datetime
+    app_group: int | None,
+    *,
+    bad_connection_ids: set[int],
+    bad_ad_account_ids: set[int],
+    now: datetime,
 ) -> list[Trouble]:
     """Return the ad accounts that take no people though nothing is broken: requests fail.
 
     They have failed for an hour of the retry window or as long as the group says, or people are
     errored soon.
     """
-    old = _has_failed_long(app_group, now=now)
-    old |= Q(deadline_at__gt=now, deadline_at__lte=now + deadlines.share_of_delivery(SOON_HOURS))
-    usable = Q(audience__gone_at=None, audience__is_appendable=True)
-    late = risks.pending_batches().filter(old, usable, ad_account=OuterRef("pk"))
-    # After a reconnect, the people who waited are sent within minutes.
-    cured = Incident.objects.filter(ended_at__gt=now - GRACE)
-    cured = cured.exclude(code__in=(BACKLOG, *codes.HOLD_NO_BATCHES))
-    cured = cured.filter(Q(connection=OuterRef("connection")) | Q(ad_account=OuterRef("pk")))
-    rows = AdAccount.objects.filter(
-        Exists(late), ~Exists(cured), **in_group(app_group, AdAccount.GROUP_PATH)
+    late_q = _failed_too_long(app_group, now=now)
+    late_q |= Q(deadline_at__gt=now, deadline_at__lte=now + deadlines.share_of_delivery(SOON_HOURS))
+    usable_q = Q(audience__gone_at=None, audience__is_appendable=True)
+    late_batches = risks.pending_batches().filter(late_q, usable_q, ad_account=OuterRef("pk"))
+    # After a reconnect, the people who waited are sent within minutes: no backlog yet.
+    recently_ended = Incident.objects.filter(ended_at__gt=now - RECONNECT_GRACE)
+    recently_ended = recently_ended.exclude(code__in=(BACKLOG, *codes.HOLD_NO_BATCHES))
+    recently_ended = recently_ended.filter(
+        Q(connection=OuterRef("connection")) | Q(ad_account=OuterRef("pk"))
+    )
+    ad_accounts = AdAccount.objects.filter(
+        Exists(late_batches), ~Exists(recently_ended), **in_group(app_group, AdAccount.GROUP_PATH)
     )
     return [
         Trouble(
-            row.connection.app_group_id,
+            ad_account.connection.app_group_id,
             "ad_account",
-            row.pk,
+            ad_account.pk,
             BACKLOG,
-            is_covered=row.connection_id in broken or row.pk in closed,
+            is_covered=ad_account.connection_id in bad_connection_ids
+            or ad_account.pk in bad_ad_account_ids,
         )
-        for row in rows.select_related("connection").filter(connection__app_group__archived_at=None)
+        for ad_account in ad_accounts.select_related("connection").filter(
+            connection__app_group__archived_at=None
+        )
     ]
 
 
-def _has_failed_long(app_group: int | None, *, now: datetime) -> Q:
-    """Match batches that have failed for too long, by the time of their group."""
+def _failed_too_long(app_group: int | None, *, now: datetime) -> Q:
+    """Match batches that have failed for longer than their group allows, or than the default."""
     path = "ad_account__connection__app_group"
-    rows = Thresholds.objects.filter(**in_group(app_group, "app_group"))
-    found = Q(first_failed_at__lte=now - deadlines.share_of_delivery(1))
-    own: dict[int, list[int]] = {}
-    for group, minutes in rows.values_list("app_group", "backlog_minutes"):
+    thresholds = Thresholds.objects.filter(**in_group(app_group, "app_group"))
+    failed_q = Q(first_failed_at__lte=now - deadlines.share_of_delivery(1))
+    groups_by_minutes: dict[int, list[int]] = {}
+    for group, minutes in thresholds.values_list("app_group", "backlog_minutes"):
         if minutes is not None:
-            own.setdefault(minutes, []).append(group)
-    if own:
-        found &= ~Q(**{f"{path}__in": [group for groups in own.values() for group in groups]})
-    for minutes, groups in own.items():
-        before = now - timedelta(minutes=minutes)
-        found |= Q(**{f"{path}__in": groups}, first_failed_at__lte=before)
-    return found
+            groups_by_minutes.setdefault(minutes, []).append(group)
+    if groups_by_minutes:
+        with_own = [group for groups in groups_by_minutes.values() for group in groups]
+        failed_q &= ~Q(**{f"{path}__in": with_own})
+    for minutes, groups in groups_by_minutes.items():
+        failed_before = now - timedelta(minutes=minutes)
+        failed_q |= Q(**{f"{path}__in": groups}, first_failed_at__lte=failed_before)
+    return failed_q
 
 
 def in_group(app_group: int | None, path: str) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Open and end incidents, so that there is exactly one open row for each present trouble.
 
-The minute's beat does this for all groups, and each change of a place for its group.
+A periodic job (beat) does this each minute for all groups; each change of a place does it for its
+group.
 """
 
 from __future__ import annotations
@@ -24,19 +25,20 @@ from partners.risks import Risk
 def soon(app_group: int) -> None:
     """Reconcile a group once the transaction is committed. An error is only logged.
 
-    Without it, the next beat does the same within a minute.
+    If it fails, the periodic job does the same within a minute.
     """
     transaction.on_commit(lambda: run(now=timezone.now(), app_group=app_group), robust=True)
 
 
 def run(*, now: datetime, app_group: int | None = None) -> None:
     """Reconcile one group, or all: ten queries if nothing has changed and nothing is open."""
-    troubles, known = _troubles(now=now, app_group=app_group), _open(app_group)
-    begun, over = _difference(troubles, known)
-    for pk in sorted({one.app_group for one in begun} | {one.app_group_id for one in over}):
-        _change(pk, now=now)
-    if begun or known:
-        _count(_open(app_group) if begun or over else known)
+    troubles, open_rows = _troubles(now=now, app_group=app_group), _open_rows(app_group)
+    begun, ended = _difference(troubles, open_rows)
+    group_ids = {trouble.app_group for trouble in begun} | {row.app_group_id for row in ended}
+    for group_id in sorted(group_ids):
+        _write_changes(group_id, now=now)
+    if begun or open_rows:
+        _store_people(_open_rows(app_group) if begun or ended else open_rows)
 
 
 def _troubles(*, now: datetime, app_group: int | None) -> list[Trouble]:
@@ -47,54 +49,55 @@ def _troubles(*, now: datetime, app_group: int | None) -> list[Trouble]:
     ]
 
 
-def _open(app_group: int | None) -> list[Incident]:
+def _open_rows(app_group: int | None) -> list[Incident]:
     rows = Incident.objects.open()
     return list(rows if app_group is None else rows.filter(app_group=app_group))
 
 
 def _difference(
-    troubles: list[Trouble], known: Iterable[Incident]
+    troubles: list[Trouble], open_rows: Iterable[Incident]
 ) -> tuple[list[Trouble], list[Incident]]:
-    """Return the troubles without an open row, and the open rows without a trouble."""
-    rows = {(row.place, row.place_id, row.code): row for row in known}
-    now_there = {one.key for one in troubles}
-    begun = [one for one in troubles if not one.is_covered and one.key not in rows]
-    return begun, [row for key, row in rows.items() if key not in now_there]
+    """Return the troubles that begin (without an open row), and the rows that end (no trouble)."""
+    row_of = {(row.place, row.place_id, row.code): row for row in open_rows}
+    present_keys = {trouble.key for trouble in troubles}
+    new = [trouble for trouble in troubles if trouble.key not in row_of]
+    begun = [trouble for trouble in new if not trouble.is_covered]
+    return begun, [row for key, row in row_of.items() if key not in present_keys]
 
 
-def _change(app_group: int, *, now: datetime) -> None:
-    """Write what has begun and what is over. One process at a time for each group."""
+def _write_changes(app_group: int, *, now: datetime) -> None:
+    """Write which incidents begin and end in a group. One process at a time for each group."""
     with transaction.atomic():
-        # Read again under the lock: a row must not be ended on the word of an older look, after
-        # another process has found the trouble there again.
+        # Read again under the lock: another process may have found a trouble there again, whose
+        # row must not be ended because of an older look.
         if not AppGroup.objects.select_for_update(no_key=True).filter(pk=app_group).first():
             return
         troubles = _troubles(now=now, app_group=app_group)
-        begun, over = _difference(troubles, _open(app_group))
+        begun, ended = _difference(troubles, _open_rows(app_group))
         begun = pauses.resume(begun, app_group=app_group, now=now)
         Incident.objects.bulk_create(
             [
                 Incident(
                     app_group_id=app_group,
-                    code=one.code,
+                    code=trouble.code,
                     begun_at=now,
-                    **{f"{one.place}_id": one.place_id},
+                    **{f"{trouble.place}_id": trouble.place_id},
                 )
-                for one in begun
+                for trouble in begun
             ],
             ignore_conflicts=True,
         )
-        Incident.objects.open().filter(pk__in=[row.pk for row in over]).update(ended_at=now)
+        Incident.objects.open().filter(pk__in=[row.pk for row in ended]).update(ended_at=now)
 
 
-def _count(rows: list[Incident]) -> None:
+def _store_people(rows: list[Incident]) -> None:
     """Store how many people wait behind each open incident, where that has changed."""
-    found, people = risks.of_incidents(rows), held.people(rows)
-    changed = []
+    risk_of, n_held = risks.of_incidents(rows), held.people(rows)
+    changed_rows = []
     for row in rows:
-        risk = Risk(people[row.pk]) if row.pk in people else found[row.pk]
-        if risk.people != row.people or (risk.people and risk.ends_at != row.deadline_at):
-            row.people, row.deadline_at = risk.people, risk.ends_at
+        risk = Risk(n_held[row.pk]) if row.pk in n_held else risk_of[row.pk]
+        if risk.people != row.people or (risk.people and risk.errored_at != row.deadline_at):
+            row.people, row.deadline_at = risk.people, risk.errored_at
             row.most_people = Greatest("most_people", Value(risk.people))
-            changed.append(row)
-    Incident.objects.bulk_update(changed, ["people", "deadline_at", "most_people"])
+            changed_rows.append(row)
+    Incident.objects.bulk_update(changed_rows, ["people", "deadline_at", "most_people"])

@@ -18,50 +18,53 @@ from partners.models import Batch, Incident, Notice
 Kind = Notice.Kind
 HOURS = {Kind.ONE_HOUR: 1, Kind.SIX_HOURS: present.SOON_HOURS}
 """The hours of each reminder, the most urgent first."""
-ORDER = (Kind.BEGUN, Kind.SIX_HOURS, Kind.ONE_HOUR)
-"""From the earliest: after one of these, none before it is written."""
+KINDS_IN_ORDER = (Kind.BEGUN, Kind.SIX_HOURS, Kind.ONE_HOUR)
+"""The kinds in order of time: after one of these, none before it is written."""
 
 
-def may_be_due(kind: Kind, *, now: datetime) -> Q:
-    """Match the incidents of which `level` may return ``kind``."""
+def due_q(kind: Kind, *, now: datetime) -> Q:
+    """Match the incidents for which `due_kind` may return ``kind``."""
     return Q(deadline_at__lte=now + deadlines.share_of_delivery(HOURS[kind]))
 
 
-def level(incident: Incident, *, now: datetime) -> Kind | None:
+def due_kind(incident: Incident, *, now: datetime) -> Kind | None:
     """Return the reminder whose time has come; None if no people are errored that soon."""
     return next((kind for kind in HOURS if batches(incident, kind, now=now).exists()), None)
 
 
 def batches(incident: Incident, kind: Kind, *, now: datetime) -> QuerySet[Batch]:
-    """Return the batches that an incident holds, of people errored within the hours of a kind."""
+    """Return the batches that an incident holds, with people errored within the hours of a kind.
+
+    Without those of which another incident reminds.
+    """
     until = now + deadlines.share_of_delivery(HOURS[kind])
-    mine = risks.batches_of(incident).filter(deadline_at__gt=now, deadline_at__lte=until)
-    return mine.exclude(_reminded_by_others(incident))
+    soon_errored = risks.batches_of(incident).filter(deadline_at__gt=now, deadline_at__lte=until)
+    return soon_errored.exclude(_held_by_others(incident))
 
 
-def held_no_more(incident: Incident) -> QuerySet[Batch]:
+def released_batches(incident: Incident) -> QuerySet[Batch]:
     """Return the batches that an ended incident held, and that no open one holds."""
-    others = Q(pk__in=[])
+    held_by_open = Q(pk__in=[])
     for place in risks.PATHS:
-        others |= _held_at(place, _holding())
-    return risks.batches_of(incident).exclude(others)
+        held_by_open |= _held_by(place, _open_incidents())
+    return risks.batches_of(incident).exclude(held_by_open)
 
 
-def _reminded_by_others(incident: Incident) -> Q:
-    found = Q(pk__in=[])
-    for place in risks.PATHS:  # the widest first
+def _held_by_others(incident: Incident) -> Q:
+    held_q = Q(pk__in=[])
+    for place in risks.PATHS:  # the widest first: narrower places do not count
         if place == incident.place:
             break
-        found |= _held_at(place, _holding())
+        held_q |= _held_by(place, _open_incidents())
     if incident.code == codes.BACKLOG:  # a refusal of the same ad account says why
-        found |= _held_at(incident.place, _holding().exclude(code=codes.BACKLOG))
-    return found
+        held_q |= _held_by(incident.place, _open_incidents().exclude(code=codes.BACKLOG))
+    return held_q
 
 
-def _holding() -> QuerySet[Incident]:
+def _open_incidents() -> QuerySet[Incident]:
     return Incident.objects.open().exclude(code__in=codes.HOLD_NO_BATCHES)
 
 
-def _held_at(place: str, incidents: QuerySet[Incident]) -> Q:
+def _held_by(place: str, incidents: QuerySet[Incident]) -> Q:
     """Match batches that one of the incidents holds, at this kind of place."""
     return Q(Exists(incidents.filter(**{place: OuterRef(risks.PATHS[place])})))

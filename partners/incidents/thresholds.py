@@ -1,4 +1,4 @@
-"""Troubles that are thresholds: people are errored, an ad account fills up, an audience is small.
+"""Troubles that are passed thresholds: errored people, a full ad account, a small audience.
 
 Nothing is broken, but ads or people may be lost without action.
 """
@@ -16,43 +16,44 @@ from audiencesync.groups.models import AppGroup
 from partners import registry
 from partners.base import Partner
 from partners.incidents.codes import ERROR_SHARE, NEARLY_FULL, TOO_SMALL
-from partners.incidents.present import Trouble, in_group, needed
+from partners.incidents.present import Trouble, in_group, relevant_syncs
 from partners.models import Action, AdAccount, Audience, Sync, TallyHour, Thresholds
 
 CODES = (ERROR_SHARE, NEARLY_FULL, TOO_SMALL)
-"""Codes that warn: nothing is held."""
-MOST_ERRORED_PERCENT = 5
-FEWEST_ERRORED = 20
-"""A share of fewer people says nothing yet."""
-ERROR_HOURS = timedelta(hours=2)
-ROOM = 10
-"""So many audiences before the limit of an ad account, its members are warned."""
-MATCHING = timedelta(hours=48)
+"""Codes that only warn: all people are sent."""
+MAX_ERRORED_PERCENT = 5
+MIN_ERRORED = 20
+"""A share of fewer errored people says nothing yet."""
+ERROR_WINDOW = timedelta(hours=2)
+MIN_AUDIENCES_LEFT = 10
+"""Members are warned if only so many audiences still fit into an ad account."""
+MATCH_TIME = timedelta(hours=48)
+"""A partner needs so long to match people; only then the size of an audience says something."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """From when a group is warned; ``fewest_people`` is None if the partner says it."""
 
-    error_percent: int = MOST_ERRORED_PERCENT
-    audiences_left: int = ROOM
+    error_percent: int = MAX_ERRORED_PERCENT
+    audiences_left: int = MIN_AUDIENCES_LEFT
     fewest_people: int | None = None
 
-    def least(self, partner: Partner) -> int:
-        """Return how many matched people an audience should have."""
-        own = self.fewest_people
-        return partner.smallest_audience if own is None else own
+    def min_people(self, partner: Partner) -> int:
+        """Return how many matched people an audience needs."""
+        stored = self.fewest_people
+        return partner.smallest_audience if stored is None else stored
 
 
 def of_group(app_group: AppGroup) -> Limits:
     """Return the limits of a group; one query at the first call."""
-    own: Thresholds | None = getattr(app_group, "thresholds", None)
-    if own is None:
+    stored: Thresholds | None = getattr(app_group, "thresholds", None)
+    if stored is None:
         return Limits()
     return Limits(
-        MOST_ERRORED_PERCENT if own.error_percent is None else own.error_percent,
-        ROOM if own.audiences_left is None else own.audiences_left,
-        own.fewest_people,
+        MAX_ERRORED_PERCENT if stored.error_percent is None else stored.error_percent,
+        MIN_AUDIENCES_LEFT if stored.audiences_left is None else stored.audiences_left,
+        stored.fewest_people,
     )
 
 
@@ -72,65 +73,65 @@ def troubles(*, now: datetime, app_group: int | None = None) -> list[Trouble]:
 
 def _error_shares(app_group: int | None, *, now: datetime) -> list[Trouble]:
     """Return the steps of which a share of the people was errored within the last two hours."""
-    lately = TallyHour.objects.filter(
-        hour__gte=now - ERROR_HOURS,
+    hours = TallyHour.objects.filter(
+        hour__gte=now - ERROR_WINDOW,
         sync__is_live=True,
         sync__app_group__archived_at=None,
         **in_group(app_group, "sync__app_group"),
     )
     sums = (
-        lately.order_by()
+        hours.order_by()
         .values("sync", "sync__app_group")
         .annotate(n_errored=Sum("errored"), n_synced=Sum("synced"))
     )
-    ended = F("n_errored") + F("n_synced")
-    percent = Coalesce("sync__app_group__thresholds__error_percent", Value(MOST_ERRORED_PERCENT))
-    many = sums.annotate(percent=percent, hundredfold=F("n_errored") * 100).filter(
-        hundredfold__gt=ended * F("percent"), n_errored__gte=FEWEST_ERRORED
+    n_ended = F("n_errored") + F("n_synced")
+    percent = Coalesce("sync__app_group__thresholds__error_percent", Value(MAX_ERRORED_PERCENT))
+    exceeded = sums.annotate(percent=percent, hundredfold=F("n_errored") * 100).filter(
+        hundredfold__gt=n_ended * F("percent"), n_errored__gte=MIN_ERRORED
     )
-    return [Trouble(row["sync__app_group"], "sync", row["sync"], ERROR_SHARE) for row in many]
+    return [Trouble(row["sync__app_group"], "sync", row["sync"], ERROR_SHARE) for row in exceeded]
 
 
 def _nearly_full(app_group: int | None) -> list[Trouble]:
-    used = needed().filter(audience__ad_account=OuterRef("pk"))
-    left = Coalesce("connection__app_group__thresholds__audiences_left", Value(ROOM))
-    full = Q(pk__in=[])
+    syncs = relevant_syncs().filter(audience__ad_account=OuterRef("pk"))
+    left = Coalesce("connection__app_group__thresholds__audiences_left", Value(MIN_AUDIENCES_LEFT))
+    full_q = Q(pk__in=[])
     for partner in registry.PARTNERS:
-        least = Value(partner.max_audiences_per_ad_account) - left
-        full |= Q(connection__partner=partner.key, n_audiences__gte=least)
-    rows = AdAccount.objects.filter(
-        full, Exists(used), is_chosen=True, **in_group(app_group, AdAccount.GROUP_PATH)
-    )
+        n_full = Value(partner.max_audiences_per_ad_account) - left
+        full_q |= Q(connection__partner=partner.key, n_audiences__gte=n_full)
+    ad_accounts = AdAccount.objects.filter(
+        full_q, Exists(syncs), is_chosen=True, **in_group(app_group, AdAccount.GROUP_PATH)
+    ).exclude(connection__token_sealed="")
     return [
-        Trouble(row.connection.app_group_id, "ad_account", row.pk, NEARLY_FULL)
-        for row in rows.exclude(connection__token_sealed="").select_related("connection")
+        Trouble(ad_account.connection.app_group_id, "ad_account", ad_account.pk, NEARLY_FULL)
+        for ad_account in ad_accounts.select_related("connection")
     ]
 
 
 def _too_small(app_group: int | None, *, now: datetime) -> list[Trouble]:
     """Return audiences whose people were matched long ago, and are too few for ads."""
-    # By the hours since then: older ones may not be kept.
-    late = TallyHour.objects.filter(sync=OuterRef("pk"), hour__gt=now - MATCHING).order_by()
-    n_late = late.values("sync").annotate(n=Sum("synced")).values("n")
+    # All synced people minus those of the last hours: TallyHour may not keep older hours.
+    late_hours = TallyHour.objects.filter(sync=OuterRef("pk"), hour__gt=now - MATCH_TIME).order_by()
+    n_synced_late = late_hours.values("sync").annotate(n=Sum("synced")).values("n")
     adds = Sync.objects.filter(
         audience=OuterRef("pk"),
         is_live=True,
         action=Action.ADD,
-        tally__synced__gt=Coalesce(Subquery(n_late), 0),
+        tally__synced__gt=Coalesce(Subquery(n_synced_late), 0),
     )
-    own = f"{Audience.GROUP_PATH}__thresholds__fewest_people"
-    few = Q(pk__in=[])
+    own_limit = f"{Audience.GROUP_PATH}__thresholds__fewest_people"
+    small_q = Q(pk__in=[])
     for partner in registry.PARTNERS:
-        least = Coalesce(own, Value(partner.smallest_audience))
-        few |= Q(ad_account__connection__partner=partner.key, size__lt=least)
-    rows = Audience.objects.filter(
-        few,
+        min_people = Coalesce(own_limit, Value(partner.smallest_audience))
+        small_q |= Q(ad_account__connection__partner=partner.key, size__lt=min_people)
+    audiences = Audience.objects.filter(
+        small_q,
         Exists(adds),
         gone_at=None,
         ad_account__connection__app_group__archived_at=None,
         **in_group(app_group, Audience.GROUP_PATH),
     )
     return [
-        Trouble(row.ad_account.connection.app_group_id, "audience", row.pk, TOO_SMALL)
-        for row in rows.select_related("ad_account__connection")
+        Trouble(audience.ad_account.connection.app_group_id, "audience", audience.pk, TOO_SMALL)
+        for audience in audiences.select_related("ad_account__connection")
     ]

@@ -1,7 +1,8 @@
-"""Write mails about troubles: of incidents, and once a day of people that were not sent.
+"""Write mails about troubles: about incidents, and daily ones about people who were not sent.
 
-The daily ones: people who missed their deadline, and to the admins removals that failed or are
-blocked. The texts are written here and in texts.py; groups/outbox.py sends them.
+The daily ones are about people who missed their deadline and, to the admins, about removals
+without a step (after an erasure or withdrawn consent) that failed or are blocked. The texts are
+written here and in texts.py; groups/outbox.py sends them.
 """
 
 from collections.abc import Callable
@@ -23,16 +24,17 @@ from partners.incidents import reconcile
 from partners.models import Audience, Batch, Connection, Delivery, Outcome, ParkedBy, Sync
 from partners.models.batch_queries import OF_STEPS
 from partners.notices import notify, recipients, webhooks
-from partners.notices.texts import MOST_LINES, mail_text, sync_lines
+from partners.notices.texts import MAX_LINES, mail_text, sync_lines
 
-LOOK_BACK = timedelta(hours=1)
+RECENT = timedelta(hours=1)
+"""Longer than the time between two runs: none is missed, and each day has one mail of a kind."""
 DAY_SECONDS = 24 * 3600.0
 
 
 def send_due(*, now: datetime) -> int:
-    """Mail what began, is running out, or is over, each once. Return how many mails were sent.
+    """Write and send all mails that are due, each once. Return how many were sent.
 
-    Refused mails are sent later.
+    About incidents that began, run out of time or are over. Refused mails are sent later.
     """
     reconcile.run(now=now)
     notify.write(now=now)
@@ -45,9 +47,9 @@ def send_due(*, now: datetime) -> int:
     return sent
 
 
-def _expired(*, now: datetime) -> QuerySet[Batch]:
+def _recently_expired(*, now: datetime) -> QuerySet[Batch]:
     """Return the batches that recently missed their deadline."""
-    errored = Batch.objects.filter(state=Outcome.ERRORED, settled_at__gte=now - LOOK_BACK, n__gt=0)
+    errored = Batch.objects.filter(state=Outcome.ERRORED, settled_at__gte=now - RECENT, n__gt=0)
     return errored.filter(settled_at__gte=F("deadline_at"))
 
 
@@ -56,43 +58,45 @@ def _today(now: datetime) -> int:
 
 
 def _enqueue_daily(
-    what: str,
+    mail_key: str,
     batches: QuerySet[Batch],
-    words: Callable[[Connection, QuerySet[Batch]], Text],
+    mail_text_of: Callable[[Connection, QuerySet[Batch]], Text],
     *,
     to: Callable[[Connection], list[Membership]],
     now: datetime,
 ) -> None:
-    """Write about the connections of these batches, each once a day and recipient."""
+    """Queue a mail about each connection of these batches, once a day for each recipient."""
     connections = Connection.objects.filter(pk__in=batches.values("ad_account__connection"))
     for connection in connections.select_related("app_group"):
-        mine, notified = batches.filter(ad_account__connection=connection), to(connection)
+        of_connection, members = batches.filter(ad_account__connection=connection), to(connection)
 
-        def written(
-            _reader: Membership, connection: Connection = connection, mine: QuerySet[Batch] = mine
+        def write_mail(
+            _reader: Membership,
+            connection: Connection = connection,
+            of_connection: QuerySet[Batch] = of_connection,
         ) -> Text:
-            return words(connection, mine)
+            return mail_text_of(connection, of_connection)
 
-        recipients.log_if_none(notified, connection)
+        recipients.log_if_none(members, connection)
         outbox.enqueue(
-            f"{what}:{connection.pk}:{_today(now)}",
+            f"{mail_key}:{connection.pk}:{_today(now)}",
             connection.app_group,
-            notified,
-            written,
+            members,
+            write_mail,
             now=now,
         )
 
 
 def _mail_missed_deadlines(*, now: datetime) -> None:
     """Mail about people who missed their deadline, once a day."""
-    over = _expired(now=now).filter(sync__purpose__in=OF_STEPS)
-    _enqueue_daily("given-up", over, _missed_deadline_mail, to=recipients.of_connection, now=now)
+    expired = _recently_expired(now=now).filter(sync__purpose__in=OF_STEPS)
+    _enqueue_daily("given-up", expired, _missed_deadline_mail, to=recipients.of_connection, now=now)
 
 
-def _missed_deadline_mail(connection: Connection, over: QuerySet[Batch]) -> Text:
-    n = over.aggregate(n=Sum("n"))["n"] or 0
-    batch = over.select_related("sync").order_by("-settled_at").first()
-    subject = _("People were not sent to %(partner)s in %(group)s") % _words(connection)
+def _missed_deadline_mail(connection: Connection, expired: QuerySet[Batch]) -> Text:
+    n = expired.aggregate(n=Sum("n"))["n"] or 0
+    batch = expired.select_related("sync").order_by("-settled_at").first()
+    subject = _("People were not sent to %(partner)s in %(group)s") % _params(connection)
     text = ngettext(
         "%(partner)s did not take %(n)s person within %(retry_time)s (until %(time)s), so they "
         "count as errored. No one is lost: open the component, see why, and send them again with "
@@ -103,57 +107,56 @@ def _missed_deadline_mail(connection: Connection, over: QuerySet[Batch]) -> Text
         n,
     )
     at = batch.settled_at if batch and batch.settled_at else None
-    words = _words(connection) | {"n": number_format(n), "retry_time": deadlines.delivery_text()}
-    words["time"] = risks.clock(at, connection.app_group) if at else ""
-    syncs = Sync.objects.filter(pk__in=over.values("sync")).order_by("pk")
+    params = _params(connection) | {"n": number_format(n), "retry_time": deadlines.delivery_text()}
+    params["time"] = risks.clock(at, connection.app_group) if at else ""
+    syncs = Sync.objects.filter(pk__in=expired.values("sync")).order_by("pk")
     url = batch.sync.url if batch else "/"
-    return subject, mail_text(connection.app_group, text % words, url, sync_lines(syncs, over))
+    return subject, mail_text(connection.app_group, text % params, url, sync_lines(syncs, expired))
 
 
 def _mail_failed_removals(*, now: datetime) -> None:
     """Mail the admins about removals without a step that missed their deadline, once a day."""
-    over = _expired(now=now).exclude(sync__purpose__in=OF_STEPS)
-    _enqueue_daily("not-taken-out", over, _failed_removal_mail, to=recipients.admins_of, now=now)
+    expired = _recently_expired(now=now).exclude(sync__purpose__in=OF_STEPS)
+    _enqueue_daily("not-taken-out", expired, _failed_removal_mail, to=recipients.admins_of, now=now)
 
 
-def _failed_removal_mail(connection: Connection, over: QuerySet[Batch]) -> Text:
-    subject = _("People were not taken out of audiences of %(group)s") % _words(connection)
+def _failed_removal_mail(connection: Connection, expired: QuerySet[Batch]) -> Text:
+    subject = _("People were not taken out of audiences of %(group)s") % _params(connection)
     text = _(
         "People who were erased or withdrew their consent may still be in audiences at "
         "%(partner)s: it took no removal of them for %(retry_time)s, and none is sent any more. "
         "Look there which audiences can go."
     )
-    names = Audience.objects.filter(pk__in=over.values("audience")).values_list("name", flat=True)[
-        :MOST_LINES
-    ]
-    listed = "\n".join(f"- {name}" for name in names)
+    audiences = Audience.objects.filter(pk__in=expired.values("audience"))
+    names = audiences.values_list("name", flat=True)[:MAX_LINES]
+    name_lines = "\n".join(f"- {name}" for name in names)
     url = outbox.absolute_url(problems.partner_page(connection))
-    words = _words(connection) | {"retry_time": deadlines.removal_text()}
-    return subject, f"{text % words}\n\n{url}\n\n{listed}\n"
+    params = _params(connection) | {"retry_time": deadlines.removal_text()}
+    return subject, f"{text % params}\n\n{url}\n\n{name_lines}\n"
 
 
 def _mail_blocked_removals(*, now: datetime) -> None:
     """Mail the admins once a day while removals without a step cannot be sent."""
-    barred = Q(ad_account__connection__token_sealed="") | Q(
+    blocked_q = Q(ad_account__connection__token_sealed="") | Q(
         ad_account__connection__parked_by=ParkedBy.TOKEN
     )
-    barred |= Q(ad_account__is_chosen=False) | Q(ad_account__parked_by=ParkedBy.AD_ACCOUNT)
-    waiting = Batch.objects.filter(barred, state=Outcome.PENDING, n__gt=0).exclude(
+    blocked_q |= Q(ad_account__is_chosen=False) | Q(ad_account__parked_by=ParkedBy.AD_ACCOUNT)
+    batches = Batch.objects.filter(blocked_q, state=Outcome.PENDING, n__gt=0).exclude(
         sync__purpose__in=OF_STEPS
     )
     _enqueue_daily(
-        "removals-wait", waiting, _blocked_removal_mail, to=recipients.admins_of, now=now
+        "removals-wait", batches, _blocked_removal_mail, to=recipients.admins_of, now=now
     )
 
 
-def _blocked_removal_mail(connection: Connection, waiting: QuerySet[Batch]) -> Text:
+def _blocked_removal_mail(connection: Connection, batches: QuerySet[Batch]) -> Text:
     n = (
-        Delivery.objects.filter(batch__in=waiting, outcome=None)
+        Delivery.objects.filter(batch__in=batches, outcome=None)
         .values("profile")
         .distinct()
         .count()
     )
-    subject = _("People who must leave are still in audiences of %(group)s") % _words(connection)
+    subject = _("People who must leave are still in audiences of %(group)s") % _params(connection)
     text = ngettext(
         "%(n)s person was erased here or withdrew their consent, but may still be in audiences at "
         "%(partner)s: we have no access to take them out. Connect %(partner)s or choose the ad "
@@ -163,18 +166,18 @@ def _blocked_removal_mail(connection: Connection, waiting: QuerySet[Batch]) -> T
         "account again; the removals wait for that for %(retry_time)s.",
         n,
     )
-    ends_at = waiting.aggregate(at=Min("deadline_at"))["at"]
-    words = _words(connection) | {"n": number_format(n), "retry_time": deadlines.removal_text()}
-    parts = [text % words]
-    if ends_at:
+    first_deadline = batches.aggregate(at=Min("deadline_at"))["at"]
+    params = _params(connection) | {"n": number_format(n), "retry_time": deadlines.removal_text()}
+    parts = [text % params]
+    if first_deadline:
         until = _("The first one ends on %(time)s, and is not asked for any more after that.")
-        parts.append(until % {"time": risks.clock(ends_at, connection.app_group)})
+        parts.append(until % {"time": risks.clock(first_deadline, connection.app_group)})
     return (
         subject,
         f"{' '.join(parts)}\n\n{outbox.absolute_url(problems.partner_page(connection))}\n",
     )
 
 
-def _words(connection: Connection) -> dict[str, str]:
+def _params(connection: Connection) -> dict[str, str]:
     label = registry.get(connection.partner).label
     return {"partner": label, "group": connection.app_group.name}

@@ -1,4 +1,4 @@
-"""Forms of the page Notifications: what a member wants to hear of, thresholds, the webhook."""
+"""Forms of the page Notifications: the choices of members, thresholds, the webhook."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _URL = re.compile(r"https?://[^\s/?#@\\]+(?:/[^\s#\\]*)?(?:\?[^\s#\\]*)?", re.AS
 
 
 class ChoiceForm(EditedMeanwhile, forms.ModelForm):
-    """The choice of one member; ``prefix`` names the membership."""
+    """What one member is notified of; ``prefix`` names the membership."""
 
     class Meta:
         model = NoticeChoice
@@ -48,18 +48,18 @@ class ChoiceForm(EditedMeanwhile, forms.ModelForm):
 def of_members(
     members: Iterable[Membership], data: QueryDict | None = None
 ) -> list[tuple[Membership, ChoiceForm]]:
-    """Return each member with a form of the choice."""
-    found = []
+    """Return each member with a form; unbound without ``data`` of this member."""
+    forms_of = []
     for member in members:
         choice = getattr(member, "notice_choice", None) or NoticeChoice(membership=member)
         prefix = f"member-{member.pk}"
-        mine = data if data is not None and f"{prefix}-steps" in data else None
-        found.append((member, ChoiceForm(mine, instance=choice, prefix=prefix)))
-    return found
+        posted = data if data is not None and f"{prefix}-steps" in data else None
+        forms_of.append((member, ChoiceForm(posted, instance=choice, prefix=prefix)))
+    return forms_of
 
 
 class ThresholdsForm(EditedMeanwhile, forms.ModelForm):
-    """From when the group is warned; an empty field is as the installation says."""
+    """The thresholds from which the group is warned; an empty field stands for the default."""
 
     class Meta:
         model = Thresholds
@@ -73,25 +73,30 @@ class ThresholdsForm(EditedMeanwhile, forms.ModelForm):
 
     def __init__(self, *args: Any, partners: Sequence[Partner], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        most = int(settings.SYNC.deadline // 60)
-        by_partner = ", ".join(
-            f"{number_format(one.smallest_audience)} ({one.label})" for one in partners
+        max_minutes = int(settings.SYNC.deadline // 60)
+        fewest_by_partner = ", ".join(
+            f"{number_format(partner.smallest_audience)} ({partner.label})" for partner in partners
         )
-        percent = thresholds.MOST_ERRORED_PERCENT
-        minutes, room = thresholds.backlog_minutes(), thresholds.ROOM
-        self._bound("error_percent", 1, 100, _("More than this; 100: never."), str(percent))
-        self._bound("backlog_minutes", 1, most, _("At least this long."), number_format(minutes))
-        self._bound("audiences_left", 0, 10_000, _("At most this many."), str(room))
-        self._bound("fewest_people", 0, 10**9, _("Fewer than this; 0: never."), by_partner)
+        percent = thresholds.MAX_ERRORED_PERCENT
+        minutes, audiences_left = thresholds.backlog_minutes(), thresholds.MIN_AUDIENCES_LEFT
+        self._limit("error_percent", 1, 100, _("More than this; 100: never."), str(percent))
+        backlog = number_format(minutes)
+        self._limit("backlog_minutes", 1, max_minutes, _("At least this long."), backlog)
+        self._limit("audiences_left", 0, 10_000, _("At most this many."), str(audiences_left))
+        self._limit("fewest_people", 0, 10**9, _("Fewer than this; 0: never."), fewest_by_partner)
         self.keep_changes_of_others()
 
-    def _bound(self, name: str, least: int, most: int, meaning: StrOrPromise, default: str) -> None:
+    def _limit(
+        self, name: str, min_value: int, max_value: int, meaning: StrOrPromise, default: str
+    ) -> None:
         field = self.fields[name]
         assert isinstance(field, forms.IntegerField)
-        field.validators += [MinValueValidator(least), MaxValueValidator(most)]
-        field.widget.attrs.update(min=least, max=most, placeholder=default, inputmode="numeric")
-        words = {"meaning": meaning, "default": default}
-        field.help_text = _("%(meaning)s Empty: %(default)s.") % words
+        field.validators += [MinValueValidator(min_value), MaxValueValidator(max_value)]
+        field.widget.attrs.update(
+            min=min_value, max=max_value, placeholder=default, inputmode="numeric"
+        )
+        params = {"meaning": meaning, "default": default}
+        field.help_text = _("%(meaning)s Empty: %(default)s.") % params
 
 
 class WebhookForm(forms.ModelForm):
@@ -107,22 +112,22 @@ class WebhookForm(forms.ModelForm):
     def clean_url(self) -> str:
         """Refuse other schemes, names with passwords, and private addresses."""
         url: str = self.cleaned_data["url"].strip()
-        parts = _parts(url)
-        if parts is None or len(url) > MAX_URL:
+        scheme_and_host = _scheme_and_host(url)
+        if scheme_and_host is None or len(url) > MAX_URL:
             raise forms.ValidationError(
                 _("Type an address such as https://hooks.example.org/sync, without a password.")
             )
-        scheme, host = parts
+        scheme, host = scheme_and_host
         if scheme != "https" and not settings.WEBHOOK_ALLOW_PRIVATE:
             raise forms.ValidationError(_("The address must begin with https://."))
-        if _is_address(host) and not webhooks.is_allowed(host):
+        if _is_ip_address(host) and not webhooks.is_allowed(host):
             raise forms.ValidationError(
                 _("This address is inside a private network; webhooks go to public ones only.")
             )
         return url
 
 
-def _parts(url: str) -> tuple[str, str] | None:
+def _scheme_and_host(url: str) -> tuple[str, str] | None:
     """Return scheme and host of a URL, or None if it is not well formed."""
     if not _URL.fullmatch(url):
         return None
@@ -134,7 +139,7 @@ def _parts(url: str) -> tuple[str, str] | None:
     return (parts.scheme, parts.hostname) if parts.hostname else None
 
 
-def _is_address(host: str) -> bool:
+def _is_ip_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:

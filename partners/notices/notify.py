@@ -1,7 +1,7 @@
 """Write each message about an incident once to each recipient: begun, running out, over.
 
-A row of `Notice` decides: the constraint lets one of several workers write it. The mail goes to
-the outbox under its key, where it gets the newest text until it is sent.
+A row of `Notice` decides: of several workers, its constraint lets only one write it. The mail goes
+to the outbox under the key of the notice; its text is replaced until it is sent.
 """
 
 from __future__ import annotations
@@ -22,84 +22,89 @@ from partners.notices import recipients, texts
 
 logger = logging.getLogger(__name__)
 Kind = Notice.Kind
-QUIET = ("not_connected", "ad_account_disconnected")
-"""Codes of what members did themselves: only people running out of time are worth a message."""
-LOOK_BACK = timedelta(days=3)
-NEW = timedelta(minutes=2)
-AT_ONCE = 100
+QUIET_CODES = ("not_connected", "ad_account_disconnected")
+"""Codes of what members did themselves: no message when they begin, only reminders."""
+MAX_END_AGE = timedelta(days=3)
+"""The end of an incident is notified for so long."""
+LOG_WITHIN = timedelta(minutes=2)
+"""So long after its begin, an incident without a recipient is logged."""
+MAX_PER_RUN = 100  # incidents
 
 
 def write(*, now: datetime) -> None:
     """Queue what is due; drop unsent mails that are of no use any more."""
-    note_sent()  # Some were sent by the beat of mails: their recipients are notified of the end.
-    _drop(Q(incident__ended_at__isnull=False) & ~Q(kind=Kind.OVER))
-    _drop(~Q(Exists(_membership())))
-    for incident in _open(now=now)[:AT_ONCE]:
-        kind = _due(incident, now=now)
+    note_sent()  # mailing.beat may have sent some: only their recipients are notified of the end
+    _drop_unsent(Q(incident__ended_at__isnull=False) & ~Q(kind=Kind.OVER))
+    _drop_unsent(~Q(Exists(_active_membership())))
+    for incident in _open_due(now=now)[:MAX_PER_RUN]:
+        kind = _due_kind(incident, now=now)
         if kind is not None:
             _notify(incident, kind, now=now)
-    for incidents in _ended(now=now):
-        if _is_well(incidents[-1]):
+    for incidents in _ended_due(now=now):
+        if _is_cured(incidents[-1]):
             _notify_over(incidents, now=now)
 
 
 def note_sent() -> None:
-    """Copy to the notices when the outbox has sent their mails."""
+    """Set Notice.sent_at of those whose mails the outbox has sent."""
     mails = OutgoingMail.objects.filter(key=OuterRef("mail_key"), sent_at__isnull=False)
     Notice.objects.filter(Exists(mails), sent_at=None).update(
         sent_at=Subquery(mails.values("sent_at")[:1])
     )
 
 
-def _open(*, now: datetime) -> QuerySet[Incident]:
+def _open_due(*, now: datetime) -> QuerySet[Incident]:
     """Return the open incidents that may have a message due."""
-    notified = Notice.objects.filter(incident=OuterRef("pk"))
-    fresh = ~Exists(notified) & ~Q(code__in=QUIET)
-    due = Q(Exists(notified.filter(sent_at=None))) | fresh
+    notices = Notice.objects.filter(incident=OuterRef("pk"))
+    new_q = ~Exists(notices) & ~Q(code__in=QUIET_CODES)
+    due_q = Q(Exists(notices.filter(sent_at=None))) | new_q
     for kind in reminders.HOURS:
-        from_here = reminders.ORDER[reminders.ORDER.index(kind) :]
-        due |= reminders.may_be_due(kind, now=now) & ~Q(Exists(notified.filter(kind__in=from_here)))
-    rows = Incident.objects.open().filter(due)
-    # In any order: those without a recipient stay due, and must not take the turns of all others.
+        this_or_later = reminders.KINDS_IN_ORDER[reminders.KINDS_IN_ORDER.index(kind) :]
+        due_q |= reminders.due_q(kind, now=now) & ~Q(Exists(notices.filter(kind__in=this_or_later)))
+    rows = Incident.objects.open().filter(due_q)
+    # In random order: those without a recipient stay due, and must not fill every run.
     return rows.select_related("app_group", *lines.RELATED).order_by("?")
 
 
-def _due(incident: Incident, *, now: datetime) -> Kind | None:
-    """Return the message that is due, or the last one while its mail is not sent."""
-    order = reminders.ORDER
-    written = incident.notices.exclude(kind=Kind.OVER).values_list("kind", flat=True).distinct()
-    last = max((order.index(Kind(kind)) for kind in written), default=-1)
-    level = reminders.level(incident, now=now)
-    if level is not None and order.index(level) > last:
-        return level
-    if last >= 0:
-        return order[last]
-    return None if incident.code in QUIET else Kind.BEGUN
+def _due_kind(incident: Incident, *, now: datetime) -> Kind | None:
+    """Return the kind of message that is due, or the last one while its mail is not sent."""
+    kinds = reminders.KINDS_IN_ORDER
+    notices = incident.notices.exclude(kind=Kind.OVER)
+    written_kinds = notices.values_list("kind", flat=True).distinct()
+    last_index = max((kinds.index(Kind(kind)) for kind in written_kinds), default=-1)
+    due_kind = reminders.due_kind(incident, now=now)
+    if due_kind is not None and kinds.index(due_kind) > last_index:
+        return due_kind
+    if last_index >= 0:
+        return kinds[last_index]
+    return None if incident.code in QUIET_CODES else Kind.BEGUN
 
 
 def _notify(incident: Incident, kind: Kind, *, now: datetime) -> None:
     """Write the notices of a kind once, and the mails of those that are not sent."""
     members = recipients.of_incident(incident)
-    if not members and incident.begun_at > now - NEW:
+    if not members and incident.begun_at > now - LOG_WITHIN:
         logger.error("Incident %s has no recipient.", incident.pk)
-    mine = Notice.objects.filter(incident=incident, kind=kind)
-    if not mine.exists():
+    notices = Notice.objects.filter(incident=incident, kind=kind)
+    if not notices.exists():
         _create([incident], kind, members, _key(incident, kind), now=now)
-    unsent = set(mine.filter(sent_at=None).values_list("user", flat=True))
-    _enqueue(incident, kind, [one for one in members if one.user_id in unsent], now=now)
+    unsent_user_ids = set(notices.filter(sent_at=None).values_list("user", flat=True))
+    unsent = [member for member in members if member.user_id in unsent_user_ids]
+    _enqueue(incident, kind, unsent, now=now)
 
 
 def _notify_over(incidents: Sequence[Incident], *, now: datetime) -> None:
     """Notify those who were notified of a trouble that it is over, in one mail for one place."""
-    newest, notified = incidents[-1], Notice.objects.filter(incident__in=incidents)
-    over = notified.filter(kind=Kind.OVER)
-    users = notified.exclude(kind=Kind.OVER).exclude(sent_at=None).values("user")
-    members = Membership.objects.filter(app_group=newest.app_group_id, user__in=users)
-    members_before = list(members.filter(user__is_active=True).select_related("user"))
-    if not over.exists():
-        _create(incidents, Kind.OVER, members_before, _key(newest, Kind.OVER), now=now)
-    unsent = set(over.filter(sent_at=None).values_list("user", flat=True))
-    _enqueue(newest, Kind.OVER, [one for one in members_before if one.user_id in unsent], now=now)
+    newest, notices = incidents[-1], Notice.objects.filter(incident__in=incidents)
+    end_notices = notices.filter(kind=Kind.OVER)
+    users = notices.exclude(kind=Kind.OVER).exclude(sent_at=None).values("user")
+    memberships = Membership.objects.filter(app_group=newest.app_group_id, user__in=users)
+    members = list(memberships.filter(user__is_active=True).select_related("user"))
+    if not end_notices.exists():
+        _create(incidents, Kind.OVER, members, _key(newest, Kind.OVER), now=now)
+    unsent_user_ids = set(end_notices.filter(sent_at=None).values_list("user", flat=True))
+    unsent = [member for member in members if member.user_id in unsent_user_ids]
+    _enqueue(newest, Kind.OVER, unsent, now=now)
 
 
 def _key(incident: Incident, kind: Kind) -> str:
@@ -120,12 +125,12 @@ def _create(
             Notice(
                 incident=incident,
                 kind=kind,
-                user=one.user,
-                mail_key=f"{key}:{one.user_id}",
+                user=member.user,
+                mail_key=f"{key}:{member.user_id}",
                 created_at=now,
             )
             for incident in incidents
-            for one in members
+            for member in members
         ],
         ignore_conflicts=True,
     )
@@ -134,49 +139,49 @@ def _create(
 def _enqueue(
     incident: Incident, kind: Kind, members: Iterable[Membership], *, now: datetime
 ) -> None:
-    def written(recipient: Membership) -> outbox.Text:
+    def write_mail(recipient: Membership) -> outbox.Text:
         return texts.of_notice(incident, kind, recipient, now=now)
 
-    outbox.enqueue(_key(incident, kind), incident.app_group, members, written, now=now)
+    outbox.enqueue(_key(incident, kind), incident.app_group, members, write_mail, now=now)
 
 
-def _drop(stale: Q) -> None:
+def _drop_unsent(stale_q: Q) -> None:
     """Delete unsent messages that match; they reached no one."""
-    rows = Notice.objects.filter(stale, sent_at=None)
+    rows = Notice.objects.filter(stale_q, sent_at=None)
     keys = list(rows.values_list("mail_key", flat=True))
     if keys:
         OutgoingMail.objects.filter(key__in=keys, due_at__isnull=False).delete()
         Notice.objects.filter(sent_at=None, mail_key__in=keys).delete()
 
 
-def _membership() -> QuerySet[Membership]:
-    """Return the membership by which the recipient of a notice is still a member."""
+def _active_membership() -> QuerySet[Membership]:
+    """Return the membership of the recipient of a notice, as an active member of its group."""
     group = OuterRef("incident__app_group")
     return Membership.objects.filter(app_group=group, user=OuterRef("user"), user__is_active=True)
 
 
-def _ended(*, now: datetime) -> list[list[Incident]]:
+def _ended_due(*, now: datetime) -> list[list[Incident]]:
     """Return the incidents whose end is to be notified, oldest first.
 
     One list for each place, and one for each threshold there: its end says nothing about the place.
     """
-    mine = Notice.objects.filter(incident=OuterRef("pk"))
-    notified = Exists(mine.exclude(kind=Kind.OVER).exclude(sent_at=None))
-    over = mine.filter(kind=Kind.OVER)
-    due = ~Exists(over) | Exists(over.filter(sent_at=None))
-    final = pauses.is_final(now=now)
+    notices = Notice.objects.filter(incident=OuterRef("pk"))
+    is_notified = Exists(notices.exclude(kind=Kind.OVER).exclude(sent_at=None))
+    end_notices = notices.filter(kind=Kind.OVER)
+    due_q = ~Exists(end_notices) | Exists(end_notices.filter(sent_at=None))
+    final_q = pauses.final_q(now=now)
     rows = Incident.objects.ended().filter(
-        final, notified, due, ended_at__gt=now - LOOK_BACK, app_group__archived_at=None
+        final_q, is_notified, due_q, ended_at__gt=now - MAX_END_AGE, app_group__archived_at=None
     )
-    found: dict[tuple[str, int, str], list[Incident]] = {}
+    incidents_by_place: dict[tuple[str, int, str], list[Incident]] = {}
     for row in rows.select_related("app_group", *lines.RELATED).order_by("pk"):
-        threshold = row.code if row.code in codes.HOLD_NO_BATCHES else ""
-        found.setdefault((row.place, row.place_id, threshold), []).append(row)
-    return list(found.values())
+        threshold_code = row.code if row.code in codes.HOLD_NO_BATCHES else ""
+        incidents_by_place.setdefault((row.place, row.place_id, threshold_code), []).append(row)
+    return list(incidents_by_place.values())
 
 
-def _is_well(incident: Incident) -> bool:
-    """Return whether the place works again, or nothing needs it any more."""
+def _is_cured(incident: Incident) -> bool:
+    """Return whether the place of an ended incident works again: then its end is notified."""
     others = Incident.objects.open().filter(**{incident.place: incident.place_id})
     if incident.code in codes.HOLD_NO_BATCHES:
         return not others.filter(code=incident.code).exists()
@@ -186,10 +191,11 @@ def _is_well(incident: Incident) -> bool:
         case Connection() as connection:
             return not codes.of_connection(connection)
         case AdAccount() as ad_account:
-            # People who were errored are notified of by a mail of their own.
-            since = Batch.objects.filter(ad_account=ad_account, settled_at__gt=incident.begun_at)
-            lost = since.filter(state=Outcome.ERRORED, n__gt=0)
-            is_lost = incident.code == codes.BACKLOG and lost.exists()
-            return not codes.of_ad_account(ad_account) and not is_lost
+            # No "it is over" for a backlog that ended because people were errored: for these
+            # there is a mail of its own.
+            settled = Batch.objects.filter(ad_account=ad_account, settled_at__gt=incident.begun_at)
+            errored = settled.filter(state=Outcome.ERRORED, n__gt=0)
+            has_errored = incident.code == codes.BACKLOG and errored.exists()
+            return not codes.of_ad_account(ad_account) and not has_errored
         case Audience() | Sync():
             return True

@@ -16,21 +16,27 @@ from partners.models import Connection, Incident, NoticeChoice, Sync
 logger = logging.getLogger(__name__)
 Choice = NoticeChoice.Choice
 AuthorsOf = Callable[[Iterable[int]], dict[int, int]]
-_authors: list[AuthorsOf] = []
+_find_authors: list[AuthorsOf] = []
 
 
 def provide(authors: AuthorsOf) -> None:
-    """Set the function that returns Sync id -> the user who made the canvas of its step."""
-    _authors[:] = [authors]
+    """Set the function that finds authors; it belongs to canvases, which is not imported here.
+
+    It returns Sync id -> id of the user who made the canvas of its step.
+    """
+    _find_authors[:] = [authors]
 
 
 @dataclass(frozen=True, slots=True)
 class Notified:
-    """Who is notified of a connection. ``unheard``: live steps whose trouble reaches no member."""
+    """Who is notified of a connection.
+
+    ``unreached_steps``: Syncs of live steps whose trouble no member is notified of.
+    """
 
     connection: Connection
     members: list[Membership]
-    unheard: list[Sync]
+    unreached_steps: list[Sync]
 
 
 def of_incident(incident: Incident) -> list[Membership]:
@@ -39,46 +45,49 @@ def of_incident(incident: Incident) -> list[Membership]:
     With the members who chose to be notified of all, and without those who chose none.
     """
     connection = titles.connection_of(titles.place_of(incident))
-    members = list(_active(connection))
-    first = _authors_among(members, incident) or _of_connection(members, connection)
-    field = "connections" if _is_of_connection(incident) else "steps"
-    return [one for one in members if _is_notified(one, field, concerned=one in first)]
+    members = list(_active_members(connection))
+    concerned = _authors_of(members, incident) or _concerned_by(members, connection)
+    field = "connections" if _concerns_connection(incident) else "steps"
+    return _with_choice(members, field, concerned=concerned)
 
 
 def of_group(app_group: AppGroup) -> list[Notified]:
     """Return for each connection who would be notified of what; two queries, one more for each."""
-    return [_notified(one) for one in app_group.connections.order_by("partner")]
+    return [_notified_of(connection) for connection in app_group.connections.order_by("partner")]
 
 
-def _notified(connection: Connection) -> Notified:
-    members = list(_active(connection))
-    concerned = _of_connection(members, connection)
-    syncs = present.needed().filter(is_live=True, audience__ad_account__connection=connection)
-    live = list(syncs.order_by("label", "pk"))
-    authors = _authors[0](one.pk for one in live) if _authors else {}
-    by_user = {one.user_id: one for one in members if one.may(Role.MARKETER)}
-    everything = [one for one in members if _choice(one, "steps") == Choice.ALL]
+def _notified_of(connection: Connection) -> Notified:
+    members = list(_active_members(connection))
+    concerned = _concerned_by(members, connection)
+    syncs = present.relevant_syncs().filter(
+        is_live=True, audience__ad_account__connection=connection
+    )
+    live_syncs = list(syncs.order_by("label", "pk"))
+    author_ids = _find_authors[0](sync.pk for sync in live_syncs) if _find_authors else {}
+    editors_by_id = {member.user_id: member for member in members if member.may(Role.MARKETER)}
+    choose_all = [member for member in members if _choice_of(member, "steps") == Choice.ALL]
 
-    def is_heard(sync: Sync) -> bool:
-        author = by_user.get(authors.get(sync.pk, 0))
-        first = [author] if author else concerned
-        return bool(everything) or any(_choice(one, "steps") != Choice.NONE for one in first)
+    def reaches_member(sync: Sync) -> bool:
+        author = editors_by_id.get(author_ids.get(sync.pk, 0))
+        concerned_members = [author] if author else concerned
+        choices = [_choice_of(member, "steps") for member in concerned_members]
+        return bool(choose_all) or any(choice != Choice.NONE for choice in choices)
 
     return Notified(
         connection,
-        [one for one in members if _is_notified(one, "connections", concerned=one in concerned)],
-        [sync for sync in live if not is_heard(sync)],
+        _with_choice(members, "connections", concerned=concerned),
+        [sync for sync in live_syncs if not reaches_member(sync)],
     )
 
 
 def of_connection(connection: Connection) -> list[Membership]:
     """Return the user who connected, if an active member of the group, and its active admins."""
-    return _of_connection(list(_active(connection)), connection)
+    return _concerned_by(list(_active_members(connection)), connection)
 
 
 def admins_of(connection: Connection) -> list[Membership]:
     """Return the active admins of the group."""
-    return list(_active(connection).filter(role=Role.ADMIN))
+    return list(_active_members(connection).filter(role=Role.ADMIN))
 
 
 def log_if_none(recipients: list[Membership], place: object) -> None:
@@ -86,37 +95,48 @@ def log_if_none(recipients: list[Membership], place: object) -> None:
         logger.error("The mail about %s has no recipient.", place)
 
 
-def _active(connection: Connection) -> QuerySet[Membership]:
+def _active_members(connection: Connection) -> QuerySet[Membership]:
     members = Membership.objects.filter(app_group=connection.app_group_id, user__is_active=True)
     return members.select_related("user", "notice_choice").order_by("pk")
 
 
-def _of_connection(members: list[Membership], connection: Connection) -> list[Membership]:
-    by = connection.connected_by_id
-    return [one for one in members if one.user_id == by or one.role == Role.ADMIN]
+def _concerned_by(members: list[Membership], connection: Connection) -> list[Membership]:
+    connected_by = connection.connected_by_id
+    return [
+        member for member in members if member.user_id == connected_by or member.role == Role.ADMIN
+    ]
 
 
-def _is_of_connection(incident: Incident) -> bool:
+def _concerns_connection(incident: Incident) -> bool:
     return incident.connection_id is not None or incident.ad_account_id is not None
 
 
-def _authors_among(members: list[Membership], incident: Incident) -> list[Membership]:
+def _authors_of(members: list[Membership], incident: Incident) -> list[Membership]:
     """Return the authors of the canvases concerned who may still edit them."""
-    if _is_of_connection(incident) or not _authors:
+    if _concerns_connection(incident) or not _find_authors:
         return []
     if incident.sync_id is not None:
         syncs = Sync.objects.filter(pk=incident.sync_id)
     else:
-        syncs = present.needed().filter(audience=incident.audience_id)
-    authors = set(_authors[0](syncs.values_list("pk", flat=True)).values())
-    return [one for one in members if one.user_id in authors and one.may(Role.MARKETER)]
+        syncs = present.relevant_syncs().filter(audience=incident.audience_id)
+    author_ids = set(_find_authors[0](syncs.values_list("pk", flat=True)).values())
+    return [
+        member for member in members if member.user_id in author_ids and member.may(Role.MARKETER)
+    ]
 
 
-def _is_notified(member: Membership, field: str, *, concerned: bool) -> bool:
-    wanted = _choice(member, field)
-    return wanted == Choice.ALL or (wanted == Choice.MINE and concerned)
+def _with_choice(
+    members: list[Membership], field: str, *, concerned: list[Membership]
+) -> list[Membership]:
+    """Return the members who chose all incidents, and the concerned ones unless they chose none."""
+    notified = []
+    for member in members:
+        choice = _choice_of(member, field)
+        if choice == Choice.ALL or (choice == Choice.MINE and member in concerned):
+            notified.append(member)
+    return notified
 
 
-def _choice(member: Membership, field: str) -> str:
+def _choice_of(member: Membership, field: str) -> str:
     choice = getattr(member, "notice_choice", None)
     return str(getattr(choice, field)) if choice else Choice.MINE

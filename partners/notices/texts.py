@@ -21,46 +21,49 @@ from partners.incidents import codes, reminders
 from partners.models import Batch, Incident, Notice, Sync
 from partners.models.batch_queries import OF_STEPS
 
-MOST_LINES = 10
-OF_ACCESS = ("ad_account_disconnected", "ad_account_refused", codes.BACKLOG)
+MAX_LINES = 10  # Syncs that a mail names
+# With those of connections, the incidents after whose end the partner "works again":
+ACCESS_CODES = ("ad_account_disconnected", "ad_account_refused", codes.BACKLOG)
 Kind = Notice.Kind
 
 
 def of_notice(incident: Incident, kind: Kind, recipient: Membership, *, now: datetime) -> Text:
     """Return subject and body of a mail."""
     if kind == Kind.OVER:
-        return _over(incident)
+        return _over_mail(incident)
     line = lines.of_incident(incident, now=now)
     if kind in reminders.HOURS:
-        return _running_out(incident, kind, line, now=now)
-    return _begun(incident, line, recipient)
+        return _reminder_mail(incident, kind, line, now=now)
+    return _begun_mail(incident, line, recipient)
 
 
-def _begun(incident: Incident, line: Line | None, recipient: Membership) -> Text:
-    subject = _("%(partner)s needs attention in %(group)s: %(what)s") % _words(incident)
+def _begun_mail(incident: Incident, line: Line | None, recipient: Membership) -> Text:
+    subject = _("%(partner)s needs attention in %(group)s: %(what)s") % _params(incident)
     text = line.problem.text if line else titles.title(incident)
     if line and line.is_for_admins and recipient.role != Role.ADMIN:
         text = " ".join([text, _("An admin of this app group can do that.")])
     return subject, _body(incident, text, _url(incident, line))
 
 
-def _over(incident: Incident) -> Text:
-    words = _words(incident)
-    is_of_access = incident.connection_id is not None or incident.code in OF_ACCESS
+def _over_mail(incident: Incident) -> Text:
+    params = _params(incident)
+    is_about_access = incident.connection_id is not None or incident.code in ACCESS_CODES
     subject = _("Over in %(group)s: %(what)s")
-    if is_of_access:
+    if is_about_access:
         subject = _("%(partner)s works again in %(group)s")
-    text = _("%(what)s: this is over. You need not do anything.") % words
-    n = reminders.held_no_more(incident).aggregate(n=Sum("n"))["n"] or 0
+    text = _("%(what)s: this is over. You need not do anything.") % params
+    n = reminders.released_batches(incident).aggregate(n=Sum("n"))["n"] or 0
     sent = ngettext("%(n)s person who waits is sent now.", "%(n)s people who wait are sent now.", n)
     text = f"{text} {sent % {'n': number_format(n)}}" if n else text
-    return subject % words, _body(incident, text, _url(incident, None))
+    return subject % params, _body(incident, text, _url(incident, None))
 
 
-def _running_out(incident: Incident, kind: Kind, line: Line | None, *, now: datetime) -> Text:
-    soon = reminders.batches(incident, kind, now=now)
-    found = soon.aggregate(first=Min("deadline_at"), n=Sum("n"))
-    n, first = found["n"] or 0, max(found["first"] or now, now + timedelta(minutes=1))
+def _reminder_mail(incident: Incident, kind: Kind, line: Line | None, *, now: datetime) -> Text:
+    batches = reminders.batches(incident, kind, now=now)
+    totals = batches.aggregate(first_deadline=Min("deadline_at"), n_people=Sum("n"))
+    n = totals["n_people"] or 0
+    # The mail may be written when the time is nearly up: never "in 0 minutes".
+    first = max(totals["first_deadline"] or now, now + timedelta(minutes=1))
     group = incident.app_group
     subject = _("People will soon count as errors in %(group)s") % {"group": group.name}
     text = ngettext(
@@ -70,26 +73,28 @@ def _running_out(incident: Incident, kind: Kind, line: Line | None, *, now: date
         "not taken them.",
         n,
     )
-    words = _words(incident) | {"time": risks.clock(first, group), "left": timeuntil(first, now)}
-    parts = [text % (words | {"n": number_format(n)})]
+    params = _params(incident) | {"time": risks.clock(first, group), "left": timeuntil(first, now)}
+    parts = [text % (params | {"n": number_format(n)})]
     if line is not None:
         parts.append(line.problem.text)
     parts.append(_("Fix it before then, or send them again with Retry afterwards."))
-    syncs = Sync.objects.filter(pk__in=soon.values("sync")).order_by("pk")
-    return subject, mail_text(group, " ".join(parts), _url(incident, line), sync_lines(syncs, soon))
+    syncs = Sync.objects.filter(pk__in=batches.values("sync")).order_by("pk")
+    return subject, mail_text(
+        group, " ".join(parts), _url(incident, line), sync_lines(syncs, batches)
+    )
 
 
-def _words(incident: Incident) -> dict[str, str]:
-    named = {"group": incident.app_group.name, "what": titles.subject(incident)}
-    return titles.words(incident) | named
+def _params(incident: Incident) -> dict[str, str]:
+    names = {"group": incident.app_group.name, "what": titles.subject(incident)}
+    return titles.params(incident) | names
 
 
 def _url(incident: Incident, line: Line | None) -> str:
-    """Return the page that cures it; that of the group's health once it is over."""
+    """Return the page that cures the incident; that of the group's health once it is over."""
     return line.problem.url if line else reverse("health", args=[incident.app_group.slug])
 
 
-PATHS = {
+SYNC_PATHS = {
     "connection": "audience__ad_account__connection",
     "ad_account": "audience__ad_account",
     "audience": "audience",
@@ -99,17 +104,19 @@ PATHS = {
 
 
 def _body(incident: Incident, text: str, url: str) -> str:
-    mine = Sync.objects.filter(purpose__in=OF_STEPS, **{PATHS[incident.place]: incident.place_id})
-    needed = mine.filter(Q(is_live=True, undoes=None) | Q(tally__pending__gt=0))
-    syncs = needed.order_by("-is_live", "pk")
-    waiting = None
+    syncs = Sync.objects.filter(
+        purpose__in=OF_STEPS, **{SYNC_PATHS[incident.place]: incident.place_id}
+    )
+    syncs = syncs.filter(Q(is_live=True, undoes=None) | Q(tally__pending__gt=0))
+    syncs = syncs.order_by("-is_live", "pk")
+    batches = None
     if incident.code not in codes.HOLD_NO_BATCHES:
-        waiting = risks.batches_of(incident).filter(sync__in=needed)
-    return mail_text(incident.app_group, text, url, sync_lines(syncs, waiting))
+        batches = risks.batches_of(incident).filter(sync__in=syncs)
+    return mail_text(incident.app_group, text, url, sync_lines(syncs, batches))
 
 
 def mail_text(group: AppGroup, text: str, url: str, lines: list[str]) -> str:
-    """Return a mail: the problem, the page that mends it, and the canvases concerned."""
+    """Return the body of a mail: the problem, the page that cures it, the canvases concerned."""
     parts = [text, outbox.absolute_url(url)]
     if lines:
         parts.append("\n".join([_("Canvases and audiences concerned:"), *lines]))
@@ -117,20 +124,20 @@ def mail_text(group: AppGroup, text: str, url: str, lines: list[str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def sync_lines(syncs: QuerySet[Sync], waiting: QuerySet[Batch] | None) -> list[str]:
-    """Return a line per Sync: its label, its people among ``waiting``, its address.
+def sync_lines(syncs: QuerySet[Sync], batches: QuerySet[Batch] | None) -> list[str]:
+    """Return a line per Sync: its label, its people among ``batches``, its address.
 
-    Without ``waiting``, no people are named.
+    Without ``batches``, no people are named.
     """
-    if waiting is None:
-        return [f"- {one.label}: {outbox.absolute_url(one.url)}" for one in syncs[:MOST_LINES]]
-    people = dict(waiting.order_by().values_list("sync").annotate(total=Sum("n")))
-    found = []
-    for sync in syncs[:MOST_LINES]:
-        n = people.get(sync.pk, 0)
-        words = {"label": sync.label, "n": number_format(n), "url": outbox.absolute_url(sync.url)}
-        found.append(
+    if batches is None:
+        return [f"- {sync.label}: {outbox.absolute_url(sync.url)}" for sync in syncs[:MAX_LINES]]
+    n_people_of = dict(batches.order_by().values_list("sync").annotate(total=Sum("n")))
+    lines = []
+    for sync in syncs[:MAX_LINES]:
+        n = n_people_of.get(sync.pk, 0)
+        params = {"label": sync.label, "n": number_format(n), "url": outbox.absolute_url(sync.url)}
+        lines.append(
             ngettext("- %(label)s: %(n)s person, %(url)s", "- %(label)s: %(n)s people, %(url)s", n)
-            % words
+            % params
         )
-    return found
+    return lines

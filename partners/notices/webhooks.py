@@ -32,53 +32,55 @@ from partners.models import Incident, Notice, Webhook, WebhookCall
 Kind = Notice.Kind
 ANSWER_SECONDS = 10.0
 TURN_SECONDS = 20.0  # for which one call of `send_due` starts requests
-LONGEST_TURN = 60.0  # seconds after which another worker takes over
-BATCH = 50
-AT_ONCE = 100
-BACKOFF_BASE, BACKOFF_MAX = 60.0, 3600.0
-DEADLINE = timedelta(days=3)
+MAX_TURN = 60.0  # seconds; then another worker may send
+CALLS_PER_TURN = 50
+REMINDERS_PER_RUN = 100  # incidents that are looked at
+BACKOFF_BASE, BACKOFF_MAX = 60.0, 3600.0  # seconds
+GIVE_UP_AFTER = timedelta(days=3)
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def beat() -> None:
     """Send due calls. One worker at a time: a hanging receiver must not hold all of them."""
-    with exclusive("webhooks", LONGEST_TURN) as is_mine:
+    with exclusive("webhooks", MAX_TURN) as is_mine:
         if is_mine:
             send_due(now=timezone.now())
 
 
 def enqueue(*, now: datetime) -> None:
     """Queue the messages of groups with a webhook that are due: begun, running out, over."""
-    rows = Incident.objects.filter(app_group__webhook__isnull=False)
-    fresh = rows.open().filter(~_queued(Kind.BEGUN))
-    _add(Kind.BEGUN, fresh, now=now)
-    _add_reminders(rows.open(), now=now)
-    begun = _queued(Kind.BEGUN, Kind.SIX_HOURS, Kind.ONE_HOUR)
-    over = rows.ended().filter(begun, ~_queued(Kind.OVER), ended_at__gt=now - DEADLINE)
-    _add(Kind.OVER, over.filter(pauses.is_final(now=now)), now=now)
+    incidents = Incident.objects.filter(app_group__webhook__isnull=False)
+    new = incidents.open().filter(~_is_queued(Kind.BEGUN))
+    _queue(Kind.BEGUN, new, now=now)
+    _add_reminders(incidents.open(), now=now)
+    is_begun_queued = _is_queued(Kind.BEGUN, Kind.SIX_HOURS, Kind.ONE_HOUR)
+    ended = incidents.ended().filter(
+        is_begun_queued, ~_is_queued(Kind.OVER), ended_at__gt=now - GIVE_UP_AFTER
+    )
+    _queue(Kind.OVER, ended.filter(pauses.final_q(now=now)), now=now)
 
 
 def _add_reminders(incidents: QuerySet[Incident], *, now: datetime) -> None:
-    """Queue what is due of each incident, once each; that of six hours not after the other."""
-    soon = Q(pk__in=[])
+    """Queue the reminders that are due, each once; none of six hours after that of one hour."""
+    due_q = Q(pk__in=[])
     for kind in reminders.HOURS:
-        soon |= reminders.may_be_due(kind, now=now) & ~Q(_queued(kind, Kind.ONE_HOUR))
-    due: dict[Kind, list[int]] = {}
-    # In any order: those of which another incident reminds must not take the turns of all others.
-    for incident in incidents.filter(soon).order_by("?")[:AT_ONCE]:
-        level = reminders.level(incident, now=now)
-        if level is not None:
-            due.setdefault(level, []).append(incident.pk)
-    for kind, pks in due.items():
-        _add(kind, incidents.filter(~_queued(kind), pk__in=pks), now=now)
+        due_q |= reminders.due_q(kind, now=now) & ~Q(_is_queued(kind, Kind.ONE_HOUR))
+    ids_by_kind: dict[Kind, list[int]] = {}
+    # In random order: those of which another incident reminds must not fill every run.
+    for incident in incidents.filter(due_q).order_by("?")[:REMINDERS_PER_RUN]:
+        due_kind = reminders.due_kind(incident, now=now)
+        if due_kind is not None:
+            ids_by_kind.setdefault(due_kind, []).append(incident.pk)
+    for kind, incident_ids in ids_by_kind.items():
+        _queue(kind, incidents.filter(~_is_queued(kind), pk__in=incident_ids), now=now)
 
 
-def _queued(*kinds: Kind) -> Exists:
+def _is_queued(*kinds: Kind) -> Exists:
     calls = WebhookCall.objects.filter(webhook=OuterRef("app_group__webhook"), kind__in=kinds)
     return Exists(calls.filter(incident=OuterRef("pk")))
 
 
-def _add(kind: Kind, incidents: Any, *, now: datetime) -> None:
+def _queue(kind: Kind, incidents: Any, *, now: datetime) -> None:
     pairs = list(incidents.values_list("pk", "app_group__webhook"))
     WebhookCall.objects.bulk_create(
         [
@@ -94,47 +96,49 @@ def send_due(*, now: datetime) -> int:
 
     Each is sent once however many workers call this, and again only if it was not accepted.
     """
-    n_accepted, ends_at = 0, time.monotonic() + TURN_SECONDS
-    silent = set[int]()  # webhooks that gave no answer in this turn
+    n_accepted, stop_at = 0, time.monotonic() + TURN_SECONDS
+    silent_webhooks = set[int]()  # webhooks that gave no answer in this turn
     # A claim is a lease that ends at ``due_at``; an end too far ahead was written by a wrong clock.
     due = WebhookCall.objects.filter(lease.expired_q("due_at", seconds=BACKOFF_MAX, now=now))
-    related = [f"incident__{one}" for one in ("app_group", *lines.RELATED)]
-    for call in due.select_related("webhook", *related).order_by("due_at", "pk")[:BATCH]:
-        if time.monotonic() > ends_at:
+    related = [f"incident__{path}" for path in ("app_group", *lines.RELATED)]
+    for call in due.select_related("webhook", *related).order_by("due_at", "pk")[:CALLS_PER_TURN]:
+        if time.monotonic() > stop_at:
             break
-        if call.webhook_id in silent or not _claim(call, now=now):
+        if call.webhook_id in silent_webhooks or not _claim(call, now=now):
             continue
         is_accepted = post(call.webhook, _body(call), delivery=str(call.api_id), now=now)
         if is_accepted:
             WebhookCall.objects.filter(pk=call.pk).update(sent_at=now, due_at=None)
             n_accepted += 1
             continue
-        WebhookCall.objects.filter(pk=call.pk, created_at__lt=now - DEADLINE).update(due_at=None)
+        WebhookCall.objects.filter(pk=call.pk, created_at__lt=now - GIVE_UP_AFTER).update(
+            due_at=None
+        )
         if is_accepted is None:
-            silent.add(call.webhook_id)
+            silent_webhooks.add(call.webhook_id)
             _postpone_others(call, now=now)
     return n_accepted
 
 
 def _claim(call: WebhookCall, *, now: datetime) -> bool:
     """Move ``due_at`` to the next attempt, which happens if this one fails or the process dies."""
-    unclaimed = WebhookCall.objects.filter(pk=call.pk, due_at=call.due_at)
-    return bool(unclaimed.update(due_at=_next_try(call, now=now), tries=call.tries + 1))
+    unchanged = WebhookCall.objects.filter(pk=call.pk, due_at=call.due_at)
+    return bool(unchanged.update(due_at=_next_try(call, now=now), tries=call.tries + 1))
 
 
 def _next_try(call: WebhookCall, *, now: datetime) -> datetime:
-    pause = min(BACKOFF_BASE * 2 ** min(call.tries, 10), BACKOFF_MAX)
-    return now + timedelta(seconds=pause)
+    backoff = min(BACKOFF_BASE * 2 ** min(call.tries, 10), BACKOFF_MAX)
+    return now + timedelta(seconds=backoff)
 
 
 def _postpone_others(call: WebhookCall, *, now: datetime) -> None:
-    """Let the other due calls of a webhook that gave no answer wait, too.
+    """Postpone the other due calls of a webhook that gave no answer.
 
-    Each would wait for its deadline, and those of other groups for all of them.
+    Each would take the whole ANSWER_SECONDS, while the calls of other groups wait.
     """
-    others = WebhookCall.objects.filter(webhook=call.webhook_id, due_at__lte=now)
-    others.filter(created_at__lt=now - DEADLINE).update(due_at=None)
-    others.update(due_at=_next_try(call, now=now))
+    due_calls = WebhookCall.objects.filter(webhook=call.webhook_id, due_at__lte=now)
+    due_calls.filter(created_at__lt=now - GIVE_UP_AFTER).update(due_at=None)
+    due_calls.update(due_at=_next_try(call, now=now))
 
 
 def _body(call: WebhookCall) -> dict[str, Any]:
@@ -171,7 +175,7 @@ def body_of_test(webhook: Webhook) -> dict[str, Any]:
 @sensitive_variables("secret")
 def post(webhook: Webhook, body: dict[str, Any], *, delivery: str, now: datetime) -> bool | None:
     """Send one call and store its answer; return whether it was accepted, None without one."""
-    text = json.dumps(body, separators=(",", ":")).encode()
+    payload = json.dumps(body, separators=(",", ":")).encode()
     try:
         secret = webhook.secret
     except crypto.CannotOpen:
@@ -179,20 +183,20 @@ def post(webhook: Webhook, body: dict[str, Any], *, delivery: str, now: datetime
         return None
     headers = {
         "Content-Type": "application/json",
-        "AudienceSync-Signature": signature(secret, text, at=int(now.timestamp())),
+        "AudienceSync-Signature": signature(secret, payload, at=int(now.timestamp())),
         "AudienceSync-Delivery": delivery,
     }
-    request = requests.Request("POST", webhook.url, data=text, headers=headers)
+    request = requests.Request("POST", webhook.url, data=payload, headers=headers)
     session = transport.new_session()  # a new connection, whose address is checked
     try:
-        answer = transport.fetch(session, request, seconds=ANSWER_SECONDS, allows=is_allowed)
+        response = transport.fetch(session, request, seconds=ANSWER_SECONDS, allows=is_allowed)
     except transport.NoAnswer as error:
         webhook.record_answer(f"no answer ({error.reason})", is_accepted=False, now=now)
         return None
     finally:
         session.close()
-    is_accepted = 200 <= answer.status < 300
-    webhook.record_answer(str(answer.status), is_accepted=is_accepted, now=now)
+    is_accepted = 200 <= response.status < 300
+    webhook.record_answer(str(response.status), is_accepted=is_accepted, now=now)
     return is_accepted
 
 
@@ -204,18 +208,18 @@ def signature(secret: str, body: bytes, *, at: int) -> str:
 
 
 def is_allowed(address: str) -> bool:
-    """Return whether calls may go to an IP address: not into the network of this installation."""
+    """Return whether calls may go to an IP address: a public one, unless settings allow others."""
     if settings.WEBHOOK_ALLOW_PRIVATE:
         return True
     try:
-        found = ipaddress.ip_address(address.partition("%")[0])
+        ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    if isinstance(found, ipaddress.IPv6Address):
-        if found.ipv4_mapped:
-            return is_allowed(str(found.ipv4_mapped))
-        if found.sixtofour or found.teredo or found in NAT64:  # these embed an IPv4 address
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped:
+            return is_allowed(str(ip.ipv4_mapped))
+        if ip.sixtofour or ip.teredo or ip in NAT64:  # these embed an IPv4 address
             return False
-        if found.is_site_local:  # private, though outdated; Python counts it as global
+        if ip.is_site_local:  # private, though outdated; Python counts it as global
             return False
-    return found.is_global and not found.is_multicast and not found.is_reserved
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved

@@ -22,8 +22,8 @@ def ad_account_status(status: str, partner: Partner) -> str:
     """Return the status of an ad account in words; one without words as the partner calls it."""
     if not status:
         return _("Unknown")
-    plain = status.removeprefix("STATUS_").replace("_", " ").capitalize()
-    return str(partner.ad_account_statuses.get(status, plain))
+    raw_words = status.removeprefix("STATUS_").replace("_", " ").capitalize()
+    return str(partner.ad_account_statuses.get(status, raw_words))
 
 
 @register.filter
@@ -42,10 +42,10 @@ def is_active_in(status: str, partner: Partner) -> bool:
 def trouble(context: Context) -> dict[str, Any]:
     """Show the banner of a group's page: connections that live canvases need and that fail.
 
-    One query. The page Health and the partner's own pages show their problem themselves.
+    One query.
     """
     return {
-        "problems": _in_banner(context),
+        "problems": _banner_problems(context),
         "may_admin": context.get("may_admin", True),
         "app_group": context.get("app_group"),
     }
@@ -54,13 +54,17 @@ def trouble(context: Context) -> dict[str, Any]:
 @register.simple_tag(takes_context=True)
 def in_banner(context: Context, url: str) -> bool:
     """Return whether the banner already shows the problem that is mended at ``url``."""
-    return bool(url) and any(problem.url == url for problem in _in_banner(context))
+    return bool(url) and any(problem.url == url for problem in _banner_problems(context))
 
 
-def _in_banner(context: Context) -> list[Problem]:
+def _banner_problems(context: Context) -> list[Problem]:
+    """Return the problems for the banner of this page.
+
+    The page Health, and pages under the url of a problem, show it themselves.
+    """
     app_group = context.get("app_group")
     if app_group is None or context["request"].path == reverse("health", args=[app_group.slug]):
         return []
-    found = lines.banner(app_group, now=timezone.now())
-    path = context["request"].path if found else ""
-    return [problem for problem in found if not path.startswith(problem.url)]
+    problems = lines.banner(app_group, now=timezone.now())
+    path = context["request"].path if problems else ""
+    return [problem for problem in problems if not path.startswith(problem.url)]

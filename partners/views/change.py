@@ -1,4 +1,7 @@
-"""Before a change of the account: what would break; and Cancel while the queue is held."""
+"""Pages of a change of the account ("swap" in the code): confirm it, cancel it.
+
+While it lasts, the queue of the connection is held: nothing is sent for it.
+"""
 
 from datetime import timedelta
 
@@ -14,19 +17,19 @@ from audiencesync.groups import access
 from audiencesync.groups.models import Role
 from partners.connections import affected, swap
 from partners.queue import park
-from partners.views.pages import connection_of, known
+from partners.views.pages import connection_of, partner_or_404
 
 
 @require_safe
 @access.signed_in
-def change_account(request: HttpRequest, group: str, partner: str) -> HttpResponse:
-    """Show what a change of the account touches, and ask for a confirmation."""
-    app_group, found = access.group(request, Role.ADMIN), known(partner)
-    connection = connection_of(request, app_group, found)
+def change_account(request: HttpRequest, group: str, partner_key: str) -> HttpResponse:
+    """Show the steps that a change of the account affects, and ask for a confirmation."""
+    app_group, partner = access.group(request, Role.ADMIN), partner_or_404(partner_key)
+    connection = connection_of(request, app_group, partner)
     if connection is None or not connection.is_connected:
-        return redirect("partner", group, partner)
+        return redirect("partner", group, partner_key)
     context = {
-        "partner": found,
+        "partner": partner,
         "connection": connection,
         "affected": affected.steps_of(connection),
         "minutes": park.MAX_SWAP // timedelta(minutes=1),
@@ -37,11 +40,11 @@ def change_account(request: HttpRequest, group: str, partner: str) -> HttpRespon
 
 @require_POST
 @access.signed_in
-def cancel_change(request: HttpRequest, group: str, partner: str) -> HttpResponse:
-    """Let the queue go on with the account as it is."""
-    app_group, found = access.group(request, Role.ADMIN), known(partner)
-    connection = connection_of(request, app_group, found)
+def cancel_change(request: HttpRequest, group: str, partner_key: str) -> HttpResponse:
+    """Cancel the change: keep the account, and send again."""
+    app_group, partner = access.group(request, Role.ADMIN), partner_or_404(partner_key)
+    connection = connection_of(request, app_group, partner)
     by = access.user(request)
     if connection and swap.cancel(connection, by=by, now=timezone.now()):
         messages.success(request, _("Nothing was changed, and people are sent as before."))
-    return redirect("partner", group, partner)
+    return redirect("partner", group, partner_key)

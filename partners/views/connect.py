@@ -30,27 +30,27 @@ from partners.errors import PartnerError
 from partners.models import AdAccount, Connection, OAuthState
 from partners.queue import park
 from partners.views.forms import ChooseForm, DisconnectForm
-from partners.views.pages import connection_of, get_ad_account, known
+from partners.views.pages import connection_of, get_ad_account, partner_or_404
 
 
 @require_POST
 @access.signed_in
-def connect(request: HttpRequest, group: str, partner: str) -> HttpResponse:
-    """Send an admin to the partner's consent page; also to change the account.
+def connect(request: HttpRequest, group: str, partner_key: str) -> HttpResponse:
+    """Send an admin to the partner's consent page, to connect or to change the account.
 
-    A change that steps feel is confirmed before (change.py). From then on the queue is held.
+    A change that affects steps is confirmed first (change.py). From then on the queue is held.
     """
-    app_group, found = access.group(request, Role.ADMIN), known(partner)
-    if not found.is_configured():
-        messages.error(request, oauth.not_configured(found))
-        return redirect("partner", group, partner)
-    connection = connection_of(request, app_group, found)
+    app_group, partner = access.group(request, Role.ADMIN), partner_or_404(partner_key)
+    if not partner.is_configured():
+        messages.error(request, oauth.not_configured_text(partner))
+        return redirect("partner", group, partner_key)
+    connection = connection_of(request, app_group, partner)
     is_change = connection is not None and connection.is_connected
     if connection and is_change and "confirm" not in request.POST and affected.steps_of(connection):
-        return redirect("change_account", group, partner)
+        return redirect("change_account", group, partner_key)
     reauthentication.require(request)
     user, now = access.user(request), timezone.now()
-    url = oauth.begin(app_group, found, by=user, session=request.session, now=now)
+    url = oauth.begin(app_group, partner, by=user, session=request.session, now=now)
     if connection and is_change:
         swap.begin(connection, by=user, now=now)
     return HttpResponseRedirect(url)
@@ -58,12 +58,12 @@ def connect(request: HttpRequest, group: str, partner: str) -> HttpResponse:
 
 @csrf_exempt  # a POST changes nothing here and gets a page that says so
 @sensitive_variables()
-def callback(request: HttpRequest, partner: str) -> HttpResponse:
+def callback(request: HttpRequest, partner_key: str) -> HttpResponse:
     """Take the return from the partner.
 
     The one GET that changes something, because the partner sends people by GET.
     """
-    found = known(partner)
+    partner = partner_or_404(partner_key)
     try:
         if request.method != "GET":
             raise NotAuthorized(
@@ -78,31 +78,31 @@ def callback(request: HttpRequest, partner: str) -> HttpResponse:
             )
         user = access.user(request)
         state = oauth.receive(
-            request.GET, found, user=user, session=request.session, now=timezone.now()
+            request.GET, partner, user=user, session=request.session, now=timezone.now()
         )
-    except NotAuthorized as problem:
-        if problem.app_group and not problem.is_repeated:
-            swap.end_of(problem.app_group, found.key, now=timezone.now())
-        response = not_authorized(request, problem, found)
+    except NotAuthorized as error:
+        if error.app_group and not error.is_repeated:
+            swap.end(error.app_group, partner.key, now=timezone.now())
+        response = not_authorized(request, error, partner)
         if request.method != "GET":
             response.status_code, response["Allow"] = 405, "GET"
     else:
-        swap.extend_of(state.app_group, found.key, now=timezone.now())
-        response = redirect("choose_ad_accounts", state.app_group.slug, partner, state.pk)
+        swap.extend(state.app_group, partner.key, now=timezone.now())
+        response = redirect("choose_ad_accounts", state.app_group.slug, partner_key, state.pk)
     response["Referrer-Policy"] = "no-referrer"
     add_never_cache_headers(response)
     response["Cache-Control"] = "no-store"
     return response
 
 
-def not_authorized(request: HttpRequest, problem: NotAuthorized, partner: Partner) -> HttpResponse:
+def not_authorized(request: HttpRequest, error: NotAuthorized, partner: Partner) -> HttpResponse:
     """Return the page that explains why nothing was connected, with a way back."""
     user = request.user if isinstance(request.user, User) else None
-    back = oauth.return_url(user, partner, problem.app_group) if user else reverse("account_login")
-    state = problem.open_state
+    back = oauth.return_url(user, partner, error.app_group) if user else reverse("account_login")
+    state = error.open_state
     context = {
         "partner": partner,
-        "sentence": problem.sentence,
+        "sentence": error.sentence,
         "back": back,
         "go_on": reverse("choose_ad_accounts", args=[state.app_group.slug, partner.key, state.pk])
         if state
@@ -113,38 +113,38 @@ def not_authorized(request: HttpRequest, problem: NotAuthorized, partner: Partne
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
-def choose(request: HttpRequest, group: str, partner: str, state_id: int) -> HttpResponse:
+def choose(request: HttpRequest, group: str, partner_key: str, state_id: int) -> HttpResponse:
     """Choose ad accounts from an offer: same user, same browser, within an hour."""
-    now, found = timezone.now(), known(partner)
-    mine = {
+    now, partner = timezone.now(), partner_or_404(partner_key)
+    owner = {
         "user": access.user(request),
         "session_hash": oauth.session_hash(request.session),
-        "partner": found.key,
+        "partner": partner.key,
     }
-    state = access.get(request, OAuthState, Role.ADMIN, pk=state_id, **mine)
+    state = access.get(request, OAuthState, Role.ADMIN, pk=state_id, **owner)
     if not oauth.is_open(state, now=now):
-        return _closed(request, state, found)
+        return _closed_offer(request, state, partner)
     offer = Offer.of(state)
     if request.method != "POST" or "act" in request.POST:
-        return _choice_page(request, state, offer, ticked=_ticked(request, state, offer))
-    form = ChooseForm(request.POST, offer=offer, partner=found)
-    lost = _lost(form, state, _changes_user(state, offer)) if form.is_valid() else []
+        return _choice_page(request, state, offer, _ticked_ids(request, state, offer))
+    form = ChooseForm(request.POST, offer=offer, partner=partner)
+    lost_steps = _lost_steps(form, state, offer)
     if not form.is_valid():
         ticked = set(request.POST.getlist("ad_accounts"))
-        return _choice_page(request, state, offer, ticked=ticked, form=form, lost=lost, status=422)
+        return _choice_page(request, state, offer, ticked, form=form, lost=lost_steps, status=422)
     try:
         connection = connecting.choose(state, form.cleaned_data["ad_accounts"], now=now)
     except (AlreadyChosen, crypto.CannotOpen):
-        return _closed(request, state, found)
+        return _closed_offer(request, state, partner)
     audiences.refresh_first(connection, now=now)
     park.end_swap(connection.pk, now=timezone.now())
     messages.success(
-        request, _connected(len(form.cleaned_data["ad_accounts"]), sync.n_sendable(connection))
+        request, _connected_text(len(form.cleaned_data["ad_accounts"]), sync.n_sendable(connection))
     )
-    return redirect("partner", group, partner)
+    return redirect("partner", group, partner_key)
 
 
-def _connected(n: int, n_waiting: int) -> str:
+def _connected_text(n: int, n_waiting: int) -> str:
     """Return what was connected, and how many pending people are sent now."""
     text = ngettext("Connected %(n)d ad account", "Connected %(n)d ad accounts", n) % {"n": n}
     if not n_waiting:
@@ -157,8 +157,8 @@ def _connected(n: int, n_waiting: int) -> str:
     return f"{text}. {waiting % {'n': number_format(n_waiting)}}"
 
 
-def _closed(request: HttpRequest, state: OAuthState, partner: Partner) -> HttpResponse:
-    """Answer a request for an offer that is used (a second click), too old, or given up.
+def _closed_offer(request: HttpRequest, state: OAuthState, partner: Partner) -> HttpResponse:
+    """Answer a request for an offer that was used (a second click), is too old, or was deleted.
 
     A disconnect deletes it.
     """
@@ -175,40 +175,45 @@ def _closed(request: HttpRequest, state: OAuthState, partner: Partner) -> HttpRe
     return not_authorized(request, NotAuthorized(sentence, state.app_group), partner)
 
 
-def _ticked(request: HttpRequest, state: OAuthState, offer: Offer) -> set[str]:
+def _ticked_ids(request: HttpRequest, state: OAuthState, offer: Offer) -> set[str]:
     """Return the ids to tick: of connected accounts and those that live steps need.
 
     For Search and Select all, the posted ones.
     """
     if request.method != "POST":
-        return connecting.known_ad_accounts(state)
+        return connecting.ids_to_tick(state)
     ticked = set(request.POST.getlist("ad_accounts"))
     if request.POST["act"] == "all":
         ticked |= {
-            one.id for one in offer.ad_accounts if _matches(one.name + one.id, _search(request))
+            ad_account.id
+            for ad_account in offer.ad_accounts
+            if _matches(ad_account.name + ad_account.id, _search_text(request))
         }
     return ticked
 
 
-def _changes_user(state: OAuthState, offer: Offer) -> list[AffectedStep]:
+def _steps_changing_user(state: OAuthState, offer: Offer) -> list[AffectedStep]:
     """Return the steps that would go on with the access of another user of the partner."""
-    connection = Connection.objects.filter(
+    connections = Connection.objects.filter(
         app_group=state.app_group, partner=state.partner, remote_user_id__gt=""
     )
-    former = connection.exclude(token_sealed="").exclude(remote_user_id=offer.user.id).first()
+    of_others = connections.exclude(token_sealed="").exclude(remote_user_id=offer.user.id)
+    former = of_others.first()
     return affected.steps_of(former) if former else []
 
 
-def _lost(form: ChooseForm, state: OAuthState, going_on: list[AffectedStep]) -> list[AffectedStep]:
-    """Return the steps that this choice would break; add an error unless that is confirmed.
+def _lost_steps(form: ChooseForm, state: OAuthState, offer: Offer) -> list[AffectedStep]:
+    """Return the steps that a valid choice would break; add a form error unless it is confirmed.
 
-    ``going_on``: with the access of another user, which wants a confirmation, too.
+    That steps go on with the access of another user must be confirmed, too.
     """
-    chosen = form.cleaned_data["ad_accounts"]
+    if not form.is_valid():
+        return []
+    chosen_ids = form.cleaned_data["ad_accounts"]
     try:
-        lost = affected.steps_losing_accounts(
-            state.app_group, state.partner, chosen
-        ) + affected.steps_losing_audiences(state, chosen)
+        lost_steps = affected.steps_losing_accounts(
+            state.app_group, state.partner, chosen_ids
+        ) + affected.steps_losing_audiences(state, chosen_ids)
     except (PartnerError, crypto.CannotOpen):
         form.add_error(
             None,
@@ -218,7 +223,7 @@ def _lost(form: ChooseForm, state: OAuthState, going_on: list[AffectedStep]) -> 
             ),
         )
         return []
-    if lost and not form.cleaned_data["confirm"]:
+    if lost_steps and not form.cleaned_data["confirm"]:
         form.add_error(
             "confirm",
             _(
@@ -226,71 +231,77 @@ def _lost(form: ChooseForm, state: OAuthState, going_on: list[AffectedStep]) -> 
                 "accounts."
             ),
         )
-    elif going_on and not form.cleaned_data["confirm"]:
+    elif _steps_changing_user(state, offer) and not form.cleaned_data["confirm"]:
         text = _("Confirm that the components named here go on with the access of another user.")
         form.add_error("confirm", text)
-    return lost
+    return lost_steps
 
 
 def _choice_page(
     request: HttpRequest,
     state: OAuthState,
     offer: Offer,
-    *,
     ticked: set[str],
+    *,
     form: ChooseForm | None = None,
     lost: list[AffectedStep] | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    q, partner = _search(request), known(state.partner)
-    reached = [one.id for one in offer.ad_accounts]
+    search, partner = _search_text(request), partner_or_404(state.partner)
+    offered_ids = [ad_account.id for ad_account in offer.ad_accounts]
     if lost is None:
-        lost = affected.steps_losing_accounts(state.app_group, state.partner, reached)
-    broken = {(one.label, one.url) for one in lost}
-    going_on = _changes_user(state, offer)
-    shown = [one for one in offer.ad_accounts if _matches(one.name + one.id, q)]
+        lost = affected.steps_losing_accounts(state.app_group, state.partner, offered_ids)
+    lost_keys = {(step.label, step.url) for step in lost}
+    ad_accounts = [one for one in offer.ad_accounts if _matches(one.name + one.id, search)]
+    shown_ids = {ad_account.id for ad_account in ad_accounts}
     context = {
         "partner": partner,
         "offer": offer,
-        "rows": [(one, one.id in ticked) for one in shown],
-        "hidden": sorted(ticked & set(reached) - {one.id for one in shown}),
-        "q": q,
+        "rows": [(ad_account, ad_account.id in ticked) for ad_account in ad_accounts],
+        "hidden": sorted(ticked & set(offered_ids) - shown_ids),
+        "q": search,
         "form": form or ChooseForm(offer=offer, partner=partner),
         "connection": connection_of(request, state.app_group, partner),
         "lost": lost,
-        "going_on": [one for one in going_on if (one.label, one.url) not in broken],
+        "going_on": [
+            step
+            for step in _steps_changing_user(state, offer)
+            if (step.label, step.url) not in lost_keys
+        ],
     }
     return render(request, "partners/choose.html", context, status=status)
 
 
-def _search(request: HttpRequest) -> str:
+def _search_text(request: HttpRequest) -> str:
     return str(request.POST.get("q", request.GET.get("q", ""))).strip()[:200]
 
 
-def _matches(text: str, q: str) -> bool:
-    return q.casefold() in text.casefold()
+def _matches(text: str, search: str) -> bool:
+    return search.casefold() in text.casefold()
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
-def disconnect(request: HttpRequest, group: str, partner: str) -> HttpResponse:
+def disconnect(request: HttpRequest, group: str, partner_key: str) -> HttpResponse:
     """Confirm, then disconnect the whole connection."""
-    app_group, found = access.group(request, Role.ADMIN), known(partner)
-    connection = connection_of(request, app_group, found)
+    app_group, partner = access.group(request, Role.ADMIN), partner_or_404(partner_key)
+    connection = connection_of(request, app_group, partner)
     if connection is None or not connection.is_connected:
-        messages.info(request, _("%(partner)s is not connected.") % {"partner": found.label})
-        return redirect("partner", group, partner)
-    return _disconnect(request, connection, name=found.label, partner=found)
+        messages.info(request, _("%(partner)s is not connected.") % {"partner": partner.label})
+        return redirect("partner", group, partner_key)
+    return _disconnect(request, connection, name=partner.label, partner=partner)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def disconnect_ad_account(
-    request: HttpRequest, group: str, partner: str, ad_account_id: int
+    request: HttpRequest, group: str, partner_key: str, ad_account_id: int
 ) -> HttpResponse:
     """Confirm, then disconnect one ad account."""
-    ad_account = get_ad_account(request, partner, ad_account_id, Role.ADMIN)
-    return _disconnect(request, ad_account, name=ad_account.name, partner=known(partner))
+    ad_account = get_ad_account(request, partner_key, ad_account_id, Role.ADMIN)
+    return _disconnect(
+        request, ad_account, name=ad_account.name, partner=partner_or_404(partner_key)
+    )
 
 
 def _disconnect(
@@ -298,42 +309,40 @@ def _disconnect(
 ) -> HttpResponse:
     steps = affected.steps_of(subject)
     n_pending = sum(step.n_pending for step in steps)
-    is_confirmed = request.method == "POST"
-    form = DisconnectForm(
-        request.POST if is_confirmed else None, n_pending=n_pending, partner=partner
-    )
-    back = reverse("partner", args=[access.group(request).slug, partner.key])
-    if not (is_confirmed and form.is_valid()):
+    is_post = request.method == "POST"
+    form = DisconnectForm(request.POST if is_post else None, n_pending=n_pending, partner=partner)
+    back_url = reverse("partner", args=[access.group(request).slug, partner.key])
+    if not (is_post and form.is_valid()):
         context: dict[str, Any] = {
             "partner": partner,
             "name": name,
             "affected": steps,
             "n_pending": n_pending,
             "form": form,
-            "back": back,
+            "back": back_url,
             "is_whole": isinstance(subject, Connection),
         }
         is_fragment = htmx.asks(request)
         template = "partners/disconnect.html" + ("#ask" if is_fragment else "")
-        return render(request, template, context, status=422 if is_confirmed else 200)
+        return render(request, template, context, status=422 if is_post else 200)
     reauthentication.require(request)
-    done = connecting.disconnect(
+    result = connecting.disconnect(
         subject, discard=form.is_discard, by=access.user(request), now=timezone.now()
     )
-    _report_disconnect(request, done, name=name, partner=partner)
-    return redirect(back)
+    _report_disconnect(request, result, name=name, partner=partner)
+    return redirect(back_url)
 
 
 def _report_disconnect(
-    request: HttpRequest, done: connecting.DisconnectResult, *, name: str, partner: Partner
+    request: HttpRequest, result: connecting.DisconnectResult, *, name: str, partner: Partner
 ) -> None:
-    text = _("%(name)s is disconnected.") % {"name": name}
-    if done.n_discarded:
+    message = _("%(name)s is disconnected.") % {"name": name}
+    if result.n_discarded:
         people = ngettext(
-            "%(n)s person was discarded.", "%(n)s people were discarded.", done.n_discarded
+            "%(n)s person was discarded.", "%(n)s people were discarded.", result.n_discarded
         )
-        text = f"{text} {people % {'n': number_format(done.n_discarded)}}"
-    messages.success(request, text)
+        message = f"{message} {people % {'n': number_format(result.n_discarded)}}"
+    messages.success(request, message)
     warnings = {
         Revocation.RETRYING: _(
             "%(partner)s did not confirm that our access was revoked. We no longer use it and ask "
@@ -346,5 +355,5 @@ def _report_disconnect(
             "account too."
         ),
     }
-    if done.revocation in warnings:
-        messages.warning(request, warnings[done.revocation] % {"partner": partner.label})
+    if result.revocation in warnings:
+        messages.warning(request, warnings[result.revocation] % {"partner": partner.label})

@@ -11,7 +11,10 @@ from partners.connections.oauth import Offer
 
 
 class ChooseForm(forms.Form):
-    """The ad accounts to connect. ``confirm``: steps lose their ad account, or change the user."""
+    """The ad accounts to connect.
+
+    ``confirm``: needed if steps lose their ad account, or get the access of another user.
+    """
 
     ad_accounts = forms.MultipleChoiceField(
         label=_("Ad accounts"),
@@ -32,11 +35,11 @@ class ChooseForm(forms.Form):
             "One of these ad accounts is not among those of the %(partner)s user. Choose again."
         )
         field.error_messages["invalid_choice"] = text % {"partner": partner.label}
-        field.choices = [(one.id, one.name) for one in offer.ad_accounts]
+        field.choices = [(ad_account.id, ad_account.name) for ad_account in offer.ad_accounts]
 
 
 class DisconnectForm(forms.Form):
-    """What happens to pending people; without any, the form has no field."""
+    """What happens to pending people; without any, there is nothing to choose: no field."""
 
     people = forms.ChoiceField(
         label=_("What should happen to the pending people?"),
@@ -46,14 +49,14 @@ class DisconnectForm(forms.Form):
 
     def __init__(self, *args: Any, n_pending: int, partner: Partner, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        wait = _(
+        wait_label = _(
             "They wait: if %(partner)s is connected again within %(retry_time)s, they are sent"
         )
-        words = {"partner": partner.label, "retry_time": deadlines.delivery_text()}
+        params = {"partner": partner.label, "retry_time": deadlines.delivery_text()}
         field = self.fields["people"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = [
-            ("wait", wait % words),
+            ("wait", wait_label % params),
             (
                 "discard",
                 _(

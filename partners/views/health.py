@@ -14,7 +14,7 @@ from audiencesync.groups import access
 from audiencesync.groups.models import Role
 from partners.health import checks, lines, probes
 from partners.notices import recipients
-from partners.views.pages import connection_of, known
+from partners.views.pages import connection_of, partner_or_404
 
 
 @require_safe
@@ -22,11 +22,13 @@ from partners.views.pages import connection_of, known
 def health(request: HttpRequest, group: str) -> HttpResponse:
     """Show the health of a group to every member."""
     app_group = access.group(request)
-    page = lines.history(app_group, before=_key(request, "before"), after=_key(request, "after"))
+    history = lines.history(
+        app_group, before=_history_key(request, "before"), after=_history_key(request, "after")
+    )
     context = {
         "lines": lines.of_group(app_group, now=timezone.now()),
-        "page": page,
-        "kept": _kept(),
+        "page": history,
+        "kept": _kept_for_text(),
         "reports": checks.of_group(app_group),
         "notified": recipients.of_group(app_group),
     }
@@ -35,12 +37,12 @@ def health(request: HttpRequest, group: str) -> HttpResponse:
 
 @require_POST
 @access.signed_in
-def check_now(request: HttpRequest, group: str, partner: str) -> HttpResponse:
+def check_now(request: HttpRequest, group: str, partner_key: str) -> HttpResponse:
     """Run all checks of a connection at the partner."""
-    app_group, found = access.group(request, Role.MARKETER), known(partner)
-    connection = connection_of(request, app_group, found)
+    app_group, partner = access.group(request, Role.MARKETER), partner_or_404(partner_key)
+    connection = connection_of(request, app_group, partner)
     if connection is None or not connection.is_connected:
-        messages.info(request, _("%(partner)s is not connected.") % {"partner": found.label})
+        messages.info(request, _("%(partner)s is not connected.") % {"partner": partner.label})
     elif probes.run(connection, now=timezone.now()):
         messages.success(request, _("All was asked; the answers stand below."))
     else:
@@ -48,12 +50,12 @@ def check_now(request: HttpRequest, group: str, partner: str) -> HttpResponse:
     return redirect("health", group)
 
 
-def _kept() -> str:
+def _kept_for_text() -> str:
     """Return how long incidents that are over are listed; empty if for ever."""
     days = settings.KEEP_DAYS["incidents"]
     return deadlines.in_words(days * deadlines.DAY) if days else ""
 
 
-def _key(request: HttpRequest, name: str) -> int | None:
+def _history_key(request: HttpRequest, name: str) -> int | None:
     """Return the id from which a page of the history starts; None if missing or invalid."""
     return sent_numbers.whole(request.GET.get(name))

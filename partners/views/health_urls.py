@@ -6,7 +6,7 @@ from partners.views import health, notices
 
 urlpatterns = [
     path("", health.health, name="health"),
-    path("check/<slug:partner>/", health.check_now, name="check_now"),
+    path("check/<slug:partner_key>/", health.check_now, name="check_now"),
     path("notices/", notices.notices, name="notices"),
     path("notices/thresholds/", notices.set_thresholds, name="thresholds"),
     path("notices/webhook/", notices.webhook, name="webhook"),

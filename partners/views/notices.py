@@ -24,7 +24,8 @@ from partners.models import NoticeChoice, Thresholds, Webhook
 from partners.notices import webhooks
 from partners.notices.forms import ChoiceForm, ThresholdsForm, WebhookForm, of_members
 
-SHOWN_ONCE = "new_webhook"  # session key: the group whose secret the next look at the page shows
+NEW_WEBHOOK_KEY = "new_webhook"
+"""Session key: the group whose new secret the next GET of the page shows."""
 TESTS_PER_HOUR = 30
 
 
@@ -34,15 +35,15 @@ def notices(request: HttpRequest, group: str) -> HttpResponse:
     """Show and save the choices: admins those of all members, others their own."""
     app_group = access.group(request)
     data = request.POST if request.method == "POST" else None
-    forms = of_members(_members(request), data)
-    bound = [form for _member, form in forms if form.is_bound]
-    if bound and all(form.is_valid() for form in bound):
-        for member, form in forms:
-            if form.is_bound and (chosen := form.changed()):
-                NoticeChoice.objects.update_or_create(membership=member, defaults=chosen)
+    choice_forms = of_members(_members(request), data)
+    bound_forms = [form for _member, form in choice_forms if form.is_bound]
+    if bound_forms and all(form.is_valid() for form in bound_forms):
+        for member, form in choice_forms:
+            if form.is_bound and (changes := form.changed()):
+                NoticeChoice.objects.update_or_create(membership=member, defaults=changes)
         messages.success(request, _("Saved."))
         return redirect("notices", group)
-    return _page(request, app_group, forms, WebhookForm(instance=_webhook(app_group)))
+    return _render_page(request, app_group, choice_forms, WebhookForm(instance=_webhook(app_group)))
 
 
 @require_POST
@@ -50,10 +51,10 @@ def notices(request: HttpRequest, group: str) -> HttpResponse:
 def set_thresholds(request: HttpRequest, group: str) -> HttpResponse:
     """Save from when the group is warned."""
     app_group = access.group(request, Role.ADMIN)
-    before = _values(_thresholds(app_group))
+    before = _threshold_values(_thresholds(app_group))
     form = ThresholdsForm(request.POST, instance=_thresholds(app_group), partners=registry.PARTNERS)
     if not form.is_valid():
-        return _page(
+        return _render_page(
             request,
             app_group,
             of_members(_members(request)),
@@ -74,10 +75,10 @@ def set_thresholds(request: HttpRequest, group: str) -> HttpResponse:
 def webhook(request: HttpRequest, group: str) -> HttpResponse:
     """Save the webhook with a new secret, which is shown once."""
     app_group = access.group(request, Role.ADMIN)
-    former = _webhook(app_group)
+    former_webhook = _webhook(app_group)
     form = WebhookForm(request.POST, instance=Webhook(app_group=app_group))
     if not form.is_valid():
-        return _page(request, app_group, of_members(_members(request)), form, status=422)
+        return _render_page(request, app_group, of_members(_members(request)), form, status=422)
     reauthentication.require(request)
     form.instance.renew_secret()
     values = {
@@ -87,8 +88,13 @@ def webhook(request: HttpRequest, group: str) -> HttpResponse:
         "answered_at": None,
     }
     Webhook.objects.update_or_create(app_group=app_group, defaults=values)
-    request.session[SHOWN_ONCE] = app_group.pk
-    _log(request, app_group, _host(former.url) if former else "", _host(form.instance.url))
+    request.session[NEW_WEBHOOK_KEY] = app_group.pk
+    _log_webhook(
+        request,
+        app_group,
+        _host_of(former_webhook.url) if former_webhook else "",
+        _host_of(form.instance.url),
+    )
     return redirect("notices", group)
 
 
@@ -97,11 +103,11 @@ def webhook(request: HttpRequest, group: str) -> HttpResponse:
 def webhook_remove(request: HttpRequest, group: str) -> HttpResponse:
     """Delete the webhook with its waiting calls."""
     app_group = access.group(request, Role.ADMIN)
-    row = _webhook(app_group)
-    if row is not None:
+    stored = _webhook(app_group)
+    if stored is not None:
         reauthentication.require(request)
-        if Webhook.objects.filter(pk=row.pk).delete()[0]:
-            _log(request, app_group, _host(row.url), "")
+        if Webhook.objects.filter(pk=stored.pk).delete()[0]:
+            _log_webhook(request, app_group, _host_of(stored.url), "")
         messages.success(request, _("The webhook was removed."))
     return redirect("notices", group)
 
@@ -111,23 +117,23 @@ def webhook_remove(request: HttpRequest, group: str) -> HttpResponse:
 def webhook_test(request: HttpRequest, group: str) -> HttpResponse:
     """Post a test to the webhook and say what it answered."""
     app_group, now = access.group(request, Role.ADMIN), timezone.now()
-    row = _webhook(app_group)
-    if row is None:
+    stored = _webhook(app_group)
+    if stored is None:
         return redirect("notices", group)
     limit = TESTS_PER_HOUR
     if rate_limits.count_in(app_group, "webhook tests", limit, seconds=3600, now=now).is_over:
         messages.error(request, _("At most %(n)d tests an hour. Try again later.") % {"n": limit})
-    elif webhooks.post(row, webhooks.body_of_test(row), delivery=str(uuid4()), now=now):
+    elif webhooks.post(stored, webhooks.body_of_test(stored), delivery=str(uuid4()), now=now):
         messages.success(request, _("The webhook accepted the test."))
     else:
         messages.error(request, _("The webhook did not accept the test; its answer stands below."))
     return redirect("notices", group)
 
 
-def _page(
+def _render_page(
     request: HttpRequest,
     app_group: AppGroup,
-    forms: list[tuple[Membership, ChoiceForm]],
+    choice_forms: list[tuple[Membership, ChoiceForm]],
     webhook_form: WebhookForm,
     *,
     thresholds_form: ThresholdsForm | None = None,
@@ -137,16 +143,18 @@ def _page(
         row = _thresholds(app_group)
         thresholds_form = ThresholdsForm(instance=row, partners=registry.PARTNERS)
     context = {
-        "forms": forms,
+        "forms": choice_forms,
         "thresholds_form": thresholds_form,
         "webhook": _webhook(app_group),
         "webhook_form": webhook_form,
-        "secret": _shown_once(request, app_group),
+        "secret": _new_secret(request, app_group),
     }
-    invalid = any(form.errors for _member, form in forms)
-    answer = render(request, "partners/notices.html", context, status=422 if invalid else status)
-    answer["Cache-Control"] = "no-store"
-    return answer
+    is_invalid = any(form.errors for _member, form in choice_forms)
+    response = render(
+        request, "partners/notices.html", context, status=422 if is_invalid else status
+    )
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 def _members(request: HttpRequest) -> list[Membership]:
@@ -161,7 +169,7 @@ def _thresholds(app_group: AppGroup) -> Thresholds:
     return row or Thresholds(app_group=app_group)
 
 
-def _values(row: Thresholds) -> dict[str, int | None]:
+def _threshold_values(row: Thresholds) -> dict[str, int | None]:
     return {name: getattr(row, name) for name in ThresholdsForm.Meta.fields}
 
 
@@ -184,24 +192,25 @@ def _webhook(app_group: AppGroup) -> Webhook | None:
     return Webhook.objects.filter(app_group=app_group).first()
 
 
-def _host(url: str) -> str:
-    """Return what the log may name: the rest of the address may hold a secret."""
+def _host_of(url: str) -> str:
+    """Return the host, which the log may name: the rest of the address may hold a secret."""
     return urlsplit(url).netloc
 
 
 @sensitive_variables()
-def _shown_once(request: HttpRequest, app_group: AppGroup) -> str:
-    if request.method != "GET" or SHOWN_ONCE not in request.session:
+def _new_secret(request: HttpRequest, app_group: AppGroup) -> str:
+    """Return the secret of a webhook that was just saved, once; else empty."""
+    if request.method != "GET" or NEW_WEBHOOK_KEY not in request.session:
         return ""
-    row = _webhook(app_group) if request.session.pop(SHOWN_ONCE) == app_group.pk else None
+    row = _webhook(app_group) if request.session.pop(NEW_WEBHOOK_KEY) == app_group.pk else None
     try:
-        # The stored one: of two that were made at once, it is the one that signs.
+        # The stored one: of two saved at the same time, it is the one that signs calls.
         return row.secret if row else ""
     except crypto.CannotOpen:
         return ""
 
 
-def _log(request: HttpRequest, app_group: AppGroup, before: str, after: str) -> None:
+def _log_webhook(request: HttpRequest, app_group: AppGroup, before: str, after: str) -> None:
     changes = [(gettext_lazy("Webhook"), before or None, after or None)]
     by, kind = access.user(request), Activity.Kind.GROUP
     Activity.log(app_group, by, Activity.Verb.CHANGED, app_group.name, kind=kind, changes=changes)

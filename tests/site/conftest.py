@@ -39,7 +39,7 @@ def things(acme, alice, bob):
     return {
         "group": acme.slug,
         "key": key.pk,
-        "partner": "tiktok",
+        "partner_key": "tiktok",
         "member": Membership.objects.get(user=bob).pk,
         "invitation": invitation.pk,
         "state_id": state.pk,

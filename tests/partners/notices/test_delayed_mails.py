@@ -66,7 +66,7 @@ def test_a_member_who_has_left_is_not_mailed_any_more(delayed, mailoutbox, bob):
 def test_incidents_without_a_reader_leave_the_others_their_turn(
     audience, alice, bob, mailoutbox, monkeypatch
 ):
-    monkeypatch.setattr(notify, "AT_ONCE", 2)
+    monkeypatch.setattr(notify, "MAX_PER_RUN", 2)
     NoticeChoice.objects.create(membership=Membership.objects.get(user=alice), steps="none")
     for n in range(3):
         row = Audience.objects.create(ad_account=audience.ad_account, remote_id=n, name=f"no {n}")

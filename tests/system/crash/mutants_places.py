@@ -46,26 +46,26 @@ def create_without_listing():
 @seeded(places.DISCARD, "kill")
 def revoke_first():
     """a disconnect ends the token at the partner before it is forgotten here"""
-    wipe = connect._wipe
+    wipe = connect._wipe_token
 
     def wiping(connection, *, now):
         _revoke(connection.token)
         wipe(connection, now=now)
 
-    connect._wipe = wiping
+    connect._wipe_token = wiping
 
 
 @seeded(places.RECONNECT, "kill")
 def revoke_before_the_new_one_is_kept():
     """a reconnect ends the old token before the new one is stored"""
-    renew = connect._renew
+    renew = connect._write_connection
 
     def renewing(state, offer, token, *, now):
         connection, old = renew(state, offer, token, now=now)
         _revoke(old)
         return connection, ""
 
-    connect._renew = renewing
+    connect._write_connection = renewing
 
 
 @seeded(connections.CONNECT, "kill")
