@@ -156,7 +156,7 @@ def _reasons(step: Step, *, is_removal: bool) -> list[Why]:
     by_outcome = sync.reasons(syncs_of(step, is_removal=is_removal))
     partner = partner_of(step)
     whys = [
-        Why(outcome, reason, n, partner, is_removal, by_outcome.rest.get(outcome, 0))
+        Why(outcome, reason, n, partner, is_removal, by_outcome.uncounted.get(outcome, 0))
         for outcome, by_reason in by_outcome.items()
         for reason, n in by_reason.items()
         if reason != Reason.MOVED

@@ -123,7 +123,7 @@ def retire(syncs: "QuerySet[Sync]") -> None:
 def _reconcile(syncs: "QuerySet[Sync]") -> None:
     """Let the groups' incidents be checked: only those of live Syncs are open."""
     for app_group in set(syncs.order_by().values_list("app_group", flat=True)):
-        reconcile.soon(app_group)
+        reconcile.after_commit(app_group)
 
 
 def _with_undoing(syncs: "QuerySet[Sync]") -> "QuerySet[Sync]":

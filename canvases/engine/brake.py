@@ -78,7 +78,7 @@ def apply(canvas: Canvas, steps: Sequence[Step], *, now: datetime) -> None:
     if n_leaving and _is_too_many(canvas, n_leaving + n_removed):
         Canvas.objects.filter(pk=canvas.pk).update(braked_at=now)
         canvas.braked_at = now
-        reconcile.soon(canvas.app_group_id)
+        reconcile.after_commit(canvas.app_group_id)
 
 
 def _note_leavers(canvas: Canvas) -> bool:

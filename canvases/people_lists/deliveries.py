@@ -80,7 +80,7 @@ def _of_reason(
         counts = sync.reasons(delivery_filter.syncs, outcome=delivery_filter.outcome)
         n, n_uncounted = (
             counts.get(delivery_filter.outcome, {}).get(reason, 0),
-            counts.rest.get(delivery_filter.outcome, 0),
+            counts.uncounted.get(delivery_filter.outcome, 0),
         )
     partner, is_removal = reasons.partner_of(step), name.startswith(REMOVED)
     why = Why(delivery_filter.outcome, reason, n or 0, partner, is_removal, n_uncounted)

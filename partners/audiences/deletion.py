@@ -46,4 +46,4 @@ def delete(audience: Audience, *, by: User, now: datetime) -> None:
             group, kind = ad_account.connection.app_group, Activity.Kind.AUDIENCE
             Activity.log(group, by, Activity.Verb.REMOVED, audience.name, kind=kind)
         park.park_audience(audience, None, gone_at)
-    reconcile.soon(ad_account.connection.app_group_id)
+    reconcile.after_commit(ad_account.connection.app_group_id)

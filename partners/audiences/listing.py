@@ -140,7 +140,7 @@ def refresh(ad_account: AdAccount, *, now: datetime, is_forced: bool = False) ->
         ad_account.save(update_fields=["n_audiences", "refreshed_at"])
     if ad_account.parked_by == ParkedBy.AD_ACCOUNT:
         park.unpark(ad_account)
-    reconcile.soon(ad_account.connection.app_group_id)
+    reconcile.after_commit(ad_account.connection.app_group_id)
     return True
 
 

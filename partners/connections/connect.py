@@ -72,7 +72,7 @@ def choose(state: OAuthState, remote_ids: Collection[str], *, now: datetime) -> 
         names = ", ".join(ad_account.name for ad_account in chosen)
         log_text = f"{_label(connection)}: {names}"
         _log(state.app_group, state.user, Activity.Verb.CONNECTED, log_text)
-        reconcile.soon(state.app_group_id)
+        reconcile.after_commit(state.app_group_id)
     sync.retry_now(connection)
     if spent_token:
         revoke.revoke(spent_token)
@@ -116,7 +116,7 @@ def disconnect(
             _wipe_token(subject, now=now)
         if was_connected:  # of two disconnects at once, the first one is logged
             _log(connection.app_group, by, Activity.Verb.DISCONNECTED, _log_name(subject))
-        reconcile.soon(connection.app_group_id)
+        reconcile.after_commit(connection.app_group_id)
     if isinstance(subject, Connection):
         park.end_swap(subject.pk, now=now)
     revocation = revoke.revoke(spent_token) if spent_token else revocation

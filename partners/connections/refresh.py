@@ -84,4 +84,4 @@ def _store(connection: Connection, token: Token) -> None:
     if Connection.objects.filter(
         pk=connection.pk, token_sealed=connection.token_sealed, parked_by=ParkedBy.TOKEN
     ).update(**park.NOT_PARKED):
-        reconcile.soon(connection.app_group_id)
+        reconcile.after_commit(connection.app_group_id)

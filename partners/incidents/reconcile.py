@@ -22,7 +22,7 @@ from partners.models import Incident
 from partners.risks import Risk
 
 
-def soon(app_group: int) -> None:
+def after_commit(app_group: int) -> None:
     """Reconcile a group once the transaction is committed. An error is only logged.
 
     If it fails, the periodic job does the same within a minute.

@@ -20,13 +20,13 @@ OWN_OUTCOMES = (Outcome.NOT_SYNCED, Outcome.ERRORED, Outcome.CANCELLED)
 class Reasons(dict[str, dict[str, int]]):
     """Outcome -> reason or code -> people who are not synced.
 
-    ``rest``: outcome -> how many more there are than were counted. The numbers of its reasons are
-    the least they can be.
+    ``uncounted``: outcome -> how many people are in no reason, as there are too many to count. Then
+    the numbers of its reasons are lower bounds.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.rest: dict[str, int] = {}
+        self.uncounted: dict[str, int] = {}
 
     def add(self, outcome: str, reason: str, n: int) -> None:
         """Count ``n`` more people."""
@@ -61,7 +61,7 @@ def _add_outcome(reasons: Reasons, outcome: Outcome, tallies: Iterable[Tally]) -
     if n_uncounted <= 0 or not (has_more_batches or cut_reasons):
         return
     if has_more_batches or len(cut_reasons) > 1:
-        reasons.rest[outcome] = n_uncounted
+        reasons.uncounted[outcome] = n_uncounted
     else:  # all else was counted: the others have the one reason that was cut
         reasons.add(outcome, cut_reasons.pop(), n_uncounted)
 

@@ -70,7 +70,7 @@ def unpark(row: Connection | AdAccount | Audience) -> bool:
 def _reconcile(has_changed: bool, connection: Connection) -> bool:
     """Open or end incidents if something has changed; return ``has_changed``."""
     if has_changed:
-        reconcile.soon(connection.app_group_id)
+        reconcile.after_commit(connection.app_group_id)
     return has_changed
 
 

@@ -65,7 +65,7 @@ def set_thresholds(request: HttpRequest, group: str) -> HttpResponse:
     with transaction.atomic():
         Thresholds.objects.update_or_create(app_group=app_group, defaults=form.changed())
         _log_thresholds(request, app_group, before, form)
-        reconcile.soon(app_group.pk)
+        reconcile.after_commit(app_group.pk)
     messages.success(request, _("Saved."))
     return redirect("notices", group)
 

@@ -48,7 +48,7 @@ def test_all_but_one_reason_are_counted_so_the_others_are_its_people(sync_row, d
     reasons = sync.reasons([sync_row.pk])
 
     assert reasons == {"not_synced": {"no_identifier": 5, "no_consent": 2}}
-    assert reasons.rest == {}
+    assert reasons.uncounted == {}
 
 
 @pytest.mark.usefixtures("at_most")
@@ -58,7 +58,7 @@ def test_two_reasons_with_too_many_people_leave_a_rest(sync_row, deliver):
     reasons = sync.reasons([sync_row.pk])
 
     assert reasons == {"not_synced": {"no_identifier": 2, "no_consent": 2, "invalid_value": 1}}
-    assert reasons.rest == {"not_synced": 5}
+    assert reasons.uncounted == {"not_synced": 5}
 
 
 @pytest.mark.usefixtures("at_most")
@@ -83,7 +83,7 @@ def test_only_the_newest_batches_are_looked_at(sync_row):
     reasons = sync.reasons([sync_row.pk])
 
     assert reasons == {"errored": {"50000": 6}}
-    assert reasons.rest == {"errored": 3}
+    assert reasons.uncounted == {"errored": 3}
 
 
 @pytest.mark.usefixtures("at_most")
