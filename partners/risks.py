@@ -35,12 +35,12 @@ class Risk:
     people: int = 0
     errored_at: datetime | None = None
 
-    def by(self, app_group: AppGroup) -> str:
+    def deadline_text(self, app_group: AppGroup) -> str:
         """Return until when to act, in the time zone of the group."""
-        return clock(self.errored_at, app_group) if self.errored_at else ""
+        return local_text(self.errored_at, app_group) if self.errored_at else ""
 
     @property
-    def otherwise(self) -> str:
+    def consequence_text(self) -> str:
         """Return what happens without action."""
         if not self.people:
             text = gettext(
@@ -56,7 +56,7 @@ class Risk:
         return text % {"n": number_format(self.people)}
 
 
-def clock(at: datetime, app_group: AppGroup, *, seconds: bool = False) -> str:
+def local_text(at: datetime, app_group: AppGroup, *, seconds: bool = False) -> str:
     """Return day and time in the time zone of the group; with ``seconds`` only the time."""
     local = timezone.localtime(at, ZoneInfo(app_group.time_zone))
     if seconds:

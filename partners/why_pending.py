@@ -74,7 +74,7 @@ def _explain(ad_account: AdAccount, batches: QuerySet[Batch], *, now: datetime) 
     parts = [cause, waits]
     if totals["first_deadline"] and connection.swap_until is None:
         until = gettext("People not accepted by %(time)s count as errored.")
-        parts.append(until % {"time": risks.clock(totals["first_deadline"], group)})
+        parts.append(until % {"time": risks.local_text(totals["first_deadline"], group)})
     return Problem(
         "waiting",
         " ".join(parts),
@@ -101,7 +101,7 @@ def _account_change_text(connection: Connection, params: dict[str, str]) -> str:
         "The %(partner)s account is being changed: nothing is sent meanwhile, at the latest until "
         "%(at)s. No time for retries is lost."
     )
-    return text % (params | {"at": risks.clock(connection.swap_until, connection.app_group)})
+    return text % (params | {"at": risks.local_text(connection.swap_until, connection.app_group)})
 
 
 def _throttle_text(ad_account: AdAccount, params: dict[str, str], *, now: datetime) -> str:
@@ -112,7 +112,7 @@ def _throttle_text(ad_account: AdAccount, params: dict[str, str], *, now: dateti
     if throttle is None:
         return ""
     at = max(throttle.at, now)
-    params = params | {"at": risks.clock(at, ad_account.connection.app_group, seconds=True)}
+    params = params | {"at": risks.local_text(at, ad_account.connection.app_group, seconds=True)}
     if throttle.is_daily:
         return (
             gettext(
@@ -137,7 +137,7 @@ def _backoff_text(
         return ""
     code = batches.order_by("due_at", "pk").values_list("last_code", flat=True).first() or NO_ANSWER
     params = params | {
-        "at": risks.clock(first_due, ad_account.connection.app_group, seconds=True),
+        "at": risks.local_text(first_due, ad_account.connection.app_group, seconds=True),
         "code": code,
     }
     if code == NO_ANSWER:
@@ -155,7 +155,7 @@ def _overdue_text(
             return gettext(
                 "No engine of this installation is running: ask its operator to start one."
             )
-        at = risks.clock(heartbeat, ad_account.connection.app_group)
+        at = risks.local_text(heartbeat, ad_account.connection.app_group)
         return gettext(
             "No engine of this installation has worked since %(at)s: ask its operator."
         ) % {"at": at}

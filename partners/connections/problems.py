@@ -64,7 +64,7 @@ def of_connection(
     params = {
         "partner": partner.label,
         "reason": partner.access_lost,
-        "time": risk.by(connection.app_group),
+        "time": risk.deadline_text(connection.app_group),
     }
     return _problem(code, params, partner_page(connection), risk)
 
@@ -77,7 +77,7 @@ def of_ad_account(ad_account: AdAccount, *, risk: Risk | None = None) -> Problem
     risk = risks.of_place(ad_account) if risk is None else risk
     url, group = partner_page(ad_account.connection), ad_account.connection.app_group
     params = {"name": ad_account.name, "partner": registry.get(ad_account.connection.partner).label}
-    params["time"] = risk.by(group)
+    params["time"] = risk.deadline_text(group)
     return _problem(code, params, url, risk)
 
 
@@ -95,7 +95,7 @@ def of_audience(audience: Audience, *, now: datetime, risk: Risk | None = None) 
         entry = ENTRIES[code]
         return Problem(code, entry.text(params), url, button=str(entry.button) % params)
     risk = risks.of_place(audience) if risk is None else risk
-    params["time"] = risk.by(audience.ad_account.connection.app_group)
+    params["time"] = risk.deadline_text(audience.ad_account.connection.app_group)
     params["reason"] = gettext(audience.why_not) if audience.why_not else ""
     return _problem(code, params, url, risk)
 
@@ -103,7 +103,7 @@ def of_audience(audience: Audience, *, now: datetime, risk: Risk | None = None) 
 def _problem(code: str, params: Mapping[str, object], url: str, risk: Risk) -> Problem:
     """Return a problem with its cause, what to do, and what happens otherwise."""
     entry = ENTRIES[code]
-    short = f"{entry.what_to_do(params, by_a_time=bool(risk.people))} {risk.otherwise}"
+    short = f"{entry.what_to_do(params, by_a_time=bool(risk.people))} {risk.consequence_text}"
     text, button = f"{str(entry.cause) % params} {short}", str(entry.button) % params
     return Problem(code, text, url, short=short, button=button)
 
@@ -155,7 +155,7 @@ def of_former(sync: Sync, n: int, *, now: datetime) -> Problem | None:
     params = {"n": number_format(n), "name": sync.audience.name, "problem": problem.text}
     params |= {
         "partner": registry.get(connection.partner).label,
-        "time": risk.by(connection.app_group),
+        "time": risk.deadline_text(connection.app_group),
     }
     if problem.code not in ("audience_gone", "audience_not_appendable"):
         text = ngettext(

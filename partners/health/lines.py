@@ -83,9 +83,9 @@ class Line:
         return self.incident.code in codes.HOLD_NO_BATCHES
 
     @property
-    def by(self) -> str:
+    def deadline_text(self) -> str:
         """Return until when to act, in the time zone of the group; empty if no people wait."""
-        return self.risk.by(self.incident.app_group)
+        return self.risk.deadline_text(self.incident.app_group)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ def _of_backlog(incident: Incident, risk: Risk) -> Problem | None:
     if not risk.people:
         return None
     connection = titles.connection_of(titles.place_of(incident))
-    params = {"time": risk.by(connection.app_group)}
+    params = {"time": risk.deadline_text(connection.app_group)}
     return _problem(incident, params, problems.partner_page(connection), by_a_time=True)
 
 

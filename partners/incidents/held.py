@@ -31,7 +31,7 @@ class _Callbacks:
     people: CountHeld
 
 
-_callbacks: list[_Callbacks] = []
+_callbacks: list[_Callbacks] = []  # empty before `provide`, then one
 
 
 def provide(syncs: FindHolding, people: CountHeld) -> None:

@@ -108,7 +108,7 @@ def _missed_deadline_mail(connection: Connection, expired: QuerySet[Batch]) -> T
     )
     at = batch.settled_at if batch and batch.settled_at else None
     params = _params(connection) | {"n": number_format(n), "retry_time": deadlines.delivery_text()}
-    params["time"] = risks.clock(at, connection.app_group) if at else ""
+    params["time"] = risks.local_text(at, connection.app_group) if at else ""
     syncs = Sync.objects.filter(pk__in=expired.values("sync")).order_by("pk")
     url = batch.sync.url if batch else "/"
     return subject, mail_text(connection.app_group, text % params, url, sync_lines(syncs, expired))
@@ -171,7 +171,7 @@ def _blocked_removal_mail(connection: Connection, batches: QuerySet[Batch]) -> T
     parts = [text % params]
     if first_deadline:
         until = _("The first one ends on %(time)s, and is not asked for any more after that.")
-        parts.append(until % {"time": risks.clock(first_deadline, connection.app_group)})
+        parts.append(until % {"time": risks.local_text(first_deadline, connection.app_group)})
     return (
         subject,
         f"{' '.join(parts)}\n\n{outbox.absolute_url(problems.partner_page(connection))}\n",

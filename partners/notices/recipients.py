@@ -16,7 +16,7 @@ from partners.models import Connection, Incident, NoticeChoice, Sync
 logger = logging.getLogger(__name__)
 Choice = NoticeChoice.Choice
 AuthorsOf = Callable[[Iterable[int]], dict[int, int]]
-_find_authors: list[AuthorsOf] = []
+_find_authors: list[AuthorsOf] = []  # empty before `provide`, then one
 
 
 def provide(authors: AuthorsOf) -> None:

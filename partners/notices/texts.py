@@ -73,7 +73,10 @@ def _reminder_mail(incident: Incident, kind: Kind, line: Line | None, *, now: da
         "not taken them.",
         n,
     )
-    params = _params(incident) | {"time": risks.clock(first, group), "left": timeuntil(first, now)}
+    params = _params(incident) | {
+        "time": risks.local_text(first, group),
+        "left": timeuntil(first, now),
+    }
     parts = [text % (params | {"n": number_format(n)})]
     if line is not None:
         parts.append(line.problem.text)
