@@ -18,6 +18,7 @@ from partners.queue import push
 from partners.queue.enqueue import reason_sql, usable_sql
 
 SENT = "sent"
+# The profile is "q", as in the SQL of queue/enqueue.py.
 # A reason is NULL for people who would be sent.
 _COUNT_BY_REASON = """
 SELECT reason, count(*){sums} FROM (

@@ -46,7 +46,8 @@ _AUTH_CODE = re.compile(r"[\x21-\x7e]{1,512}")
 class NotAuthorized(Exception):
     """A failed authorisation: a sentence for the user and, where proven, the app group.
 
-    ``is_repeated``: its state was used before, so that this visit ends no authorisation.
+    ``open_state``: the authorisation from which ad accounts can still be chosen. ``is_repeated``:
+    its state was used before, so that this visit must not end a change of the account.
     """
 
     def __init__(

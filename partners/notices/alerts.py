@@ -27,7 +27,7 @@ from partners.notices import notify, recipients, webhooks
 from partners.notices.texts import MAX_LINES, mail_text, sync_lines
 
 RECENT = timedelta(hours=1)
-"""Longer than the time between two runs: none is missed, and each day has one mail of a kind."""
+"""Longer than the time between two runs of `send_due`, so that no batch is missed."""
 DAY_SECONDS = 24 * 3600.0
 
 
@@ -60,7 +60,7 @@ def _today(now: datetime) -> int:
 def _enqueue_daily(
     mail_key: str,
     batches: QuerySet[Batch],
-    mail_text_of: Callable[[Connection, QuerySet[Batch]], Text],
+    write_mail: Callable[[Connection, QuerySet[Batch]], Text],
     *,
     to: Callable[[Connection], list[Membership]],
     now: datetime,
@@ -70,19 +70,19 @@ def _enqueue_daily(
     for connection in connections.select_related("app_group"):
         of_connection, members = batches.filter(ad_account__connection=connection), to(connection)
 
-        def write_mail(
+        def text_for(  # the defaults bind the values of this turn of the loop
             _reader: Membership,
             connection: Connection = connection,
             of_connection: QuerySet[Batch] = of_connection,
         ) -> Text:
-            return mail_text_of(connection, of_connection)
+            return write_mail(connection, of_connection)
 
         recipients.log_if_none(members, connection)
         outbox.enqueue(
             f"{mail_key}:{connection.pk}:{_today(now)}",
             connection.app_group,
             members,
-            write_mail,
+            text_for,
             now=now,
         )
 

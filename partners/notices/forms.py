@@ -49,13 +49,13 @@ def of_members(
     members: Iterable[Membership], data: QueryDict | None = None
 ) -> list[tuple[Membership, ChoiceForm]]:
     """Return each member with a form; unbound without ``data`` of this member."""
-    forms_of = []
+    member_forms = []
     for member in members:
         choice = getattr(member, "notice_choice", None) or NoticeChoice(membership=member)
         prefix = f"member-{member.pk}"
         posted = data if data is not None and f"{prefix}-steps" in data else None
-        forms_of.append((member, ChoiceForm(posted, instance=choice, prefix=prefix)))
-    return forms_of
+        member_forms.append((member, ChoiceForm(posted, instance=choice, prefix=prefix)))
+    return member_forms
 
 
 class ThresholdsForm(EditedMeanwhile, forms.ModelForm):

@@ -139,10 +139,10 @@ def _create(
 def _enqueue(
     incident: Incident, kind: Kind, members: Iterable[Membership], *, now: datetime
 ) -> None:
-    def write_mail(recipient: Membership) -> outbox.Text:
+    def text_for(recipient: Membership) -> outbox.Text:
         return texts.of_notice(incident, kind, recipient, now=now)
 
-    outbox.enqueue(_key(incident, kind), incident.app_group, members, write_mail, now=now)
+    outbox.enqueue(_key(incident, kind), incident.app_group, members, text_for, now=now)
 
 
 def _drop_unsent(stale_q: Q) -> None:
