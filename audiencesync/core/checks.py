@@ -136,11 +136,11 @@ def public_exposure(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessag
             f"it must be off where SITE_URL is public ({name})."
         )
         return [checks.Error(text, id="audiencesync.E014")] if is_public else []
-    rules = [*_wildcards(), *_public_site(name, is_public=is_public)]
+    rules = [*_wildcard_rules(), *_public_site_rules(name, is_public=is_public)]
     return [checks.Error(text, id=check_id) for is_broken, text, check_id in rules if is_broken]
 
 
-def _wildcards() -> list[Rule]:
+def _wildcard_rules() -> list[Rule]:
     trusted = [urlsplit(origin).netloc for origin in settings.CSRF_TRUSTED_ORIGINS]
     # "*.example.org" allows ".example.org"; "*" alone allows all.
     suffixes = [host.removeprefix("*") or "*" for host in trusted if host.startswith("*")]
@@ -158,7 +158,7 @@ def _wildcards() -> list[Rule]:
     ]
 
 
-def _public_site(name: str, *, is_public: bool) -> list[Rule]:
+def _public_site_rules(name: str, *, is_public: bool) -> list[Rule]:
     return [
         (
             is_public and settings.DEBUG,
@@ -179,7 +179,7 @@ def demo_users(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     """Refuse active demo accounts outside the demo."""
     # Without a database or its tables there are no accounts, and this check passes.
     if settings.DEMO or (
-        connection.vendor == "sqlite" and not _exists(connection.settings_dict["NAME"])
+        connection.vendor == "sqlite" and not _file_exists(connection.settings_dict["NAME"])
     ):
         return []
     try:
@@ -199,7 +199,7 @@ def demo_users(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     ]
 
 
-def _exists(name: object) -> bool:
+def _file_exists(name: object) -> bool:
     """Return whether the SQLite file exists; connecting would create it."""
     # A name such as file::memory: needs no file.
     return str(name).startswith((":", "file:")) or Path(str(name)).exists()

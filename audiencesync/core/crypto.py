@@ -57,7 +57,7 @@ def seal(secret: str, *, context: str) -> str:
     key_id, key = next(iter(_ring().items()))
     nonce = os.urandom(12)
     sealed = AESGCM(key).encrypt(nonce, secret.encode(), context.encode())
-    return ".".join(["v1", key_id, _text(nonce), _text(sealed)])
+    return ".".join(["v1", key_id, _encode(nonce), _encode(sealed)])
 
 
 @sensitive_variables("key", "ring")
@@ -69,7 +69,7 @@ def open_sealed(sealed: str, *, context: str) -> str:
         key = ring[key_id]
         if version != "v1":
             raise ValueError
-        return AESGCM(key).decrypt(_bytes(nonce), _bytes(text), context.encode()).decode()
+        return AESGCM(key).decrypt(_decode(nonce), _decode(text), context.encode()).decode()
     except (ValueError, KeyError, InvalidTag):
         raise CannotOpen(
             "A sealed secret could not be opened with the keys in TOKEN_KEYS."
@@ -86,9 +86,9 @@ def new_key(key_id: str) -> str:
     return f"{key_id}:{base64.b64encode(os.urandom(32)).decode()}"
 
 
-def _text(raw: bytes) -> str:
+def _encode(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).decode()
 
 
-def _bytes(text: str) -> bytes:
+def _decode(text: str) -> bytes:
     return base64.urlsafe_b64decode(text.encode())

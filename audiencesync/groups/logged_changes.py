@@ -50,7 +50,9 @@ def translate(stored: Iterable[dict[str, Any]]) -> list[ChangeText]:
     """Return the changes of a line in the language of the reader."""
     return [
         ChangeText(
-            _text(change["what"]), _value_text(change["before"]), _value_text(change["after"])
+            _translated_or_dash(change["what"]),
+            _value_text(change["before"]),
+            _value_text(change["after"]),
         )
         for change in stored
     ]
@@ -60,11 +62,11 @@ def _value_text(value: Any) -> str:
     if isinstance(value, bool):
         return gettext("yes") if value else gettext("no")
     if isinstance(value, dict):
-        return _text(value["text"])
+        return _translated_or_dash(value["text"])
     return value or "–"
 
 
-def _text(text: str) -> str:
+def _translated_or_dash(text: str) -> str:
     return gettext(text) if text else "–"
 
 

@@ -224,12 +224,12 @@ def new_api(**options: Any) -> NinjaAPI:
     """Return a NinjaAPI with uniform errors."""
     api = _Api(parser=_Parsed(), **options)
     api.add_exception_handler(ApiError, _api_error)
-    api.add_exception_handler(ValidationError, _invalid)
+    api.add_exception_handler(ValidationError, _validation_error)
     api.add_exception_handler(HttpError, _http_error)
     return api
 
 
-def _field(place: Sequence[object]) -> str:
+def _field_path(place: Sequence[object]) -> str:
     """Return the path in the caller's body: ("body", "body", "events", 3) becomes events.3.
 
     The second part is the name of the operation's argument; other places have only the first.
@@ -246,10 +246,10 @@ def _http_error(request: HttpRequest, error: Any) -> HttpResponse:
     return failure(error.status_code, str(error))
 
 
-def _invalid(request: HttpRequest, error: Any) -> HttpResponse:
+def _validation_error(request: HttpRequest, error: Any) -> HttpResponse:
     """Return pydantic's errors without the values they quote."""
     problems = [
-        {"type": problem["type"], "field": _field(problem["loc"]), "message": problem["msg"]}
+        {"type": problem["type"], "field": _field_path(problem["loc"]), "message": problem["msg"]}
         for problem in error.errors[:MAX_ERRORS]
     ]
     return failure(400, "The call is not as the documentation says.", problems)

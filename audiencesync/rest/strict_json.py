@@ -35,7 +35,7 @@ def loads(body: bytes) -> Json:
         raise NotJson(_too_deep()) from None
     except ValueError as error:
         raise NotJson(f"The body is not JSON ({_reason(error)}).") from None
-    _check(document, check_text=_UNSTORABLE_ESCAPES.search(body) is not None)
+    _check_document(document, check_text=_UNSTORABLE_ESCAPES.search(body) is not None)
     return document
 
 
@@ -73,16 +73,16 @@ def _float(digits: str) -> float:
     return number
 
 
-def _constant(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     raise NotJson(f"{name} is not allowed in JSON.")
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_int=_int, parse_float=_float, parse_constant=_constant
+    object_pairs_hook=_object, parse_int=_int, parse_float=_float, parse_constant=_refuse_constant
 )
 
 
-def _check(document: Json, *, check_text: bool) -> None:
+def _check_document(document: Json, *, check_text: bool) -> None:
     """Raise NotJson if the document is nested too deep.
 
     With ``check_text`` also if it has texts that no database stores.

@@ -45,7 +45,7 @@ def write(target: Path) -> None:
                 cursor.execute("VACUUM INTO %s", [str(part)])
             _check_integrity(part)
         else:
-            _postgres(
+            _run_client(
                 "pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={part}"
             )
         _fsync(part)
@@ -74,7 +74,7 @@ def restore(source: Path) -> None:
     elif connection.introspection.table_names():
         raise BackupError("The database of DATABASE_URL is not empty. Restore into a new one.")
     else:
-        _postgres(
+        _run_client(
             "pg_restore", "--no-owner", "--no-privileges", "--single-transaction", source=source
         )
 
@@ -118,7 +118,7 @@ def _query(file: Path, sql: str) -> Any:
         database.close()
 
 
-def _postgres(program: str, *arguments: str, source: Path | None = None) -> None:
+def _run_client(program: str, *arguments: str, source: Path | None = None) -> None:
     """Run a PostgreSQL program against our database. Raises BackupError."""
     if shutil.which(program) is None:
         raise BackupError(f"{program} is missing (Debian: apt-get install postgresql-client).")

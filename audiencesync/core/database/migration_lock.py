@@ -15,21 +15,23 @@ def hold(alias: str, *, on_wait: Callable[[], object] = lambda: None) -> Iterato
     """Hold the lock during the block. ``on_wait`` is called once if another process has it."""
     connection = connections[alias]
     if connection.vendor == "postgresql":
-        with _advisory(connection, on_wait):
+        with _hold_advisory_lock(connection, on_wait):
             yield
     elif (  # a database in memory belongs to one process: no lock
         connection.vendor == "sqlite"
         and (name := str(connection.settings_dict["NAME"]))
         and ":memory:" not in name
     ):
-        with _file(f"{name}.migrate", on_wait):
+        with _hold_file_lock(f"{name}.migrate", on_wait):
             yield
     else:
         yield
 
 
 @contextmanager
-def _advisory(connection: BaseDatabaseWrapper, on_wait: Callable[[], object]) -> Iterator[None]:
+def _hold_advisory_lock(
+    connection: BaseDatabaseWrapper, on_wait: Callable[[], object]
+) -> Iterator[None]:
     # In a session of its own, because commands may close the connection they work with.
     session = connection.copy()
     try:
@@ -44,7 +46,7 @@ def _advisory(connection: BaseDatabaseWrapper, on_wait: Callable[[], object]) ->
 
 
 @contextmanager
-def _file(path: str, on_wait: Callable[[], object]) -> Iterator[None]:
+def _hold_file_lock(path: str, on_wait: Callable[[], object]) -> Iterator[None]:
     with open(path, "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -34,7 +34,7 @@ def move(file: Path) -> dict[str, int]:
     if not file.is_file():
         raise MoveError(f"There is no file {file}.")
     with _source(file), transaction.atomic(using=SOURCE):
-        _check()
+        _check_databases()
         with transaction.atomic():
             moved = {model._meta.db_table: _copy(model) for model in models()}
             _reset_sequences()
@@ -67,7 +67,7 @@ def _source(file: Path) -> Iterator[None]:
         del connections[SOURCE], connections.settings[SOURCE]
 
 
-def _check() -> None:
+def _check_databases() -> None:
     """Raise MoveError unless both databases have the same migrations and the target is empty."""
     target, source = (
         set(MigrationRecorder(connections[name]).applied_migrations())

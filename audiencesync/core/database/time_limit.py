@@ -21,7 +21,11 @@ def at_most(seconds: float) -> Iterator[None]:
     """
     ends_at = time.monotonic() + seconds
     try:
-        with _postgresql(seconds) if connection.vendor == "postgresql" else _sqlite(ends_at):
+        with (
+            _limit_postgresql(seconds)
+            if connection.vendor == "postgresql"
+            else _limit_sqlite(ends_at)
+        ):
             yield
     except OperationalError as error:
         if time.monotonic() < ends_at:
@@ -30,7 +34,7 @@ def at_most(seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def _postgresql(seconds: float) -> Iterator[None]:
+def _limit_postgresql(seconds: float) -> Iterator[None]:
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(
@@ -43,7 +47,7 @@ def _postgresql(seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def _sqlite(ends_at: float) -> Iterator[None]:
+def _limit_sqlite(ends_at: float) -> Iterator[None]:
     connection.ensure_connection()
     library = connection.connection
     library.set_progress_handler(lambda: time.monotonic() > ends_at, PROGRESS_STEPS)

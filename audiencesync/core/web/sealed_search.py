@@ -32,7 +32,7 @@ def bind(form_class: type[F], request: HttpRequest, **kwargs: Any) -> F:
         return form_class(request.POST, **kwargs)
     data = request.GET.copy()
     try:
-        data["q"] = _text(request)
+        data["q"] = _search_text(request)
     except Outdated:
         data["q"] = ""
         form = form_class(data, **kwargs)
@@ -54,7 +54,7 @@ def address(request: HttpRequest, text: str) -> str:
     return f"{request.path}?{urlencode(fields)}" if fields else request.path
 
 
-def _text(request: HttpRequest) -> str:
+def _search_text(request: HttpRequest) -> str:
     """Return the text of the search in the URL; empty without one. Raise Outdated."""
     sealed = request.GET.get(PARAM, "")
     if not sealed:

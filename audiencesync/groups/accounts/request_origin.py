@@ -16,11 +16,11 @@ class RequestOrigin:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        with origin.found_by(lambda: _address(request)):
+        with origin.found_by(lambda: _ip_address(request)):
             return self.get_response(request)
 
 
-def _address(request: HttpRequest) -> str | None:
+def _ip_address(request: HttpRequest) -> str | None:
     try:
         ip_address: str = get_adapter(request).get_client_ip(request)
     except PermissionDenied:  # raised by allauth if the proxy passes on no address
