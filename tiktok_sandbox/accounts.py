@@ -79,7 +79,7 @@ class Accounts:
         """Give all access back."""
         self.store.write("UPDATE access SET is_dropped = 0")
 
-    def dropped(self) -> list[dict[str, str]]:
+    def dropped_access(self) -> list[dict[str, str]]:
         """Return which access is taken away."""
         rows = self.store.all(
             "SELECT user_id, advertiser_id FROM access WHERE is_dropped ORDER BY 1, 2"

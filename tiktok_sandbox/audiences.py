@@ -116,7 +116,7 @@ class Audiences:
                 self.folded[audience_id] = (last_seq, members)
             return members
 
-    def listed(self, audience_id: str) -> list[tuple[str, str]]:
+    def member_ids(self, audience_id: str) -> list[tuple[str, str]]:
         """Return (schema, hash in hex) of every member id."""
         with self.folding:
             return list(self.members(audience_id))

@@ -59,7 +59,7 @@ class Call:
             return []
         ids = [self.content.get("advertiser_id")]
         try:
-            more_ids = params.decoded(self.content.get("advertiser_ids"), "advertiser_ids")
+            more_ids = params.decode_list(self.content.get("advertiser_ids"), "advertiser_ids")
         except TikTokError:
             more_ids = None
         if isinstance(more_ids, list):

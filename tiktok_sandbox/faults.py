@@ -82,7 +82,7 @@ class Fault:
             return TikTokError(code, qps_message(self.advertiser_id or "?", 0))
         return TikTokError(code, MESSAGES.get(code, f"Sandbox fault with code {code}."))
 
-    def shown(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, object]:
         """Return its fields for JSON; of a hash only the beginning."""
         fields = {
             name: value

@@ -42,7 +42,7 @@ def digits(source: Source, name: str) -> str:
 
 def digits_list(source: Source, name: str, *, most: int) -> list[str]:
     """Return a non-empty list of ids. In a query string the list is JSON."""
-    value = decoded(source.get(name), name)
+    value = decode_list(source.get(name), name)
     if value is None:
         raise missing(name)
     if not isinstance(value, list) or not value or not all(map(is_id, value)):
@@ -63,7 +63,7 @@ def choice(source: Source, name: str, choices: Iterable[str], *, default: str | 
 
 
 def choices(source: Source, name: str, allowed: Iterable[str]) -> list[str]:
-    value = decoded(source.get(name), name)
+    value = decode_list(source.get(name), name)
     if value is None:
         return []
     allowed_values = set(allowed)
@@ -93,7 +93,7 @@ def whole(source: Source, name: str, *, default: int, least: int = 1, most: int)
     return value
 
 
-def decoded(value: object, name: str) -> object:
+def decode_list(value: object, name: str) -> object:
     """Return the list that a text holds as JSON, as in a query string; other values unchanged."""
     if not isinstance(value, str):
         return value

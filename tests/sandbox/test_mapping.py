@@ -19,7 +19,7 @@ def ids(client_of, audience):
 def test_people_are_added(mara_client, audience, person_row, hash_of):
     answer = mara_client.map([person_row(audience, 1), person_row(audience, 2)]).json()
     assert (answer["code"], answer["data"]) == (0, {})
-    assert sorted(mara_client.sandbox.audiences.listed(audience)) == sorted(
+    assert sorted(mara_client.sandbox.audiences.member_ids(audience)) == sorted(
         [(EMAIL, hash_of(1)), (EMAIL, hash_of(2))]
     )
 
@@ -40,7 +40,7 @@ def test_a_person_with_several_ids_is_one(mara_client, audience, person_row):
 
 def test_columns_may_come_in_any_order_and_case(mara_client, audience, person_row, hash_of):
     mara_client.map([person_row(audience, 2, 1)], ("phone_sha256", "email_sha256"))
-    assert set(mara_client.sandbox.audiences.listed(audience)) == {
+    assert set(mara_client.sandbox.audiences.member_ids(audience)) == {
         (EMAIL, hash_of(1)),
         (PHONE, hash_of(2)),
     }
@@ -96,7 +96,7 @@ def test_upper_case_hashes_are_the_same(mara_client, audience, person_row, hash_
 
 def test_md5_is_for_device_ids_only(mara_client, audience):
     mara_client.map([[{"id": "ab" * 16, "audience_ids": [audience]}]], ("IDFA_MD5",))
-    assert mara_client.sandbox.audiences.listed(audience) == [("IDFA_MD5", "ab" * 16)]
+    assert mara_client.sandbox.audiences.member_ids(audience) == [("IDFA_MD5", "ab" * 16)]
 
 
 def test_several_audiences_in_one_request(mara_client, audience, person_row):
@@ -112,10 +112,10 @@ def test_every_cell_names_its_own_audiences(mara_client, audience, person_row, h
         [person_row(audience, 1, None), person_row([audience, other], 2, None), mixed],
         (EMAIL, PHONE),
     )
-    assert set(mara_client.sandbox.audiences.listed(audience)) == {
+    assert set(mara_client.sandbox.audiences.member_ids(audience)) == {
         (EMAIL, hash_of(n)) for n in (1, 2, 3)
     }
-    assert set(mara_client.sandbox.audiences.listed(other)) == {
+    assert set(mara_client.sandbox.audiences.member_ids(other)) == {
         (EMAIL, hash_of(2)),
         (PHONE, hash_of(4)),
     }

@@ -28,12 +28,12 @@ def audience(call: Call) -> dict[str, object]:
         if call.sandbox.audiences.count(advertiser_id) >= max_audiences:
             reason = f"The ad account has reached the limit of {max_audiences} audiences."
             raise TikTokError(40002, f"{reason} Delete audiences first.")
-        audience_id = call.sandbox.audiences.create(advertiser_id, shortened(name))
+        audience_id = call.sandbox.audiences.create(advertiser_id, shorten(name))
     call.log_line.audiences = [audience_id]
     return {"audience_id": audience_id}
 
 
-def shortened(name: str) -> str:
+def shorten(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
 
 

@@ -65,7 +65,7 @@ def do(sandbox: Sandbox, fields: Mapping[str, object]) -> dict[str, object]:
     kind = fields.get("kind")
     action = ACTIONS.get(kind) if isinstance(kind, str) else None
     if action is None:
-        return sandbox.faults.add(fields).shown()
+        return sandbox.faults.add(fields).as_json()
     try:
         return {"kind": kind, **action(sandbox, fields)}
     except TikTokError as error:

@@ -45,7 +45,7 @@ def members(sandbox: Sandbox, request: Request) -> Answer:
         return json({"error": "unknown audience"}, 404)
     return Answer(
         content_type="application/x-ndjson",
-        chunks=json_lines(sandbox.audiences.listed(audience_id)),
+        chunks=json_lines(sandbox.audiences.member_ids(audience_id)),
     )
 
 
@@ -56,8 +56,8 @@ def json_lines(pairs: list[tuple[str, str]]) -> Iterator[bytes]:
 
 
 def faults(sandbox: Sandbox, request: Request) -> Answer:
-    active = [fault.shown() for fault in sandbox.faults.list()]
-    return json({"faults": active, "dropped_accounts": sandbox.accounts.dropped()})
+    active = [fault.as_json() for fault in sandbox.faults.list()]
+    return json({"faults": active, "dropped_accounts": sandbox.accounts.dropped_access()})
 
 
 def set_fault(sandbox: Sandbox, request: Request) -> Answer:

@@ -70,7 +70,7 @@ class Mirror:
 
     def there(self):
         server = self.world.sandbox
-        return {digest for _kind, digest in server.audiences.listed(self.audience.remote_id)}
+        return {digest for _kind, digest in server.audiences.member_ids(self.audience.remote_id)}
 
     def expected(self, **fields):
         people = Profile.objects.filter(**fields).exclude(ads_consent=False)

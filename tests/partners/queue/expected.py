@@ -83,7 +83,7 @@ def wrong_members(world):
     """Yield one sentence per profile that is wrongly in an audience or missing from it."""
     listed = {
         audience.pk: {
-            digest for _schema, digest in world.sandbox.audiences.listed(audience.remote_id)
+            digest for _schema, digest in world.sandbox.audiences.member_ids(audience.remote_id)
         }
         for audience in world.audiences
         if audience.pk not in world.deleted_audiences | world.failed_repeats

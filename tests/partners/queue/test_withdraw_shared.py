@@ -53,7 +53,7 @@ def test_all_other_identifiers_leave(world, leave):
     PastIdentifier.objects.create(profile=ann, kind="email", sha256=ann.email_sha256)
     type(ann).objects.filter(pk=ann.pk).update(email_sha256=FAMILY)
     assert leave(to_sync, ann) == {"entered": 1, "synced": 1}
-    listed = world.sandbox.audiences.listed(to_sync.audience.remote_id)
+    listed = world.sandbox.audiences.member_ids(to_sync.audience.remote_id)
     assert [digest for _schema, digest in listed] == [FAMILY.hex()]
 
 

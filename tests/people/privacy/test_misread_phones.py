@@ -44,7 +44,7 @@ def upgrade(group):
 
 def sent(world, audience):
     """Return the hashes in an audience."""
-    digests = [one for _schema, one in world.sandbox.audiences.listed(audience.remote_id)]
+    digests = [one for _schema, one in world.sandbox.audiences.member_ids(audience.remote_id)]
     return [one.hex() if isinstance(one, bytes) else one for one in digests]
 
 

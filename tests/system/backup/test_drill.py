@@ -59,7 +59,7 @@ def members(site):
     """Return the hashes in the sandbox's audience."""
     audiences = site.server.sandbox.audiences.of(EU)
     audience = next(audience for audience in audiences if audience.name == "winback")
-    return {digest for _schema, digest in site.server.sandbox.audiences.listed(audience.id)}
+    return {digest for _schema, digest in site.server.sandbox.audiences.member_ids(audience.id)}
 
 
 def copy_wal_files(old, name):

@@ -118,7 +118,7 @@ def _decreased_counts(before: dict, after: dict) -> Iterator[str]:
 
 
 def _hashes(sandbox: Sandbox, audience_id: str) -> set[str]:
-    return {digest for _schema, digest in sandbox.audiences.listed(audience_id)}
+    return {digest for _schema, digest in sandbox.audiences.member_ids(audience_id)}
 
 
 def _numbers(hashes: set[str]) -> list[int]:

@@ -74,7 +74,7 @@ class CheckedWorld(World):
         assert Batch.objects.exclude(lease="").count() == 0
         certain, possible = _members("synced"), _members("synced", *uncertain)
         for audience in possible:
-            actual = {digest for _schema, digest in self.sandbox.audiences.listed(audience)}
+            actual = {digest for _schema, digest in self.sandbox.audiences.member_ids(audience)}
             assert certain.get(audience, set()) <= actual <= possible[audience]
         assert all(len(line.advertisers) == 1 for line in self.mappings())
         # The sandbox logs an action only for a body that it could read.

@@ -94,7 +94,7 @@ def _finish(stage, name):
     ]
     members = {
         digest
-        for _schema, digest in stage.sandbox.audiences.listed(stage.remote.audiences["winback"])
+        for _schema, digest in stage.sandbox.audiences.member_ids(stage.remote.audiences["winback"])
     }
     assert members == {sha256(n).hex() for n in range(N_PEOPLE)}
 

@@ -110,7 +110,9 @@ class Site(stack.Stack):
         """Check all laws, open leases, and our members against the sandbox's."""
         assert self.do(crowd.broken_laws) == []
         for audience, expected in self.do(crowd.expected_members).items():
-            actual = {digest for _schema, digest in self.server.sandbox.audiences.listed(audience)}
+            actual = {
+                digest for _schema, digest in self.server.sandbox.audiences.member_ids(audience)
+            }
             assert crowd.fingerprint(actual) == expected, audience
 
     def pushes(self) -> list:
