@@ -234,4 +234,4 @@ def _segment(recipe: Recipe, app_group: AppGroup, answers: Answers, *, by: User)
     while name in taken_names:
         n += 1
         name = gettext("%(name)s %(n)d") % {"name": title, "n": n}
-    return segments.create(app_group, name=name, chosen=segment_filter, by=by)
+    return segments.create(app_group, name=name, raw_filter=segment_filter, by=by)

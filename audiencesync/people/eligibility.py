@@ -33,32 +33,35 @@ NOT_TRACKED = FalseColumn("ad_tracking_enabled")
 
 
 def no_consent(*, is_strict: bool) -> FalseColumn:
-    """Return the condition of no consent to ads; ``is_strict``: never asked counts as none."""
+    """Return the condition: no consent to ads. ``is_strict``: an unknown consent is none, too."""
     return FalseColumn("ads_consent", or_unknown=is_strict)
 
 
 def barred_sql(kind: str, *, is_strict: bool) -> str:
-    """SQL over profile ``q``: this kind of identifier must not be sent in an add."""
-    barred = [no_consent(is_strict=is_strict).sql, "q.erased_at IS NOT NULL"]
-    return " OR ".join(barred + [NOT_TRACKED.sql] * (kind in DEVICE_KINDS))
+    """Return SQL over profile ``q``: this kind of identifier must not be added to an audience."""
+    conditions = [no_consent(is_strict=is_strict).sql, "q.erased_at IS NOT NULL"]
+    return " OR ".join(conditions + [NOT_TRACKED.sql] * (kind in DEVICE_KINDS))
 
 
 def usable_sql(kind: str) -> str:
-    """SQL over profile ``q``: it has this kind of identifier, and no switched off ad tracking."""
-    tracked = f" AND NOT ({NOT_TRACKED.sql})" if kind in DEVICE_KINDS else ""
-    return f"(q.{kind}_sha256 IS NOT NULL{tracked})"
+    """Return SQL over profile ``q``: it has a usable identifier of this kind.
+
+    A device id is none while ad tracking is switched off.
+    """
+    tracking_condition = f" AND NOT ({NOT_TRACKED.sql})" if kind in DEVICE_KINDS else ""
+    return f"(q.{kind}_sha256 IS NOT NULL{tracking_condition})"
 
 
 def has_device_sql(kinds: Iterable[str]) -> str:
-    """SQL over profile ``q``: it has a device id of these kinds; empty if none of them is one."""
+    """Return SQL over profile ``q``: it has a device id of these kinds; "" without such a kind."""
     return " OR ".join(f"q.{kind}_sha256 IS NOT NULL" for kind in kinds if kind in DEVICE_KINDS)
 
 
-def has_none(kinds: Sequence[str]) -> Q:
+def has_none_q(kinds: Sequence[str]) -> Q:
     """Return the condition of profiles without an identifier of these kinds."""
     return Q(pk__isnull=False, **{f"{kind}_sha256__isnull": True for kind in kinds})
 
 
-def only_untracked(kinds: Sequence[str]) -> Q:
+def only_untracked_q(kinds: Sequence[str]) -> Q:
     """Return the condition: all identifiers of these kinds are device ids, and tracking is off."""
-    return has_none([kind for kind in kinds if kind not in DEVICE_KINDS]) & NOT_TRACKED.q
+    return has_none_q([kind for kind in kinds if kind not in DEVICE_KINDS]) & NOT_TRACKED.q

@@ -35,17 +35,17 @@ PHONE_PROBLEMS: dict[str | None, str | Promise] = {
         "Cannot be sent: a spreadsheet made a decimal of this number, digits may be lost"
     ),
 }
-LONGEST = 200
-# Attributes, letters only: first names, last names, whole names.
-NAMES: tuple[tuple[str, ...], ...] = (
+LONGEST_VALUE = 200  # characters of an attribute on a page
+# Names of attributes, letters only, that hold first names, last names, whole names.
+NAME_ATTRIBUTES: tuple[tuple[str, ...], ...] = (
     ("firstname", "vorname", "givenname", "prenom", "forename"),
     ("lastname", "nachname", "surname", "familyname", "nom"),
     ("name", "fullname", "displayname"),
 )
 STARS = "***"
-MAY_BE_A_PHONE = 1_000_000  # numbers of seven digits and more
+SMALLEST_PHONE = 1_000_000  # numbers of seven digits and more
 PHONE_DIGITS = 7
-DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+DAY_PATTERN = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 # Ids that viewers may read, as the database sees them: ASCII without @ and with few digits, or a
 # UUID.
 SHOWN_ID = r"^([ -/:-?A-~]*[0-9]){0,6}[ -/:-?A-~]*$"
@@ -101,7 +101,9 @@ def mask(kind: str, value: str) -> str:
 
 def person(profile: Profile, *, masked: bool) -> Person:
     """Return one row of the list."""
-    shown = {kind: identifier(profile, kind, masked=masked) for kind in ("email", "phone")}
+    identifiers_shown = {
+        kind: identifier(profile, kind, masked=masked) for kind in ("email", "phone")
+    }
     usable = ", ".join(
         str(LABELS[kind]) for kind in KINDS if getattr(profile, f"{kind}_sha256") is not None
     )
@@ -110,29 +112,29 @@ def person(profile: Profile, *, masked: bool) -> Person:
         profile,
         external_id(profile, masked=masked),
         STARS if masked and name else name,
-        shown["email"],
-        shown["phone"],
+        identifiers_shown["email"],
+        identifiers_shown["phone"],
         usable,
     )
 
 
 def is_name(attribute: str) -> bool:
     """Whether an attribute of this name usually holds the name of a person."""
-    plain = "".join(filter(str.isalpha, attribute.casefold()))
-    return any(plain in words for words in NAMES)
+    letters = "".join(filter(str.isalpha, attribute.casefold()))
+    return any(letters in synonyms for synonyms in NAME_ATTRIBUTES)
 
 
 def _name(attributes: Any) -> str:
     """Return first and last name, else the whole name, from the attributes usual for them."""
     if not isinstance(attributes, dict):
         return ""
-    found: dict[tuple[str, ...], str] = {}
+    values: dict[tuple[str, ...], str] = {}
     for key, value in attributes.items():
-        plain = "".join(filter(str.isalpha, key.casefold()))
-        for words in NAMES:
-            if plain in words and isinstance(value, str):
-                found.setdefault(words, value)
-    parts = [found.get(words, "") for words in NAMES]
+        letters = "".join(filter(str.isalpha, key.casefold()))
+        for synonyms in NAME_ATTRIBUTES:
+            if letters in synonyms and isinstance(value, str):
+                values.setdefault(synonyms, value)
+    parts = [values.get(synonyms, "") for synonyms in NAME_ATTRIBUTES]
     return " ".join(part for part in parts[:2] if part) or parts[2]
 
 
@@ -149,20 +151,20 @@ def external_id(profile: Profile, *, masked: bool) -> str:
 
     Some shops use the e-mail address or the phone, which viewers must not read.
     """
-    known = profile.external_id
-    if known is None:
+    external_id = profile.external_id
+    if external_id is None:
         return profile.braze_id
-    return mask_name(known) if masked else known
+    return mask_name(external_id) if masked else external_id
 
 
 def mask_name(text: str) -> str:
     """Mask an id or a name if it may hold an e-mail address or a phone number, however written."""
-    plain = unicodedata.normalize("NFKC", text)
-    if "@" in plain:
-        return mask_email(plain)
-    if re.search(UUID, text) or sum(character.isdigit() for character in plain) < PHONE_DIGITS:
+    normalised = unicodedata.normalize("NFKC", text)
+    if "@" in normalised:
+        return mask_email(normalised)
+    if re.search(UUID, text) or sum(character.isdigit() for character in normalised) < PHONE_DIGITS:
         return text
-    return mask_end(plain, 2)
+    return mask_end(normalised, 2)
 
 
 def identifiers(profile: Profile, *, masked: bool) -> list[Identifier]:
@@ -181,12 +183,12 @@ def _identifier(profile: Profile, bit: int, kind: str, *, masked: bool) -> Ident
             "good",
         )
     if profile.invalid_kinds >> bit & 1:
-        problem = _problem(kind, raw, region=profile.app_group.phone_region)
+        problem = _identifier_problem(kind, raw, region=profile.app_group.phone_region)
         return Identifier(label, value, problem, "bad")
     return Identifier(label, value, _("None known"))
 
 
-def _problem(kind: str, raw: str, *, region: str) -> str:
+def _identifier_problem(kind: str, raw: str, *, region: str) -> str:
     if kind == "email":
         return _("Cannot be sent: this is not a valid e-mail address")
     if kind == "phone":
@@ -201,11 +203,13 @@ def attributes(profile: Profile, *, masked: bool) -> list[tuple[str, str]]:
 
     A text may identify the person, and a long number may be a phone.
     """
-    known: Any = profile.attributes
-    if not isinstance(known, dict):
+    attributes: Any = profile.attributes
+    if not isinstance(attributes, dict):
         return []
-    named = ((mask_name(name) if masked else name, value) for name, value in sorted(known.items()))
-    return [(name, attribute(value, masked=masked)) for name, value in named]
+    shown = (
+        (mask_name(name) if masked else name, value) for name, value in sorted(attributes.items())
+    )
+    return [(name, attribute(value, masked=masked)) for name, value in shown]
 
 
 def attribute(value: object, *, masked: bool) -> str:
@@ -214,15 +218,15 @@ def attribute(value: object, *, masked: bool) -> str:
         return "–"
     if isinstance(value, bool):
         return _("yes") if value else _("no")
-    if isinstance(value, int | float) and not (masked and abs(value) >= MAY_BE_A_PHONE):
+    if isinstance(value, int | float) and not (masked and abs(value) >= SMALLEST_PHONE):
         return str(value).replace(".", get_format("DECIMAL_SEPARATOR"))
     if masked:
         return STARS
-    if isinstance(value, str) and re.fullmatch(DAY, value):
+    if isinstance(value, str) and re.fullmatch(DAY_PATTERN, value):
         with suppress(ValueError):
             return date_format(date.fromisoformat(value), "SHORT_DATE_FORMAT")
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]} …"
 
 
 def event(row: Event, *, masked: bool) -> tuple[Event, str]:

@@ -121,7 +121,7 @@ def _already_erased(
     ``handled``: the indexes of references that are not looked up here.
     """
     open_indexes = [index for index in range(len(references)) if index not in handled]
-    erased = erasure_ledger.receipts(
+    erased = erasure_ledger.receipt_keys(
         request.app_group,
         [Change(**person_reference.read(references[index][1])) for index in open_indexes],
     )

@@ -60,8 +60,10 @@ def trigger(canvas: Canvas, recipients: Sequence[Any], *, now: datetime) -> Trig
         if problem := upserted.problems.get(position):
             errors = [ObjectError(*track.PROBLEMS[problem])]
         else:
-            errors = [*left_out, *track.unfit(upserted.unfit.get(position, {}))]
-            errors += [ObjectError(*track.KEPT, kind) for kind in upserted.kept.get(position, ())]
+            errors = [*left_out, *track.attribute_errors(upserted.unfit.get(position, {}))]
+            errors += [
+                ObjectError(*track.VALUE_STAYS, kind) for kind in upserted.kept.get(position, ())
+            ]
             triggered.processed += 1
         triggered.errors += [one.as_dict("recipients", index) for one in errors]
     triggered.errors.sort(key=lambda error: str(error["index"]).zfill(3))
@@ -80,7 +82,7 @@ def writes(recipients: Sequence[Any]) -> bool:
 def _change(app_group: AppGroup, item: Any) -> tuple[Change, list[ObjectError]]:
     """Return the change of one recipient, and the errors of left out fields. Raise ObjectError."""
     only_existing = (
-        person_reference.boolean(person_reference.checked(item), "send_to_existing_only")
+        person_reference.boolean(person_reference.require_object(item), "send_to_existing_only")
         is not False
     )
     attributes = item.get("attributes") or {}  # an empty list is PHP's spelling of an empty object
@@ -91,7 +93,7 @@ def _change(app_group: AppGroup, item: Any) -> tuple[Change, list[ObjectError]]:
     fields, custom, problems = track_objects.attributes(attributes, app_group)
     reference = _name(app_group, item)
     if "alias" in reference and not only_existing:
-        track_objects.check_clear(*reference["alias"], app_group, field="user_alias")
+        track_objects.refuse_addresses(*reference["alias"], app_group, field="user_alias")
     return Change(
         **reference, fields=fields, attributes=custom, only_existing=only_existing
     ), problems

@@ -87,13 +87,13 @@ def _entrants(canvas: Canvas, people: QuerySet[Profile], *, upto: int, now: date
         return Entrants(people, is_new=is_new)
     if subscription.is_leave_only:
         live_segments.fill(subscription, low=canvas.entry_cursor, high=upto, now=now)
-        return Entrants(people.filter(live_segments.is_member(subscription)), is_new=is_new)
+        return Entrants(people.filter(live_segments.is_member_q(subscription)), is_new=is_new)
     # Who is a member already has a signal of joining that is still to be processed.
     member_ids = live_segments.lock_members(subscription, low=canvas.entry_cursor, high=upto)
     live_segments.fill(subscription, low=canvas.entry_cursor, high=upto, now=now)
     members = live_segments.members(subscription).filter(pk__gt=canvas.entry_cursor, pk__lte=upto)
     return Entrants(
-        members.exclude(pk__in=live_changes.listed(member_ids)) if member_ids else members,
+        members.exclude(pk__in=live_changes.ids_sql(member_ids)) if member_ids else members,
         is_new=is_new,
     )
 
@@ -117,7 +117,7 @@ def entry_candidates(canvas: Canvas, *, now: datetime) -> QuerySet[Profile]:
     people = filters.members(canvas.segment)
     subscription = entry_subscription(canvas)
     if subscription is not None and not subscription.is_leave_only:
-        people = people.exclude(live_segments.is_member(subscription))
+        people = people.exclude(live_segments.is_member_q(subscription))
     has_visits = Visit.objects.filter(canvas=canvas).exists()
     return (
         _reentry_allowed(canvas, people, now=now, db_drops_repeats=False) if has_visits else people
@@ -173,7 +173,7 @@ def in_segment(canvas: Canvas, ids: Sequence[int], *, now: datetime) -> QuerySet
         return people
     if subscription.is_leave_only:
         live_segments.fill_some(subscription, ids, now=now)
-    return people.filter(live_segments.is_member(subscription))
+    return people.filter(live_segments.is_member_q(subscription))
 
 
 def admit_all(canvas_id: int) -> None:

@@ -169,7 +169,7 @@ def update_subscriptions(canvas: Canvas, *, now: datetime) -> None:
         )
         if role == "wait" and segment is not None and subscription not in key_of:
             # Being in the segment already is no join.
-            live_segments.fill(subscription, low=0, high=live_segments.HIGHEST, now=now)
+            live_segments.fill(subscription, low=0, high=live_segments.HIGHEST_ID, now=now)
         elif role == "wait" and segment is not None:
             live_segments.begin(subscription, now=now)
         if subscription.is_leave_only and subscription not in key_of:

@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 from audiencesync.people.models import Event, Segment
 from audiencesync.people.models.live import Signal, Subscription
 from audiencesync.people.segments import filters
-from audiencesync.people.segments.live_changes import listed
+from audiencesync.people.segments.live_changes import ids_sql
 from canvases.engine import trails
 from canvases.models import Canvas, Step, Visit
 from canvases.steps import KINDS
@@ -105,7 +105,7 @@ def catch_up_at(step: Step, *, now: datetime) -> None:
     }
     if not since:
         return
-    in_question = {"profile__in": listed(list(since)), "at__gte": min(since.values())}
+    in_question = {"profile__in": ids_sql(list(since)), "at__gte": min(since.values())}
     entries = Event.objects.filter(filters.of_event(canvas.entry, now=now), **in_question)
     rows = entries.values_list("pk", "profile", "at")
     _catch_up(step, since, {pk for pk, person, at in rows if at == since[person]}, now=now)
@@ -132,7 +132,7 @@ def _events_since(
     step: Step, since: Mapping[int, datetime], entries: Collection[int], *, now: datetime
 ) -> Iterator[tuple[datetime, int, int]]:
     """Yield (time, rank of its branch, person) of each event since a time that a step waits for."""
-    in_question = {"profile__in": listed(list(since)), "at__gte": min(since.values())}
+    in_question = {"profile__in": ids_sql(list(since)), "at__gte": min(since.values())}
     for rank, row in enumerate(events_of(step)):
         if row["kind"] == Subscription.Kind.SEGMENT:
             continue

@@ -103,8 +103,8 @@ def with_reason(profiles: QuerySet[Profile], subscription: Subscription) -> Quer
     return profiles.annotate(
         why=Case(
             When(eligibility.no_consent(is_strict=is_strict).q, then=Value("consent")),
-            When(eligibility.has_none(kinds), then=Value("identifier")),
-            When(eligibility.only_untracked(kinds), then=Value("tracking")),
+            When(eligibility.has_none_q(kinds), then=Value("identifier")),
+            When(eligibility.only_untracked_q(kinds), then=Value("tracking")),
             default=Value(""),
             output_field=CharField(),
         )

@@ -149,7 +149,7 @@ def _write_ledger() -> bool:
     Names that cannot be written stay in the database and are suppressed from there.
     """
     try:
-        return bool(erasure_ledger.file())
+        return bool(erasure_ledger.append_to_file())
     except OSError as error:
         path = settings.ERASURE_LEDGER
         logger.error(
@@ -266,7 +266,7 @@ def erase_again(path: Path, *, now: datetime) -> int:
         group = AppGroup.objects.filter(pk=group_id).first()
         if group is None:
             continue
-        people = erasure_ledger.people_of(group, set(names))
+        people = erasure_ledger.restored_people(group, set(names))
         for start in range(0, len(people), CHUNK):
             n += len(
                 erase(

@@ -8,14 +8,16 @@ from django.db import transaction
 
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.api import identify as people_identify
-from audiencesync.people.api.identify import Renamed
+from audiencesync.people.api.identify import ProcessedObjects
 from audiencesync.people.models import Profile
 from canvases import engine
 from canvases.models import Canvas, LeftBy, Visit
 from partners import sync
 
 
-def identify(app_group: AppGroup, arrays: Mapping[str, Sequence[Any]], *, now: datetime) -> Renamed:
+def identify(
+    app_group: AppGroup, arrays: Mapping[str, Sequence[Any]], *, now: datetime
+) -> ProcessedObjects:
     """Apply one body of /users/identify, and reassign visits and deliveries, in one transaction.
 
     Holds the locks of the canvases: no visit of an anonymous profile moves meanwhile.

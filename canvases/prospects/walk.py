@@ -125,16 +125,18 @@ def branch_column(split: Step) -> str:
 def _branch_annotations(steps: Sequence[Step], *, now: datetime) -> dict[str, Case]:
     by_profile = [step for step in steps if splits_by_profile(step)]
     conditions = (branch.condition for step in by_profile for branch in branches(step))
-    known = filters.known_to(conditions)
-    return {branch_column(step): _branch_taken(branches(step), now, known) for step in by_profile}
+    segments = filters.load_segments(conditions)
+    return {
+        branch_column(step): _branch_taken(branches(step), now, segments) for step in by_profile
+    }
 
 
 def _branch_taken(
-    choices: Sequence[Branch], now: datetime, known: Mapping[str, filters.Known]
+    choices: Sequence[Branch], now: datetime, segments: Mapping[str, filters.ReferencedSegment]
 ) -> Case:
     """Return the branch that a profile takes: the first whose condition holds."""
     cases = [
-        When(filters.parse(branch.condition, now=now, known=known), then=Value(branch.number))
+        When(filters.parse(branch.condition, now=now, segments=segments), then=Value(branch.number))
         for branch in choices
         if branch.condition is not None
     ]

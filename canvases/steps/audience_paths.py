@@ -96,7 +96,7 @@ class AudiencePathsForm(ConditionsForm):
             part if number else cls._new_path(used_numbers, spent=spent_numbers(step))
             for part, number in zip(parts, numbers, strict=True)
         ]
-        return draft.numbered(root)
+        return draft.set_paths(root)
 
     @property
     def may_have_more(self) -> bool:

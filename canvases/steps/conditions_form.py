@@ -35,7 +35,7 @@ def empty_condition() -> Draft:
 
 def draft_of(raw: Filter) -> Draft:
     """Return a stored filter of one condition as the builder draws it."""
-    root = shown.shown(raw) if raw else None
+    root = shown.tree_or_none(raw) if raw else None
     parts = (root.parts if root else None) or []
     return parts[0] if len(parts) == 1 and parts[0].parts is None else empty_condition()
 
@@ -53,7 +53,7 @@ class ConditionsForm(StepForm):
     ) -> None:
         conditions = self.stored(step.settings if initial is None else initial)
         sent_root = self.sent(data) if data is not None else None
-        self.root = root or sent_root or draft.numbered(draft.group("all", conditions))
+        self.root = root or sent_root or draft.set_paths(draft.group("all", conditions))
         self.counts: Mapping[str, int] = {}
         self.reasons: Mapping[str, str] = {}
         self.is_in_doubt = False
@@ -84,7 +84,7 @@ class ConditionsForm(StepForm):
         if cls.buttons.isdisjoint(data):
             return None
         root = cls.sent(data)
-        draft.act(root, {name: str(value) for name, value in data.items()})
+        draft.apply_action(root, {name: str(value) for name, value in data.items()})
         return cls(step=step, root=cls.completed(root, step))
 
     @classmethod
@@ -195,11 +195,11 @@ def segments_of(step: Step) -> list[Segment]:
 def words(step: Step, raw: Filter) -> str:
     """Return a filter of a step in words, without personal data."""
     known_segments = {
-        str(segment.api_id): filters.Known(segment.name, segment.app_group_id, None)
+        str(segment.api_id): filters.ReferencedSegment(segment.name, segment.app_group_id, None)
         for segment in segments_of(step)
     }
     try:
-        return filters.describe(raw, masked=True, known=known_segments)
+        return filters.describe(raw, masked=True, segments=known_segments)
     except filters.FilterError:
         return ""
 

@@ -67,7 +67,7 @@ def erase(request: HttpRequest, group: str) -> HttpResponse:
             "n_unknown": len(unknown),
             "unknown": unknown[:20],
             "is_question": True,
-            "segments": edit.naming(app_group, profile_of.values()),
+            "segments": edit.segments_about(app_group, profile_of.values()),
         }
         return render(request, "canvases/erase.html", context)
     reauthentication.require(request)
@@ -100,7 +100,7 @@ def erasures(request: HttpRequest, group: str) -> HttpResponse:
     page.object_list = privacy.with_current_places(page.object_list)
     app_group = access.group(request, Role.ADMIN)
     held_ids = set(
-        erasure_ledger.held(app_group)
+        erasure_ledger.names_with_receipt(app_group)
         .filter(erasure__in=[erasure.pk for erasure in page])
         .values_list("erasure", flat=True)
     )
@@ -108,7 +108,7 @@ def erasures(request: HttpRequest, group: str) -> HttpResponse:
         "hours": max(partner.matching_hours[1] for partner in registry.PARTNERS),
         "page": page,
         "held": held_ids,
-        "n_held": erasure_ledger.held(app_group).values("erasure").distinct().count(),
+        "n_held": erasure_ledger.names_with_receipt(app_group).values("erasure").distinct().count(),
     }
     return render(request, "canvases/erasures.html", context)
 

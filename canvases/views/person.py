@@ -15,7 +15,7 @@ from audiencesync.core import htmx
 from audiencesync.groups import access, reauthentication
 from audiencesync.groups.models import Activity, Role
 from audiencesync.people.models import Profile
-from audiencesync.people.views.profiles import NEWEST, facts
+from audiencesync.people.views.profiles import MOST_SHOWN, facts
 from audiencesync.people.writing.identify import family
 from canvases.privacy import erase as privacy
 from canvases.privacy import export as export_data
@@ -37,10 +37,10 @@ def profile(request: HttpRequest, group: str, profile_id: int) -> HttpResponse:
         )
     profile_ids = sorted(family([row.pk]))
     context = facts(row, masked=masked) | {
-        "visits": list(islice(export_data.visits(profile_ids), NEWEST)),
+        "visits": list(islice(export_data.visits(profile_ids), MOST_SHOWN)),
         "deliveries": [
             (delivery, export_data.why(delivery))
-            for delivery in islice(export_data.deliveries(profile_ids), NEWEST)
+            for delivery in islice(export_data.deliveries(profile_ids), MOST_SHOWN)
         ],
     }
     return render(request, "canvases/person.html", context)

@@ -13,7 +13,7 @@ from audiencesync.groups.models import Activity, Role
 from audiencesync.people import masking
 from audiencesync.people.models import Profile
 from audiencesync.people.segments import filters
-from audiencesync.people.segments.builder.numbers import AT_LAST, SOON
+from audiencesync.people.segments.builder.numbers import FIRST_SECONDS, MOST_SECONDS
 from canvases.prospects import Place
 from canvases.views.stage.canvas_page import Flow
 from canvases.views.stage.cards import Card
@@ -28,7 +28,7 @@ def context(request: HttpRequest, flow: Flow, card: Card, *, now: datetime) -> d
         return {"unknown": unknown}
     has_waited, number_key = "wait" in request.GET, request.GET.get("people", "")
     try:
-        with at_most(AT_LAST if has_waited else SOON):
+        with at_most(MOST_SECONDS if has_waited else FIRST_SECONDS):
             place = Place(
                 flow.canvas, [flow_card.step for flow_card in flow.cards], card.step, now=now
             )

@@ -48,8 +48,8 @@ def _file(n: int, newsletter: str) -> bytes:
 def _start_import(data: bytes) -> Import:
     """Make an import that is ready for its first turn."""
     run = Import(app_group=world.group(), file_name="bench.csv", size=len(data))
-    uploads.keep(run, io.BytesIO(data))
-    layout = detection.layout(uploads.Stored(run.upload, run.size), is_utf8=True)
+    uploads.save_import(run, io.BytesIO(data))
+    layout = detection.layout(uploads.StoredFile(run.upload, run.size), is_utf8=True)
     sample_row = ["x", "x", "x", "DE", "true", "1"]
     guesses = column_guess.columns(
         HEADERS, [sample_row], delimiter=layout.delimiter, app_group=run.app_group

@@ -21,7 +21,7 @@ now = timezone.now()
 subscription = live.subscribe(
     segment.app_group, listener=987654, role="entry", segment=segment, now=now
 )
-live.fill(subscription, low=0, high=live.HIGHEST, now=now)
+live.fill(subscription, low=0, high=live.HIGHEST_ID, now=now)
 print("id", segment.pk)
 """
 

@@ -47,7 +47,7 @@ def listen(acme, gold_segment):
         options = {"segment": gold_segment, "role": Subscription.Role.ENTRY} | options
         subscription = live.subscribe(acme, listener=LISTENER, now=timezone.now(), **options)
         if subscription.segment:
-            live.fill(subscription, low=0, high=live.HIGHEST, now=timezone.now())
+            live.fill(subscription, low=0, high=live.HIGHEST_ID, now=timezone.now())
         return Listener(subscription)
 
     return make

@@ -29,7 +29,7 @@ _PROBLEMS: dict[IdentifyProblem, tuple[str, str | Promise]] = {
 
 
 @dataclass(slots=True)
-class Renamed:
+class ProcessedObjects:
     """Number of processed objects, their external ids, and the errors of the others."""
 
     processed: int = 0
@@ -37,38 +37,44 @@ class Renamed:
     errors: list[dict[str, Any]] = field(default_factory=list)
 
 
-def add_aliases(app_group: AppGroup, items: Sequence[Any], *, now: datetime) -> Renamed:
+def add_aliases(app_group: AppGroup, items: Sequence[Any], *, now: datetime) -> ProcessedObjects:
     """Write the valid objects."""
-    result, requested = Renamed(), {}
+    result, requests = ProcessedObjects(), {}
     for index, item in enumerate(items):
         try:
-            known = person_reference.checked(item).get("external_id")
-            external_id = None if known is None else person_reference.external_id(known)
-            nested = item.get("user_alias")
-            alias = person_reference.alias(item if nested is None else nested)
-            track_objects.check_clear(*alias, app_group, field="alias_name")
-            requested["user_aliases", index] = NewAlias(alias, external_id)
+            external_id_value = person_reference.require_object(item).get("external_id")
+            external_id = (
+                None
+                if external_id_value is None
+                else person_reference.external_id(external_id_value)
+            )
+            alias_value = item.get("user_alias")
+            alias = person_reference.alias(item if alias_value is None else alias_value)
+            track_objects.refuse_addresses(*alias, app_group, field="alias_name")
+            requests["user_aliases", index] = NewAlias(alias, external_id)
         except ObjectError as error:
             result.errors.append(error.as_dict("user_aliases", index))
-    done = writing_identify.add_aliases(app_group, list(requested.values()), now=now)
-    return _counted(result, list(requested), done)
+    problems = writing_identify.add_aliases(app_group, list(requests.values()), now=now)
+    return _count_results(result, list(requests), problems)
 
 
-def identify(app_group: AppGroup, arrays: Mapping[str, Sequence[Any]], *, now: datetime) -> Renamed:
+def identify(
+    app_group: AppGroup, arrays: Mapping[str, Sequence[Any]], *, now: datetime
+) -> ProcessedObjects:
     """Write the valid objects and wake the engine, which may wait for these people."""
-    result, requested = Renamed(), {}
+    result, requests = ProcessedObjects(), {}
     for array in IDENTIFY:
         for index, item in enumerate(arrays[array]):
             try:
-                requested[array, index] = _identity(
-                    array, person_reference.checked(item), region=app_group.phone_region
+                requests[array, index] = _identity(
+                    array, person_reference.require_object(item), region=app_group.phone_region
                 )
             except ObjectError as error:
                 result.errors.append(error.as_dict(array, index))
-    done = writing_identify.identify(app_group, list(requested.values()), now=now)
-    result.external_ids = {one.external_id for one in requested.values()}
+    problems = writing_identify.identify(app_group, list(requests.values()), now=now)
+    result.external_ids = {request.external_id for request in requests.values()}
     beat.wake(settings.BEATS["journeys"][1])
-    return _counted(result, list(requested), done)
+    return _count_results(result, list(requests), problems)
 
 
 def _identity(array: str, item: Mapping[str, Any], *, region: str) -> Identity:
@@ -85,10 +91,12 @@ def _identity(array: str, item: Mapping[str, Any], *, region: str) -> Identity:
     return Identity((kind, digest), external_id, person_reference.prioritization(item))
 
 
-def _counted(
-    result: Renamed, places: list[tuple[str, int]], done: Sequence[IdentifyProblem | None]
-) -> Renamed:
-    for (array, index), problem in zip(places, done, strict=True):
+def _count_results(
+    result: ProcessedObjects,
+    positions: list[tuple[str, int]],
+    problems: Sequence[IdentifyProblem | None],
+) -> ProcessedObjects:
+    for (array, index), problem in zip(positions, problems, strict=True):
         if problem is None:
             result.processed += 1
         else:

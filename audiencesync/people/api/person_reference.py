@@ -17,9 +17,9 @@ from audiencesync.rest.strict_json import number_as_text
 PRIMARY = ("external_id", "user_alias", "braze_id")
 LONGEST_LABEL = 255
 LONGEST_PHONE = 64
-_LOST = 2  # zeros at the end of a number with a decimal point
-# field names that look like an address or a number are not repeated in an error
-_PLAIN = re.compile(r"[^\W\d][\w .-]{0,62}")
+_MIN_LOST_ZEROS = 2  # zeros at the end of a number with a decimal point
+# Names of fields that an error may repeat: none that look like an address or a number.
+_PLAIN_FIELD = re.compile(r"[^\W\d][\w .-]{0,62}")
 _OPPOSITES = (
     frozenset({"identified", "unidentified"}),
     frozenset({"most_recently_updated", "least_recently_updated"}),
@@ -36,13 +36,13 @@ class ObjectError(Exception):
 
     def as_dict(self, array: str, index: int) -> dict[str, Any]:
         """Return the error as the API answers it: reason and place."""
-        found: dict[str, Any] = {
+        error: dict[str, Any] = {
             "type": self.code,
             "message": str(self.message),
             "input_array": array,
             "index": index,
         }
-        return found | {"field": self.field} if _PLAIN.fullmatch(self.field) else found
+        return error | {"field": self.field} if _PLAIN_FIELD.fullmatch(self.field) else error
 
 
 class Name(TypedDict, total=False):
@@ -55,7 +55,7 @@ class Name(TypedDict, total=False):
     phone: str
 
 
-def checked(item: Any) -> Mapping[str, Any]:
+def require_object(item: Any) -> Mapping[str, Any]:
     """Return one object of a list. Raise ObjectError if it is no object."""
     if not isinstance(item, dict):
         raise ObjectError("NOT_AN_OBJECT", "It must be an object.")
@@ -67,16 +67,22 @@ def read(item: Mapping[str, Any], *, id_field: str = "external_id") -> Name:
 
     ``id_field``: the field that holds the external id.
     """
-    given = [name for name in (id_field, "user_alias", "braze_id") if item.get(name) is not None]
-    if len(given) > 1:
+    given_fields = [
+        name for name in (id_field, "user_alias", "braze_id") if item.get(name) is not None
+    ]
+    if len(given_fields) > 1:
         raise ObjectError(
-            "TOO_MANY_IDENTIFIERS", "Give one of external_id, user_alias and braze_id.", given[1]
+            "TOO_MANY_IDENTIFIERS",
+            "Give one of external_id, user_alias and braze_id.",
+            given_fields[1],
         )
-    if given == [id_field]:
+    if given_fields == [id_field]:
         return {"external_id": external_id(item[id_field], id_field)}
-    if given:
+    if given_fields:
         return (
-            _alias(item["user_alias"]) if given == ["user_alias"] else _braze_id(item["braze_id"])
+            _alias(item["user_alias"])
+            if given_fields == ["user_alias"]
+            else _braze_id(item["braze_id"])
         )
     if item.get("email") not in (None, ""):
         return {"email": email(item["email"])}
@@ -156,9 +162,13 @@ def _digits(value: float) -> str:
 
     4.91761E11 is then read as in a cell of an import.
     """
-    whole = str(int(value))
-    kept = whole.rstrip("0")
-    return whole if len(whole) - len(kept) < _LOST else f"{kept[:1]}.{kept[1:]}E+{len(whole) - 1}"
+    digits = str(int(value))
+    significant = digits.rstrip("0")
+    return (
+        digits
+        if len(digits) - len(significant) < _MIN_LOST_ZEROS
+        else f"{significant[:1]}.{significant[1:]}E+{len(digits) - 1}"
+    )
 
 
 def prioritization(item: Mapping[str, Any]) -> tuple[str, ...]:
@@ -166,10 +176,10 @@ def prioritization(item: Mapping[str, Any]) -> tuple[str, ...]:
     order = item.get("prioritization")
     if order is None:
         return ()
-    is_known = isinstance(order, list) and all(
-        isinstance(one, str) and one in lookup.PRIORITIES for one in order
+    is_valid = isinstance(order, list) and all(
+        isinstance(name, str) and name in lookup.PRIORITIES for name in order
     )
-    if not is_known or any(pair.issubset(order) for pair in _OPPOSITES):
+    if not is_valid or any(pair.issubset(order) for pair in _OPPOSITES):
         raise ObjectError(
             "BAD_PRIORITIZATION",
             "Use identified, unidentified, most_recently_updated or least_recently_updated.",

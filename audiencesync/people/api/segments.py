@@ -53,11 +53,11 @@ class SegmentDetails(door.Success):
 def list_segments(request: door.ApiRequest, asked: Query[Listing]) -> HttpResponse:
     """Return the segments, a hundred a page, the oldest first."""
     rows = asked.of(Segment.objects.filter(app_group=request.app_group))
-    found = [
+    summaries = [
         {"id": str(row.api_id), "name": row.name, "analytics_tracking_enabled": False, "tags": []}
         for row in rows
     ]
-    return door.success(segments=found)
+    return door.success(segments=summaries)
 
 
 @router.get(

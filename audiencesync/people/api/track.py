@@ -35,7 +35,7 @@ PROBLEMS: dict[ChangeProblem, tuple[str, str | Promise]] = {
     "too_many": ("TOO_MANY_ATTRIBUTES", "The person would have more than 500 attributes."),
 }
 
-KEPT = (
+VALUE_STAYS = (
     "UNUSABLE_VALUE",
     "This value cannot be used; the usable one that is known stays."
     " The rest of the object was written.",
@@ -51,7 +51,7 @@ class Tracked:
 
 
 @dataclass(frozen=True, slots=True)
-class _Accepted:
+class _ValidObject:
     """One valid object: its place in the body, and its content."""
 
     array: str
@@ -64,59 +64,65 @@ class _Accepted:
 def track(app_group: AppGroup, body: dict[str, Sequence[Any]], *, now: datetime) -> Tracked:
     """Write the objects of ``body`` (array name -> objects) and wake the engine."""
     result = Tracked({array: 0 for array in ARRAYS if body[array]})
-    read = []
+    valid_objects = []
     for array in ARRAYS:
         for index, item in enumerate(body[array]):
             try:
-                read.append(_read(app_group, array, index, item, now=now))
+                valid_objects.append(_read(app_group, array, index, item, now=now))
             except ObjectError as error:
                 result.errors.append(error.as_dict(array, index))
     with transaction.atomic():
-        done = upsert(app_group, [one.change for one in read], now=now)
+        written = upsert(app_group, [accepted.change for accepted in valid_objects], now=now)
         events = []
-        for position, one in enumerate(read):
-            if problem := done.problems.get(position):
-                result.errors.append(ObjectError(*PROBLEMS[problem]).as_dict(one.array, one.index))
+        for position, accepted in enumerate(valid_objects):
+            if problem := written.problems.get(position):
+                result.errors.append(
+                    ObjectError(*PROBLEMS[problem]).as_dict(accepted.array, accepted.index)
+                )
                 continue
-            result.processed[one.array] += 1
-            for kind in done.kept.get(position, ()):
-                result.errors.append(ObjectError(*KEPT, kind).as_dict(one.array, one.index))
-            left_out = [*one.problems, *unfit(done.unfit.get(position, {}))]
-            result.errors += [each.as_dict(one.array, one.index) for each in left_out]
-            if one.event is not None:
-                event, pk = one.event, done.profile_ids[position]
+            result.processed[accepted.array] += 1
+            for kind in written.kept.get(position, ()):
+                result.errors.append(
+                    ObjectError(*VALUE_STAYS, kind).as_dict(accepted.array, accepted.index)
+                )
+            left_out = [*accepted.problems, *attribute_errors(written.unfit.get(position, {}))]
+            result.errors += [error.as_dict(accepted.array, accepted.index) for error in left_out]
+            if accepted.event is not None:
+                event, pk = accepted.event, written.profile_ids[position]
                 event.app_group = app_group
                 event.profile_id = pk  # type: ignore[assignment]  # no problem, so it has an id
                 events.append(event)
         Event.objects.bulk_create(events)
-        live_marks.note(app_group.pk, done.changed, events)
+        live_marks.note(app_group.pk, written.changed, events)
         if any(result.processed.values()):
             beat.wake(settings.BEATS["journeys"][1])
     result.errors.sort(key=lambda error: (ARRAYS.index(error["input_array"]), error["index"]))
     return result
 
 
-def _read(app_group: AppGroup, array: str, index: int, item: Any, *, now: datetime) -> _Accepted:
-    name = person_reference.read(person_reference.checked(item))
-    fields, custom, problems = (
+def _read(app_group: AppGroup, array: str, index: int, item: Any, *, now: datetime) -> _ValidObject:
+    reference = person_reference.read(person_reference.require_object(item))
+    fields, custom_attributes, problems = (
         track_objects.attributes(item, app_group)
         if array == "attributes"
         else track_objects.Attributes({}, {}, [])
     )
     only_existing = person_reference.boolean(item, "_update_existing_only")
     if only_existing is None:
-        only_existing = "alias" in name
-    if "alias" in name and not only_existing:
-        track_objects.check_clear(*name["alias"], app_group, field="user_alias")
+        only_existing = "alias" in reference
+    if "alias" in reference and not only_existing:
+        track_objects.refuse_addresses(*reference["alias"], app_group, field="user_alias")
     event = None
     if array != "attributes":
         event = (track_objects.event if array == "events" else track_objects.purchase)(
             item, problems, app_group, now=now
         )
-    change = Change(**name, fields=fields, attributes=custom, only_existing=only_existing)
-    return _Accepted(array, index, change, event, problems)
+    change = Change(
+        **reference, fields=fields, attributes=custom_attributes, only_existing=only_existing
+    )
+    return _ValidObject(array, index, change, event, problems)
 
 
-def unfit(names: Mapping[str, attribute_changes.AttributeProblem]) -> list[ObjectError]:
+def attribute_errors(unfit: Mapping[str, attribute_changes.AttributeProblem]) -> list[ObjectError]:
     """Return the errors of attributes that could not be changed."""
-    return [ObjectError(*PROBLEMS[problem], name) for name, problem in names.items()]
+    return [ObjectError(*PROBLEMS[problem], name) for name, problem in unfit.items()]

@@ -36,10 +36,10 @@ from audiencesync.rest.strict_json import number_as_text
 
 LONGEST_NAME = LONGEST_TEXT = 255
 LONGEST_DEVICE_ID = 64
-DEEPEST = 8
+DEEPEST = 8  # levels of lists and objects
 OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
-_MAY_BE_NAMES = ("first_name", "last_name")  # Null is a surname
-# Standard fields of Braze.
+_NAME_FIELDS = ("first_name", "last_name")  # no placeholder is recognised: Null is a surname
+# Standard fields of Braze that are stored as attributes.
 STANDARD = (
     "first_name",
     "last_name",
@@ -59,7 +59,7 @@ NOT_ATTRIBUTES = frozenset(
     }
 )
 NOT_PROPERTIES = frozenset({"time", "event_name"})
-_OF_OBJECTS = frozenset({"$add", "$remove", "$update"})
+_OBJECT_VERBS = frozenset({"$add", "$remove", "$update"})
 _COLUMNS = {"idfa": "idfa", "google_ad_id": "gaid", "country": "country", "language": "language"}
 _PRICE = re.compile(r"-?\d{1,15}(?:[.,]\d{1,2}|\.\d{1,15})?", re.ASCII)
 Fields = dict[str, str | bool | None]
@@ -76,33 +76,33 @@ class Attributes(NamedTuple):
 
 def attributes(item: Mapping[str, Any], app_group: AppGroup) -> Attributes:
     """Read the attributes of a person. Raise ObjectError if the whole object is rejected."""
-    found = Attributes({}, {}, [])
+    result = Attributes({}, {}, [])
     is_merge = person_reference.boolean(item, "_merge_objects") or False
     if len(json.dumps(item)) > MOST_BYTES:
         raise ObjectError("TOO_LARGE", "The object is too large.")
     for name, value in item.items():
         try:
             if name in _READERS:
-                found.fields.update(_READERS[name](name, value, found.problems))
-            elif name not in NOT_ATTRIBUTES and not _holds_placeholder(name, value):
-                custom = _attribute(_valid_name(name), value, is_merge=is_merge)
-                check_clear(name, custom, app_group, field=name)
-                found.custom[name] = custom
+                result.fields.update(_READERS[name](name, value, result.problems))
+            elif name not in NOT_ATTRIBUTES and not _is_left_out(name, value):
+                custom = _attribute(_require_name(name), value, is_merge=is_merge)
+                refuse_addresses(name, custom, app_group, field=name)
+                result.custom[name] = custom
         except ObjectError as problem:
-            found.problems.append(problem)
-    if len(found.custom) > MOST_ATTRIBUTES:
+            result.problems.append(problem)
+    if len(result.custom) > MOST_ATTRIBUTES:
         raise ObjectError("TOO_LARGE", "The object is too large.")
-    return found
+    return result
 
 
-def _holds_placeholder(name: str, value: object) -> bool:
-    """Return whether a standard field holds a placeholder. In others it is a value, unlike null."""
-    if name not in STANDARD or name in _MAY_BE_NAMES or not _is_placeholder(value):
+def _is_left_out(name: str, value: object) -> bool:
+    """Return whether a standard field holds a placeholder; in custom attributes it is a value."""
+    if name not in STANDARD or name in _NAME_FIELDS or not _is_placeholder(value):
         return False
     return name != "gender" or spellings.gender(str(value)) is None
 
 
-def check_clear(name: str, value: Any, app_group: AppGroup, *, field: str) -> None:
+def refuse_addresses(name: str, value: Any, app_group: AppGroup, *, field: str) -> None:
     """Raise ObjectError if a hash-only group would store an e-mail or phone in this value."""
     if app_group.hash_only and in_clear.holds(name, value, region=app_group.phone_region):
         raise ObjectError(
@@ -163,14 +163,14 @@ _FORMATS: dict[str, tuple[Callable[[str], str | None], str, str]] = {
 }
 
 
-def _spelling(name: str, value: object) -> str | None:
+def _parse_standard(name: str, value: object) -> str | None:
     if is_blank(value):
         return None
-    read, code, message = _FORMATS[name]
-    found = read(value.strip()) if isinstance(value, str) else None
-    if found is None:
+    parse, code, message = _FORMATS[name]
+    parsed = parse(value.strip()) if isinstance(value, str) else None
+    if parsed is None:
         raise ObjectError(code, message, name)
-    return found
+    return parsed
 
 
 def _is_placeholder(value: object) -> bool:
@@ -178,10 +178,10 @@ def _is_placeholder(value: object) -> bool:
     return isinstance(value, str) and placeholders.is_empty_cell(value)
 
 
-def _text(name: str, value: object, _problems: Problems) -> Fields:
+def _text_column(name: str, value: object, _problems: Problems) -> Fields:
     if name in ("country", "language") and _is_placeholder(value):
         return {}
-    return {_COLUMNS[name]: _spelling(name, value)}
+    return {_COLUMNS[name]: _parse_standard(name, value)}
 
 
 def _boolean(name: str, value: object, _problems: Problems) -> Fields:
@@ -190,11 +190,11 @@ def _boolean(name: str, value: object, _problems: Problems) -> Fields:
     if _is_placeholder(value) and str(value).strip().casefold() not in placeholders.DENIALS:
         return {}
     text = number_as_text(value)
-    read = spellings.consent if name == "ads_consent" else spellings.boolean
-    found = value if isinstance(value, bool) else read(text) if isinstance(text, str) else None
-    if found is None:
+    parse = spellings.consent if name == "ads_consent" else spellings.boolean
+    parsed = value if isinstance(value, bool) else parse(text) if isinstance(text, str) else None
+    if parsed is None:
         raise ObjectError("NOT_A_BOOLEAN", "It must be true, false or null.", name)
-    return {name: found}
+    return {name: parsed}
 
 
 def _email(name: str, value: object, _problems: Problems) -> Fields:
@@ -210,7 +210,7 @@ def _phone(name: str, value: object, _problems: Problems) -> Fields:
 def _devices(name: str, value: object, problems: Problems) -> Fields:
     """Read devices in the shape of an export from Braze; null deletes the ids.
 
-    A profile stores one id of each kind: the last. See `_of_all`.
+    A profile stores one id of each kind: the last. See `_joined_devices`.
     """
     if value is None:
         return {"idfa": None, "gaid": None}
@@ -222,43 +222,43 @@ def _devices(name: str, value: object, problems: Problems) -> Fields:
             problems.append(ObjectError("BAD_DEVICES", "It must be a list of objects.", name))
             continue
         fields: Fields = {}
-        for part in ("idfa", "google_ad_id", "ad_tracking_enabled"):
+        for field in ("idfa", "google_ad_id", "ad_tracking_enabled"):
             try:
-                if not is_blank(device.get(part)):
-                    fields |= _READERS[part](part, device[part], problems)
+                if not is_blank(device.get(field)):
+                    fields |= _READERS[field](field, device[field], problems)
             except ObjectError as problem:
                 problems.append(problem)
         devices.append(fields)
-    return _of_all(devices)
+    return _joined_devices(devices)
 
 
-def _of_all(devices: Sequence[Fields]) -> Fields:
+def _joined_devices(devices: Sequence[Fields]) -> Fields:
     """Return the fields of all devices together.
 
     A profile has one permission for its ids. Where one device allows tracking and another refuses
     it, the id of the latter is deleted: it would be sent by the permission of the former.
     """
-    with_id = [one for one in devices if not one.keys().isdisjoint(DEVICE_KINDS)]
-    refusing = [one for one in with_id if one.get("ad_tracking_enabled") is False]
-    found: Fields = {}
-    if refusing and any(one.get("ad_tracking_enabled") is True for one in with_id):
-        found = {kind: None for one in refusing for kind in DEVICE_KINDS if kind in one}
-        devices = [one for one in devices if one not in refusing]
-    for one in devices:
-        found |= one
-    return found
+    with_id = [device for device in devices if not device.keys().isdisjoint(DEVICE_KINDS)]
+    refusing = [device for device in with_id if device.get("ad_tracking_enabled") is False]
+    joined: Fields = {}
+    if refusing and any(device.get("ad_tracking_enabled") is True for device in with_id):
+        joined = {kind: None for device in refusing for kind in DEVICE_KINDS if kind in device}
+        devices = [device for device in devices if device not in refusing]
+    for device in devices:
+        joined |= device
+    return joined
 
 
 _READERS: dict[str, Callable[[str, object, Problems], Fields]] = {
     "email": _email,
     "phone": _phone,
     "devices": _devices,
-    **dict.fromkeys(_COLUMNS, _text),
+    **dict.fromkeys(_COLUMNS, _text_column),
     **dict.fromkeys(("ad_tracking_enabled", "ads_consent"), _boolean),
 }
 
 
-def _valid_name(name: str) -> str:
+def _require_name(name: str) -> str:
     if not name.strip() or len(name) > LONGEST_NAME:
         raise ObjectError("BAD_NAME", "A name must have 1 to 255 characters.")
     return name
@@ -267,50 +267,51 @@ def _valid_name(name: str) -> str:
 def _attribute(name: str, value: Any, *, is_merge: bool) -> Any:
     """Return a value to set, None to delete, or a change of the stored value."""
     if name in _FORMATS:
-        return _spelling(name, value)
+        return _parse_standard(name, value)
     if name in STANDARD and is_blank(value):
         return None
     if not isinstance(value, dict):
-        return _checked(value, name)
-    if not _OF_OBJECTS.isdisjoint(value):
+        return _require_storable(value, name)
+    if not _OBJECT_VERBS.isdisjoint(value):
         return _edit_objects(name, value)
     if value.keys() == {"inc"}:
         return Inc(_number(value["inc"], name))
     if value and value.keys() <= {"add", "remove"}:
         add, remove = (
-            tuple(_checked(_listed(value.get(verb, []), name), name)) for verb in ("add", "remove")
+            tuple(_require_storable(_require_list(value.get(verb, []), name), name))
+            for verb in ("add", "remove")
         )
         return Edit(add, remove)
-    return Merge(_checked(value, name)) if is_merge else _checked(value, name)
+    return Merge(_require_storable(value, name)) if is_merge else _require_storable(value, name)
 
 
 def _edit_objects(name: str, value: dict[str, Any]) -> EditObjects:
     """Read objects to add to a list, to change and to remove in it, as Braze writes them."""
-    if not value.keys() <= _OF_OBJECTS:
+    if not value.keys() <= _OBJECT_VERBS:
         raise ObjectError("NOT_SUPPORTED", "Use $add, $update and $remove alone.", name)
     add, update, remove = (
-        _listed(value.get(verb, []), name) for verb in ("$add", "$update", "$remove")
+        _require_list(value.get(verb, []), name) for verb in ("$add", "$update", "$remove")
     )
-    _checked([*add, *update, *remove], name)
-    if not all(isinstance(one, dict) for one in add):
+    _require_storable([*add, *update, *remove], name)
+    if not all(isinstance(item, dict) for item in add):
         raise ObjectError("NOT_AN_OBJECT", "$add takes a list of objects.", name)
-    changes = tuple((*_which(name, one), _new_object(name, one)) for one in update)
-    return EditObjects(tuple(add), changes, tuple(_which(name, one) for one in remove))
+    changes = tuple((*_selector(name, item), _new_object(name, item)) for item in update)
+    return EditObjects(tuple(add), changes, tuple(_selector(name, item) for item in remove))
 
 
-def _which(name: str, one: Any) -> tuple[str, Any]:
+def _selector(name: str, item: Any) -> tuple[str, Any]:
     """Return the key and the value that select the objects."""
-    key = one.get("$identifier_key") if isinstance(one, dict) else None
-    if not isinstance(key, str) or "$identifier_value" not in one:
+    key = item.get("$identifier_key") if isinstance(item, dict) else None
+    if not isinstance(key, str) or "$identifier_value" not in item:
         raise ObjectError("NOT_SUPPORTED", "It needs $identifier_key and $identifier_value.", name)
-    return key, one["$identifier_value"]
+    return key, item["$identifier_value"]
 
 
-def _new_object(name: str, one: dict[str, Any]) -> dict[str, Any]:
-    found = one.get("$new_object")
-    if not isinstance(found, dict):
+def _new_object(name: str, item: dict[str, Any]) -> dict[str, Any]:
+    new_object = item.get("$new_object")
+    if not isinstance(new_object, dict):
         raise ObjectError("NOT_AN_OBJECT", "$new_object must be an object.", name)
-    return found
+    return new_object
 
 
 def _number(value: Any, name: str) -> int | float:
@@ -319,13 +320,13 @@ def _number(value: Any, name: str) -> int | float:
     return value
 
 
-def _listed(value: Any, name: str) -> list[Any]:
+def _require_list(value: Any, name: str) -> list[Any]:
     if not isinstance(value, list):
         raise ObjectError("NOT_A_LIST", "It must be a list.", name)
     return value
 
 
-def _checked(value: Any, name: str, depth: int = 0) -> Any:
+def _require_storable(value: Any, name: str, depth: int = 0) -> Any:
     """Return the value if it may be stored. Raise ObjectError."""
     if depth > DEEPEST:
         raise ObjectError("TOO_DEEP", "It is nested more than 8 deep.", name)
@@ -336,13 +337,13 @@ def _checked(value: Any, name: str, depth: int = 0) -> Any:
         _number(value, name)
     elif isinstance(value, dict):
         for inner_name, inner in value.items():
-            _valid_name(inner_name)
-            _checked(inner, name, depth + 1)
+            _require_name(inner_name)
+            _require_storable(inner, name, depth + 1)
     elif isinstance(value, list):
         if len(value) > LONGEST_LIST:
             raise ObjectError("TOO_MANY_VALUES", "A list has more than 500 values.", name)
         for inner in value:
-            _checked(inner, name, depth + 1)
+            _require_storable(inner, name, depth + 1)
     return value
 
 
@@ -351,7 +352,7 @@ def event(
 ) -> Event:
     """Return an unsaved event without its profile. Raise ObjectError."""
     name = _event_name(item, "name")
-    check_clear("", name, app_group, field="name")
+    refuse_addresses("", name, app_group, field="name")
     return Event(
         name=name, at=_timestamp(item, now), properties=_properties(item, problems, app_group)
     )
@@ -364,7 +365,7 @@ def purchase(
     product = _event_name(
         {**item, "product_id": number_as_text(item.get("product_id"))}, "product_id"
     )
-    check_clear("", product, app_group, field="product_id")
+    refuse_addresses("", product, app_group, field="product_id")
     currency = item.get("currency")
     if not isinstance(currency, str) or not re.fullmatch(r"[A-Za-z]{3}", currency.strip()):
         raise ObjectError("BAD_CURRENCY", "Write a currency as ISO 4217, such as EUR.", "currency")
@@ -427,31 +428,31 @@ def _timestamp(item: Mapping[str, Any], now: datetime) -> datetime:
 
 def _properties(item: Mapping[str, Any], problems: Problems, app_group: AppGroup) -> dict[str, Any]:
     """Return the properties that may be stored. PHP writes an empty object as an empty list."""
-    found = item.get("properties")
-    if found is None or found == []:
+    properties = item.get("properties")
+    if properties is None or properties == []:
         return {}
-    if not isinstance(found, dict):
+    if not isinstance(properties, dict):
         problems.append(ObjectError("BAD_PROPERTIES", "It must be an object.", "properties"))
         return {}
-    if len(json.dumps(found)) > MOST_BYTES:
+    if len(json.dumps(properties)) > MOST_BYTES:
         problems.append(ObjectError("TOO_LARGE", "The object is too large.", "properties"))
         return {}
-    kept = {}
-    for name, value in found.items():
+    storable = {}
+    for name, value in properties.items():
         try:
-            _valid_property(name)
-            checked = _checked(value, "properties", 1)
-            check_clear(name, checked, app_group, field="properties")
-            kept[name] = checked
+            _require_property_name(name)
+            storable_value = _require_storable(value, "properties", 1)
+            refuse_addresses(name, storable_value, app_group, field="properties")
+            storable[name] = storable_value
         except ObjectError as problem:
             problems.append(ObjectError(problem.code, problem.message, "properties"))
-    return kept
+    return storable
 
 
-def _valid_property(name: str) -> str:
+def _require_property_name(name: str) -> str:
     if name.startswith("$") or name in NOT_PROPERTIES:
         raise ObjectError(
             "BAD_PROPERTIES",
             "A name of a property is not time or event_name and has no $ in front.",
         )
-    return _valid_name(name)
+    return _require_name(name)

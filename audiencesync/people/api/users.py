@@ -145,10 +145,10 @@ def track(request: door.ApiRequest, body: Track) -> HttpResponse:
         raise door.ApiError(400, "Send objects in attributes, events or purchases.")
     if any(len(objects) > settings.API_MAX_OBJECTS for objects in arrays.values()):
         raise door.ApiError(400, f"Send at most {settings.API_MAX_OBJECTS} objects in each list.")
-    done = tracking.track(request.app_group, arrays, now=timezone.now())
-    door.require_any_done(sum(done.processed.values()), done.errors)
-    counts = {f"{name}_processed": n for name, n in done.processed.items()}
-    return door.success(201, errors=done.errors, **counts)
+    result = tracking.track(request.app_group, arrays, now=timezone.now())
+    door.require_any_done(sum(result.processed.values()), result.errors)
+    counts = {f"{name}_processed": n for name, n in result.processed.items()}
+    return door.success(201, errors=result.errors, **counts)
 
 
 class Alias(Schema):
@@ -221,7 +221,7 @@ def check_number(n: int) -> None:
         raise door.ApiError(400, f"Send 1 to {MOST_NAMES} objects.")
 
 
-def answer(done: identify.Renamed) -> HttpResponse:
+def answer(result: identify.ProcessedObjects) -> HttpResponse:
     """Return the response for processed aliases. Raise ApiError if there are none."""
-    door.require_any_done(done.processed, done.errors)
-    return door.success(201, aliases_processed=done.processed, errors=done.errors)
+    door.require_any_done(result.processed, result.errors)
+    return door.success(201, aliases_processed=result.processed, errors=result.errors)

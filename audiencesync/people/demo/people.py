@@ -32,9 +32,9 @@ SEGMENTS: dict[str, dict[str, Any]] = {
 }
 _DOMAINS = ("example.com", "example.org", "example.net")
 _PLANS = ("free", "free", "free", "basic", "basic", "premium")
-_WHERE = tuple(country for country in COUNTRIES for _ in range(country.share))
-_NO_EMAIL = ("", "", "", "{0}.{1}", "{0}(at)example.com", "{0}@@example.org")
-_NO_PHONE = ("", "", "", "n/a", "12345")
+_WEIGHTED_COUNTRIES = tuple(country for country in COUNTRIES for _ in range(country.share))
+_BAD_EMAILS = ("", "", "", "{0}.{1}", "{0}(at)example.com", "{0}@@example.org")
+_BAD_PHONES = ("", "", "", "n/a", "12345")
 
 
 class _Person(NamedTuple):
@@ -82,35 +82,35 @@ def _phone(random: Random, country: Country, number: int) -> str:
 
 
 def _device(random: Random) -> str:
-    word = f"{random.getrandbits(128):032x}"
-    return f"{word[:8]}-{word[8:12]}-4{word[13:16]}-a{word[17:20]}-{word[20:]}"
+    digits = f"{random.getrandbits(128):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
 
 def _identifiers(
     random: Random, country: Country, names: tuple[str, str], number: int
 ) -> normalise.Raw:
     """Return e-mail, phone, IDFA and GAID. About 8 % have no usable one: all empty or invalid."""
-    luck = random.random()
-    if luck < 0.08:
-        wrong = _pick(random, _NO_EMAIL).format(_ASCII[names[0]], _ASCII[names[1]])
-        return wrong, _pick(random, _NO_PHONE), normalise.ZERO if luck < 0.02 else "", ""
+    draw = random.random()
+    if draw < 0.08:
+        bad_email = _pick(random, _BAD_EMAILS).format(_ASCII[names[0]], _ASCII[names[1]])
+        return bad_email, _pick(random, _BAD_PHONES), normalise.ZERO if draw < 0.02 else "", ""
     email = (
         _email(random, names, number)
-        if luck < 0.97
-        else _pick(random, _NO_EMAIL[3:]).format(*names)
+        if draw < 0.97
+        else _pick(random, _BAD_EMAILS[3:]).format(*names)
     )
-    phone = _phone(random, country, number) if luck > 0.97 or random.random() < 0.55 else ""
-    device = random.random()
-    if device < 0.28:
-        return email, phone, normalise.ZERO if device < 0.03 else _device(random).upper(), ""
-    return email, phone, "", _device(random) if device < 0.52 else ""
+    phone = _phone(random, country, number) if draw > 0.97 or random.random() < 0.55 else ""
+    device_draw = random.random()
+    if device_draw < 0.28:
+        return email, phone, normalise.ZERO if device_draw < 0.03 else _device(random).upper(), ""
+    return email, phone, "", _device(random) if device_draw < 0.52 else ""
 
 
 def _attributes(random: Random, names: tuple[str, str], now: datetime) -> str:
     """Return the attributes that a shop has of a customer, as JSON."""
     orders = int(random.paretovariate(0.9)) - 1 if random.random() < 0.8 else 0
     orders = min(orders, 60)
-    known: dict[str, object] = {
+    attributes: dict[str, object] = {
         "first_name": names[0],
         "last_name": names[1],
         "plan": _pick(random, _PLANS),
@@ -119,31 +119,33 @@ def _attributes(random: Random, names: tuple[str, str], now: datetime) -> str:
         "lifetime_value": round(orders * random.uniform(20, 190), 2),
     }
     if orders:
-        known["last_purchase"] = (
+        attributes["last_purchase"] = (
             (now - timedelta(days=int(random.random() * 400))).date().isoformat()
         )
-    return orjson.dumps(known).decode()
+    return orjson.dumps(attributes).decode()
 
 
 def _person(random: Random, number: int, now: datetime) -> _Person:
-    country = _pick(random, _WHERE)
+    country = _pick(random, _WEIGHTED_COUNTRIES)
     names = _pick(random, country.first_names), _pick(random, country.last_names)
-    raw = _identifiers(random, country, names, number)
-    consent = random.random()
+    identifiers = _identifiers(random, country, names, number)
+    consent_draw = random.random()
     tracking = (
-        None if not (raw[2] or raw[3]) else raw[2] != normalise.ZERO and random.random() > 0.05
+        None
+        if not (identifiers[2] or identifiers[3])
+        else identifiers[2] != normalise.ZERO and random.random() > 0.05
     )
     return _Person(
         country=country,
-        raw=raw,
+        raw=identifiers,
         attributes=_attributes(random, names, now),
         ad_tracking_enabled=tracking,
-        ads_consent=False if consent < 0.04 else (None if consent < 0.2 else True),
+        ads_consent=False if consent_draw < 0.04 else (None if consent_draw < 0.2 else True),
         age_days=int(random.random() * 700),
     )
 
 
-def _name(number: int) -> str:
+def _external_id(number: int) -> str:
     return f"demo-{number:06}"
 
 
@@ -151,30 +153,30 @@ def _rows(
     app_group: AppGroup, people: list[_Person], first: int, now: datetime
 ) -> Iterator[bulk.NewProfile]:
     """Yield rows with their hashes, as the database takes them."""
-    today, days = (
+    today, created_at_by_age = (
         rows.database_time(now),
         [rows.database_time(now - timedelta(days=age)) for age in range(700)],
     )
     hashes = normalise.hash_rows((person.raw for person in people), region=app_group.phone_region)
-    for number, (person, found) in enumerate(zip(people, hashes, strict=True), first):
+    for number, (person, hashes_of_person) in enumerate(zip(people, hashes, strict=True), first):
         yield bulk.NewProfile(
             app_group.pk,
-            _name(number),
+            _external_id(number),
             *person.raw,
             person.country.code,
             person.country.language,
             person.attributes,
             person.ad_tracking_enabled,
             person.ads_consent,
-            found.email,
-            found.phone,
-            found.idfa,
-            found.gaid,
-            found.email_gmail,
-            found.phone_digits,
-            found.invalid,
+            hashes_of_person.email,
+            hashes_of_person.phone,
+            hashes_of_person.idfa,
+            hashes_of_person.gaid,
+            hashes_of_person.email_gmail,
+            hashes_of_person.phone_digits,
+            hashes_of_person.invalid,
             normalise.RULE_VERSION,
-            days[person.age_days],
+            created_at_by_age[person.age_days],
             today,
         )
 
@@ -199,16 +201,16 @@ def make_people(app_group: AppGroup, n: int, *, seed: int = 7) -> None:
         with transaction.atomic():
             bulk.insert(list(_rows(app_group, people, first, now)))
             if live_marks.has_live_segments(app_group.pk):
-                names = [_name(first + index) for index in range(len(people))]
-                known = rows.by_external_id(app_group.pk, names)
-                live_marks.note(app_group.pk, known.values())
+                external_ids = [_external_id(first + index) for index in range(len(people))]
+                ids = rows.by_external_id(app_group.pk, external_ids)
+                live_marks.note(app_group.pk, ids.values())
 
 
 def make_segments(app_group: AppGroup, *, by: User | None = None) -> list[Segment]:
     """Return the two segments of the demo; make them if they are missing."""
     return [
         Segment.objects.get_or_create(
-            app_group=app_group, name=name, defaults={"filter": chosen, "created_by": by}
+            app_group=app_group, name=name, defaults={"filter": raw_filter, "created_by": by}
         )[0]
-        for name, chosen in SEGMENTS.items()
+        for name, raw_filter in SEGMENTS.items()
     ]

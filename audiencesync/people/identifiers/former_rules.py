@@ -1,4 +1,4 @@
-"""Hashes by the former rule: profiles hashed by it are found, and its hashes leave audiences."""
+"""Hashes by the former rule: to find profiles hashed by it, and to remove its hashes."""
 
 import phonenumbers
 
@@ -15,24 +15,24 @@ def _phone(raw: str, region: str) -> PhoneReading:
 FORMER_RULE = Rule(plain_email, _phone, clean=str)
 
 
-def hashes_before(kind: str, raw: str, *, region: str) -> set[bytes]:
+def former_hashes(kind: str, raw: str, *, region: str) -> set[bytes]:
     """Return the hashes by the former rule of a value or of other spellings of it."""
     current = normalise(kind, raw, region=region)
     former = normalise(kind, raw, region=region, rule=FORMER_RULE).sha256
-    found = {former}
+    hashes = {former}
     if current.value is not None and current.sha256 == digest(current.value):  # else it is a hash
-        spell = _phones_before(current.value, region) if kind == "phone" else None
-        found |= set(map(digest, spell or _emails_before(current.value)))
-    return {one for one in found if one is not None and one != current.sha256}
+        spellings = _former_phones(current.value, region) if kind == "phone" else None
+        hashes |= set(map(digest, spellings or _former_emails(current.value)))
+    return {sha256 for sha256 in hashes if sha256 is not None and sha256 != current.sha256}
 
 
-def _phones_before(number: str, region: str) -> list[str]:
+def _former_phones(number: str, region: str) -> list[str]:
     """Return former spellings: digits without a plus as national, ".0" of a decimal as digits."""
-    at_home = f"+{phonenumbers.country_code_for_region(region.upper())}{number[1:]}"
-    return [spelt + zeros for spelt in (number, at_home) for zeros in ("", "0", "00")]
+    as_national = f"+{phonenumbers.country_code_for_region(region.upper())}{number[1:]}"
+    return [spelling + zeros for spelling in (number, as_national) for zeros in ("", "0", "00")]
 
 
-def _emails_before(address: str) -> list[str]:
+def _former_emails(address: str) -> list[str]:
     """Return former spellings: the dot of a Turkish capital I was kept."""
     local, at, domain = address.rpartition("@")
     dotted = local.replace("i", "i\u0307")

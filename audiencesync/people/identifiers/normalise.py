@@ -22,24 +22,24 @@ from audiencesync.people.identifiers.phones import PhoneReading
 from audiencesync.people.models import KINDS
 from audiencesync.people.parsers import placeholders
 
-RULE_VERSION = 8  # 7 spelt values the same, but stored no alternative hashes
-LONGEST_EMAIL = 254
+RULE_VERSION = 8  # version 7 had the same spellings, but stored no alternative hashes
+LONGEST_EMAIL = 254  # characters
 ZERO = "00000000-0000-0000-0000-000000000000"  # the device id when its owner refuses tracking
 GMAIL = ("gmail.com", "googlemail.com")
 # "ambiguous" and "spreadsheet" are problems of phones only.
 IdentifierProblem = Literal["empty", "invalid", "ambiguous", "spreadsheet"]
 Digest = bytes | None
 Raw = tuple[str, str, str, str]  # in the order of KINDS
-CHUNK = 4096
+CHUNK = 4096  # rows hashed at once
 
 _HASHED = re.compile(r"[0-9a-f]{64}", re.ASCII | re.IGNORECASE)
 # Hashes of no value: systems that hash every cell send them for profiles without one.
-_HASHES_OF_NOTHING = frozenset({sha256(b"").digest(), sha256(ZERO.encode()).digest()})
+_HASHES_OF_NO_VALUE = frozenset({sha256(b"").digest(), sha256(ZERO.encode()).digest()})
 _HASH_OF_ZERO = sha256(ZERO.encode()).hexdigest()
 # Without hyphens, or in braces as programs for Windows write a UUID.
 _ZEROS = re.compile(r"\{?0{8}-?(?:0{4}-?){3}0{12}\}?")
 _EMAIL = (  # a part of what the library accepts, by far the most common one
-    rf"(?!{placeholders.EMAIL}@)"
+    rf"(?!{placeholders.EMAIL_LOCAL_PART}@)"
     r"[a-z0-9_+-]{1,31}(?:\.[a-z0-9_+-]{1,31})?@(?:[a-z0-9]{1,20}(?:-[a-z0-9]{1,20})?\.){1,3}"
     r"(?!(?:arpa|invalid|local|localhost|onion|test)$)[a-z]{2,20}"
 )
@@ -50,7 +50,7 @@ _EMAIL_LINES = re.compile(f"^(?:({_EMAIL})$|.*$)".encode(), re.MULTILINE)
 _DEVICE_LINES = re.compile(f"^(?:({_DEVICE})$|.*$)".encode(), re.MULTILINE)
 _WHOLE_EMAIL = re.compile(r"[^@]+@[^@]+\.[^@]+")
 # Signs of variation, fillers and joiners outside Cf (Unicode: Default_Ignorable_Code_Point)
-_UNSEEN = re.compile(
+_INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0"
     "\U000e0100-\U000e01ef]"
 )
@@ -81,7 +81,7 @@ class Hashes(NamedTuple):
 
 
 # Hashes._make without its checks
-_AS_HASHES: Callable[[Iterable[object]], Hashes] = partial(tuple.__new__, Hashes)
+_make_hashes: Callable[[Iterable[object]], Hashes] = partial(tuple.__new__, Hashes)
 
 
 def plain_email(raw: str) -> str:
@@ -117,7 +117,9 @@ def visible(raw: str) -> str:
     """Return the text without zero-width characters and marks of direction."""
     if raw.isascii():
         return raw
-    return _UNSEEN.sub("", "".join(one for one in raw if unicodedata.category(one) != "Cf"))
+    return _INVISIBLE.sub(
+        "", "".join(character for character in raw if unicodedata.category(character) != "Cf")
+    )
 
 
 def without_placeholder(raw: str) -> str:
@@ -191,26 +193,26 @@ def _spelling(
 
 
 def normalise(kind: str, raw: str | None, *, region: str, rule: Rule = CURRENT_RULE) -> Normalised:
-    """Judge one raw identifier. 64 hex digits are a hash; empty and invalid values have none."""
+    """Normalise and hash one raw identifier; 64 hex digits are taken for its hash."""
     text = rule.clean(raw or "").strip()
     if not text:
         return Normalised(None, None, "empty")
     if _HASHED.fullmatch(text):
-        hashed = bytes.fromhex(text)
-        if hashed in _HASHES_OF_NOTHING:
+        given_hash = bytes.fromhex(text)
+        if given_hash in _HASHES_OF_NO_VALUE:
             return Normalised(None, None, "invalid")
-        return Normalised(text.lower(), hashed, None)
+        return Normalised(text.lower(), given_hash, None)
     value, problem = _spelling(kind, text, region, rule)
     return Normalised(value, digest(value), None) if value else Normalised(None, None, problem)
 
 
-def alternative(kind: str, found: Normalised) -> Digest:
+def alternative(kind: str, normalised: Normalised) -> Digest:
     """Return the hash of an e-mail by Gmail's rule, or of a phone without its plus.
 
     None for hashed input, of which no other spelling can be computed, and for device ids.
     """
-    value = found.value
-    if value is None or found.sha256 is None or value == found.sha256.hex():
+    value = normalised.value
+    if value is None or normalised.sha256 is None or value == normalised.sha256.hex():
         return None
     if kind == "phone":
         return digest(value[1:])
@@ -228,37 +230,52 @@ def hash_rows(rows: Iterable[Raw], *, region: str) -> Iterator[Hashes]:
     while chunk := list(islice(rows, CHUNK)):
         invalid = [0] * len(chunk)
         emails, phone_numbers, *devices = zip(*chunk, strict=True)
-        email, gmail = _column("email", emails, invalid, region=region)
-        phone, digits = _column("phone", phone_numbers, invalid, region=region)
-        idfa, gaid = (
+        email_hashes, gmail_hashes = _column("email", emails, invalid, region=region)
+        phone_hashes, digit_hashes = _column("phone", phone_numbers, invalid, region=region)
+        idfa_hashes, gaid_hashes = (
             _column(kind, column, invalid, region=region)[0]
             for kind, column in zip(KINDS[2:], devices, strict=True)
         )
         yield from map(
-            _AS_HASHES, zip(email, phone, idfa, gaid, invalid, gmail, digits, strict=True)
+            _make_hashes,
+            zip(
+                email_hashes,
+                phone_hashes,
+                idfa_hashes,
+                gaid_hashes,
+                invalid,
+                gmail_hashes,
+                digit_hashes,
+                strict=True,
+            ),
         )
 
 
 def _column(
     kind: str, raws: Sequence[str], invalid: list[int], *, region: str
 ) -> tuple[list[Digest], list[Digest]]:
-    """Return the hashes and alternative hashes of a column; set the bit of unusable values."""
+    """Return the hashes and alternative hashes of a column.
+
+    In ``invalid``, the bit of this kind is set for unusable values.
+    """
     if not any(raws):
         return [None] * len(raws), [None] * len(raws)
     if kind == "phone":
         patterns = phones.PATTERNS
-        clean = [raw.encode() if raw and patterns[raw[1:4]].fullmatch(raw) else b"" for raw in raws]
+        clean_values = [
+            raw.encode() if raw and patterns[raw[1:4]].fullmatch(raw) else b"" for raw in raws
+        ]
     else:
-        clean = _clean_lines(kind, raws)
-    digests: list[Digest] = [sha256(value).digest() if value else None for value in clean]
-    alternatives = _alternatives(kind, clean, digests)
+        clean_values = _clean_lines(kind, raws)
+    digests: list[Digest] = [sha256(value).digest() if value else None for value in clean_values]
+    alternatives = _alternatives(kind, clean_values, digests)
     bit = 1 << KINDS.index(kind)
-    for index, value in () if all(clean) else enumerate(clean):
+    for index, value in () if all(clean_values) else enumerate(clean_values):
         if value or not raws[index]:
             continue
-        found = normalise(kind, raws[index], region=region)
-        digests[index], alternatives[index] = found.sha256, alternative(kind, found)
-        if found.problem not in (None, "empty"):
+        normalised = normalise(kind, raws[index], region=region)
+        digests[index], alternatives[index] = normalised.sha256, alternative(kind, normalised)
+        if normalised.problem not in (None, "empty"):
             invalid[index] |= bit
     return digests, alternatives
 
@@ -269,18 +286,21 @@ def _alternatives(kind: str, clean: list[bytes], digests: list[Digest]) -> list[
         return [sha256(value[1:]).digest() if value else None for value in clean]
     if kind == "email":
         return [
-            digest(gmail_spelling(value.decode())) if value.endswith(_AT_GMAIL) else known
-            for value, known in zip(clean, digests, strict=True)
+            digest(gmail_spelling(value.decode())) if value.endswith(_AT_GMAIL) else main_hash
+            for value, main_hash in zip(clean, digests, strict=True)
         ]
     return [None] * len(clean)
 
 
 def _clean_lines(kind: str, raws: Sequence[str]) -> list[bytes]:
-    """Return each clean value as normalised bytes, empty for others. One regex reads them all."""
+    """Return each value that needs no library as normalised bytes, empty for others.
+
+    One search reads all of them, a line each.
+    """
     try:
         text = "\n".join(raws).lower().encode()
     except UnicodeEncodeError:
         return [b""] * len(raws)
-    found = (_EMAIL_LINES if kind == "email" else _DEVICE_LINES).findall(text)
+    lines = (_EMAIL_LINES if kind == "email" else _DEVICE_LINES).findall(text)
     # A value with a line break inside would shift all after it.
-    return found if len(found) == len(raws) else [b""] * len(raws)
+    return lines if len(lines) == len(raws) else [b""] * len(raws)

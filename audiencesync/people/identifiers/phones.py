@@ -19,9 +19,9 @@ from typing import Literal, NamedTuple
 import phonenumbers
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, PhoneNumberFormat
 
-LONGEST = 250  # the library's own limit
+LONGEST_INPUT = 250  # the library's own limit
 PhoneProblem = Literal["invalid", "ambiguous", "spreadsheet"]
-_TYPES = (
+_NUMBER_TYPES = (
     "mobile",
     "fixed_line",
     "toll_free",
@@ -52,15 +52,16 @@ _SLASH = re.compile(r"[/\uff0f]")
 _DECIMAL = re.compile(r"\+?[0-9]{7,}[.,][0-9]{1,3}|[1-9][0-9]*[.,][0-9]+", re.ASCII)
 # A masked number such as ***123, or a minus sign.
 _MASKED_BEFORE = re.compile(r"^[-\u2010-\u2015\u2212]|[*\u2022\u2026]|\.\.|xx|\? *$", re.IGNORECASE)
-_MASKED_BEHIND = re.compile(r"[.-] *[.-][ .-]*$")
+_MASKED_AFTER = re.compile(r"[.-] *[.-][ .-]*$")
 _IN_A_LIST = re.compile(r"[1-9][0-9]?\. +0")
-_NEXT = re.compile(r"[/\uff0f]|[ -]+(?=[(+]*0|\+)|[ -]+(?=\()")
-_SHORTEST = 6  # digits without the country code: an area code has 5 at most
-_OPEN = ("DE", "AT")  # land lines of almost any length
-# Digits: more likely a country code with a mistake than a land line without its zero.
-_LONG = 11
-# Digits of a country and an area code; more are a number, and another one follows.
-_BEFORE_A_SLASH = 9
+_NUMBER_GAP = re.compile(r"[/\uff0f]|[ -]+(?=[(+]*0|\+)|[ -]+(?=\()")
+_MIN_NATIONAL_DIGITS = 6  # digits without the country code: an area code has 5 at most
+_OPEN_NUMBERING = ("DE", "AT")  # land lines of almost any length
+# From so many digits on, a number in these countries is more likely one with a mistyped country
+# code than a land line without its zero.
+_LONG_NATIONAL = 11
+# Digits of a country and an area code. More before a slash are a number, and another one follows.
+_MOST_BEFORE_SLASH = 9
 
 
 class PhoneReading(NamedTuple):
@@ -74,28 +75,28 @@ def read(raw: str, region: str) -> PhoneReading:
     """Read a phone number. ``region``: the country of national numbers."""
     if is_clean(raw):
         return PhoneReading(raw)
-    if len(raw) > LONGEST:
+    if len(raw) > LONGEST_INPUT:
         return PhoneReading(None, "invalid")
     text = _without_float(plain(raw))
     if text is None:
         return PhoneReading(None, "spreadsheet")
     body = _body(text)
-    if body is None or _are_two(body, region):
+    if body is None or _are_two_numbers(body, region):
         return PhoneReading(None, "invalid")
-    found = _readings(body, region)
-    if len(found) > 1:
+    candidates = _candidates(body, region)
+    if len(candidates) > 1:
         return PhoneReading(None, "ambiguous")
-    return PhoneReading(found.pop()) if found else PhoneReading(None, "invalid")
+    return PhoneReading(candidates.pop()) if candidates else PhoneReading(None, "invalid")
 
 
 def plain(raw: str) -> str:
     """Simplify characters: digits of any script to 0-9, one kind of space, no invisible ones."""
     if raw.isascii():
         return raw.replace("\t", " ").strip()
-    return "".join(map(_plain, raw)).strip()
+    return "".join(map(_plain_character, raw)).strip()
 
 
-def _plain(character: str) -> str:
+def _plain_character(character: str) -> str:
     category = unicodedata.category(character)
     if category == "Nd":
         return str(unicodedata.decimal(character))
@@ -103,18 +104,18 @@ def _plain(character: str) -> str:
         return " "
     if category == "Cf":
         return ""
-    wide = ord(character) - 0xFEE0  # full-width form -> ASCII
-    return chr(wide) if 0x21 <= wide <= 0x7E else character
+    ascii_code = ord(character) - 0xFEE0  # full-width form -> ASCII
+    return chr(ascii_code) if 0x21 <= ascii_code <= 0x7E else character
 
 
 def _without_float(text: str) -> str | None:
     """Undo a spreadsheet's conversion to a number; None if digits are lost, or may be."""
-    if whole := _FLOAT.fullmatch(text):
-        return whole[1]
+    if decimal := _FLOAT.fullmatch(text):
+        return decimal[1]
     if _DECIMAL.fullmatch(text):
         return None
     if exponent := _EXPONENT.fullmatch(text):
-        return _digits_of(*exponent.groups(default=""))
+        return _expand_exponent(*exponent.groups(default=""))
     ending = _ENDS_LIKE_A_FLOAT.fullmatch(text)
     # A sign that occurs earlier, too, separates groups of digits and is no decimal sign.
     if ending and (len(ending[2]) == 1 or text[ending.end(1)] not in ending[1]):
@@ -122,13 +123,13 @@ def _without_float(text: str) -> str | None:
     return text
 
 
-def _digits_of(plus: str, whole: str, part: str, sign: str, exponent: str) -> str | None:
-    """Return all digits of a number with an exponent; None if some are missing."""
-    n = len(whole) + int(exponent)
+def _expand_exponent(plus: str, whole: str, part: str, sign: str, exponent: str) -> str | None:
+    """Return all digits of a number such as 4.91761E11; None if some are missing."""
+    n_whole_digits = len(whole) + int(exponent)
     digits = whole + part
-    if sign == "-" or len(digits) < n or digits[n:].strip("0"):
+    if sign == "-" or len(digits) < n_whole_digits or digits[n_whole_digits:].strip("0"):
         return None
-    return plus + digits[:n].lstrip("0")
+    return plus + digits[:n_whole_digits].lstrip("0")
 
 
 def _body(text: str) -> str | None:
@@ -138,36 +139,44 @@ def _body(text: str) -> str | None:
         text = number if number.lstrip()[:1] == "+" else context[2] + number
     text = _EXTENSION.sub("", _PARAMETERS.sub("", text))
     start = next(
-        (index for index, one in enumerate(text) if one == "+" or one in "0123456789"), None
+        (
+            index
+            for index, character in enumerate(text)
+            if character == "+" or character in "0123456789"
+        ),
+        None,
     )
     if start is None or (start and text[start - 1].isalnum()):  # such as an O for a zero
         return None
-    if _MASKED_BEFORE.search(text[:start]) or _MASKED_BEHIND.search(text):
+    if _MASKED_BEFORE.search(text[:start]) or _MASKED_AFTER.search(text):
         return None
     body = text[start:].rstrip(" .-")
     if not _BODY.fullmatch(body) or _IN_A_LIST.match(body):
         return None
     *before, _last = _SLASH.split(body)
-    if before and sum(map(str.isdigit, "".join(before))) > _BEFORE_A_SLASH:
+    if before and sum(map(str.isdigit, "".join(before))) > _MOST_BEFORE_SLASH:
         return None
     return body
 
 
-def _are_two(body: str, region: str) -> bool:
-    """Whether one whole number ends within, and another one, or its last digits, follow."""
-    for gap in _NEXT.finditer(body):
-        first, then = body[: gap.start()], body[gap.end() :]
-        if _is_whole(first, region) and (gap[0] in "/\uff0f" or _is_whole(then, region)):
+def _are_two_numbers(body: str, region: str) -> bool:
+    """Return whether the text holds a whole number, and another one or its last digits after it."""
+    for gap in _NUMBER_GAP.finditer(body):
+        first, following = body[: gap.start()], body[gap.end() :]
+        if _is_whole(first, region) and (gap[0] in "/\uff0f" or _is_whole(following, region)):
             return True
     return False
 
 
 def _is_whole(text: str, region: str) -> bool:
     number = parse(text, region)
-    return number is not None and len(str(phonenumbers.parse(number).national_number)) >= _SHORTEST
+    return (
+        number is not None
+        and len(str(phonenumbers.parse(number).national_number)) >= _MIN_NATIONAL_DIGITS
+    )
 
 
-def _readings(body: str, region: str) -> set[str]:
+def _candidates(body: str, region: str) -> set[str]:
     """Return all numbers that the text may mean."""
     if body[0] == "+":
         return _international(body)
@@ -176,30 +185,34 @@ def _readings(body: str, region: str) -> set[str]:
     if digits.startswith("00"):
         return _national(body, region) | _international(f"+{digits[2:]}")
     if digits.startswith("0"):
-        mistyped = _international(f"+{digits[1:]}") if digits.startswith(code, 1) else set()
-        return _national(body, region) | set(filter(is_mobile, mistyped))
+        mistyped_international = (
+            _international(f"+{digits[1:]}") if digits.startswith(code, 1) else set()
+        )
+        return _national(body, region) | set(filter(is_mobile, mistyped_international))
     international = _international(f"+{body}")
     if international and digits.startswith(code):
         return international
     national = _national(body, region)
-    is_doubtful = len(digits) >= _LONG or digits.startswith(code)
-    if not international and is_doubtful and region.upper() in _OPEN:
+    is_doubtful = len(digits) >= _LONG_NATIONAL or digits.startswith(code)
+    if not international and is_doubtful and region.upper() in _OPEN_NUMBERING:
         return set(filter(is_mobile, national))
     if len(international | national) > 1 and any(
-        _is_written_at_home(body, number) for number in national
+        _has_national_grouping(body, number) for number in national
     ):
         return national
     return international | national
 
 
-def _is_written_at_home(body: str, number: str) -> bool:
+def _has_national_grouping(body: str, number: str) -> bool:
     """Return whether the digits are grouped in the national format, such as (201) 555-0123.
 
     A country code would be a group of its own.
     """
     groups = re.findall(r"[0-9]+", body)
-    spelt = phonenumbers.format_number(phonenumbers.parse(number), PhoneNumberFormat.NATIONAL)
-    return len(groups) > 1 and groups == re.findall(r"[0-9]+", spelt)
+    national_format = phonenumbers.format_number(
+        phonenumbers.parse(number), PhoneNumberFormat.NATIONAL
+    )
+    return len(groups) > 1 and groups == re.findall(r"[0-9]+", national_format)
 
 
 def _international(text: str) -> set[str]:
@@ -210,7 +223,7 @@ def _international(text: str) -> set[str]:
     if is_clean(text):
         return {text}
     spellings = {text, text.replace("(0)", "")}
-    return {number for one in spellings if (number := parse(one, ""))}
+    return {number for spelling in spellings if (number := parse(spelling, ""))}
 
 
 def _national(text: str, region: str) -> set[str]:
@@ -246,7 +259,7 @@ def is_clean(raw: str) -> bool:
     return PATTERNS[raw[1:4]].fullmatch(raw) is not None
 
 
-def _of_type(metadata: PhoneMetadata, name: str) -> str | None:
+def _type_pattern(metadata: PhoneMetadata, name: str) -> str | None:
     """Return the pattern of national numbers of one type, such as mobile."""
     desc = getattr(metadata, name)
     if desc is None or not desc.national_number_pattern:
@@ -257,11 +270,11 @@ def _of_type(metadata: PhoneMetadata, name: str) -> str | None:
     return f"(?:(?={sizes})(?:{desc.national_number_pattern})$)" if sizes else None
 
 
-def _valid_in(region: str) -> str:
+def _region_pattern(region: str) -> str:
     """Return the pattern of valid national numbers of one region."""
     metadata = PhoneMetadata.metadata_for_region(region)
-    found = (_of_type(metadata, name) for name in _TYPES) if metadata else ()
-    valid = "|".join(filter(None, found))
+    patterns = (_type_pattern(metadata, name) for name in _NUMBER_TYPES) if metadata else ()
+    valid = "|".join(filter(None, patterns))
     general = metadata.general_desc if metadata else None
     if not valid or general is None or general.national_number_pattern is None:
         return "(?!)"
@@ -275,17 +288,17 @@ def _pattern(code: int) -> re.Pattern[str]:
     main = PhoneMetadata.metadata_for_region(regions[0])
     if main is None:  # a code without a country, such as that of satellites
         return _NEVER
-    claimed, branches = "(?!)", []
+    claimed_digits, branches = "(?!)", []
     for region in regions:
         metadata = PhoneMetadata.metadata_for_region(region)
         leading = metadata.leading_digits if metadata else None
-        branches.append(f"(?!{claimed})(?={leading or ''})(?:{_valid_in(region)})")
-        claimed = f"{claimed}|{leading}" if leading else claimed
-    cut = main.national_prefix_for_parsing or "(?!)"  # the library might remove it
-    return re.compile(rf"\+{code}(?!{cut})(?:{'|'.join(branches)})", re.ASCII)
+        branches.append(f"(?!{claimed_digits})(?={leading or ''})(?:{_region_pattern(region)})")
+        claimed_digits = f"{claimed_digits}|{leading}" if leading else claimed_digits
+    national_prefix = main.national_prefix_for_parsing or "(?!)"  # the library might remove it
+    return re.compile(rf"\+{code}(?!{national_prefix})(?:{'|'.join(branches)})", re.ASCII)
 
 
-class _ByStart(dict[str, re.Pattern[str]]):
+class _PatternsByPrefix(dict[str, re.Pattern[str]]):
     """First three digits after the plus -> pattern of the country, compiled on first use."""
 
     def __missing__(self, start: str) -> re.Pattern[str]:
@@ -299,4 +312,4 @@ class _ByStart(dict[str, re.Pattern[str]]):
         return _NEVER
 
 
-PATTERNS = _ByStart()
+PATTERNS = _PatternsByPrefix()

@@ -19,20 +19,25 @@ from django.db.backends.utils import CursorWrapper
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.identifiers import normalise
 from audiencesync.people.imports import copy_lines
-from audiencesync.people.imports.copy_lines import is_new, is_rehashed, needs_upsert
+from audiencesync.people.imports.copy_lines import (
+    differences_sql,
+    has_new_value_sql,
+    hash_assignments_sql,
+    needs_upsert_sql,
+)
 from audiencesync.people.imports.mapping import ConvertedRows, Plan
 from audiencesync.people.models import KINDS, ErasedName, PastIdentifier, Profile
 from audiencesync.people.models.imports import Import, ImportMember
 from audiencesync.people.privacy import consent, erasure_ledger
 from audiencesync.people.writing import live_marks, lookup
 from audiencesync.people.writing.attribute_changes import MOST_ATTRIBUTES
-from audiencesync.people.writing.columns import ALTERNATIVES, CONSENTS, HASHES, hashes_of
+from audiencesync.people.writing.columns import CONSENTS, HASHES, hashes_of
 
 PROFILES, PAST, MEMBERS, ERASED = (
     model._meta.db_table for model in (Profile, PastIdentifier, ImportMember, ErasedName)
 )
 KEYS = ("external_id", "email", "phone")
-NESTED = ("kept", "rest")  # columns whose cells may hold lists and objects
+NESTED_TARGETS = ("kept", "rest")  # columns whose cells may hold lists and objects
 
 
 class Unusual(Exception):
@@ -58,7 +63,7 @@ class CopyData:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Rows that created and that updated profiles; people that are new to the import."""
+    """Numbers of rows that created or updated profiles, and of people new to the import."""
 
     created: int
     updated: int
@@ -71,7 +76,7 @@ class Columns:
     def __init__(self, plan: Plan, app_group: AppGroup) -> None:
         self.plan, self.app_group = plan, app_group
         self.hashes_only = app_group.hash_only
-        targets = {column.target for _place, column in plan.used()}
+        targets = {column.target for _index, column in plan.used_columns()}
         self.kinds = [kind for kind in KINDS if kind in targets]
         self.hashes = [name for kind in self.kinds for name in hashes_of(kind)]
         self.plain = [
@@ -79,9 +84,11 @@ class Columns:
             for name in ("country", "language", "ad_tracking_enabled", "ads_consent")
             if name in targets
         ]
+        # All other targets are types of attributes.
         self.has_attributes = bool(targets - {"external_id", "alias", *KINDS, *self.plain})
-        self.has_erased = erasure_ledger.is_used(app_group)
-        # All people of the last chunk were new: one query may replace the search per person.
+        self.checks_erased = erasure_ledger.is_used(app_group)
+        # True while all people of the last chunk were new: one query may replace the search per
+        # person.
         self.expects_only_new = True
         self.key_column = plan.key if plan.key == "external_id" else f"{plan.key}_sha256"
 
@@ -97,66 +104,69 @@ class Columns:
             ]
         raw = [[value or "" for value in fields.get(kind, blank)] for kind in KINDS]
         hashes = list(normalise.hash_rows(zip(*raw, strict=True), region=region))
-        invalid = [one.invalid for one in hashes]
+        invalid = [hashed.invalid for hashed in hashes]
         for name in HASHES:
             fields[name] = list(map(attrgetter(name.removesuffix("_sha256")), hashes))
         fields["invalid"], fields["attributes"] = invalid, converted.attributes
-        invalid_by_row = list(invalid)  # _merged changes the list in place
+        invalid_by_row = list(invalid)  # _one_per_key changes the list in place
         keys, digests = fields[self.key_column], self._digests(fields)
         if len(set(keys)) < n:
-            fields = self._merged(fields, keys)
+            fields = self._one_per_key(fields, keys)
         return CopyData(
             n, len(fields[self.key_column]), self._lines(fields), invalid_by_row, digests
         )
 
     def _digests(self, fields: dict[str, list[Any]]) -> dict[str, bytes] | None:
         """Return the digests of each kind as one value: a long array takes longer to send."""
-        if not self.has_erased:
+        if not self.checks_erased:
             return None
-        group, found = self.app_group, dict[str, bytes]()
+        app_group, digests = self.app_group, dict[str, bytes]()
         for kind in erasure_ledger.ADDRESSES:
-            found[kind] = erasure_ledger.digests(
-                group, kind, fields[f"{kind}_sha256"], fields.get(kind, ())
+            digests[kind] = erasure_ledger.digests(
+                app_group, kind, fields[f"{kind}_sha256"], fields.get(kind, ())
             )
         if self.plan.key == "external_id":
-            found["external_id"] = erasure_ledger.digests(
-                group, "external_id", [name.encode() for name in fields["external_id"]]
+            digests["external_id"] = erasure_ledger.digests(
+                app_group, "external_id", [name.encode() for name in fields["external_id"]]
             )
-        return found
+        return digests
 
-    def _merged(self, fields: dict[str, list[Any]], keys: Sequence[Any]) -> dict[str, list[Any]]:
+    def _one_per_key(
+        self, fields: dict[str, list[Any]], keys: Sequence[Any]
+    ) -> dict[str, list[Any]]:
         """Return one row per key; values of later rows replace those of earlier rows."""
-        first: dict[Any, int] = {}
+        first_index: dict[Any, int] = {}
         indexes = []
         for index, key in enumerate(keys):
-            at = first.setdefault(key, index)
-            if at == index:
+            kept_index = first_index.setdefault(key, index)
+            if kept_index == index:
                 indexes.append(index)
                 continue
-            fields["attributes"][at].update(fields["attributes"][index])
+            fields["attributes"][kept_index].update(fields["attributes"][index])
             for bit, kind in enumerate(KINDS):
                 if kind not in fields:
                     continue
                 value, hashes = fields[kind][index], fields[f"{kind}_sha256"]
-                is_worse = (
+                loses_hash = (
                     hashes[index] is None
-                    and hashes[at] is not None
+                    and hashes[kept_index] is not None
                     and not normalise.is_tracking_refusal(kind, value or "")
                 )
                 if (
                     value is not None
-                    and not is_worse
-                    and not normalise.is_hash_of(value, hashes[at])
+                    and not loses_hash
+                    and not normalise.is_hash_of(value, hashes[kept_index])
                 ):
-                    fields[kind][at] = value
+                    fields[kind][kept_index] = value
                     for name in hashes_of(kind):
-                        fields[name][at] = fields[name][index]
-                    fields["invalid"][at] = (
-                        fields["invalid"][at] & ~(1 << bit) | fields["invalid"][index] & 1 << bit
+                        fields[name][kept_index] = fields[name][index]
+                    fields["invalid"][kept_index] = (
+                        fields["invalid"][kept_index] & ~(1 << bit)
+                        | fields["invalid"][index] & 1 << bit
                     )
             for name in self.plain:
                 if fields[name][index] is not None:
-                    fields[name][at] = fields[name][index]
+                    fields[name][kept_index] = fields[name][index]
         return {name: [values[index] for index in indexes] for name, values in fields.items()}
 
     def copy_columns(self) -> list[str]:
@@ -188,7 +198,9 @@ class Columns:
         columns.append(map(str, fields["invalid"]))
         if self.has_attributes:
             columns.append(
-                copy_lines.texts([orjson.dumps(known).decode() for known in fields["attributes"]])
+                copy_lines.texts(
+                    [orjson.dumps(attributes).decode() for attributes in fields["attributes"]]
+                )
             )
         return "".join(f"{line}\n" for line in map("\t".join, zip(*columns, strict=True))).encode()
 
@@ -225,16 +237,16 @@ class _Writer:
 
     def _write_mixed(self, copied: CopyData) -> Counts:
         """Update the known people and insert the others."""
-        known = self._find()
-        self.columns.expects_only_new = not known
-        # After the search: who is erased from now on was found, and is missing when locked.
+        n_known = self._find_known()
+        self.columns.expects_only_new = not n_known
+        # Asked after the search: a person erased from now on was found, and is missed when locked.
         if self._is_anybody_erased(copied):
             raise Unusual
-        created = self._insert_new() if known < copied.n_people else 0
-        if created + known != copied.n_people:
+        created = self._insert_new() if n_known < copied.n_people else 0
+        if created + n_known != copied.n_people:
             raise Unusual
-        if known:
-            self._update_known(known)
+        if n_known:
+            self._update_known(n_known)
         self.cursor.execute(
             f"INSERT INTO {MEMBERS} (run_id, profile_id, is_created)"
             " SELECT %s, profile_id, is_new FROM import_rows ON CONFLICT DO NOTHING",
@@ -242,8 +254,8 @@ class _Writer:
         )
         people = self.cursor.rowcount
         if live_marks.has_live_segments(self.columns.app_group.pk):
-            marking = live_marks.marking("profile_id FROM import_rows")
-            self.cursor.execute(marking, [self.columns.app_group.pk])
+            mark_sql = live_marks.mark_sql("profile_id FROM import_rows")
+            self.cursor.execute(mark_sql, [self.columns.app_group.pk])
         return Counts(created, copied.n_rows - created, people)
 
     def _is_anybody_erased(self, copied: CopyData) -> bool:
@@ -280,44 +292,50 @@ class _Writer:
         ) as copy:
             copy.write(copied.body)
 
-    def _find(self) -> int:
-        """Find known profiles (of several with one hash the latest update); others get new ids.
+    def _find_known(self) -> int:
+        """Set ``profile_id`` and ``is_new`` of all rows. Return how many profiles are known.
 
-        One index look-up per person, in a form that leaves the planner no choice: the statistics
+        Of several profiles with one hash the last updated is taken; new people get new ids. One
+        index look-up per person, in a form that leaves the planner no choice: the statistics
         of a growing table are wrong, and the planner would read all profiles for each chunk.
         """
         self.cursor.execute(
             "UPDATE import_rows t SET (profile_id, is_new) ="
             " (SELECT COALESCE(found.id, nextval(pg_get_serial_sequence(%s, 'id'))),"
             " found.id IS NULL FROM"
-            f" (SELECT ({self._found()}) AS id OFFSET 0) found)",
+            f" (SELECT ({self._profile_query()}) AS id OFFSET 0) found)",
             [PROFILES, self.columns.app_group.pk],
         )
         self.cursor.execute("SELECT count(*) FROM import_rows WHERE NOT is_new")
         return int(self.cursor.fetchone()[0])
 
-    def _found(self) -> str:
-        """Return the query for the profile of ``t``: one index look-up, whatever the planner."""
+    def _profile_query(self) -> str:
+        """Return the query for the known profile of row ``t``; it has one parameter, the group."""
         key = self.columns.plan.key
-        is_them = "p.external_id = t.key"
+        match = "p.external_id = t.key"
         if key != "external_id":
-            is_them = f"p.{key}_sha256 = t.key ORDER BY p.updated_at DESC, p.id DESC"
-        return f"SELECT p.id FROM {PROFILES} p WHERE p.app_group_id = %s AND {is_them} LIMIT 1"
+            match = f"p.{key}_sha256 = t.key ORDER BY p.updated_at DESC, p.id DESC"
+        return f"SELECT p.id FROM {PROFILES} p WHERE p.app_group_id = %s AND {match} LIMIT 1"
 
     def _is_anybody_known(self) -> bool:
-        known = f"SELECT 1 FROM import_rows t WHERE ({self._found()}) IS NOT NULL LIMIT 1"
-        self.cursor.execute(known, [self.columns.app_group.pk])
+        query = f"SELECT 1 FROM import_rows t WHERE ({self._profile_query()}) IS NOT NULL LIMIT 1"
+        self.cursor.execute(query, [self.columns.app_group.pk])
         return self.cursor.fetchone() is not None
 
     def _insert_all(self) -> None:
         """Insert all as members of the import, without a second search by PostgreSQL."""
-        inserting, params = self._inserting("nextval(pg_get_serial_sequence(%s, 'id'))", [PROFILES])
-        marked, group = "", self.columns.app_group.pk
+        insert_sql, params = self._insert_sql(
+            "nextval(pg_get_serial_sequence(%s, 'id'))", [PROFILES]
+        )
+        mark_sql, group = "", self.columns.app_group.pk
         if live_marks.has_live_segments(group):
-            marked, params = f", marked AS ({live_marks.marking('id FROM made')})", [*params, group]
+            mark_sql, params = (
+                f", marked AS ({live_marks.mark_sql('id FROM made')})",
+                [*params, group],
+            )
         try:
             self.cursor.execute(
-                f"WITH made AS ({inserting} RETURNING id){marked}"
+                f"WITH made AS ({insert_sql} RETURNING id){mark_sql}"
                 f" INSERT INTO {MEMBERS} (run_id, profile_id, is_created)"
                 " SELECT %s, id, true FROM made",
                 [*params, self.run.pk],
@@ -327,15 +345,19 @@ class _Writer:
 
     def _insert_new(self) -> int:
         """Insert new people; return how many were inserted."""
-        inserting, params = self._inserting("t.profile_id", [], only="WHERE t.is_new")
+        insert_sql, params = self._insert_sql("t.profile_id", [], where="WHERE t.is_new")
         self.cursor.execute(
-            f"{inserting} ON CONFLICT (app_group_id, external_id) DO NOTHING", params
+            f"{insert_sql} ON CONFLICT (app_group_id, external_id) DO NOTHING", params
         )
         return int(self.cursor.rowcount)
 
-    def _inserting(self, pk: str, params: list[Any], *, only: str = "") -> tuple[str, list[Any]]:
-        """Return the statement that inserts people in the order of their keys, and parameters."""
+    def _insert_sql(self, pk: str, params: list[Any], *, where: str = "") -> tuple[str, list[Any]]:
+        """Return the statement that inserts people in the order of their keys, and parameters.
+
+        In this order concurrent writers cannot deadlock. ``pk``: SQL of the new id.
+        """
         columns = self.columns
+        # Column of the profile -> SQL of its value; columns that the plan lacks get defaults.
         sources = {
             "country": "''",
             "language": "''",
@@ -347,21 +369,21 @@ class _Writer:
             sources[name] = f"COALESCE(t.{name}, '')"
         for name in (*columns.hashes, *CONSENTS):
             sources[name] = f"t.{name}"
-        is_named = columns.plan.key == "external_id"
-        name, collate = ("t.key", ' COLLATE "C"') if is_named else ("NULL", "")
+        has_external_id = columns.plan.key == "external_id"
+        external_id, collate = ("t.key", ' COLLATE "C"') if has_external_id else ("NULL", "")
         sql = (
             f"INSERT INTO {PROFILES} (id, app_group_id, external_id, {', '.join(sources)},"
             " attributes, invalid_kinds, rule_version, created_at, updated_at)"
-            f" SELECT {pk}, %s, {name}, {', '.join(sources.values())},"
+            f" SELECT {pk}, %s, {external_id}, {', '.join(sources.values())},"
             " COALESCE(t.attributes, '{}'), t.invalid, %s, %s, %s"
-            f" FROM import_rows t {only} ORDER BY t.key{collate}"
+            f" FROM import_rows t {where} ORDER BY t.key{collate}"
         )
         return sql, [*params, columns.app_group.pk, normalise.RULE_VERSION, self.now, self.now]
 
-    def _update_known(self, known: int) -> None:
+    def _update_known(self, n_known: int) -> None:
         """Lock and compare the known profiles, record the hashes they lose, update them."""
         locked, changed, unusual = self._compare()
-        if locked != known or unusual:
+        if locked != n_known or unusual:
             raise Unusual
         for kind in self.columns.kinds:
             self.cursor.execute(
@@ -386,39 +408,32 @@ class _Writer:
     def _compare(self) -> tuple[int, int, int]:
         """Lock the known profiles by id. Return how many: locked, changed, unusual."""
         columns = self.columns
-        tests = [
-            f"({is_new(kind)} AND (t.{kind} <> known.{kind} OR {is_rehashed(kind)}))"
-            for kind in columns.kinds
-        ]
-        tests += [
-            f"(t.{name} IS NOT NULL AND t.{name} IS DISTINCT FROM known.{name})"
-            for name in columns.plain
-        ]
+        differences = differences_sql(columns.kinds, columns.plain)
         if columns.has_attributes:
-            is_flat = all(column.target not in NESTED for _place, column in columns.plan.used())
+            targets = {column.target for _index, column in columns.plan.used_columns()}
             # Quicker, but for flat values only: a part of a list is contained in the list.
-            is_news = "NOT known.attributes @> t.attributes"
-            tests.append(
-                is_news
+            is_flat = targets.isdisjoint(NESTED_TARGETS)
+            differences.append(
+                "NOT known.attributes @> t.attributes"
                 if is_flat
                 else "known.attributes || t.attributes IS DISTINCT FROM known.attributes"
             )
         names = [*columns.kinds, *columns.hashes, *columns.plain, "attributes", "rule_version"]
-        was = "".join(
+        assignments = "".join(
             f"was_{kind} = known.{kind}_sha256,"
-            f" {kind} = CASE WHEN {is_new(kind)} THEN t.{kind} END, "
+            f" {kind} = CASE WHEN {has_new_value_sql(kind)} THEN t.{kind} END, "
             for kind in columns.kinds
         )
-        was += "was_consent = known.ads_consent, " if "ads_consent" in columns.plain else ""
+        assignments += "was_consent = known.ads_consent, " if "ads_consent" in columns.plain else ""
         self.cursor.execute("SET LOCAL enable_nestloop = off")
         self.cursor.execute(
             f"WITH known AS MATERIALIZED (SELECT p.id, {', '.join(f'p.{name}' for name in names)}"
             f" FROM {PROFILES} p WHERE"
             " p.id = ANY(ARRAY(SELECT profile_id FROM import_rows WHERE NOT is_new))"
             " AND p.erased_at IS NULL ORDER BY p.id FOR NO KEY UPDATE),"
-            f" compared AS (UPDATE import_rows t SET {was}"
-            f" is_changed = {' OR '.join(tests) or 'false'},"
-            f" is_unusual = {needs_upsert(columns.kinds)} OR"
+            f" compared AS (UPDATE import_rows t SET {assignments}"
+            f" is_changed = {' OR '.join(differences) or 'false'},"
+            f" is_unusual = {needs_upsert_sql(columns.kinds)} OR"
             " CASE WHEN pg_column_size(known.attributes) > 1000"
             " THEN (SELECT count(*) FROM jsonb_object_keys(known.attributes)) > %s ELSE false END"
             " FROM known WHERE known.id = t.profile_id RETURNING t.is_changed, t.is_unusual)"
@@ -433,28 +448,22 @@ class _Writer:
     def _update(self) -> None:
         """Write new values; an empty cell leaves the known value."""
         columns = self.columns
-        sets = [
+        assignments = [
             f"{name} = COALESCE(t.{name}, p.{name})" for name in (*columns.kinds, *columns.plain)
         ]
         for kind in columns.kinds:
-            hashed = f"{kind}_sha256"
-            sets.append(
-                f"{hashed} = CASE WHEN t.{kind} IS NULL THEN p.{hashed} ELSE t.{hashed} END"
-            )
-            if name := ALTERNATIVES.get(kind):  # hashed input has none: with an equal hash it stays
-                is_kept = f"t.{kind} IS NULL OR t.{name} IS NULL AND t.{hashed} = p.{hashed}"
-                sets.append(f"{name} = CASE WHEN {is_kept} THEN p.{name} ELSE t.{name} END")
+            assignments += hash_assignments_sql(kind)
         if columns.has_attributes:
-            sets.append("attributes = p.attributes || t.attributes")
+            assignments.append("attributes = p.attributes || t.attributes")
         if columns.kinds:
             given_bits = " | ".join(
                 f"CASE WHEN t.{kind} IS NULL THEN 0 ELSE {1 << KINDS.index(kind)} END"
                 for kind in columns.kinds
             )
-            sets.append(f"invalid_kinds = (p.invalid_kinds & ~({given_bits})) | t.invalid")
-            sets.append(f"rule_version = {normalise.RULE_VERSION}")
+            assignments.append(f"invalid_kinds = (p.invalid_kinds & ~({given_bits})) | t.invalid")
+            assignments.append(f"rule_version = {normalise.RULE_VERSION}")
         self.cursor.execute(
-            f"UPDATE {PROFILES} p SET updated_at = %s, {', '.join(sets)} FROM import_rows t"
+            f"UPDATE {PROFILES} p SET updated_at = %s, {', '.join(assignments)} FROM import_rows t"
             " WHERE t.profile_id = p.id AND t.is_changed",
             [self.now],
         )

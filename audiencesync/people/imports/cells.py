@@ -21,9 +21,9 @@ from audiencesync.people.writing.attribute_changes import LONGEST_LIST, MOST_ATT
 Value = Any  # a JSON value; None: no value
 Reader = Callable[[str], Value]
 EXACT = "exact"  # the style of columns of our own export
-MOST_TEXT = 5000
-DEEPEST = 8
-LONGEST_NAME = 255
+MOST_TEXT = 5000  # characters
+DEEPEST = 8  # levels of lists and objects in an attribute
+LONGEST_NAME = 255  # characters
 _TIME = (
     r"(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
     r"(?: ?(?:[AaPp][Mm]|Uhr|Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?))?"
@@ -32,7 +32,7 @@ _ISO_DAY = re.compile(rf"([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})(?:[T ]{_TIME})?", re
 _GERMAN_DAY = re.compile(
     rf"([0-9]{{1,2}})\. ?([0-9]{{1,2}})\. ?([0-9]{{4}})(?:,? {_TIME})?", re.ASCII
 )
-_CODE = re.compile(r"[A-Z]{2}", re.ASCII)
+_COUNTRY_CODE = re.compile(r"[A-Z]{2}", re.ASCII)
 
 
 def day(cell: str) -> str | None:
@@ -50,12 +50,10 @@ def _at_most(characters: int) -> Reader:
     return lambda cell: cell if len(cell) <= characters else None
 
 
-def _short_id(cell: str) -> str | None:
-    return (
-        cell
-        if len(cell) <= LONGEST_EXTERNAL_ID // 4 or len(cell.encode()) <= LONGEST_EXTERNAL_ID
-        else None
-    )
+def _id(cell: str) -> str | None:
+    # Most ids need no encoding: a character has at most four bytes.
+    is_short = len(cell) <= LONGEST_EXTERNAL_ID // 4 or len(cell.encode()) <= LONGEST_EXTERNAL_ID
+    return cell if is_short else None
 
 
 def _gender(cell: str) -> str | None:
@@ -64,46 +62,54 @@ def _gender(cell: str) -> str | None:
 
 def is_name(name: str) -> bool:
     """Return whether an attribute may have this name, by the rule of the API."""
-    return bool(name.strip()) and len(name) <= LONGEST_NAME and "\0" not in name and _is_clean(name)
+    return (
+        bool(name.strip())
+        and len(name) <= LONGEST_NAME
+        and "\0" not in name
+        and _is_encodable(name)
+    )
 
 
-def _rest(cell: str) -> Value:
+def _several_attributes(cell: str) -> Value:
     """Read the attributes that share the last column of our export."""
     try:
-        found = json.loads(cell, parse_constant=_refuse)
+        attributes = json.loads(cell, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return None
-    is_fit = isinstance(found, dict) and len(found) <= MOST_ATTRIBUTES and fit(found) is not None
-    return found if is_fit else None
+    if not isinstance(attributes, dict) or len(attributes) > MOST_ATTRIBUTES:
+        return None
+    return _storable_or_none(attributes)
 
 
-def _refuse(_constant: str) -> NoReturn:
-    raise ValueError
+def _refuse_constant(_constant: str) -> NoReturn:
+    raise ValueError  # NaN and Infinity, which are no JSON
 
 
-def fit(value: Value, depth: int = 0) -> Value:
+def _storable_or_none(value: Value, depth: int = 0) -> Value:
     """Return the value if it may be stored, by the rule of the API; else None."""
     if isinstance(value, str):
-        is_fit = len(value) <= MOST_TEXT and "\0" not in value and _is_clean(value)
+        is_storable = len(value) <= MOST_TEXT and "\0" not in value and _is_encodable(value)
     elif isinstance(value, bool) or value is None:
-        is_fit = depth > 0 or value is not None
+        is_storable = depth > 0 or value is not None
     elif isinstance(value, int | float):
-        is_fit = abs(value) <= numbers.BIGGEST
+        is_storable = abs(value) <= numbers.BIGGEST
     elif depth > DEEPEST:
-        is_fit = False
+        is_storable = False
     elif isinstance(value, dict):
-        names = all(map(is_name, value))
-        is_fit = names and all(
-            one is None or fit(one, depth + 1) is not None for one in value.values()
+        has_valid_names = all(map(is_name, value))
+        is_storable = has_valid_names and all(
+            item is None or _storable_or_none(item, depth + 1) is not None
+            for item in value.values()
         )
     else:
-        is_fit = len(value) <= LONGEST_LIST and all(
-            one is None or fit(one, depth + 1) is not None for one in value
+        is_storable = len(value) <= LONGEST_LIST and all(
+            item is None or _storable_or_none(item, depth + 1) is not None for item in value
         )
-    return value if is_fit else None
+    return value if is_storable else None
 
 
-def _is_clean(text: str) -> bool:
+def _is_encodable(text: str) -> bool:
+    """Return whether UTF-8 can hold the text: it has no half of a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -113,8 +119,8 @@ def _is_clean(text: str) -> bool:
 
 # Target -> reader, and the reason if a cell does not fit: a key of words.REASONS.
 _READERS: dict[str, tuple[Reader, str]] = {
-    "external_id": (_short_id, "long"),
-    "alias": (_short_id, "long"),
+    "external_id": (_id, "long"),
+    "alias": (_id, "long"),
     "email": (_at_most(320), "long"),
     "phone": (_at_most(64), "long"),
     "idfa": (_at_most(64), "long"),
@@ -128,7 +134,7 @@ _READERS: dict[str, tuple[Reader, str]] = {
     "truth": (spellings.boolean, "truth"),
     "day": (day, "day"),
     "kept": (csv_export.read_attribute, "kept"),  # as in our own export
-    "rest": (_rest, "kept"),
+    "rest": (_several_attributes, "kept"),
 }
 
 
@@ -163,36 +169,36 @@ def reason(target: str) -> str:
 def reader(target: str, *, delimiter: str, style: str = "", name: str = "") -> Reader:
     """Return the reader of a column. Callers strip cells, but not those of our own export."""
     if style == EXACT:
-        return _exactly(target, delimiter)
+        return _exact_reader(target, delimiter)
     if target == "number":
         return numbers.reader(style, delimiter)
     return _gender if target == "text" and name == "gender" else _READERS[target][0]
 
 
-def _exactly(target: str, delimiter: str) -> Reader:
+def _exact_reader(target: str, delimiter: str) -> Reader:
     """Return the reader for our own export, which restores what was stored."""
-    plain = reader(target, delimiter=delimiter)
+    plain_reader = reader(target, delimiter=delimiter)
     if target == "country":
-        return lambda cell: cell if _CODE.fullmatch(cell) else plain(cell.strip())
+        return lambda cell: cell if _COUNTRY_CODE.fullmatch(cell) else plain_reader(cell.strip())
     if target == "language":
         return lambda cell: (
-            cell if 0 < len(cell) <= spellings.LONGEST_LANGUAGE else plain(cell.strip())
+            cell if 0 < len(cell) <= spellings.LONGEST_LANGUAGE else plain_reader(cell.strip())
         )
     if target == "kept":
-        return lambda cell: fit(csv_export.read_attribute(cell))
+        return lambda cell: _storable_or_none(csv_export.read_attribute(cell))
     if target in ("external_id", "alias", "rest"):
-        return lambda cell: plain(cell) if cell.strip() else None
+        return lambda cell: plain_reader(cell) if cell.strip() else None
     if target in ("text", "number", "truth", "day"):
-        return lambda cell: _as_type(target, csv_export.read_attribute(cell), plain)
-    return lambda cell: plain(
+        return lambda cell: _as_type(target, csv_export.read_attribute(cell), plain_reader)
+    return lambda cell: plain_reader(
         cell if target in ("email", "phone", "idfa", "gaid") else cell.strip()
     )
 
 
-def _as_type(target: str, value: Value, plain: Reader) -> Value:
+def _as_type(target: str, value: Value, plain_reader: Reader) -> Value:
     """Convert a value of our export to the type that was chosen for its column."""
     if isinstance(value, str) and value:
-        return plain(value)
+        return plain_reader(value)
     if target == "text":
         if isinstance(value, bool):
             return str(value).lower()
@@ -202,7 +208,7 @@ def _as_type(target: str, value: Value, plain: Reader) -> Value:
     return value if target == "number" and isinstance(value, int | float) else None
 
 
-def cell_of(raw: str, *, is_exact: bool) -> str:
+def clean_cell(raw: str, *, is_exact: bool) -> str:
     """Return a cell without its guard against formulas, and without the spaces around it.
 
     ``is_exact``: of our own export, whose spaces are kept.

@@ -1,7 +1,8 @@
-"""Detect the encoding of a file that is not UTF-8 by the letters of languages.
+"""Detect the encoding of a file that is not UTF-8.
 
-An encoding fits if its letters are those of one language. Where several fit, the most common one is
-suggested with ``is_sure`` false, and the page asks users to look.
+A single-byte encoding fits if it turns all bytes beyond ASCII into letters of one language. Of
+several, the one with the largest share of frequent letters is suggested, at equal shares the most
+common one. If they differ in the text, ``is_sure`` is false and the page asks users to look.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import NamedTuple
 
 from audiencesync.people.imports import eastern
 
-_WESTERN = {  # letters beyond a-z, in the order in which the languages are tried
-    "de": "äöüßéè", "fr": "àâæçéèêëîïôœùûüÿ", "es": "áéíñóúü¿¡ºª", "it": "àèéìíîòóùú",
+_WESTERN = {  # letters beyond a-z
+    "de": "äöüßéè", "fr": "àâæçéèêëîïôœùûüÿ", "es": "áéíñóúüºª", "it": "àèéìíîòóùú",
     "pt": "ãõáéíóúâêôçàü", "nl": "ëïéèöüáó", "sv": "åäöé", "da": "æøåé", "fi": "äöåšž",
     "et": "äöõüšž", "is": "áðéíóúýþæö",
 }  # fmt: skip
@@ -20,86 +21,101 @@ _CENTRAL = {
     "pl": "ąćęłńóśźż", "cs": "áčďéěíňóřšťúůýž", "sk": "áäčďéíĺľňóôŕšťúýž", "hu": "áéíóöőúüű",
     "hr": "čćđšž", "ro": "ăâîşţșț", "de": "äöüß",
 }  # fmt: skip
-_RUSSIAN = {"ru": "абвгдеёжзийклмнопрстуфхцчшщъыьэюя", "uk": "абвгґдеєжзиіїйклмнопрстуфхцчшщьюя"}
+_CYRILLIC = {"ru": "абвгдеёжзийклмнопрстуфхцчшщъыьэюя", "uk": "абвгґдеєжзиіїйклмнопрстуфхцчшщьюя"}
 _GREEK = {"el": "αβγδεζηθικλμνξοπρσςτυφχψωάέήίόύώϊϋΐΰ"}
 _TURKISH = {"tr": "çğıöşüâîûi̇"}
+# The most common first: at equal shares of frequent letters the order decides.
 _CANDIDATES: list[tuple[str, dict[str, str]]] = [
     ("cp1252", _WESTERN), ("cp1254", _TURKISH), ("cp1250", _CENTRAL), ("iso-8859-2", _CENTRAL),
-    ("cp1251", _RUSSIAN), ("koi8-r", _RUSSIAN), ("cp866", _RUSSIAN), ("cp1253", _GREEK),
+    ("cp1251", _CYRILLIC), ("koi8-r", _CYRILLIC), ("cp866", _CYRILLIC), ("cp1253", _GREEK),
     ("mac-roman", _WESTERN), ("cp850", _WESTERN),
 ]  # fmt: skip
-_SIGNS = frozenset("€–—„“”‚‘’…§°´•\u00a0№«»™©®")
-_INNER = re.compile("[^\\W\\d_][€–—„“”‚‘…§°•№«»™©®][^\\W\\d_]")  # a sign within a word
-# The letters that a language uses most.
-_FREQUENT = {
+_SIGNS = frozenset("€–—„“”‚‘’…§°´•\u00a0№«»™©®¿¡")
+# Signs stand beside words: one between two letters is a letter of another encoding.
+_SIGN_WITHIN_WORD = re.compile("[^\\W\\d_][€–—„“”‚‘…§°•№«»™©®][^\\W\\d_]")
+_FREQUENT_LETTERS = {
     "ru": frozenset("оеаинтсрвл"),
     "el": frozenset("αοιετσνηυρ"),
 }
+_NEUTRAL_SHARE = 0.5  # of encodings without frequent letters; better ones are above it
 _WORD = re.compile(r"[^\W\d_]+")
 
 
 _LANGUAGE_OF = {"cp1251": "ru", "koi8-r": "ru", "cp866": "ru", "cp1253": "el"}
+# Icelandic (cp1252) uses the bytes of ğ, ı and ş. The other Latin encodings raise no doubt.
+_RIVALS_OF_TURKISH = {"cp1252", *_LANGUAGE_OF}
 
 
-class Found(NamedTuple):
-    """An encoding, and whether no other one fits; otherwise it is the most common of several."""
+class DetectedEncoding(NamedTuple):
+    """An encoding, and whether every other one that fits gives the same text.
+
+    For Turkish, only _RIVALS_OF_TURKISH and East Asian encodings count as others.
+    """
 
     encoding: str
     is_sure: bool
 
 
-def find(sample: bytes) -> Found:
+def detect(sample: bytes) -> DetectedEncoding:
     """Return the encoding of bytes that are neither ASCII nor UTF-8."""
-    asian = eastern.readings(sample)
-    if asian and eastern.is_clear(asian):
-        return Found(asian[0].encoding, is_sure=True)
+    east_asian = eastern.decodings(sample)
+    if east_asian and eastern.is_clear(east_asian):
+        return DetectedEncoding(east_asian[0].encoding, is_sure=True)
     texts = {
         name: sample.decode(name, "replace")
         for name, alphabets in _CANDIDATES
         if _fits(sample, name, alphabets)
     }
     if texts.get("cp1254") == sample.decode("cp1252", "replace"):
-        # No letter that only Turkish has: names of many languages.
+        # Only letters that both have at the same bytes: report the more common cp1252.
         texts = {"cp1252": texts.pop("cp1254")} | texts
     if not texts:
-        return Found(asian[0].encoding if asian else "cp1252", is_sure=False)
-    is_sure = not asian and len(set(texts.values())) == 1
-    if "cp1254" in texts and texts["cp1254"] != texts.get("cp1252"):
-        rivals = {name for name in texts if name in ("cp1252", *_LANGUAGE_OF)}
-        # Icelandic has the same bytes, and is rarer.
-        return Found("cp1254", is_sure=not rivals and not asian)
+        return DetectedEncoding(east_asian[0].encoding if east_asian else "cp1252", is_sure=False)
+    if "cp1254" in texts:
+        rivals = texts.keys() & _RIVALS_OF_TURKISH
+        return DetectedEncoding("cp1254", is_sure=not rivals and not east_asian)
     best = max(texts, key=lambda name: _frequent_share(texts[name], name))  # the first of equals
-    if asian and asian[0].share >= 0.5 and _frequent_share(texts[best], best) < 0.5:
-        best = asian[0].encoding
-    return Found(best, is_sure=is_sure)
+    is_sure = not east_asian and len(set(texts.values())) == 1
+    if (
+        east_asian
+        and east_asian[0].frequent_share >= _NEUTRAL_SHARE
+        and _frequent_share(texts[best], best) < _NEUTRAL_SHARE
+    ):
+        best = east_asian[0].encoding
+    return DetectedEncoding(best, is_sure=is_sure)
 
 
-def _fits(sample: bytes, encoding: str, languages: dict[str, str]) -> bool:
+def _fits(sample: bytes, encoding: str, alphabets: dict[str, str]) -> bool:
     """Whether all letters are those of one of the languages, and capitals stand where they may."""
     try:
         text = sample.decode(encoding)
     except UnicodeDecodeError:
         return False
-    strange = {character for character in text if character > "\x7f"} - _SIGNS
-    if any(not character.isalpha() and character not in "¿¡ºª" for character in strange):
+    non_ascii = {character for character in text if character > "\x7f"} - _SIGNS
+    if not all(map(str.isalpha, non_ascii)) or _SIGN_WITHIN_WORD.search(text):
         return False
-    if _INNER.search(text):
-        return False
-    letters = {character.lower()[0] for character in strange if character.isalpha()}
-    if not any(letters <= set(alphabet) for alphabet in languages.values()):
+    # [0]: "İ" becomes "i" and a combining dot.
+    letters = {character.lower()[0] for character in non_ascii}
+    if not any(letters <= set(alphabet) for alphabet in alphabets.values()):
         return False
     words = [word for word in _WORD.findall(text) if not word.isascii()]
-    if languages in (_RUSSIAN, _GREEK) and any(re.search("[a-zA-Z]", word) for word in words):
+    # A word of Latin and other letters is a misread one.
+    if alphabets in (_CYRILLIC, _GREEK) and any(re.search("[a-zA-Z]", word) for word in words):
         return False
-    return all(
-        word[1:].islower() or word.isupper() or len(word) == 1 or "İ" in word for word in words
-    )
+    return all(map(_has_plausible_capitals, words))
+
+
+def _has_plausible_capitals(word: str) -> bool:
+    # Python's rules of capitals are not those of Turkish: İ passes anywhere.
+    return word[1:].islower() or word.isupper() or len(word) == 1 or "İ" in word
 
 
 def _frequent_share(text: str, encoding: str) -> float:
-    """Return the share of the language's most frequent letters; 0.5 for Latin alphabets."""
+    """Return the share of the language's most frequent letters; neutral for Latin alphabets."""
     language = _LANGUAGE_OF.get(encoding)
-    letters = [one for one in text.casefold() if one > "\x7f" and one.isalpha()]
+    letters = [
+        character for character in text.casefold() if character > "\x7f" and character.isalpha()
+    ]
     if not language or not letters:
-        return 0.5
-    return sum(one in _FREQUENT[language] for one in letters) / len(letters)
+        return _NEUTRAL_SHARE
+    return sum(letter in _FREQUENT_LETTERS[language] for letter in letters) / len(letters)

@@ -24,8 +24,8 @@ from audiencesync.people.models.imports import Import, ImportMember, RejectPart
 from audiencesync.people.writing import live_marks
 from audiencesync.people.writing.upsert import upsert
 
-# settings of a group that change how a chunk is prepared
-RULES = ("phone_region", "hash_only", "consent_attribute", "consent_values")
+# Settings of a group by which a chunk is prepared.
+WATCHED_SETTINGS = ("phone_region", "hash_only", "consent_attribute", "consent_values")
 logger = logging.getLogger(__name__)
 _TABLE = ImportMember._meta.db_table
 _REASONS: dict[ChangeProblem, str] = {
@@ -37,7 +37,7 @@ _REASONS: dict[ChangeProblem, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenChunk:
     """Counts of rows that created or updated a profile, and of profiles new to the import."""
 
     created: int
@@ -47,7 +47,7 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedChunk:
     """A chunk ready to be written. ``copied``: its rows for COPY; None without the fast path."""
 
     parsed: ParsedRows
@@ -65,44 +65,47 @@ class Writer:
         self.converter = Converter(
             self.plan, region=app_group.phone_region, hash_only=app_group.hash_only
         )
-        targets = {column.target for _index, column in self.plan.used()}
-        watched = app_group.consent_attribute or (
+        targets = {column.target for _index, column in self.plan.used_columns()}
+        watches_consent = app_group.consent_attribute or (
             app_group.remove_on_withdrawal and "ads_consent" in targets
         )
-        is_plain = self.plan.key in bulk_copy.KEYS and not watched and "rest" not in targets
+        # The fast path is for plain plans; all others go through ``upsert``.
+        is_plain = self.plan.key in bulk_copy.KEYS and not watches_consent and "rest" not in targets
         is_fast = connection.vendor == "postgresql" and is_plain
         self.columns = bulk_copy.Columns(self.plan, app_group) if is_fast else None
 
     def is_stale(self) -> bool:
         """Return whether the settings of the group changed since this writer was made."""
-        now = AppGroup.objects.get(pk=self.app_group.pk)
-        return any(getattr(now, name) != getattr(self.app_group, name) for name in RULES)
+        current = AppGroup.objects.get(pk=self.app_group.pk)
+        return any(
+            getattr(current, name) != getattr(self.app_group, name) for name in WATCHED_SETTINGS
+        )
 
-    def prepare(self, parsed: ParsedRows) -> Prepared:
+    def prepare(self, parsed: ParsedRows) -> PreparedChunk:
         """Convert and hash the rows; asks the database nothing."""
         converted, rejects = self.converter.read(parsed)
         copied = self.columns.copy_data(converted) if self.columns else None
-        unusable = self._unusable(
-            parsed, converted, copied.invalid if copied else self._judged(converted)
+        unusable = self._unusable_rejects(
+            parsed, converted, copied.invalid if copied else self._invalid_bits(converted)
         )
-        return Prepared(
+        return PreparedChunk(
             parsed, converted, sorted([*rejects, *unusable]) if unusable else rejects, copied
         )
 
-    def _judged(self, converted: ConvertedRows) -> list[int]:
+    def _invalid_bits(self, converted: ConvertedRows) -> list[int]:
         """Return for each row which of its identifiers are invalid: a bit for each of KINDS."""
         blank = [None] * len(converted)
         raw = [[value or "" for value in converted.fields.get(kind, blank)] for kind in KINDS]
         if not any(map(any, raw)):
             return []
         hashes = normalise.hash_rows(zip(*raw, strict=True), region=self.app_group.phone_region)
-        return [one.invalid for one in hashes]
+        return [row_hashes.invalid for row_hashes in hashes]
 
-    def _unusable(
+    def _unusable_rejects(
         self, parsed: ParsedRows, converted: ConvertedRows, invalid: Sequence[int]
     ) -> list[Reject]:
         """Return a reject for every invalid identifier; its row is kept."""
-        headers = {column.target: column.header for _index, column in self.plan.used()}
+        headers = {column.target: column.header for _index, column in self.plan.used_columns()}
         return [
             Reject(
                 parsed.lines[row_index],
@@ -123,53 +126,57 @@ class Writer:
 
         Shape: {"left_out": {column: unreadable cells}, "unusable": {kind: identifiers}}.
         """
-        found = {name: Counter(counts) for name, counts in self.run.problem_counts.items()}
+        problem_counts = {name: Counter(counts) for name, counts in self.run.problem_counts.items()}
         for reject in rejects:
             if reject.kind:
-                found.setdefault("unusable", Counter())[reject.kind] += 1
+                problem_counts.setdefault("unusable", Counter())[reject.kind] += 1
             elif reject.is_imported:
-                found.setdefault("left_out", Counter())[reject.column] += 1
-        return {name: dict(counts) for name, counts in found.items()}
+                problem_counts.setdefault("left_out", Counter())[reject.column] += 1
+        return {name: dict(counts) for name, counts in problem_counts.items()}
 
-    def refused(self, chunk: Prepared) -> Prepared:
+    def all_rejected(self, chunk: PreparedChunk) -> PreparedChunk:
         """Return the same rows, all of them rejected."""
         parsed = chunk.parsed
         rows = zip(parsed.lines, parsed.rows, strict=True)
         rejects = [*parsed.rejects, *(Reject(line, "stored", "", cells) for line, cells in rows)]
-        return Prepared(parsed, ConvertedRows([], {self.plan.key: []}, []), rejects, None)
+        return PreparedChunk(parsed, ConvertedRows([], {self.plan.key: []}, []), rejects, None)
 
-    def write(self, chunk: Prepared, *, now: datetime) -> Written:
+    def write(self, chunk: PreparedChunk, *, now: datetime) -> WrittenChunk:
         """Apply the rows in their order, inside the caller's transaction."""
         if self.columns and chunk.copied:
             try:
                 with transaction.atomic():
-                    done = bulk_copy.write(self.run, self.columns, chunk.copied, now=now)
-                return Written(done.created, done.updated, done.people, chunk.rejects)
+                    counts = bulk_copy.write(self.run, self.columns, chunk.copied, now=now)
+                return WrittenChunk(counts.created, counts.updated, counts.people, chunk.rejects)
             except bulk_copy.Unusual:
                 logger.info("A chunk of import %s is written by upsert.", self.run.pk)
         return self._upsert(chunk, now=now)
 
-    def _upsert(self, chunk: Prepared, *, now: datetime) -> Written:
+    def _upsert(self, chunk: PreparedChunk, *, now: datetime) -> WrittenChunk:
         """Write by ``upsert``; the rows it refuses become rejects."""
-        done = upsert(self.app_group, changes(chunk.converted, self.plan), now=now, from_file=True)
+        result = upsert(
+            self.app_group, changes(chunk.converted, self.plan), now=now, from_file=True
+        )
         rejects, parsed = list(chunk.rejects), chunk.parsed
-        for index, problem in done.problems.items():
+        for index, problem in result.problems.items():
             row_index = chunk.converted.row_indexes[index]
             # the cells of an erased person are not stored again
             cells = [] if problem in ("erased", "gone") else parsed.rows[row_index]
             rejects.append(
                 Reject(parsed.lines[row_index], _REASONS.get(problem, "stored"), "", cells)
             )
-        people = [pk for pk in done.profile_ids if pk is not None]
+        profile_ids = [pk for pk in result.profile_ids if pk is not None]
         # Unchanged profiles, too: a segment may ask for the people of an import.
-        live_marks.note(self.app_group.pk, people)
-        refused = {reject.line for reject in rejects if not reject.is_imported}
+        live_marks.note(self.app_group.pk, profile_ids)
+        rejected_lines = {reject.line for reject in rejects if not reject.is_imported}
         rejects = sorted(
-            reject for reject in rejects if not (reject.is_imported and reject.line in refused)
+            reject
+            for reject in rejects
+            if not (reject.is_imported and reject.line in rejected_lines)
         )
-        n_people = _join(self.run, done.new & set(people), is_created=True)
-        n_people += _join(self.run, set(people) - done.new, is_created=False)
-        return Written(done.created, len(people) - done.created, n_people, rejects)
+        n_people = _add_members(self.run, result.new & set(profile_ids), is_created=True)
+        n_people += _add_members(self.run, set(profile_ids) - result.new, is_created=False)
+        return WrittenChunk(result.created, len(profile_ids) - result.created, n_people, rejects)
 
 
 def changes(converted: ConvertedRows, plan: Plan) -> list[Change]:
@@ -195,33 +202,40 @@ def changes(converted: ConvertedRows, plan: Plan) -> list[Change]:
     ]
 
 
-def _join(run: Import, ids: set[int], *, is_created: bool) -> int:
+def _add_members(run: Import, ids: set[int], *, is_created: bool) -> int:
     """Add profiles to the import's members. Return how many are new."""
     if not ids:
         return 0
-    given: Any = sorted(ids)
+    profile_ids: Any = sorted(ids)
     source = "unnest(%s::bigint[])"
     with connection.cursor() as cursor:
         if connection.vendor != "postgresql":
-            source, given = "value FROM json_each(%s) WHERE 1", orjson.dumps(given).decode()
+            source, profile_ids = (
+                "value FROM json_each(%s) WHERE 1",
+                orjson.dumps(profile_ids).decode(),
+            )
         cursor.execute(
             f"INSERT INTO {_TABLE} (run_id, is_created, profile_id)"  # own names only
             f" SELECT %s, %s, {source} ON CONFLICT DO NOTHING",
-            [run.pk, is_created, given],
+            [run.pk, is_created, profile_ids],
         )
         return int(cursor.rowcount)
 
 
-def note(run: Import, rejects: Sequence[Reject], *, position: int) -> None:
+def store_rejects(run: Import, rejects: Sequence[Reject], *, position: int) -> None:
     """Store rejects in the transaction of their counts, without cells in hash-only groups."""
     if not rejects:
         return
-    is_bare = run.app_group.hash_only
-    kept = [
-        [*reject[:3], [] if is_bare else list(map(storable, reject.cells)), reject.is_imported]
+    without_cells = run.app_group.hash_only
+    stored = [
+        [
+            *reject[:3],
+            [] if without_cells else list(map(storable, reject.cells)),
+            reject.is_imported,
+        ]
         for reject in rejects
     ]
-    lines = b"\n".join(map(orjson.dumps, kept))
+    lines = b"\n".join(map(orjson.dumps, stored))
     RejectPart.objects.create(
         run=run, position=position, n=len(rejects), body=zlib.compress(lines, 1)
     )

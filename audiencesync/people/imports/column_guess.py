@@ -30,12 +30,12 @@ _SYNONYMS = {
     "country": "country countrycode land ländercode",
     "language": "language sprache locale",
 }
-_KNOWN = {word: name for name, words in _SYNONYMS.items() for word in words.split()}
-_PHONE = re.compile(r"(?:\+|00|\(?0)[0-9 ()/-]{7,24}", re.ASCII)
+_FIELD_BY_SYNONYM = {word: name for name, words in _SYNONYMS.items() for word in words.split()}
+_PHONE_LIKE = re.compile(r"(?:\+|00|\(?0)[0-9 ()/-]{7,24}", re.ASCII)
 # Other words are booleans only beside their opposite: NO is Norway, ON Ontario.
 _PLAIN_BOOLEANS = frozenset({"true", "false"})
-ENOUGH = 0.5  # of the values of a sample: else the column is something else
-WHY: dict[str, str | Promise] = {
+MIN_SHARE = 0.5  # of the values of a sample that must fit a target
+REASONS: dict[str, str | Promise] = {
     "second": _(
         "Left out: another column holds this field already."
         " As an attribute the address could be read by all."
@@ -53,33 +53,36 @@ WHY: dict[str, str | Promise] = {
 
 
 class Guess(NamedTuple):
-    """A suggested column. ``why``: a key of WHY if it is not what one may expect, else empty.
+    """A suggested column. ``why``: a key of REASONS if users may wonder about it, else empty.
 
-    ``cell``: the value that the text of WHY names.
+    ``cell``: the value that the text names.
     """
 
     column: Column
     why: str = ""
     cell: str = ""
 
-    def words(self) -> str:
+    def reason(self) -> str:
         """Return the reason as the page shows it."""
-        field = FIELDS.get(known(self.column.header), "")
-        return str(WHY[self.why]) % {"cell": self.cell[:40], "field": field} if self.why else ""
+        field = FIELDS.get(field_named(self.column.header), "")
+        return str(REASONS[self.why]) % {"cell": self.cell[:40], "field": field} if self.why else ""
 
 
-def known(header: str) -> str:
+def field_named(header: str) -> str:
     """Return the field that a column of this name holds; empty if there is none."""
-    return _KNOWN.get(re.sub(r"[\W_]", "", header).casefold(), "")
+    return _FIELD_BY_SYNONYM.get(re.sub(r"[\W_]", "", header).casefold(), "")
 
 
-def is_second(name: str) -> bool:
+def is_contact_name(name: str) -> bool:
     """Whether an attribute of this name is another e-mail or phone: "email", "Handy 2"."""
-    return known(re.sub(r"\d", "", name)) in ("email", "phone")
+    return field_named(re.sub(r"\d", "", name)) in ("email", "phone")
 
 
-def _looks_like(kind: str, values: Sequence[str]) -> bool:
-    """Return whether a value may be an address of this kind: "Mail opt-in" has none."""
+def _may_be_addresses(kind: str, values: Sequence[str]) -> bool:
+    """Return whether values may be addresses of this kind: those of "Mail opt-in" are none.
+
+    64 characters are a hash.
+    """
     if kind == "email":
         return not values or any("@" in value or len(value) == 64 for value in values)
     return not values or any(sum(map(str.isdigit, value)) >= 6 for value in values)
@@ -88,10 +91,12 @@ def _looks_like(kind: str, values: Sequence[str]) -> bool:
 def _may_hold_addresses(header: str, values: Sequence[str]) -> bool:
     """Whether cells hold e-mail addresses, or phone numbers by the column's name or their form."""
     kind = in_clear.kind_of(header)
-    if any(map(in_clear.has_email, values)) or (kind and _looks_like(kind, values)):
+    if any(map(in_clear.has_email, values)) or (kind and _may_be_addresses(kind, values)):
         return True
-    numbered = [value for value in values if _PHONE.fullmatch(value) and cells.day(value) is None]
-    return bool(values) and len(numbered) >= ENOUGH * len(values)
+    phone_like = [
+        value for value in values if _PHONE_LIKE.fullmatch(value) and cells.day(value) is None
+    ]
+    return bool(values) and len(phone_like) >= MIN_SHARE * len(values)
 
 
 def columns(
@@ -99,7 +104,7 @@ def columns(
 ) -> list[Guess]:
     """Suggest a target for each column; repeated, nested and our own columns are left out."""
     guesser = (
-        _Exported(app_group, headers)
+        _ExportGuesser(app_group, headers)
         if csv_export.is_ours(headers)
         else _Guesser(app_group, delimiter)
     )
@@ -111,34 +116,41 @@ class _Guesser:
 
     def __init__(self, app_group: AppGroup, delimiter: str) -> None:
         self.app_group, self.delimiter = app_group, delimiter
-        self.ruling = app_group.consent_attribute
+        self.consent_attribute = app_group.consent_attribute
         self.taken: set[str] = set()
 
     def guess(self, header: str, index: int, rows: Sequence[Sequence[str]]) -> Guess:
         """Suggest the target of one column."""
-        values = [cells.cell_of(row[index], is_exact=False) for row in rows if index < len(row)]
-        found = self._guess(header, index, [value for value in values if value])
-        column = found.column
+        values = [cells.clean_cell(row[index], is_exact=False) for row in rows if index < len(row)]
+        guess = self._guess(header, index, [value for value in values if value])
+        column = guess.column
         if column.target:
             self.taken.add(
                 column.target if column.target in FIELDS else filters.CUSTOM + column.name
             )
-        return found
+        return guess
 
     def _guess(self, header: str, index: int, values: list[str]) -> Guess:
-        name, field = attribute_name(header, index), known(header)
+        name, field = attribute_name(header, index), field_named(header)
         style = numbers.style(values)
         if header in REJECT_COLUMNS:
             return Guess(Column(header, "", name), "ours")
-        if self.ruling and self.ruling.casefold() in (header.casefold(), name.casefold()):
-            return Guess(Column(header, self._ruling(values), self.ruling, style))
-        if field and field not in self.taken and not (self.ruling and field == "ads_consent"):
+        if self.consent_attribute and self.consent_attribute.casefold() in (
+            header.casefold(),
+            name.casefold(),
+        ):
+            return Guess(Column(header, self._consent_type(values), self.consent_attribute, style))
+        if (
+            field
+            and field not in self.taken
+            and not (self.consent_attribute and field == "ads_consent")
+        ):
             if self._fits(field, values):
                 return Guess(Column(header, field, name, style))
-            found = self._attribute(header, name, values, style)
-            return found._replace(why=found.why or "nothing") if found.column.target else found
-        kind = in_clear.kind_of(header)
-        if kind in self.taken and _looks_like(kind, values):
+            guess = self._attribute(header, name, values, style)
+            return guess._replace(why=guess.why or "nothing") if guess.column.target else guess
+        address_kind = in_clear.kind_of(header)
+        if address_kind in self.taken and _may_be_addresses(address_kind, values):
             return Guess(Column(header, "", name), "second")
         return self._attribute(header, name, values, style)
 
@@ -146,12 +158,12 @@ class _Guesser:
         """Return whether a column holds what its name says; True for keys, checked row by row."""
         if field in KEYS or field in ("idfa", "gaid"):
             return True
-        read = cells.reader(field, delimiter=self.delimiter)
-        return sum(read(value) is not None for value in values) >= ENOUGH * len(values)
+        read_cell = cells.reader(field, delimiter=self.delimiter)
+        return sum(read_cell(value) is not None for value in values) >= MIN_SHARE * len(values)
 
-    def _ruling(self, values: list[str]) -> str:
+    def _consent_type(self, values: list[str]) -> str:
         """Return the type of the consent attribute; text if "true" is no consent value."""
-        target = _kind(values, self.delimiter, "")[0]
+        target = _attribute_type(values, self.delimiter, "")[0]
         if (
             target == "text"
             and values
@@ -169,33 +181,33 @@ class _Guesser:
             return Guess(Column(header, "", name, style), "twice")
         if self.app_group.hash_only and _may_hold_addresses(header, values):
             return Guess(Column(header, "", name, style), "address")
-        target, why, cell = _kind(values, self.delimiter, style)
+        target, why, cell = _attribute_type(values, self.delimiter, style)
         return Guess(Column(header, target, name, style), why, cell)
 
 
-class _Exported(_Guesser):
+class _ExportGuesser(_Guesser):
     """Guesses columns of our own export: all names, types and blanks are restored."""
 
     def __init__(self, app_group: AppGroup, headers: Sequence[str]) -> None:
         super().__init__(app_group, "")
         # Elsewhere in the file, an attribute has such a name.
-        are_rejected = tuple(headers[: len(REJECT_COLUMNS)]) == REJECT_COLUMNS
-        self.left = {
+        is_reject_file = tuple(headers[: len(REJECT_COLUMNS)]) == REJECT_COLUMNS
+        self.left_out_names = {
             csv_export.ID_COLUMN,
             csv_export.CREATED_COLUMN,
-            *(REJECT_COLUMNS if are_rejected else ()),
+            *(REJECT_COLUMNS if is_reject_file else ()),
         }
 
     def _guess(self, header: str, index: int, values: list[str]) -> Guess:
         name = header
-        if name in self.left:
-            self.left.discard(name)
+        if name in self.left_out_names:
+            self.left_out_names.discard(name)
             return Guess(Column(header, "", name, cells.EXACT), "ours")
         field = csv_export.COLUMNS.get(name, "")
         if field and field not in self.taken:
-            is_ruled = self.ruling and field == "ads_consent"
+            is_decided_elsewhere = self.consent_attribute and field == "ads_consent"
             self.taken.add(field)
-            return Guess(Column(header, "" if is_ruled else field, name, cells.EXACT))
+            return Guess(Column(header, "" if is_decided_elsewhere else field, name, cells.EXACT))
         if name == csv_export.REST_COLUMN:
             return Guess(Column(header, "rest", name, cells.EXACT))
         if self.app_group.hash_only and (
@@ -215,34 +227,36 @@ def attribute_name(header: str, index: int) -> str:
     return name if cells.is_name(name) else f"column {index + 1}"
 
 
-def _kind(values: Sequence[str], delimiter: str, style: str) -> tuple[str, str, str]:
+def _attribute_type(values: Sequence[str], delimiter: str, style: str) -> tuple[str, str, str]:
     """Return the type that fits all values, or text with a reason; empty for nested values."""
-    if values and sum(map(_is_nested, values)) >= ENOUGH * len(values):
+    if values and sum(map(_is_nested, values)) >= MIN_SHARE * len(values):
         return "", "nested", ""
     values = [value for value in values if not cells.is_empty("number", value)]
     misfits = {}
-    for kind in ("number", "truth", "day") if values else ():
-        read = cells.reader(kind, delimiter=delimiter, style=style if kind == "number" else "")
-        misfit = next((value for value in values if read(value) is None), None)
-        if misfit is None and not _is_doubtful(kind, values):
-            return kind, "", ""
-        n_fit = sum(read(value) is not None for value in values)
-        if misfit is not None and n_fit >= ENOUGH * len(values):
-            misfits[kind] = misfit
-    for kind, misfit in misfits.items():
-        would_change = kind == "number" and re.fullmatch(r"\+[0-9]+|[+-]?0[0-9]+", misfit)
-        return "text", "zero" if would_change else kind, misfit
+    for target in ("number", "truth", "day") if values else ():
+        read_cell = cells.reader(
+            target, delimiter=delimiter, style=style if target == "number" else ""
+        )
+        misfit = next((value for value in values if read_cell(value) is None), None)
+        if misfit is None and not _is_doubtful(target, values):
+            return target, "", ""
+        n_fit = sum(read_cell(value) is not None for value in values)
+        if misfit is not None and n_fit >= MIN_SHARE * len(values):
+            misfits[target] = misfit
+    for target, misfit in misfits.items():
+        would_change = target == "number" and re.fullmatch(r"\+[0-9]+|[+-]?0[0-9]+", misfit)
+        return "text", "zero" if would_change else target, misfit
     return "text", "", ""
 
 
-def _is_doubtful(kind: str, values: Sequence[str]) -> bool:
+def _is_doubtful(target: str, values: Sequence[str]) -> bool:
     """Whether texts may be no booleans, or amounts have different currencies."""
-    if kind == "truth":
-        words = {value.lower() for value in values}
+    if target == "truth":
+        texts = {value.lower() for value in values}
         return (
-            not words <= _PLAIN_BOOLEANS and len({spellings.boolean(value) for value in values}) < 2
+            not texts <= _PLAIN_BOOLEANS and len({spellings.boolean(value) for value in values}) < 2
         )
-    return kind == "number" and len({numbers.currency(value) for value in values} - {""}) > 1
+    return target == "number" and len({numbers.currency(value) for value in values} - {""}) > 1
 
 
 def _is_nested(cell: str) -> bool:

@@ -16,12 +16,12 @@ from typing import Any, NamedTuple, Protocol
 
 MB = 1024 * 1024
 MOST_BYTES, MOST_ROWS, MOST_COLUMNS = 500 * MB, 10_000_000, 100
-# An attribute has up to merging.MOST_BYTES, the last cell of our export several of them.
+# Bytes of a cell, characters of a row. The last cell of our export may hold many attributes.
 MOST_CELL, MOST_ROW = 1 * MB, 1 * MB
-BLOCK = MB // 2
-MOST_TAKEN = 2 * MB  # rough number of bytes read for one chunk of rows
+BLOCK = MB // 2  # bytes
+MOST_CHUNK_BYTES = 2 * MB  # rough number of bytes read for one chunk of rows
 # Characters in which a row must end; a longer one is taken for a line that begins no row.
-MOST_LOOKED = 8 * MB
+MOST_ROW_CHARACTERS = 8 * MB
 MOST_SHOWN = 2000  # characters kept of a line that is no row
 BOMS = {
     "utf-8": codecs.BOM_UTF8,
@@ -50,17 +50,18 @@ ENCODINGS = {  # encoding -> error handler that carries invalid bytes through an
     "cp949": "surrogateescape",
 }
 # Else a longer quoted cell would be cut in two, and its rest read as rows.
-csv.field_size_limit(2 * MOST_LOOKED)
+csv.field_size_limit(2 * MOST_ROW_CHARACTERS)
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
+# How cells are quoted -> options of csv.reader. Curly marks are removed afterwards.
 MARKS: dict[str, dict[str, Any]] = {
     "": {},
     "spaced": {"skipinitialspace": True},
     "single": {"skipinitialspace": True, "quotechar": "'"},
     "curly": {},
 }
-CURLY = ("“”", "„“", "„”", "””", "‘’", "‚‘", "«»", "»«")
-_NAMES = {character: name for name, character in DELIMITERS.items()}
-_SEP = re.compile(r'"?sep=([,;\t|])"?(?:\r\n|\n|\r)', re.IGNORECASE)
+CURLY_MARKS = ("“”", "„“", "„”", "””", "‘’", "‚‘", "«»", "»«")
+_DELIMITER_NAMES = {character: name for name, character in DELIMITERS.items()}
+_SEP_LINE = re.compile(r'"?sep=([,;\t|])"?(?:\r\n|\n|\r)', re.IGNORECASE)
 
 
 class Source(Protocol):
@@ -126,88 +127,93 @@ class Reader:
         self.source, self.encoding = source, layout.encoding
         self.errors, self.delimiter = ENCODINGS[layout.encoding], DELIMITERS[layout.delimiter]
         self.n_columns, self.marks = n_columns, layout.marks
-        begins = None if position else opening(source, layout.encoding)
-        self._start = begins.size if begins else position  # the byte where the block begins
-        self.line = begins.lines if begins else line
-        self._blank_behind = re.compile(rf'" +(?={re.escape(self.delimiter)}|[\r\n]*\Z)')
-        self._size, self._n_read = BLOCK, 0
-        self._text, self._base, self._done = "", 0, 0
+        opening_part = None if position else opening(source, layout.encoding)
+        self.line = opening_part.lines if opening_part else line
+        self._blank_after_mark = re.compile(rf'" +(?={re.escape(self.delimiter)}|[\r\n]*\Z)')
+        self._block_size, self._bytes_read = BLOCK, 0
+        # ``_start`` is the byte where ``_text[_counted:]`` begins; ``_text[:_read_to]`` was read.
+        self._start = opening_part.size if opening_part else position
+        self._text, self._counted, self._read_to = "", 0, 0
         self._load()
 
     @property
     def position(self) -> int:
         """Return the byte behind the last row that was read."""
-        self._start += len(self._text[self._base : self._done].encode(self.encoding, self.errors))
-        self._base = self._done
+        self._start += len(
+            self._text[self._counted : self._read_to].encode(self.encoding, self.errors)
+        )
+        self._counted = self._read_to
         return self._start
 
-    def take(self, most: int) -> ParsedRows:
-        """Return up to ``most`` rows, none blank: fewer at the end or after MOST_TAKEN bytes."""
-        found, line, n_read = ParsedRows(), self.line, self._n_read
-        while len(found) < most:
-            if not self._some(found, most):
-                found.is_end = True
+    def take(self, max_rows: int) -> ParsedRows:
+        """Return up to ``max_rows``, none blank: fewer at the end or after MOST_CHUNK_BYTES."""
+        parsed, line, bytes_before = ParsedRows(), self.line, self._bytes_read
+        while len(parsed) < max_rows:
+            if not self._read_block(parsed, max_rows):
+                parsed.is_end = True
                 break
-            if self._n_read - n_read > MOST_TAKEN and self.line > line:
+            if self._bytes_read - bytes_before > MOST_CHUNK_BYTES and self.line > line:
                 break
-        return found
+        return parsed
 
-    def _some(self, found: ParsedRows, most: int) -> bool:
+    def _read_block(self, parsed: ParsedRows, max_rows: int) -> bool:
         """Add rows of the current block. Return whether there may be more."""
-        full = len(self._text)
+        n_characters = len(self._text)
         try:
             for cells in self._csv:
                 end = self._buffer.tell()
-                if end == full and not self._is_last:
-                    break
-                self._accept(found, cells, end)
-                if len(found) >= most:
+                if end == n_characters and not self._is_last:
+                    break  # the row may go on in the next block
+                self._accept(parsed, cells, end)
+                if len(parsed) >= max_rows:
                     return True
         except csv.Error:
-            if self._is_last or self._buffer.tell() < full:
-                self._skip_line(found)
+            if self._is_last or self._buffer.tell() < n_characters:
+                self._skip_line(parsed)
                 return True
         if self._is_last:
             return False
-        if full - self._done < MOST_LOOKED:
-            self._more()
+        if n_characters - self._read_to < MOST_ROW_CHARACTERS:
+            self._load_next()
         else:
-            self._skip_line(found)
+            self._skip_line(parsed)
         return True
 
-    def _accept(self, found: ParsedRows, cells: list[str], end: int) -> None:
-        """Take one row, if it is one, and step behind it."""
+    def _accept(self, parsed: ParsedRows, cells: list[str], end: int) -> None:
+        """Add one row unless it is blank, and step behind it."""
         line, self.line = self.line + 1, self._line_base + self._csv.line_num
-        begin, self._done = self._done, end
+        begin, self._read_to = self._read_to, end
         if not any(cells):
             return
         if self.marks == "curly":
-            cells = [bare(cell) for cell in cells]
+            cells = [without_marks(cell) for cell in cells]
         elif self._has_spaces and any(
             cell[:1] == " " and cell.lstrip(" ")[:1] == '"' for cell in cells
         ):
             cells = self._without_spaces(self._text[begin:end]) or cells
-        self._keep(found, line, cells, begin)
+        self._add(parsed, line, cells, begin)
 
-    def _keep(self, found: ParsedRows, line: int, cells: list[str], begin: int) -> None:
+    def _add(self, parsed: ParsedRows, line: int, cells: list[str], begin: int) -> None:
         """Add the row, or reject it."""
-        end = self._done
-        reason = "" if len(cells) == self.n_columns or not self.n_columns else self._fit(cells)
+        end = self._read_to
+        reason = (
+            "" if len(cells) == self.n_columns or not self.n_columns else self._fit_columns(cells)
+        )
         if end - begin > MOST_CELL and any(
             len(cell.encode(errors="replace")) > MOST_CELL for cell in cells
         ):
             reason = "long"
         if end - begin > MOST_ROW:
             reason, cells = "long", [self._text[begin : begin + MOST_SHOWN]]
-        if self._is_odd and not reason:
-            reason = _oddness(cells)
+        if self._may_be_unstorable and not reason:
+            reason = _unstorable_reason(cells)
         if reason:
-            found.rejects.append(Reject(line, reason, "", cells))
+            parsed.rejects.append(Reject(line, reason, "", cells))
         else:
-            found.lines.append(line)
-            found.rows.append(cells)
+            parsed.lines.append(line)
+            parsed.rows.append(cells)
 
-    def _fit(self, cells: list[str]) -> str:
+    def _fit_columns(self, cells: list[str]) -> str:
         """Pad missing cells, drop surplus empty ones. Return a reason if the row does not fit."""
         cells += [""] * (self.n_columns - len(cells))
         if any(map(str.strip, cells[self.n_columns :])):
@@ -216,55 +222,56 @@ class Reader:
         return ""
 
     def _without_spaces(self, text: str) -> list[str]:
-        """Return the cells of a row with blanks around its quotation marks; empty if it is none."""
+        """Parse one row with blanks before its quotation marks; empty if the text is no row."""
         try:
-            found = list(
+            rows = list(
                 csv.reader([text], delimiter=self.delimiter, strict=True, skipinitialspace=True)
             )
         except csv.Error:
             return []
-        return found[0] if len(found) == 1 else []
+        return rows[0] if len(rows) == 1 else []
 
-    def _more(self) -> None:
+    def _load_next(self) -> None:
         """Load the block behind the last row; a larger one if not a single row fitted."""
-        self._size = BLOCK if self._done else 2 * self._size
+        self._block_size = BLOCK if self._read_to else 2 * self._block_size
         self._start = self.position
         self._load()
 
-    def _skip_line(self, found: ParsedRows) -> None:
+    def _skip_line(self, parsed: ParsedRows) -> None:
         """Reject the current line, which begins no row or one too long, and resume behind it."""
-        self._n_read += self._buffer.tell() - self._done
-        begin = self._done
+        self._bytes_read += self._buffer.tell() - self._read_to
+        begin = self._read_to
         text = self._rest_of_line()
-        is_short = len(text) < MOST_CELL and self._blank_behind.search(text)
-        if is_short and (cells := self._without_spaces(self._blank_behind.sub('"', text))):
+        # A row whose only fault are blanks behind a closing mark is read without them.
+        is_short = len(text) < MOST_CELL and self._blank_after_mark.search(text)
+        if is_short and (cells := self._without_spaces(self._blank_after_mark.sub('"', text))):
             self.line += 1
-            self._keep(found, self.line, cells, begin)
+            self._add(parsed, self.line, cells, begin)
             self._restart()
             return
         reason = "long" if len(text) > MOST_CELL else "quotes"
-        found.rejects.append(Reject(self.line + 1, reason, "", [text.rstrip("\r\n")[:MOST_SHOWN]]))
-        while self._done == len(self._text) and not self._is_last and not text.endswith("\n"):
-            was_return = text.endswith("\r")
+        parsed.rejects.append(Reject(self.line + 1, reason, "", [text.rstrip("\r\n")[:MOST_SHOWN]]))
+        while self._read_to == len(self._text) and not self._is_last and not text.endswith("\n"):
+            ended_in_return = text.endswith("\r")
             self._start = self.position
             self._load()
-            if was_return and not self._text.startswith("\n"):
-                break
+            if ended_in_return and not self._text.startswith("\n"):
+                break  # the line ended with the carriage return, at the end of the block
             text = self._rest_of_line()
         self.line += 1
         self._restart()
 
     def _rest_of_line(self) -> str:
-        """Step behind the line at hand, or to the end of the block."""
-        self._buffer.seek(self._done)
+        """Step behind the current line, or to the end of the block, and return the text."""
+        self._buffer.seek(self._read_to)
         text = self._buffer.readline()
-        self._done += len(text)
+        self._read_to += len(text)
         return text
 
     def _load(self) -> None:
         """Read and decode the block at ``_start``."""
-        data = self.source.read(self._start, self._size)
-        self._n_read += len(data)
+        data = self.source.read(self._start, self._block_size)
+        self._bytes_read += len(data)
         self._is_last = self._start + len(data) >= self.source.size
         if self._is_last and self.encoding.startswith("utf-16") and len(data) % 2:
             data = data[:-1]
@@ -272,27 +279,30 @@ class Reader:
             data, final=self._is_last
         )
         self._has_spaces = ' "' in self._text
-        self._is_odd = "\0" in self._text or not _is_clean(self._text)
-        self._base = self._done = 0
+        self._may_be_unstorable = "\0" in self._text or not _is_encodable(self._text)
+        self._counted = self._read_to = 0
         self._buffer = io.StringIO(self._text, newline="")
         self._restart()
 
     def _restart(self) -> None:
-        self._buffer.seek(self._done)
+        """Let a new parser begin at ``_read_to``."""
+        self._buffer.seek(self._read_to)
         self._line_base = self.line
         self._csv = csv.reader(
             self._buffer, delimiter=self.delimiter, strict=True, **MARKS[self.marks]
         )
 
 
-def bare(cell: str) -> str:
+def without_marks(cell: str) -> str:
     """Return a cell without the typographic marks around it."""
-    plain = cell.strip()
-    return plain[1:-1] if len(plain) > 1 and plain[0] + plain[-1] in CURLY else cell
+    stripped = cell.strip()
+    return (
+        stripped[1:-1] if len(stripped) > 1 and stripped[0] + stripped[-1] in CURLY_MARKS else cell
+    )
 
 
 class Opening(NamedTuple):
-    """The size of the part before the first row in bytes and lines, and the delimiter it names."""
+    """The part before the first row: its size in bytes, its lines, and the delimiter it names."""
 
     size: int
     lines: int
@@ -301,16 +311,16 @@ class Opening(NamedTuple):
 
 def opening(source: Source, encoding: str) -> Opening:
     """Read a byte order mark, and the line ``sep=;`` that Excel understands."""
-    data, mark = source.read(0, 64), BOMS.get(encoding, b"")
-    size = len(mark) if mark and data.startswith(mark) else 0
-    hint = _SEP.match(data[size:].decode(encoding, "replace"))
+    data, bom = source.read(0, 64), BOMS.get(encoding, b"")
+    size = len(bom) if bom and data.startswith(bom) else 0
+    hint = _SEP_LINE.match(data[size:].decode(encoding, "replace"))
     if not hint:
         return Opening(size, 0, "")
-    return Opening(size + len(hint[0].encode(encoding)), 1, _NAMES[hint[1]])
+    return Opening(size + len(hint[0].encode(encoding)), 1, _DELIMITER_NAMES[hint[1]])
 
 
-def _is_clean(text: str) -> bool:
-    """Whether all characters can be stored."""
+def _is_encodable(text: str) -> bool:
+    """Return whether UTF-8 can hold the text; broken bytes are halves of surrogate pairs in it."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -318,17 +328,17 @@ def _is_clean(text: str) -> bool:
     return True
 
 
-def _oddness(cells: list[str]) -> str:
+def _unstorable_reason(cells: list[str]) -> str:
     """Return the reason why the characters of a row cannot be stored; empty if they can."""
     if any("\0" in cell for cell in cells):
         return "nul"
-    return "" if all(map(_is_clean, cells)) else "encoding"
+    return "" if all(map(_is_encodable, cells)) else "encoding"
 
 
-def read_in_chunks(reader: Reader, most: int) -> Iterator[ParsedRows]:
-    """Yield all rows, ``most`` at a time."""
+def read_in_chunks(reader: Reader, max_rows: int) -> Iterator[ParsedRows]:
+    """Yield all rows, ``max_rows`` at a time."""
     while True:
-        found = reader.take(most)
-        yield found
-        if found.is_end:
+        parsed = reader.take(max_rows)
+        yield parsed
+        if parsed.is_end:
             return

@@ -1,7 +1,7 @@
 """Detect East Asian encodings by the characters that their languages use most.
 
-They overlap: nearly every Korean text could be an odd Chinese one. If the runner-up is plausible,
-the result is a guess.
+The encodings overlap: nearly every Korean text could be an odd Chinese one. If the runner-up is
+plausible, the result is a guess.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _KOREAN = (
     "역열예온올와요운위육으을음의일입있작잘저적점조중증직질집참창처첫체초총추출치크타터테토통파판편평포표품프학할함해행향험형확환활회"
     "후님객름화번급골드실버찬채빈솔별빛래"
 )
-_FREQUENT = {
+_FREQUENT_CHARACTERS = {
     "cp949": _KOREAN,
     "gbk": _CHINESE,
     "big5": _TRADITIONAL,
@@ -43,57 +43,67 @@ _FREQUENT = {
     "cp932": _JAPANESE,
 }
 _SIGNS = frozenset("　、。，．・·：；？！（）「」『』【】《》〈〉“”‘’…—～ー々〒№○●☆★※→±×÷°￥㈱")
-_INSIDE = re.compile(r"[A-Za-z][^\x00-\x7f]{1,2}[a-z]")
-_CLEARLY, _FEW = 0.5, 6
-_ESCAPES = {  # by which 7-bit encodings switch their characters
+# One or two such characters within a Latin word are Western letters that were misread.
+_WITHIN_WORD = re.compile(r"[A-Za-z][^\x00-\x7f]{1,2}[a-z]")
+# A clear decoding has this share of frequent characters, this lead over others, and this length.
+_MIN_SHARE, _MIN_LEAD, _MIN_CHARACTERS = 0.5, 0.5, 6
+_ISO_2022_ESCAPES = {  # by which 7-bit encodings switch their characters
     "iso2022_jp_ext": re.compile(rb"\x1b(?:\$[@B]|\(I|\$\(D)"),
     "iso2022_kr": re.compile(rb"\x1b\$\)C"),
 }
 
 
-class Reading(NamedTuple):
-    """A possible encoding. ``share``: the part of its characters that is used most."""
+class Decoding(NamedTuple):
+    """An encoding that fits. ``frequent_share``: of its characters beyond ASCII."""
 
-    share: float
+    frequent_share: float
     encoding: str
-    n: int
+    n_characters: int  # beyond ASCII
 
 
-def readings(sample: bytes) -> list[Reading]:
+def decodings(sample: bytes) -> list[Decoding]:
     """Return all East Asian encodings that fit, the likeliest first."""
-    found = [_reading(sample, name) for name in _FREQUENT]
-    return sorted((one for one in found if one), key=lambda one: -one.share)
+    fitting = filter(None, (_decoding(sample, name) for name in _FREQUENT_CHARACTERS))
+    return sorted(fitting, key=lambda decoding: -decoding.frequent_share)
 
 
-def is_clear(found: list[Reading]) -> bool:
+def is_clear(decodings: list[Decoding]) -> bool:
     """Return whether the first one is certain: it reads as its language, and no other does."""
-    best, *others = found
+    best, *others = decodings
     return (
-        best.n >= _FEW
-        and best.share >= _CLEARLY
-        and all(best.share - one.share >= _CLEARLY for one in others)
+        best.n_characters >= _MIN_CHARACTERS
+        and best.frequent_share >= _MIN_SHARE
+        and all(best.frequent_share - other.frequent_share >= _MIN_LEAD for other in others)
     )
 
 
-def escapes(piece: bytes) -> str:
-    """Return the 7-bit encoding that an escape names; empty if there is none."""
+def encoding_of_escape(piece: bytes) -> str:
+    """Return the 7-bit encoding (ISO 2022) that an escape sequence names; empty if none does."""
     if b"\x1b" not in piece:
         return ""
-    return next((name for name, escape in _ESCAPES.items() if escape.search(piece)), "")
+    return next((name for name, escape in _ISO_2022_ESCAPES.items() if escape.search(piece)), "")
 
 
-def _reading(sample: bytes, encoding: str) -> Reading | None:
+def _decoding(sample: bytes, encoding: str) -> Decoding | None:
     try:
         text = sample.decode(encoding)
     except UnicodeDecodeError:
         return None
-    strange = [one for one in text if one > "\x7f" and one not in _SIGNS]
-    if not strange or _INSIDE.search(text) or not all(_belongs(one, encoding) for one in strange):
+    non_ascii = [character for character in text if character > "\x7f" and character not in _SIGNS]
+    if (
+        not non_ascii
+        or _WITHIN_WORD.search(text)
+        or not all(_belongs(character, encoding) for character in non_ascii)
+    ):
         return None
-    if encoding == "cp949" and 2 * sum(map(_is_hangul, strange)) < len(strange):
+    # Korean is written in Hangul; a text of mostly Chinese characters is Chinese.
+    if encoding == "cp949" and 2 * sum(map(_is_hangul, non_ascii)) < len(non_ascii):
         return None
-    frequent = sum(one in _FREQUENT[encoding] or _is_kana(one) for one in strange)
-    return Reading(frequent / len(strange), encoding, len(strange))
+    n_frequent = sum(
+        character in _FREQUENT_CHARACTERS[encoding] or _is_kana(character)
+        for character in non_ascii
+    )
+    return Decoding(n_frequent / len(non_ascii), encoding, len(non_ascii))
 
 
 def _belongs(character: str, encoding: str) -> bool:
@@ -112,5 +122,5 @@ def _is_hangul(character: str) -> bool:
 
 
 def _is_kana(character: str) -> bool:
-    """Leave out the half-width ones: Latin letters look like them."""
+    """Return False for half-width kana: misread Latin letters look like them."""
     return "\u3041" <= character <= "\u30fe"

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.imports import cells, column_guess, mapping, uploads
 from audiencesync.people.imports.csv_reader import MOST_BYTES, MOST_COLUMNS, Layout
-from audiencesync.people.imports.mapping import ATTRIBUTES, FIELDS, KEPT, KEYS, Column, Plan
+from audiencesync.people.imports.mapping import AS_EXPORTED, ATTRIBUTES, FIELDS, KEYS, Column, Plan
 from audiencesync.people.models import Segment
 from audiencesync.people.segments import filters
 from audiencesync.people.segments.builder.form import name_taken
@@ -116,15 +116,15 @@ class LayoutForm(forms.Form):
         return Layout(data["encoding"], data["delimiter"], data["header"] == "1")
 
 
-def too_many(n: int) -> str:
-    """Return the error for so many columns; empty if they are allowed."""
+def too_many_columns_error(n: int) -> str:
+    """Return the error for ``n`` columns; empty if so many are allowed."""
     if n <= MOST_COLUMNS:
         return ""
-    words = _(
+    params = _(
         "This file has %(n)d columns; at most %(most)d can be imported."
         " Is the separator the right one?"
     )
-    return words % {"n": n, "most": MOST_COLUMNS}
+    return params % {"n": n, "most": MOST_COLUMNS}
 
 
 def layout_values(layout: Layout) -> dict[str, str]:
@@ -163,15 +163,15 @@ class MappingForm(forms.Form):
         self.app_group, self.columns, self.layout = app_group, columns, layout
         super().__init__(data, initial={"key": _likely_key(columns)})
         for i, column in enumerate(columns):
-            words = {"n": i + 1, "header": column.header[:40]}
+            params = {"n": i + 1, "header": column.header[:40]}
             self.fields[f"target_{i}"] = forms.ChoiceField(
-                label=_("Column %(n)d, %(header)s, becomes") % words,
+                label=_("Column %(n)d, %(header)s, becomes") % params,
                 choices=_target_choices(app_group, column),
                 required=False,
                 initial=column.target,
             )
             self.fields[f"name_{i}"] = forms.CharField(
-                label=_("Column %(n)d, %(header)s: name of the attribute") % words,
+                label=_("Column %(n)d, %(header)s: name of the attribute") % params,
                 required=False,
                 max_length=cells.LONGEST_NAME,
                 strip=False,
@@ -198,8 +198,8 @@ class MappingForm(forms.Form):
             self._clean_column(i, cleaned, taken)
         key = cleaned.get("key", "")
         if key and key not in taken:
-            words = {"field": FIELDS[key]}
-            self.add_error("key", _("No column becomes “%(field)s”. Choose one below.") % words)
+            params = {"field": FIELDS[key]}
+            self.add_error("key", _("No column becomes “%(field)s”. Choose one below.") % params)
         if key == "alias" and not cleaned.get("alias_label"):
             self.add_error("alias_label", _("This needs a label such as “crm”."))
         return cleaned
@@ -210,34 +210,38 @@ class MappingForm(forms.Form):
         name = cleaned[f"name_{i}"] = self._name(i, cleaned.get(f"name_{i}", ""))
         if not target:
             return
-        what = target if target in FIELDS or target == "rest" else filters.CUSTOM + name
-        if what.startswith(filters.CUSTOM) and not cells.is_name(name):
+        taken_key = target if target in FIELDS or target == "rest" else filters.CUSTOM + name
+        if taken_key.startswith(filters.CUSTOM) and not cells.is_name(name):
             self.add_error(f"name_{i}", _("This needs a name of 1 to 255 characters."))
         elif (
-            what.startswith(filters.CUSTOM)
+            taken_key.startswith(filters.CUSTOM)
             and self.app_group.hash_only
-            and column_guess.is_second(name)
+            and column_guess.is_contact_name(name)
         ):
             self.add_error(
                 f"target_{i}",
                 _("This group stores only hashes: an address cannot be an attribute."),
             )
-        elif what in taken:
+        elif taken_key in taken:
             self.add_error(f"target_{i}", _("Another column becomes the same already."))
         elif target in ("alias", "external_id") and cleaned.get("key", target) != target:
             self.add_error(
                 f"target_{i}",
                 _("This can only be what people are found by. Leave it out otherwise."),
             )
-        taken.add(what)
+        taken.add(taken_key)
 
-    def _name(self, i: int, heading: str) -> str:
+    def _name(self, i: int, submitted: str) -> str:
         """Return an attribute's name; the suggested one if only blanks differ.
 
-        Browsers drop line breaks.
+        Browsers drop line breaks of the suggestion when they submit it.
         """
-        meant = self.columns[i].name
-        return meant if "".join(heading.split()) == "".join(meant.split()) else heading.strip()
+        suggested = self.columns[i].name
+        return (
+            suggested
+            if "".join(submitted.split()) == "".join(suggested.split())
+            else submitted.strip()
+        )
 
     def plan(self) -> Plan:
         """Return the chosen plan."""
@@ -262,16 +266,19 @@ def _target_choices(app_group: AppGroup, column: Column) -> list[tuple[str, Any]
 
     Columns of our own export can also be taken as they are.
     """
-    kept = KEPT if column.style == cells.EXACT else {}
-    ruled = "ads_consent" if app_group.consent_attribute else ""
+    as_exported = AS_EXPORTED if column.style == cells.EXACT else {}
+    decided_elsewhere = "ads_consent" if app_group.consent_attribute else ""
     return [
         ("", _("Leave out")),
-        (_("Fields"), [(name, label) for name, label in FIELDS.items() if name != ruled]),
-        (_("Attributes"), [*kept.items(), *ATTRIBUTES.items()]),
+        (
+            _("Fields"),
+            [(name, label) for name, label in FIELDS.items() if name != decided_elsewhere],
+        ),
+        (_("Attributes"), [*as_exported.items(), *ATTRIBUTES.items()]),
     ]
 
 
 def _likely_key(columns: tuple[Column, ...]) -> str:
     """Return the first key that a column holds."""
-    there = {column.target for column in columns}
-    return next((key for key in mapping.KEYS if key in there), "external_id")
+    targets = {column.target for column in columns}
+    return next((key for key in mapping.KEYS if key in targets), "external_id")

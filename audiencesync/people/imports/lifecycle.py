@@ -23,11 +23,11 @@ from audiencesync.people.models import Segment
 from audiencesync.people.models.imports import Import, ImportMember, RejectPart
 from audiencesync.people.segments import edit, filters
 from audiencesync.people.views import csv_export
-from audiencesync.people.writing.upsert import refused_as_erased
+from audiencesync.people.writing.upsert import erased_indexes
 
 CHECK_ROWS, CHECK_SECONDS, CHECK_CHUNK = 50_000, 3.0, 1000
 MOST_PROBLEMS = 20  # of a check that are shown
-PREVIEW, SAMPLE = 5, 2000  # rows to show; rows from which the meaning of columns is guessed
+PREVIEW_ROWS, SAMPLE = 5, 2000  # rows to show; rows from which the meaning of columns is guessed
 State = Import.State
 
 
@@ -41,7 +41,7 @@ class Preview:
     @property
     def rows(self) -> list[list[str]]:
         """Return the rows to show."""
-        return self.sample[:PREVIEW]
+        return self.sample[:PREVIEW_ROWS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,67 +74,69 @@ class CheckResult:
 def preview(run: Import, layout: Layout) -> Preview:
     """Read the beginning of the file by this layout. An unreadable first row names no columns."""
     # Without a number of columns: rows of any length are shown.
-    reader = Reader(uploads.Stored(run.upload, run.size), layout, n_columns=0)
+    reader = Reader(uploads.StoredFile(run.upload, run.size), layout, n_columns=0)
     names = reader.take(1).rows if layout.has_header else []
     rows = reader.take(SAMPLE).rows if names or not layout.has_header else []
     if names:
         headers = names[0]
         if csv_export.is_ours([csv_files.unguard(name) for name in headers]):
             return Preview([csv_files.unguard(name) for name in headers], rows)
-        return Preview([cells.cell_of(name, is_exact=False) for name in headers], rows)
+        return Preview([cells.clean_cell(name, is_exact=False) for name in headers], rows)
     return Preview([str(n + 1) for n in range(max(map(len, rows), default=0))], rows)
 
 
 def check(run: Import, plan: Plan) -> CheckResult:
     """Do a dry run over the first rows. Erased people are rejected, as an import would."""
-    found, ends_at = CheckResult(), time.monotonic() + CHECK_SECONDS
+    result, ends_at = CheckResult(), time.monotonic() + CHECK_SECONDS
     converter = Converter(
         plan, region=run.app_group.phone_region, hash_only=run.app_group.hash_only
     )
-    reader = Reader(uploads.Stored(run.upload, run.size), plan.layout, n_columns=len(plan.columns))
+    reader = Reader(
+        uploads.StoredFile(run.upload, run.size), plan.layout, n_columns=len(plan.columns)
+    )
     if plan.layout.has_header:
         reader.take(1)
-    found.is_whole_file = True
+    result.is_whole_file = True
     for parsed in read_in_chunks(reader, CHECK_CHUNK):
         converted, rejects = converter.read(parsed)
         erased = [
             converted.row_indexes[index]
-            for index in refused_as_erased(
+            for index in erased_indexes(
                 run.app_group, chunk_writer.changes(converted, plan), now=timezone.now()
             )
         ]
         rejects += [
             Reject(parsed.lines[index], "erased", "", parsed.rows[index]) for index in erased
         ]
-        found.n_rows += len(parsed)
-        found.n_cells_left_out += sum(reject.is_imported for reject in rejects)
-        found.n_rejected += sum(not reject.is_imported for reject in rejects)
-        found.problems += sorted(rejects)[: MOST_PROBLEMS - len(found.problems)]
-        _count_usable(found, converted, region=run.app_group.phone_region)
-        if found.n_rows >= CHECK_ROWS or time.monotonic() > ends_at:
-            rest = reader.take(1)
-            found.is_whole_file = rest.is_end and not len(rest)
+        result.n_rows += len(parsed)
+        result.n_cells_left_out += sum(reject.is_imported for reject in rejects)
+        result.n_rejected += sum(not reject.is_imported for reject in rejects)
+        result.problems += sorted(rejects)[: MOST_PROBLEMS - len(result.problems)]
+        _count_usable(result, converted, region=run.app_group.phone_region)
+        if result.n_rows >= CHECK_ROWS or time.monotonic() > ends_at:
+            following = reader.take(1)
+            result.is_whole_file = following.is_end and not len(following)
             break
-    return found
+    return result
 
 
-def _count_usable(found: CheckResult, converted: ConvertedRows, *, region: str) -> None:
+def _count_usable(result: CheckResult, converted: ConvertedRows, *, region: str) -> None:
     """Count the usable identifiers; show how the first phone numbers are read."""
     for kind in ("email", "phone", "idfa", "gaid"):
         cells = [cell for cell in converted.fields.get(kind, []) if cell is not None]
         normalised = [normalise.normalise(kind, cell, region=region) for cell in cells]
-        n, usable = found.usable.get(kind, (0, 0))
-        if n or cells:
-            found.usable[kind] = (
-                n + len(cells),
-                usable + sum(one.sha256 is not None for one in normalised),
+        n_cells, n_usable = result.usable.get(kind, (0, 0))
+        if n_cells or cells:
+            result.usable[kind] = (
+                n_cells + len(cells),
+                n_usable + sum(identifier.sha256 is not None for identifier in normalised),
             )
-        if kind == "phone" and len(found.phones) < PREVIEW:
-            shown = (
-                PhoneSample(raw, one.value, one.problem)
-                for raw, one in zip(cells, normalised, strict=True)
+        if kind == "phone" and len(result.phones) < PREVIEW_ROWS:
+            samples = (
+                PhoneSample(raw, identifier.value, identifier.problem)
+                for raw, identifier in zip(cells, normalised, strict=True)
             )
-            found.phones += islice(shown, PREVIEW - len(found.phones))
+            result.phones += islice(samples, PREVIEW_ROWS - len(result.phones))
 
 
 class WrongState(Exception):
@@ -142,11 +144,11 @@ class WrongState(Exception):
 
 
 def begin(run: Import, plan: Plan, *, segment_name: str, by: User) -> None:
-    """Start an import; a name also makes a segment. Raise WrongState or segments.NameTaken."""
+    """Start an import; a name also makes a segment. Raise WrongState or edit.NameTaken."""
     now = timezone.now()
     with transaction.atomic():
-        uploaded = Import.objects.filter(pk=run.pk, state=State.UPLOADED)
-        if not uploaded.update(
+        uploaded_run = Import.objects.filter(pk=run.pk, state=State.UPLOADED)
+        if not uploaded_run.update(
             state=State.RUNNING, plan=plan.as_json(), started_at=now, progressed_at=now
         ):
             raise WrongState
@@ -160,7 +162,7 @@ def begin(run: Import, plan: Plan, *, segment_name: str, by: User) -> None:
 
 def _make_segment(run: Import, name: str, *, by: User) -> Segment:
     of_import = {"all": [{"field": "import", "op": "is", "value": str(run.pk)}]}
-    segment = edit.create(run.app_group, name=name, chosen=of_import, by=by)
+    segment = edit.create(run.app_group, name=name, raw_filter=of_import, by=by)
     if not Import.objects.filter(pk=run.pk, segment=None).update(segment=segment):
         raise WrongState
     return segment
@@ -169,7 +171,7 @@ def _make_segment(run: Import, name: str, *, by: User) -> Segment:
 def make_segment(run: Import, name: str, *, by: User) -> Segment:
     """Make a segment of the people of an import afterwards.
 
-    Raise segments.NameTaken, or WrongState if it has one.
+    Raise edit.NameTaken, or WrongState if the import has a segment already.
     """
     with transaction.atomic():
         return _make_segment(run, name, by=by)
@@ -179,8 +181,8 @@ def cancel(run: Import) -> bool:
     """Stop a running import; imported people stay. Return whether it was running."""
     now = timezone.now()
     with transaction.atomic():
-        running = Import.objects.filter(pk=run.pk, state=State.RUNNING)
-        if not running.update(state=State.CANCELLED, ended_at=now, lease=""):
+        running_run = Import.objects.filter(pk=run.pk, state=State.RUNNING)
+        if not running_run.update(state=State.CANCELLED, ended_at=now, lease=""):
             return False
         uploads.drop(run.upload)
     return True
@@ -189,12 +191,14 @@ def cancel(run: Import) -> bool:
 def discard(run: Import) -> bool:
     """Delete a file that was never imported. Return whether there was one."""
     with transaction.atomic():
-        # Locked: no request can start it meanwhile. It is a list of one, or empty.
-        locked = list(Import.objects.select_for_update().filter(pk=run.pk, state=State.UPLOADED))
-        for row in locked:
-            row.delete()
-            uploads.drop(row.upload)
-    return bool(locked)
+        # Locked: no request can start it meanwhile. The list is empty or has one row.
+        locked_runs = list(
+            Import.objects.select_for_update().filter(pk=run.pk, state=State.UPLOADED)
+        )
+        for locked_run in locked_runs:
+            locked_run.delete()
+            uploads.drop(locked_run.upload)
+    return bool(locked_runs)
 
 
 def tidy() -> None:
@@ -206,22 +210,22 @@ def tidy() -> None:
             discard(run)
     if before := retention.cutoff("rejects", now=now):
         RejectPart.objects.filter(run__ended_at__lt=before).delete()
-    _forget_members(now=now)
+    _delete_members(now=now)
 
 
-def _forget_members(*, now: datetime) -> None:
-    """Delete the members of old imports, unless a segment of the group has it in its filter."""
+def _delete_members(*, now: datetime) -> None:
+    """Delete the members of old imports, except of those that a segment's filter names."""
     before = retention.cutoff("members", now=now)
-    old = (
+    old_runs = (
         Import.objects.filter(ended_at__lt=before, n_people__gt=0)
         if before
         else Import.objects.none()
     )
-    ids = set(old.values_list("app_group_id", "pk"))
-    if not ids:
+    old_keys = set(old_runs.values_list("app_group_id", "pk"))
+    if not old_keys:
         return
     filters_of = Segment.objects.values_list("app_group_id", "filter")
-    in_use = {(group, number) for group, raw in filters_of for number in filters.imports_in(raw)}
-    for _group, pk in ids - in_use:  # a segment of another group keeps nothing
+    keys_in_use = {(group, pk) for group, raw in filters_of for pk in filters.imports_in(raw)}
+    for _group, pk in old_keys - keys_in_use:  # a segment of another group keeps nothing
         if ImportMember.objects.filter(run=pk).exists():
             ImportMember.objects.filter(run=pk).delete()

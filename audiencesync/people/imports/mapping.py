@@ -35,7 +35,7 @@ ATTRIBUTES: dict[str, str | Promise] = {
     "truth": _("Attribute: true or false"),
     "day": _("Attribute: day"),
 }
-KEPT: dict[str, str | Promise] = {  # of columns of our own export
+AS_EXPORTED: dict[str, str | Promise] = {  # of columns of our own export
     "kept": _("Attribute: as it was exported"),
     "rest": _("Several attributes, as they were exported"),
 }
@@ -44,8 +44,8 @@ _SHORTENED = re.compile(r"[0-9]([.,][0-9]+)?[eE]\+?[0-9]{2,3}", re.ASCII)
 KEYS = ("external_id", "email", "phone", "alias")
 # The first columns of the file of rejected rows, which may be imported again.
 REJECT_COLUMNS = ("rejected_line", "rejected_reason")
-# An unreadable cell may be a refusal, so it rejects its whole row.
-WHOLE = ("ad_tracking_enabled", "ads_consent")
+# Targets in which an unreadable cell may be a refusal, so it rejects its whole row.
+STRICT_TARGETS = ("ad_tracking_enabled", "ads_consent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Plan:
         columns = tuple(Column(**column) for column in raw["columns"])
         return cls(Layout(**raw["layout"]), columns, raw["key"], raw["alias_label"])
 
-    def used(self) -> Iterator[tuple[int, Column]]:
+    def used_columns(self) -> Iterator[tuple[int, Column]]:
         """Yield the columns that are not left out, with their indexes."""
         return ((index, column) for index, column in enumerate(self.columns) if column.target)
 
@@ -103,58 +103,63 @@ class Converter:
 
     def __init__(self, plan: Plan, *, region: str, hash_only: bool = False) -> None:
         self.plan, self.region, self.hash_only = plan, region, hash_only
-        self.columns = list(plan.used())
+        self.columns = list(plan.used_columns())
 
     def read(self, parsed: ParsedRows) -> tuple[ConvertedRows, list[Reject]]:
         """Return the usable rows, and all rejects (rows and cells) in the order of the file."""
-        bad: dict[int, tuple[str, str]] = {}
-        unfit: list[tuple[int, str, str]] = []
-        found = [
-            self._column(index, column, parsed.rows, bad, unfit) for index, column in self.columns
+        bad_rows: dict[int, tuple[str, str]] = {}  # index of the row -> (reason, header)
+        bad_cells: list[tuple[int, str, str]] = []  # (index of the row, reason, header)
+        values_by_column = [
+            self._column(index, column, parsed.rows, bad_rows, bad_cells)
+            for index, column in self.columns
         ]
-        by_target = {
+        values_by_target = {
             column.target: values
-            for (_index, column), values in zip(self.columns, found, strict=True)
+            for (_index, column), values in zip(self.columns, values_by_column, strict=True)
         }
         is_exact = any(
             column.style == cells.EXACT
             for _index, column in self.columns
             if column.target == self.plan.key
         )
-        self._check_keys(by_target[self.plan.key], bad, is_exact=is_exact)
+        self._check_keys(values_by_target[self.plan.key], bad_rows, is_exact=is_exact)
         if self.hash_only and self.plan.key == "alias":
-            self._check_aliases(by_target["alias"], bad)
+            self._check_aliases(values_by_target["alias"], bad_rows)
         row_indexes = (
-            [index for index in range(len(parsed.rows)) if index not in bad]
-            if bad
-            else [*range(len(found[0]))]
+            [index for index in range(len(parsed.rows)) if index not in bad_rows]
+            if bad_rows
+            else [*range(len(values_by_column[0]))]
         )
-        if bad:
-            found = [[values[index] for index in row_indexes] for values in found]
+        if bad_rows:
+            values_by_column = [
+                [values[index] for index in row_indexes] for values in values_by_column
+            ]
         rejects = [
             Reject(parsed.lines[i], reason, header, parsed.rows[i])
-            for i, (reason, header) in bad.items()
+            for i, (reason, header) in bad_rows.items()
         ]
         rejects += [
             Reject(parsed.lines[i], reason, header, parsed.rows[i], True)
-            for i, reason, header in unfit
-            if i not in bad
+            for i, reason, header in bad_cells
+            if i not in bad_rows
         ]
-        return self._converted(row_indexes, found), sorted([*parsed.rejects, *rejects])
+        return self._converted(row_indexes, values_by_column), sorted([*parsed.rejects, *rejects])
 
-    def _converted(self, row_indexes: list[int], found: list[list[Value]]) -> ConvertedRows:
+    def _converted(
+        self, row_indexes: list[int], values_by_column: list[list[Value]]
+    ) -> ConvertedRows:
         fields, attributes = (
             {},
             [{} for _index in row_indexes],
         )  # type: tuple[dict[str, list[Value]], list[dict[str, Any]]]
-        for (_index, column), values in zip(self.columns, found, strict=True):
+        for (_index, column), values in zip(self.columns, values_by_column, strict=True):
             if column.target in FIELDS:
                 fields[column.target] = values
                 continue
-            is_rest = column.target == "rest"
-            for known_of, value in zip(attributes, values, strict=True):
+            is_several = column.target == "rest"
+            for row_attributes, value in zip(attributes, values, strict=True):
                 if value is not None:
-                    known_of.update(value if is_rest else {column.name: value})
+                    row_attributes.update(value if is_several else {column.name: value})
         return ConvertedRows(row_indexes, fields, attributes)
 
     def _column(
@@ -162,82 +167,84 @@ class Converter:
         index: int,
         column: Column,
         rows: list[list[str]],
-        bad: dict[int, tuple[str, str]],
-        unfit: list[tuple[int, str, str]],
+        bad_rows: dict[int, tuple[str, str]],
+        bad_cells: list[tuple[int, str, str]],
     ) -> list[Value]:
         """Return the values of one column; None where a cell is blank or does not fit.
 
-        A misfit in the key, or in a column of WHOLE, makes its row bad.
+        A cell that does not fit is added to ``bad_cells``; in the key, or in one of STRICT_TARGETS,
+        its row to ``bad_rows``.
         """
         delimiter, is_exact = self.plan.layout.delimiter, column.style == cells.EXACT
-        convert = cells.reader(
+        read_cell = cells.reader(
             column.target, delimiter=delimiter, style=column.style, name=column.name
         )
-        costs_row = column.target in WHOLE or column.target == self.plan.key
+        is_strict = column.target in STRICT_TARGETS or column.target == self.plan.key
         values: list[Value] = []
         for i, row in enumerate(rows):
             cell = row[index] if is_exact else row[index].strip()
             if cell[:1] == "'" or is_exact:
-                cell = cells.cell_of(cell, is_exact=is_exact)
+                cell = cells.clean_cell(cell, is_exact=is_exact)
             if (
                 not is_exact
                 and column.target != self.plan.key
                 and cells.is_empty(column.target, cell, name=column.name)
             ):
                 cell = ""
-            value = convert(cell) if cell else None
+            value = read_cell(cell) if cell else None
             if value is None and cell.strip():
                 reason = cells.reason(column.target)
-                if costs_row:
-                    bad.setdefault(i, (reason, column.header))
+                if is_strict:
+                    bad_rows.setdefault(i, (reason, column.header))
                 else:
-                    unfit.append((i, reason, column.header))
+                    bad_cells.append((i, reason, column.header))
             values.append(value)
         if self.hash_only and column.target not in FIELDS:
             values = [
-                self._without_clear(value, i, column, unfit) for i, value in enumerate(values)
+                self._without_addresses(value, i, column, bad_cells)
+                for i, value in enumerate(values)
             ]
         return values
 
-    def _without_clear(
-        self, value: Value, i: int, column: Column, unfit: list[tuple[int, str, str]]
+    def _without_addresses(
+        self, value: Value, i: int, column: Column, bad_cells: list[tuple[int, str, str]]
     ) -> Value:
-        """Return an attribute for a hash-only group: without e-mails and phone numbers."""
+        """Return the value of a column for a hash-only group: no e-mail, no phone number."""
         values = value if column.target == "rest" else {column.name: value}
         if value is None:
             return None
         kept = {
-            name: one
-            for name, one in values.items()
-            if not in_clear.holds(name, one, region=self.region)
+            name: item
+            for name, item in values.items()
+            if not in_clear.holds(name, item, region=self.region)
         }
         if len(kept) == len(values):
             return value
-        unfit.append((i, "clear", column.header))
+        bad_cells.append((i, "clear", column.header))
         return kept if column.target == "rest" else None
 
-    def _check_aliases(self, keys: list[Value], bad: dict[int, tuple[str, str]]) -> None:
-        """Reject rows whose alias holds an e-mail or phone, as calls are: it would be stored."""
+    def _check_aliases(self, keys: list[Value], bad_rows: dict[int, tuple[str, str]]) -> None:
+        """Reject rows whose alias holds an e-mail or phone, as the API does: it would be stored."""
         header = next(column.header for _index, column in self.columns if column.target == "alias")
         for i, key in enumerate(keys):
-            if i not in bad and in_clear.holds(self.plan.alias_label, key, region=self.region):
-                bad[i] = ("clear", header)
+            if i not in bad_rows and in_clear.holds(self.plan.alias_label, key, region=self.region):
+                bad_rows[i] = ("clear", header)
 
     def _check_keys(
-        self, keys: list[Value], bad: dict[int, tuple[str, str]], *, is_exact: bool
+        self, keys: list[Value], bad_rows: dict[int, tuple[str, str]], *, is_exact: bool
     ) -> None:
         """Reject rows without a usable key. Ids of our own export are accepted as they are."""
         is_hashed = self.plan.key in ("email", "phone")
         for i, key in enumerate(keys):
-            if i in bad:
+            if i in bad_rows:
                 continue
             # Some lists of ids begin at 0.
             if key is None or (not is_exact and is_placeholder(str(key)) and str(key) != "0"):
-                bad[i] = ("key", "")
+                bad_rows[i] = ("key", "")
             elif not is_exact and _SHORTENED.fullmatch(str(key)):
-                bad[i] = ("key_shortened", "")
+                bad_rows[i] = ("key_shortened", "")
             elif (
                 is_hashed
                 and normalise.normalise(self.plan.key, str(key), region=self.region).sha256 is None
             ):
-                bad[i] = ("key_invalid", "")
+                bad_rows[i] = ("key_invalid", "")

@@ -26,18 +26,18 @@ from audiencesync.people.models.imports import Import, UploadPart
 
 logger = logging.getLogger(__name__)
 TASK = "audiencesync.people.imports.runner.beat"
-CHUNK = 5000
+CHUNK = 5000  # rows
 TURN_SECONDS = 8.0  # for which a worker writes chunks before it lets another import go on
 LEASE_SECONDS = 60.0
 LEASE = timedelta(seconds=LEASE_SECONDS)
 PAUSE = timedelta(seconds=5)  # after a turn that wrote no chunk
-MOST_TRIES = 20
+MOST_TRIES = 20  # turns in a row that wrote no chunk
 AT_ONCE = 1  # imports that run at the same time; the other workers stay free for other tasks
 State = Import.State
 
 
 def beat() -> None:
-    """Run one turn of the import that waits longest; wake the next run if work is left."""
+    """Run one turn of the import that waits longest; request another run if work is left."""
     run = lease(now=timezone.now())
     if run is None:
         return
@@ -54,18 +54,25 @@ def lease(*, now: datetime) -> Import | None:
 
     Groups take turns: a group with fifty imports does not keep the other groups waiting.
     """
-    turns = Import.objects.filter(app_group=OuterRef("app_group"), lease="", leased_until__lte=now)
-    last = turns.order_by("-leased_until").values("leased_until")[:1]
+    # ``lease`` is a token, empty without a lease; ``leased_until`` is then the end of the last
+    # turn, or of the pause after it.
+    ended_turns = Import.objects.filter(
+        app_group=OuterRef("app_group"), lease="", leased_until__lte=now
+    )
+    last_turn = ended_turns.order_by("-leased_until").values("leased_until")[:1]
     running = Import.objects.filter(state=State.RUNNING, app_group__archived_at=None).annotate(
-        group_last_turn=Subquery(last)
+        group_last_turn=Subquery(last_turn)
     )
     order = (F(name).asc(nulls_first=True) for name in ("group_last_turn", "leased_until"))
-    waiting = list(running.order_by(*order, "pk").values_list("pk", "lease", "leased_until"))
-    if sum(bool(token) and not _is_expired(until, now) for _pk, token, until in waiting) >= AT_ONCE:
+    candidates = list(running.order_by(*order, "pk").values_list("pk", "lease", "leased_until"))
+    if (
+        sum(bool(token) and not _is_expired(until, now) for _pk, token, until in candidates)
+        >= AT_ONCE
+    ):
         return None
     token = secrets.token_hex(16)
-    for pk, _token, until in waiting:
-        if _is_expired(until, now) and _take(pk, token, now=now):
+    for pk, _token, until in candidates:
+        if _is_expired(until, now) and _claim(pk, token, now=now):
             # None if the lease expired before this query
             return Import.objects.select_related("app_group").filter(pk=pk, lease=token).first()
     return None
@@ -75,22 +82,25 @@ def _is_expired(until: datetime | None, now: datetime) -> bool:
     return leases.is_expired(until, seconds=LEASE_SECONDS, now=now)
 
 
-def _take(pk: int, token: str, *, now: datetime) -> bool:
+def _claim(pk: int, token: str, *, now: datetime) -> bool:
     """Return whether the lease was taken; a locked row is skipped, not waited for."""
-    free = leases.free_q("leased_until", seconds=LEASE_SECONDS, now=now)
-    mine = Import.objects.filter(free, pk=pk, state=State.RUNNING)
+    free_q = leases.free_q("leased_until", seconds=LEASE_SECONDS, now=now)
+    claimable = Import.objects.filter(free_q, pk=pk, state=State.RUNNING)
     with transaction.atomic():
-        if not mine.select_for_update(skip_locked=True).values_list("pk").first():
+        if not claimable.select_for_update(skip_locked=True).values_list("pk").first():
             return False
-        return bool(mine.update(lease=token, leased_until=now + LEASE, n_tries=F("n_tries") + 1))
+        return bool(
+            claimable.update(lease=token, leased_until=now + LEASE, n_tries=F("n_tries") + 1)
+        )
 
 
 def release(run: Import) -> None:
     """End the lease; after a turn without a chunk the import pauses."""
     now = timezone.now()
-    mine = Import.objects.filter(pk=run.pk, lease=run.lease)
-    mine.filter(n_tries__gt=0).update(lease="", leased_until=now + PAUSE)
-    mine.update(lease="", leased_until=now)
+    leased_run = Import.objects.filter(pk=run.pk, lease=run.lease)
+    # After the first update the second finds no row with the lease.
+    leased_run.filter(n_tries__gt=0).update(lease="", leased_until=now + PAUSE)
+    leased_run.update(lease="", leased_until=now)
 
 
 def turn(run: Import) -> None:
@@ -101,7 +111,7 @@ def turn(run: Import) -> None:
         return
     try:
         with Worker(run) as worker:
-            while worker.chunk(now=timezone.now()) and time.monotonic() < ends_at:
+            while worker.write_chunk(now=timezone.now()) and time.monotonic() < ends_at:
                 pass
     except UploadPart.DoesNotExist:
         end(run, State.FAILED, trouble="lost")
@@ -111,11 +121,14 @@ def turn(run: Import) -> None:
 
 
 def end(run: Import, state: Import.State, *, trouble: str = "") -> bool:
-    """End the import and delete its file. Return whether the lease was still held."""
+    """End the import and delete its file. Return False if the lease was lost.
+
+    ``trouble``: a key of words.TROUBLES.
+    """
     now = timezone.now()
     with transaction.atomic():
-        mine = Import.objects.filter(pk=run.pk, lease=run.lease, state=State.RUNNING)
-        if not mine.update(
+        leased_run = Import.objects.filter(pk=run.pk, lease=run.lease, state=State.RUNNING)
+        if not leased_run.update(
             state=state,
             trouble=trouble,
             ended_at=now,
@@ -137,17 +150,17 @@ class Chunk:
     begin_line: int
     end: int
     end_line: int
-    rows: chunk_writer.Prepared
+    rows: chunk_writer.PreparedChunk
 
     @property
-    def n(self) -> int:
+    def n_rows(self) -> int:
         """Return the number of rows."""
         return len(self.rows.parsed)
 
     @property
     def is_end(self) -> bool:
-        """Return whether the file is done."""
-        return self.rows.parsed.is_end and not self.n
+        """Return whether nothing is left of the file."""
+        return self.rows.parsed.is_end and not self.n_rows
 
 
 class Worker(AbstractContextManager["Worker"]):
@@ -156,7 +169,9 @@ class Worker(AbstractContextManager["Worker"]):
     def __init__(self, run: Import) -> None:
         self.run = run
         self.writer = chunk_writer.Writer(run, run.app_group)
-        self.source = uploads.Stored(run.upload, run.size)
+        self.source = uploads.StoredFile(run.upload, run.size)
+        # ``size``: rows of the next chunk. ``n_rows`` of the file are written, ``n_planned`` are
+        # read by the thread, too.
         self.size, self.n_rows, self.n_planned = CHUNK, run.n_rows, run.n_rows
         self.reader = self._open(run.position, run.line)
         self.pool = ThreadPoolExecutor(1)
@@ -175,34 +190,34 @@ class Worker(AbstractContextManager["Worker"]):
             reader.take(1)
         return reader
 
-    def chunk(self, *, now: datetime) -> bool:
+    def write_chunk(self, *, now: datetime) -> bool:
         """Write the next rows. Return whether there may be more."""
         chunk = (self.next or self._prepare_next()).result()
-        if chunk.is_end or (chunk.n and self.n_rows >= MOST_ROWS):
-            end(self.run, State.DONE, trouble="rows" if chunk.n else "")
+        if chunk.is_end or (chunk.n_rows and self.n_rows >= MOST_ROWS):
+            end(self.run, State.DONE, trouble="rows" if chunk.n_rows else "")
             return False
         if self.writer.is_stale():
             return False  # the next turn prepares it by the new settings
         self.next = self._prepare_next()
         try:
-            is_ours = self._write(chunk, now=now)
+            is_leased = self._write(chunk, now=now)
         except (DataError, IntegrityError):
-            # a value that no check caught: its row is found by halving the chunk
+            # a value that no check caught: its row is found by halving the chunk, and rejected
             self._go_back(chunk)
-            return chunk.n > 1 or self._write(
-                replace(chunk, rows=self.writer.refused(chunk.rows)), now=now
+            return chunk.n_rows > 1 or self._write(
+                replace(chunk, rows=self.writer.all_rejected(chunk.rows)), now=now
             )
         self.size = min(CHUNK, 2 * self.size)
-        return is_ours
+        return is_leased
 
     def _prepare_next(self) -> Future[Chunk]:
         """Prepare the next rows in the thread, which has their bytes and uses no database."""
-        self.source.hold(self.reader.position)
+        self.source.preload(self.reader.position)
         return self.pool.submit(self._prepare, max(1, min(self.size, MOST_ROWS - self.n_planned)))
 
-    def _prepare(self, most: int) -> Chunk:
+    def _prepare(self, max_rows: int) -> Chunk:
         begin, line = self.reader.position, self.reader.line
-        parsed = self.reader.take(most)
+        parsed = self.reader.take(max_rows)
         self.n_planned += len(parsed)
         return Chunk(
             begin, line, self.reader.position, self.reader.line, self.writer.prepare(parsed)
@@ -211,9 +226,9 @@ class Worker(AbstractContextManager["Worker"]):
     def _go_back(self, chunk: Chunk) -> None:
         """Go back to read half of these rows; a single row is passed over."""
         if self.next:
-            self.next.result()
-        is_one = chunk.n == 1
-        self.next, self.size, self.n_planned = None, max(1, chunk.n // 2), self.n_rows + is_one
+            self.next.result()  # until then the thread moves the reader
+        is_one = chunk.n_rows == 1
+        self.next, self.size, self.n_planned = None, max(1, chunk.n_rows // 2), self.n_rows + is_one
         self.reader = (
             self._open(chunk.end, chunk.end_line)
             if is_one
@@ -224,29 +239,31 @@ class Worker(AbstractContextManager["Worker"]):
         """Write the chunk in one transaction; False if the lease was lost."""
         with transaction.atomic():
             written = self.writer.write(chunk.rows, now=now)
-            chunk_writer.note(self.run, written.rejects, position=chunk.begin)
+            chunk_writer.store_rejects(self.run, written.rejects, position=chunk.begin)
             problem_counts = self.writer.problem_counts(written.rejects)
-            is_ours = self._advance(chunk, written, problem_counts, now=now)
-            if not is_ours:
+            is_leased = self._advance(chunk, written, problem_counts, now=now)
+            if not is_leased:
                 transaction.set_rollback(True)
-        self.n_rows, self.run.problem_counts = self.n_rows + chunk.n, problem_counts
-        return is_ours
+        self.n_rows, self.run.problem_counts = self.n_rows + chunk.n_rows, problem_counts
+        return is_leased
 
     def _advance(
         self,
         chunk: Chunk,
-        written: chunk_writer.Written,
+        written: chunk_writer.WrittenChunk,
         problem_counts: dict[str, dict[str, int]],
         *,
         now: datetime,
     ) -> bool:
         """Move the counts and the position with the rows; False if the lease was lost."""
-        mine = Import.objects.filter(pk=self.run.pk, lease=self.run.lease, state=State.RUNNING)
+        leased_run = Import.objects.filter(
+            pk=self.run.pk, lease=self.run.lease, state=State.RUNNING
+        )
         return bool(
-            mine.update(
+            leased_run.update(
                 position=chunk.end,
                 line=chunk.end_line,
-                n_rows=F("n_rows") + chunk.n,
+                n_rows=F("n_rows") + chunk.n_rows,
                 n_created=F("n_created") + written.created,
                 n_updated=F("n_updated") + written.updated,
                 n_rejected=F("n_rejected")

@@ -30,11 +30,11 @@ from audiencesync.people.imports import eastern
 from audiencesync.people.imports.csv_reader import MB, MOST_BYTES
 from audiencesync.people.models.imports import Import, UploadPart
 
-PART = 2 * MB
+PART = 2 * MB  # bytes of a file in one row of UploadPart, before compression
 MOST_WAITING, MOST_WAITING_BYTES = 20, 2048 * MB  # files of a group that are not imported yet
-AHEAD = 6 * PART  # bytes held beyond the offset, so that a long row ends in them
+READ_AHEAD = 6 * PART  # bytes loaded beyond the offset, so that a long row ends in them
 KEEP_ORPHANS = timedelta(minutes=50)  # the sweep runs every minute
-_ASCII = bytes(range(128))
+_ASCII_BYTES = bytes(range(128))
 # First bytes of other files than text: zip and xlsx, gzip, bzip2, xz, zstd, 7z, rar, xls, pdf.
 ARCHIVES = (
     b"PK\x03\x04",
@@ -63,8 +63,8 @@ def check_room(app_group: AppGroup, size: int) -> None:
     waiting = Import.objects.filter(
         app_group=app_group, state__in=(Import.State.UPLOADED, Import.State.RUNNING)
     )
-    n, n_bytes = waiting.aggregate(n=Count("pk"), n_bytes=Sum("size", default=0)).values()
-    if n >= MOST_WAITING or n_bytes + size > MOST_WAITING_BYTES:
+    n_files, n_bytes = waiting.aggregate(n=Count("pk"), n_bytes=Sum("size", default=0)).values()
+    if n_files >= MOST_WAITING or n_bytes + size > MOST_WAITING_BYTES:
         raise Full("waiting")
     if shutil.disk_usage(settings.VAR_DIR).free < 2 * size:
         raise Full("disk")
@@ -130,30 +130,32 @@ def is_archive(beginning: bytes) -> bool:
     return beginning.startswith(ARCHIVES)
 
 
-class Stored:
+class StoredFile:
     """Read the bytes of a file in the database, from any offset."""
 
     def __init__(self, upload: uuid.UUID, size: int) -> None:
         self.upload, self.size = upload, size
-        self._held: dict[int, bytes] = {}
+        self._loaded: dict[int, bytes] = {}
 
-    def hold(self, offset: int) -> None:
-        """Load AHEAD bytes from ``offset`` on; another thread may read them without queries."""
-        wanted = range(offset // PART, min(offset + AHEAD, max(0, self.size - 1)) // PART + 1)
-        self._held = {number: self._held.get(number) or self._load(number) for number in wanted}
+    def preload(self, offset: int) -> None:
+        """Load READ_AHEAD bytes from ``offset`` on: another thread reads them without queries."""
+        numbers = range(offset // PART, min(offset + READ_AHEAD, max(0, self.size - 1)) // PART + 1)
+        self._loaded = {
+            number: self._loaded.get(number) or self._load(number) for number in numbers
+        }
 
     def read(self, offset: int, n: int) -> bytes:
         """Return up to ``n`` bytes from ``offset`` on; fewer only at the end."""
-        found = b""
+        data = b""
         while n > 0 and offset < self.size:
             number, start = divmod(offset, PART)
-            if number not in self._held:
-                self._held = {number: self._load(number)}
-            piece = self._held[number][start : start + n]
+            if number not in self._loaded:
+                self._loaded = {number: self._load(number)}
+            piece = self._loaded[number][start : start + n]
             if not piece:
                 break
-            found, offset, n = found + piece, offset + len(piece), n - len(piece)
-        return found
+            data, offset, n = data + piece, offset + len(piece), n - len(piece)
+        return data
 
     def _load(self, number: int) -> bytes:
         rows = UploadPart.objects.filter(upload=self.upload, number=number)
@@ -165,7 +167,7 @@ def store(file: IO[bytes]) -> tuple[uuid.UUID, int, bool]:
 
     Return its id, its size, and whether it is UTF-8 apart from a few broken bytes.
     """
-    upload, detector, size = uuid.uuid4(), _Utf8(), 0
+    upload, detector, size = uuid.uuid4(), _Utf8Detector(), 0
     for number, part in enumerate(_parts(file)):
         UploadPart.objects.create(upload=upload, number=number, body=zlib.compress(part, 1))
         detector.add(part)
@@ -173,30 +175,36 @@ def store(file: IO[bytes]) -> tuple[uuid.UUID, int, bool]:
     return upload, size, detector.is_utf8()
 
 
-class _Utf8:
-    """Detect UTF-8. A few broken bytes among valid letters are accepted: they cost their rows."""
+class _Utf8Detector:
+    """Detect UTF-8. A few broken bytes are accepted: only their rows will be rejected.
+
+    ``n_valid``: bytes of characters beyond ASCII. ``n_broken``: bytes that belong to no character.
+    """
 
     def __init__(self) -> None:
+        # surrogateescape: each broken byte becomes one of U+DC80 to U+DCFF.
         self.decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        # Bytes of letters beyond ASCII; bytes that belong to no letter.
-        self.n_good = self.n_bad = 0
+        self.n_valid = self.n_broken = 0
 
     def add(self, part: bytes, *, is_last: bool = False) -> None:
         """Count the bytes of the next part."""
         text = self.decoder.decode(part, is_last)
         if not text.isascii():
-            good = text.encode("utf-8", "ignore")
-            self.n_good += len(good.translate(None, _ASCII))
-            self.n_bad += (
-                sum("\udc80" <= one <= "\udcff" for one in text) if not _is_whole(text) else 0
+            valid = text.encode("utf-8", "ignore")
+            self.n_valid += len(valid.translate(None, _ASCII_BYTES))
+            self.n_broken += (
+                sum("\udc80" <= character <= "\udcff" for character in text)
+                if not _is_encodable(text)
+                else 0
             )
 
     def is_utf8(self) -> bool:
         self.add(b"", is_last=True)
-        return self.n_bad == 0 or self.n_good >= 2 * self.n_bad
+        return self.n_broken == 0 or self.n_valid >= 2 * self.n_broken
 
 
-def _is_whole(text: str) -> bool:
+def _is_encodable(text: str) -> bool:
+    """Return whether UTF-8 can hold the text: no byte was broken."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -210,34 +218,35 @@ def _parts(file: IO[bytes]) -> Iterator[bytes]:
     ISO 2022 becomes UTF-8: it switches character sets by escapes, so that it cannot be read from
     any offset.
     """
-    before, switched = b"", ""
-    while not switched and (part := file.read(PART)):
-        switched, before = eastern.escapes(before + part), part[-4:]
+    # The tail of the part before: an escape may be cut by the border.
+    tail, iso_2022 = b"", ""
+    while not iso_2022 and (part := file.read(PART)):
+        iso_2022, tail = eastern.encoding_of_escape(tail + part), part[-4:]
     file.seek(0)
-    pieces = _as_utf8(file, switched) if switched else iter(lambda: file.read(PART), b"")
-    held = b""
+    pieces = _as_utf8(file, iso_2022) if iso_2022 else iter(lambda: file.read(PART), b"")
+    buffer = b""
     for piece in pieces:
-        held += piece
-        while len(held) >= PART:
-            yield held[:PART]
-            held = held[PART:]
-    if held:
-        yield held
+        buffer += piece
+        while len(buffer) >= PART:
+            yield buffer[:PART]
+            buffer = buffer[PART:]
+    if buffer:
+        yield buffer
 
 
 def _as_utf8(file: IO[bytes], encoding: str) -> Iterator[bytes]:
-    """Convert to UTF-8; an unreadable character becomes a byte that costs its row."""
-    decoder = codecs.getincrementaldecoder(encoding)("broken")
+    """Convert to UTF-8; an unreadable character becomes an invalid byte, so its row is rejected."""
+    decoder = codecs.getincrementaldecoder(encoding)("audiencesync_invalid_byte")
     while part := file.read(PART):
         yield decoder.decode(part).encode("utf-8", "surrogateescape")
     yield decoder.decode(b"", final=True).encode("utf-8", "surrogateescape")
 
 
-def _broken(error: UnicodeError) -> tuple[str, int]:
+def _as_invalid_byte(error: UnicodeError) -> tuple[str, int]:
     return "\udcff", getattr(error, "end", 0)
 
 
-codecs.register_error("broken", _broken)
+codecs.register_error("audiencesync_invalid_byte", _as_invalid_byte)
 
 
 def drop(upload: uuid.UUID) -> None:
@@ -247,23 +256,23 @@ def drop(upload: uuid.UUID) -> None:
 
 def sweep(*, now: datetime) -> None:
     """Delete old parts without an import, such as those of a web process that died."""
-    old = UploadPart.objects.filter(created_at__lt=now - KEEP_ORPHANS)
-    for upload in old.order_by("upload").values_list("upload", flat=True).distinct():
+    old_parts = UploadPart.objects.filter(created_at__lt=now - KEEP_ORPHANS)
+    for upload in old_parts.order_by("upload").values_list("upload", flat=True).distinct():
         if not Import.objects.filter(upload=upload).exists():
             drop(upload)
 
 
-def keep(row: Import, file: IO[bytes]) -> None:
+def save_import(run: Import, file: IO[bytes]) -> None:
     """Store a file, then its import. Raise TooBig, or Full if others came first."""
-    if row.size > MOST_BYTES:
+    if run.size > MOST_BYTES:
         raise TooBig
-    row.upload, row.size, row.is_utf8 = store(file)
-    row.created_at = timezone.now()
+    run.upload, run.size, run.is_utf8 = store(file)
+    run.created_at = timezone.now()
     try:
         with transaction.atomic():
-            AppGroup.objects.select_for_update(no_key=True).get(pk=row.app_group_id)
-            check_room(row.app_group, row.size)
-            row.save()
+            AppGroup.objects.select_for_update(no_key=True).get(pk=run.app_group_id)
+            check_room(run.app_group, run.size)
+            run.save()
     except Full:
-        drop(row.upload)
+        drop(run.upload)
         raise

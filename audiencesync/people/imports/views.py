@@ -34,7 +34,7 @@ from audiencesync.people.imports.forms import (
     SegmentNameForm,
     UploadForm,
     layout_values,
-    too_many,
+    too_many_columns_error,
 )
 from audiencesync.people.imports.lists import rejected
 from audiencesync.people.models.imports import Import, UploadPart
@@ -56,8 +56,8 @@ MARKETER = Role.MARKETER
 @access.signed_in
 def imports(request: HttpRequest, group: str) -> HttpResponse:
     """List the imports of the group, newest first."""
-    mine = access.all_of(request, Import, MARKETER).select_related("created_by", "segment")
-    page = Paginator(mine.order_by("-created_at", "-pk"), PAGE).get_page(request.GET.get("page"))
+    runs = access.all_of(request, Import, MARKETER).select_related("created_by", "segment")
+    page = Paginator(runs.order_by("-created_at", "-pk"), PAGE).get_page(request.GET.get("page"))
     return render(request, "people/imports/imports.html", {"page": page})
 
 
@@ -66,25 +66,25 @@ def imports(request: HttpRequest, group: str) -> HttpResponse:
 def new(request: HttpRequest, group: str) -> HttpResponse:
     """Upload a file; nothing is imported yet."""
     app_group = access.group(request, MARKETER)
-    is_sent = request.method == "POST"
-    form = UploadForm(request.POST, request.FILES) if is_sent else UploadForm()
+    is_post = request.method == "POST"
+    form = UploadForm(request.POST, request.FILES) if is_post else UploadForm()
     form.refused = getattr(request, "upload_refused", "")  # set by the upload handler
-    if not is_sent or not form.is_valid():
+    if not is_post or not form.is_valid():
         return render(
-            request, "people/imports/new.html", {"form": form}, status=422 if is_sent else 200
+            request, "people/imports/new.html", {"form": form}, status=422 if is_post else 200
         )
     file = form.cleaned_data["file"]
     name = re.sub(r"[\x00-\x1f\x7f]", "", file.name or "")[:255] or "people.csv"
-    row = Import(
+    run = Import(
         app_group=app_group, created_by=access.user(request), file_name=name, size=file.size
     )
     try:
-        uploads.keep(row, file)
+        uploads.save_import(run, file)
     except uploads.Full as error:
         form.refused = str(error)
         form.add_error("file", form.why_refused())
         return render(request, "people/imports/new.html", {"form": form}, status=422)
-    return redirect(row)
+    return redirect(run)
 
 
 @require_safe
@@ -97,97 +97,105 @@ def template(request: HttpRequest, group: str) -> StreamingHttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
-def one(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
+def import_page(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
     """Show what the import needs in its state: a mapping, its progress, or its result."""
-    row = access.get(request, Import, MARKETER, pk=import_id)
-    row.app_group = access.group(request, MARKETER)
-    if row.state == Import.State.UPLOADED:
+    run = access.get(request, Import, MARKETER, pk=import_id)
+    run.app_group = access.group(request, MARKETER)
+    if run.state == Import.State.UPLOADED:
         try:
-            return _mapping(request, row)
+            return _mapping(request, run)
         except UploadPart.DoesNotExist:
             messages.error(request, _("The file is no longer there: it was imported or discarded."))
             return redirect("imports", group)
     if request.method == "POST":
         messages.error(request, _("This import was started already."))
-        return redirect(row)
-    return _state(
-        request, row, SegmentNameForm(initial={"name": row.file_name.rpartition(".")[0][:80]})
+        return redirect(run)
+    return _render_state(
+        request, run, SegmentNameForm(initial={"name": run.file_name.rpartition(".")[0][:80]})
     )
 
 
-def _mapping(request: HttpRequest, row: Import) -> HttpResponse:
+def _layout(
+    request: HttpRequest, run: Import, source: uploads.StoredFile
+) -> tuple[LayoutForm, Layout]:
+    """Return the form of the layout, and the layout: as chosen if that is valid, else detected."""
+    params = request.POST if request.method == "POST" else request.GET
+    if "encoding" not in params:
+        layout = detection.layout(source, is_utf8=run.is_utf8)
+        return LayoutForm(layout_values(layout)), layout
+    form = LayoutForm(params)
+    if form.is_valid():
+        return form, detection.with_marks(source, form.layout())
+    return form, detection.layout(source, is_utf8=run.is_utf8)
+
+
+def _mapping(request: HttpRequest, run: Import) -> HttpResponse:
     """Show preview and mapping; on POST check or start the import."""
-    source = uploads.Stored(row.upload, row.size)
-    given = request.POST if request.method == "POST" else request.GET
-    chosen = LayoutForm(given) if "encoding" in given else None
-    is_wrong = chosen is not None and not chosen.is_valid()
-    if chosen and not is_wrong:
-        layout = detection.marked(source, chosen.layout())
-    else:
-        layout = detection.layout(source, is_utf8=row.is_utf8)
-    if chosen is None:
-        chosen = LayoutForm(layout_values(layout))
-    shown = lifecycle.preview(row, layout)
+    source = uploads.StoredFile(run.upload, run.size)
+    layout_form, layout = _layout(request, run, source)
+    preview = lifecycle.preview(run, layout)
     context: dict[str, Any] = {
-        "run": row,
-        "layout_form": chosen,
+        "run": run,
+        "layout_form": layout_form,
         "layout": layout_values(layout),
-        "preview": shown,
+        "preview": preview,
     }
-    context["is_sure"] = detection.is_sure(source, layout.encoding, is_utf8=row.is_utf8)
+    context["is_sure"] = detection.is_sure(source, layout.encoding, is_utf8=run.is_utf8)
     page = "people/imports/mapping.html"
-    if trouble := too_many(len(shown.headers)):
+    if trouble := too_many_columns_error(len(preview.headers)):
         return render(
             request,
             page,
             context | {"trouble": trouble},
             status=422 if request.method == "POST" else 200,
         )
-    names, group = _names(shown, layout), row.app_group
-    guesses = column_guess.columns(names, shown.sample, delimiter=layout.delimiter, app_group=group)
-    columns = tuple(guess.column for guess in guesses)
-    is_sent = request.method == "POST" and not is_wrong
-    form = MappingForm(
-        request.POST if is_sent else None, app_group=group, columns=columns, layout=layout
+    names, app_group = _column_names(preview, layout), run.app_group
+    guesses = column_guess.columns(
+        names, preview.sample, delimiter=layout.delimiter, app_group=app_group
     )
-    if is_sent and shown.headers and form.is_valid():
-        if "start" in request.POST and (answer := _start(request, row, form)):
+    columns = tuple(guess.column for guess in guesses)
+    is_sent = request.method == "POST" and layout_form.is_valid()
+    form = MappingForm(
+        request.POST if is_sent else None, app_group=app_group, columns=columns, layout=layout
+    )
+    if is_sent and preview.headers and form.is_valid():
+        if "start" in request.POST and (answer := _start(request, run, form)):
             return answer
         if not form.errors:
-            context |= _checked(lifecycle.check(row, form.plan()))
-    status = 422 if is_wrong or form.errors else 200
-    why = [guess.words() for guess in guesses]
+            context |= _check_context(lifecycle.check(run, form.plan()))
+    status = 422 if layout_form.errors or form.errors else 200
+    reasons = [guess.reason() for guess in guesses]
     samples = [
-        [row[i] for row in shown.rows if i < len(row) and row[i]][:3] for i in range(len(columns))
+        [row[i] for row in preview.rows if i < len(row) and row[i]][:3] for i in range(len(columns))
     ]
-    context |= {"form": form, "rows": list(zip(form.rows(), samples, why, strict=True))}
+    context |= {"form": form, "rows": list(zip(form.rows(), samples, reasons, strict=True))}
     return render(request, page, context, status=status)
 
 
-def _checked(found: lifecycle.CheckResult) -> dict[str, Any]:
+def _check_context(result: lifecycle.CheckResult) -> dict[str, Any]:
     """Return the findings of a check, in words."""
     problems = [
-        (one.line, words.reason(one), " | ".join(map(chunk_writer.storable, one.cells)))
-        for one in found.problems
+        (problem.line, words.reason(problem), " | ".join(map(chunk_writer.storable, problem.cells)))
+        for problem in result.problems
     ]
-    usable = [(mapping.FIELDS[kind], *numbers) for kind, numbers in found.usable.items()]
-    return {"checked": found, "problems": problems, "usable": usable}
+    usable = [(mapping.FIELDS[kind], *numbers) for kind, numbers in result.usable.items()]
+    return {"checked": result, "problems": problems, "usable": usable}
 
 
-def _names(shown: lifecycle.Preview, layout: Layout) -> list[str]:
+def _column_names(preview: lifecycle.Preview, layout: Layout) -> list[str]:
     """Return the names of the columns; without a header they are numbered."""
     return (
-        shown.headers
+        preview.headers
         if layout.has_header
-        else [_("Column %(n)s") % {"n": n} for n in shown.headers]
+        else [_("Column %(n)s") % {"n": n} for n in preview.headers]
     )
 
 
-def _start(request: HttpRequest, row: Import, form: MappingForm) -> HttpResponse | None:
+def _start(request: HttpRequest, run: Import, form: MappingForm) -> HttpResponse | None:
     """Start the import; None if the name of the segment was taken meanwhile."""
     try:
         lifecycle.begin(
-            row,
+            run,
             form.plan(),
             segment_name=form.cleaned_data["segment_name"],
             by=access.user(request),
@@ -197,26 +205,26 @@ def _start(request: HttpRequest, row: Import, form: MappingForm) -> HttpResponse
         return None
     except lifecycle.WrongState:
         messages.error(request, _("This import was started already."))
-    return redirect(row)
+    return redirect(run)
 
 
-def _state(
-    request: HttpRequest, row: Import, form: SegmentNameForm, *, status: int = 200
+def _render_state(
+    request: HttpRequest, run: Import, form: SegmentNameForm, *, status: int = 200
 ) -> HttpResponse:
     """Show the progress or the result."""
     now = timezone.now()
-    lacking = rejected.with_a_cell_left_out(row)
-    quiet = (now - row.progressed_at).total_seconds() if row.progressed_at else 0.0
+    left_out_numbers = rejected.with_a_cell_left_out(run)
+    quiet_seconds = (now - run.progressed_at).total_seconds() if run.progressed_at else 0.0
     context = {
-        "run": row,
+        "run": run,
         "form": form,
-        "pace": round(row.rows_per_second(now=now)),
-        "left": row.seconds_left(now=now),
-        "is_quiet": row.state == Import.State.RUNNING and quiet > QUIET_SECONDS,
-        "has_rejects": row.rejects.exists(),
-        "left_out": [one for one in lacking if not one.is_unusable],
-        "unusable": [one for one in lacking if one.is_unusable],
-        "trouble": words.TROUBLES.get(row.trouble, row.trouble),
+        "pace": round(run.rows_per_second(now=now)),
+        "left": run.seconds_left(now=now),
+        "is_quiet": run.state == Import.State.RUNNING and quiet_seconds > QUIET_SECONDS,
+        "has_rejects": run.rejects.exists(),
+        "left_out": [number for number in left_out_numbers if not number.is_unusable],
+        "unusable": [number for number in left_out_numbers if number.is_unusable],
+        "trouble": words.TROUBLES.get(run.trouble, run.trouble),
     }
     page = "people/imports/import.html"
     is_part = htmx.asks(request)
@@ -227,48 +235,50 @@ def _state(
 @access.signed_in
 def cancel(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
     """Stop an import; imported people stay."""
-    row = access.get(request, Import, MARKETER, pk=import_id)
-    if lifecycle.cancel(row):
+    run = access.get(request, Import, MARKETER, pk=import_id)
+    if lifecycle.cancel(run):
         messages.success(request, _("The import was cancelled. Rows that were imported stay."))
     else:
         messages.error(request, _("This import is not running."))
-    return redirect("import", group, row.pk)
+    return redirect("import", group, run.pk)
 
 
 @require_POST
 @access.signed_in
 def discard(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
     """Delete an uploaded file."""
-    row = access.get(request, Import, MARKETER, pk=import_id)
-    if lifecycle.discard(row):
+    run = access.get(request, Import, MARKETER, pk=import_id)
+    if lifecycle.discard(run):
         messages.success(request, _("The file was discarded."))
         return redirect("imports", group)
     messages.error(request, _("This import was started already."))
-    return redirect("import", group, row.pk)
+    return redirect("import", group, run.pk)
 
 
 @require_POST
 @access.signed_in
 def segment(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
     """Make a segment of the imported people."""
-    row = access.get(request, Import, MARKETER, pk=import_id)
-    row.app_group = access.group(request, MARKETER)
+    run = access.get(request, Import, MARKETER, pk=import_id)
+    run.app_group = access.group(request, MARKETER)
     form = SegmentNameForm(request.POST)
-    if row.state == Import.State.UPLOADED or row.segment_id:
-        return redirect(row)
+    if run.state == Import.State.UPLOADED or run.segment_id:
+        return redirect(run)
     if form.is_valid():
         try:
-            made = lifecycle.make_segment(row, form.cleaned_data["name"], by=access.user(request))
+            created_segment = lifecycle.make_segment(
+                run, form.cleaned_data["name"], by=access.user(request)
+            )
         except lifecycle.WrongState:
-            return redirect(row)
+            return redirect(run)
         except edit.NameTaken:
             form.add_error("name", name_taken())
         else:
             messages.success(
-                request, _("The segment “%(name)s” was created.") % {"name": made.name}
+                request, _("The segment “%(name)s” was created.") % {"name": created_segment.name}
             )
-            return redirect("segment", group, made.pk)
-    return _state(request, row, form, status=422)
+            return redirect("segment", group, created_segment.pk)
+    return _render_state(request, run, form, status=422)
 
 
 @require_POST
@@ -278,31 +288,33 @@ def rejects(request: HttpRequest, group: str, import_id: int) -> HttpResponseBas
 
     With ``number``, only the rows of this number (lists/rejected.py).
     """
-    row = access.get(request, Import, MARKETER, pk=import_id)
-    found = chunk_writer.rejects(row)
+    run = access.get(request, Import, MARKETER, pk=import_id)
+    reject_rows = chunk_writer.rejects(run)
     if name := request.POST.get("number"):
         try:
-            found = filter(rejected.rows(row, name).counts, found)
+            reject_rows = filter(rejected.rows(run, name).counts, reject_rows)
         except KeyError:
             raise Http404 from None
     reauthentication.require(request)
     return exports.csv_file(
         request,
         [access.group(request)],
-        _rejected(row.plan.get("columns", []), found),
-        name=f"rejected-{row.pk}",
-        subject=row.file_name,
+        _reject_file_rows(run.plan.get("columns", []), reject_rows),
+        name=f"rejected-{run.pk}",
+        subject=run.file_name,
         kind=Activity.Kind.IMPORT,
     )
 
 
-def _rejected(columns: list[dict[str, str]], found: Iterator[Reject]) -> Iterator[list[str]]:
+def _reject_file_rows(
+    columns: list[dict[str, str]], reject_rows: Iterator[Reject]
+) -> Iterator[list[str]]:
     """Yield a header and the rejected rows.
 
     Line and reason of an earlier rejection are left out. Cells are as an import reads them.
     """
     headers = [column["header"] for column in columns]
-    bare = csv_files.unguard if csv_export.is_ours(headers) else csv_files.unguard_start
+    unguarded = csv_files.unguard if csv_export.is_ours(headers) else csv_files.unguard_start
     # A file of rejected rows begins with these columns; in other files they are data.
     n_first = len(mapping.REJECT_COLUMNS)
     indexes = [
@@ -311,11 +323,11 @@ def _rejected(columns: list[dict[str, str]], found: Iterator[Reject]) -> Iterato
         if index >= n_first or header not in mapping.REJECT_COLUMNS
     ]
     yield [*mapping.REJECT_COLUMNS, *(headers[index] for index in indexes)]
-    for reject in found:
+    for reject in reject_rows:
         is_row = len(reject.cells) >= len(headers)
-        kept = (
+        row_cells = (
             [reject.cells[index] for index in indexes] + reject.cells[len(headers) :]
             if is_row
             else reject.cells
         )
-        yield [str(reject.line), words.reason(reject), *map(bare, kept)]
+        yield [str(reject.line), words.reason(reject), *map(unguarded, row_cells)]

@@ -1,4 +1,4 @@
-"""Texts of an import: why a row was rejected, why a file cannot be imported."""
+"""Texts of an import: why a row was rejected, why the import ended early."""
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext
@@ -49,7 +49,7 @@ TROUBLES: dict[str, str | Promise] = {
 
 def reason(reject: Reject) -> str:
     """Return why a row was rejected; the column comes first if one of its cells is the reason."""
-    words = str(REASONS.get(reject.reason, reject.reason))
+    text = str(REASONS.get(reject.reason, reject.reason))
     if reject.is_imported and reject.reason != "unusable":
-        words += " " + gettext("The row is imported without it.")
-    return f"{reject.column}: {words}" if reject.column else words
+        text += " " + gettext("The row is imported without it.")
+    return f"{reject.column}: {text}" if reject.column else text

@@ -51,13 +51,14 @@ class Import(models.Model):
     problem_counts: models.JSONField[dict[str, dict[str, int]], dict[str, dict[str, int]]] = (
         models.JSONField(default=dict, db_column="told")
     )  # the column keeps its name: during an update old code runs beside the new
-    trouble = models.CharField(max_length=40, blank=True)  # why it failed: a key of words.TROUBLES
+    # why it failed or ended early: a key of words.TROUBLES
+    trouble = models.CharField(max_length=40, blank=True)
 
     started_at = models.DateTimeField(null=True)
     progressed_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
-    lease = models.CharField(max_length=32, blank=True)
-    leased_until = models.DateTimeField(null=True)
+    lease = models.CharField(max_length=32, blank=True)  # token of the worker; "": none has it
+    leased_until = models.DateTimeField(null=True)  # without a lease: not to be leased before
     # consecutive turns of workers that ended without a chunk; more than a few stop the import
     n_tries = models.PositiveSmallIntegerField(default=0)
     segment = models.ForeignKey("people.Segment", models.SET_NULL, null=True, related_name="+")
@@ -162,7 +163,7 @@ class ImportMember(models.Model):
 class RejectPart(models.Model):
     """The rejected rows of one chunk: compressed lines of JSON.
 
-    A line is ``[line, reason, word, [cells], is_imported]``.
+    A line is ``[line, reason, column, [cells], is_imported]``: see csv_reader.Reject.
     """
 
     run = models.ForeignKey(Import, models.CASCADE, related_name="rejects")

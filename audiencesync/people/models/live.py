@@ -25,7 +25,7 @@ class Subscription(models.Model):
         WAIT = "wait"
 
     class Kind(models.TextChoices):
-        """What the listener hears of."""
+        """What the listener is signalled."""
 
         EVENT = "event"
         PURCHASE = "purchase"

@@ -19,7 +19,7 @@ LONGEST_EXTERNAL_ID = 987  # bytes
 
 
 class KnownProfiles(models.Manager["Profile"]):
-    """Leaves out merged profiles and profiles that are being erased."""
+    """Leave out merged profiles and profiles that are being erased."""
 
     def get_queryset(self) -> models.QuerySet[Profile]:
         """Return the profiles that pages, segments and the API show."""
@@ -184,7 +184,7 @@ class Erasure(models.Model):
         REMOVING = "removing", _("Being removed from audiences")
         DONE = "done", _("Erased")
 
-    # What asked_by begins with where no user asked; not translated.
+    # Values (or the beginning) of asked_by where no user asked; not translated.
     BY_KEY, BY_RESTORE, BY_DELETION = "API key ", "restore", "group deleted"
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="erasures")

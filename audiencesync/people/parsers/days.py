@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-FORMS = ("%Y-%m-%d", "%d.%m.%Y", "%d.%m.%y")
+FORMATS = ("%Y-%m-%d", "%d.%m.%Y", "%d.%m.%y")
 
 
 def day(text: str) -> str | None:
     """Return a date such as ``23.11.2026`` in the form 2026-11-23; None for other texts."""
-    for form in FORMS:
+    for date_format in FORMATS:
         try:
-            parsed = datetime.strptime(text.strip(), form)  # noqa: DTZ007  # a day has no time zone
+            parsed = datetime.strptime(text.strip(), date_format)  # noqa: DTZ007  # a day has no time zone
         except ValueError:
             continue
         return parsed.date().isoformat()

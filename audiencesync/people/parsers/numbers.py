@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 Number = int | float
-BIGGEST = 2**53
-LONGEST = 40
-COMMA, POINT = "comma", "point"  # the decimal sign of a column, where its cells show it
+BIGGEST = 2**53  # beyond it a float cannot hold every whole number
+LONGEST = 40  # characters
+COMMA, POINT = "comma", "point"  # styles: the decimal sign of a column, where its cells show it
 _PLAIN = re.compile(r"-?(?:0|[1-9][0-9]{0,13})(?:\.[0-9]{1,9})?", re.ASCII)
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,13})", re.ASCII)
-# Thousands, or three decimals: it cannot be known.
+# 1.234 may mean thousands or three decimals.
 _AMBIGUOUS = re.compile(r"-?[1-9][0-9]{0,2}[.,][0-9]{3}", re.ASCII)
 _MONEY = re.compile(
     r"([^\d\s.,+'’\u2212-]{0,4})\s*([-\u2212]?[0-9][0-9.,'’\s]*?)\s*([^\d\s.,+'’\u2212-]{0,4})"
@@ -31,7 +31,7 @@ _CURRENCIES = {
     "Kč": "CZK",
 }
 _CODES = "EUR USD GBP JPY CHF PLN CZK SEK NOK DKK HUF RON BGN TRY AUD CAD"
-_GROUPS = {  # decimal sign -> numbers, with or without groups of thousands
+_GROUPED_NUMBERS = {  # decimal sign -> numbers, with or without groups of thousands
     sign: re.compile(
         rf"-?(?:0|[1-9][0-9]{{0,2}}(?:(?:\{other}[0-9]{{3}})+|(?:[\s'’][0-9]{{3}})+)|[1-9][0-9]*)"
         rf"(?:\{sign}[0-9]+)?",
@@ -39,7 +39,7 @@ _GROUPS = {  # decimal sign -> numbers, with or without groups of thousands
     )
     for sign, other in ((".", ","), (",", "."))
 }
-_SIGNS = {COMMA: ",", POINT: "."}
+_DECIMAL_SIGNS = {COMMA: ",", POINT: "."}
 
 
 def exact(text: str) -> Number | None:
@@ -50,21 +50,21 @@ def exact(text: str) -> Number | None:
     if not re.search("[.eE]", text):
         whole = int(text) if len(text) < 20 else BIGGEST + 1
         return whole if abs(whole) <= BIGGEST else None
-    found = float(text) if len(text) < 400 else BIGGEST + 1.0
-    return found if abs(found) <= BIGGEST and Decimal(repr(found)) == Decimal(text) else None
+    value = float(text) if len(text) < 400 else BIGGEST + 1.0
+    return value if abs(value) <= BIGGEST and Decimal(repr(value)) == Decimal(text) else None
 
 
 def style(cells: Iterable[str]) -> str:
     """Return the decimal sign that a column proves, COMMA or POINT; empty if none does, or both."""
-    proved = {sign for sign in map(_proof, cells) if sign}
-    return proved.pop() if len(proved) == 1 else ""
+    proved_styles = {proved_style for proved_style in map(_proved_style, cells) if proved_style}
+    return proved_styles.pop() if len(proved_styles) == 1 else ""
 
 
 def _money(cell: str) -> re.Match[str] | None:
     return _MONEY.fullmatch(cell) if len(cell) <= LONGEST else None
 
 
-def _proof(cell: str) -> str:
+def _proved_style(cell: str) -> str:
     if cell.isdecimal() or not (money := _money(cell)):
         return ""
     digits = money[2]
@@ -81,8 +81,10 @@ def _proof(cell: str) -> str:
 def currency(cell: str) -> str:
     """Return the currency in a cell, as ISO 4217; empty if there is none."""
     money = _money(cell)
-    word = (money[1] or money[3]) if money else ""
-    return _CURRENCIES.get(word, word.upper() if word and word.upper() in _CODES.split() else "")
+    symbol = (money[1] or money[3]) if money else ""
+    return _CURRENCIES.get(
+        symbol, symbol.upper() if symbol and symbol.upper() in _CODES.split() else ""
+    )
 
 
 def unambiguous(text: str) -> Number | None:
@@ -121,20 +123,24 @@ def _formatted(cell: str, decimal_style: str, *, has_free_comma: bool) -> Number
     if not money or (money[1] and money[3]) or bool(money[1] or money[3]) != bool(currency(cell)):
         return None
     digits = money[2].replace("\u2212", "-")
-    sign = (
-        _SIGNS.get(decimal_style)
-        or _SIGNS.get(_proof(digits))
+    decimal_sign = (
+        _DECIMAL_SIGNS.get(decimal_style)
+        or _DECIMAL_SIGNS.get(_proved_style(digits))
         or ("," if has_free_comma and "," in digits else ".")
     )
-    if not decimal_style and sign == "," and not has_free_comma and "." not in digits:
+    if not decimal_style and decimal_sign == "," and not has_free_comma and "." not in digits:
         return None
-    if not decimal_style and _AMBIGUOUS.fullmatch(digits) and (sign == "." or not has_free_comma):
+    if (
+        not decimal_style
+        and _AMBIGUOUS.fullmatch(digits)
+        and (decimal_sign == "." or not has_free_comma)
+    ):
         return None
-    if not (decimal_style or money[1] or money[3] or sign in digits) and re.search(
+    if not (decimal_style or money[1] or money[3] or decimal_sign in digits) and re.search(
         "[\\s'’]", digits
     ):
         return None  # may also be a code in groups of three
-    if not _GROUPS[sign].fullmatch(digits):
+    if not _GROUPED_NUMBERS[decimal_sign].fullmatch(digits):
         return None
-    plain = re.sub(r"[\s'’]", "", digits).replace("," if sign == "." else ".", "")
-    return exact(plain.replace(",", "."))
+    ungrouped = re.sub(r"[\s'’]", "", digits).replace("," if decimal_sign == "." else ".", "")
+    return exact(ungrouped.replace(",", "."))

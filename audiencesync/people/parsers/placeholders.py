@@ -21,8 +21,8 @@ _WORDS = frozenset(
     .replace("\n", "|")
     .split("|")
 )
-_SIGNS = re.compile(r"[-\u2010-\u2015\u2212_.,?*/\\ ]+|0[0 .,-]*")  # -, --, ?, 0, 000 000
-_OF_PROGRAMS = frozenset(
+_SIGNS_ONLY = re.compile(r"[-\u2010-\u2015\u2212_.,?*/\\ ]+|0[0 .,-]*")  # -, --, ?, 0, 000 000
+_WORDS_OF_PROGRAMS = frozenset(
     word.strip()
     for word in r"""
     n/a|#n/a|n.a.|n / a|null|(null)|<null>|[null]|none|(none)|<none>|[none]"""
@@ -34,22 +34,27 @@ _OF_PROGRAMS = frozenset(
 )
 DENIALS = frozenset({"none", "(none)", "<none>", "[none]"})  # as consent they may mean a refusal
 _DASHES = re.compile(r"[-\u2010-\u2015\u2212]+")
-EMAIL = r"(?:none|null|nil|unknown|undefined|unbekannt|n/a|no[-_.]?e?-?mail|keine?)"
-_EMAIL = re.compile(rf"{EMAIL}@(?:{EMAIL}|example)(?:\.[a-z]{{2,10}})?", re.ASCII)
+EMAIL_LOCAL_PART = r"(?:none|null|nil|unknown|undefined|unbekannt|n/a|no[-_.]?e?-?mail|keine?)"
+_EMAIL = re.compile(
+    rf"{EMAIL_LOCAL_PART}@(?:{EMAIL_LOCAL_PART}|example)(?:\.[a-z]{{2,10}})?", re.ASCII
+)
 
 
 def is_empty_cell(text: str) -> bool:
     """Whether programs or tables write this for an empty cell of any column: ``NULL``, ``-``."""
     return len(text) <= 12 and (
-        text.strip().casefold() in _OF_PROGRAMS or _DASHES.fullmatch(text.strip()) is not None
+        text.strip().casefold() in _WORDS_OF_PROGRAMS or _DASHES.fullmatch(text.strip()) is not None
     )
 
 
 def is_placeholder(text: str) -> bool:
-    """Return whether a text means nothing. A device id of zeros does: tracking is refused."""
+    """Return whether a text stands for no value.
+
+    A device id of zeros is none of these: it says that tracking is refused.
+    """
     if len(text) > LONGEST:
         return False
     word = " ".join(text.split()).casefold()
     if word in _WORDS or _EMAIL.fullmatch(word):
         return True
-    return len(word) <= 20 and _SIGNS.fullmatch(word) is not None
+    return len(word) <= 20 and _SIGNS_ONLY.fullmatch(word) is not None

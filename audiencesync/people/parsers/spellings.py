@@ -20,15 +20,15 @@ _LANGUAGE = re.compile(
     r"([A-Za-z]{2,3})([-_][A-Za-z]{4})?([-_](?:[A-Za-z]{2}|[0-9]{3}))?(?:[-_.@][\w-]+)*", re.ASCII
 )
 # A leading sign that may negate the word, such as -true or !yes, or a question mark.
-_DOUBTED = re.compile(r"^\s*[-\u2010-\u2015\u2212!~\u00ac]|[?\uff1f]")
-_TRUE = "true 1 yes y t ja j wahr on oui vrai si sí vero sim verdadeiro verdadero"
-_FALSE = "false 0 no n f nein falsch off non faux falso nao não"
-_GIVEN = (
+_DOUBTFUL = re.compile(r"^\s*[-\u2010-\u2015\u2212!~\u00ac]|[?\uff1f]")
+_TRUE_WORDS = "true 1 yes y t ja j wahr on oui vrai si sí vero sim verdadeiro verdadero"
+_FALSE_WORDS = "false 0 no n f nein falsch off non faux falso nao não"
+_GIVEN_WORDS = (
     "optedin optin subscribed granted given accepted agreed allowed consented confirmed doubleoptin"
     " erteilt zugestimmt zustimmung eingewilligt einwilligungerteilt akzeptiert angemeldet"
     " abonniert accepté accordé inscrit"
 )
-_REFUSED = (
+_REFUSED_WORDS = (
     "optedout optout unsubscribed denied refused rejected declined revoked withdrawn disagreed"
     " notgranted notgiven noconsent abgelehnt widerrufen verweigert nichterteilt abgemeldet"
     " widersprochen refusé retiré désinscrit"
@@ -187,37 +187,41 @@ def _key(text: str) -> str:
     return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold()))
 
 
-def _table(words: dict[str, str]) -> dict[str, str]:
-    return {_key(word): code for code, spelt in words.items() for word in spelt.split()}
+def _code_by_spelling(spellings_by_code: dict[str, str]) -> dict[str, str]:
+    return {
+        _key(spelling): code
+        for code, spellings in spellings_by_code.items()
+        for spelling in spellings.split()
+    }
 
 
-_WORDS = dict.fromkeys(map(_key, _TRUE.split()), True) | dict.fromkeys(
-    map(_key, _FALSE.split()), False
+_BOOLEAN_WORDS = dict.fromkeys(map(_key, _TRUE_WORDS.split()), True) | dict.fromkeys(
+    map(_key, _FALSE_WORDS.split()), False
 )
-_CONSENTS = dict.fromkeys(map(_key, _GIVEN.split()), True) | dict.fromkeys(
-    map(_key, _REFUSED.split()), False
+_CONSENT_WORDS = dict.fromkeys(map(_key, _GIVEN_WORDS.split()), True) | dict.fromkeys(
+    map(_key, _REFUSED_WORDS.split()), False
 )
-_GENDER_CODES = _table(_GENDERS)
+_GENDER_CODES = _code_by_spelling(_GENDERS)
 # The usual spellings, found without normalising: imports read millions of cells.
 _PLAIN_BOOLEANS = {
-    word: _WORDS[word] for word in ("true", "false", "1", "0", "yes", "no", "ja", "nein")
+    word: _BOOLEAN_WORDS[word] for word in ("true", "false", "1", "0", "yes", "no", "ja", "nein")
 }
 
 
 def boolean(text: str) -> bool | None:
     """Read a boolean in one of several languages: ``true``, ``Ja``, ``oui``, ``0``."""
-    found = _PLAIN_BOOLEANS.get(text)
-    if found is None and not _DOUBTED.search(text):
-        return _WORDS.get(_key(text))
-    return found
+    value = _PLAIN_BOOLEANS.get(text)
+    if value is None and not _DOUBTFUL.search(text):
+        return _BOOLEAN_WORDS.get(_key(text))
+    return value
 
 
 def consent(text: str) -> bool | None:
     """Read a boolean, or a word for given or refused consent: ``opted-in``, ``widerrufen``."""
-    found = boolean(text)
-    if found is None and not _DOUBTED.search(text):
-        return _CONSENTS.get(_key(text))
-    return found
+    value = boolean(text)
+    if value is None and not _DOUBTFUL.search(text):
+        return _CONSENT_WORDS.get(_key(text))
+    return value
 
 
 def gender(text: str) -> str | None:
@@ -245,9 +249,9 @@ def language(text: str) -> str | None:
     A code such as de, pt-BR or zh_TW keeps its spelling; a name becomes its ISO 639-1 code.
     """
     text = text.strip()
-    named, parts = _languages().get(_key(text)), _LANGUAGE.fullmatch(text)
-    if named or not parts:
-        return named
+    named_code, parts = _languages().get(_key(text)), _LANGUAGE.fullmatch(text)
+    if named_code or not parts:
+        return named_code
     code, script, region = parts.groups()
     if code.lower() not in _ISO_639_1 | _ISO_639_2:
         return None
@@ -284,24 +288,26 @@ def _countries() -> dict[str, str]:
 
     A name of two countries is left out.
     """
-    found: dict[str, set[str]] = {}
+    codes_by_name: dict[str, set[str]] = {}
     for code, names in _country_names().items():
         for name in names.values():
             if not name.startswith("*"):
-                found.setdefault(_key(name), set()).add(code)
-    sure = {
+                codes_by_name.setdefault(_key(name), set()).add(code)
+    unambiguous = {
         name: code
-        for name, (code, *others) in ((name, sorted(codes)) for name, codes in found.items())
+        for name, (code, *others) in (
+            (name, sorted(codes)) for name, codes in codes_by_name.items()
+        )
         if not others
     }
-    return sure | _codes() | _table(_OTHER_COUNTRIES)
+    return unambiguous | _codes() | _code_by_spelling(_OTHER_COUNTRIES)
 
 
 @lru_cache(maxsize=1)
 def _languages() -> dict[str, str]:
     """Return name -> code: English names, native names, and some in other languages."""
-    found: dict[str, str] = {}
+    code_by_name: dict[str, str] = {}
     for code, info in LANG_INFO.items():
         if "name" in info and len(code) <= 3:
-            found |= {_key(info["name"]): code, _key(info["name_local"]): code}
-    return found | _table(_OTHER_LANGUAGES)
+            code_by_name |= {_key(info["name"]): code, _key(info["name_local"]): code}
+    return code_by_name | _code_by_spelling(_OTHER_LANGUAGES)

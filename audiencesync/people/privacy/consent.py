@@ -18,7 +18,7 @@ from audiencesync.people.models import Withdrawal
 TASK = "canvases.privacy.erase.beat"
 
 
-def derived(app_group: AppGroup, attributes: Mapping[str, Any]) -> bool | None:
+def from_attribute(app_group: AppGroup, attributes: Mapping[str, Any]) -> bool | None:
     """Return the consent that the group's attribute holds; None without the attribute."""
     value = attributes.get(app_group.consent_attribute)
     if value is None:
@@ -29,15 +29,20 @@ def derived(app_group: AppGroup, attributes: Mapping[str, Any]) -> bool | None:
     return text.strip() in {word.lower() for word in app_group.consent_values}
 
 
-def followed(app_group: AppGroup, attributes: Mapping[str, Any], known: bool | None) -> bool | None:
-    """Return the new consent: a known refusal stands until the attribute holds a consent."""
-    new = derived(app_group, attributes)
-    return False if new is None and known is False else new
+def after_change(
+    app_group: AppGroup, attributes: Mapping[str, Any], stored: bool | None
+) -> bool | None:
+    """Return the consent after a change of attributes.
+
+    ``stored``: before it. A stored refusal stands until the attribute holds a value.
+    """
+    consent = from_attribute(app_group, attributes)
+    return False if consent is None and stored is False else consent
 
 
 def record_withdrawals(app_group: AppGroup, profile_ids: Iterable[int], *, now: datetime) -> None:
-    """Record withdrawals inside the caller's transaction, and wake the beat that handles them."""
-    rows = [Withdrawal(app_group=app_group, profile_id=pk, at=now) for pk in profile_ids]
-    if rows:
-        Withdrawal.objects.bulk_create(rows)
+    """Record withdrawals inside the caller's transaction, and request the job that handles them."""
+    withdrawals = [Withdrawal(app_group=app_group, profile_id=pk, at=now) for pk in profile_ids]
+    if withdrawals:
+        Withdrawal.objects.bulk_create(withdrawals)
         wake(TASK)

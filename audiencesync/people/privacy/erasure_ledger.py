@@ -1,7 +1,8 @@
 """The suppression list of erased people: salted hashes of their names, which survive a restore.
 
-An import cannot bring an erased person back. A call is blocked only if it names the old id or
-alias, or an address alone (`blocked`).
+A name is an external id, an alias, an e-mail or a phone. An import cannot bring an erased person
+back. A call is blocked only if it names the old id or alias, or an address alone
+(`blocked_indexes`).
 
 The file (settings.ERASURE_LEDGER) holds a line per name:
 {"group": 1, "kind": "email", "digest": "...", "at": "..."}.
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 Name = tuple[str, bytes]  # kind, digest
 ADDRESSES: tuple[Literal["email", "phone"], ...] = ("email", "phone")
-AT_ONCE = 2000
+CHUNK = 2000
 
 
 def digest(app_group: AppGroup, kind: str, value: bytes) -> bytes:
@@ -42,23 +43,25 @@ def digest(app_group: AppGroup, kind: str, value: bytes) -> bytes:
 
 def names_of(app_group: AppGroup, profiles: Sequence[Profile]) -> list[tuple[int, Name]]:
     """Return (profile id, name) for all names these profiles have or had."""
-    found = [
-        (one.pk, "external_id", one.external_id.encode()) for one in profiles if one.external_id
+    values = [
+        (profile.pk, "external_id", profile.external_id.encode())
+        for profile in profiles
+        if profile.external_id
     ]
     for kind in ADDRESSES:
-        found += [
-            (one.pk, kind, bytes(value))
-            for one in profiles
-            if (value := getattr(one, f"{kind}_sha256"))
+        values += [
+            (profile.pk, kind, bytes(value))
+            for profile in profiles
+            if (value := getattr(profile, f"{kind}_sha256"))
         ]
     past = PastIdentifier.objects.filter(profile__in=profiles, kind__in=ADDRESSES)
-    found += [
+    values += [
         (pk, kind, bytes(value))
         for pk, kind, value in past.values_list("profile", "kind", "sha256")
     ]
     aliases = UserAlias.objects.filter(profile__in=profiles).values_list("profile", "label", "name")
-    found += [(pk, "alias", alias_value(label, name)) for pk, label, name in aliases]
-    return [(pk, (kind, digest(app_group, kind, value))) for pk, kind, value in found]
+    values += [(pk, "alias", alias_value(label, name)) for pk, label, name in aliases]
+    return [(pk, (kind, digest(app_group, kind, value))) for pk, kind, value in values]
 
 
 def alias_value(label: str, name: str) -> bytes:
@@ -70,21 +73,21 @@ def write(
     app_group: AppGroup, names: Iterable[Name], *, erasure: Erasure | None, now: datetime
 ) -> None:
     """Record names inside the caller's transaction."""
-    again: dict[str, Any] = {"ignore_conflicts": True}
+    on_conflict: dict[str, Any] = {"ignore_conflicts": True}
     if erasure is not None:  # a person erased again is blocked from now on
-        again = {"update_conflicts": True, "unique_fields": ["app_group", "kind", "digest"]}
-        again["update_fields"] = ["at", "erasure"]
+        on_conflict = {"update_conflicts": True, "unique_fields": ["app_group", "kind", "digest"]}
+        on_conflict["update_fields"] = ["at", "erasure"]
     ErasedName.objects.bulk_create(
         [
             ErasedName(app_group=app_group, kind=kind, digest=value, erasure=erasure, at=now)
             for kind, value in sorted(set(names))
         ],
-        **again,
+        **on_conflict,
     )
 
 
 def restore(app_group: AppGroup, names: Mapping[Name, datetime]) -> None:
-    """Record names of the file with their time, which shows if the old rule hashed them."""
+    """Record names of the file with their time: it tells whether a former rule hashed them."""
     ErasedName.objects.bulk_create(
         [
             ErasedName(app_group=app_group, kind=kind, digest=value, at=at)
@@ -99,15 +102,15 @@ def is_used(app_group: AppGroup) -> bool:
     return ErasedName.objects.filter(app_group=app_group).exists()
 
 
-def held_since(app_group: AppGroup, now: datetime) -> datetime:
+def blocks_addresses_since(app_group: AppGroup, now: datetime) -> datetime:
     """Return since when erasures block e-mails and phones; ids and aliases always block."""
     return now - timedelta(days=app_group.suppression_days)
 
 
-def blocked(
+def blocked_indexes(
     app_group: AppGroup,
     changes: Sequence[Change],
-    people: Mapping[int, int],
+    profile_ids: Mapping[int, int],
     *,
     now: datetime,
     from_file: bool,
@@ -116,43 +119,62 @@ def blocked(
 
     A file may be older than the erasure, so its addresses count for `suppression_days`. A call
     with an id or alias of its own means the present owner: an erased person may sign up again.
-    ``people``: index -> id of the profile found by an id or alias. A profile may share an address
-    with an erased person: an address that it has already may be sent again.
+    ``profile_ids``: index -> id of the profile found by an id or alias. A profile may share an
+    address with an erased person: a change may name an address that its profile has already.
     """
     if not is_used(app_group):
         return set()
-    named = [
-        (index, name) for index, change in enumerate(changes) for name in _names(app_group, change)
-    ]
-    counted = {
+    address_indexes = {
         index
         for index, change in enumerate(changes)
         if from_file
-        or (change.external_id is None and change.alias is None and index not in people)
+        or (change.external_id is None and change.alias is None and index not in profile_ids)
     }
-    named += [(index, name) for index, name in _addresses(app_group, changes) if index in counted]
-    wanted = {value for _index, (_kind, value) in named}
-    rows = ErasedName.objects.filter(app_group=app_group, digest__in=wanted)
-    rows = rows.filter(~Q(kind__in=ADDRESSES) | Q(at__gt=held_since(app_group, now)))
-    known = {(kind, bytes(value)) for kind, value in rows.values_list("kind", "digest")}
-    hits = [(index, name) for index, name in named if name in known]
-    before = _hits_of_before(app_group, changes, since=held_since(app_group, now))
-    hits += [(index, name) for index, name in before if index in counted]
-    sharing = {
-        people[index] for index, (kind, _value) in hits if kind in ADDRESSES and index in people
+    since = blocks_addresses_since(app_group, now)
+    hits = _hits(app_group, changes, address_indexes, since=since)
+    hits += [
+        (index, name)
+        for index, name in _hits_by_former_rule(app_group, changes, since=since)
+        if index in address_indexes
+    ]
+    sharing_ids = {
+        profile_ids[index]
+        for index, (kind, _value) in hits
+        if kind in ADDRESSES and index in profile_ids
     }
-    theirs = (
-        set(names_of(app_group, list(Profile.objects.filter(pk__in=sharing)))) if sharing else set()
-    )
+    sharing = list(Profile.objects.filter(pk__in=sharing_ids)) if sharing_ids else []
+    own_names = set(names_of(app_group, sharing)) if sharing else set()
     return {
         index
         for index, name in hits
-        if name[0] not in ADDRESSES or (people.get(index), name) not in theirs
+        if name[0] not in ADDRESSES or (profile_ids.get(index), name) not in own_names
     }
 
 
-def held(app_group: AppGroup) -> QuerySet[ErasedName]:
-    """Return the blocked names of erasures with a receipt."""
+def _hits(
+    app_group: AppGroup, changes: Sequence[Change], address_indexes: set[int], *, since: datetime
+) -> list[tuple[int, Name]]:
+    """Return index and name of changes with a blocked name.
+
+    ``address_indexes``: the changes whose addresses count, where erased later than ``since``.
+    """
+    indexed_names = [
+        (index, name) for index, change in enumerate(changes) for name in _names(app_group, change)
+    ]
+    indexed_names += [
+        (index, name) for index, name in _addresses(app_group, changes) if index in address_indexes
+    ]
+    digests = {value for _index, (_kind, value) in indexed_names}
+    erased_names = ErasedName.objects.filter(app_group=app_group, digest__in=digests)
+    erased_names = erased_names.filter(~Q(kind__in=ADDRESSES) | Q(at__gt=since))
+    blocked_names = {
+        (kind, bytes(value)) for kind, value in erased_names.values_list("kind", "digest")
+    }
+    return [(index, name) for index, name in indexed_names if name in blocked_names]
+
+
+def names_with_receipt(app_group: AppGroup) -> QuerySet[ErasedName]:
+    """Return the blocked names of erasures whose receipt exists, so that it can release them."""
     return ErasedName.objects.filter(app_group=app_group, erasure__isnull=False).order_by()
 
 
@@ -173,61 +195,63 @@ def release(erasure: Erasure, *, now: datetime) -> int:
     return len(rows)
 
 
-def receipts(app_group: AppGroup, changes: Sequence[Change]) -> dict[int, str]:
+def receipt_keys(app_group: AppGroup, changes: Sequence[Change]) -> dict[int, str]:
     """Return index -> key of the receipt, for changes of people who were erased before."""
     if not is_used(app_group):
         return {}
-    named = [
+    indexed_names = [
         (index, name) for index, change in enumerate(changes) for name in _names(app_group, change)
     ]
-    named += _addresses(app_group, changes)
-    wanted = {value for _index, (_kind, value) in named}
-    rows = ErasedName.objects.filter(app_group=app_group, digest__in=wanted, erasure__isnull=False)
+    indexed_names += _addresses(app_group, changes)
+    digests = {value for _index, (_kind, value) in indexed_names}
+    erased_names = ErasedName.objects.filter(
+        app_group=app_group, digest__in=digests, erasure__isnull=False
+    )
     keys = {
         (kind, bytes(value)): key
-        for kind, value, key in rows.values_list("kind", "digest", "erasure__key")
+        for kind, value, key in erased_names.values_list("kind", "digest", "erasure__key")
     }
-    return {index: keys[name] for index, name in named if name in keys}
+    return {index: keys[name] for index, name in indexed_names if name in keys}
 
 
-def _hits_of_before(
+def _hits_by_former_rule(
     app_group: AppGroup, changes: Sequence[Change], *, since: datetime
 ) -> list[tuple[int, Name]]:
     """Return index and name of changes with an address that the former rule hashed differently."""
     if app_group.reread_at is None:
         return []
-    named = [
+    indexed_names = [
         (index, (kind, value))
         for kind in ADDRESSES
-        for index, text in _texts(kind, changes)
-        for value in digests_before(app_group, kind, text)
+        for index, text in _address_texts(kind, changes)
+        for value in former_digests(app_group, kind, text)
     ]
-    old = ErasedName.objects.filter(
+    erased_before = ErasedName.objects.filter(
         app_group=app_group, kind__in=ADDRESSES, at__gt=since, at__lt=app_group.reread_at
     )
-    rows = old.filter(digest__in={value for _index, (_kind, value) in named}).values_list(
-        "kind", "digest"
-    )
-    known = {(kind, bytes(value)) for kind, value in rows}
-    return [(index, name) for index, name in named if name in known]
+    pairs = erased_before.filter(
+        digest__in={value for _index, (_kind, value) in indexed_names}
+    ).values_list("kind", "digest")
+    blocked_names = {(kind, bytes(value)) for kind, value in pairs}
+    return [(index, name) for index, name in indexed_names if name in blocked_names]
 
 
 def digests(
     app_group: AppGroup, kind: str, values: Iterable[bytes | None], texts: Iterable[str | None] = ()
 ) -> bytes:
     """Return the digests of some names, joined. ``texts``: the e-mails or phones as received."""
-    found = [digest(app_group, kind, value) for value in values if value]
+    digests = [digest(app_group, kind, value) for value in values if value]
     for text in filter(None, texts) if app_group.reread_at else ():
-        found += digests_before(app_group, kind, text)
-    return b"".join(found)
+        digests += former_digests(app_group, kind, text)
+    return b"".join(digests)
 
 
-def digests_before(app_group: AppGroup, kind: str, text: str) -> list[bytes]:
+def former_digests(app_group: AppGroup, kind: str, text: str) -> list[bytes]:
     """Return digests by former rules of an e-mail or phone; none in groups without such rules."""
     if app_group.reread_at is None:
         return []
-    found = former_rules.hashes_before(kind, text, region=app_group.phone_region)
-    return [digest(app_group, kind, value) for value in found]
+    hashes = former_rules.former_hashes(kind, text, region=app_group.phone_region)
+    return [digest(app_group, kind, value) for value in hashes]
 
 
 def _names(app_group: AppGroup, change: Change) -> Iterator[Name]:
@@ -239,45 +263,45 @@ def _names(app_group: AppGroup, change: Change) -> Iterator[Name]:
 
 def _addresses(app_group: AppGroup, changes: Sequence[Change]) -> list[tuple[int, Name]]:
     """Return the e-mails and phones that changes look up or set."""
-    found: list[tuple[int, Name]] = []
+    indexed_names: list[tuple[int, Name]] = []
     for kind in ADDRESSES:
-        for index, text in _texts(kind, changes):
+        for index, text in _address_texts(kind, changes):
             normalised = normalise.normalise(kind, text, region=app_group.phone_region)
             if normalised.sha256 is not None:
-                found.append((index, (kind, digest(app_group, kind, normalised.sha256))))
-    return found
+                indexed_names.append((index, (kind, digest(app_group, kind, normalised.sha256))))
+    return indexed_names
 
 
-def _texts(kind: str, changes: Sequence[Change]) -> Iterator[tuple[int, str]]:
+def _address_texts(kind: str, changes: Sequence[Change]) -> Iterator[tuple[int, str]]:
     """Yield index and text of each e-mail, or phone, of the changes."""
-    for index, one in enumerate(changes):
-        for text in (getattr(one, kind), one.fields.get(kind)):
+    for index, change in enumerate(changes):
+        for text in (getattr(change, kind), change.fields.get(kind)):
             if text:
                 yield index, str(text)
 
 
-def people_of(app_group: AppGroup, names: set[Name]) -> list[int]:
+def restored_people(app_group: AppGroup, names: set[Name]) -> list[int]:
     """Return the ids of erased profiles that a restore brought back.
 
     External ids and aliases never change, so a profile with one is matched by it alone: others
     may have the same address.
     """
-    found: list[int] = []
-    for some in chunks.walk(Profile.objects.filter(app_group=app_group), AT_ONCE):
-        people = list(some.order_by("pk"))
-        theirs: dict[int, set[Name]] = defaultdict(set)
-        for pk, name in names_of(app_group, people):
-            theirs[pk].add(name)
-        for pk, known in theirs.items():
-            ids = {name for name in known if name[0] not in ADDRESSES}
-            if names & (ids or known):
-                found.append(pk)
-    return sorted(found)
+    restored_ids: list[int] = []
+    for chunk in chunks.walk(Profile.objects.filter(app_group=app_group), CHUNK):
+        profiles = list(chunk.order_by("pk"))
+        names_by_profile: dict[int, set[Name]] = defaultdict(set)
+        for pk, name in names_of(app_group, profiles):
+            names_by_profile[pk].add(name)
+        for pk, own_names in names_by_profile.items():
+            own_ids = {name for name in own_names if name[0] not in ADDRESSES}
+            if names & (own_ids or own_names):
+                restored_ids.append(pk)
+    return sorted(restored_ids)
 
 
-def file() -> int:
+def append_to_file() -> int:
     """Append the names that are not in the file yet, with fsync. Return how many."""
-    target = Path(settings.ERASURE_LEDGER)
+    path = Path(settings.ERASURE_LEDGER)
     with transaction.atomic():
         rows = list(
             ErasedName.objects.select_for_update().filter(is_filed=False).order_by("pk")[:5000]
@@ -285,7 +309,7 @@ def file() -> int:
         if not rows:
             return 0
         _append(
-            target,
+            path,
             [
                 {
                     "group": row.app_group_id,
@@ -300,16 +324,16 @@ def file() -> int:
     return len(rows)
 
 
-def _append(target: Path, lines: Iterable[Mapping[str, object]]) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
+def _append(path: Path, lines: Iterable[Mapping[str, object]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with open(
-        os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="ascii"
-    ) as out:
-        out.write("\n")  # ends a line that a crash or a full disk has cut off
+        os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="ascii"
+    ) as file:
+        file.write("\n")  # ends a line that a crash or a full disk has cut off
         for line in lines:
-            out.write(json.dumps(line, default=datetime.isoformat) + "\n")
-        out.flush()
-        os.fsync(out.fileno())
+            file.write(json.dumps(line, default=datetime.isoformat) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read(path: Path) -> dict[int, dict[Name, datetime]]:
@@ -317,16 +341,16 @@ def read(path: Path) -> dict[int, dict[Name, datetime]]:
 
     A line that a crash cut off is left out.
     """
-    found: dict[int, dict[Name, datetime]] = {}
+    names_by_group: dict[int, dict[Name, datetime]] = {}
     for line in path.read_text(encoding="ascii", errors="replace").splitlines():
         try:
-            row = json.loads(line)
-            names = found.setdefault(int(row["group"]), {})
-            name = str(row["kind"]), bytes.fromhex(row["digest"])
-            if "released" in row:
+            entry = json.loads(line)
+            names = names_by_group.setdefault(int(entry["group"]), {})
+            name = str(entry["kind"]), bytes.fromhex(entry["digest"])
+            if "released" in entry:
                 names.pop(name, None)
             else:
-                names[name] = datetime.fromisoformat(row["at"])
+                names[name] = datetime.fromisoformat(entry["at"])
         except (ValueError, KeyError, TypeError):
             continue
-    return found
+    return names_by_group

@@ -20,8 +20,8 @@ Sql = tuple[str, tuple[Any, ...]]
 Text = Combinable | Expression
 
 
-# SQLite: the attribute of any name as {"v": value}, or NULL.
-ODD = (
+# SQLite: the attribute of any name as {"v": value}, or NULL. Slower than a JSON path.
+_SQLITE_ENTRY = (
     "(SELECT json_object('v', CASE type"
     " WHEN 'true' THEN json('true') WHEN 'false' THEN json('false')"
     " WHEN 'object' THEN json(value) WHEN 'array' THEN json(value) ELSE value END)"
@@ -32,7 +32,8 @@ ODD = (
 class _Attribute(Func):
     """One custom attribute by name, or a property of an event (``column``).
 
-    Templates hold {json} for the column, {key} for the name.
+    ``sqlite`` and ``postgresql`` are templates of SQL: {json} is the column; {key} is the JSON path
+    on SQLite, the name on PostgreSQL.
     """
 
     sqlite = postgresql = ""
@@ -42,9 +43,11 @@ class _Attribute(Func):
         self.name = name
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Sql:
-        """Use a JSON path; a quotation mark cannot stand in it."""
+        """Use a JSON path; names that cannot stand in one are looked up by _SQLITE_ENTRY."""
         if '"' in self.name or "\\" in self.name:
-            return self._fill(self.sqlite.replace("{json}", ODD), compiler, self.name, path="$.v")
+            return self._fill(
+                self.sqlite.replace("{json}", _SQLITE_ENTRY), compiler, self.name, path="$.v"
+            )
         return self._fill(self.sqlite, compiler, f"$.{json.dumps(self.name)}")
 
     def as_postgresql(
@@ -152,42 +155,42 @@ class Day(Func):
     ) -> Sql:
         """Match by a file pattern."""
         digits = "-".join("[0-9]" * size for size in (4, 2, 2))
-        return self._when(f"GLOB '{digits}*'", compiler)
+        return self._case(f"GLOB '{digits}*'", compiler)
 
     def as_postgresql(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any
     ) -> Sql:
         """Match by a regular expression."""
-        return self._when("~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}'", compiler)
+        return self._case("~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}'", compiler)
 
-    def _when(self, condition: str, compiler: SQLCompiler) -> Sql:
+    def _case(self, condition: str, compiler: SQLCompiler) -> Sql:
         text, params = compiler.compile(self.source_expressions[0])
         return f"(CASE WHEN {text} {condition} THEN SUBSTR({text}, 1, 10) END)", (*params, *params)
 
 
-def surely(condition: Expression) -> Expression:
-    """Return False instead of NULL, so that the condition can be negated."""
+def null_as_false(condition: Expression) -> Expression:
+    """Return the condition with False instead of NULL, so that its negation is the complement."""
     return Coalesce(condition, Value(False), output_field=BooleanField())
 
 
 def contains(text: Text, part: str) -> Expression:
     """Whether ``part`` is in ``text``; case and composition do not matter."""
-    return surely(GreaterThan(StrIndex(Fold(text), Value(fold(part))), Value(0)))
+    return null_as_false(GreaterThan(StrIndex(Fold(text), Value(fold(part))), Value(0)))
 
 
 def starts_with(text: Text, part: str) -> Expression:
     """Whether ``text`` begins with ``part``; case and composition do not matter."""
-    return surely(Exact(Left(Fold(text), len(fold(part))), Value(fold(part))))
+    return null_as_false(Exact(Left(Fold(text), len(fold(part))), Value(fold(part))))
 
 
 def is_one_of(text: Text, values: Sequence[str]) -> Expression:
     """Whether ``text`` is one of these; case and composition do not matter."""
-    return surely(In(Fold(text), [fold(value) for value in values]))
+    return null_as_false(In(Fold(text), [fold(value) for value in values]))
 
 
 def has_kind(name: str, kind: str, column: str = "attributes") -> Expression:
     """Whether an attribute is ``true``, ``false`` or ``null``."""
-    return surely(Exact(AttributeKind(name, column), Value(kind)))
+    return null_as_false(Exact(AttributeKind(name, column), Value(kind)))
 
 
 def exists(name: str, column: str = "attributes") -> Expression:
@@ -198,7 +201,7 @@ def exists(name: str, column: str = "attributes") -> Expression:
 
 def holds(name: str, part: str, column: str = "attributes") -> Expression:
     """Whether an attribute is a list with this element; case and composition do not matter."""
-    return surely(AttributeHolds(name, part, column))
+    return null_as_false(AttributeHolds(name, part, column))
 
 
 def is_text(name: str, values: Sequence[str], column: str = "attributes") -> Expression:
@@ -208,7 +211,7 @@ def is_text(name: str, values: Sequence[str], column: str = "attributes") -> Exp
 
 def is_day(name: str, days: Sequence[str], column: str = "attributes") -> Expression:
     """Whether an attribute is one of these days, such as 2026-11-23, or a time on one."""
-    return surely(In(Day(AttributeText(name, column)), [Value(day) for day in days]))
+    return null_as_false(In(Day(AttributeText(name, column)), [Value(day) for day in days]))
 
 
 def holds_day(name: str) -> Expression:
@@ -218,12 +221,12 @@ def holds_day(name: str) -> Expression:
 
 def between_days(name: str, first: str, last: str, column: str = "attributes") -> Expression:
     """Whether an attribute is a day, or a time on one, from ``first`` to ``last``."""
-    return surely(Range(Day(AttributeText(name, column)), (Value(first), Value(last))))
+    return null_as_false(Range(Day(AttributeText(name, column)), (Value(first), Value(last))))
 
 
 def is_number(name: str, values: Sequence[float], column: str = "attributes") -> Expression:
     """Whether an attribute is one of these numbers; 5 is 5.0."""
-    return surely(In(AttributeNumber(name, column), [Number(value) for value in values]))
+    return null_as_false(In(AttributeNumber(name, column), [Number(value) for value in values]))
 
 
 def compare(
@@ -232,15 +235,15 @@ def compare(
     """Whether an attribute is greater (else: less) than a number or a day such as 2026-11-23."""
     lookup = GreaterThan if greater else LessThan
     if isinstance(value, str):
-        return surely(lookup(Day(AttributeText(name, column)), Value(value)))
-    return surely(lookup(AttributeNumber(name, column), Number(value)))
+        return null_as_false(lookup(Day(AttributeText(name, column)), Value(value)))
+    return null_as_false(lookup(AttributeNumber(name, column), Number(value)))
 
 
 def is_amount(amount: Combinable, values: Sequence[float]) -> Expression:
     """Return whether a number is one of these."""
-    return surely(In(amount, list(values)))
+    return null_as_false(In(amount, list(values)))
 
 
 def is_beyond(amount: Combinable, value: float, *, greater: bool) -> Expression:
     """Return whether a number is greater (else: less) than another."""
-    return surely((GreaterThan if greater else LessThan)(amount, Value(value)))
+    return null_as_false((GreaterThan if greater else LessThan)(amount, Value(value)))

@@ -1,4 +1,4 @@
-"""Who is in an audience, for filters; the package of the partners provides the answers."""
+"""Who is in an audience, for filters. The app of the partners provides the source."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from audiencesync.groups.models import AppGroup
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """``members``: audience id -> query over profiles; ``names``: of a group's audiences."""
+    """``members``: audience id -> query over profiles; ``names``: group -> {audience id: name}."""
 
     members: Callable[[int], Q]
     names: Callable[[AppGroup], dict[int, str]]

@@ -18,12 +18,13 @@ from audiencesync.people.segments import attribute_sql
 from audiencesync.people.segments.nodes import CUSTOM
 from audiencesync.people.segments.reader import ops_of
 
-SECONDS = 2.0
-KEPT_SECONDS = 300
-MOST = 5000
-NEWEST = 200  # profiles that are searched for example values
+TIME_LIMIT_SECONDS = 2.0
+CACHE_SECONDS = 300
+MOST_ROWS = 5000  # pairs of name and type
+N_NEWEST = 200  # profiles that are searched for example values
 LONGEST_EXAMPLE = 40
-DAY = len("2026-11-23")
+DAY_LENGTH = len("2026-11-23")
+# Type in SQLite's json_each (first) or PostgreSQL's jsonb_typeof -> type of an attribute.
 TYPES = {
     **{
         "text": "text",
@@ -70,81 +71,83 @@ def types(app_group: AppGroup, *, is_fresh: bool = False) -> Types | None:
     Cached for five minutes; ``is_fresh`` reads again, for a name that may have been added since.
     """
     key = f"attribute-types-{app_group.pk}"
-    kept: dict[str, list[str]] | None = None if is_fresh else cache.get(key)
-    if kept is None:
+    cached: dict[str, list[str]] | None = None if is_fresh else cache.get(key)
+    if cached is None:
         try:
-            with at_most(SECONDS):
-                found = _read(app_group)
+            with at_most(TIME_LIMIT_SECONDS):
+                types_by_name = _read_types(app_group)
         except TooSlow:
             return None
-        kept = {name: sorted(known) for name, known in found.items()}
-        cache.set(key, kept, KEPT_SECONDS)
-    return {name: set(known) for name, known in kept.items()}
+        cached = {name: sorted(kinds) for name, kinds in types_by_name.items()}
+        cache.set(key, cached, CACHE_SECONDS)
+    return {name: set(kinds) for name, kinds in cached.items()}
 
 
 def examples(app_group: AppGroup) -> dict[str, str]:
     """Return name -> a value of one of the newest profiles. Not cached: it is personal data."""
-    found: dict[str, str] = {}
-    for known in _newest(app_group):
-        for name, value in known.items() if isinstance(known, dict) else ():
-            if value not in (None, "") and name not in found:
-                found[name] = str(value)[:LONGEST_EXAMPLE]
-    return found
+    examples: dict[str, str] = {}
+    for attributes in _newest_attributes(app_group):
+        for name, value in attributes.items() if isinstance(attributes, dict) else ():
+            if value not in (None, "") and name not in examples:
+                examples[name] = str(value)[:LONGEST_EXAMPLE]
+    return examples
 
 
-def _newest(app_group: AppGroup) -> Iterable[Any]:
+def _newest_attributes(app_group: AppGroup) -> Iterable[Any]:
     """Return the attributes of the newest profiles."""
     rows = Profile.objects.filter(app_group=app_group).order_by("-pk")
-    return rows.values_list("attributes", flat=True)[:NEWEST]
+    return rows.values_list("attributes", flat=True)[:N_NEWEST]
 
 
 def shown_types(app_group: AppGroup) -> Types | None:
-    """Return types() with "date" instead of "text" where newest profiles hold only days in it."""
-    found = types(app_group)
-    if found is None or not any(kinds == {"text"} for kinds in found.values()):
-        return found
-    held: dict[str, bool] = {}
-    for known in _newest(app_group):
-        for name, value in known.items() if isinstance(known, dict) else ():
+    """Return types() with "date" instead of "text" where the newest profiles hold only days."""
+    types_by_name = types(app_group)
+    if types_by_name is None or not any(kinds == {"text"} for kinds in types_by_name.values()):
+        return types_by_name
+    holds_only_days: dict[str, bool] = {}
+    for attributes in _newest_attributes(app_group):
+        for name, value in attributes.items() if isinstance(attributes, dict) else ():
             if value not in (None, ""):
-                is_day = isinstance(value, str) and day(value[:DAY]) == value[:DAY]
-                held[name] = held.get(name, True) and is_day
+                is_day = isinstance(value, str) and day(value[:DAY_LENGTH]) == value[:DAY_LENGTH]
+                holds_only_days[name] = holds_only_days.get(name, True) and is_day
     return {
-        name: {"date"} if kinds == {"text"} and held.get(name) else kinds
-        for name, kinds in found.items()
+        name: {"date"} if kinds == {"text"} and holds_only_days.get(name) else kinds
+        for name, kinds in types_by_name.items()
     }
 
 
 def suggestions(app_group: AppGroup) -> list[tuple[str, str]]:
     """Return the attributes of a group with their types and an example: (name, words)."""
-    shown = examples(app_group)
-    known = types(app_group) or {name: set() for name in shown}
-    names = sorted(name for name in known if ops_of(CUSTOM + name))[:MOST_NAMES]
-    return [(name, _words(known[name], shown.get(name, ""))) for name in names]
+    examples_by_name = examples(app_group)
+    types_by_name = types(app_group) or {name: set() for name in examples_by_name}
+    names = sorted(name for name in types_by_name if ops_of(CUSTOM + name))[:MOST_NAMES]
+    return [
+        (name, _type_text(types_by_name[name], examples_by_name.get(name, ""))) for name in names
+    ]
 
 
-def _words(types: set[str], example: str) -> str:
-    words = ", ".join(str(TYPE_WORDS[one]) for one in sorted(types)) or _("custom attribute")
+def _type_text(types: set[str], example: str) -> str:
+    text = ", ".join(str(TYPE_WORDS[kind]) for kind in sorted(types)) or _("custom attribute")
     if not example:
-        return words
-    return _("%(type)s, for example %(value)s") % {"type": words, "value": example}
+        return text
+    return _("%(type)s, for example %(value)s") % {"type": text, "value": example}
 
 
 def holds_days(app_group: AppGroup, name: str) -> bool:
-    """Return whether a profile has a day in this attribute. True also after two seconds."""
-    people = Profile.objects.filter(app_group=app_group)
+    """Return whether a profile has a day in this attribute. True if two seconds do not suffice."""
+    profiles = Profile.objects.filter(app_group=app_group)
     try:
-        with at_most(SECONDS):
-            return people.filter(attribute_sql.holds_day(name)).exists()
+        with at_most(TIME_LIMIT_SECONDS):
+            return profiles.filter(attribute_sql.holds_day(name)).exists()
     except TooSlow:
         return True
 
 
-def _read(app_group: AppGroup) -> Types:
+def _read_types(app_group: AppGroup) -> Types:
     with connection.cursor() as cursor:
-        cursor.execute(_SQL[connection.vendor], [app_group.pk, MOST])
+        cursor.execute(_SQL[connection.vendor], [app_group.pk, MOST_ROWS])
         rows = cursor.fetchall()
-    found: Types = {}
+    types_by_name: Types = {}
     for name, kind in rows:
-        found.setdefault(str(name), set()).update({TYPES[kind]} if kind in TYPES else ())
-    return found
+        types_by_name.setdefault(str(name), set()).update({TYPES[kind]} if kind in TYPES else ())
+    return types_by_name

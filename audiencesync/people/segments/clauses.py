@@ -66,6 +66,7 @@ _OF_PROFILE: dict[str, tuple[Text, Text]] = {
         gettext_lazy("whose %(field)s is not known"),
     ),
 }
+# (field, operator) -> the same two texts, where the general ones do not fit.
 _SPECIAL: dict[tuple[str, str], tuple[Text, Text]] = {
     ("ads_consent", "is_true"): (
         gettext_lazy("who consents to advertising"),
@@ -116,17 +117,17 @@ def of_profile(node: Condition, label: str, value: str, *, is_negated: bool) -> 
     if node.op in RELATIVE:
         return _relative(node.op, label, int(str(node.value)), is_negated=is_negated)
     op = _OPPOSITE.get(node.op, node.op)
-    is_negated ^= op != node.op
+    is_negated ^= op != node.op  # "is not" is a negated "is"
     if isinstance(node.value, str) and op in ("greater", "less"):
         op = {"greater": "after", "less": "before"}[op]
         value = day(node.value)
-    words = _SPECIAL.get((node.field, op)) or _OF_PROFILE[op]
-    return str(words[is_negated]) % {"field": label, "value": value}
+    texts = _SPECIAL.get((node.field, op)) or _OF_PROFILE[op]
+    return str(texts[is_negated]) % {"field": label, "value": value}
 
 
 def _relative(op: str, label: str, n: int, *, is_negated: bool) -> str:
     if op == "more_than_days_ago":
-        words = (
+        texts = (
             ngettext(
                 "whose %(field)s is more than %(n)d day ago",
                 "whose %(field)s is more than %(n)d days ago",
@@ -139,7 +140,7 @@ def _relative(op: str, label: str, n: int, *, is_negated: bool) -> str:
             ),
         )
     elif op == "less_than_days_ago":
-        words = (
+        texts = (
             ngettext(
                 "whose %(field)s is less than %(n)d day ago",
                 "whose %(field)s is less than %(n)d days ago",
@@ -152,7 +153,7 @@ def _relative(op: str, label: str, n: int, *, is_negated: bool) -> str:
             ),
         )
     else:
-        words = (
+        texts = (
             ngettext(
                 "whose %(field)s is today or tomorrow",
                 "whose %(field)s is in the next %(n)d days",
@@ -164,10 +165,10 @@ def _relative(op: str, label: str, n: int, *, is_negated: bool) -> str:
                 n,
             ),
         )
-    return words[is_negated] % {"field": label, "n": n}
+    return texts[is_negated] % {"field": label, "n": n}
 
 
-def of_event(node: EventCondition, what: str, *, is_negated: bool) -> str:
+def of_event(node: EventCondition, subject: str, *, is_negated: bool) -> str:
     """Return a condition on events; ``what``: the event or product, with its properties."""
     is_event = node.kind == EVENT
     if node.op.startswith(("first", "last")):
@@ -175,14 +176,17 @@ def of_event(node: EventCondition, what: str, *, is_negated: bool) -> str:
     else:
         op, n, is_negated = _times(node, is_negated=is_negated)
         if op == "never":
-            return _never(what, node.days, is_event=is_event)
+            return _never(subject, node.days, is_event=is_event)
         how_often = f"{_how_often(op, n)} {_period(node.days)}".strip()
-    words = (_PERFORMED if is_event else _BOUGHT)[is_negated]
-    return str(words) % {"what": what, "how_often": how_often}
+    texts = (_PERFORMED if is_event else _BOUGHT)[is_negated]
+    return str(texts) % {"what": subject, "how_often": how_often}
 
 
 def _times(node: EventCondition, *, is_negated: bool) -> tuple[str, int, bool]:
-    """Return the operator, the number and whether it is still negated: not once is never."""
+    """Return operator, number and negation of the same condition in the words that read best.
+
+    Not at least once is never; not at least 3 times is at most twice.
+    """
     op, n = node.op, node.n
     if op == "never" or (n == 0 and op != "at_least"):
         return ("at_least", 1, False) if is_negated else ("never", 0, False)
@@ -193,44 +197,44 @@ def _times(node: EventCondition, *, is_negated: bool) -> tuple[str, int, bool]:
     return ("at_most", n - 1, False) if n > 1 else ("never", 0, False)
 
 
-def _never(what: str, days: int | None, *, is_event: bool) -> str:
+def _never(subject: str, days: int | None, *, is_event: bool) -> str:
     if days is None:
-        words = _("who never performed %(what)s") if is_event else _("who never bought %(what)s")
+        text = _("who never performed %(what)s") if is_event else _("who never bought %(what)s")
     elif is_event:
-        words = _("who never performed %(what)s %(period)s")
+        text = _("who never performed %(what)s %(period)s")
     else:
-        words = _("who never bought %(what)s %(period)s")
-    return words % {"what": what, "period": _period(days)}
+        text = _("who never bought %(what)s %(period)s")
+    return text % {"what": subject, "period": _period(days)}
 
 
 def _how_often(op: str, n: int) -> str:
     if op == "at_least":
-        words = ngettext("at least once", "at least %(n)d times", n)
+        text = ngettext("at least once", "at least %(n)d times", n)
     elif op == "at_most":
-        words = ngettext("at most once", "at most %(n)d times", n)
+        text = ngettext("at most once", "at most %(n)d times", n)
     else:
-        words = ngettext("exactly once", "exactly %(n)d times", n)
-    return words % {"n": n}
+        text = ngettext("exactly once", "exactly %(n)d times", n)
+    return text % {"n": n}
 
 
 def _period(days: int | None) -> str:
     if days is None:
         return ""
-    words = ngettext("in the last 24 hours", "in the last %(days)d days", days)
-    return words % {"days": days}
+    text = ngettext("in the last 24 hours", "in the last %(days)d days", days)
+    return text % {"days": days}
 
 
 def _first_or_last(node: EventCondition) -> str:
     if node.day:
-        words = {
+        texts = {
             "first_before": _("for the first time before %(day)s"),
             "first_after": _("for the first time after %(day)s"),
             "last_before": _("for the last time before %(day)s"),
             "last_after": _("for the last time after %(day)s"),
         }
-        return words[node.op] % {"day": day(node.day)}
+        return texts[node.op] % {"day": day(node.day)}
     n = node.days or 0
-    ago = {
+    texts = {
         "first_before": ngettext(
             "for the first time more than %(n)d day ago",
             "for the first time more than %(n)d days ago",
@@ -252,13 +256,13 @@ def _first_or_last(node: EventCondition) -> str:
             n,
         ),
     }
-    return ago[node.op] % {"n": n}
+    return texts[node.op] % {"n": n}
 
 
 def of_member(node: SegmentCondition | AudienceCondition, name: str, *, is_negated: bool) -> str:
     """Return a condition on a segment or an audience."""
-    words = _SEGMENT if isinstance(node, SegmentCondition) else _AUDIENCE
-    return str(words[is_negated != (node.op == "not_in")]) % {"name": name}
+    texts = _SEGMENT if isinstance(node, SegmentCondition) else _AUDIENCE
+    return str(texts[is_negated != (node.op == "not_in")]) % {"name": name}
 
 
 def day(text: str) -> str:

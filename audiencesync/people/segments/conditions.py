@@ -21,7 +21,7 @@ CODES = {  # field -> its parser, and the pattern of a part of its code
     "country": (spellings.country, re.compile(r"[A-Za-z]{1,2}", re.ASCII)),
     "language": (spellings.language, re.compile(r"[A-Za-z]{0,3}([-_]\w{0,6})?", re.ASCII)),
 }
-_LIKE_A_DAY = re.compile(r"\d{1,4}([/.-])\d{1,2}\1\d{1,4}(?:[T ].*)?", re.ASCII)
+_DAY_LIKE = re.compile(r"\d{1,4}([/.-])\d{1,2}\1\d{1,4}(?:[T ].*)?", re.ASCII)
 _BETWEEN_DIGITS = re.compile(r"(?<=[0-9]),(?=[0-9])")
 
 
@@ -31,123 +31,125 @@ def number(text: str) -> int | float | None:
     ``1.000`` is a thousand where the current language groups digits by points, and one where a
     point separates decimals.
     """
-    usual = numbers.COMMA if get_format("DECIMAL_SEPARATOR") == "," else numbers.POINT
-    found = numbers.reader(numbers.style([text.strip()]) or usual, "tab")(text.strip())
-    return int(found) if found is not None and float(found).is_integer() else found
+    default_style = numbers.COMMA if get_format("DECIMAL_SEPARATOR") == "," else numbers.POINT
+    value = numbers.reader(numbers.style([text.strip()]) or default_style, "tab")(text.strip())
+    return int(value) if value is not None and float(value).is_integer() else value
 
 
-def amount(text: str) -> int | float | str:
+def day_or_number(text: str) -> int | float | str:
     """Return a date, else a number, else the text itself, which no filter accepts."""
-    if (found := day(text)) is not None:
-        return found
-    counted = number(text)
-    return text if counted is None else counted
+    if (as_day := day(text)) is not None:
+        return as_day
+    as_number = number(text)
+    return text if as_number is None else as_number
 
 
-def same(text: str, kinds: set[str]) -> int | float | str:
+def equality_value(text: str, kinds: set[str]) -> int | float | str:
     """Return the value for an equality test with an attribute of these types.
 
     A number where only numbers are stored. Else a text, which a filter also reads as a number or a
     day, unless only the current language decides which number is meant: ``1.000``.
     """
-    counted = number(text)
+    as_number = number(text)
     if (
-        counted is None
-        or (numbers.unambiguous(text) == counted and kinds != {"number"})
+        as_number is None
+        or (numbers.unambiguous(text) == as_number and kinds != {"number"})
         or kinds == {"text"}
     ):
         return text
-    return counted
+    return as_number
 
 
-def odd_day(value: Value) -> str:
+def odd_day_warning(value: Value) -> str:
     """Return a warning about a day in an unknown format, or with a time; "" if there is none."""
-    texts = [str(one).strip() for one in (value if isinstance(value, list) else [value])]
-    odd = next((text for text in texts if _LIKE_A_DAY.fullmatch(text) and day(text) is None), None)
-    words = _(
+    texts = [str(item).strip() for item in (value if isinstance(value, list) else [value])]
+    odd_text = next(
+        (text for text in texts if _DAY_LIKE.fullmatch(text) and day(text) is None), None
+    )
+    message = _(
         "Days are found as 2026-11-23 or 23.11.2026, without a time:"
         " “%(text)s” finds only this very text."
     )
-    return "" if odd is None else words % {"text": odd}
+    return "" if odd_text is None else message % {"text": odd_text}
 
 
-def listed(text: str) -> list[str]:
+def split_list(text: str) -> list[str]:
     """Return the values of a list, separated by semicolons if there is one, else by commas."""
     return [part.strip() for part in text.split(";" if ";" in text else ",") if part.strip()]
 
 
-def unclear_list(text: str, kinds: set[str]) -> str:
+def unclear_list_warning(text: str, kinds: set[str]) -> str:
     """Return a warning that a list of numbers may be one number: ``1,5``; "" if it cannot."""
     parts = [] if ";" in text or "number" not in kinds else re.split(r",\s|\s,", text)
-    unclear = next(
+    unclear_part = next(
         (part for part in parts if _BETWEEN_DIGITS.search(part) and number(part) is not None), None
     )
-    words = _(
+    message = _(
         "“%(text)s” may be one number or several."
         " Part values by semicolons: “1,5;” is one number, “1; 5” are two."
     )
-    return "" if unclear is None else words % {"text": unclear}
+    return "" if unclear_part is None else message % {"text": unclear_part}
 
 
-def unknown_code(field: str, op: str, values: Sequence[str]) -> str:
+def unknown_code_error(field: str, op: str, values: Sequence[str]) -> str:
     """Return why no profile can have such a country or language, in words; "" if one can."""
-    wrong = next((value for value in values if not _may_be_code(field, op, value)), None)
-    if wrong is None:
+    unknown = next((value for value in values if not _may_be_code(field, op, value)), None)
+    if unknown is None:
         return ""
     if field == "country":
         return _("“%(text)s” is no country. Countries are kept as codes such as DE.") % {
-            "text": wrong
+            "text": unknown
         }
     return _("“%(text)s” is no language. Languages are kept as codes such as de or pt-BR.") % {
-        "text": wrong
+        "text": unknown
     }
 
 
 def _may_be_code(field: str, op: str, value: str) -> bool:
     """Return whether a value can match: a code or a name; as a part, only a part of a code."""
-    read, part = CODES[field]
-    code = read(value)
+    parse, part_pattern = CODES[field]
+    code = parse(value)
     if op not in ("contains", "starts_with"):
         return code is not None
-    return part.fullmatch(value.strip()) is not None and (
+    return part_pattern.fullmatch(value.strip()) is not None and (
         code is None or fold(code) == fold(value.strip())
     )
 
 
-def name_as_stored(typed: str, known: Types | None) -> str:
+def name_as_stored(typed: str, types: Types | None) -> str:
     """Return the stored name if exactly one differs only in case, else the typed name."""
-    if not known or typed in known:
+    if not types or typed in types:
         return typed
-    alike = [name for name in known if fold(name) == fold(typed)]
-    return alike[0] if len(alike) == 1 else typed
+    matches = [name for name in types if fold(name) == fold(typed)]
+    return matches[0] if len(matches) == 1 else typed
 
 
-def unknown_name(name: str, known: Types) -> str:
+def unknown_name_error(name: str, types: Types) -> str:
     """Return what is wrong with an attribute name, in words; "" if profiles have it."""
-    if name in known:
+    if name in types:
         return ""
-    close = get_close_matches(name, known, n=1)
-    if close:
+    similar = get_close_matches(name, types, n=1)
+    if similar:
         return _("No person has an attribute “%(name)s”. Do you mean “%(close)s”?") % {
             "name": name,
-            "close": close[0],
+            "close": similar[0],
         }
     return _("No person has an attribute “%(name)s”.") % {"name": name}
 
 
-def unreadable(field: str, op: str, value: Value) -> str:
+def impossible_code(field: str, op: str, value: Value) -> str:
     """Return why a standard field cannot have such a value, in words; "" if it can."""
     if field not in CODES or value is None:
         return ""
-    return unknown_code(
-        field, op, [str(one) for one in (value if isinstance(value, list) else [value])]
+    return unknown_code_error(
+        field, op, [str(item) for item in (value if isinstance(value, list) else [value])]
     )
 
 
-def impossible(field: str, op: str, value: Value, known: Types) -> str:
+def impossible_comparison(field: str, op: str, value: Value, types: Types) -> str:
     """Return why a comparison matches no profile: its type is not stored; "" if it may match."""
     name = field.removeprefix(CUSTOM)
-    kinds = known.get(name, set())
+    kinds = types.get(name, set())
     if not kinds:
         return ""
     if op in ("is_true", "is_false"):

@@ -30,10 +30,10 @@ from audiencesync.people.segments.nodes import (
 )
 from audiencesync.people.segments.uses import usage
 
-MOST_VALUES = 2000  # in one statement that counts several segments
-CONFIRMED = 0.2  # a greater change of the people of a live canvas is asked about
+MOST_VALUES = 2000  # that filters compare with, in one statement that counts several segments
+CONFIRM_ABOVE = 0.2  # changes per member: above it, a change in a live canvas is asked about
 COUNT_SECONDS = 2.0  # for all segments of a page together
-KEPT_SECONDS = 30
+CACHE_SECONDS = 30
 
 
 class Stale(Exception):
@@ -53,15 +53,15 @@ class InUse(Exception):
 
 
 def create(
-    app_group: AppGroup, *, name: str, chosen: dict[str, Any], by: User, description: str = ""
+    app_group: AppGroup, *, name: str, raw_filter: dict[str, Any], by: User, description: str = ""
 ) -> Segment:
     """Save a new segment. Raise NameTaken, or FilterError for what its filter refers to."""
     try:
         with transaction.atomic():
-            _check(chosen, app_group)
+            _check(raw_filter, app_group)
             texts = {"name": name, "description": description}
             segment = Segment.objects.create(
-                app_group=app_group, **texts, filter=chosen, created_by=by
+                app_group=app_group, **texts, filter=raw_filter, created_by=by
             )
             Activity.log(app_group, by, Activity.Verb.CREATED, name, kind=Activity.Kind.SEGMENT)
     except IntegrityError as error:
@@ -74,7 +74,7 @@ def save(
     *,
     name: str,
     description: str,
-    chosen: dict[str, Any],
+    raw_filter: dict[str, Any],
     version: int,
     by: User,
     now: datetime,
@@ -83,21 +83,26 @@ def save(
 
     Raise Stale, NameTaken or FilterError, without a change.
     """
-    same = Segment.objects.filter(pk=segment.pk, version=version)
+    unchanged = Segment.objects.filter(pk=segment.pk, version=version)
     try:
         with transaction.atomic():
-            _check(chosen, segment.app_group, segment)
-            before = same.first()
-            new = {"name": name, "description": description, "filter": chosen, "updated_at": now}
-            if before is None or not same.update(**new, version=F("version") + 1):
+            _check(raw_filter, segment.app_group, segment)
+            stored = unchanged.first()
+            new_values = {
+                "name": name,
+                "description": description,
+                "filter": raw_filter,
+                "updated_at": now,
+            }
+            if stored is None or not unchanged.update(**new_values, version=F("version") + 1):
                 raise Stale
-            if before.filter != chosen:
+            if stored.filter != raw_filter:
                 live.segment_saved(segment, now)
-            texts = [
-                (_("Name"), before.name, name),
-                (_("Description"), before.description, description),
+            text_changes = [
+                (_("Name"), stored.name, name),
+                (_("Description"), stored.description, description),
             ]
-            changes = [*texts, _conditions(before.filter, chosen)]
+            changes = [*text_changes, _conditions_change(stored.filter, raw_filter)]
             kind = Activity.Kind.SEGMENT
             Activity.log(
                 segment.app_group, by, Activity.Verb.CHANGED, name, kind=kind, changes=changes
@@ -119,30 +124,39 @@ class LiveChange:
         return "unknown" if self.leave is None else f"{self.leave}-{self.join}"
 
 
-def change_to_confirm(segment: Segment, chosen: dict[str, Any], *, token: str) -> LiveChange | None:
-    """Return a change of more than a fifth of the people of a live canvas that must be confirmed.
+def change_to_confirm(
+    segment: Segment, raw_filter: dict[str, Any], *, token: str
+) -> LiveChange | None:
+    """Return the change of people in live canvases if it must be confirmed, else None.
 
     ``token``: of the change that was confirmed; a greater one is asked about again.
     """
-    if segment.filter == chosen:
+    if segment.filter == raw_filter:
         return None
-    found = live.difference(segment, chosen)
-    if found is None:
+    difference = live.difference(segment, raw_filter)
+    if difference is None:
         return None if token == LiveChange().token else LiveChange()
     leave, _sign, join = token.partition("-")
-    shown = [sent_numbers.whole(part) for part in (leave, join)]
-    real = (found.leave, found.join)
-    if all(most is not None and n <= most for n, most in zip(real, shown, strict=True)):
+    confirmed = [sent_numbers.whole(part) for part in (leave, join)]
+    counted = (difference.leave, difference.join)
+    if all(
+        limit is not None and count <= limit
+        for count, limit in zip(counted, confirmed, strict=True)
+    ):
         return None
-    is_live = found.leave or found.join
-    return LiveChange(found.leave, found.join) if is_live and found.share > CONFIRMED else None
+    is_live = difference.leave or difference.join
+    return (
+        LiveChange(difference.leave, difference.join)
+        if is_live and difference.share > CONFIRM_ABOVE
+        else None
+    )
 
 
-def _check(chosen: Any, app_group: AppGroup, segment: Segment | None = None) -> None:
+def _check(raw_filter: Any, app_group: AppGroup, segment: Segment | None = None) -> None:
     """Check the references of a filter under the lock of the group. Raise FilterError."""
-    if filters.refers(chosen):
+    if filters.has_references(raw_filter):
         _lock(app_group.pk)
-        filters.check(chosen, app_group, segment=segment)
+        filters.check(raw_filter, app_group, segment=segment)
 
 
 def _lock(app_group_id: int) -> None:
@@ -150,9 +164,9 @@ def _lock(app_group_id: int) -> None:
     AppGroup.objects.select_for_update(no_key=True).get(pk=app_group_id)
 
 
-def _conditions(before: Any, after: Any) -> LoggedChange:
+def _conditions_change(before: Any, after: Any) -> LoggedChange:
     """Return the old and new field names for the log; values may be customer data."""
-    old, new = (", ".join(fields_of(one)) for one in (before, after))
+    old, new = (", ".join(fields_of(raw_filter)) for raw_filter in (before, after))
     return (
         _("Conditions"),
         old,
@@ -187,7 +201,7 @@ def remove(segment: Segment, *, by: User) -> None:
                 return  # another request has deleted it meanwhile
             if uses := usage.direct(segment):
                 raise InUse([use.name for use in uses])
-            # Left behind by a canvas that named the segment when it was stopped.
+            # Paused ones were left behind by a canvas that named the segment until it stopped.
             Subscription.objects.filter(segment=segment, is_paused=True).delete()
             segment.delete()
             Activity.log(
@@ -201,22 +215,24 @@ def remove(segment: Segment, *, by: User) -> None:
         raise InUse(sorted({str(user) for user in error.protected_objects})) from error
 
 
-def naming(app_group: AppGroup, people: Iterable[int]) -> list[Segment]:
-    """Return the segments with a condition on one of these people; it would outlive an erasure."""
-    known = Profile.objects.filter(pk__in=list(people)).values_list("external_id", "email_sha256")
-    ids, digests = set(), set()
-    for external_id, digest in known:
-        ids.add(external_id)
+def segments_about(app_group: AppGroup, profile_ids: Iterable[int]) -> list[Segment]:
+    """Return the segments whose filter names one of these people, even after their erasure."""
+    identifiers = Profile.objects.filter(pk__in=list(profile_ids)).values_list(
+        "external_id", "email_sha256"
+    )
+    external_ids, digests = set(), set()
+    for external_id, digest in identifiers:
+        external_ids.add(external_id)
         digests.add(None if digest is None else bytes(digest))
-    found = []
+    segments = []
     for segment in Segment.objects.filter(app_group=app_group).order_by("name", "pk"):
-        named = set(filters.values_of(segment.filter, "external_id"))
-        hashed = {
+        named_ids = set(filters.values_of(segment.filter, "external_id"))
+        named_digests = {
             filters.whole_email(value) for value in filters.values_of(segment.filter, "email")
         } - {None}
-        if named & (ids - {None}) or hashed & digests:
-            found.append(segment)
-    return found
+        if named_ids & (external_ids - {None}) or named_digests & digests:
+            segments.append(segment)
+    return segments
 
 
 def counts(segments: list[Segment]) -> dict[int, int | None]:
@@ -226,37 +242,45 @@ def counts(segments: list[Segment]) -> dict[int, int | None]:
     Counts are cached for half a minute; a missing one is counted at the next request.
     """
     keys = {segment.pk: f"segment-n-{segment.pk}-{segment.version}" for segment in segments}
-    kept = cache.get_many(keys.values())
-    found: dict[int, int | None] = {pk: kept.get(key) for pk, key in keys.items()}
-    missing = sorted((one for one in segments if found[one.pk] is None), key=_weight)
+    cached = cache.get_many(keys.values())
+    known_counts: dict[int, int | None] = {pk: cached.get(key) for pk, key in keys.items()}
+    uncounted = sorted(
+        (segment for segment in segments if known_counts[segment.pk] is None), key=_n_values
+    )
     ends_at = time.monotonic() + COUNT_SECONDS
-    new: dict[int, int] = {}
-    if sum(map(_weight, missing)) <= MOST_VALUES:
-        new = _counted(missing, seconds=COUNT_SECONDS / 2)
-    for segment in missing if not new else ():
-        new |= _counted([segment], seconds=ends_at - time.monotonic())
-    cache.set_many({keys[pk]: n for pk, n in new.items()}, KEPT_SECONDS)
-    return found | new
+    new_counts: dict[int, int] = {}
+    if sum(map(_n_values, uncounted)) <= MOST_VALUES:
+        new_counts = _count_in_time(uncounted, seconds=COUNT_SECONDS / 2)
+    for segment in uncounted if not new_counts else ():
+        new_counts |= _count_in_time([segment], seconds=ends_at - time.monotonic())
+    cache.set_many({keys[pk]: n for pk, n in new_counts.items()}, CACHE_SECONDS)
+    return known_counts | new_counts
 
 
-def _weight(segment: Segment) -> int:
+def _n_values(segment: Segment) -> int:
     """Return how many values the filter compares with."""
-    return filters.size(segment.filter)
+    return filters.n_values(segment.filter)
 
 
-def _counted(segments: list[Segment], *, seconds: float) -> dict[int, int]:
+def _count_in_time(segments: list[Segment], *, seconds: float) -> dict[int, int]:
     """Return the counts that one statement finds in time."""
-    wanted: dict[str, Any] = {}
-    known = filters.known_to(segment.filter for segment in segments)
+    aggregates: dict[str, Any] = {}
+    referenced = filters.load_segments(segment.filter for segment in segments)
     for segment in segments:
         with suppress(filters.FilterError):
-            chosen = filters.parse(segment.filter, known=known, app_group=segment.app_group_id)
-            wanted[f"n{segment.pk}"] = Count("pk", filter=chosen) if segment.filter else Count("pk")
-    if not wanted or seconds <= 0:
+            query = filters.parse(
+                segment.filter, segments=referenced, app_group=segment.app_group_id
+            )
+            aggregates[f"n{segment.pk}"] = (
+                Count("pk", filter=query) if segment.filter else Count("pk")
+            )
+    if not aggregates or seconds <= 0:
         return {}
     try:
         with at_most(seconds):
-            counted = Profile.objects.filter(app_group=segments[0].app_group_id).aggregate(**wanted)
+            counts = Profile.objects.filter(app_group=segments[0].app_group_id).aggregate(
+                **aggregates
+            )
     except TooSlow:
         return {}
-    return {int(name[1:]): n for name, n in counted.items()}
+    return {int(name[1:]): n for name, n in counts.items()}

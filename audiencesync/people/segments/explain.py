@@ -32,7 +32,7 @@ from audiencesync.people.segments.nodes import (
     SegmentCondition,
 )
 
-ASKED_AT_ONCE = 100  # parts of filters in one query
+MOST_PARTS = 100  # conditions and groups in one query
 Key = tuple[Node, datetime | None]  # a part, and the time if its answer depends on it
 
 
@@ -58,39 +58,39 @@ class Part:
 
 
 class Explained:
-    """The answers of the database about one person, read for many filters with few queries."""
+    """Which parts of filters one person meets, asked for many filters with few queries."""
 
     def __init__(self, profile: Profile, raws: Iterable[object], *, masked: bool) -> None:
         self.profile, self.masked = profile, masked
-        self.known = filters.known_to(raws)
+        self.segments = filters.load_segments(raws)
         self.answers: dict[Key, bool] = {}
         self.last: dict[Key, datetime | None] = {}  # when an event of a condition happened last
 
     def read(self, raws: Iterable[object], *, now: datetime) -> None:
-        """Read the answers to filters ahead; those that cannot be read are left out."""
-        asked: dict[Key, Q] = {}
+        """Query the answers for these filters in advance; invalid filters are left out."""
+        unanswered: dict[Key, Q] = {}
         for raw in raws:
             with suppress(filters.FilterError):
-                asked |= self._unanswered(filters.read(raw), now)
-        rows = list(asked.items())
-        for start in range(0, len(rows), ASKED_AT_ONCE):
-            self._ask(dict(rows[start : start + ASKED_AT_ONCE]), now)
+                unanswered |= self._unanswered(filters.read(raw), now)
+        queries = list(unanswered.items())
+        for start in range(0, len(queries), MOST_PARTS):
+            self._ask(dict(queries[start : start + MOST_PARTS]), now)
 
     def knows(self, raw: object, *, now: datetime) -> bool:
-        """Return whether the answers to a filter were read. Raise FilterError."""
+        """Return whether all answers for a filter were queried. Raise FilterError."""
         return not self._unanswered(filters.read(raw), now)
 
     def of(self, raw: object, *, now: datetime) -> Part:
-        """Return a filter with what is met of it. Raise FilterError."""
+        """Return the filter as a Part, each part met or not. Raise FilterError."""
         if not self.knows(raw, now=now):
             self.read([raw], now=now)
         return self._part(filters.read(raw), now)
 
     def _unanswered(self, node: Node, now: datetime) -> dict[Key, Q]:
-        keys = {self._key(one, now): one for one in self._nodes(node)}
+        parts = {self._key(part, now): part for part in self._nodes(node)}
         return {
-            key: filters.of_node(one, now=now, known=self.known)
-            for key, one in keys.items()
+            key: filters.of_node(part, now=now, segments=self.segments)
+            for key, part in parts.items()
             if key not in self.answers
         }
 
@@ -98,14 +98,16 @@ class Explained:
         columns: dict[str, Case | Subquery] = {}
         for n, (key, query) in enumerate(queries.items()):
             if query:
-                met = When(query, then=Value(True))
-                columns[f"part_{n}"] = Case(met, default=Value(False), output_field=BooleanField())
+                condition = When(query, then=Value(True))
+                columns[f"part_{n}"] = Case(
+                    condition, default=Value(False), output_field=BooleanField()
+                )
             if isinstance(key[0], EventCondition):
                 columns[f"last_{n}"] = _last(key[0], now)
-        people = Profile.objects.filter(pk=self.profile.pk)
-        row = people.values(**columns).first() if columns else {}
+        profiles = Profile.objects.filter(pk=self.profile.pk)
+        row = profiles.values(**columns).first() if columns else {}
         for n, key in enumerate(queries):
-            # Without a condition all people fit. A profile may be erased meanwhile.
+            # Without a query all people fit. Without a row the profile was erased meanwhile.
             self.answers[key] = row is not None and bool(row.get(f"part_{n}", True))
             last = row.get(f"last_{n}") if row else None
             self.last[key] = last if isinstance(last, datetime) else None
@@ -121,31 +123,31 @@ class Explained:
             return node.parts
         if not isinstance(node, SegmentCondition) or depth >= filters.MAX_CHAIN:
             return ()
-        other = self.known.get(node.segment)
-        return (other.tree,) if other is not None and other.tree is not None else ()
+        segment = self.segments.get(node.segment)
+        return (segment.tree,) if segment is not None and segment.tree is not None else ()
 
     def _key(self, node: Node, now: datetime) -> Key:
         """Return the key of an answer; most conditions do not depend on the time."""
         is_timed = any(
-            filters.is_timed_leaf(one) for one in self._nodes(node) if isinstance(one, Leaf)
+            filters.is_timed_leaf(leaf) for leaf in self._nodes(node) if isinstance(leaf, Leaf)
         )
         return node, now if is_timed else None
 
     def _part(self, node: Node, now: datetime, depth: int = 0) -> Part:
-        below = tuple(
-            self._part(one, now, depth + isinstance(node, SegmentCondition))
-            for one in self._below(node, depth)
+        parts = tuple(
+            self._part(part, now, depth + isinstance(node, SegmentCondition))
+            for part in self._below(node, depth)
         )
         key = self._key(node, now)
         if isinstance(node, Group):
-            return Part(self.answers[key], match=node.match, parts=below)
-        text = words.of_node(node, masked=self.masked, known=self.known)
-        shown = (
+            return Part(self.answers[key], match=node.match, parts=parts)
+        text = words.of_node(node, masked=self.masked, segments=self.segments)
+        value = (
             self._time(self.last[key])
             if isinstance(node, EventCondition)
-            else value(self.profile, node, masked=self.masked)
+            else _value(self.profile, node, masked=self.masked)
         )
-        return Part(self.answers[key], text, shown, parts=below)
+        return Part(self.answers[key], text, value, parts=parts)
 
     def _time(self, at: datetime | None) -> str:
         if at is None:
@@ -157,31 +159,31 @@ class Explained:
 
 def _last(node: EventCondition, now: datetime) -> Subquery:
     """Return when a person last did what a condition counts, up to now."""
-    found = Event.objects.filter(events_sql.of_event(node, now), profile=OuterRef("pk"))
-    return Subquery(found.filter(at__lte=now).order_by("-at").values("at")[:1])
+    events = Event.objects.filter(events_sql.of_event(node, now), profile=OuterRef("pk"))
+    return Subquery(events.filter(at__lte=now).order_by("-at").values("at")[:1])
 
 
-def value(profile: Profile, leaf: Leaf, *, masked: bool) -> str:
+def _value(profile: Profile, leaf: Leaf, *, masked: bool) -> str:
     """Return what a person has in the field of a condition; empty if it has no field."""
     if not isinstance(leaf, Condition) or leaf.field == "import":
         return ""
     if leaf.field.startswith(CUSTOM):
-        known: Any = profile.attributes
+        attributes: Any = profile.attributes
         name = leaf.field.removeprefix(CUSTOM)
-        has_it = isinstance(known, dict) and name in known
-        return masking.attribute(known[name], masked=masked) if has_it else _("none known")
+        has_value = isinstance(attributes, dict) and name in attributes
+        return masking.attribute(attributes[name], masked=masked) if has_value else _("none known")
     if leaf.field == "external_id":
         return masking.external_id(profile, masked=masked)
     return _column(profile, leaf.field, masked=masked) or _("none known")
 
 
 def _column(profile: Profile, field: str, *, masked: bool) -> str:
-    found = getattr(profile, field)
+    value = getattr(profile, field)
     if field in KINDS:
         return masking.identifier(profile, field, masked=masked)
     if field == "created_at":
         zone = ZoneInfo(profile.app_group.time_zone)
-        return date_format(localtime(found, zone), "SHORT_DATE_FORMAT")
+        return date_format(localtime(value, zone), "SHORT_DATE_FORMAT")
     if filters.FIELDS[field][1] == BOOLEAN:
-        return "" if found is None else _("yes") if found else _("no")
-    return str(found)
+        return "" if value is None else _("yes") if value else _("no")
+    return str(value)

@@ -47,7 +47,7 @@ from audiencesync.people.segments.nodes import (
 )
 from audiencesync.people.segments.reader import ops_of, read
 from audiencesync.people.segments.uses import references
-from audiencesync.people.segments.uses.references import Known, check
+from audiencesync.people.segments.uses.references import ReferencedSegment, check
 from audiencesync.people.segments.words import describe
 
 __all__ = [
@@ -58,7 +58,7 @@ __all__ = [
     "FIELDS",
     "FilterError",
     "Group",
-    "Known",
+    "ReferencedSegment",
     "LONGEST_NAME",
     "MAX_CHAIN",
     "NO_VALUE",
@@ -69,16 +69,16 @@ __all__ = [
     "imports_in",
     "is_timed",
     "is_timed_leaf",
-    "known_to",
+    "load_segments",
     "members",
     "of_event",
     "of_node",
     "ops_of",
     "parse",
     "read",
-    "refers",
+    "has_references",
     "segments_in",
-    "size",
+    "n_values",
     "values_of",
     "whole_email",
 ]
@@ -88,50 +88,61 @@ def parse(
     raw: object,
     *,
     now: datetime | None = None,
-    known: Mapping[str, Known] | None = None,
+    segments: Mapping[str, ReferencedSegment] | None = None,
     app_group: int | None = None,
 ) -> Q:
     """Return the query of a filter. Raise FilterError.
 
-    ``known``: the segments it refers to, where they are loaded already (``known_to``).
-    ``app_group``: the group of all profiles that are asked for; some filters are faster with it.
+    ``segments``: those it refers to, by api_id, if they are loaded already (``load_segments``).
+    ``app_group``: the group of the profiles that the query filters; some are faster with it.
     """
     tree = read(raw)
-    segments = references.load([tree]) if known is None else known
-    return _Query(now or timezone.now(), segments, app_group).of(tree)
+    loaded = references.load([tree]) if segments is None else segments
+    return _Query(now or timezone.now(), loaded, app_group).of(tree)
 
 
-def of_node(node: Node, *, now: datetime, known: Mapping[str, Known]) -> Q:
+def of_node(node: Node, *, now: datetime, segments: Mapping[str, ReferencedSegment]) -> Q:
     """Return the query of a part of a filter. Raise FilterError."""
-    return _Query(now, known, None).of(node)
+    return _Query(now, segments, None).of(node)
 
 
 def members(segment: Segment, *, now: datetime | None = None) -> QuerySet[Profile]:
     """Return the profiles in a segment now. Raise FilterError if its filter is invalid."""
-    group = segment.app_group_id
-    return Profile.objects.filter(parse(segment.filter, now=now, app_group=group), app_group=group)
+    app_group = segment.app_group_id
+    return Profile.objects.filter(
+        parse(segment.filter, now=now, app_group=app_group), app_group=app_group
+    )
 
 
-def of_event(asked: Mapping[str, Any], *, now: datetime) -> Q:
+def of_event(event_filter: Mapping[str, Any], *, now: datetime) -> Q:
     """Return the condition on events of an entry or exit. Raise FilterError.
 
-    ``asked``: "kind" (event or purchase), "name" ("": any purchase) and "where", as in a filter.
+    Shape: {"kind": event or purchase, "name": "" for any purchase, "where": as in a filter}.
     """
-    node = read({asked["kind"]: asked["name"], "op": "at_least", "n": 1, **_where_of(asked)})
+    node = read(
+        {
+            event_filter["kind"]: event_filter["name"],
+            "op": "at_least",
+            "n": 1,
+            **_where_of(event_filter),
+        }
+    )
     assert isinstance(node, EventCondition)
     return events_sql.of_event(node, now)
 
 
-def _where_of(asked: Mapping[str, Any]) -> dict[str, Any]:
-    return {"where": asked["where"]} if asked.get("where") else {}
+def _where_of(event_filter: Mapping[str, Any]) -> dict[str, Any]:
+    return {"where": event_filter["where"]} if event_filter.get("where") else {}
 
 
 class _Query:
     """Turns a tree into a query at one time."""
 
-    def __init__(self, now: datetime, known: Mapping[str, Known], app_group: int | None) -> None:
-        self.now, self.known, self.app_group = now, known, app_group
-        self.depth = 0
+    def __init__(
+        self, now: datetime, segments: Mapping[str, ReferencedSegment], app_group: int | None
+    ) -> None:
+        self.now, self.segments, self.app_group = now, segments, app_group
+        self.depth = 0  # of segments in segments
 
     def of(self, node: Node) -> Q:
         if isinstance(node, Group):
@@ -150,36 +161,36 @@ class _Query:
     def _group(self, node: Group) -> Q:
         if not node.parts:
             return Q()
-        joined = reduce(and_ if node.match == "all" else or_, map(self.of, node.parts))
-        return ~joined if node.match == "none" else joined
+        query = reduce(and_ if node.match == "all" else or_, map(self.of, node.parts))
+        return ~query if node.match == "none" else query
 
     def _segment(self, node: SegmentCondition) -> Q:
         """Inline the filter of another segment; a segment of another group matches no person."""
-        other = self.known.get(node.segment)
-        if other is None or other.tree is None:
+        referenced = self.segments.get(node.segment)
+        if referenced is None or referenced.tree is None:
             raise FilterError("", _("A segment it refers to no longer exists or cannot be read."))
         if self.depth >= MAX_CHAIN:
             raise FilterError("", _("These segments refer to one another in a circle."))
         self.depth += 1
-        found = self.of(other.tree) & Q(app_group=other.app_group_id)
+        query = self.of(referenced.tree) & Q(app_group=referenced.app_group_id)
         self.depth -= 1
-        return found
+        return query
 
 
-def known_to(filters: Iterable[object]) -> dict[str, Known]:
+def load_segments(filters: Iterable[object]) -> dict[str, ReferencedSegment]:
     """Return the segments that these filters refer to, for ``parse`` and ``describe``."""
-    return references.load([tree for tree in map(_tree, filters) if tree])
+    return references.load([tree for tree in map(_tree_or_none, filters) if tree])
 
 
-def refers(raw: object) -> bool:
-    """Return whether a filter refers to a segment or audience: ``check`` has to look at it."""
-    return any(isinstance(leaf, SegmentCondition | AudienceCondition) for leaf in _own(raw))
+def has_references(raw: object) -> bool:
+    """Return whether a filter refers to a segment or audience, which ``check`` must look at."""
+    return any(isinstance(leaf, SegmentCondition | AudienceCondition) for leaf in _own_leaves(raw))
 
 
 def segments_in(raw: object) -> set[str]:
     """Return the api_ids of the segments in a filter itself; none if it cannot be read."""
-    tree = _tree(raw)
-    return references.named(tree) if tree else set()
+    tree = _tree_or_none(raw)
+    return references.segments_named(tree) if tree else set()
 
 
 def is_timed(raw: object) -> bool:
@@ -187,7 +198,7 @@ def is_timed(raw: object) -> bool:
 
     Also true of a condition on an audience: what is sent to it changes no profile.
     """
-    return any(map(is_timed_leaf, _all(raw)))
+    return any(map(is_timed_leaf, _all_leaves(raw)))
 
 
 def is_timed_leaf(leaf: Leaf) -> bool:
@@ -195,8 +206,8 @@ def is_timed_leaf(leaf: Leaf) -> bool:
     if isinstance(leaf, Condition):
         return leaf.op in RELATIVE
     if isinstance(leaf, EventCondition):
-        within = [part.op in RELATIVE for part in leaf.where]
-        return leaf.days is not None or any(within)
+        is_relative = [part.op in RELATIVE for part in leaf.where]
+        return leaf.days is not None or any(is_relative)
     return isinstance(leaf, AudienceCondition)
 
 
@@ -205,41 +216,41 @@ def imports_in(raw: object) -> set[int]:
     return {int(value) for value in values_of(raw, "import")}
 
 
-def size(raw: object) -> int:
+def n_values(raw: object) -> int:
     """Return how many values a filter compares with; 0 if it cannot be read."""
-    return sum(map(_size, _own(raw)))
+    return sum(map(_n_leaf_values, _own_leaves(raw)))
 
 
-def _size(leaf: Leaf) -> int:
+def _n_leaf_values(leaf: Leaf) -> int:
     if isinstance(leaf, Condition):
         return len(leaf.value) if isinstance(leaf.value, tuple) else 1
-    return 1 + sum(map(_size, leaf.where)) if isinstance(leaf, EventCondition) else 1
+    return 1 + sum(map(_n_leaf_values, leaf.where)) if isinstance(leaf, EventCondition) else 1
 
 
 def values_of(raw: object, field: str) -> list[str]:
     """Return the values that a filter compares a field with; none if it cannot be read."""
-    found: list[str] = []
-    for leaf in _own(raw):
+    values: list[str] = []
+    for leaf in _own_leaves(raw):
         if isinstance(leaf, Condition) and leaf.field == field and leaf.value is not None:
-            found += map(str, leaf.value if isinstance(leaf.value, tuple) else (leaf.value,))
-    return found
+            values += map(str, leaf.value if isinstance(leaf.value, tuple) else (leaf.value,))
+    return values
 
 
-def _own(raw: object) -> Iterator[Leaf]:
+def _own_leaves(raw: object) -> Iterator[Leaf]:
     """Yield the conditions of a filter itself; none if it cannot be read."""
-    tree = _tree(raw)
+    tree = _tree_or_none(raw)
     return leaves(tree) if tree else iter(())
 
 
-def _all(raw: object) -> Iterator[Leaf]:
+def _all_leaves(raw: object) -> Iterator[Leaf]:
     """Yield the conditions of a filter and of the segments it refers to."""
-    yield from _own(raw)
-    for other in known_to([raw]).values():
-        if other.tree:
-            yield from leaves(other.tree)
+    yield from _own_leaves(raw)
+    for segment in load_segments([raw]).values():
+        if segment.tree:
+            yield from leaves(segment.tree)
 
 
-def _tree(raw: object) -> Node | None:
+def _tree_or_none(raw: object) -> Node | None:
     try:
         return read(raw)
     except FilterError:

@@ -13,7 +13,7 @@ Sql = tuple[str, tuple[Any, ...]]
 FUNCTION = "audiencesync_fold"
 # Applied after lower case: the final sigma, the sharp s, the dot that the Turkish capital I leaves
 # behind, and the dotless i.
-SAME = (("ς", "σ"), ("ß", "ss"), ("i\u0307", "i"), ("ı", "i"))
+EQUAL_LETTERS = (("ς", "σ"), ("ß", "ss"), ("i\u0307", "i"), ("ı", "i"))
 
 
 def fold(text: str) -> str:
@@ -21,8 +21,8 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     folded = unicodedata.normalize("NFKC", text).lower()
-    for one, other in SAME:
-        folded = folded.replace(one, other)
+    for letter, replacement in EQUAL_LETTERS:
+        folded = folded.replace(letter, replacement)
     return unicodedata.normalize("NFKC", folded)
 
 
@@ -48,8 +48,8 @@ class Fold(Func):
         """
         text, params = compiler.compile(self.source_expressions[0])
         sql = f'LOWER(NORMALIZE({text}, NFKC) COLLATE "und-x-icu")'
-        for one, other in SAME:
-            sql = f"REPLACE({sql}, '{one}', '{other}')"
+        for letter, replacement in EQUAL_LETTERS:
+            sql = f"REPLACE({sql}, '{letter}', '{replacement}')"
         is_ascii, plain = f"OCTET_LENGTH({text}) = LENGTH({text})", f'LOWER({text} COLLATE "C")'
         # Both branches have the same collation, or PostgreSQL refuses the expression.
         folded = f'NORMALIZE({sql}, NFKC) COLLATE "C"'

@@ -1,7 +1,8 @@
-"""Keep listeners informed of who joins and leaves a segment, and of events.
+"""Write signals for listeners: who joins and leaves a segment, and events.
 
-Membership is kept for each subscription. Changed profiles are compared within seconds; a full sweep
-finds what time alone changes, and what no writer marked.
+A listener is a live canvas; this package only knows its number. Membership is kept for each
+subscription. Changed profiles are compared within seconds; a sweep compares all profiles, and finds
+what time alone changes and what no writer marked.
 """
 
 from __future__ import annotations
@@ -23,14 +24,15 @@ from audiencesync.people.models.live import ChangedProfile, SegmentMember, Signa
 from audiencesync.people.segments import filters, live_changes
 from audiencesync.people.segments.live_changes import Within
 from audiencesync.people.segments.uses import references
-from audiencesync.people.segments.uses.references import Known
+from audiencesync.people.segments.uses.references import ReferencedSegment
 
 logger = logging.getLogger(__name__)
 CHUNK = 10_000  # changed profiles, or rows to write, of one transaction
 SWEPT = 50_000  # profiles that a sweep compares at once
-HIGHEST = 2**63 - 1
-SETTLED = timedelta(minutes=5)  # no transaction of a writer is open longer
-OFTEN, DAILY = timedelta(minutes=15), timedelta(days=1)  # between two sweeps
+HIGHEST_ID = 2**63 - 1
+WRITER_TIMEOUT = timedelta(minutes=5)  # no transaction of a writer is open longer
+# Between two sweeps: of filters that time alone changes, and of the others.
+TIMED_INTERVAL, DAILY_INTERVAL = timedelta(minutes=15), timedelta(days=1)
 Kind = Subscription.Kind
 
 
@@ -46,12 +48,13 @@ def subscribe(
     is_leave_only: bool = False,
     now: datetime,
 ) -> Subscription:
-    """Return the listener's subscription, which is made if there is none like it.
+    """Return the listener's subscription, and create it if there is none like it.
 
-    Other ``kinds`` than before are taken over: its next sweep refreshes every member.
+    ``kinds``: identifiers whose change is signalled, too; if they differ from before, the next
+    sweep refreshes every member.
     """
     with transaction.atomic():
-        found, is_new = Subscription.objects.get_or_create(
+        subscription, is_new = Subscription.objects.get_or_create(
             listener=listener,
             role=role,
             kind=kind,
@@ -62,14 +65,19 @@ def subscribe(
                 "kinds": list(kinds),
                 "is_leave_only": is_leave_only,
                 "collecting_since": now,
-                # A writer that is at work read the subscriptions before.
-                "sweep_at": now + SETTLED if segment else None,
+                # A writer that is at work may have read the subscriptions before, and marks
+                # nothing for this one.
+                "sweep_at": now + WRITER_TIMEOUT if segment else None,
             },
         )
-        if not is_new and found.kinds != list(kinds):
-            found.kinds, found.sweep_at, found.sweep_cursor = list(kinds), now, 0
-            found.save(update_fields=["kinds", "sweep_at", "sweep_cursor"])
-    return found
+        if not is_new and subscription.kinds != list(kinds):
+            subscription.kinds, subscription.sweep_at, subscription.sweep_cursor = (
+                list(kinds),
+                now,
+                0,
+            )
+            subscription.save(update_fields=["kinds", "sweep_at", "sweep_cursor"])
+    return subscription
 
 
 def prepare(
@@ -81,7 +89,7 @@ def prepare(
     `begin` lets it collect; its sweep finds who joined and left meanwhile. Members that are
     written are kept. Raise FilterError.
     """
-    made, _is_new = Subscription.objects.get_or_create(
+    subscription, _is_new = Subscription.objects.get_or_create(
         listener=listener,
         role=role,
         kind=Kind.SEGMENT,
@@ -89,17 +97,17 @@ def prepare(
         segment=segment,
         defaults={"app_group": app_group, "collecting_since": now, "is_paused": True},
     )
-    # Resumed meanwhile by a second launch, whose sweep signals who joins.
-    unfinished = Subscription.objects.filter(pk=made.pk, is_paused=True, sweep_at=None)
+    # Empty if a second launch resumed it meanwhile: then that sweep signals who joins.
+    unfinished = Subscription.objects.filter(pk=subscription.pk, is_paused=True, sweep_at=None)
     low = 0
-    while low < HIGHEST:
-        high = _end(app_group.pk, above=low)
+    while low < HIGHEST_ID:
+        high = _part_end(app_group.pk, above=low)
         with transaction.atomic():
             if not _lock(unfinished):
                 return
-            fill(made, low=low, high=high, now=now)
+            fill(subscription, low=low, high=high, now=now)
         low = high
-    unfinished.update(sweep_at=now + SETTLED)
+    unfinished.update(sweep_at=now + WRITER_TIMEOUT)
 
 
 def begin(subscription: Subscription, *, now: datetime) -> None:
@@ -114,7 +122,7 @@ def begin(subscription: Subscription, *, now: datetime) -> None:
 
 
 def pause(listener: int) -> None:
-    """Stop to collect signals; those of events that wait are dropped, members stay."""
+    """Stop collecting signals. Waiting signals of events are dropped, members stay."""
     with transaction.atomic():
         if _lock(Subscription.objects.filter(listener=listener)):
             Subscription.objects.filter(listener=listener).update(is_paused=True)
@@ -126,7 +134,7 @@ def resume(listener: int, now: datetime) -> None:
     with transaction.atomic():
         paused = Subscription.objects.filter(listener=listener, is_paused=True)
         if _lock(paused):
-            _drop_events(listener)  # of a writer that was at work when it was paused
+            _drop_events(listener)  # written by a transaction that was open during the pause
             paused.filter(kind=Kind.SEGMENT).update(sweep_at=now, sweep_cursor=0)
             paused.update(is_paused=False, collecting_since=now)
 
@@ -149,8 +157,8 @@ def lock(subscription: Subscription) -> None:
 def lock_members(subscription: Subscription, *, low: int, high: int) -> list[int]:
     """Return the members with ids in (low, high]; they stay the same until the transaction ends."""
     _lock(Subscription.objects.filter(pk=subscription.pk))
-    mine = SegmentMember.objects.filter(subscription=subscription)
-    ids = mine.filter(profile__gt=low, profile__lte=high).values_list("profile_id", flat=True)
+    members = SegmentMember.objects.filter(subscription=subscription)
+    ids = members.filter(profile__gt=low, profile__lte=high).values_list("profile_id", flat=True)
     return list(ids)
 
 
@@ -159,7 +167,7 @@ def fill(subscription: Subscription, *, low: int, high: int, now: datetime) -> i
 
     Call it in a transaction. Return how many are new. Raise FilterError.
     """
-    for locked in _fresh(_lock(Subscription.objects.filter(pk=subscription.pk))):
+    for locked in _reloaded(_lock(Subscription.objects.filter(pk=subscription.pk))):
         return live_changes.fill(locked, Within(low=low, high=high), now=now)
     return 0
 
@@ -169,28 +177,28 @@ def fill_some(subscription: Subscription, ids: Sequence[int], *, now: datetime) 
 
     Call it in a transaction. Return how many are new. Raise FilterError.
     """
-    for locked in _fresh(_lock(Subscription.objects.filter(pk=subscription.pk))):
+    for locked in _reloaded(_lock(Subscription.objects.filter(pk=subscription.pk))):
         return live_changes.fill(locked, Within(ids), now=now)
     return 0
 
 
 def adopt(subscription: Subscription, people: QuerySet[Profile], *, now: datetime) -> None:
-    """Insert profiles as members; a sweep at once lets those leave that do not match."""
+    """Insert profiles as members; a sweep at once removes those that do not match."""
     live_changes.add(subscription, people, now=now)
-    mine = Subscription.objects.filter(pk=subscription.pk)
-    mine.update(sweep_at=now, sweep_cursor=0)
+    subscriptions = Subscription.objects.filter(pk=subscription.pk)
+    subscriptions.update(sweep_at=now, sweep_cursor=0)
 
 
-def is_member(subscription: Subscription) -> Exists:
+def is_member_q(subscription: Subscription) -> Exists:
     """Return the condition on profiles: they are members."""
-    mine = SegmentMember.objects.filter(subscription=subscription, profile=OuterRef("pk"))
-    return Exists(mine)
+    members = SegmentMember.objects.filter(subscription=subscription, profile=OuterRef("pk"))
+    return Exists(members)
 
 
 def members(subscription: Subscription) -> QuerySet[Profile]:
     """Return the profiles that the subscription has as members."""
-    mine = SegmentMember.objects.filter(subscription=subscription)
-    return Profile.objects.filter(pk__in=mine.values("profile_id"))
+    members = SegmentMember.objects.filter(subscription=subscription)
+    return Profile.objects.filter(pk__in=members.values("profile_id"))
 
 
 def segment_saved(segment: Segment, now: datetime) -> None:
@@ -198,16 +206,16 @@ def segment_saved(segment: Segment, now: datetime) -> None:
 
     Also those of segments that refer to it, directly or through others.
     """
-    concerned = Subscription.objects.filter(segment__in=[segment, *references.above(segment)])
-    if found := _lock(concerned):
-        Subscription.objects.filter(pk__in=[one.pk for one in found]).update(
+    affected = Subscription.objects.filter(segment__in=[segment, *references.all_users(segment)])
+    if locked := _lock(affected):
+        Subscription.objects.filter(pk__in=[subscription.pk for subscription in locked]).update(
             sweep_at=now, sweep_cursor=0
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How many members an edit lets leave, how many people join, and how many members there are."""
+    """What an edit does: how many members leave and people join, of how many members."""
 
     leave: int = 0
     join: int = 0
@@ -215,34 +223,39 @@ class Difference:
 
     @property
     def share(self) -> float:
-        """Return the part of the members that would change; without members all of it."""
+        """Return the changes per member; above 1 if more people join than are members."""
         return (self.leave + self.join) / max(1, self.total)
 
 
 def difference(segment: Segment, new_filter: object, *, seconds: float = 2.0) -> Difference | None:
-    """Return what an edit of a segment would do to who listens; None if that takes too long.
+    """Return what an edit of a segment would do in live canvases; None if that takes too long.
 
-    Where several listen, also through other segments, the greatest share. Raise FilterError.
+    Of several subscriptions, also to segments that refer to it, the one with the largest share.
+    Raise FilterError.
     """
-    ends_at, most = time.monotonic() + seconds, Difference()
-    concerned = [segment, *references.above(segment)]
-    raws = {one.pk: new_filter if one.pk == segment.pk else one.filter for one in concerned}
-    known = filters.known_to(raws.values())
-    own = str(segment.api_id)
-    known[own] = Known(segment.name, segment.app_group_id, filters.read(new_filter))
-    collecting = Subscription.objects.filter(segment__in=concerned, is_paused=False)
-    # One of those to each segment that have the same members, but for some seconds.
-    ordered = collecting.order_by("-role", "-pk")
-    first = {(one.segment_id, one.is_leave_only and one.pk): one for one in ordered}
-    for subscription in first.values():
-        chosen = filters.parse(raws[subscription.segment_id or 0], known=known)
+    ends_at, largest = time.monotonic() + seconds, Difference()
+    affected = [segment, *references.all_users(segment)]
+    raw_filters = {row.pk: new_filter if row.pk == segment.pk else row.filter for row in affected}
+    segments = filters.load_segments(raw_filters.values())
+    segments[str(segment.api_id)] = ReferencedSegment(
+        segment.name, segment.app_group_id, filters.read(new_filter)
+    )
+    active = Subscription.objects.filter(segment__in=affected, is_paused=False)
+    # Subscriptions to one segment have the same members, but for some seconds: one is compared.
+    # Leave-only ones have members of their own.
+    compared = {
+        (subscription.segment_id, subscription.is_leave_only and subscription.pk): subscription
+        for subscription in active.order_by("-role", "-pk")
+    }
+    for subscription in compared.values():
+        query = filters.parse(raw_filters[subscription.segment_id or 0], segments=segments)
         try:
             with at_most(max(0.001, ends_at - time.monotonic())):
-                found = Difference(*live_changes.counts(subscription, chosen))
+                edit_difference = Difference(*live_changes.counts(subscription, query))
         except TooSlow:
             return None
-        most = max(most, found, key=lambda one: one.share)
-    return most
+        largest = max(largest, edit_difference, key=lambda difference: difference.share)
+    return largest
 
 
 def work(*, now: datetime, seconds: float) -> bool:
@@ -267,25 +280,25 @@ def compare_changed(*, now: datetime) -> bool:
         if oldest is None:
             return False
         group = oldest.app_group_id
-        waiting = ChangedProfile.objects.filter(app_group=group).order_by("pk")
-        changed = list(waiting.values_list("pk", "profile_id")[:CHUNK])
-        # After the changes: a subscription that a writer saw is seen here, too.
+        group_changes = ChangedProfile.objects.filter(app_group=group).order_by("pk")
+        compared = list(group_changes.values_list("pk", "profile_id")[:CHUNK])
+        # Read after the changes: a subscription that a writer saw is seen here, too.
         collecting = Subscription.objects.filter(
             app_group=group, kind=Kind.SEGMENT, is_paused=False
         )
-        ids = sorted({profile for _pk, profile in changed})
-        for subscription in _fresh(_lock(collecting)):
-            _compare(subscription, ids, now=now)
-        done = [pk for pk, _profile in changed]
-        ChangedProfile.objects.filter(pk__in=live_changes.listed(done)).delete()
+        profile_ids = sorted({profile for _pk, profile in compared})
+        for subscription in _reloaded(_lock(collecting)):
+            _compare(subscription, profile_ids, now=now)
+        compared_pks = [pk for pk, _profile in compared]
+        ChangedProfile.objects.filter(pk__in=live_changes.ids_sql(compared_pks)).delete()
     return True
 
 
-def _fresh(locked: Iterable[Subscription]) -> list[Subscription]:
+def _reloaded(locked: Iterable[Subscription]) -> list[Subscription]:
     """Return locked subscriptions with their segments as they are now, not before the lock."""
-    pks = [one.pk for one in locked]
-    found = Subscription.objects.filter(pk__in=pks).select_related("segment", "app_group")
-    return list(found.order_by("pk")) if pks else []
+    pks = [subscription.pk for subscription in locked]
+    subscriptions = Subscription.objects.filter(pk__in=pks).select_related("segment", "app_group")
+    return list(subscriptions.order_by("pk")) if pks else []
 
 
 def _compare(subscription: Subscription, ids: Sequence[int], *, now: datetime) -> None:
@@ -301,55 +314,67 @@ def _compare(subscription: Subscription, ids: Sequence[int], *, now: datetime) -
 
 def sweep_some(*, now: datetime) -> bool:
     """Continue the longest due sweep by one part; return False if none is due."""
-    # Far in the future: written by a wrong clock.
-    is_due = Q(sweep_at__lte=now) | Q(sweep_at__gt=now + DAILY + SETTLED)
-    due = Subscription.objects.filter(is_due, kind=Kind.SEGMENT, is_paused=False)
-    found = due.select_related("segment", "app_group").order_by("sweep_at", "pk").first()
-    if found is None:
+    # A time too far ahead was written by a wrong clock: it counts as due.
+    due_q = Q(sweep_at__lte=now) | Q(sweep_at__gt=now + DAILY_INTERVAL + WRITER_TIMEOUT)
+    due_subscriptions = Subscription.objects.filter(due_q, kind=Kind.SEGMENT, is_paused=False)
+    subscription = (
+        due_subscriptions.select_related("segment", "app_group").order_by("sweep_at", "pk").first()
+    )
+    if subscription is None:
         return False
-    low, high = found.sweep_cursor, _end(found.app_group_id, above=found.sweep_cursor)
+    low, high = (
+        subscription.sweep_cursor,
+        _part_end(subscription.app_group_id, above=subscription.sweep_cursor),
+    )
     try:
-        # Without a lock, for most parts have no difference. What differs is compared again under
-        # the lock; what changes meanwhile is marked.
-        moves = live_changes.moves(found, Within(low=low, high=high), now=now)
+        # Compared without a lock first: most parts have no difference. What differs is compared
+        # again under the lock; what changes meanwhile is marked by its writer.
+        moves = live_changes.moves(subscription, Within(low=low, high=high), now=now)
     except filters.FilterError as error:
-        logger.warning("The segment of %s cannot be read: %s.", found, error)
-        _move_cursor(found, HIGHEST, now=now)
+        logger.warning("The segment of %s cannot be read: %s.", subscription, error)
+        _move_cursor(subscription, HIGHEST_ID, now=now)
         return True
-    ids = [move.profile_id for move in moves]
-    for start in range(0, len(ids), CHUNK):
+    profile_ids = [move.profile_id for move in moves]
+    for start in range(0, len(profile_ids), CHUNK):
         with transaction.atomic():
-            same = due.filter(pk=found.pk, sweep_at=found.sweep_at, sweep_cursor=low)
-            for subscription in _fresh(_lock(same)):
-                _compare(subscription, ids[start : start + CHUNK], now=now)
-    _move_cursor(found, high, now=now)
+            unchanged = due_subscriptions.filter(
+                pk=subscription.pk, sweep_at=subscription.sweep_at, sweep_cursor=low
+            )
+            for locked in _reloaded(_lock(unchanged)):
+                _compare(locked, profile_ids[start : start + CHUNK], now=now)
+    _move_cursor(subscription, high, now=now)
     return True
 
 
-def _end(app_group: int, *, above: int) -> int:
-    """Return up to which profile id the next part of a walk over all people goes."""
-    people = Profile.everybody.filter(app_group=app_group, pk__gt=above)
-    ids = people.order_by("pk").values_list("pk", flat=True)
-    return ids[SWEPT - 1 : SWEPT].first() or HIGHEST
+def _part_end(app_group: int, *, above: int) -> int:
+    """Return the last profile id of the next part of a sweep; HIGHEST_ID: nothing follows."""
+    profiles = Profile.everybody.filter(app_group=app_group, pk__gt=above)
+    pks = profiles.order_by("pk").values_list("pk", flat=True)
+    return pks[SWEPT - 1 : SWEPT].first() or HIGHEST_ID
 
 
 def _move_cursor(subscription: Subscription, cursor: int, *, now: datetime) -> None:
     """Move the cursor of a sweep, or end it; not if it was made due again meanwhile."""
-    same = Subscription.objects.filter(
+    unchanged = Subscription.objects.filter(
         pk=subscription.pk,
         sweep_at=subscription.sweep_at,
         sweep_cursor=subscription.sweep_cursor,
     )
-    if cursor < HIGHEST:
-        same.update(sweep_cursor=cursor)
+    if cursor < HIGHEST_ID:
+        unchanged.update(sweep_cursor=cursor)
         return
-    same.update(sweep_cursor=0, sweep_at=_next_sweep(subscription, now=now))
+    unchanged.update(sweep_cursor=0, sweep_at=_next_sweep(subscription, now=now))
 
 
 def _next_sweep(subscription: Subscription, *, now: datetime) -> datetime:
-    """Return when to sweep next; at first again when no older transaction can be open."""
-    settled_at = subscription.collecting_since + SETTLED
+    """Return when to sweep next.
+
+    Once after the subscription began to collect, as soon as no older transaction can be open.
+    """
+    settled_at = subscription.collecting_since + WRITER_TIMEOUT
     if subscription.sweep_at is not None and subscription.sweep_at < settled_at:
         return max(settled_at, now)
     assert subscription.segment is not None
-    return now + (OFTEN if filters.is_timed(subscription.segment.filter) else DAILY)
+    return now + (
+        TIMED_INTERVAL if filters.is_timed(subscription.segment.filter) else DAILY_INTERVAL
+    )

@@ -30,12 +30,13 @@ from audiencesync.people.models import Profile
 from audiencesync.people.models.live import SegmentMember, Signal, Subscription
 from audiencesync.people.segments import filters
 
-_MEMBER, _SIGNAL = SegmentMember._meta.db_table, Signal._meta.db_table
+_MEMBERS, _SIGNAL = SegmentMember._meta.db_table, Signal._meta.db_table
 # ruff: noqa: S608  # every statement is made of our own names of tables and columns
+# ``now_in``: profiles that match now; ``was_in``: those that are members.
 _DIFFERENCE = f"""
 SELECT COALESCE(now_in.id, was_in.profile_id), was_in.profile_id IS NOT NULL, now_in.fingerprint
 FROM ({{people}}) now_in {{kind}} JOIN (
-  SELECT profile_id, fingerprint FROM {_MEMBER} WHERE subscription_id = %s AND {{within}}
+  SELECT profile_id, fingerprint FROM {_MEMBERS} WHERE subscription_id = %s AND {{within}}
 ) was_in ON was_in.profile_id = now_in.id
 WHERE now_in.id IS NULL OR was_in.profile_id IS NULL {{or_refreshed}}
 ORDER BY 1
@@ -43,27 +44,30 @@ ORDER BY 1
 _COUNTS = f"""
 SELECT COUNT(*) - COUNT(now_in.id), COUNT(*) - COUNT(was_in.profile_id), COUNT(was_in.profile_id)
 FROM ({{people}}) now_in {{kind}} JOIN (
-  SELECT profile_id FROM {_MEMBER} WHERE subscription_id = %s
+  SELECT profile_id FROM {_MEMBERS} WHERE subscription_id = %s
 ) was_in ON was_in.profile_id = now_in.id
 """
-_FILL = f"""
-INSERT INTO {_MEMBER} (subscription_id, profile_id, fingerprint, since)
+_INSERT_MEMBERS = f"""
+INSERT INTO {_MEMBERS} (subscription_id, profile_id, fingerprint, since)
 SELECT %s, found.id, found.fingerprint, %s FROM ({{people}}) found WHERE true
 ON CONFLICT DO NOTHING
 """
 
 
 class Move(NamedTuple):
-    """A profile that joins (new), leaves (old), or stays with another fingerprint (both)."""
+    """A profile that joins or leaves, or a member whose identifiers changed.
+
+    ``fingerprint``: of the identifiers that may be sent; None if it is no longer in the segment.
+    """
 
     profile_id: int
-    was_in: bool
-    fingerprint: str | None  # None: it is no longer in the segment
+    was_member: bool
+    fingerprint: str | None
 
     @property
     def signals(self) -> list[Signal.Kind]:
-        """Return what listeners hear; a new fingerprint removes the old identifiers first."""
-        left = [Signal.Kind.LEFT] if self.was_in else []
+        """Return the signals to write; a changed member leaves (its old identifiers) and joins."""
+        left = [Signal.Kind.LEFT] if self.was_member else []
         return left if self.fingerprint is None else [*left, Signal.Kind.JOINED]
 
 
@@ -79,24 +83,24 @@ class Within(NamedTuple):
         """Return the condition on profiles."""
         if self.ids is None:
             return Q(pk__gt=self.low, pk__lte=self.high)
-        return Q(pk__in=listed(self.ids))
+        return Q(pk__in=ids_sql(self.ids))
 
     @property
     def sql(self) -> tuple[str, list[Any]]:
         """Return the condition on members, with its parameters."""
         if self.ids is None:
             return "profile_id > %s AND profile_id <= %s", [self.low, self.high]
-        source, given = _list(self.ids)
-        return f"profile_id IN ({source})", [given]
+        source, param = _id_list(self.ids)
+        return f"profile_id IN ({source})", [param]
 
 
-def listed(ids: Sequence[int]) -> RawSQL:
+def ids_sql(ids: Sequence[int]) -> RawSQL:
     """Return ids as a list of any length for a condition."""
-    source, given = _list(ids)
-    return RawSQL(source, [given])  # noqa: S611  # a constant text
+    source, param = _id_list(ids)
+    return RawSQL(source, [param])  # noqa: S611  # a constant text
 
 
-def _list(ids: Sequence[int]) -> tuple[str, Any]:
+def _id_list(ids: Sequence[int]) -> tuple[str, Any]:
     if connection.vendor == "postgresql":
         return "SELECT unnest(%s::bigint[])", list(ids)
     return "SELECT value FROM json_each(%s)", json.dumps(list(ids))
@@ -118,39 +122,41 @@ class _Hex(Func):
 
 def fingerprint(kinds: Sequence[str], *, is_strict: bool) -> Combinable:
     """Return an expression: a hash of the identifiers that may be sent; "" if none may."""
-    none = Value("", output_field=TextField())
-    parts = [none, *(_identifier(kind) for kind in kinds)]
-    sent = Concat(none, *parts) if kinds else none
+    empty = Value("", output_field=TextField())
+    parts = [empty, *(_identifier(kind) for kind in kinds)]
+    identifiers = Concat(empty, *parts) if kinds else empty
     return Case(
-        When(eligibility.no_consent(is_strict=is_strict).q, then=none),
-        When(eligibility.has_none(kinds), then=none),
-        When(eligibility.only_untracked(kinds), then=none),
-        default=MD5(sent),
+        When(eligibility.no_consent(is_strict=is_strict).q, then=empty),
+        When(eligibility.has_none_q(kinds), then=empty),
+        When(eligibility.only_untracked_q(kinds), then=empty),
+        default=MD5(identifiers),
         output_field=CharField(),
     )
 
 
 def _identifier(kind: str) -> Combinable:
     """Return the name and hash of one identifier, or "" if it may not be sent."""
-    none = Value("", output_field=TextField())
+    empty = Value("", output_field=TextField())
     text = Concat(
         Value(f"{kind} ", output_field=TextField()),
-        Coalesce(_Hex(F(f"{kind}_sha256")), none),
+        Coalesce(_Hex(F(f"{kind}_sha256")), empty),
     )
     if kind not in eligibility.DEVICE_KINDS:
         return text
-    return Case(When(eligibility.NOT_TRACKED.q, then=none), default=text, output_field=TextField())
+    return Case(When(eligibility.NOT_TRACKED.q, then=empty), default=text, output_field=TextField())
 
 
 def _people(subscription: Subscription, within: Within, now: datetime) -> QuerySet[Profile, Any]:
     """Return id and fingerprint of the profiles that match. Raise FilterError."""
     assert subscription.segment is not None
-    found = filters.members(subscription.segment, now=now).filter(within.q).order_by()
+    matching = filters.members(subscription.segment, now=now).filter(within.q).order_by()
     if not subscription.kinds:
-        return found.annotate(fingerprint=Value("")).values("id", "fingerprint")
+        return matching.annotate(fingerprint=Value("")).values("id", "fingerprint")
     is_strict = subscription.app_group.consent_required
-    printed = found.annotate(fingerprint=fingerprint(subscription.kinds, is_strict=is_strict))
-    return printed.values("id", "fingerprint")
+    with_fingerprints = matching.annotate(
+        fingerprint=fingerprint(subscription.kinds, is_strict=is_strict)
+    )
+    return with_fingerprints.values("id", "fingerprint")
 
 
 def fill(subscription: Subscription, within: Within, *, now: datetime) -> int:
@@ -160,84 +166,96 @@ def fill(subscription: Subscription, within: Within, *, now: datetime) -> int:
 
 def add(subscription: Subscription, people: QuerySet[Profile], *, now: datetime) -> int:
     """Insert profiles as members, whether they match or not, without signals; return how many."""
-    found = people.order_by().annotate(fingerprint=Value("")).values("id", "fingerprint")
-    return _fill(subscription, found, now=now)
+    members = people.order_by().annotate(fingerprint=Value("")).values("id", "fingerprint")
+    return _fill(subscription, members, now=now)
 
 
 def _fill(subscription: Subscription, people: QuerySet[Profile, Any], *, now: datetime) -> int:
     sql, params = sql_of(people)
     at = connection.ops.adapt_datetimefield_value(now)
     with connection.cursor() as cursor:
-        cursor.execute(_FILL.format(people=sql), [subscription.pk, at, *params])
+        cursor.execute(_INSERT_MEMBERS.format(people=sql), [subscription.pk, at, *params])
         return int(cursor.rowcount)
 
 
-def _join(subscription: Subscription) -> str:
-    """Return how those who match are joined with the members."""
+def _join_type(subscription: Subscription) -> str:
+    """Return the type of the SQL join of matching profiles with members.
+
+    RIGHT: only members are compared, as joining is not signalled.
+    """
     return "RIGHT" if subscription.is_leave_only else "FULL"
 
 
 def moves(subscription: Subscription, within: Within, *, now: datetime) -> list[Move]:
-    """Return who joins, leaves or is refreshed, in the order of their ids. Raise FilterError."""
+    """Return who joins, leaves or has other identifiers, by profile id. Raise FilterError."""
     sql, params = sql_of(_people(subscription, within, now))
-    where, given = within.sql
+    within_sql, within_params = within.sql
     refreshed = "OR now_in.fingerprint <> was_in.fingerprint" if subscription.kinds else ""
     statement = _DIFFERENCE.format(
-        people=sql, kind=_join(subscription), within=where, or_refreshed=refreshed
+        people=sql, kind=_join_type(subscription), within=within_sql, or_refreshed=refreshed
     )
     with connection.cursor() as cursor:
-        cursor.execute(statement, [*params, subscription.pk, *given])
-        return [Move(pk, bool(was_in), new) for pk, was_in, new in cursor.fetchall()]
+        cursor.execute(statement, [*params, subscription.pk, *within_params])
+        return [
+            Move(pk, bool(was_member), new_fingerprint)
+            for pk, was_member, new_fingerprint in cursor.fetchall()
+        ]
 
 
-def counts(subscription: Subscription, chosen: Q) -> tuple[int, int, int]:
-    """Return how many would leave and join by the query ``chosen``, and how many are members."""
-    found = Profile.objects.filter(chosen, app_group=subscription.app_group_id)
-    sql, params = sql_of(found.order_by().values("id"))
+def counts(subscription: Subscription, query: Q) -> tuple[int, int, int]:
+    """Return how many would leave and join by this query, and how many are members now."""
+    matching = Profile.objects.filter(query, app_group=subscription.app_group_id)
+    sql, params = sql_of(matching.order_by().values("id"))
     with connection.cursor() as cursor:
-        statement = _COUNTS.format(people=sql, kind=_join(subscription))
+        statement = _COUNTS.format(people=sql, kind=_join_type(subscription))
         cursor.execute(statement, [*params, subscription.pk])
         leave, join, total = cursor.fetchone()
     return leave, join, total
 
 
 def write(subscription: Subscription, moves: Sequence[Move], *, now: datetime) -> None:
-    """Write members and signals of the same moves, under the lock of the subscription."""
-    gone = [move.profile_id for move in moves if move.fingerprint is None]
-    if gone:
+    """Write members and signals of the same moves; the caller holds the subscription's lock."""
+    left_ids = [move.profile_id for move in moves if move.fingerprint is None]
+    if left_ids:
         members = SegmentMember.objects.filter(subscription=subscription)
-        members.filter(profile_id__in=listed(gone)).delete()
+        members.filter(profile_id__in=ids_sql(left_ids)).delete()
     at = connection.ops.adapt_datetimefield_value(now)
-    kept = [(move.profile_id, move.fingerprint) for move in moves if move.fingerprint is not None]
+    member_rows = [
+        (move.profile_id, move.fingerprint) for move in moves if move.fingerprint is not None
+    ]
     _insert(
-        f"INSERT INTO {_MEMBER} (subscription_id, since, profile_id, fingerprint)",
+        f"INSERT INTO {_MEMBERS} (subscription_id, since, profile_id, fingerprint)",
         [subscription.pk, at],
-        kept,
+        member_rows,
         "ON CONFLICT (subscription_id, profile_id)"
         " DO UPDATE SET fingerprint = excluded.fingerprint",
     )
-    signals = [(move.profile_id, str(kind)) for move in moves for kind in move.signals]
+    signal_rows = [(move.profile_id, str(kind)) for move in moves for kind in move.signals]
     _insert(
         f"INSERT INTO {_SIGNAL} (listener, subscription_id, at, profile_id, kind)",
         [subscription.listener, subscription.pk, at],
-        signals,
+        signal_rows,
     )
 
 
 def _insert(
-    into: str, same: list[Any], rows: Sequence[tuple[int, str | None]], end: str = ""
+    into: str, constants: list[Any], rows: Sequence[tuple[int, str | None]], end: str = ""
 ) -> None:
-    """Insert (profile id, text) rows in their order, each after the values that are the same."""
+    """Insert (profile id, text) rows in their order, each with the same ``constants`` before."""
     if not rows:
         return
-    places = ", ".join(["%s"] * len(same))
+    placeholders = ", ".join(["%s"] * len(constants))
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            given = "unnest(%s::bigint[], %s::text[]) WITH ORDINALITY AS given (pk, word, place)"
-            statement = f"{into} SELECT {places}, pk, word FROM {given} ORDER BY place {end}"
-            pks, words = zip(*rows, strict=True)
-            cursor.execute(statement, [*same, list(pks), list(words)])
+            given_rows = (
+                "unnest(%s::bigint[], %s::text[]) WITH ORDINALITY AS given (pk, word, place)"
+            )
+            statement = (
+                f"{into} SELECT {placeholders}, pk, word FROM {given_rows} ORDER BY place {end}"
+            )
+            pks, texts = zip(*rows, strict=True)
+            cursor.execute(statement, [*constants, list(pks), list(texts)])
             return
         cursor.executemany(
-            f"{into} VALUES ({places}, %s, %s) {end}", [[*same, *row] for row in rows]
+            f"{into} VALUES ({placeholders}, %s, %s) {end}", [[*constants, *row] for row in rows]
         )

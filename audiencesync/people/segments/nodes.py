@@ -10,13 +10,15 @@ from django.utils.translation import gettext_lazy
 
 from audiencesync.people.parsers import spellings
 
-MAX_DEPTH, MAX_NODES, MAX_LIST, MAX_LISTED, MAX_TEXT = 5, 100, 1000, 10_000, 255
-MAX_TIMES, MAX_DAYS, MAX_WHERE = 1000, 3650, 5
-MAX_CHAIN = 5  # segments that refer to segments
+MAX_DEPTH, MAX_NODES = 5, 100  # levels of groups; groups and conditions
+MAX_LIST, MAX_LISTED = 1000, 10_000  # values of one list, and of all lists of a filter
+MAX_TEXT = 255  # characters of a value
+MAX_TIMES, MAX_DAYS, MAX_WHERE = 1000, 3650, 5  # MAX_WHERE: properties of a condition on events
+MAX_CHAIN = 5  # segments that refer to one another in a row
 MAX_NUMBER = 2**53  # beyond it the databases round differently
-CUSTOM = "custom."
+CUSTOM = "custom."  # prefix of an attribute in ``Condition.field``
 PERSONAL = frozenset({"external_id", "email"})
-LONGEST_NAME = 255
+LONGEST_NAME = 255  # characters
 Scalar = str | int | float
 
 OPS: dict[str, str | Promise] = {
@@ -35,6 +37,7 @@ OPS: dict[str, str | Promise] = {
     "less_than_days_ago": gettext_lazy("is less than … days ago"),
     "in_the_next_days": gettext_lazy("is in the next … days"),
 }
+# The same operators, worded for days and for numbers.
 OF_DAYS: dict[str, str | Promise] = {
     "greater": gettext_lazy("is after"),
     "less": gettext_lazy("is before"),
@@ -51,6 +54,7 @@ _TEXT = frozenset({"is", "is_not", "contains", "starts_with", "in"}) | PRESENT
 BOOLEAN = frozenset({"is_true", "is_false"}) | PRESENT
 _TIME = frozenset({"greater", "less", "more_than_days_ago", "less_than_days_ago"})
 
+# Field of a profile -> its label and its operators.
 FIELDS: dict[str, tuple[str | Promise, frozenset[str]]] = {
     "external_id": (gettext_lazy("external ID"), _TEXT - PRESENT),
     "email": (gettext_lazy("e-mail"), frozenset({"contains"}) | PRESENT),

@@ -78,7 +78,7 @@ class _Reader:
     """Counts nodes and listed values: use a new one for each filter."""
 
     def __init__(self) -> None:
-        self.nodes = self.listed = 0
+        self.n_nodes = self.n_listed = 0
 
     def node(self, raw: object, path: str, depth: int) -> Node:
         """Read one group or condition."""
@@ -97,8 +97,8 @@ class _Reader:
         return self._condition(raw, path)
 
     def _count(self, path: str) -> None:
-        self.nodes += 1
-        if self.nodes > MAX_NODES:
+        self.n_nodes += 1
+        if self.n_nodes > MAX_NODES:
             raise FilterError(path, _("There are more than %(n)d conditions.") % {"n": MAX_NODES})
 
     def _group(self, match: str, parts: object, path: str, depth: int) -> Group:
@@ -121,22 +121,22 @@ class _Reader:
     def _condition(self, raw: dict[str, Any], path: str) -> Condition:
         if not {"field", "op"} <= raw.keys() <= {"field", "op", "value"}:
             raise FilterError(path, _("A condition has a field, an operator and a value."))
-        allowed = ops_of(raw["field"])
-        if allowed is None:
-            raise FilterError(_at(path, "field"), _("There is no such field."))
-        return self._comparison(raw["field"], allowed, raw, path)
+        allowed_ops = ops_of(raw["field"])
+        if allowed_ops is None:
+            raise FilterError(_join_path(path, "field"), _("There is no such field."))
+        return self._comparison(raw["field"], allowed_ops, raw, path)
 
     def _comparison(
-        self, name: str, allowed: frozenset[str], raw: dict[str, Any], path: str
+        self, name: str, allowed_ops: frozenset[str], raw: dict[str, Any], path: str
     ) -> Condition:
         op, value = raw["op"], raw.get("value")
-        if not isinstance(op, str) or op not in allowed:
-            raise FilterError(_at(path, "op"), _("This field cannot be compared like that."))
+        if not isinstance(op, str) or op not in allowed_ops:
+            raise FilterError(_join_path(path, "op"), _("This field cannot be compared like that."))
         if op in NO_VALUE:
             if value is not None:
-                raise FilterError(_at(path, "value"), _("This comparison takes no value."))
+                raise FilterError(_join_path(path, "value"), _("This comparison takes no value."))
             return Condition(name, op)
-        value_path = _at(path, "value")
+        value_path = _join_path(path, "value")
         if op in RELATIVE:
             return Condition(name, op, _whole_number(value, value_path, least=1, most=MAX_DAYS))
         return Condition(name, op, self._value(name, op, value, value_path))
@@ -149,17 +149,17 @@ class _Reader:
                 raise FilterError(
                     path, _("This needs a list of 1 to %(n)d values.") % {"n": MAX_LIST}
                 )
-            self.listed += len(value)
-            if self.listed > MAX_LISTED:
+            self.n_listed += len(value)
+            if self.n_listed > MAX_LISTED:
                 raise FilterError(
                     path, _("The lists hold more than %(n)d values.") % {"n": MAX_LISTED}
                 )
-            listed = tuple(
-                _scalar(one, f"{path}[{i}]", numbers=takes_numbers) for i, one in enumerate(value)
+            values = tuple(
+                _scalar(item, f"{path}[{i}]", numbers=takes_numbers) for i, item in enumerate(value)
             )
             if field == "import":
-                _check_import_numbers(listed, path)
-            return listed
+                _check_import_numbers(values, path)
+            return values
         if op in ("greater", "less"):
             return _number_or_day(value, path, numbers=takes_numbers)
         scalar = _scalar(value, path, numbers=takes_numbers and op in ("is", "is_not"))
@@ -175,18 +175,18 @@ class _Reader:
         may_be_empty = kind == PURCHASE
         if not isinstance(name, str) or not (_is_name(name) or (may_be_empty and name == "")):
             raise FilterError(
-                _at(path, kind),
+                _join_path(path, kind),
                 _("This needs the name of an event.")
                 if kind == EVENT
                 else _("This needs a product, or an empty text for any purchase."),
             )
         if not isinstance(op, str) or op not in EVENT_OPS:
-            raise FilterError(_at(path, "op"), _("Events cannot be compared like that."))
-        n, days, day = _times(raw, op, path)
+            raise FilterError(_join_path(path, "op"), _("Events cannot be compared like that."))
+        n, days, day = _read_times(raw, op, path)
         return EventCondition(kind, name, op, n, days, day, self._where(kind, raw, path))
 
     def _where(self, kind: str, raw: dict[str, Any], path: str) -> tuple[Condition, ...]:
-        parts, where_path = raw.get("where", []), _at(path, "where")
+        parts, where_path = raw.get("where", []), _join_path(path, "where")
         if not isinstance(parts, list) or len(parts) > MAX_WHERE:
             raise FilterError(
                 where_path, _("This needs a list of at most %(n)d properties.") % {"n": MAX_WHERE}
@@ -203,54 +203,60 @@ class _Reader:
             raise FilterError(path, _("This needs a property, an operator and a value."))
         allowed = property_ops(kind, raw["property"])
         if allowed is None:
-            raise FilterError(_at(path, "property"), _("There is no such property."))
-        found = self._comparison(raw["property"], allowed, raw, path)
-        if kind == PURCHASE and found.field in ("price", "quantity"):
-            values = found.value if isinstance(found.value, tuple) else (found.value,)
+            raise FilterError(_join_path(path, "property"), _("There is no such property."))
+        condition = self._comparison(raw["property"], allowed, raw, path)
+        if kind == PURCHASE and condition.field in ("price", "quantity"):
+            values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
             if any(isinstance(value, str) for value in values):
-                raise FilterError(_at(path, "value"), _("This needs a number."))
-        return found
+                raise FilterError(_join_path(path, "value"), _("This needs a number."))
+        return condition
 
 
-def _times(raw: dict[str, Any], op: str, path: str) -> tuple[int, int | None, str]:
+def _read_times(raw: dict[str, Any], op: str, path: str) -> tuple[int, int | None, str]:
     """Return how often, within how many days, or since which day."""
     days = raw.get("days")
     if days is not None:
-        days = _whole_number(days, _at(path, "days"), least=1, most=MAX_DAYS)
+        days = _whole_number(days, _join_path(path, "days"), least=1, most=MAX_DAYS)
     if op in COUNTED:
         if "day" in raw:
-            raise FilterError(_at(path, "day"), _("This comparison takes no day."))
+            raise FilterError(_join_path(path, "day"), _("This comparison takes no day."))
         least = 0 if op != "at_least" else 1
-        return _whole_number(raw.get("n"), _at(path, "n"), least=least, most=MAX_TIMES), days, ""
+        return (
+            _whole_number(raw.get("n"), _join_path(path, "n"), least=least, most=MAX_TIMES),
+            days,
+            "",
+        )
     if "n" in raw:
-        raise FilterError(_at(path, "n"), _("This comparison takes no number of times."))
+        raise FilterError(_join_path(path, "n"), _("This comparison takes no number of times."))
     if op == "never":
         if "day" in raw:
-            raise FilterError(_at(path, "day"), _("This comparison takes no day."))
+            raise FilterError(_join_path(path, "day"), _("This comparison takes no day."))
         return 0, days, ""
     if (days is None) == ("day" not in raw):
         raise FilterError(path, _("This needs either a day or a number of days ago."))
     return (
         0,
         days,
-        str(_number_or_day(raw["day"], _at(path, "day"), numbers=False)) if days is None else "",
+        str(_number_or_day(raw["day"], _join_path(path, "day"), numbers=False))
+        if days is None
+        else "",
     )
 
 
 def _segment(raw: dict[str, Any], path: str) -> SegmentCondition:
     _check_operator(raw, "segment", path)
     try:
-        named = UUID(raw["segment"]) if isinstance(raw["segment"], str) else None
+        api_id = UUID(raw["segment"]) if isinstance(raw["segment"], str) else None
     except ValueError:
-        named = None
-    if named is None:
-        raise FilterError(_at(path, "segment"), _("This needs the API id of a segment."))
-    return SegmentCondition(str(named), raw["op"])
+        api_id = None
+    if api_id is None:
+        raise FilterError(_join_path(path, "segment"), _("This needs the API id of a segment."))
+    return SegmentCondition(str(api_id), raw["op"])
 
 
 def _audience(raw: dict[str, Any], path: str) -> AudienceCondition:
     _check_operator(raw, "audience", path)
-    number = _whole_number(raw["audience"], _at(path, "audience"), least=1, most=BIGGEST_ID)
+    number = _whole_number(raw["audience"], _join_path(path, "audience"), least=1, most=BIGGEST_ID)
     return AudienceCondition(number, raw["op"])
 
 
@@ -259,7 +265,7 @@ def _check_operator(raw: dict[str, Any], kind: str, path: str) -> None:
     if raw.keys() != {kind, "op"}:
         raise FilterError(path, _("A condition on “%(kind)s” has an operator.") % {"kind": kind})
     if not isinstance(raw["op"], str) or raw["op"] not in MEMBER_OPS:
-        raise FilterError(_at(path, "op"), _("This needs “in” or “not_in”."))
+        raise FilterError(_join_path(path, "op"), _("This needs “in” or “not_in”."))
 
 
 def _whole_number(value: object, path: str, *, least: int, most: int) -> int:
@@ -272,7 +278,7 @@ def _whole_number(value: object, path: str, *, least: int, most: int) -> int:
     return value
 
 
-def _at(path: str, key: str) -> str:
+def _join_path(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
@@ -307,9 +313,9 @@ def _number_or_day(value: object, path: str, *, numbers: bool) -> Scalar:
         except ValueError:
             day = None
         if day is None or day.isoformat() != scalar or not FIRST_YEAR <= day.year <= LAST_YEAR:
-            words = _("This needs a number, or a date such as 2026-11-23.")
+            message = _("This needs a number, or a date such as 2026-11-23.")
             raise FilterError(
-                path, words if numbers else _("This needs a date such as 2026-11-23.")
+                path, message if numbers else _("This needs a date such as 2026-11-23.")
             )
     return scalar
 

@@ -36,12 +36,13 @@ COLUMNS = {
 }
 _BOOLEANS = {"true": True, "false": False}
 _JSON_BEGINNINGS = ("", '"', "[", "{")
-_NUMERIC = re.compile(r"[+-]?[0-9.,'’\s]*(?:e[+-]?[0-9]*)?", re.IGNORECASE)
+# What a reader may take for a number, and what this one takes for one.
+_LOOKS_NUMERIC = re.compile(r"[+-]?[0-9.,'’\s]*(?:e[+-]?[0-9]*)?", re.IGNORECASE)
 _NUMBER = re.compile(
     r"-?(?:0|[1-9][0-9]{0,400})(?:[.,][0-9]{1,400})?(?:e[+-]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE
 )
 ID_COLUMN, CREATED_COLUMN, REST_COLUMN = "braze_id", "created_at", "more_attributes"
-_NAMES = {
+_NAME_SOURCES = {
     "sqlite": "json_each(p.attributes) AS k WHERE json_type(p.attributes) = 'object'",
     "postgresql": (
         "jsonb_object_keys(CASE WHEN jsonb_typeof(p.attributes) = 'object'"
@@ -54,17 +55,20 @@ _NAMES = {
 def rows(people: QuerySet[Profile]) -> Iterator[list[Cell]]:
     """Yield the names of the columns, then a row per person; only one chunk is in memory."""
     names = _names(people)
-    own = [name for name in names[:MOST_NAMES] if name != REST_COLUMN]
-    has_more = len(own) < len(names)
-    yield [ID_COLUMN, *COLUMNS, CREATED_COLUMN, *own, *[REST_COLUMN] * has_more]
-    asked = people.values_list("pk", "created_at", "attributes", *COLUMNS.values())
-    for chunk in chunks.read(asked, CHUNK, key=itemgetter(0)):
+    with_column = [name for name in names[:MOST_NAMES] if name != REST_COLUMN]
+    has_more = len(with_column) < len(names)
+    yield [ID_COLUMN, *COLUMNS, CREATED_COLUMN, *with_column, *[REST_COLUMN] * has_more]
+    values = people.values_list("pk", "created_at", "attributes", *COLUMNS.values())
+    for chunk in chunks.read(values, CHUNK, key=itemgetter(0)):
         for pk, created_at, attributes, *fields in chunk:
-            known = attributes if isinstance(attributes, dict) else {}
+            row_attributes = attributes if isinstance(attributes, dict) else {}
             cells = [_field(value) for value in fields]
-            own_cells = [write_attribute(known[name]) if name in known else "" for name in own]
-            more = [_rest(known, own)] if has_more else []
-            yield [f"{pk:024x}", *cells, created_at.isoformat(), *own_cells, *more]
+            attribute_cells = [
+                write_attribute(row_attributes[name]) if name in row_attributes else ""
+                for name in with_column
+            ]
+            rest_cell = [_rest_cell(row_attributes, with_column)] if has_more else []
+            yield [f"{pk:024x}", *cells, created_at.isoformat(), *attribute_cells, *rest_cell]
 
 
 def _names(people: QuerySet[Profile]) -> list[str]:
@@ -73,7 +77,7 @@ def _names(people: QuerySet[Profile]) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT DISTINCT k.key FROM ({sql}) p,"  # noqa: S608  # Django's SQL and constants
-            f" {_NAMES[connection.vendor]} ORDER BY 1 LIMIT {MOST_NAMES + 1}",
+            f" {_NAME_SOURCES[connection.vendor]} ORDER BY 1 LIMIT {MOST_NAMES + 1}",
             params,
         )
         return [name for (name,) in cursor.fetchall()]
@@ -104,11 +108,11 @@ def write_attribute(value: Any) -> Cell:
 
 def _is_ambiguous(text: str) -> bool:
     """Return whether a text could be read back as something other than a text."""
-    plain = text.strip()
+    stripped = text.strip()
     return (
-        plain[:1] in _JSON_BEGINNINGS
-        or plain.lower() in _BOOLEANS
-        or _NUMERIC.fullmatch(plain) is not None
+        stripped[:1] in _JSON_BEGINNINGS
+        or stripped.lower() in _BOOLEANS
+        or _LOOKS_NUMERIC.fullmatch(stripped) is not None
     )
 
 
@@ -119,23 +123,23 @@ def read_attribute(cell: str) -> Any:
     """
     if cell[:1] in _JSON_BEGINNINGS:
         try:
-            return json.loads(cell, parse_constant=_refuse)
+            return json.loads(cell, parse_constant=_refuse_constant)
         except (ValueError, RecursionError):
             return cell or None
-    plain = cell.lower()
-    if plain in _BOOLEANS:
-        return _BOOLEANS[plain]
+    lowered = cell.lower()
+    if lowered in _BOOLEANS:
+        return _BOOLEANS[lowered]
     if not _NUMBER.fullmatch(cell):
         return cell
-    plain = cell.replace(",", ".")
-    return float(plain) if re.search("[.eE]", plain) else int(plain)
+    number = cell.replace(",", ".")
+    return float(number) if re.search("[.eE]", number) else int(number)
 
 
-def _refuse(constant: str) -> NoReturn:
+def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(constant)
 
 
-def _rest(known: dict[str, Any], own: list[str]) -> str:
+def _rest_cell(attributes: dict[str, Any], with_column: list[str]) -> str:
     """Return the attributes without a column, as JSON."""
-    rest = {name: value for name, value in sorted(known.items()) if name not in own}
-    return json.dumps(rest, ensure_ascii=False) if rest else ""
+    others = {name: value for name, value in sorted(attributes.items()) if name not in with_column}
+    return json.dumps(others, ensure_ascii=False) if others else ""

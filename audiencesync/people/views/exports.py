@@ -31,14 +31,14 @@ def everybody(request: HttpRequest, group: str) -> HttpResponseBase:
 @access.signed_in
 def segment(request: HttpRequest, group: str, segment_id: int) -> HttpResponseBase:
     """Export the people in a segment now."""
-    row = access.get(request, Segment, Role.MARKETER, pk=segment_id)
+    segment = access.get(request, Segment, Role.MARKETER, pk=segment_id)
     try:
-        wanted = filters.parse(row.filter)
+        query = filters.parse(segment.filter)
     except filters.FilterError:
         messages.error(request, _("This filter cannot be read."))
-        return redirect("segment", group, row.pk)
-    people = access.all_of(request, Profile, Role.MARKETER).filter(wanted)
-    return _file(request, people, row.name, f"segment-{row.pk}", kind=Activity.Kind.SEGMENT)
+        return redirect("segment", group, segment.pk)
+    people = access.all_of(request, Profile, Role.MARKETER).filter(query)
+    return _file(request, people, segment.name, f"segment-{segment.pk}", kind=Activity.Kind.SEGMENT)
 
 
 def _file(

@@ -25,8 +25,8 @@ from audiencesync.people.segments.attribute_sql import AttributeText, contains, 
 from audiencesync.people.segments.forms import ProfileSearch
 
 PAGE = 50
-NEWEST = 20  # events and aliases on the page of one person
-COUNTED = 10_000  # a larger result is not counted to its end
+MOST_SHOWN = 20  # events and aliases on the page of one person
+MOST_COUNTED = 10_000  # a larger result is not counted to its end
 SEARCH_SECONDS = 5.0
 SHORTEST_WORD, MOST_WORDS = 2, 5
 
@@ -48,16 +48,16 @@ def profiles(request: HttpRequest, group: str) -> HttpResponse:
     form = sealed_search.bind(ProfileSearch, request)
     if request.method == "POST" and form.is_valid():
         return redirect(sealed_search.address(request, form.cleaned_data["q"]))
-    everybody = access.all_of(request, Profile)
+    all_profiles = access.all_of(request, Profile)
     masked = not access.membership(request).may(Role.MARKETER)
-    found = everybody.none()
+    results = all_profiles.none()
     if form.is_valid():
-        found = search(everybody, form.cleaned_data["q"], app_group, masked=masked)
+        results = search(all_profiles, form.cleaned_data["q"], app_group, masked=masked)
     try:
         with at_most(SEARCH_SECONDS):
             older_than, newer_than = _id(request, "before"), _id(request, "after")
-            page = _page(found, older_than=older_than, newer_than=newer_than)
-            n = _n(found)
+            page = _page(results, older_than=older_than, newer_than=newer_than)
+            n = _count_up_to_limit(results)
     except TooSlow:
         form.add_error(
             "q", _("The search took too long and was stopped. Search by a whole ID or address.")
@@ -76,8 +76,8 @@ def profiles(request: HttpRequest, group: str) -> HttpResponse:
         "form": form,
         "people": people,
         "page": page,
-        "n": min(n, COUNTED),
-        "is_more": n > COUNTED,
+        "n": min(n, MOST_COUNTED),
+        "is_more": n > MOST_COUNTED,
         "has_names": any(person.name for person in people),
         "is_masked": masked,
         "is_search": bool(form["q"].value()),
@@ -85,14 +85,14 @@ def profiles(request: HttpRequest, group: str) -> HttpResponse:
     return render(request, "people/profiles.html", context, status=200 if form.is_valid() else 422)
 
 
-def _n(found: QuerySet[Profile]) -> int:
-    """Count the results, up to one more than COUNTED."""
-    return found.order_by()[: COUNTED + 1].count()
+def _count_up_to_limit(results: QuerySet[Profile]) -> int:
+    """Count the results, up to one more than MOST_COUNTED."""
+    return results.order_by()[: MOST_COUNTED + 1].count()
 
 
 def facts(row: Profile, *, masked: bool) -> dict[str, object]:
     """Return the data of a profile for its page; canvases/ adds visits and deliveries."""
-    events = row.events.order_by("-at", "-pk")[: NEWEST + 1]
+    events = row.events.order_by("-at", "-pk")[: MOST_SHOWN + 1]
     return {
         "profile": row,
         "external_id": masking.external_id(row, masked=masked),
@@ -101,9 +101,9 @@ def facts(row: Profile, *, masked: bool) -> dict[str, object]:
         "consent": masking.consent(row),
         "tracking": masking.tracking(row),
         "n_past": row.past_identifiers.count(),
-        "aliases": [] if masked else row.aliases.order_by("label", "name")[:NEWEST],
-        "events": [masking.event(event, masked=masked) for event in events][:NEWEST],
-        "has_more_events": len(events) > NEWEST,
+        "aliases": [] if masked else row.aliases.order_by("label", "name")[:MOST_SHOWN],
+        "events": [masking.event(event, masked=masked) for event in events][:MOST_SHOWN],
+        "has_more_events": len(events) > MOST_SHOWN,
         "is_masked": masked,
     }
 
@@ -117,25 +117,25 @@ def search(
     """
     if not text:
         return everybody
-    wanted = Q(starts_with(F("external_id"), text))
+    query = Q(starts_with(F("external_id"), text))
     if masked:
-        wanted &= Q(external_id__regex=masking.SHOWN_ID) | Q(external_id__regex=masking.UUID)
+        query &= Q(external_id__regex=masking.SHOWN_ID) | Q(external_id__regex=masking.UUID)
     else:
-        wanted |= _by_parts(text, app_group)
-    return everybody.filter(wanted | exactly(text, app_group))
+        query |= _parts_q(text, app_group)
+    return everybody.filter(query | whole_identifier_q(text, app_group))
 
 
-def exactly(text: str, app_group: AppGroup) -> Q:
+def whole_identifier_q(text: str, app_group: AppGroup) -> Q:
     """Match profiles of a group with this whole identifier. Indexes answer it."""
-    wanted = Q(external_id=text) | Q(pk__in=_by_id_or_alias(text, app_group))
+    query = Q(external_id=text) | Q(pk__in=_ids_by_id_or_alias(text, app_group))
     for kind in ("email", "phone"):
-        found = normalise.normalise(kind, text, region=app_group.phone_region)
-        if found.sha256 is not None:
-            wanted |= Q(**{f"{kind}_sha256": found.sha256})
-    return wanted
+        normalised = normalise.normalise(kind, text, region=app_group.phone_region)
+        if normalised.sha256 is not None:
+            query |= Q(**{f"{kind}_sha256": normalised.sha256})
+    return query
 
 
-def _by_parts(text: str, app_group: AppGroup) -> Q:
+def _parts_q(text: str, app_group: AppGroup) -> Q:
     """Find each word as a part of the e-mail or a name. Not for viewers, see `search`."""
     words = text.split()[:MOST_WORDS]
     if any(len(word) < SHORTEST_WORD for word in words):
@@ -143,30 +143,30 @@ def _by_parts(text: str, app_group: AppGroup) -> Q:
     names = [name for name in catalogue.types(app_group) or {} if masking.is_name(name)][
         :MOST_WORDS
     ]
-    found = Q()
+    query = Q()
     for word in words:
-        parts = Q(contains(F("email"), word))
+        word_q = Q(contains(F("email"), word))
         for name in names:
-            parts |= Q(contains(AttributeText(name), word))
-        found &= parts
-    return found
+            word_q |= Q(contains(AttributeText(name), word))
+        query &= word_q
+    return query
 
 
-def _by_id_or_alias(text: str, app_group: AppGroup) -> list[int]:
+def _ids_by_id_or_alias(text: str, app_group: AppGroup) -> list[int]:
     """Return ids of profiles by id or alias. A list: with a subquery all profiles are read."""
     aliases = UserAlias.objects.filter(app_group=app_group, name=text)
-    found = list(aliases.values_list("profile", flat=True)[:PAGE])
+    ids = list(aliases.values_list("profile", flat=True)[:PAGE])
     if person_reference.BRAZE_ID.fullmatch(text.lower()) and int(text, 16) <= sent_numbers.MAX_ID:
-        found.append(int(text, 16))
-    return found
+        ids.append(int(text, 16))
+    return ids
 
 
 def _page(
-    found: QuerySet[Profile], *, older_than: int | None, newer_than: int | None
+    results: QuerySet[Profile], *, older_than: int | None, newer_than: int | None
 ) -> ProfilesPage:
     """Return one page by keyset pagination: the thousandth costs no more than the first."""
     page = chunks.page(
-        found,
+        results,
         PAGE,
         older_than=None if older_than is None else (older_than,),
         newer_than=None if newer_than is None else (newer_than,),

@@ -26,8 +26,8 @@ from audiencesync.people.models import Segment
 from audiencesync.people.segments import catalogue, filters, live
 from audiencesync.people.segments import edit as domain
 from audiencesync.people.segments.builder import draft, numbers
-from audiencesync.people.segments.builder.form import COMMON, SegmentForm, name_taken
-from audiencesync.people.segments.builder.shown import shown
+from audiencesync.people.segments.builder.form import COMMON_FIELDS, SegmentForm, name_taken
+from audiencesync.people.segments.builder.shown import tree_or_none
 from audiencesync.people.segments.nodes import COLUMNS
 from audiencesync.people.segments.uses import usage
 from audiencesync.people.writing import event_names
@@ -41,18 +41,18 @@ EFFECT_SECONDS = 1.0  # for what saving would do, in a preview
 @access.signed_in
 def segments(request: HttpRequest, group: str) -> HttpResponse:
     """List the segments of the group with the current number of people in each."""
-    mine = access.all_of(request, Segment).order_by("name", "pk")
-    page = Paginator(mine, PAGE).get_page(request.GET.get("page"))
+    segments = access.all_of(request, Segment).order_by("name", "pk")
+    page = Paginator(segments, PAGE).get_page(request.GET.get("page"))
     counts = domain.counts(list(page))
     masked = not access.membership(request).may(Role.MARKETER)
-    known = filters.known_to(one.filter for one in page)
+    referenced = filters.load_segments(segment.filter for segment in page)
     rows = [
         {
-            "segment": one,
-            "words": _words(one.filter, masked=masked, known=known),
-            "n": counts[one.pk],
+            "segment": segment,
+            "words": _words(segment.filter, masked=masked, segments=referenced),
+            "n": counts[segment.pk],
         }
-        for one in page
+        for segment in page
     ]
     return render(request, "people/segments.html", {"rows": rows, "page": page})
 
@@ -65,16 +65,16 @@ def new(request: HttpRequest, group: str) -> HttpResponse:
     ``from``: the segment that a new page begins as a copy of.
     """
     app_group = access.group(request, Role.MARKETER)
-    if drawn := _drawn(request, app_group, None):
-        return drawn
+    if redrawn := _redrawn_page(request, app_group, None):
+        return redrawn
     form = SegmentForm(request.POST or None, app_group=app_group)
     if request.method != "POST" or not form.is_valid() or "save" not in request.POST:
-        return _form_page(request, app_group, _copied(request, app_group) or form)
+        return _form_page(request, app_group, _copy_form(request, app_group) or form)
     try:
-        asked = {name: form.cleaned_data[name] for name in ("name", "description", "chosen")}
-        segment = domain.create(app_group, **asked, by=access.user(request))
+        values = {name: form.cleaned_data[name] for name in ("name", "description", "raw_filter")}
+        segment = domain.create(app_group, **values, by=access.user(request))
     except (domain.NameTaken, filters.FilterError) as error:
-        return _with_mistake(request, app_group, form, error)
+        return _page_with_error(request, app_group, form, error)
     messages.success(request, _("The segment “%(name)s” was created.") % {"name": segment.name})
     return redirect("segments", app_group.slug)
 
@@ -84,22 +84,22 @@ def new(request: HttpRequest, group: str) -> HttpResponse:
 def segment(request: HttpRequest, group: str, segment_id: int) -> HttpResponse:
     """Show one segment to all members; marketers change it."""
     role = Role.MARKETER if request.method == "POST" else Role.VIEWER
-    row = access.get(request, Segment, role, pk=segment_id)
-    row.app_group = app_group = access.group(request, role)
-    if drawn := _drawn(request, app_group, row):
-        return drawn
-    form = SegmentForm(request.POST or None, app_group=app_group, segment=row)
+    segment = access.get(request, Segment, role, pk=segment_id)
+    segment.app_group = app_group = access.group(request, role)
+    if redrawn := _redrawn_page(request, app_group, segment):
+        return redrawn
+    form = SegmentForm(request.POST or None, app_group=app_group, segment=segment)
     if request.method != "POST" or not form.is_valid() or "save" not in request.POST:
         return _form_page(request, app_group, form)
     data = form.cleaned_data
-    asked = {name: data[name] for name in ("name", "description", "chosen", "version")}
-    change = domain.change_to_confirm(row, data["chosen"], token=request.POST["save"])
+    values = {name: data[name] for name in ("name", "description", "raw_filter", "version")}
+    change = domain.change_to_confirm(segment, data["raw_filter"], token=request.POST["save"])
     if change is not None:
         return _form_page(request, app_group, form, status=409, change=change)
     try:
-        domain.save(row, **asked, by=access.user(request), now=timezone.now())
+        domain.save(segment, **values, by=access.user(request), now=timezone.now())
     except (domain.NameTaken, filters.FilterError) as error:
-        return _with_mistake(request, app_group, form, error)
+        return _page_with_error(request, app_group, form, error)
     except domain.Stale:
         return _conflict(request, app_group, form)
     messages.success(request, _("The segment “%(name)s” was saved.") % {"name": data["name"]})
@@ -118,51 +118,57 @@ def preview_new(request: HttpRequest, group: str) -> HttpResponse:
 @access.signed_in
 def preview(request: HttpRequest, group: str, segment_id: int) -> HttpResponse:
     """Return the numbers of a segment as it is typed."""
-    row = access.get(request, Segment, Role.MARKETER, pk=segment_id)
-    row.app_group = app_group = access.group(request, Role.MARKETER)
-    return _preview(request, app_group, SegmentForm(request.POST, app_group=app_group, segment=row))
+    segment = access.get(request, Segment, Role.MARKETER, pk=segment_id)
+    segment.app_group = app_group = access.group(request, Role.MARKETER)
+    return _preview(
+        request, app_group, SegmentForm(request.POST, app_group=app_group, segment=segment)
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def remove(request: HttpRequest, group: str, segment_id: int) -> HttpResponse:
     """Ask for confirmation, then delete a segment that is not in use."""
-    row = access.get(request, Segment, Role.MARKETER, pk=segment_id)
+    segment = access.get(request, Segment, Role.MARKETER, pk=segment_id)
     if request.method != "POST":
         template = "people/segment_remove.html"
         is_part = htmx.asks(request)
-        n = domain.counts([row])[row.pk]
+        n = domain.counts([segment])[segment.pk]
         return render(
-            request, f"{template}#question" if is_part else template, {"segment": row, "n": n or 0}
+            request,
+            f"{template}#question" if is_part else template,
+            {"segment": segment, "n": n or 0},
         )
     try:
-        domain.remove(row, by=access.user(request))
-    except domain.InUse as used:
-        words = {
-            "name": row.name,
-            "users": ", ".join(_("“%(text)s”") % {"text": user} for user in used.users[:5]),
+        domain.remove(segment, by=access.user(request))
+    except domain.InUse as in_use:
+        params = {
+            "name": segment.name,
+            "users": ", ".join(_("“%(text)s”") % {"text": user} for user in in_use.users[:5]),
         }
         messages.error(
-            request, _("“%(name)s” cannot be removed, because it is used by %(users)s.") % words
+            request, _("“%(name)s” cannot be removed, because it is used by %(users)s.") % params
         )
-        return redirect("segment", group, row.pk)
-    messages.success(request, _("The segment “%(name)s” was removed.") % {"name": row.name})
+        return redirect("segment", group, segment.pk)
+    messages.success(request, _("The segment “%(name)s” was removed.") % {"name": segment.name})
     return redirect("segments", group)
 
 
-def _drawn(request: HttpRequest, app_group: AppGroup, row: Segment | None) -> HttpResponse | None:
+def _redrawn_page(
+    request: HttpRequest, app_group: AppGroup, segment: Segment | None
+) -> HttpResponse | None:
     """Return the page after a button that adds, copies or removes; None for every other request.
 
     What is typed stays as it is, and is not checked.
     """
-    is_act = not draft.ACTS.keys().isdisjoint(request.POST)
-    if "save" in request.POST or not (is_act or "draw" in request.POST):
+    is_action = not draft.ACTIONS.keys().isdisjoint(request.POST)
+    if "save" in request.POST or not (is_action or "draw" in request.POST):
         return None
-    sent = {name: str(value) for name, value in request.POST.items()}
-    root = draft.from_data(sent)
-    focus = draft.act(root, sent)
-    typed = {name: sent[name] for name in COMMON if name in sent}
-    form = SegmentForm(app_group=app_group, segment=row, typed=typed, root=root)
+    params = {name: str(value) for name, value in request.POST.items()}
+    root = draft.from_data(params)
+    focus = draft.apply_action(root, params)
+    typed = {name: params[name] for name in COMMON_FIELDS if name in params}
+    form = SegmentForm(app_group=app_group, segment=segment, typed=typed, root=root)
     if focus in form.fields:
         form.fields[focus].widget.attrs |= {"autofocus": "", "data-focus": ""}
     if htmx.asks(request):
@@ -170,21 +176,21 @@ def _drawn(request: HttpRequest, app_group: AppGroup, row: Segment | None) -> Ht
     return _form_page(request, app_group, form)
 
 
-def _copied(request: HttpRequest, app_group: AppGroup) -> SegmentForm | None:
+def _copy_form(request: HttpRequest, app_group: AppGroup) -> SegmentForm | None:
     """Return the form with the conditions of another segment; None if no copy is asked for."""
-    asked = sent_numbers.whole(request.GET.get("from"))
-    if request.method == "POST" or asked is None:
+    segment_id = sent_numbers.whole(request.GET.get("from"))
+    if request.method == "POST" or segment_id is None:
         return None
-    row = Segment.objects.filter(app_group=app_group, pk=asked).first()
-    root = shown(row.filter) if row else None
-    if row is None or root is None:
+    segment = Segment.objects.filter(app_group=app_group, pk=segment_id).first()
+    root = tree_or_none(segment.filter) if segment else None
+    if segment is None or root is None:
         return None
-    name = _("Copy of %(name)s") % {"name": row.name}
-    typed = {"name": name[:80], "description": row.description, "version": "0"}
+    name = _("Copy of %(name)s") % {"name": segment.name}
+    typed = {"name": name[:80], "description": segment.description, "version": "0"}
     return SegmentForm(app_group=app_group, typed=typed, root=root)
 
 
-def _with_mistake(
+def _page_with_error(
     request: HttpRequest, app_group: AppGroup, form: SegmentForm, error: Exception
 ) -> HttpResponse:
     """Show the form again after the database found a mistake."""
@@ -209,17 +215,17 @@ def _form_page(
 
 
 def _context(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> dict[str, Any]:
-    row = form.segment
+    segment = form.segment
     slug = app_group.slug
     return {
         "form": form,
-        "segment": row,
+        "segment": segment,
         "version": str(form["version"].value()),
-        "builder_url": reverse("segment", args=[slug, row.pk])
-        if row
+        "builder_url": reverse("segment", args=[slug, segment.pk])
+        if segment
         else reverse("segment_new", args=[slug]),
-        "preview_url": reverse("segment_preview", args=[slug, row.pk])
-        if row
+        "preview_url": reverse("segment_preview", args=[slug, segment.pk])
+        if segment
         else reverse("segment_new_preview", args=[slug]),
         "tick": str(time.time_ns()),  # new ids: htmx loads the numbers again for new elements
     }
@@ -234,22 +240,22 @@ def _preview(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> Ht
 
 def _numbers(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> dict[str, Any]:
     """Return as context what the conditions find, and the conditions in words."""
-    chosen = form.segment.filter if form.segment else None
+    raw_filter = form.segment.filter if form.segment else None
     if form.is_bound:
-        chosen = form.found
+        raw_filter = form.typed_filter
     elif form.is_drawn:
-        chosen = None
-    waited = "wait" in request.POST
-    counted = numbers.count(
+        raw_filter = None
+    is_second_attempt = "wait" in request.POST
+    counts = numbers.count(
         app_group,
-        chosen,
+        raw_filter,
         form.parts,
-        seconds=numbers.AT_LAST if waited else numbers.SOON,
+        seconds=numbers.MOST_SECONDS if is_second_attempt else numbers.FIRST_SECONDS,
         after=sent_numbers.whole(request.POST.get("others")) or 0,
     )
-    form.counts, form.reasons = counted.by_place, counted.reasons
+    form.counts, form.reasons = counts.by_place, counts.reasons
     masked = not access.membership(request).may(Role.MARKETER)
-    people = [masking.person(profile, masked=masked) for profile in counted.sample]
+    people = [masking.person(profile, masked=masked) for profile in counts.sample]
     if people and not masked:
         Activity.log_view(
             app_group,
@@ -259,44 +265,47 @@ def _numbers(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> di
             now=timezone.now(),
         )
     return {
-        "numbers": counted,
-        "coverage": counted.coverage,
-        "is_counting": counted.is_too_slow and not waited,
-        "is_too_slow": counted.is_too_slow,
+        "numbers": counts,
+        "coverage": counts.coverage,
+        "is_counting": counts.is_too_slow and not is_second_attempt,
+        "is_too_slow": counts.is_too_slow,
         "shown": str(request.POST.get("shown", ""))[:20],
         "people": people,
-        "last": counted.sample[-1].pk if counted.sample else 0,
-        "words": "" if chosen is None else _words(chosen, masked=masked),
-    } | _effect(form.segment, chosen)
+        "last": counts.sample[-1].pk if counts.sample else 0,
+        "words": "" if raw_filter is None else _words(raw_filter, masked=masked),
+    } | _edit_effect(form.segment, raw_filter)
 
 
-def _effect(row: Segment | None, chosen: Any) -> dict[str, Any]:
+def _edit_effect(segment: Segment | None, raw_filter: Any) -> dict[str, Any]:
     """Return as context what uses a segment, and what saving it would do to live canvases."""
-    uses = usage.of(row) if row else []
+    uses = usage.of(segment) if segment else []
     n_live = sum(use.is_live for use in uses)
-    is_changed = row is not None and chosen is not None and chosen != row.filter
+    is_changed = segment is not None and raw_filter is not None and raw_filter != segment.filter
     effect = None
-    if row is not None and n_live and is_changed:
+    if segment is not None and n_live and is_changed:
         with suppress(filters.FilterError):
-            effect = live.difference(row, chosen, seconds=EFFECT_SECONDS)
+            effect = live.difference(segment, raw_filter, seconds=EFFECT_SECONDS)
     return {"uses": uses, "n_live": n_live, "effect": effect}
 
 
 def _conflict(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> HttpResponse:
     """Show both versions after a concurrent change; saving again is a decision."""
-    now = access.get(request, Segment, Role.MARKETER, pk=form.segment.pk if form.segment else 0)
-    theirs = {"name": now.name, "words": _words(now.filter)}
-    mine = {"name": form.cleaned_data["name"], "words": _words(form.cleaned_data["chosen"])}
+    stored = access.get(request, Segment, Role.MARKETER, pk=form.segment.pk if form.segment else 0)
+    theirs = {"name": stored.name, "words": _words(stored.filter)}
+    mine = {"name": form.cleaned_data["name"], "words": _words(form.cleaned_data["raw_filter"])}
     return _form_page(
-        request, app_group, form, status=409, version=str(now.version), theirs=theirs, mine=mine
+        request, app_group, form, status=409, version=str(stored.version), theirs=theirs, mine=mine
     )
 
 
 def _words(
-    raw: Any, *, masked: bool = False, known: Mapping[str, filters.Known] | None = None
+    raw: Any,
+    *,
+    masked: bool = False,
+    segments: Mapping[str, filters.ReferencedSegment] | None = None,
 ) -> str:
     """Return a filter in words; viewers do not see the addresses and ids in it."""
     try:
-        return capfirst(filters.describe(raw, masked=masked, known=known))
+        return capfirst(filters.describe(raw, masked=masked, segments=segments))
     except filters.FilterError:
         return _("This filter cannot be read.")

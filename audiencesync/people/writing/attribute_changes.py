@@ -11,7 +11,7 @@ from audiencesync.people.parsers.numbers import BIGGEST
 
 MOST_ATTRIBUTES = 500
 LONGEST_LIST = 500
-MOST_BYTES = 100_000
+MOST_BYTES = 100_000  # of one attribute as JSON
 
 
 AttributeProblem = Literal["not_a_number", "not_a_list", "too_long", "too_many"]
@@ -27,7 +27,7 @@ class Unfit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Inc:
-    """Add a number; a missing value counts as 0."""
+    """Increment: add a number; a missing value counts as 0."""
 
     by: int | float
 
@@ -59,8 +59,8 @@ class EditObjects:
     remove: tuple[tuple[str, Any], ...] = ()
 
 
-def merged(
-    stored: dict[str, Any], wanted: Mapping[str, Any], unfit: dict[str, AttributeProblem]
+def apply_changes(
+    stored: dict[str, Any], changes: Mapping[str, Any], unfit: dict[str, AttributeProblem]
 ) -> dict[str, Any]:
     """Return the attributes after a change; ``stored`` itself if nothing is new.
 
@@ -68,10 +68,10 @@ def merged(
     change.
     """
     result = stored
-    for name, value in wanted.items():
+    for name, value in changes.items():
         old = result.get(name)
         try:
-            new = _changed(old, value)
+            new = _new_value(old, value)
         except Unfit as error:
             unfit[name] = error.problem
             continue
@@ -94,7 +94,7 @@ def _is_same(old: Any, new: Any) -> bool:
     return not isinstance(new, dict | list) or json.dumps(old) == json.dumps(new)
 
 
-def _changed(old: Any, change: Any) -> Any:
+def _new_value(old: Any, change: Any) -> Any:
     match change:
         case Inc(by):
             if old is not None and (isinstance(old, bool) or not isinstance(old, int | float)):
@@ -104,13 +104,13 @@ def _changed(old: Any, change: Any) -> Any:
                 raise Unfit("too_long")
             return total
         case Edit(add, remove):
-            found = [value for value in _list(old) if not _among(value, remove)]
-            if not add:
-                return found if old is not None else None
-            found += add
+            values = [value for value in _list(old) if not _contains(value, remove)]
+            if not add:  # a removal creates no attribute
+                return values if old is not None else None
+            values += add
             return _check_size(
                 _check_length(
-                    [value for i, value in enumerate(found) if not _among(value, found[:i])]
+                    [value for i, value in enumerate(values) if not _contains(value, values[:i])]
                 )
             )
         case Merge(parts):
@@ -119,11 +119,14 @@ def _changed(old: Any, change: Any) -> Any:
             return result or (old and {})
         case EditObjects(add, update, remove):
             objects = [
-                one for one in _list(old) if not any(_is_selected(one, *which) for which in remove)
+                item
+                for item in _list(old)
+                if not any(_is_selected(item, *selector) for selector in remove)
             ]
             for key, value, parts in update:
                 objects = [
-                    _merge(one, parts) if _is_selected(one, key, value) else one for one in objects
+                    _merge(item, parts) if _is_selected(item, key, value) else item
+                    for item in objects
                 ]
             return _check_size(_check_length([*objects, *add])) if old is not None or add else None
     return change
@@ -136,15 +139,15 @@ def _merge(old: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
         if part is None:
             result.pop(name, None)
         elif isinstance(part, dict):
-            known = result.get(name)
-            result[name] = _merge(known if isinstance(known, dict) else {}, part)
+            stored_part = result.get(name)
+            result[name] = _merge(stored_part if isinstance(stored_part, dict) else {}, part)
         else:
             result[name] = part
     return result
 
 
-def _is_selected(value: Any, key: str, wanted: Any) -> bool:
-    return isinstance(value, dict) and key in value and _is_same(value[key], wanted)
+def _is_selected(value: Any, key: str, selected_value: Any) -> bool:
+    return isinstance(value, dict) and key in value and _is_same(value[key], selected_value)
 
 
 def _check_size(value: Any) -> Any:
@@ -161,9 +164,9 @@ def _list(old: Any) -> list[Any]:
     return old
 
 
-def _among(value: Any, values: Any) -> bool:
+def _contains(value: Any, values: Any) -> bool:
     """Return whether the same value is among these; true is not 1."""
-    return any(type(value) is type(one) and value == one for one in values)
+    return any(type(value) is type(other) and value == other for other in values)
 
 
 def _check_length(values: list[Any]) -> list[Any]:

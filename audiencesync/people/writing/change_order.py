@@ -27,17 +27,17 @@ def split(app_group: AppGroup, changes: Sequence[Change]) -> list[Sequence[Chang
     keys = [lookup.key(change, region=app_group.phone_region) or _NO_KEY for change in changes]
     profiles: dict[Key, int | Key] = {**lookup.find(app_group, set(keys) - {_NO_KEY})}
     parts: list[list[Change]] = [[]]
-    named: set[Key] = set()  # the keys by which this part finds its profiles
+    used_keys: set[Key] = set()  # the keys by which this part finds its profiles
     changed: set[int | Key] = set()  # profiles that got or lost an address in this part
     for change, key in zip(changes, keys, strict=True):
         profile, new_keys = profiles.get(key, key), _new_keys(change, app_group.phone_region)
         is_found_by_address = key[0] in erasure_ledger.ADDRESSES
         # The address was used for its former profile before, or decides now which one is found.
-        if named & new_keys or (is_found_by_address and profile in changed):
+        if used_keys & new_keys or (is_found_by_address and profile in changed):
             parts.append([])
-            named, changed = set(), set()
+            used_keys, changed = set(), set()
         parts[-1].append(change)
-        named.add(key)
+        used_keys.add(key)
         if new_keys:
             changed.add(profile)
             profiles |= dict.fromkeys(new_keys, profile)
@@ -46,12 +46,12 @@ def split(app_group: AppGroup, changes: Sequence[Change]) -> list[Sequence[Chang
 
 def _is_mixed(kind: str, changes: Sequence[Change]) -> bool:
     """Return whether some changes find by an e-mail (or phone) and some set another one."""
-    return any(_sets(kind, change) for change in changes) and any(
+    return any(_sets_other_address(kind, change) for change in changes) and any(
         change.external_id is None and getattr(change, kind) is not None for change in changes
     )
 
 
-def _sets(kind: str, change: Change) -> bool:
+def _sets_other_address(kind: str, change: Change) -> bool:
     """Return whether a change sets or deletes an address other than the one it finds by."""
     return kind in change.fields and (
         change.fields[kind] is None or change.fields[kind] != getattr(change, kind)
@@ -60,9 +60,9 @@ def _sets(kind: str, change: Change) -> bool:
 
 def _new_keys(change: Change, region: str) -> set[Key]:
     """Return the keys of the profile after the change; without a hash if deleted or unusable."""
-    found: set[Key] = set()
+    keys: set[Key] = set()
     for kind in erasure_ledger.ADDRESSES:
-        if _sets(kind, change):
+        if _sets_other_address(kind, change):
             digest = normalise.normalise(kind, str(change.fields[kind] or ""), region=region).sha256
-            found.add((kind, digest))
-    return found
+            keys.add((kind, digest))
+    return keys

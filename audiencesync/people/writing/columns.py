@@ -15,7 +15,7 @@ from audiencesync.people.models import KINDS, Profile
 
 @dataclass(slots=True)
 class Row:
-    """One profile in memory."""
+    """The values of one profile that writers read and set."""
 
     id: int
     external_id: str | None = None
@@ -39,35 +39,35 @@ class Row:
 
     def columns(self) -> tuple[Any, ...]:
         """Return all values but the attributes."""
-        return _COLUMNS_OF(self)
+        return _get_columns(self)
 
     def values(self) -> list[Any]:
         """Return the values as SQLite takes them."""
-        found = list(_ALL_OF(self))
-        found[ATTRIBUTES] = json.dumps(self.attributes)
-        return found
+        values = list(_get_all(self))
+        values[ATTRIBUTES] = json.dumps(self.attributes)
+        return values
 
     def as_json(self) -> dict[str, Any]:
         """Return the values for a JSON parameter of PostgreSQL, faster than an array per column."""
-        found = dict(zip(COLUMNS, _ALL_OF(self), strict=True))
+        values = dict(zip(COLUMNS, _get_all(self), strict=True))
         for name in HASHES:
-            if found[name] is not None:
-                found[name] = found[name].hex()
-        return found
+            if values[name] is not None:
+                values[name] = values[name].hex()
+        return values
 
-    def set_hashes(self, kind: str, found: Hashes) -> None:
+    def set_hashes(self, kind: str, hashes: Hashes) -> None:
         """Set the hashes of one kind, and whether its value is unusable.
 
         Hashed input has no alternative hash; if it is the known hash, the known alternative stays.
         """
-        place, column, alternative, other_place = _HASHED[kind]
-        new = found[place]
-        is_same = new is not None and new == getattr(self, column)
-        setattr(self, column, new)
-        if alternative and (found[other_place] is not None or not is_same):
-            setattr(self, alternative, found[other_place])
-        bit = 1 << place
-        self.invalid_kinds = self.invalid_kinds & ~bit | found.invalid & bit
+        index, column, alternative, alternative_index = _HASH_INDEXES[kind]
+        digest = hashes[index]
+        is_unchanged = digest is not None and digest == getattr(self, column)
+        setattr(self, column, digest)
+        if alternative and (hashes[alternative_index] is not None or not is_unchanged):
+            setattr(self, alternative, hashes[alternative_index])
+        bit = 1 << index
+        self.invalid_kinds = self.invalid_kinds & ~bit | hashes.invalid & bit
 
     def clear(self, kind: str) -> None:
         """Forget the value of one kind and its hashes."""
@@ -75,12 +75,12 @@ class Row:
         self.set_hashes(kind, _NO_HASHES)
 
 
-COLUMNS = tuple(one.name for one in fields(Row))
+COLUMNS = tuple(column_field.name for column_field in fields(Row))
 ATTRIBUTES = COLUMNS.index("attributes")
 HASHES = tuple(name for name in COLUMNS if name.endswith("_sha256"))
 ALTERNATIVES = {"email": "email_gmail_sha256", "phone": "phone_digits_sha256"}
 CONSENTS = ("ad_tracking_enabled", "ads_consent")
-_TYPES: dict[type, str] = {  # of PostgreSQL, as records of JSON have them
+_SQL_TYPES: dict[type, str] = {  # of PostgreSQL, as records of JSON have them
     models.BigAutoField: "bigint",
     models.BinaryField: "bytea",
     models.BooleanField: "boolean",
@@ -88,14 +88,14 @@ _TYPES: dict[type, str] = {  # of PostgreSQL, as records of JSON have them
     models.JSONField: "jsonb",
     models.PositiveSmallIntegerField: "smallint",
 }
-TYPES = {name: _TYPES[type(Profile._meta.get_field(name))] for name in COLUMNS}
-_COLUMNS_OF = attrgetter(*(name for name in COLUMNS if name != "attributes"))
-_ALL_OF = attrgetter(*COLUMNS)
+TYPES = {name: _SQL_TYPES[type(Profile._meta.get_field(name))] for name in COLUMNS}
+_get_columns = attrgetter(*(name for name in COLUMNS if name != "attributes"))
+_get_all = attrgetter(*COLUMNS)
 _NO_HASHES = Hashes(None, None, None, None, 0)
 
 # Kind -> its place in Hashes, its column, the column of its alternative hash, the place of that.
 # Computed here because set_hashes runs for every identifier that is written.
-_HASHED = {
+_HASH_INDEXES = {
     kind: (
         KINDS.index(kind),
         f"{kind}_sha256",

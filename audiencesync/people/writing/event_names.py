@@ -22,7 +22,7 @@ _NAMES = (
 
 def page(app_group: AppGroup, *, start: int, n: int) -> list[str]:
     """Return up to ``n`` names in their order, after the first ``start``."""
-    mine: tuple[int, str] = (app_group.pk, str(Event.Kind.EVENT))
+    group_and_kind: tuple[int, str] = (app_group.pk, str(Event.Kind.EVENT))
     with connection.cursor() as cursor:
-        cursor.execute(_NAMES, (*mine, *mine, n, start))
+        cursor.execute(_NAMES, (*group_and_kind, *group_and_kind, n, start))
         return [name for (name,) in cursor.fetchall()]

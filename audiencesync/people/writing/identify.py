@@ -1,4 +1,7 @@
-"""Add aliases to profiles, and merge an anonymous profile into an identified one."""
+"""Add aliases to profiles, and merge an anonymous profile into an identified one.
+
+The anonymous profile is called the visitor, the identified one the person.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from audiencesync.people.writing import columns, live_marks, lookup, rows
 from audiencesync.people.writing.attribute_changes import MOST_ATTRIBUTES
 from audiencesync.people.writing.upsert import upsert
 
-# known: the profile has another external id
+# "known": the visitor has another external id; "taken": another profile has the alias.
 IdentifyProblem = Literal["unknown", "taken", "known", "erased", "too_many"]
 TRIES = 3
 Alias = tuple[str, str]  # label, name
@@ -48,12 +51,14 @@ def add_aliases(
 ) -> list[IdentifyProblem | None]:
     """Return a problem or None (done) per request. An alias that exists already stays as it is."""
 
-    def work() -> list[IdentifyProblem | None]:
-        named = [request.external_id for request in requests if request.external_id is not None]
-        _lock(app_group, rows.by_external_id(app_group.pk, named).values())
+    def add_all() -> list[IdentifyProblem | None]:
+        external_ids = [
+            request.external_id for request in requests if request.external_id is not None
+        ]
+        _lock(app_group, rows.by_external_id(app_group.pk, external_ids).values())
         return [_add_alias(app_group, request, now=now) for request in requests]
 
-    return _again(work, app_group)
+    return _retry(add_all, app_group)
 
 
 def identify(
@@ -61,136 +66,142 @@ def identify(
 ) -> list[IdentifyProblem | None]:
     """Return a problem or None (done) per request."""
 
-    def work() -> list[IdentifyProblem | None]:
+    def identify_all() -> list[IdentifyProblem | None]:
         lookup.lock_names(app_group, alone=True)
-        visitors = [
+        visitor_ids = [
             visitor.pk
             for request in requests
-            if (visitor := _visitor(app_group, request)) is not None
+            if (visitor := _find_visitor(app_group, request)) is not None
         ]
-        known = rows.by_external_id(app_group.pk, {request.external_id for request in requests})
-        _lock(app_group, {*visitors, *known.values()})
+        ids_by_external_id = rows.by_external_id(
+            app_group.pk, {request.external_id for request in requests}
+        )
+        _lock(app_group, {*visitor_ids, *ids_by_external_id.values()})
         return [_identify(app_group, request, now=now) for request in requests]
 
-    return _again(work, app_group)
+    return _retry(identify_all, app_group)
 
 
 def _lock(app_group: AppGroup, ids: Iterable[int]) -> None:
     # All at once, in the order of ids as all writers do: one by one they could deadlock.
-    rows.locked(app_group.pk, ids)
+    rows.lock(app_group.pk, ids)
 
 
 def family(profile_ids: Sequence[int]) -> dict[int, int]:
     """Return id -> id of the profile it was merged into, these and all merged ones included."""
-    found = {pk: pk for pk in profile_ids}
-    newest = found
-    while newest:
-        merged = Profile.everybody.filter(merged_into__in=list(newest)).values_list(
+    targets = {pk: pk for pk in profile_ids}
+    frontier = targets
+    while frontier:
+        pairs = Profile.everybody.filter(merged_into__in=list(frontier)).values_list(
             "pk", "merged_into"
         )
-        newest = {pk: found[into] for pk, into in merged if into is not None and pk not in found}
-        found |= newest
-    return found
+        frontier = {
+            pk: targets[target] for pk, target in pairs if target is not None and pk not in targets
+        }
+        targets |= frontier
+    return targets
 
 
-def _again(
-    work: Callable[[], list[IdentifyProblem | None]], app_group: AppGroup
+def _retry(
+    action: Callable[[], list[IdentifyProblem | None]], app_group: AppGroup
 ) -> list[IdentifyProblem | None]:
-    """Run ``work`` in one transaction; repeat it if another writer took a name meanwhile."""
-    for left in reversed(range(TRIES)):
+    """Run ``action`` in one transaction; repeat it if another writer took a name meanwhile."""
+    for tries_left in reversed(range(TRIES)):
         try:
             with transaction.atomic():
                 lookup.lock_newcomers(app_group)
-                return work()
+                return action()
         except IntegrityError:
-            if not left:
+            if not tries_left:
                 raise
     raise AssertionError
 
 
 def _add_alias(app_group: AppGroup, request: NewAlias, *, now: datetime) -> IdentifyProblem | None:
-    owner = lookup.find(app_group, [("alias", request.alias)]).get(("alias", request.alias))
+    owner_id = lookup.find(app_group, [("alias", request.alias)]).get(("alias", request.alias))
     # After the lookup, as in upsert.
-    if erasure_ledger.blocked(
+    if erasure_ledger.blocked_indexes(
         app_group, [Change(alias=request.alias)], {}, now=now, from_file=False
     ):
         return "erased"
-    wanted = None
+    person_id = None
     if request.external_id is not None:
-        wanted = rows.by_external_id(app_group.pk, [request.external_id]).get(request.external_id)
-        if wanted is None or not rows.locked(app_group.pk, [wanted]):
+        person_id = rows.by_external_id(app_group.pk, [request.external_id]).get(
+            request.external_id
+        )
+        if person_id is None or not rows.lock(app_group.pk, [person_id]):
             return "unknown"
-    if owner is not None:
-        return None if wanted in (None, owner) else "taken"
-    if wanted is None:
-        made = upsert(app_group, [Change(alias=request.alias)], now=now)
-        live_marks.note(app_group.pk, made.changed)
+    if owner_id is not None:
+        return None if person_id in (None, owner_id) else "taken"
+    if person_id is None:
+        result = upsert(app_group, [Change(alias=request.alias)], now=now)
+        live_marks.note(app_group.pk, result.changed)
     else:
         label, name = request.alias
-        UserAlias.objects.create(app_group=app_group, profile_id=wanted, label=label, name=name)
+        UserAlias.objects.create(app_group=app_group, profile_id=person_id, label=label, name=name)
     return None
 
 
 def _identify(app_group: AppGroup, request: Identity, *, now: datetime) -> IdentifyProblem | None:
-    visitor = _visitor(app_group, request)
-    person = rows.by_external_id(app_group.pk, [request.external_id]).get(request.external_id)
+    visitor = _find_visitor(app_group, request)
+    person_id = rows.by_external_id(app_group.pk, [request.external_id]).get(request.external_id)
     if visitor is None:
-        return None if person is not None and _is_known_as(request, person) else "unknown"
+        return None if person_id is not None and _has_address(request, person_id) else "unknown"
     # After the lookup, as in upsert.
-    if erasure_ledger.blocked(
+    if erasure_ledger.blocked_indexes(
         app_group, [Change(external_id=request.external_id)], {}, now=now, from_file=False
     ):
         return "erased"
     if visitor.external_id is not None:
         return None if visitor.external_id == request.external_id else "known"
-    if person is None:
-        named = Profile.objects.filter(pk=visitor.pk).update(
+    if person_id is None:
+        n_updated = Profile.objects.filter(pk=visitor.pk).update(
             external_id=request.external_id, updated_at=now
         )
         live_marks.note(app_group.pk, [visitor.pk])
-        return None if named else "unknown"  # erased since
-    return _merge(app_group, visitor.pk, person, now=now)
+        return None if n_updated else "unknown"  # erased since
+    return _merge(app_group, visitor.pk, person_id, now=now)
 
 
-def _visitor(app_group: AppGroup, request: Identity) -> Profile | None:
-    """Return the profile that the key finds; by e-mail or phone an anonymous one only."""
+def _find_visitor(app_group: AppGroup, request: Identity) -> Profile | None:
+    """Return the profile that the key finds; by e-mail or phone only an anonymous one."""
     kind, value = request.key
-    people = Profile.objects.filter(app_group=app_group)
+    profiles = Profile.objects.filter(app_group=app_group)
     if kind == "alias":
-        return people.filter(aliases__label=value[0], aliases__name=value[1]).first()
-    unknown = people.filter(**{f"{kind}_sha256": value}, external_id=None, merged_into=None)
-    return lookup.preferred(unknown, request.order)
+        return profiles.filter(aliases__label=value[0], aliases__name=value[1]).first()
+    anonymous = profiles.filter(**{f"{kind}_sha256": value}, external_id=None, merged_into=None)
+    return lookup.preferred(anonymous, request.order)
 
 
-def _is_known_as(request: Identity, person_id: int) -> bool:
+def _has_address(request: Identity, person_id: int) -> bool:
     """Return whether the profile, or one merged into it, has this e-mail or phone."""
     kind, value = request.key
     if kind == "alias":
         return False
-    has = Q(pk=person_id, **{f"{kind}_sha256": value})
-    had = Q(merged_into=person_id, past_identifiers__kind=kind, past_identifiers__sha256=value)
-    return Profile.everybody.filter(has | had).exists()
+    has_q = Q(pk=person_id, **{f"{kind}_sha256": value})
+    had_q = Q(merged_into=person_id, past_identifiers__kind=kind, past_identifiers__sha256=value)
+    return Profile.everybody.filter(has_q | had_q).exists()
 
 
 def _merge(
     app_group: AppGroup, visitor_id: int, person_id: int, *, now: datetime
 ) -> IdentifyProblem | None:
-    """Fill what the identified profile lacks from the anonymous one, which is left empty."""
-    found = {row.id: row for row in rows.locked(app_group.pk, [visitor_id, person_id])}
-    if len(found) < 2:  # one of them is being erased
+    """Copy what the person lacks from the visitor, which is left empty and points to the person."""
+    rows_by_id = {row.id: row for row in rows.lock(app_group.pk, [visitor_id, person_id])}
+    if len(rows_by_id) < 2:  # one of them is being erased
         return "unknown"
-    visitor, person = found[visitor_id], found[person_id]
+    visitor, person = rows_by_id[visitor_id], rows_by_id[person_id]
     if len(visitor.attributes | person.attributes) > max(MOST_ATTRIBUTES, len(person.attributes)):
         return "too_many"
-    past, before = _past(visitor, person), person.ads_consent
-    _fill(person, visitor)
-    if person.ads_consent is False and before is not False:
+    past_hashes, consent_before = _past_hashes(visitor, person), person.ads_consent
+    _fill_gaps(person, visitor)
+    if person.ads_consent is False and consent_before is not False:
         consent.record_withdrawals(app_group, [person.id], now=now)
     for kind in KINDS:
         visitor.clear(kind)
     visitor.attributes = {}
     rows.update(sorted((visitor, person), key=lambda row: row.id), now=now)
-    rows.remember(past, now=now)
+    rows.record_past_hashes(past_hashes, now=now)
     UserAlias.objects.filter(profile_id=visitor.id).update(profile_id=person.id)
     Event.objects.filter(profile_id=visitor.id).update(profile_id=person.id)
     runs = (
@@ -208,35 +219,41 @@ def _merge(
     return None
 
 
-def _past(visitor: columns.Row, person: columns.Row) -> list[tuple[int, str, bytes]]:
-    """Return every hash the anonymous profile had: a removal of either must name them."""
-    before = PastIdentifier.objects.filter(profile_id=visitor.id).values_list("kind", "sha256")
-    had = {(kind, bytes(digest)) for kind, digest in before}
-    had |= {
+def _past_hashes(visitor: columns.Row, person: columns.Row) -> list[tuple[int, str, bytes]]:
+    """Return all hashes that the visitor has or had, for both: removals of either name them."""
+    past_identifiers = PastIdentifier.objects.filter(profile_id=visitor.id).values_list(
+        "kind", "sha256"
+    )
+    hashes = {(kind, bytes(digest)) for kind, digest in past_identifiers}
+    hashes |= {
         (kind, digest)
         for kind in KINDS
         if (digest := getattr(visitor, f"{kind}_sha256")) is not None
     }
-    return [(owner.id, kind, digest) for kind, digest in sorted(had) for owner in (visitor, person)]
+    return [
+        (owner.id, kind, digest) for kind, digest in sorted(hashes) for owner in (visitor, person)
+    ]
 
 
-def _fill(person: columns.Row, visitor: columns.Row) -> None:
-    """Copy only values that are missing, or unusable where the other is usable."""
+def _fill_gaps(person: columns.Row, visitor: columns.Row) -> None:
+    """Copy values that the person lacks, or has unusable where the visitor has a usable one."""
     # Tracking refused on one device: its id must not be sent by the permission of another one.
-    refused = DEVICE_KINDS if visitor.ad_tracking_enabled is False else ()
+    refused_kinds = DEVICE_KINDS if visitor.ad_tracking_enabled is False else ()
     for bit, kind in enumerate(KINDS):
-        if kind in refused and person.ad_tracking_enabled:
+        if kind in refused_kinds and person.ad_tracking_enabled:
             continue
-        known, theirs = (getattr(row, f"{kind}_sha256") for row in (person, visitor))
-        if known is None and (not getattr(person, kind) or theirs is not None):
+        person_hash, visitor_hash = (getattr(row, f"{kind}_sha256") for row in (person, visitor))
+        if person_hash is None and (not getattr(person, kind) or visitor_hash is not None):
             for name in (kind, *columns.hashes_of(kind)):
                 setattr(person, name, getattr(visitor, name))
             person.invalid_kinds = (
                 person.invalid_kinds & ~(1 << bit) | visitor.invalid_kinds & 1 << bit
             )
-        elif known == theirs and kind in columns.ALTERNATIVES:
-            other = columns.ALTERNATIVES[kind]
-            setattr(person, other, getattr(person, other) or getattr(visitor, other))
+        elif person_hash == visitor_hash and kind in columns.ALTERNATIVES:
+            alternative = columns.ALTERNATIVES[kind]
+            setattr(
+                person, alternative, getattr(person, alternative) or getattr(visitor, alternative)
+            )
     for name in ("country", "language"):
         setattr(person, name, getattr(person, name) or getattr(visitor, name))
     for name in ("ad_tracking_enabled", "ads_consent"):

@@ -25,14 +25,17 @@ _NAMES = {  # words of a name, in the plainest spelling
     ),
 }
 _KINDS = {word: kind for kind, words in _NAMES.items() for word in words.split()}
-_PARTS = re.compile("phone|telefon|handy|whatsapp|rufnummer|mobilnum|mobilenum|msisdn")
-_ELSE_TOO = "contact kontakt emergency callback rückruf rueckruf durchwahl telegram"
+_PHONE_PARTS = re.compile("phone|telefon|handy|whatsapp|rufnummer|mobilnum|mobilenum|msisdn")
+_OTHER_CONTACT_WORDS = "contact kontakt emergency callback rückruf rueckruf durchwahl telegram"
 _NOT_THE_NUMBER = (  # words of a name that mean something other than the number
     "at date time timestamp datum zeit count anzahl version model modell os app optin consent price"
     " preis plan"
 )
-_ALSO_ELSE, _ABOUT = frozenset(_ELSE_TOO.split()), frozenset(_NOT_THE_NUMBER.split())
-_CAMEL = re.compile(r"(?<=[a-zäöüß])(?=[A-ZÄÖÜ])")
+_CONTACT_WORDS, _OTHER_MEANINGS = (
+    frozenset(_OTHER_CONTACT_WORDS.split()),
+    frozenset(_NOT_THE_NUMBER.split()),
+)
+_CAMEL_CASE = re.compile(r"(?<=[a-zäöüß])(?=[A-ZÄÖÜ])")
 _EMAIL = re.compile(r"[^\s@/<>(),;:\[\]]\s*(?:@|%40)\s*(?![0-9]x\.)(?:[\w-]+\.)+[^\W\d_][\w-]+")
 _NUMBER = re.compile(  # from its plus or zero on, or in the groups of North America
     r"(?<![\w.,+-])(?:(?:\+|\(?00?|\(\+)[ ()]*[1-9](?:[ ()/.-]{0,3}[0-9]){5,14}"
@@ -46,35 +49,42 @@ _TIMESTAMP = re.compile(
     re.ASCII,
 )
 _HASH = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
-_FEWEST, _MOST = 6, 15  # digits of a number
+_MIN_DIGITS, _MAX_DIGITS = 6, 15  # digits of a number
 
 
 def kind_of(name: str) -> str:
     """Return ``email`` or ``phone`` if a name means one: "E-Mail 2", "Handy privat"; else ""."""
-    words = [*map(_bare, re.split(r"[\s_.:/()\d]+", name)), _bare(name)]
+    words = [*map(_letters_only, re.split(r"[\s_.:/()\d]+", name)), _letters_only(name)]
     return next((_KINDS[word] for word in words if word in _KINDS), "")
 
 
-def _bare(word: str) -> str:
+def _letters_only(word: str) -> str:
     return re.sub(r"[\W_\d]", "", word).casefold()
 
 
 def _may_be_a_phone(name: str) -> bool:
     """Return whether a name suggests a phone number: "homePhone", "Telefonprivat", "contact"."""
-    plain = re.sub("iphone", "", unicodedata.normalize("NFKC", name), flags=re.IGNORECASE)
-    words = {*map(_bare, re.split(r"[\s_.:/()\d-]+", _CAMEL.sub(" ", plain))), _bare(plain)}
-    if not _ABOUT.isdisjoint(words):
+    normalised = re.sub("iphone", "", unicodedata.normalize("NFKC", name), flags=re.IGNORECASE)
+    words = {
+        *map(_letters_only, re.split(r"[\s_.:/()\d-]+", _CAMEL_CASE.sub(" ", normalised))),
+        _letters_only(normalised),
+    }
+    if not _OTHER_MEANINGS.isdisjoint(words):
         return False
-    is_named = kind_of(plain) == "phone" or _PARTS.search(_bare(plain)) is not None
-    return is_named or any(word in _ALSO_ELSE or _KINDS.get(word) == "phone" for word in words)
+    names_a_phone = (
+        kind_of(normalised) == "phone" or _PHONE_PARTS.search(_letters_only(normalised)) is not None
+    )
+    return names_a_phone or any(
+        word in _CONTACT_WORDS or _KINDS.get(word) == "phone" for word in words
+    )
 
 
 def has_email(text: str) -> bool:
     """Return whether a text is or contains an e-mail address."""
     if text.isascii() and "@" not in text and "%40" not in text:
         return False
-    plain = unicodedata.normalize("NFKC", normalise.visible(text)).replace("\u3002", ".")
-    return _EMAIL.search(plain) is not None
+    normalised = unicodedata.normalize("NFKC", normalise.visible(text)).replace("\u3002", ".")
+    return _EMAIL.search(normalised) is not None
 
 
 def _has_phone(text: str, region: str) -> bool:
@@ -94,26 +104,26 @@ def _looks_like_a_number(value: Any) -> bool:
     if isinstance(value, bool) or value is None:
         return False
     if isinstance(value, int | float):
-        return value == int(value) and _FEWEST <= len(str(abs(int(value)))) <= _MOST
+        return value == int(value) and _MIN_DIGITS <= len(str(abs(int(value)))) <= _MAX_DIGITS
     text = phones.plain(value)
     if _TIMESTAMP.fullmatch(text) or _HASH.fullmatch(text):
         return False
-    return sum(map(str.isdigit, text)) >= _FEWEST
+    return sum(map(str.isdigit, text)) >= _MIN_DIGITS
 
 
 def holds(name: str, value: Any, *, region: str) -> bool:
     """Whether an attribute, or a change of one, holds an address or a number at any depth."""
-    return has_email(name) or any(_is_told(*one, region) for one in _leaves(name, value))
+    return has_email(name) or any(_is_address(*item, region) for item in _leaves(name, value))
 
 
-def _is_told(name: str, value: Any, region: str) -> bool:
+def _is_address(name: str, value: Any, region: str) -> bool:
     if isinstance(value, str) and has_email(value):
         return True
     if _may_be_a_phone(name) and _looks_like_a_number(value):
         return True
     return (
         isinstance(value, str)
-        and sum(map(str.isdigit, value)) >= _FEWEST
+        and sum(map(str.isdigit, value)) >= _MIN_DIGITS
         and _has_phone(value, region)
     )
 
@@ -130,13 +140,13 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         case EditObjects(add, update):
             yield from _leaves(name, [*add, *(parts for _key, _value, parts in update)])
         case dict():
-            for inner, one in value.items():
-                yield "", inner
+            for part_name, item in value.items():
+                yield "", part_name
                 # {"mobile": {"private": …}}
-                is_part = kind_of(name) == "phone" and not _may_be_a_phone(inner)
-                yield from _leaves(name if is_part else inner, one)
+                is_part = kind_of(name) == "phone" and not _may_be_a_phone(part_name)
+                yield from _leaves(name if is_part else part_name, item)
         case list():
-            for one in value:
-                yield from _leaves(name, one)
+            for item in value:
+                yield from _leaves(name, item)
         case _:
             yield name, value

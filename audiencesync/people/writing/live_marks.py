@@ -1,5 +1,6 @@
-"""Mark profiles that changed, and signal their events, for those who subscribed to either.
+"""Mark profiles that changed, and write signals of their events, for subscriptions to either.
 
+A mark is a row of ChangedProfile: segments/live.py compares the profile with its live segments.
 Every writer of profiles or events calls ``note`` in its own transaction, so that neither a change
 nor its mark can be lost alone.
 """
@@ -26,7 +27,7 @@ _MARK = (
 )
 MERGED = "merged"
 """The fingerprint of a member whose next comparison must find changed identifiers."""
-_Heard = tuple[int, int, str, str]  # id, listener, kind, name
+_SubscriptionRow = tuple[int, int, str, str]  # id, listener, kind, name
 
 
 def note(app_group_id: int, profiles: Iterable[int], events: Sequence[Event] = ()) -> None:
@@ -34,20 +35,21 @@ def note(app_group_id: int, profiles: Iterable[int], events: Sequence[Event] = (
 
     One query if the group has no subscription that collects.
     """
-    heard = _subscriptions(app_group_id)
-    if not heard:
+    subscriptions = _subscriptions(app_group_id)
+    if not subscriptions:
         return
-    if any(kind == Subscription.Kind.SEGMENT for _pk, _listener, kind, _name in heard):
+    if any(kind == Subscription.Kind.SEGMENT for _pk, _listener, kind, _name in subscriptions):
         _mark(app_group_id, {*profiles, *(event.profile_id for event in events)})
     if events:
-        _signal(heard, events)
+        _signal(subscriptions, events)
 
 
 def hand_over(app_group_id: int, visitor: int, *, to: int) -> None:
-    """Reassign members and signals of a merged profile, and mark both, in the transaction of it.
+    """Reassign members and signals of a merged profile, and mark both, in the same transaction.
 
-    The person takes the visitor's place in the segments: the next comparison keeps it, or lets the
-    person leave with what was sent for the visitor. That holds in paused subscriptions, too.
+    The person (``to``) takes the visitor's place in the segments. If the next comparison lets it
+    leave, the identifiers that were sent for the visitor are removed with it. That holds in paused
+    subscriptions, too.
     """
     locked = Subscription.objects.select_for_update(no_key=True).order_by("pk")
     listeners = dict(locked.filter(app_group=app_group_id).values_list("pk", "listener"))
@@ -55,19 +57,22 @@ def hand_over(app_group_id: int, visitor: int, *, to: int) -> None:
         return
     members = SegmentMember.objects.filter(subscription__in=listeners)
     pairs = members.filter(profile__in=[visitor, to]).values_list("profile", "subscription")
-    known = {pk for profile, pk in pairs if profile == to}
-    both = {pk for profile, pk in pairs if profile == visitor} & known
-    moved = {pk for profile, pk in pairs if profile == visitor} - known
-    # What was sent for the visitor has to go where the person stays: a changed fingerprint.
-    sent = members.filter(profile=to, subscription__in=both).exclude(fingerprint="")
-    sent.update(fingerprint=MERGED)
-    members.filter(profile=visitor, subscription__in=moved).update(profile=to)
+    person_subscriptions = {pk for profile, pk in pairs if profile == to}
+    shared = {pk for profile, pk in pairs if profile == visitor} & person_subscriptions
+    visitor_only = {pk for profile, pk in pairs if profile == visitor} - person_subscriptions
+    # Where both were members the visitor's identifiers must be removed, even if the person stays: a
+    # changed fingerprint does it. An empty one says that nothing was sent.
+    sent_members = members.filter(profile=to, subscription__in=shared).exclude(fingerprint="")
+    sent_members.update(fingerprint=MERGED)
+    members.filter(profile=visitor, subscription__in=visitor_only).update(profile=to)
     members.filter(profile=visitor).delete()
-    waiting = Signal.objects.filter(listener__in=set(listeners.values()))
-    changes = waiting.exclude(kind__in=Signal.OF_EVENTS)
-    changes.filter(profile=visitor, subscription__in=known).delete()
-    # The last signal of a member is that it joined, whatever else still waits.
-    open_still = changes.filter(profile=to, subscription__in=moved).values_list("subscription")
+    signals = Signal.objects.filter(listener__in=set(listeners.values()))
+    membership_signals = signals.exclude(kind__in=Signal.OF_EVENTS)
+    membership_signals.filter(profile=visitor, subscription__in=person_subscriptions).delete()
+    # The last signal about a member must be that it joined.
+    still_signalled = membership_signals.filter(
+        profile=to, subscription__in=visitor_only
+    ).values_list("subscription")
     Signal.objects.bulk_create(
         Signal(
             listener=listeners[pk],
@@ -76,9 +81,9 @@ def hand_over(app_group_id: int, visitor: int, *, to: int) -> None:
             kind=Signal.Kind.JOINED,
             at=timezone.now(),
         )
-        for (pk,) in sorted(set(open_still))
+        for (pk,) in sorted(set(still_signalled))
     )
-    waiting.filter(profile=visitor).update(profile=to)
+    signals.filter(profile=visitor).update(profile=to)
     note(app_group_id, [visitor, to])
 
 
@@ -88,15 +93,15 @@ def has_live_segments(app_group_id: int) -> bool:
     return str(Subscription.Kind.SEGMENT) in kinds
 
 
-def marking(profile_ids: str) -> str:
-    """Return the statement that marks the profiles of a group: its parameter.
+def mark_sql(profile_ids: str) -> str:
+    """Return the statement that marks profiles; its first parameter is their group.
 
-    ``profile_ids``: an expression, and where it comes from, in SQL.
+    ``profile_ids``: SQL of an expression and its source, such as "id FROM made".
     """
     return _MARK.format(profile_ids)
 
 
-def _subscriptions(app_group_id: int) -> list[_Heard]:
+def _subscriptions(app_group_id: int) -> list[_SubscriptionRow]:
     with connection.cursor() as cursor:
         cursor.execute(_SUBSCRIPTIONS, [app_group_id])
         return list(cursor.fetchall())
@@ -105,21 +110,22 @@ def _subscriptions(app_group_id: int) -> list[_Heard]:
 def _mark(app_group_id: int, profiles: set[int]) -> None:
     if not profiles:
         return
-    given: Any = sorted(profiles)
+    profile_ids: Any = sorted(profiles)
     is_postgresql = connection.vendor == "postgresql"
     source = "unnest(%s::bigint[])" if is_postgresql else "value FROM json_each(%s)"
     with connection.cursor() as cursor:
         cursor.execute(
-            marking(source), [app_group_id, given if is_postgresql else json.dumps(given)]
+            mark_sql(source),
+            [app_group_id, profile_ids if is_postgresql else json.dumps(profile_ids)],
         )
 
 
-def _signal(heard: Sequence[_Heard], events: Sequence[Event]) -> None:
+def _signal(subscriptions: Sequence[_SubscriptionRow], events: Sequence[Event]) -> None:
     """Write a signal for each event and each subscription to it, in the order of the events."""
-    found: dict[tuple[str, str], list[tuple[int, int]]] = {}
-    for pk, listener, kind, name in heard:
-        found.setdefault((kind, name), []).append((pk, listener))
-    any_purchase = found.get((Subscription.Kind.PURCHASE, ""), [])
+    by_event: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for pk, listener, kind, name in subscriptions:
+        by_event.setdefault((kind, name), []).append((pk, listener))
+    any_purchase = by_event.get((Subscription.Kind.PURCHASE, ""), [])
     Signal.objects.bulk_create(
         Signal(
             listener=listener,
@@ -131,7 +137,7 @@ def _signal(heard: Sequence[_Heard], events: Sequence[Event]) -> None:
         )
         for event in events
         for pk, listener in [
-            *found.get((event.kind, event.name), []),
+            *by_event.get((event.kind, event.name), []),
             *(any_purchase if event.kind == Event.Kind.PURCHASE else []),
         ]
     )

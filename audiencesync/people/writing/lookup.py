@@ -18,18 +18,18 @@ from audiencesync.people.writing import rows
 # external_id: text; alias: (label, name); id: number; email, phone: the hash; device: text
 Key = tuple[str, Any]
 AT_ONCE = 5000  # values in one list of a statement
-PRIORITIES: dict[str, Any] = {  # name of a preference -> how it sorts
+PRIORITIES: dict[str, Any] = {  # name in the API -> an expression to order profiles by
     "identified": IsNull(F("external_id"), True),
     "unidentified": IsNull(F("external_id"), False),
     "most_recently_updated": "-updated_at",
     "least_recently_updated": "updated_at",
 }
-# numbers of our own among the advisory locks of the database
+# Keys of advisory locks: the id of the group is added to these.
 _NEWCOMERS, _NAMES = 0x41534E << 32, 0x41534F << 32
 
 
-class Named(Protocol):
-    """Names a profile by the first of these that is given."""
+class ProfileNames(Protocol):
+    """The names of a profile; the first one that is given finds it."""
 
     @property
     def external_id(self) -> str | None: ...
@@ -43,83 +43,85 @@ class Named(Protocol):
     def phone(self) -> str | None: ...
 
 
-def key(named: Named, *, region: str) -> Key | None:
-    """Return the key of a profile; None if its e-mail or phone is unusable."""
-    if named.external_id is not None:
-        return "external_id", named.external_id
-    if named.alias is not None:
-        return "alias", named.alias
-    if named.profile_id is not None:
-        return "id", named.profile_id
-    kind, raw = ("email", named.email) if named.email is not None else ("phone", named.phone)
-    found = normalise.normalise(kind, raw, region=region)
-    return (kind, found.sha256) if found.sha256 else None
+def key(names: ProfileNames, *, region: str) -> Key | None:
+    """Return the key by which to find a profile; None if its e-mail or phone is unusable."""
+    if names.external_id is not None:
+        return "external_id", names.external_id
+    if names.alias is not None:
+        return "alias", names.alias
+    if names.profile_id is not None:
+        return "id", names.profile_id
+    kind, raw = ("email", names.email) if names.email is not None else ("phone", names.phone)
+    normalised = normalise.normalise(kind, raw, region=region)
+    return (kind, normalised.sha256) if normalised.sha256 else None
 
 
 def find(app_group: AppGroup, keys: Iterable[Key]) -> dict[Key, int]:
     """Return the ids of profiles that exist; of several with one address, the last updated."""
-    wanted: dict[str, list[Any]] = defaultdict(list)
+    values_by_kind: dict[str, list[Any]] = defaultdict(list)
     for kind, value in keys:
-        wanted[kind].append(value)
-    names = rows.by_external_id(app_group.pk, wanted.pop("external_id", []))
-    found: dict[Key, int] = {("external_id", name): pk for name, pk in names.items()}
-    for kind, values in wanted.items():
+        values_by_kind[kind].append(value)
+    id_by_external_id = rows.by_external_id(app_group.pk, values_by_kind.pop("external_id", []))
+    ids: dict[Key, int] = {
+        ("external_id", external_id): pk for external_id, pk in id_by_external_id.items()
+    }
+    for kind, values in values_by_kind.items():
         for start in range(0, len(values), AT_ONCE):
-            found |= _FINDERS[kind](app_group, values[start : start + AT_ONCE])
-    return found
+            ids |= _FINDERS[kind](app_group, values[start : start + AT_ONCE])
+    return ids
 
 
-def preferred(people: QuerySet[Profile], order: Sequence[str]) -> Profile | None:
+def preferred(profiles: QuerySet[Profile], order: Sequence[str]) -> Profile | None:
     """Return the profile that ``order`` (of PRIORITIES) puts first; of equals, the last updated."""
-    return people.order_by(*(PRIORITIES[name] for name in order), "-updated_at", "-pk").first()
+    return profiles.order_by(*(PRIORITIES[name] for name in order), "-updated_at", "-pk").first()
 
 
 def find_preferred(app_group: AppGroup, key: Key, order: Sequence[str]) -> int | None:
     """Return the id of the preferred profile with an e-mail or phone (``key``)."""
     kind, digest = key
-    found = preferred(
+    profile = preferred(
         Profile.objects.filter(app_group=app_group, **{f"{kind}_sha256": digest}), order
     )
-    return found.pk if found else None
+    return profile.pk if profile else None
 
 
 def _by_id(app_group: AppGroup, ids: list[int]) -> dict[Key, int]:
     """Find by id; a merged profile counts as the one it was merged into."""
-    known = Profile.everybody.filter(app_group=app_group, pk__in=ids, erased_at=None)
-    return {("id", pk): person or pk for pk, person in known.values_list("pk", "merged_into")}
+    profiles = Profile.everybody.filter(app_group=app_group, pk__in=ids, erased_at=None)
+    return {("id", pk): target or pk for pk, target in profiles.values_list("pk", "merged_into")}
 
 
 def _by_alias(app_group: AppGroup, aliases: list[tuple[str, str]]) -> dict[Key, int]:
     labels, names = {label for label, _name in aliases}, [name for _label, name in aliases]
-    known = UserAlias.objects.filter(app_group=app_group, label__in=labels, name__in=names)
+    alias_rows = UserAlias.objects.filter(app_group=app_group, label__in=labels, name__in=names)
     return {
         ("alias", (label, name)): pk
-        for label, name, pk in known.values_list("label", "name", "profile")
+        for label, name, pk in alias_rows.values_list("label", "name", "profile")
     }
 
 
 def _by_hash(kind: str) -> Callable[[AppGroup, list[bytes]], dict[Key, int]]:
     column = f"{kind}_sha256"
 
-    def found(app_group: AppGroup, digests: list[bytes]) -> dict[Key, int]:
-        people = Profile.objects.filter(app_group=app_group, **{f"{column}__in": digests})
-        newest_last: Any = people.order_by("updated_at", "pk").values_list(column, "pk")
+    def find_by_hash(app_group: AppGroup, digests: list[bytes]) -> dict[Key, int]:
+        profiles = Profile.objects.filter(app_group=app_group, **{f"{column}__in": digests})
+        newest_last: Any = profiles.order_by("updated_at", "pk").values_list(column, "pk")
         return {(kind, bytes(digest)): pk for digest, pk in newest_last}
 
-    return found
+    return find_by_hash
 
 
 def _by_device(app_group: AppGroup, device_ids: list[str]) -> dict[Key, int]:
     # Reads every profile of the group: seldom asked, and an index would slow every import.
-    found: dict[Key, int] = {}
-    for text in device_ids:
-        is_theirs = Q()
+    ids: dict[Key, int] = {}
+    for device_id in device_ids:
+        matches_q = Q()
         for kind in ("idfa", "gaid"):
-            digest = normalise.normalise(kind, text, region="").sha256
-            is_theirs |= Q(**{f"{kind}_sha256": digest}) if digest else Q(pk__in=[])
-        if person := preferred(Profile.objects.filter(is_theirs, app_group=app_group), ()):
-            found["device", text] = person.pk
-    return found
+            digest = normalise.normalise(kind, device_id, region="").sha256
+            matches_q |= Q(**{f"{kind}_sha256": digest}) if digest else Q(pk__in=[])
+        if profile := preferred(Profile.objects.filter(matches_q, app_group=app_group), ()):
+            ids["device", device_id] = profile.pk
+    return ids
 
 
 _FINDERS: dict[str, Callable[[AppGroup, list[Any]], dict[Key, int]]] = {
@@ -132,7 +134,10 @@ _FINDERS: dict[str, Callable[[AppGroup, list[Any]], dict[Key, int]]] = {
 
 
 def lock_newcomers(app_group: AppGroup) -> None:
-    """Let one transaction at a time create profiles without an external id: no constraint does."""
+    """Let one transaction at a time create profiles without an external id.
+
+    No constraint of the database keeps two transactions from creating the same one.
+    """
     _lock("pg_advisory_xact_lock", _NEWCOMERS + app_group.pk)
 
 
@@ -146,8 +151,8 @@ def lock_names(app_group: AppGroup, *, alone: bool) -> None:
     )
 
 
-def _lock(how: str, number: int) -> None:
+def _lock(function: str, lock_key: int) -> None:
     # Until the end of the transaction. SQLite has one writer anyway.
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {how}(%s)", [number])  # constants of this module
+            cursor.execute(f"SELECT {function}(%s)", [lock_key])  # constants of this module

@@ -13,45 +13,51 @@ from datetime import datetime
 
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.identifiers import normalise
-from audiencesync.people.identifiers.former_rules import hashes_before
+from audiencesync.people.identifiers.former_rules import former_hashes
 from audiencesync.people.models import KINDS, Misreading, Profile
 from audiencesync.people.writing import lookup, rows
 from audiencesync.people.writing.columns import Row
 
 
-def find(app_group: AppGroup, keys: Mapping[lookup.Key, str]) -> dict[lookup.Key, int]:
-    """Return the ids of profiles that a key means but that are still hashed by a former rule.
+def find_by_former_hash(
+    app_group: AppGroup, keys: Mapping[lookup.Key, str]
+) -> dict[lookup.Key, int]:
+    """Return the ids of profiles with these addresses that are still hashed by a former rule.
 
     ``keys``: key -> the raw e-mail or phone it was made of.
     """
     if app_group.rework_cursor is None:
         return {}
-    region, found = app_group.phone_region, {}
+    region, ids = app_group.phone_region, {}
     for (kind, sha256), raw in keys.items():
-        old = {f"{kind}_sha256__in": hashes_before(kind, raw, region=region)}
+        former_q = {f"{kind}_sha256__in": former_hashes(kind, raw, region=region)}
         profiles = Profile.objects.filter(
-            app_group=app_group, rule_version__lt=normalise.RULE_VERSION, **old
+            app_group=app_group, rule_version__lt=normalise.RULE_VERSION, **former_q
         )
-        for pk, known in profiles.order_by("updated_at", "pk").values_list("pk", kind):
-            if normalise.normalise(kind, known, region=region).sha256 == sha256:
-                found[kind, sha256] = pk
-    return found
+        for pk, stored_raw in profiles.order_by("updated_at", "pk").values_list("pk", kind):
+            if normalise.normalise(kind, stored_raw, region=region).sha256 == sha256:
+                ids[kind, sha256] = pk
+    return ids
 
 
 def rehash(app_group: AppGroup, profile_ids: Iterable[int], *, now: datetime) -> None:
     """Rehash the profiles that need it, inside the caller's transaction."""
-    old = Profile.objects.filter(pk__in=list(profile_ids), rule_version__lt=normalise.RULE_VERSION)
-    profiles = rows.locked(app_group.pk, old.values_list("pk", flat=True))
-    before = {row.id: _alternatives(row) for row in profiles}
+    outdated = Profile.objects.filter(
+        pk__in=list(profile_ids), rule_version__lt=normalise.RULE_VERSION
+    )
+    profiles = rows.lock(app_group.pk, outdated.values_list("pk", flat=True))
+    alternatives_before = {row.id: _alternatives(row) for row in profiles}
     changed = renew(app_group, profiles, now=now)
     rows.update(changed, now=now)
-    same = {row.id: row for row in profiles}
+    unchanged = {row.id: row for row in profiles}
     for row in changed:
-        del same[row.id]
-    filled = [row for row in same.values() if _alternatives(row) != before[row.id]]
-    rows.update(filled, now=None)
-    left = same.keys() - {row.id for row in filled}
-    Profile.objects.filter(pk__in=left).update(rule_version=normalise.RULE_VERSION)
+        del unchanged[row.id]
+    with_new_alternatives = [
+        row for row in unchanged.values() if _alternatives(row) != alternatives_before[row.id]
+    ]
+    rows.update(with_new_alternatives, now=None)
+    unwritten_ids = unchanged.keys() - {row.id for row in with_new_alternatives}
+    Profile.objects.filter(pk__in=unwritten_ids).update(rule_version=normalise.RULE_VERSION)
 
 
 def _alternatives(row: Row) -> tuple[normalise.Digest, normalise.Digest]:
@@ -64,32 +70,32 @@ def renew(app_group: AppGroup, profiles: Sequence[Row], *, now: datetime) -> lis
     A row with nothing new but its alternative hashes is not returned. Where only hashes are stored
     they stay until the address arrives again.
     """
-    old = [row for row in profiles if row.rule_version < normalise.RULE_VERSION]
-    raws = [(row.email, row.phone, row.idfa, row.gaid) for row in old]
-    past: list[rows.PastHash] = []
+    outdated = [row for row in profiles if row.rule_version < normalise.RULE_VERSION]
+    raws = [(row.email, row.phone, row.idfa, row.gaid) for row in outdated]
+    past_hashes: list[rows.PastHash] = []
     changed = []
     hashes = normalise.hash_rows(raws, region=app_group.phone_region)
-    for row, found in zip(old, hashes, strict=True):
-        before = _main_hashes(row)
-        past += _renew(row, found)
-        if _main_hashes(row) != before:
+    for row, hashes_of_row in zip(outdated, hashes, strict=True):
+        hashes_before_renewal = _main_hashes(row)
+        past_hashes += _renew(row, hashes_of_row)
+        if _main_hashes(row) != hashes_before_renewal:
             changed.append(row)
-    note_misreadings(app_group, past, now=now)
+    note_misreadings(app_group, past_hashes, now=now)
     return changed
 
 
-def _renew(row: Row, found: normalise.Hashes) -> list[rows.PastHash]:
+def _renew(row: Row, hashes: normalise.Hashes) -> list[rows.PastHash]:
     """Set the hashes of the stored values; return the hashes that the row loses."""
-    past = []
+    past_hashes = []
     for bit, kind in enumerate(KINDS):
-        known = getattr(row, f"{kind}_sha256")
+        stored = getattr(row, f"{kind}_sha256")
         if not getattr(row, kind):
             continue
-        if known is not None and known != found[bit]:
-            past.append((row.id, kind, known))
-        row.set_hashes(kind, found)
+        if stored is not None and stored != hashes[bit]:
+            past_hashes.append((row.id, kind, stored))
+        row.set_hashes(kind, hashes)
     row.rule_version = normalise.RULE_VERSION
-    return past
+    return past_hashes
 
 
 def _main_hashes(row: Row) -> tuple[object, ...]:
@@ -97,12 +103,14 @@ def _main_hashes(row: Row) -> tuple[object, ...]:
     return row.invalid_kinds, *(getattr(row, f"{kind}_sha256") for kind in KINDS)
 
 
-def note_misreadings(app_group: AppGroup, past: Sequence[rows.PastHash], *, now: datetime) -> None:
-    """Keep hashes that were never those of their profile, for their removal now and later."""
-    if not past:
+def note_misreadings(
+    app_group: AppGroup, past_hashes: Sequence[rows.PastHash], *, now: datetime
+) -> None:
+    """Record replaced hashes, and a Misreading of each so that audiences drop it."""
+    if not past_hashes:
         return
-    rows.remember(past, now=now)
+    rows.record_past_hashes(past_hashes, now=now)
     Misreading.objects.bulk_create(
         Misreading(app_group=app_group, profile_id=pk, kind=kind, sha256=sha256, at=now)
-        for pk, kind, sha256 in past
+        for pk, kind, sha256 in past_hashes
     )

@@ -18,8 +18,8 @@ from audiencesync.people.writing.columns import ATTRIBUTES, COLUMNS, CONSENTS, H
 
 PastHash = tuple[int, str, bytes]  # profile id, kind, SHA-256
 _TABLE = Profile._meta.db_table
-_CHANGING = COLUMNS[2:]  # all but id and external id
-_RECORDS = "json_to_recordset(%s) AS given ({})".format(
+_CHANGING_COLUMNS = COLUMNS[2:]  # all but id and external id
+_JSON_RECORDS = "json_to_recordset(%s) AS given ({})".format(
     ", ".join(f"{name} {'text' if kind == 'bytea' else kind}" for name, kind in TYPES.items())
 )
 
@@ -40,17 +40,19 @@ def by_external_id(app_group_id: int, external_ids: Iterable[str]) -> dict[str, 
         return {}
     with connection.cursor() as cursor:
         if _is_postgresql():
-            cursor.execute(_BY_NAME, [json.dumps(names), app_group_id])
+            cursor.execute(_BY_EXTERNAL_ID, [json.dumps(names), app_group_id])
         else:
-            among = "external_id IN (SELECT value FROM json_each(%s))"
-            statement = f"SELECT external_id, id FROM {_TABLE} WHERE app_group_id = %s AND {among}"
+            condition = "external_id IN (SELECT value FROM json_each(%s))"
+            statement = (
+                f"SELECT external_id, id FROM {_TABLE} WHERE app_group_id = %s AND {condition}"
+            )
             cursor.execute(statement, [app_group_id, json.dumps(names)])
         return dict(cursor.fetchall())
 
 
 # One index lookup per name: with old statistics (an import runs) PostgreSQL would rather read all
 # profiles of the group, once per call.
-_BY_NAME = f"""
+_BY_EXTERNAL_ID = f"""
 SELECT found.external_id, found.id FROM json_array_elements_text(%s) AS wanted (name)
 CROSS JOIN LATERAL (
   SELECT external_id, id FROM {_TABLE} WHERE app_group_id = %s AND external_id = wanted.name LIMIT 1
@@ -58,27 +60,27 @@ CROSS JOIN LATERAL (
 """
 
 
-def locked(app_group_id: int, ids: Iterable[int]) -> list[Row]:
+def lock(app_group_id: int, ids: Iterable[int]) -> list[Row]:
     """Lock and return these profiles, in the order of their ids; not merged or erased ones."""
-    wanted = sorted(ids)
-    if not wanted:
+    sorted_ids = sorted(ids)
+    if not sorted_ids:
         return []
-    among = "= ANY(%s)" if _is_postgresql() else "IN (SELECT value FROM json_each(%s))"
-    lock = "FOR NO KEY UPDATE" if _is_postgresql() else ""
+    condition = "= ANY(%s)" if _is_postgresql() else "IN (SELECT value FROM json_each(%s))"
+    lock_clause = "FOR NO KEY UPDATE" if _is_postgresql() else ""
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {', '.join(COLUMNS)} FROM {_TABLE}"
-            f" WHERE id {among} AND erased_at IS NULL AND merged_into_id IS NULL"
-            f" AND app_group_id + 0 = %s ORDER BY id {lock}",  # + 0: no index on it
-            [wanted if _is_postgresql() else json.dumps(wanted), app_group_id],
+            f" WHERE id {condition} AND erased_at IS NULL AND merged_into_id IS NULL"
+            f" AND app_group_id + 0 = %s ORDER BY id {lock_clause}",  # + 0: no index on it
+            [sorted_ids if _is_postgresql() else json.dumps(sorted_ids), app_group_id],
         )
         return [_row(values) for values in cursor.fetchall()]
 
 
 def merged_into(ids: Iterable[int]) -> dict[int, int]:
     """Return merged profile -> the profile it was merged into, of these ids."""
-    found = Profile.everybody.filter(pk__in=list(ids)).values_list("pk", "merged_into")
-    return {pk: into for pk, into in found if into is not None}
+    pairs = Profile.everybody.filter(pk__in=list(ids)).values_list("pk", "merged_into")
+    return {pk: target for pk, target in pairs if target is not None}
 
 
 def _row(values: Sequence[Any]) -> Row:
@@ -113,19 +115,19 @@ def insert(app_group_id: int, rows: Sequence[Row], *, now: datetime) -> set[int]
     """Insert rows; return their ids, except where another writer inserted the external id first."""
     if not rows:
         return set()
-    names = f"app_group_id, created_at, updated_at, {', '.join(COLUMNS)}"
+    column_names = f"app_group_id, created_at, updated_at, {', '.join(COLUMNS)}"
     at = database_time(now)
     with connection.cursor() as cursor:
         if _is_postgresql():
             cursor.execute(
-                f"INSERT INTO {_TABLE} ({names})"
-                f" SELECT %s, %s, %s, {', '.join(map(_given, COLUMNS))} FROM {_RECORDS}"
+                f"INSERT INTO {_TABLE} ({column_names})"
+                f" SELECT %s, %s, %s, {', '.join(map(_given_sql, COLUMNS))} FROM {_JSON_RECORDS}"
                 " ON CONFLICT (app_group_id, external_id) DO NOTHING RETURNING id",
                 [app_group_id, at, at, _as_json(rows)],
             )
             return {pk for (pk,) in cursor.fetchall()}
-        places = ", ".join(["%s"] * (len(COLUMNS) + 3))
-        statement = f"INSERT INTO {_TABLE} ({names}) VALUES ({places})"
+        placeholders = ", ".join(["%s"] * (len(COLUMNS) + 3))
+        statement = f"INSERT INTO {_TABLE} ({column_names}) VALUES ({placeholders})"
         cursor.executemany(statement, [[app_group_id, at, at, *row.values()] for row in rows])
     return {row.id for row in rows}
 
@@ -138,31 +140,31 @@ def update(rows: Sequence[Row], *, now: datetime | None) -> None:
     at = None if now is None else database_time(now)
     with connection.cursor() as cursor:
         if _is_postgresql():
-            changes = ", ".join(f"{name} = {_given(name)}" for name in _CHANGING)
+            assignments = ", ".join(f"{name} = {_given_sql(name)}" for name in _CHANGING_COLUMNS)
             statement = (
-                f"UPDATE {_TABLE} SET updated_at = {updated_at}, {changes}"
-                f" FROM {_RECORDS} WHERE {_TABLE}.id = given.id"
+                f"UPDATE {_TABLE} SET updated_at = {updated_at}, {assignments}"
+                f" FROM {_JSON_RECORDS} WHERE {_TABLE}.id = given.id"
             )
             cursor.execute(statement, [at, _as_json(rows)])
             return
-        changes = ", ".join(f"{name} = %s" for name in _CHANGING)
-        statement = f"UPDATE {_TABLE} SET updated_at = {updated_at}, {changes} WHERE id = %s"
+        assignments = ", ".join(f"{name} = %s" for name in _CHANGING_COLUMNS)
+        statement = f"UPDATE {_TABLE} SET updated_at = {updated_at}, {assignments} WHERE id = %s"
         cursor.executemany(statement, [[at, *row.values()[2:], row.id] for row in rows])
 
 
-def remember(past: Sequence[PastHash], *, now: datetime) -> None:
-    """Record the replaced hashes of profiles. One that is recorded already stays as it is."""
-    made = [
+def record_past_hashes(past_hashes: Sequence[PastHash], *, now: datetime) -> None:
+    """Record hashes that profiles had. One that is recorded already keeps its time."""
+    rows_to_create = [
         PastIdentifier(profile_id=pk, kind=kind, sha256=digest, replaced_at=now)
-        for pk, kind, digest in past
+        for pk, kind, digest in past_hashes
     ]
-    PastIdentifier.objects.bulk_create(made, ignore_conflicts=True)
+    PastIdentifier.objects.bulk_create(rows_to_create, ignore_conflicts=True)
 
 
 def _as_json(rows: Sequence[Row]) -> str:
     return json.dumps([row.as_json() for row in rows])
 
 
-def _given(name: str) -> str:
-    """Return the SQL for a column of `_RECORDS`. Hashes travel in it as hex digits."""
+def _given_sql(name: str) -> str:
+    """Return the SQL for a column of `_JSON_RECORDS`. Hashes travel in it as hex digits."""
     return f"decode(given.{name}, 'hex')" if name in HASHES else f"given.{name}"

@@ -20,27 +20,27 @@ from audiencesync.people.identifiers import normalise
 from audiencesync.people.models import KINDS, UserAlias
 from audiencesync.people.privacy import consent, erasure_ledger
 from audiencesync.people.writing import attribute_changes, change_order, lookup, rehash, rows
-from audiencesync.people.writing.attribute_changes import Unfit, merged
+from audiencesync.people.writing.attribute_changes import Unfit, apply_changes
 from audiencesync.people.writing.columns import Row
 from audiencesync.people.writing.lookup import Key
 
 
 @dataclass(slots=True)
-class Upserted:
-    """The result; all but the counts is by index of the change."""
+class UpsertResult:
+    """What was written. The keys of dictionaries are the indexes of changes."""
 
     profile_ids: list[int | None]  # one per change, None where there is a problem
-    created: int = 0
-    updated: int = 0  # profiles that existed, changed or not
+    created: int = 0  # number of new profiles
+    updated: int = 0  # number of profiles that existed, changed or not
     new: set[int] = field(default_factory=set)  # ids of new profiles
     changed: set[int] = field(default_factory=set)  # ids of new profiles and of changed ones
     problems: dict[int, ChangeProblem] = field(default_factory=dict)
-    # Kinds whose known value stays, because the given one is unusable.
+    # Kinds of identifiers whose stored value stays, because the given one is unusable.
     kept: dict[int, list[str]] = field(default_factory=dict)
-    # Attributes that could not be changed.
+    # Attributes that could not be changed, with the reason.
     unfit: dict[int, dict[str, attribute_changes.AttributeProblem]] = field(default_factory=dict)
 
-    def append(self, more: Upserted) -> None:
+    def append(self, more: UpsertResult) -> None:
         """Add the result of the changes after these."""
         n = len(self.profile_ids)
         self.problems |= {n + index: problem for index, problem in more.problems.items()}
@@ -54,24 +54,25 @@ class Upserted:
 
 def upsert(
     app_group: AppGroup, changes: Sequence[Change], *, now: datetime, from_file: bool = False
-) -> Upserted:
+) -> UpsertResult:
     """Apply changes in their order, all or (if this raises) none. Call it once in a transaction.
 
-    ``from_file``: they may be older than an erasure, see erasure_ledger.blocked.
+    A second call could take locks against the order above. ``from_file``: the changes may be older
+    than an erasure, see erasure_ledger.blocked_indexes.
     """
     with transaction.atomic(savepoint=False):
-        first, *others = change_order.split(app_group, changes)
-        if others:
+        first_part, *later_parts = change_order.split(app_group, changes)
+        if later_parts:
             _lock_all(app_group, changes)
-        done = _Upsert(app_group, first, now, from_file).run()
+        result = _Upsert(app_group, first_part, now, from_file).run()
         # Each part gets a later time: of several profiles with one address, the last one is found.
-        for place, part in enumerate(others, start=1):
-            later = now + timedelta(microseconds=place)
-            done.append(_Upsert(app_group, part, later, from_file).run())
-    return done
+        for index, part in enumerate(later_parts, start=1):
+            later_time = now + timedelta(microseconds=index)
+            result.append(_Upsert(app_group, part, later_time, from_file).run())
+    return result
 
 
-def refused_as_erased(app_group: AppGroup, changes: Sequence[Change], *, now: datetime) -> set[int]:
+def erased_indexes(app_group: AppGroup, changes: Sequence[Change], *, now: datetime) -> set[int]:
     """Return the indexes of changes of a file that ``upsert`` would refuse as erased."""
     if not erasure_ledger.is_used(app_group):
         return set()
@@ -79,13 +80,13 @@ def refused_as_erased(app_group: AppGroup, changes: Sequence[Change], *, now: da
         index: lookup.key(change, region=app_group.phone_region)
         for index, change in enumerate(changes)
     }
-    known = lookup.find(app_group, {key for key in keys.values() if key})
+    ids_by_key = lookup.find(app_group, {key for key in keys.values() if key})
     profiles = {
-        index: known[key]
+        index: ids_by_key[key]
         for index, key in keys.items()
-        if key in known and key[0] not in erasure_ledger.ADDRESSES
+        if key in ids_by_key and key[0] not in erasure_ledger.ADDRESSES
     }
-    return erasure_ledger.blocked(app_group, changes, profiles, now=now, from_file=True)
+    return erasure_ledger.blocked_indexes(app_group, changes, profiles, now=now, from_file=True)
 
 
 def _lock_all(app_group: AppGroup, changes: Sequence[Change]) -> None:
@@ -93,7 +94,7 @@ def _lock_all(app_group: AppGroup, changes: Sequence[Change]) -> None:
     lookup.lock_newcomers(app_group)
     lookup.lock_names(app_group, alone=True)
     keys = {lookup.key(change, region=app_group.phone_region) for change in changes}
-    rows.locked(app_group.pk, set(lookup.find(app_group, [key for key in keys if key]).values()))
+    rows.lock(app_group.pk, set(lookup.find(app_group, [key for key in keys if key]).values()))
 
 
 class _Upsert:
@@ -103,7 +104,7 @@ class _Upsert:
         self, app_group: AppGroup, changes: Sequence[Change], now: datetime, from_file: bool
     ) -> None:
         self.app_group, self.changes, self.now, self.from_file = app_group, changes, now, from_file
-        self.result = Upserted([None] * len(changes))
+        self.result = UpsertResult([None] * len(changes))
         self.ids: dict[Key, int] = {}
         self.indexes: dict[Key, list[int]] = {}  # key -> indexes of its changes
         # (profile, kind) -> index of the last change that gives a value
@@ -111,7 +112,7 @@ class _Upsert:
         # (profile, kind) that a change deletes, whatever comes after
         self.deleted: set[tuple[int, str]] = set()
 
-    def run(self) -> Upserted:
+    def run(self) -> UpsertResult:
         """Find, create, lock and write the profiles."""
         for index, change in enumerate(self.changes):
             key = lookup.key(change, region=self.app_group.phone_region)
@@ -120,17 +121,17 @@ class _Upsert:
             else:
                 self.indexes.setdefault(key, []).append(index)
         self.ids |= lookup.find(self.app_group, self.indexes)
-        self.ids |= rehash.find(self.app_group, self._unknown_addresses())
+        self.ids |= rehash.find_by_former_hash(self.app_group, self._unknown_addresses())
         self._leave_out_erased()
-        missing = self._missing()
+        missing = self._missing_keys()
         if any(kind != "external_id" for kind, _value in missing):
             lookup.lock_newcomers(self.app_group)
             self.ids |= lookup.find(self.app_group, missing)
-            missing = self._missing()
+            missing = self._missing_keys()
         if any(kind == "external_id" for kind, _value in missing):
             lookup.lock_names(self.app_group, alone=False)
         created = self._create(missing)
-        self._change(created)
+        self._write_known(created)
         return self.result
 
     def _unknown_addresses(self) -> dict[Key, str]:
@@ -143,26 +144,26 @@ class _Upsert:
         return {key: getattr(self.changes[self.indexes[key][0]], key[0]) for key in keys}
 
     def _leave_out_erased(self) -> None:
-        # After the lookup: a profile erased in between is either in the ledger by now, or was found
-        # and is missing when it is locked.
+        # Called after the lookup: a profile erased in between is either in the ledger by now, or
+        # was found and is missing when it is locked.
         profiles = {
             index: self.ids[key]
             for key, indexes in self.indexes.items()
             if key in self.ids and key[0] not in erasure_ledger.ADDRESSES
             for index in indexes
         }
-        erased = erasure_ledger.blocked(
+        erased = erasure_ledger.blocked_indexes(
             self.app_group, self.changes, profiles, now=self.now, from_file=self.from_file
         )
         if erased:
             self.result.problems |= dict.fromkeys(erased, "erased")
-            left = {
+            remaining = {
                 key: [index for index in indexes if index not in erased]
                 for key, indexes in self.indexes.items()
             }
-            self.indexes = {key: indexes for key, indexes in left.items() if indexes}
+            self.indexes = {key: indexes for key, indexes in remaining.items() if indexes}
 
-    def _missing(self) -> list[Key]:
+    def _missing_keys(self) -> list[Key]:
         """Return the keys of profiles to create."""
         return [
             key
@@ -199,13 +200,15 @@ class _Upsert:
         """Return the indexes from the first change that may create the profile on."""
         indexes = self.indexes[key]
         start = next(
-            place for place, index in enumerate(indexes) if not self.changes[index].only_existing
+            position
+            for position, index in enumerate(indexes)
+            if not self.changes[index].only_existing
         )
         for index in indexes[:start]:
             self.result.problems[index] = "unknown"
         return indexes[start:]
 
-    def _change(self, created: set[int]) -> None:
+    def _write_known(self, created: set[int]) -> None:
         """Lock the known profiles and write their new values."""
         known_indexes: dict[int, list[int]] = defaultdict(list)
         for key, indexes in self.indexes.items():
@@ -217,60 +220,70 @@ class _Upsert:
                     self.result.profile_ids[index] = pk
                     if pk not in created:
                         known_indexes[pk].append(index)
-        known = self._locked(known_indexes)
-        rehashed = rehash.renew(self.app_group, list(known.values()), now=self.now)
-        before = {pk: row.ads_consent for pk, row in known.items()}
-        changed = self._apply_all([(known[pk], sorted(some)) for pk, some in known_indexes.items()])
+        known_rows = self._lock_known(known_indexes)
+        rehashed = rehash.renew(self.app_group, list(known_rows.values()), now=self.now)
+        consent_before = {pk: row.ads_consent for pk, row in known_rows.items()}
+        changed = self._apply_all(
+            [(known_rows[pk], sorted(indexes)) for pk, indexes in known_indexes.items()]
+        )
         to_write = {row.id: row for row in (*rehashed, *changed)}
         rows.update([to_write[pk] for pk in sorted(to_write)], now=self.now)
-        refused = [
-            pk for pk, row in known.items() if row.ads_consent is False and before[pk] is not False
+        withdrawn_ids = [
+            pk
+            for pk, row in known_rows.items()
+            if row.ads_consent is False and consent_before[pk] is not False
         ]
-        consent.record_withdrawals(self.app_group, refused, now=self.now)
-        self.result.updated = len(known)
+        consent.record_withdrawals(self.app_group, withdrawn_ids, now=self.now)
+        self.result.updated = len(known_rows)
         self.result.new, self.result.changed = created, created | to_write.keys()
         for index in self.result.problems:
             self.result.profile_ids[index] = None
 
-    def _locked(self, indexes: dict[int, list[int]]) -> dict[int, Row]:
+    def _lock_known(self, indexes: dict[int, list[int]]) -> dict[int, Row]:
         """Lock the known profiles. Changes of one merged since the lookup go to its target."""
-        known = {row.id: row for row in rows.locked(self.app_group.pk, indexes)}
-        targets = rows.merged_into(indexes.keys() - known.keys())
+        rows_by_id = {row.id: row for row in rows.lock(self.app_group.pk, indexes)}
+        targets = rows.merged_into(indexes.keys() - rows_by_id.keys())
         for pk, target in targets.items():
             indexes[target] += indexes.pop(pk)
             for index in indexes[target]:
                 self.result.profile_ids[index] = target
-        late = rows.locked(self.app_group.pk, set(targets.values()) - known.keys())
-        known |= {row.id: row for row in late}
-        for pk in indexes.keys() - known.keys():  # erased since the lookup
+        target_rows = rows.lock(self.app_group.pk, set(targets.values()) - rows_by_id.keys())
+        rows_by_id |= {row.id: row for row in target_rows}
+        for pk in indexes.keys() - rows_by_id.keys():  # erased since the lookup
             for index in indexes.pop(pk):
                 self.result.problems[index] = "gone"
-        return known
+        return rows_by_id
 
     def _apply_all(self, profiles: list[tuple[Row, list[int]]]) -> list[Row]:
         """Apply the changes with these indexes to their rows; return the rows that differ."""
-        touched = []
+        applied = []
         for row, indexes in profiles:
-            before, attributes = row.columns(), row.attributes
+            columns_before, attributes_before = row.columns(), row.attributes
             raw: dict[str, str] = {}
             for index in indexes:
                 self._apply(row, raw, index)
-            new = {kind: value for kind, value in raw.items() if self._is_new(row, kind, value)}
-            touched.append((row, before, attributes, new))
-        self._hash([(row, new) for row, _before, _attributes, new in touched if new])
+            new_values = {
+                kind: value for kind, value in raw.items() if self._is_new(row, kind, value)
+            }
+            applied.append((row, columns_before, attributes_before, new_values))
+        self._hash(
+            [(row, new_values) for row, _before, _attributes, new_values in applied if new_values]
+        )
         return [
             row
-            for row, before, attributes, new in touched
-            if new or row.attributes is not attributes or row.columns() != before
+            for row, columns_before, attributes_before, new_values in applied
+            if new_values
+            or row.attributes is not attributes_before
+            or row.columns() != columns_before
         ]
 
     def _is_new(self, row: Row, kind: str, given: str) -> bool:
         """Return whether an identifier must be written."""
-        known = getattr(row, kind)
-        if self.hashes_only or not known:
+        stored = getattr(row, kind)
+        if self.hashes_only or not stored:
             return self.hashes_only or bool(given)
         is_known_hash = normalise.is_hash_of(given, getattr(row, f"{kind}_sha256"))
-        return bool(known != given) and not is_known_hash
+        return bool(stored != given) and not is_known_hash
 
     @property
     def hashes_only(self) -> bool:
@@ -282,7 +295,7 @@ class _Upsert:
         change, consent_before = self.changes[index], row.ads_consent
         try:
             unfit: dict[str, attribute_changes.AttributeProblem] = {}
-            row.attributes = merged(row.attributes, change.attributes, unfit)
+            row.attributes = apply_changes(row.attributes, change.attributes, unfit)
             if unfit:
                 self.result.unfit[index] = unfit
         except Unfit as error:
@@ -300,7 +313,7 @@ class _Upsert:
             else:
                 setattr(row, name, value or "")
         if self.app_group.consent_attribute:
-            row.ads_consent = consent.followed(self.app_group, row.attributes, consent_before)
+            row.ads_consent = consent.after_change(self.app_group, row.attributes, consent_before)
 
     def _collect(self, row: Row, raw: dict[str, str], index: int, kind: str, given: str) -> None:
         """Take an identifier, unless it is a placeholder, or unusable after a usable one."""
@@ -318,46 +331,46 @@ class _Upsert:
         """Return whether the given value is unusable and the one before is usable."""
         if normalise.is_tracking_refusal(kind, given):
             return False
-        new, old = (
-            normalise.normalise(kind, one, region=self.app_group.phone_region).sha256
-            for one in (given, before)
+        new_digest, old_digest = (
+            normalise.normalise(kind, text, region=self.app_group.phone_region).sha256
+            for text in (given, before)
         )
-        return new is None and old is not None
+        return new_digest is None and old_digest is not None
 
     def _is_hash_of_raw(self, before: str, kind: str, given: str) -> bool:
         """Return whether the given value is only the hash of the raw value before it."""
         if not before or len(given.strip()) != 64:
             return False
-        found = normalise.normalise(kind, before, region=self.app_group.phone_region)
-        return normalise.is_hash_of(given, found.sha256)
+        normalised = normalise.normalise(kind, before, region=self.app_group.phone_region)
+        return normalise.is_hash_of(given, normalised.sha256)
 
     def _hash(self, profiles: list[tuple[Row, dict[str, str]]]) -> None:
         """Set the given identifiers and their hashes; remember the hashes they replace."""
         past: list[rows.PastHash] = []
-        given = [
+        raw_values = [
             (raw.get("email", ""), raw.get("phone", ""), raw.get("idfa", ""), raw.get("gaid", ""))
             for _row, raw in profiles
         ]
-        hashes = normalise.hash_rows(given, region=self.app_group.phone_region)
-        for (row, raw), found in zip(profiles, hashes, strict=True):
+        hashes = normalise.hash_rows(raw_values, region=self.app_group.phone_region)
+        for (row, raw), hashes_of_row in zip(profiles, hashes, strict=True):
             for bit, kind in enumerate(KINDS):
                 if kind not in raw:
                     continue
-                old, new = getattr(row, f"{kind}_sha256"), found[bit]
-                if self._stays(row, kind, raw[kind], found):
+                old_digest, new_digest = getattr(row, f"{kind}_sha256"), hashes_of_row[bit]
+                if self._keeps_stored(row, kind, raw[kind], hashes_of_row):
                     self.result.kept.setdefault(self.last_index[row.id, kind], []).append(kind)
                     del raw[kind]
                     continue
-                if old is not None and old != new:
-                    past.append((row.id, kind, old))
-                row.set_hashes(kind, found)
+                if old_digest is not None and old_digest != new_digest:
+                    past.append((row.id, kind, old_digest))
+                row.set_hashes(kind, hashes_of_row)
                 setattr(row, kind, "" if self.hashes_only else raw[kind])
             row.rule_version = normalise.RULE_VERSION
-        rows.remember(past, now=self.now)
+        rows.record_past_hashes(past, now=self.now)
 
-    def _stays(self, row: Row, kind: str, given: str, found: normalise.Hashes) -> bool:
+    def _keeps_stored(self, row: Row, kind: str, given: str, hashes: normalise.Hashes) -> bool:
         """Return whether the known value is usable and the given one is not."""
-        is_unusable = bool(found.invalid >> KINDS.index(kind) & 1)
+        is_unusable = bool(hashes.invalid >> KINDS.index(kind) & 1)
         if getattr(row, f"{kind}_sha256") is None or not is_unusable:
             return False
         return not normalise.is_tracking_refusal(kind, given) and (row.id, kind) not in self.deleted

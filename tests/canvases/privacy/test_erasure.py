@@ -171,13 +171,13 @@ def test_an_erased_person_is_not_imported_again(world, ann, change):
 
 def test_the_ledger_is_filed_once(world, ann):
     erase(world, ann)
-    assert erasure_ledger.file() == ErasedName.objects.count() == 2
-    assert erasure_ledger.file() == 0
+    assert erasure_ledger.append_to_file() == ErasedName.objects.count() == 2
+    assert erasure_ledger.append_to_file() == 0
 
 
 def test_the_ledger_erases_again_after_a_restore(world, ann, settings, tmp_path):
     erase(world, ann)
-    erasure_ledger.file()
+    erasure_ledger.append_to_file()
     proceed(world)
     ErasedName.objects.all().delete()  # the backup is older than the erasure
     Erasure.objects.all().delete()

@@ -95,7 +95,7 @@ def test_a_truncated_ledger_line_damages_no_other_line(acme, ann, settings):
     erase.erase(acme, [ann.pk], asked_by="Alice", now=timezone.now())
     with open(settings.ERASURE_LEDGER, "w") as out:
         out.write('{"group": 1, "ki')  # the disk was full
-    n = erasure_ledger.file()
+    n = erasure_ledger.append_to_file()
     (names,) = erasure_ledger.read(Path(settings.ERASURE_LEDGER)).values()
     assert len(names) == n == 3
 

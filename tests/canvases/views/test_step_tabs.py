@@ -127,7 +127,7 @@ def test_counting_has_a_time_limit(bob_editor, step, monkeypatch, query, text):
             raise OperationalError("interrupted")
         return execute(sql, *rest)
 
-    for name in ("SOON", "AT_LAST"):
+    for name in ("FIRST_SECONDS", "MOST_SECONDS"):
         monkeypatch.setattr(prospect_tab, name, 0.0)
     with connection.execute_wrapper(stopped):
         page = words(bob_editor.get(step=step.pk, tab="who", **query))

@@ -53,7 +53,7 @@ def test_an_audience_has_a_name_in_words(audience):
 def test_an_audience_of_another_group_is_refused(audience, other_group, charlie):
     condition = {"any": [{"audience": audience.pk, "op": "in"}]}
     with pytest.raises(filters.FilterError) as caught:
-        edit.create(other_group, name="Theirs", chosen=condition, by=charlie)
+        edit.create(other_group, name="Theirs", raw_filter=condition, by=charlie)
     assert caught.value.path == "any[0].audience"
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from audiencesync.people.changes import Change
 from audiencesync.people.models import ErasedName, Erasure, Profile
 from audiencesync.people.privacy import erasure_ledger
-from audiencesync.people.writing.upsert import refused_as_erased, upsert
+from audiencesync.people.writing.upsert import erased_indexes, upsert
 from canvases.privacy import erase
 
 ANN = {"external_id": "ann", "email": "ann@example.org", "phone": "+4915112345678"}
@@ -64,24 +64,24 @@ def change(**more):
 
 def test_a_file_is_suppressed_for_the_days_of_the_group(acme, erased):
     now = timezone.now()
-    assert refused_as_erased(acme, change(), now=now) == {0}
+    assert erased_indexes(acme, change(), now=now) == {0}
     assert upsert(acme, change(), now=now, from_file=True).problems == {0: "erased"}
     acme.suppression_days = 30
     later = now + timedelta(days=31)
-    assert refused_as_erased(acme, change(), now=later) == set()
+    assert erased_indexes(acme, change(), now=later) == set()
     assert upsert(acme, change(), now=later, from_file=True).created == 1
 
 
 def test_the_old_id_is_suppressed_for_ever(acme, erased):
     later = timezone.now() + timedelta(days=4000)
-    assert refused_as_erased(acme, [Change(external_id="ann")], now=later) == {0}
+    assert erased_indexes(acme, [Change(external_id="ann")], now=later) == {0}
 
 
 def test_a_second_erasure_suppresses_the_address_again(api, acme, erased):
     api.track(attributes=[ANN | {"external_id": "ann-2"}])
     ErasedName.objects.update(at=timezone.now() - timedelta(days=365))
     api.post("/users/delete", {"external_ids": ["ann-2"]})
-    assert refused_as_erased(
+    assert erased_indexes(
         acme, [Change(external_id="ann-3", email=ANN["email"])], now=timezone.now()
     ) == {0}
 
@@ -89,7 +89,7 @@ def test_a_second_erasure_suppresses_the_address_again(api, acme, erased):
 def test_a_released_person_may_return_and_is_not_erased_after_a_restore(
     api, acme, erased, settings
 ):
-    erasure_ledger.file()
+    erasure_ledger.append_to_file()
     path = erasure_ledger.Path(settings.ERASURE_LEDGER)
     assert erasure_ledger.read(path)[acme.pk]
     assert erasure_ledger.release(Erasure.objects.get(), now=timezone.now()) == 3

@@ -65,8 +65,8 @@ def exported(group):
 def imported(group, data):
     """Import by the suggested columns."""
     run = Import(app_group=group, file_name="x.csv", size=len(data))
-    uploads.keep(run, io.BytesIO(data))
-    layout = detection.layout(uploads.Stored(run.upload, run.size), is_utf8=run.is_utf8)
+    uploads.save_import(run, io.BytesIO(data))
+    layout = detection.layout(uploads.StoredFile(run.upload, run.size), is_utf8=run.is_utf8)
     preview = lifecycle.preview(run, layout)
     guesses = column_guess.columns(
         preview.headers, preview.sample, delimiter=layout.delimiter, app_group=group

@@ -30,7 +30,7 @@ from audiencesync.people.models import Profile
     ],
 )
 def test_the_likelier_of_two_encodings_is_marked_as_a_guess(text, encoding):
-    guess = charsets.find(text.encode(encoding))
+    guess = charsets.detect(text.encode(encoding))
     assert text.encode(encoding).decode(guess.encoding) == text
     assert not guess.is_sure
 
@@ -50,7 +50,7 @@ def test_the_likelier_of_two_encodings_is_marked_as_a_guess(text, encoding):
     ],
 )
 def test_the_only_plausible_encoding_is_certain(text, encoding):
-    guess = charsets.find(text.encode(encoding))
+    guess = charsets.detect(text.encode(encoding))
     assert text.encode(encoding).decode(guess.encoding) == text
     assert guess.is_sure
 

@@ -31,7 +31,7 @@ def run_chunks(n):
     run = runner.lease(now=timezone.now())
     with runner.Worker(run) as worker:
         for _ in range(n):
-            worker.chunk(now=timezone.now())
+            worker.write_chunk(now=timezone.now())
     return run
 
 
@@ -57,11 +57,11 @@ def test_a_worker_without_its_lease_changes_nothing(import_pages):
     row = import_pages.start(FILE)
     late = runner.lease(now=timezone.now())
     with runner.Worker(late) as worker:
-        worker.chunk(now=timezone.now())
+        worker.write_chunk(now=timezone.now())
         Import.objects.update(leased_until=timezone.now())
         run_imports()
         done = counts(row)
-        assert worker.chunk(now=timezone.now()) is False
+        assert worker.write_chunk(now=timezone.now()) is False
     assert counts(row) == done == ("done", N, 40, 8, 2, 40)
     assert RejectPart.objects.count() == 2
 
@@ -84,9 +84,9 @@ def test_a_running_worker_stops_after_cancel(import_pages):
     row = import_pages.start(FILE)
     run = runner.lease(now=timezone.now())
     with runner.Worker(run) as worker:
-        worker.chunk(now=timezone.now())
+        worker.write_chunk(now=timezone.now())
         lifecycle.cancel(row)
-        assert worker.chunk(now=timezone.now()) is False
+        assert worker.write_chunk(now=timezone.now()) is False
     assert counts(row) == ("cancelled", 7, 7, 0, 0, 7)
     assert Profile.objects.count() == 7
 

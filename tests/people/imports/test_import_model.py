@@ -45,7 +45,7 @@ def file_of(rows):
 def imported(group, rows, key):
     data = file_of(rows)
     run = Import(app_group=group, file_name="x.csv", size=len(data))
-    uploads.keep(run, io.BytesIO(data))
+    uploads.save_import(run, io.BytesIO(data))
     Import.objects.filter(pk=run.pk).update(
         state="running", plan=Plan(Layout(), COLUMNS, key).as_json()
     )

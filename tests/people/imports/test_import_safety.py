@@ -156,7 +156,7 @@ def test_the_consent_attribute_sets_consent_in_an_import(import_pages, acme):
     import_pages.run_to_end("external_id,newsletter\nc-1,yes\nc-2,no\nc-3,\n", target_1="truth")
     consents = dict(Profile.objects.values_list("external_id", "ads_consent"))
     assert consents == {
-        profile.external_id: consent.derived(acme, profile.attributes)
+        profile.external_id: consent.from_attribute(acme, profile.attributes)
         for profile in Profile.objects.all()
     }
     assert consents["c-2"] is False

@@ -86,7 +86,7 @@ def test_no_column_of_addresses_becomes_an_attribute_in_a_hash_only_group(import
 def test_a_field_is_suggested_only_if_its_values_fit(acme, header, values, target):
     (found,) = suggest(acme, [header], *([value] for value in values))
     assert found.column.target == target
-    assert bool(found.words()) == (target == "text")
+    assert bool(found.reason()) == (target == "text")
 
 
 def test_names_of_countries_and_languages_become_codes(import_pages):
@@ -134,7 +134,7 @@ def test_number_and_date_formats_are_detected_per_column(import_pages, delimiter
 def test_the_reason_for_text_is_given(acme, values, reason):
     (found,) = suggest(acme, ["x"], *([value] for value in values))
     assert found.column.target == "text"
-    assert reason in found.words()
+    assert reason in found.reason()
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_rework_and_a_writer_both_finish(acme, ann):
 
     other = threads.start(run_rework)
     with transaction.atomic():
-        assert rows.locked(acme.pk, [ann.pk])
+        assert rows.lock(acme.pk, [ann.pk])
         held.set()
         other.join(0.5)  # by now it holds the group and waits for Ann
         consent.record_withdrawals(acme, [ann.pk], now=timezone.now())

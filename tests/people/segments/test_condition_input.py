@@ -31,7 +31,7 @@ def form(acme, field, op, value="", **more):
 def condition(acme, *row, **more):
     segment_form = form(acme, *row, **more)
     assert segment_form.is_valid(), segment_form.errors
-    return segment_form.cleaned_data["chosen"]["all"][0]
+    return segment_form.cleaned_data["raw_filter"]["all"][0]
 
 
 @pytest.mark.parametrize(

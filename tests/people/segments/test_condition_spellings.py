@@ -32,7 +32,7 @@ def found(acme, *row, language="de"):
         segment_form = form(acme, *row)
         assert segment_form.is_valid(), segment_form.errors
     people = Profile.objects.filter(
-        filters.parse(segment_form.cleaned_data["chosen"]), app_group=acme
+        filters.parse(segment_form.cleaned_data["raw_filter"]), app_group=acme
     )
     return set(people.values_list("external_id", flat=True))
 
@@ -114,9 +114,9 @@ def test_a_list_is_shown_as_it_was_read(people, acme, typed, language):
         chosen = form(acme, "mixed", "in", typed)
         assert chosen.is_valid(), chosen.errors
         segment = Segment.objects.create(
-            app_group=acme, name="S", filter=chosen.cleaned_data["chosen"]
+            app_group=acme, name="S", filter=chosen.cleaned_data["raw_filter"]
         )
         initial = SegmentForm(app_group=acme, segment=segment).initial["value-0.0"]
         again = form(acme, "mixed", "in", initial, segment)
         assert again.is_valid(), again.errors
-    assert again.cleaned_data["chosen"] == segment.filter
+    assert again.cleaned_data["raw_filter"] == segment.filter

@@ -78,7 +78,7 @@ def test_an_edit_of_a_segment_lets_people_join_and_leave(make_profile, bob, gold
     old, new = (make_profile(attributes={"plan": plan}).pk for plan in ("gold", "silver"))
     listener = listen()
     silver = {"field": "custom.plan", "op": "is", "value": "silver"}
-    form = {"name": "gold", "description": "", "chosen": silver, "version": 1}
+    form = {"name": "gold", "description": "", "raw_filter": silver, "version": 1}
     assert live.difference(gold_segment, silver) == live.Difference(leave=1, join=1, total=1)
     edit.save(gold_segment, **form, by=bob, now=timezone.now())
     assert listener.work() == [("left", old), ("joined", new)]
@@ -93,7 +93,7 @@ def test_an_edit_of_an_inner_segment_moves_people_of_the_outer(
     old, new = (make_profile(attributes={"plan": plan}).pk for plan in ("gold", "silver"))
     listener = listen(segment=outer)
     silver = {"field": "custom.plan", "op": "is", "value": "silver"}
-    form = {"name": "gold", "description": "", "chosen": silver, "version": 1}
+    form = {"name": "gold", "description": "", "raw_filter": silver, "version": 1}
     assert live.difference(gold_segment, silver) == live.Difference(leave=1, join=1, total=1)
     edit.save(gold_segment, **form, by=bob, now=timezone.now())
     assert listener.work() == [("joined", old), ("left", new)]

@@ -50,7 +50,7 @@ class World:
         self.track("attributes", "x", plan="gold")
         options = {"role": "entry", "segment": self.segment, "kinds": ["email"]}
         self.live = live.subscribe(app_group, listener=LISTENER, now=self.now, **options)
-        live.fill(self.live, low=0, high=live.HIGHEST, now=self.now)
+        live.fill(self.live, low=0, high=live.HIGHEST_ID, now=self.now)
         self.first = self.members()
 
     @property

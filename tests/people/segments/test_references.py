@@ -31,7 +31,7 @@ def save(segment, chosen, by):
         segment,
         name=segment.name,
         description="",
-        chosen=chosen,
+        raw_filter=chosen,
         version=segment.version,
         by=by,
         now=timezone.now(),
@@ -80,7 +80,7 @@ def test_a_long_chain_of_segments_is_refused(segment, bob, acme):
     last = segment("0", GERMAN)
     chain = [last := segment(str(n), within(last)) for n in range(1, 6)]
     with pytest.raises(filters.FilterError):
-        edit.create(acme, name="Too long", chosen=within(chain[-1]), by=bob)
+        edit.create(acme, name="Too long", raw_filter=within(chain[-1]), by=bob)
     lowest = Segment.objects.get(name="0")
     with pytest.raises(filters.FilterError):
         save(lowest, within(segment("Below", GERMAN)), bob)
@@ -91,7 +91,7 @@ def test_a_segment_of_another_group_is_refused(segment, other_group, acme, bob, 
     make_profile(country="DE")
     for unknown in (within(theirs), {"segment": str(uuid4()), "op": "in"}):
         with pytest.raises(filters.FilterError) as caught:
-            edit.create(acme, name="Mine", chosen=unknown, by=bob)
+            edit.create(acme, name="Mine", raw_filter=unknown, by=bob)
         assert caught.value.path == "segment"
     assert Profile.objects.filter(filters.parse(within(theirs)), app_group=acme).count() == 0
 

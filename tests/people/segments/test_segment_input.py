@@ -111,7 +111,7 @@ def test_numbers_are_read_in_the_format_of_the_language(acme, language, typed, n
     with translation.override(language):
         form = SegmentForm(form_data("orders", "greater", typed), app_group=acme)
         assert form.is_valid()
-    assert form.cleaned_data["chosen"]["all"][0]["value"] == number
+    assert form.cleaned_data["raw_filter"]["all"][0]["value"] == number
 
 
 def test_stored_attributes_are_suggested_as_fields(make_profile, acme):
@@ -121,7 +121,7 @@ def test_stored_attributes_are_suggested_as_fields(make_profile, acme):
     make_profile(attributes=["not", "an", "object"])
     Profile.objects.bulk_create(
         Profile(app_group=acme, external_id=f"new-{n}", attributes={"plan": 7})
-        for n in range(catalogue.NEWEST)
+        for n in range(catalogue.N_NEWEST)
     )
     cache.clear()
     fields = dict(catalogue.suggestions(acme))

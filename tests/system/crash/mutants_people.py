@@ -32,8 +32,8 @@ def offset_after_the_rows():
     def write(worker, chunk, *, now):
         with transaction.atomic():
             written = worker.writer.write(chunk.rows, now=now)
-            chunk_writer.note(worker.run, written.rejects, position=chunk.begin)
-        worker.n_rows += chunk.n
+            chunk_writer.store_rejects(worker.run, written.rejects, position=chunk.begin)
+        worker.n_rows += chunk.n_rows
         return worker._advance(chunk, written, now=now)
 
     runner.Worker._write = write
@@ -46,7 +46,7 @@ def count_without_the_lease():
     def advance(worker, chunk, written, *, now):
         n_rejected = len(written.rejects)
         counts = {
-            "rows": chunk.n,
+            "rows": chunk.n_rows,
             "created": written.created,
             "updated": written.updated,
             "rejected": n_rejected,
@@ -79,7 +79,7 @@ def lease_of_the_next():
 
     def lease(*, now):
         for run in Import.objects.filter(state=Import.State.RUNNING):
-            if runner._take(run.pk, secrets.token_hex(16), now=now):
+            if runner._claim(run.pk, secrets.token_hex(16), now=now):
                 return Import.objects.select_related("app_group").get(pk=run.pk)
         return None
 
@@ -166,7 +166,7 @@ def filed_before_it_is():
                 }
                 out.write(json.dumps(line) + "\n")
 
-    erasure_ledger.file = file
+    erasure_ledger.append_to_file = file
 
 
 @seeded(consent.WITHDRAW, "kill")

@@ -52,7 +52,7 @@ def _before(world: World) -> None:
         app_group=world.group, file_name="people.csv", size=len(data), state=Import.State.RUNNING
     )
     run.plan, run.started_at = Plan(Layout(), COLUMNS).as_json(), timezone.now()
-    uploads.keep(run, io.BytesIO(data))
+    uploads.save_import(run, io.BytesIO(data))
 
 
 def _before_with_an_erased_person(world: World) -> None:
@@ -98,7 +98,7 @@ def _write_chunk_as_another(_world: World) -> None:
             # No longer: the end of a lease far ahead counts as written by a wrong clock.
             runner.LEASE = timedelta(seconds=100)
             with runner.Worker(run) as worker:
-                worker.chunk(now=timezone.now())
+                worker.write_chunk(now=timezone.now())
             # The file name carries the number of rows to `_only_the_other_wrote`.
             Import.objects.filter(pk=run.pk, state=Import.State.RUNNING).update(
                 file_name=F("n_rows")

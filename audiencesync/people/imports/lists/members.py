@@ -1,6 +1,7 @@
 """The people that an import created or updated.
 
-They are kept as long as its members: see ``KEEP_MEMBERS_DAYS``.
+The lists last as long as its members are kept: see ``KEEP_MEMBERS_DAYS``. A *number* is a figure on
+the page of an import that links to the list of its people.
 """
 
 from __future__ import annotations
@@ -21,38 +22,40 @@ LABELS: dict[str, Promise] = {
     CREATED: pgettext_lazy("people", "Created"),
     UPDATED: _("Updated"),
 }
-COUNTED = 100_000  # of a longer list it is not counted who is no longer on it
+MOST_COUNTED = 100_000  # of a longer list it is not counted who is no longer on it
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """A number of people of an import. ``found``: those who are still known."""
+    """A number of people of an import. ``profiles``: those that still exist."""
 
     name: str
     n: int
-    found: QuerySet[Profile]
+    profiles: QuerySet[Profile]
 
     @property
     def label(self) -> str:
         """Return what the number counts, in words."""
         return str(LABELS[self.name])
 
-    def gone(self) -> int | None:
+    def n_gone(self) -> int | None:
         """Return how many are no longer kept; None if there are too many to count."""
-        return None if self.n > COUNTED else self.n - self.found.count()
+        return None if self.n > MOST_COUNTED else self.n - self.profiles.count()
 
 
 def people(run: Import, name: str) -> People:
     """Return a number of people of an import. Raise KeyError for an unknown name."""
-    members = Profile.objects.filter(app_group=run.app_group_id)
+    profiles = Profile.objects.filter(app_group=run.app_group_id)
     n = {PEOPLE: run.n_people, CREATED: run.n_created, UPDATED: run.n_changed}[name]
     if name == PEOPLE:
-        return People(name, n, members.filter(imported_by__run=run))
+        return People(name, n, profiles.filter(imported_by__run=run))
     is_created = name == CREATED
-    return People(name, n, members.filter(imported_by__run=run, imported_by__is_created=is_created))
+    return People(
+        name, n, profiles.filter(imported_by__run=run, imported_by__is_created=is_created)
+    )
 
 
-def is_noted(run: Import) -> bool:
-    """Return whether it was noted whom the import created: earlier versions did not."""
-    noted = ImportMember.objects.filter(run=run).order_by("profile_id")
-    return list(noted.values_list("is_created", flat=True)[:1]) != [None]
+def knows_created(run: Import) -> bool:
+    """Return whether members are marked as created or updated: earlier versions did not do so."""
+    members = ImportMember.objects.filter(run=run).order_by("profile_id")
+    return list(members.values_list("is_created", flat=True)[:1]) != [None]

@@ -1,6 +1,7 @@
 """The rows that an import rejected, or imported without one of their cells.
 
-They are kept in compressed parts: see ``KEEP_REJECTS_DAYS``.
+They are kept in compressed parts: see ``KEEP_REJECTS_DAYS``. A *number* is a figure on the page of
+an import that links to the list of its rows.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from audiencesync.people.models import KINDS
 from audiencesync.people.models.imports import Import, RejectPart
 
 REJECTED, UNUSABLE, LEFT_OUT = "rejected", "unusable_", "left_out_"
-SECONDS = 10.0
-SHOWN = 200  # characters of a row
+TIME_LIMIT_SECONDS = 10.0
+MOST_SHOWN = 200  # characters of a row
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of the file at ``place`` of the part that begins at ``position``."""
+    """A row of the file, the one at index ``place`` in the part that begins at ``position``."""
 
     position: int
     place: int
@@ -39,7 +40,7 @@ class Row:
     @property
     def cells(self) -> str:
         """Return the row as in the file, shortened; empty if its cells were not stored."""
-        return " | ".join(self.reject.cells)[:SHOWN]
+        return " | ".join(self.reject.cells)[:MOST_SHOWN]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +74,18 @@ class RejectedRows:
         """
         if beyond is not None and len(beyond) != 2:
             raise ValueError
-        found: list[Row] = []
-        ends_at = time.monotonic() + SECONDS
-        for rows in self._parts(beyond, ascending=ascending):
-            for row in reversed(rows) if ascending else rows:
-                at = self.keys_of(row)
-                if beyond is None or (at < beyond if ascending else at > beyond):
-                    found.append(row)
-            if len(found) >= limit:
+        rows: list[Row] = []
+        ends_at = time.monotonic() + TIME_LIMIT_SECONDS
+        for part_rows in self._parts(beyond, ascending=ascending):
+            for row in reversed(part_rows) if ascending else part_rows:
+                keys = self.keys_of(row)
+                if beyond is None or (keys < beyond if ascending else keys > beyond):
+                    rows.append(row)
+            if len(rows) >= limit:
                 break
             if time.monotonic() > ends_at:
                 raise TooSlow
-        return found[:limit]
+        return rows[:limit]
 
     def _parts(self, beyond: Keys | None, *, ascending: bool) -> Iterator[list[Row]]:
         parts = RejectPart.objects.filter(run=self.run).order_by("position")
@@ -92,8 +93,12 @@ class RejectedRows:
             sign = "lte" if ascending else "gte"
             parts = parts.filter(**{f"position__{sign}": beyond[0]})
         for part in (parts.reverse() if ascending else parts).iterator(1):
-            found = enumerate(chunk_writer.rejects_of(part.body))
-            yield [Row(part.position, at, one) for at, one in found if self.counts(one)]
+            rejects = enumerate(chunk_writer.rejects_of(part.body))
+            yield [
+                Row(part.position, place, reject)
+                for place, reject in rejects
+                if self.counts(reject)
+            ]
 
     def keys_of(self, row: Row) -> Keys:
         """Return the keys of a row."""
@@ -108,26 +113,30 @@ def rows(run: Import, name: str) -> RejectedRows:
     """Return a number of rows of an import. Raise KeyError for an unknown name."""
     if name == REJECTED:
         return RejectedRows(run, name, run.n_rejected, _("Rejected rows"))
-    return {one.name: one for one in with_a_cell_left_out(run)}[name]
+    return {number.name: number for number in with_a_cell_left_out(run)}[name]
 
 
 def with_a_cell_left_out(run: Import) -> list[RejectedRows]:
     """Return the numbers of rows that were imported without a cell, or with an unusable one."""
     headers = [column["header"] for column in run.plan.get("columns", [])]
-    of_target = {column["target"]: column["header"] for column in run.plan.get("columns", [])}
-    found = [
-        RejectedRows(run, UNUSABLE + kind, n, str(mapping.FIELDS[kind]), of_target[kind])
+    header_of_target = {
+        column["target"]: column["header"] for column in run.plan.get("columns", [])
+    }
+    unusable = [
+        RejectedRows(run, UNUSABLE + kind, n, str(mapping.FIELDS[kind]), header_of_target[kind])
         for kind, n in run.problem_counts.get("unusable", {}).items()
-        if kind in of_target and kind in KINDS
+        if kind in header_of_target and kind in KINDS
     ]
-    # The name of a column may be personal data, so that its place stands in the address.
-    places = {header: headers.index(header) for header in headers}
-    return found + [
-        RejectedRows(run, f"{LEFT_OUT}{places[header]}", n, _label(header, places), header)
+    # The name of a column may be personal data: the address holds its index instead.
+    column_indexes = {header: headers.index(header) for header in headers}
+    return unusable + [
+        RejectedRows(
+            run, f"{LEFT_OUT}{column_indexes[header]}", n, _label(header, column_indexes), header
+        )
         for header, n in run.problem_counts.get("left_out", {}).items()
-        if header in places
+        if header in column_indexes
     ]
 
 
-def _label(header: str, places: Mapping[str, int]) -> str:
-    return header.strip() or _("Column %(n)s") % {"n": places[header] + 1}
+def _label(header: str, column_indexes: Mapping[str, int]) -> str:
+    return header.strip() or _("Column %(n)s") % {"n": column_indexes[header] + 1}

@@ -31,33 +31,39 @@ MARKETER = Role.MARKETER
 @access.signed_in
 def people(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
     """List the people of a number of an import."""
-    row = access.get(request, Import, MARKETER, pk=import_id)
+    run = access.get(request, Import, MARKETER, pk=import_id)
     form = sealed_search.bind(WholeSearch, request)
     if request.method == "POST" and form.is_valid():
         return redirect(sealed_search.address(request, form.cleaned_data["q"]))
-    number = _people(row, request.GET.get("number", members.PEOPLE))
+    number = _people(run, request.GET.get("number", members.PEOPLE))
     text = form.cleaned_data["q"] if form.is_valid() else ""
-    found = number.found.filter(profiles.exactly(text, row.app_group)) if text else number.found
-    is_slow, gone, page = False, None, lists.Page([])
+    profiles_found = (
+        number.profiles.filter(profiles.whole_identifier_q(text, run.app_group))
+        if text
+        else number.profiles
+    )
+    is_slow, n_gone, page = False, None, lists.Page([])
     try:
         with at_most(SECONDS):
             if form.is_valid():
-                page = lists.requested_page([lists.Rows(found, person="pk")], PAGE, request.GET)
-            gone = number.gone()
+                page = lists.requested_page(
+                    [lists.Rows(profiles_found, person="pk")], PAGE, request.GET
+                )
+            n_gone = number.n_gone()
     except TooSlow:
         is_slow = True
     if page.rows:
-        _log(request, row)
-    shown = [masking.person(one, masked=False) for one in page.rows]
+        _log(request, run)
+    shown = [masking.person(person, masked=False) for person in page.rows]
     context = {
-        "run": row,
+        "run": run,
         "number": number,
         "form": form,
-        "gone": gone,
-        "is_noted": number.name == members.PEOPLE or members.is_noted(row),
+        "gone": n_gone,
+        "is_noted": number.name == members.PEOPLE or members.knows_created(run),
         "page": page,
         "people": shown,
-        "has_names": any(one.name for one in shown),
+        "has_names": any(person.name for person in shown),
         "is_search": bool(text),
         "is_slow": is_slow,
         "keep_days": ceil(settings.KEEP_DAYS["members"]),
@@ -70,15 +76,15 @@ def people(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
 @access.signed_in
 def export(request: HttpRequest, group: str, import_id: int) -> HttpResponseBase:
     """Download the people of a number of an import."""
-    row = access.get(request, Import, MARKETER, pk=import_id)
-    number = _people(row, request.POST.get("number", members.PEOPLE))
+    run = access.get(request, Import, MARKETER, pk=import_id)
+    number = _people(run, request.POST.get("number", members.PEOPLE))
     reauthentication.require(request)
     return exports.csv_file(
         request,
-        [row.app_group],
-        csv_export.rows(number.found),
-        name=f"import-{row.pk}-{number.name}",
-        subject=row.file_name,
+        [run.app_group],
+        csv_export.rows(number.profiles),
+        name=f"import-{run.pk}-{number.name}",
+        subject=run.file_name,
         kind=Activity.Kind.IMPORT,
     )
 
@@ -87,9 +93,9 @@ def export(request: HttpRequest, group: str, import_id: int) -> HttpResponseBase
 @access.signed_in
 def rows(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
     """List the rows of a number of an import, in the order of the file."""
-    row = access.get(request, Import, MARKETER, pk=import_id)
+    run = access.get(request, Import, MARKETER, pk=import_id)
     try:
-        number = rejected.rows(row, request.GET.get("number", rejected.REJECTED))
+        number = rejected.rows(run, request.GET.get("number", rejected.REJECTED))
     except KeyError:
         raise Http404 from None
     page, is_slow = lists.Page([]), False
@@ -98,25 +104,25 @@ def rows(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
     except TooSlow:
         is_slow = True
     if page.rows:
-        _log(request, row)
+        _log(request, run)
     context = {
-        "run": row,
+        "run": run,
         "number": number,
         "page": page,
-        "is_kept": row.rejects.exists(),
+        "is_kept": run.rejects.exists(),
         "is_slow": is_slow,
         "keep_days": ceil(settings.KEEP_DAYS["rejects"]),
     }
     return render(request, "people/imports/rows.html", context)
 
 
-def _people(row: Import, name: str) -> members.People:
+def _people(run: Import, name: str) -> members.People:
     try:
-        return members.people(row, name)
+        return members.people(run, name)
     except KeyError:
         raise Http404 from None
 
 
-def _log(request: HttpRequest, row: Import) -> None:
-    who, kind = access.user(request), Activity.Kind.IMPORT
-    Activity.log_view(row.app_group, who, row.file_name[:200], kind=kind, now=timezone.now())
+def _log(request: HttpRequest, run: Import) -> None:
+    user, kind = access.user(request), Activity.Kind.IMPORT
+    Activity.log_view(run.app_group, user, run.file_name[:200], kind=kind, now=timezone.now())

@@ -79,13 +79,13 @@ IMPORT_OPS: Choices = [
 ]
 
 
-# The builder is drawn again, because other controls depend on what is chosen.
+# On a change the builder is rendered again, because other controls depend on this one.
 REDRAW = {"hx-post": "", "hx-trigger": "change", "hx-vals": '{"draw": "1"}'}
 
 
 @dataclass(frozen=True)
 class Offers:
-    """What a group offers for choice: its other segments, its audiences, and its attributes."""
+    """The choices that an app group has: its segments, its audiences, its attributes."""
 
     segments: Choices
     audiences: Choices
@@ -101,52 +101,52 @@ def offers(app_group: AppGroup, segment: Segment | None) -> Offers:
     """Return the choices of a group; a segment is not offered to itself."""
     rows = Segment.objects.filter(app_group=app_group).order_by("name", "pk")
     others = rows.exclude(pk=segment.pk) if segment else rows
-    named = audiences.names(app_group)
+    audience_names = audiences.names(app_group)
     return Offers(
         [(str(api_id), name) for api_id, name in others.values_list("api_id", "name")],
-        [(str(pk), name) for pk, name in named.items()],
+        [(str(pk), name) for pk, name in audience_names.items()],
         app_group,
     )
 
 
-def fields(root: Draft, given: Offers) -> dict[str, forms.Field]:
+def fields(root: Draft, offers: Offers) -> dict[str, forms.Field]:
     """Return the controls of a tree by name."""
-    found: dict[str, forms.Field] = {}
-    _group(found, root, given)
-    return found
+    fields: dict[str, forms.Field] = {}
+    _group(fields, root, offers)
+    return fields
 
 
-def _group(found: dict[str, forms.Field], draft: Draft, given: Offers) -> None:
+def _group(fields: dict[str, forms.Field], draft: Draft, offers: Offers) -> None:
     label = _("People match")
     if number := _number(draft.path):
         label = _("People match, group %(number)s") % {"number": number}
-    found[f"match-{draft.path}"] = forms.ChoiceField(
+    fields[f"match-{draft.path}"] = forms.ChoiceField(
         label=label, choices=MATCHES, widget=forms.RadioSelect(dict(REDRAW))
     )
     for part in draft.parts or []:
         if part.parts is None:
-            for name, control in _condition(part, given).items():
-                found[f"{name}-{part.path}"] = control
+            for name, control in _condition(part, offers).items():
+                fields[f"{name}-{part.path}"] = control
             for i in range(len(part.where)):
-                found |= _property(part, i)
+                fields |= _property(part, i)
         else:
-            _group(found, part, given)
+            _group(fields, part, offers)
 
 
 def _number(path: str) -> str:
     """Return the place of a part as people count: 0.1 is part 2."""
-    return ".".join(str(int(one) + 1) for one in path.split(".")[1:])
+    return ".".join(str(int(index) + 1) for index in path.split(".")[1:])
 
 
-def _condition(draft: Draft, given: Offers) -> dict[str, forms.Field]:
+def _condition(draft: Draft, offers: Offers) -> dict[str, forms.Field]:
     number = _number(draft.path)
-    made: dict[str, forms.Field] = {
+    fields: dict[str, forms.Field] = {
         "kind": _select(_("Kind of condition %(number)s"), number, KINDS, redraw=True)
     }
-    return made | _BY_KIND.get(draft.kind, _attribute)(draft, number, given)
+    return fields | _BY_KIND.get(draft.kind, _attribute)(draft, number, offers)
 
 
-def _attribute(draft: Draft, number: str, given: Offers) -> dict[str, forms.Field]:
+def _attribute(draft: Draft, number: str, offers: Offers) -> dict[str, forms.Field]:
     return {
         "field": _text(
             _("Attribute of condition %(number)s"),
@@ -155,83 +155,90 @@ def _attribute(draft: Draft, number: str, given: Offers) -> dict[str, forms.Fiel
             list="segment-attributes",
             placeholder=_("Attribute"),
         ),
-        "op": _ops(draft, number, _attribute_ops(draft, given)),
+        "op": _ops(draft, number, _attribute_ops(draft, offers)),
     } | _value(draft, number)
 
 
-def _attribute_ops(draft: Draft, given: Offers) -> Choices:
+def _attribute_ops(draft: Draft, offers: Offers) -> Choices:
     """Return the comparisons, worded for numbers or for dates where only these are stored."""
     name = draft.texts.get("field", "")
-    types = given.types.get(name, set()) if name else set()
-    words = {"date": OF_DAYS, "number": OF_NUMBERS}.get(next(iter(types), ""), {})
-    return [(op, words.get(op, shown) if len(types) == 1 else shown) for op, shown in OPS.items()]
+    types = offers.types.get(name, set()) if name else set()
+    wording = {"date": OF_DAYS, "number": OF_NUMBERS}.get(next(iter(types), ""), {})
+    return [
+        (op, wording.get(op, default_text) if len(types) == 1 else default_text)
+        for op, default_text in OPS.items()
+    ]
 
 
-def _of_profile(draft: Draft, number: str, given: Offers) -> dict[str, forms.Field]:
+def _of_profile(draft: Draft, number: str, offers: Offers) -> dict[str, forms.Field]:
     names = [name for name in FIELDS if name not in (*CONSENTS, "import")]
     names = [name for name in names if FIELDS[name][1] - {"exists", "missing"}]
-    chosen = draft.texts.get("field")
-    allowed = FIELDS[chosen if chosen in names else names[0]][1]
+    field = draft.texts.get("field")
+    allowed_ops = FIELDS[field if field in names else names[0]][1]
     # A condition "exists" on the e-mail is one on an identifier.
-    allowed = allowed - {"exists", "missing"} if chosen == "email" else allowed
+    allowed_ops = allowed_ops - {"exists", "missing"} if field == "email" else allowed_ops
     return {
         "field": _field(number, names),
-        "op": _ops(draft, number, [(op, words) for op, words in OPS.items() if op in allowed]),
+        "op": _ops(
+            draft, number, [(op, op_label) for op, op_label in OPS.items() if op in allowed_ops]
+        ),
     } | _value(draft, number)
 
 
-def _identifier(draft: Draft, number: str, given: Offers) -> dict[str, forms.Field]:
+def _identifier(draft: Draft, number: str, offers: Offers) -> dict[str, forms.Field]:
     return {"field": _field(number, IDENTIFIERS), "op": _ops(draft, number, IDENTIFIER_OPS)}
 
 
-def _consent(draft: Draft, number: str, given: Offers) -> dict[str, forms.Field]:
+def _consent(draft: Draft, number: str, offers: Offers) -> dict[str, forms.Field]:
     return {"field": _field(number, CONSENTS), "op": _ops(draft, number, CONSENT_OPS)}
 
 
-def _import(draft: Draft, number: str, given: Offers) -> dict[str, forms.Field]:
+def _import(draft: Draft, number: str, offers: Offers) -> dict[str, forms.Field]:
     return {"op": _ops(draft, number, IMPORT_OPS)} | _value(draft, number)
 
 
-def _event(draft: Draft, number: str, given: Offers) -> dict[str, forms.Field]:
+def _event(draft: Draft, number: str, offers: Offers) -> dict[str, forms.Field]:
     is_event = draft.kind == "event"
-    words = (
+    label = (
         _("Event of condition %(number)s")
         if is_event
         else _("Product of condition %(number)s; empty: any")
     )
-    shown = _("Event") if is_event else _("any product")
-    listed = {"list": "segment-events"} if is_event else {}
-    made: dict[str, forms.Field] = {
-        "event": _text(words, number, LONGEST_NAME, placeholder=shown, **listed),
+    placeholder = _("Event") if is_event else _("any product")
+    suggestions = {"list": "segment-events"} if is_event else {}
+    fields: dict[str, forms.Field] = {
+        "event": _text(label, number, LONGEST_NAME, placeholder=placeholder, **suggestions),
         "op": _ops(draft, number, list(EVENT_OPS.items()), default="at_least"),
     }
     op = draft.texts.get("op", "")
     op = op if op in EVENT_OPS else "at_least"  # of the kind that was chosen before
     if op in COUNTED:
-        made["n"] = _amount(_("How often, condition %(number)s"), number, MAX_TIMES)
-        made["n"].initial = "1"
+        fields["n"] = _amount(_("How often, condition %(number)s"), number, MAX_TIMES)
+        fields["n"].initial = "1"
     if op in (*COUNTED, "never"):
-        words, shown = _("Days of condition %(number)s; empty: at any time"), _("all")
+        label, placeholder = _("Days of condition %(number)s; empty: at any time"), _("all")
     else:
-        made["day"] = _text(_("Day of condition %(number)s"), number, 10, placeholder="2026-11-23")
-        words, shown = _("Days ago, condition %(number)s"), ""
-    made["days"] = _amount(words, number, MAX_DAYS, placeholder=shown)
-    return made
+        fields["day"] = _text(
+            _("Day of condition %(number)s"), number, 10, placeholder="2026-11-23"
+        )
+        label, placeholder = _("Days ago, condition %(number)s"), ""
+    fields["days"] = _amount(label, number, MAX_DAYS, placeholder=placeholder)
+    return fields
 
 
-def _segment(draft: Draft, number: str, given: Offers) -> dict[str, forms.Field]:
-    words = _("Segment of condition %(number)s")
+def _segment(draft: Draft, number: str, offers: Offers) -> dict[str, forms.Field]:
+    label_text = _("Segment of condition %(number)s")
     return {
         "op": _ops(draft, number, MEMBER_OPS),
-        "segment": _select(words, number, [("", _("Choose a segment")), *given.segments]),
+        "segment": _select(label_text, number, [("", _("Choose a segment")), *offers.segments]),
     }
 
 
-def _audience(draft: Draft, number: str, given: Offers) -> dict[str, forms.Field]:
-    words = _("Audience of condition %(number)s")
+def _audience(draft: Draft, number: str, offers: Offers) -> dict[str, forms.Field]:
+    label_text = _("Audience of condition %(number)s")
     return {
         "op": _ops(draft, number, MEMBER_OPS),
-        "audience": _select(words, number, [("", _("Choose an audience")), *given.audiences]),
+        "audience": _select(label_text, number, [("", _("Choose an audience")), *offers.audiences]),
     }
 
 
@@ -252,9 +259,11 @@ def _property(draft: Draft, i: int) -> dict[str, forms.Field]:
     """Return the controls of one property of an event."""
     number, place = f"{_number(draft.path)}.{i + 1}", f"{draft.path}w{i}"
     texts = draft.where[i]
-    allowed = COLUMN_OPS.get(texts.get("property", "")) if draft.kind == "purchase" else None
-    ops = [(op, words) for op, words in OPS.items() if allowed is None or op in allowed]
-    made: dict[str, forms.Field] = {
+    allowed_ops = COLUMN_OPS.get(texts.get("property", "")) if draft.kind == "purchase" else None
+    ops = [
+        (op, op_label) for op, op_label in OPS.items() if allowed_ops is None or op in allowed_ops
+    ]
+    fields: dict[str, forms.Field] = {
         f"property-{place}": _text(
             _("Property %(number)s"),
             number,
@@ -267,10 +276,10 @@ def _property(draft: Draft, i: int) -> dict[str, forms.Field]:
         ),
     }
     if texts.get("compare") not in NO_VALUE:
-        made[f"amount-{place}"] = _text(
+        fields[f"amount-{place}"] = _text(
             _("Value of property %(number)s"), number, LONGEST_VALUE, placeholder=_("Value")
         )
-    return made
+    return fields
 
 
 def _ops(draft: Draft, number: str, choices: Choices, default: str = "") -> forms.ChoiceField:
@@ -284,8 +293,8 @@ def _value(draft: Draft, number: str) -> dict[str, forms.Field]:
         return {}
     is_short = draft.texts.get("op") in RELATIVE
     attrs = {"class": "is-short", "inputmode": "numeric"} if is_short else {}
-    words = _("Value of condition %(number)s")
-    return {"value": _text(words, number, LONGEST_VALUE, placeholder=_("Value"), **attrs)}
+    label_text = _("Value of condition %(number)s")
+    return {"value": _text(label_text, number, LONGEST_VALUE, placeholder=_("Value"), **attrs)}
 
 
 def _field(number: str, names: Any) -> forms.ChoiceField:
@@ -294,9 +303,9 @@ def _field(number: str, names: Any) -> forms.ChoiceField:
 
 
 def _select(
-    words: str, number: str, choices: Choices, *, redraw: bool = False, initial: str = ""
+    label_text: str, number: str, choices: Choices, *, redraw: bool = False, initial: str = ""
 ) -> forms.ChoiceField:
-    label = words % {"number": number}
+    label = label_text % {"number": number}
     attrs = {"aria-label": label, "class": "builder-select"}
     if redraw:
         attrs |= REDRAW
@@ -306,8 +315,8 @@ def _select(
     )
 
 
-def _text(words: str, number: str, longest: int, **attrs: str) -> forms.CharField:
-    label = words % {"number": number}
+def _text(label_text: str, number: str, longest: int, **attrs: str) -> forms.CharField:
+    label = label_text % {"number": number}
     css = f"builder-input {attrs.pop('class', '')}".strip()
     widget = forms.TextInput(
         {"aria-label": label, "autocomplete": "off", "class": css, "maxlength": longest, **attrs}
@@ -315,12 +324,12 @@ def _text(words: str, number: str, longest: int, **attrs: str) -> forms.CharFiel
     return forms.CharField(label=label, required=False, max_length=longest, widget=widget)
 
 
-def _amount(words: str, number: str, most: int, placeholder: str = "") -> forms.CharField:
+def _amount(label_text: str, number: str, most: int, placeholder: str = "") -> forms.CharField:
     attrs = {"inputmode": "numeric", "class": "is-short", "placeholder": placeholder}
-    return _text(words, number, len(str(most)) + 4, **attrs)
+    return _text(label_text, number, len(str(most)) + 4, **attrs)
 
 
 def type_words(types: Mapping[str, set[str]] | None, name: str) -> str:
     """Return the types of an attribute, such as "text"; empty if it is unknown."""
-    known = (types or {}).get(name, set())
-    return ", ".join(str(catalogue.TYPE_WORDS[one]) for one in sorted(known))
+    name_types = (types or {}).get(name, set())
+    return ", ".join(str(catalogue.TYPE_WORDS[type_name]) for type_name in sorted(name_types))

@@ -1,7 +1,7 @@
 """The tree behind the builder: groups and conditions with the texts of their controls.
 
-A control is named by what it holds and by its place: ``op-0.1`` is the operator of the second part
-of the outermost group, ``property-0.1w0`` the first property of that condition.
+A control is named by what it holds and by its place, a path in the tree: ``op-0.1`` is the operator
+of the second part of the outermost group, ``property-0.1w0`` the first property of that condition.
 """
 
 from __future__ import annotations
@@ -14,13 +14,18 @@ from dataclasses import dataclass, field
 from audiencesync.core.web import sent_numbers
 from audiencesync.people.segments.nodes import MAX_NODES, MAX_WHERE
 
-ROOT, DEEPEST = "0", 2
+ROOT, DEEPEST = "0", 2  # path of the outermost group; levels of groups
 # In the order of the sentence that they form.
 CONTROLS = ("kind", "field", "event", "op", "value", "n", "day", "days", "segment", "audience")
-OF_PROPERTY = ("property", "compare", "amount")
-# What a condition of each kind compares.
-COMPARED = {"event": "event", "purchase": "event", "segment": "segment", "audience": "audience"}
-_PLACE = re.compile(
+PROPERTY_CONTROLS = ("property", "compare", "amount")
+# Kind of condition -> the control with what it compares; "field" for all others.
+SUBJECT_CONTROL = {
+    "event": "event",
+    "purchase": "event",
+    "segment": "segment",
+    "audience": "audience",
+}
+_CONTROL_NAME = re.compile(
     r"(?P<name>[a-z]+)-(?P<path>0(?:\.[0-9]{1,3})*)(?:w(?P<where>[0-9]))?", re.ASCII
 )
 Texts = dict[str, str]
@@ -28,7 +33,10 @@ Texts = dict[str, str]
 
 @dataclass
 class Draft:
-    """A group (with ``parts``) or a condition (without). ``where``: its properties."""
+    """A group (with ``parts``) or a condition (without).
+
+    ``texts``: name of a control -> its text. ``where``: the same for each property of an event.
+    """
 
     texts: Texts = field(default_factory=dict)
     parts: list[Draft] | None = None
@@ -48,9 +56,9 @@ class Draft:
         )
 
 
-def fresh() -> Draft:
+def new_tree() -> Draft:
     """Return the tree of a new segment: one empty condition."""
-    return numbered(group("all", [Draft({"kind": "attribute"})]))
+    return set_paths(group("all", [Draft({"kind": "attribute"})]))
 
 
 def group(match: str, parts: list[Draft]) -> Draft:
@@ -58,40 +66,40 @@ def group(match: str, parts: list[Draft]) -> Draft:
 
 
 def from_data(data: Mapping[str, object]) -> Draft:
-    """Return the tree that a form sent; what has no place in a tree is left out."""
-    found: dict[str, Draft] = {}
+    """Return the tree that a form sent; parts of a missing group are left out."""
+    by_path: dict[str, Draft] = {}
     for key, value in data.items():
-        place = _PLACE.fullmatch(key)
-        if place and (place["name"] in CONTROLS or place["name"] == "match") and not place["where"]:
-            found.setdefault(place["path"], Draft()).texts[place["name"]] = str(value)
-        elif place and place["where"] and place["name"] in OF_PROPERTY:
-            one, i = found.setdefault(place["path"], Draft()), int(place["where"])
-            one.where += [{} for _i in range(min(i, MAX_WHERE) + 1 - len(one.where))]
-            one.where[min(i, MAX_WHERE)][place["name"]] = str(value)
-    for draft in found.values():
+        match = _CONTROL_NAME.fullmatch(key)
+        if match and (match["name"] in CONTROLS or match["name"] == "match") and not match["where"]:
+            by_path.setdefault(match["path"], Draft()).texts[match["name"]] = str(value)
+        elif match and match["where"] and match["name"] in PROPERTY_CONTROLS:
+            condition, i = by_path.setdefault(match["path"], Draft()), int(match["where"])
+            condition.where += [{} for _i in range(min(i, MAX_WHERE) + 1 - len(condition.where))]
+            condition.where[min(i, MAX_WHERE)][match["name"]] = str(value)
+    for draft in by_path.values():
         if "match" in draft.texts:
             draft.parts = []
-        elif COMPARED.get(draft.kind, "field") not in draft.texts and draft.kind != "import":
-            draft.texts.pop("op", None)  # of the kind that was chosen before
-    root = found.get(ROOT)
+        elif SUBJECT_CONTROL.get(draft.kind, "field") not in draft.texts and draft.kind != "import":
+            draft.texts.pop("op", None)  # it belongs to the kind that was chosen before
+    root = by_path.get(ROOT)
     if root is None or root.parts is None:
         root = group("", [])
-    for path in sorted(found.keys() - {ROOT}, key=_numbers)[: MAX_NODES + 1]:
-        parent = found.get(path.rpartition(".")[0])
+    for path in sorted(by_path.keys() - {ROOT}, key=_indexes)[: MAX_NODES + 1]:
+        parent = by_path.get(path.rpartition(".")[0])
         if parent and parent.parts is not None and path.count(".") <= DEEPEST:
-            parent.parts.append(found[path])
-    return numbered(root)
+            parent.parts.append(by_path[path])
+    return set_paths(root)
 
 
-def _numbers(path: str) -> list[int]:
+def _indexes(path: str) -> list[int]:
     return [int(part) for part in path.split(".")]
 
 
-def numbered(draft: Draft, path: str = ROOT) -> Draft:
-    """Give every part its place."""
+def set_paths(draft: Draft, path: str = ROOT) -> Draft:
+    """Set the path of a draft and of all parts below it, and return it."""
     draft.path = path
     for i, part in enumerate(draft.parts or []):
-        numbered(part, f"{path}.{i}")
+        set_paths(part, f"{path}.{i}")
     return draft
 
 
@@ -104,89 +112,89 @@ def walk(draft: Draft) -> Iterator[Draft]:
 
 def data(root: Draft) -> Texts:
     """Return the names and texts of all controls."""
-    found: Texts = {}
+    texts: Texts = {}
     for draft in walk(root):
-        found |= {f"{name}-{draft.path}": text for name, text in draft.texts.items()}
+        texts |= {f"{name}-{draft.path}": text for name, text in draft.texts.items()}
         for i, part in enumerate(draft.where):
-            found |= {f"{name}-{draft.path}w{i}": text for name, text in part.items()}
-    return found
+            texts |= {f"{name}-{draft.path}w{i}": text for name, text in part.items()}
+    return texts
 
 
-def act(root: Draft, asked: Mapping[str, str]) -> str:
+def apply_action(root: Draft, params: Mapping[str, str]) -> str:
     """Apply the button that was pressed; return the name of the control that gets the focus."""
-    for name, apply in ACTS.items():
-        if name in asked:
-            place = asked[name]
-            found = {draft.path: draft for draft in walk(root)}
-            focus = apply(root, found, place)
-            numbered(root)
+    for name, action in ACTIONS.items():
+        if name in params:
+            path = params[name]
+            by_path = {draft.path: draft for draft in walk(root)}
+            focus = action(root, by_path, path)
+            set_paths(root)
             return focus
     return ""
 
 
-def _add(root: Draft, found: Mapping[str, Draft], place: str) -> str:
-    target = found.get(place)
-    if target is None or target.parts is None:
+def _add(root: Draft, by_path: Mapping[str, Draft], path: str) -> str:
+    group = by_path.get(path)
+    if group is None or group.parts is None:
         return ""
-    target.parts.append(Draft({"kind": "attribute"}))
-    return f"kind-{place}.{len(target.parts) - 1}"
+    group.parts.append(Draft({"kind": "attribute"}))
+    return f"kind-{path}.{len(group.parts) - 1}"
 
 
-def _add_group(root: Draft, found: Mapping[str, Draft], place: str) -> str:
-    target = found.get(place)
-    if target is None or target.parts is None or place.count(".") + 2 > DEEPEST:
+def _add_group(root: Draft, by_path: Mapping[str, Draft], path: str) -> str:
+    parent = by_path.get(path)
+    if parent is None or parent.parts is None or path.count(".") + 2 > DEEPEST:
         return ""
-    target.parts.append(group("any", [Draft({"kind": "attribute"})]))
-    return f"kind-{place}.{len(target.parts) - 1}.0"
+    parent.parts.append(group("any", [Draft({"kind": "attribute"})]))
+    return f"kind-{path}.{len(parent.parts) - 1}.0"
 
 
-def _add_property(root: Draft, found: Mapping[str, Draft], place: str) -> str:
-    target = found.get(place)
-    if target is None or target.parts is not None or len(target.where) >= MAX_WHERE:
+def _add_property(root: Draft, by_path: Mapping[str, Draft], path: str) -> str:
+    condition = by_path.get(path)
+    if condition is None or condition.parts is not None or len(condition.where) >= MAX_WHERE:
         return ""
-    target.where.append({"property": ""})
-    return f"property-{place}w{len(target.where) - 1}"
+    condition.where.append({"property": ""})
+    return f"property-{path}w{len(condition.where) - 1}"
 
 
-def _copy(root: Draft, found: Mapping[str, Draft], place: str) -> str:
-    parent, i = _parent(found, place)
+def _copy(root: Draft, by_path: Mapping[str, Draft], path: str) -> str:
+    parent, i = _parent(by_path, path)
     if parent is None or parent.parts is None:
         return ""
     parent.parts.insert(i + 1, deepcopy(parent.parts[i]))
-    return _first(parent, i + 1)
+    return _first_control(parent, i + 1)
 
 
-def _remove(root: Draft, found: Mapping[str, Draft], place: str) -> str:
-    """Remove a part, or a property; the focus goes to the next one."""
-    path, _w, where = place.partition("w")
+def _remove(root: Draft, by_path: Mapping[str, Draft], value: str) -> str:
+    """Remove the part, or the property, of a path such as 0.1 or 0.1w0; focus the next one."""
+    path, _w, where = value.partition("w")
     if where:
-        one = found.get(path)
-        number = sent_numbers.whole(where)
-        if one is not None and number is not None and number < len(one.where):
-            del one.where[number]
+        condition = by_path.get(path)
+        index = sent_numbers.whole(where)
+        if condition is not None and index is not None and index < len(condition.where):
+            del condition.where[index]
         return f"kind-{path}"
-    parent, i = _parent(found, path)
+    parent, i = _parent(by_path, path)
     if parent is None or parent.parts is None:
         return ""
     del parent.parts[i]
-    return _first(parent, min(i, len(parent.parts) - 1))
+    return _first_control(parent, min(i, len(parent.parts) - 1))
 
 
-def _parent(found: Mapping[str, Draft], place: str) -> tuple[Draft | None, int]:
+def _parent(by_path: Mapping[str, Draft], path: str) -> tuple[Draft | None, int]:
     """Return the group that a part stands in, and its index there."""
-    above, _dot, last = place.rpartition(".")
-    return (found.get(above), int(last)) if place in found and above else (None, 0)
+    parent_path, _dot, index = path.rpartition(".")
+    return (by_path.get(parent_path), int(index)) if path in by_path and parent_path else (None, 0)
 
 
-def _first(parent: Draft, i: int) -> str:
-    """Return the first control of a part."""
+def _first_control(parent: Draft, i: int) -> str:
+    """Return the name of the first control of a part; of its group if there is none."""
     if not parent.parts or i < 0:
         return f"match-{parent.path}"
     name = "kind" if parent.parts[i].parts is None else "match"
     return f"{name}-{parent.path}.{i}"
 
 
-ACTS = {
+ACTIONS = {
     "add": _add,
     "add_group": _add_group,
     "add_property": _add_property,

@@ -18,8 +18,8 @@ from audiencesync.groups.models import AppGroup
 from audiencesync.people.models import Segment
 from audiencesync.people.segments import catalogue
 from audiencesync.people.segments.builder import controls, draft, typed
-from audiencesync.people.segments.builder.draft import DEEPEST, OF_PROPERTY, Draft
-from audiencesync.people.segments.builder.shown import parts_of, shown
+from audiencesync.people.segments.builder.draft import DEEPEST, PROPERTY_CONTROLS, Draft
+from audiencesync.people.segments.builder.shown import parts_of, tree_or_none
 from audiencesync.people.segments.nodes import (
     CUSTOM,
     MAX_WHERE,
@@ -29,14 +29,14 @@ from audiencesync.people.segments.nodes import (
 )
 from audiencesync.people.segments.reader import read
 
-COMMON = ("name", "description", "version", "anyway", "confirmed")
+COMMON_FIELDS = ("name", "description", "version", "anyway", "confirmed")
 
 
 class SegmentForm(forms.Form):
     """Name and conditions. A filter that the builder cannot show is kept: ``is_fixed``.
 
-    ``data``: what was sent, to be checked. ``typed``: what was sent, to be shown again as it is,
-    with the tree ``root`` after a button of the builder.
+    ``data``: the submitted fields, to be checked. ``typed``: submitted fields to be shown again
+    unchecked, with the tree ``root``, after a button of the builder: then ``is_drawn``.
     """
 
     name = forms.CharField(label=gettext_lazy("Name"), max_length=80)
@@ -58,18 +58,20 @@ class SegmentForm(forms.Form):
         root: Draft | None = None,
     ) -> None:
         self.app_group, self.segment = app_group, segment
-        stored = shown(segment.filter) if segment else draft.fresh()
+        stored = tree_or_none(segment.filter) if segment else draft.new_tree()
         self.is_fixed = stored is None
         self.is_drawn = typed is not None
         self.is_in_doubt = False
-        # Place of a group or condition -> its filter; place -> people.
+        # Place (path in the tree) of a group or condition -> its filter; place -> people.
         self.parts = (
             {} if segment is None or data is not None or typed else parts_of(segment.filter)
         )
         self.counts: Mapping[str, int] = {}
         self.reasons: Mapping[str, str] = {}  # place -> why it finds no one
-        self.root = root or (draft.from_data(data) if data is not None else stored or draft.fresh())
-        initial = draft.data(self.root) | dict(_common(segment) if typed is None else typed)
+        self.root = root or (
+            draft.from_data(data) if data is not None else stored or draft.new_tree()
+        )
+        initial = draft.data(self.root) | dict(_common_values(segment) if typed is None else typed)
         super().__init__(data, initial=initial)
         if self.is_fixed:
             del self.fields["anyway"]
@@ -88,10 +90,10 @@ class SegmentForm(forms.Form):
         return name
 
     def clean(self) -> dict[str, Any]:
-        """Turn the conditions into a filter: ``chosen``."""
+        """Turn the conditions into a filter: ``raw_filter``."""
         cleaned = super().clean() or {}
         if self.is_fixed and self.segment:
-            cleaned["chosen"] = self.segment.filter
+            cleaned["raw_filter"] = self.segment.filter
             return cleaned
         self._reading = typed.Reading(
             self.app_group,
@@ -100,42 +102,42 @@ class SegmentForm(forms.Form):
             bool(cleaned.get("anyway")),
             self._report,
         )
-        chosen = self._group(self.root)
+        raw_filter = self._group(self.root)
         self.is_in_doubt = self._reading.is_in_doubt
         if not self.errors:
-            cleaned["chosen"] = chosen if chosen and self.root.parts else {}
-            self._check_whole(cleaned["chosen"])
+            cleaned["raw_filter"] = raw_filter if raw_filter and self.root.parts else {}
+            self._check_whole(cleaned["raw_filter"])
         return cleaned
 
     def _group(self, group: Draft) -> dict[str, Any] | None:
         """Return a group as a filter; None if all its conditions are empty."""
         parts = []
-        for one in group.parts or []:
-            found = self._part(one)
-            if found is not None:
-                parts.append(found)
-                self.parts[one.path] = found
+        for part in group.parts or []:
+            raw_part = self._part(part)
+            if raw_part is not None:
+                parts.append(raw_part)
+                self.parts[part.path] = raw_part
         match = self.cleaned_data.get(f"match-{group.path}") or "all"
-        chosen = {match: parts} if parts else None
-        if chosen:
-            self.parts[group.path] = chosen
-        return chosen
+        raw_group = {match: parts} if parts else None
+        if raw_group:
+            self.parts[group.path] = raw_group
+        return raw_group
 
-    def _part(self, one: Draft) -> dict[str, Any] | None:
-        if one.parts is not None:
-            return self._group(one)
-        return condition(self, one, self._reading)
+    def _part(self, part: Draft) -> dict[str, Any] | None:
+        if part.parts is not None:
+            return self._group(part)
+        return condition(self, part, self._reading)
 
-    def _check_whole(self, chosen: dict[str, Any]) -> None:
+    def _check_whole(self, raw_filter: dict[str, Any]) -> None:
         """Report a mistake of the whole filter, such as too many conditions."""
         try:
-            read(chosen)
+            read(raw_filter)
         except FilterError as error:
             self._report("", error.message)
 
-    def _report(self, control: str, words: str) -> None:
+    def _report(self, control: str, message: str) -> None:
         """Add an error to a control, or to the form if there is none of this name."""
-        self.add_error(control if control in self.fields else None, words)
+        self.add_error(control if control in self.fields else None, message)
 
     def report(self, error: FilterError) -> None:
         """Add what is wrong with a reference of the filter, at its control if there is one."""
@@ -146,37 +148,37 @@ class SegmentForm(forms.Form):
         self._report(f"{name}-{self._place(path)}", error.message)
 
     def _place(self, path: str) -> str:
-        """Return the place of a part of the filter: empty conditions are not in it."""
-        at, current = path.split(".")[1:], draft.ROOT
-        for i in map(int, at):
-            used = [one for one in self.parts if one.rpartition(".")[0] == current]
-            current = used[i] if i < len(used) else current
+        """Return the place in the form of a path in the filter, which has no empty conditions."""
+        indexes, current = path.split(".")[1:], draft.ROOT
+        for i in map(int, indexes):
+            filled_places = [place for place in self.parts if place.rpartition(".")[0] == current]
+            current = filled_places[i] if i < len(filled_places) else current
         return current
 
     @property
     def type_marks(self) -> dict[str, str]:
         """Return place -> types in words of the conditions on attributes."""
-        rows = [one for one in draft.walk(self.root) if one.parts is None and not self.is_fixed]
+        rows = [row for row in draft.walk(self.root) if row.parts is None and not self.is_fixed]
         return {
-            one.path: controls.type_words(self.shown_types, one.texts.get("field", ""))
-            for one in rows
-            if one.kind == "attribute"
+            row.path: controls.type_words(self.shown_types, row.texts.get("field", ""))
+            for row in rows
+            if row.kind == "attribute"
         }
 
     @property
     def groups(self) -> set[str]:
         """Return the places of the groups."""
-        return {one.path for one in draft.walk(self.root) if one.parts is not None}
+        return {node.path for node in draft.walk(self.root) if node.parts is not None}
 
     @property
-    def found(self) -> dict[str, Any] | None:
-        """Return the filter as it is typed, also while the name is missing; None if it is wrong."""
+    def typed_filter(self) -> dict[str, Any] | None:
+        """Return the filter as it is typed, even if the name is missing; None if it is invalid."""
         is_wrong = bool(self.errors.keys() - {"name", "description", "version"})
-        chosen: dict[str, Any] | None = self.cleaned_data.get("chosen")
+        raw_filter: dict[str, Any] | None = self.cleaned_data.get("raw_filter")
         if self.is_fixed or is_wrong:
-            return chosen
-        typed: dict[str, Any] = self.parts.get(draft.ROOT, {})
-        return typed
+            return raw_filter
+        typed_part: dict[str, Any] = self.parts.get(draft.ROOT, {})
+        return typed_part
 
     @cached_property
     def shown_types(self) -> catalogue.Types | None:
@@ -191,22 +193,27 @@ class SegmentForm(forms.Form):
     @property
     def too_long_ago(self) -> str:
         """Return a warning if events are asked for that are no longer kept; "" if none are."""
-        kept = settings.KEEP_DAYS["events"]
+        keep_days = settings.KEEP_DAYS["events"]
         try:
-            found = list(leaves(read(self.parts.get(draft.ROOT, {}))))
+            conditions = list(leaves(read(self.parts.get(draft.ROOT, {}))))
         except FilterError:
             return ""
         longest = max(
-            (one.days or 0 for one in found if isinstance(one, EventCondition)), default=0
+            (
+                condition.days or 0
+                for condition in conditions
+                if isinstance(condition, EventCondition)
+            ),
+            default=0,
         )
-        if not kept or longest <= kept:
+        if not keep_days or longest <= keep_days:
             return ""
-        words = ngettext(
+        text = ngettext(
             "Events are kept for %(n)d day: older ones are not found.",
             "Events are kept for %(n)d days: older ones are not found.",
-            int(kept),
+            int(keep_days),
         )
-        return words % {"n": int(kept)}
+        return text % {"n": int(keep_days)}
 
 
 @dataclass
@@ -237,37 +244,40 @@ class View:
         return "event" in self.texts
 
 
-def condition(form: forms.Form, one: Draft, reading: typed.Reading) -> dict[str, Any] | None:
+def condition(form: forms.Form, row: Draft, reading: typed.Reading) -> dict[str, Any] | None:
     """Return a condition of a form that is being cleaned as a part of a filter.
 
     None if it is empty or wrong.
     """
-    texts = {name: str(form.cleaned_data.get(f"{name}-{one.path}") or "") for name in one.texts}
+    texts = {name: str(form.cleaned_data.get(f"{name}-{row.path}") or "") for name in row.texts}
     where = [
-        {name: str(form.cleaned_data.get(f"{name}-{one.path}w{i}") or "") for name in OF_PROPERTY}
-        for i in range(len(one.where))
+        {
+            name: str(form.cleaned_data.get(f"{name}-{row.path}w{i}") or "")
+            for name in PROPERTY_CONTROLS
+        }
+        for i in range(len(row.where))
     ]
-    has_errors = any(name.endswith(f"-{one.path}") for name in form.errors)
-    cleaned = Draft(texts, where=where, path=one.path)
-    return None if has_errors else typed.part(cleaned, reading)
+    has_errors = any(name.endswith(f"-{row.path}") for name in form.errors)
+    cleaned = Draft(texts, where=where, path=row.path)
+    return None if has_errors else typed.filter_part(cleaned, reading)
 
 
 def types_for(root: Draft, app_group: AppGroup) -> catalogue.Types | None:
     """Return the attributes of the group; read again if a condition names an unknown one."""
-    named = {
-        one.texts.get("field", "").removeprefix(CUSTOM)
-        for one in draft.walk(root)
-        if one.parts is None and one.kind == "attribute"
+    names = {
+        node.texts.get("field", "").removeprefix(CUSTOM)
+        for node in draft.walk(root)
+        if node.parts is None and node.kind == "attribute"
     } - {""}
-    if not named:
+    if not names:
         return None
-    known = catalogue.types(app_group)
-    if known is None or named <= known.keys():
-        return known
+    types = catalogue.types(app_group)
+    if types is None or names <= types.keys():
+        return types
     return catalogue.types(app_group, is_fresh=True)
 
 
-class Drawn(Protocol):
+class BuilderForm(Protocol):
     """A form with controls of conditions, and what is shown beside them."""
 
     fields: dict[str, forms.Field]
@@ -281,42 +291,44 @@ class Drawn(Protocol):
         """Return the types of the attributes."""
 
 
-def view(form: Drawn, one: Draft) -> View:
+def view(form: BuilderForm, node: Draft) -> View:
     """Return a group or a condition as its template shows it."""
-    if one.parts is not None:
-        match = form[f"match-{one.path}"]
-        parts = [view(form, part) for part in one.parts]
-        may_nest = one.path.count(".") + 2 <= DEEPEST
+    if node.parts is not None:
+        match = form[f"match-{node.path}"]
+        parts = [view(form, part) for part in node.parts]
+        may_nest = node.path.count(".") + 2 <= DEEPEST
         return View(
-            one.path,
-            form.counts.get(one.path),
+            node.path,
+            form.counts.get(node.path),
             match=match,
             match_now=str(match.value() or "all"),
             parts=parts,
             may_nest=may_nest,
         )
     texts = {
-        name: form[f"{name}-{one.path}"]
+        name: form[f"{name}-{node.path}"]
         for name in draft.CONTROLS
-        if f"{name}-{one.path}" in form.fields
+        if f"{name}-{node.path}" in form.fields
     }
-    is_attribute = one.kind == "attribute"
-    types = form.shown_types if is_attribute and one.texts.get("field") else None
+    is_attribute = node.kind == "attribute"
+    types = form.shown_types if is_attribute and node.texts.get("field") else None
     return View(
-        one.path,
-        form.counts.get(one.path),
-        form.reasons.get(one.path, ""),
+        node.path,
+        form.counts.get(node.path),
+        form.reasons.get(node.path, ""),
         texts=texts,
-        icon=controls.ICONS.get(one.kind, "filter"),
-        type=controls.type_words(types, one.texts.get("field", "")),
-        where=[_property(form, f"{one.path}w{i}") for i in range(len(one.where))],
-        may_have_more=len(one.where) < MAX_WHERE,
+        icon=controls.ICONS.get(node.kind, "filter"),
+        type=controls.type_words(types, node.texts.get("field", "")),
+        where=[_property(form, f"{node.path}w{i}") for i in range(len(node.where))],
+        may_have_more=len(node.where) < MAX_WHERE,
     )
 
 
-def _property(form: Drawn, place: str) -> View:
+def _property(form: BuilderForm, place: str) -> View:
     texts = {
-        name: form[f"{name}-{place}"] for name in OF_PROPERTY if f"{name}-{place}" in form.fields
+        name: form[f"{name}-{place}"]
+        for name in PROPERTY_CONTROLS
+        if f"{name}-{place}" in form.fields
     }
     return View(place, texts=texts)
 
@@ -326,7 +338,7 @@ def name_taken() -> str:
     return _("There is a segment of this name already.")
 
 
-def _common(segment: Segment | None) -> dict[str, Any]:
+def _common_values(segment: Segment | None) -> dict[str, Any]:
     if segment is None:
         return {}
     return {

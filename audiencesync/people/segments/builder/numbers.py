@@ -18,9 +18,10 @@ from audiencesync.people.segments import filters
 from audiencesync.people.segments.builder import zero
 from audiencesync.people.segments.uses.coverage import Coverage, coverage
 
-SOON, AT_LAST = 2.0, 10.0  # seconds: before the page says "counting", and before it gives up
-SAMPLE = 10
-KEPT_SECONDS = 60
+# Time limits of counting: before the page says "counting", and of its second attempt.
+FIRST_SECONDS, MOST_SECONDS = 2.0, 10.0
+SAMPLE_SIZE = 10
+CACHE_SECONDS = 60
 
 
 LABELS = {
@@ -42,7 +43,10 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """``coverage``: None if it was too slow or there is no valid filter. ``of``: all people."""
+    """What was counted. ``coverage``: None if it was too slow or there is no valid filter.
+
+    ``of``: the people of the group. ``by_place``: place of a group or condition -> its people.
+    """
 
     coverage: Coverage | None = None
     of: int | None = None
@@ -80,8 +84,8 @@ class Numbers:
 
     @property
     def _leaves(self) -> list[str]:
-        above = {place.rpartition(".")[0] for place in self.by_place}
-        return [place for place in self.by_place if place not in above]
+        parents = {place.rpartition(".")[0] for place in self.by_place}
+        return [place for place in self.by_place if place not in parents]
 
     @property
     def share(self) -> float | None:
@@ -93,73 +97,77 @@ class Numbers:
 
 def count(
     app_group: AppGroup,
-    chosen: Any,
+    raw_filter: Any,
     parts: Mapping[str, Any],
     *,
     seconds: float,
     after: int = 0,
 ) -> Numbers:
-    """Count the people of a filter and of its parts; ``after``: the last person of the sample."""
-    if chosen is None:
+    """Count the people of a filter and of its parts (``raw_filter`` None: of the parts only).
+
+    The sample begins behind the profile id ``after``.
+    """
+    if raw_filter is None:
         by_place = _by_place(app_group, parts, seconds=seconds)
         reasons = zero.reasons(app_group, parts, by_place, now=timezone.now())
         return Numbers(by_place=by_place, reasons=reasons)
-    known = filters.known_to([chosen])
+    segments = filters.load_segments([raw_filter])
     try:
-        people = Profile.objects.filter(
-            filters.parse(chosen, known=known, app_group=app_group.pk), app_group=app_group
+        profiles = Profile.objects.filter(
+            filters.parse(raw_filter, segments=segments, app_group=app_group.pk),
+            app_group=app_group,
         )
         with at_most(seconds):
-            found = coverage(people, is_strict=app_group.consent_required)
-            of = _of(app_group)
-            sample = _sample(people, after)
+            people_coverage = coverage(profiles, is_strict=app_group.consent_required)
+            group_size = _group_size(app_group)
+            sample = _sample(profiles, after)
     except filters.FilterError:
         return Numbers()
     except TooSlow:
         return Numbers(is_too_slow=True)
     by_place = _by_place(app_group, parts, seconds=seconds)
-    reasons = zero.reasons(app_group, parts, by_place, now=timezone.now()) if of else {}
-    return Numbers(found, of, by_place=by_place, sample=sample, reasons=reasons)
+    reasons = zero.reasons(app_group, parts, by_place, now=timezone.now()) if group_size else {}
+    return Numbers(people_coverage, group_size, by_place=by_place, sample=sample, reasons=reasons)
 
 
-def _of(app_group: AppGroup) -> int:
+def _group_size(app_group: AppGroup) -> int:
     """Return how many people the group has."""
     key = f"people-of-{app_group.pk}"
     n: int | None = cache.get(key)
     if n is None:
         n = Profile.objects.filter(app_group=app_group).count()
-        cache.set(key, n, KEPT_SECONDS)
+        cache.set(key, n, CACHE_SECONDS)
     return n
 
 
 def _sample(people: Any, after: int) -> list[Profile]:
-    """Return the next people after one, and the first ones again when there are no more."""
-    rows = people.order_by("pk")
-    found = list(rows.filter(pk__gt=after)[:SAMPLE])
-    if after and len(found) < SAMPLE:
-        found += list(rows.filter(pk__lte=after)[: SAMPLE - len(found)])
-    return found
+    """Return the people behind the id ``after``, and the first ones again after the last."""
+    ordered = people.order_by("pk")
+    sample = list(ordered.filter(pk__gt=after)[:SAMPLE_SIZE])
+    if after and len(sample) < SAMPLE_SIZE:
+        sample += list(ordered.filter(pk__lte=after)[: SAMPLE_SIZE - len(sample)])
+    return sample
 
 
 def _by_place(app_group: AppGroup, parts: Mapping[str, Any], *, seconds: float) -> dict[str, int]:
     """Return place -> people of each group and condition; nothing if it takes too long."""
-    known = filters.known_to(parts.values())
-    wanted = {}
+    segments = filters.load_segments(parts.values())
+    queries = {}
     for place, part in parts.items():
         try:
-            wanted[f"n{place.replace('.', '_')}"] = filters.parse(
-                part, known=known, app_group=app_group.pk
+            queries[f"n{place.replace('.', '_')}"] = filters.parse(
+                part, segments=segments, app_group=app_group.pk
             )
         except filters.FilterError:
             continue
-    if not wanted:
+    if not queries:
         return {}
-    people = Profile.objects.filter(app_group=app_group)
+    profiles = Profile.objects.filter(app_group=app_group)
     try:
         with at_most(seconds):
-            found = people.aggregate(
-                **{name: Count("pk", filter=query) for name, query in wanted.items()}
+            counts = profiles.aggregate(
+                **{name: Count("pk", filter=query) for name, query in queries.items()}
             )
     except TooSlow:
         return {}
-    return {name[1:].replace("_", "."): n for name, n in found.items()}
+    return {name[1:].replace("_", "."): n for name, n in counts.items()}

@@ -27,41 +27,41 @@ from audiencesync.people.segments.reader import read
 LONGEST_VALUE = 4000
 
 
-class TooMuch(Exception):
+class NotShowable(Exception):
     """A filter that the builder cannot show."""
 
 
-def shown(raw: Any) -> Draft | None:
+def tree_or_none(raw: Any) -> Draft | None:
     """Return the tree of a stored filter."""
     try:
         tree = read(raw)
         root = tree if isinstance(tree, Group) else Group("all", (tree,))
-        return draft.numbered(_part(root, 1))
-    except (FilterError, TooMuch):
+        return draft.set_paths(_part(root, 1))
+    except (FilterError, NotShowable):
         return None
 
 
 def parts_of(raw: Any) -> dict[str, Any]:
     """Return place -> filter of each group and condition; empty if the builder cannot show it."""
-    if shown(raw) is None or not raw:
+    if tree_or_none(raw) is None or not raw:
         return {}
     is_group = raw.keys() <= set(MATCHES)
-    return _places(raw if is_group else {"all": [raw]}, draft.ROOT)
+    return _raw_by_place(raw if is_group else {"all": [raw]}, draft.ROOT)
 
 
-def _places(raw: Any, place: str) -> dict[str, Any]:
-    found = {place: raw}
+def _raw_by_place(raw: Any, place: str) -> dict[str, Any]:
+    raw_by_place = {place: raw}
     for match in MATCHES:
         for i, part in enumerate(raw.get(match, [])):
-            found |= _places(part, f"{place}.{i}")
-    return found
+            raw_by_place |= _raw_by_place(part, f"{place}.{i}")
+    return raw_by_place
 
 
 def _part(node: Node, depth: int) -> Draft:
     if not isinstance(node, Group):
         return _condition(node)
     if depth > DEEPEST:
-        raise TooMuch
+        raise NotShowable
     return draft.group(node.match, [_part(part, depth + 1) for part in node.parts])
 
 
@@ -113,7 +113,7 @@ def _event(leaf: EventCondition) -> Draft:
 
 
 def _value(value: Any) -> str:
-    """Return a value as a row reads it. Raise TooMuch."""
+    """Return a value as a row reads it. Raise NotShowable."""
     if value is None:
         return ""
     if isinstance(value, tuple):
@@ -124,14 +124,14 @@ def _value(value: Any) -> str:
 
 
 def _list(values: tuple[Any, ...]) -> str:
-    if any(";" in one for one in values if isinstance(one, str)):
-        raise TooMuch
+    if any(";" in value for value in values if isinstance(value, str)):
+        raise NotShowable
     texts = list(map(_value, values))
-    joined = (
+    text = (
         "; ".join(texts) + ";" * (len(texts) == 1)
-        if any("," in one for one in texts)
+        if any("," in value for value in texts)
         else ", ".join(texts)
     )
-    if len(joined) > LONGEST_VALUE:
-        raise TooMuch
-    return joined
+    if len(text) > LONGEST_VALUE:
+        raise NotShowable
+    return text

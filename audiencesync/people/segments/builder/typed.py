@@ -31,7 +31,10 @@ _WHERE = {"property": "property", "op": "compare", "value": "amount"}
 
 @dataclass
 class Reading:
-    """What the reading of all conditions shares. ``stored``: conditions of the saved filter."""
+    """What all conditions of one form share while they are read.
+
+    ``stored``: conditions of the saved filter. ``is_in_doubt``: whether one finds no person.
+    """
 
     app_group: AppGroup
     types: catalogue.Types | None
@@ -40,40 +43,40 @@ class Reading:
     add_error: Report
     is_in_doubt: bool = False
 
-    def doubt(self, control: str, words: str) -> None:
+    def doubt(self, control: str, message: str) -> None:
         """Report a condition that finds no person, which can be saved nevertheless."""
         self.is_in_doubt = True
-        self.add_error(control, words)
+        self.add_error(control, message)
 
 
-def part(draft: Draft, reading: Reading) -> Part | None:
+def filter_part(draft: Draft, reading: Reading) -> Part | None:
     """Return a condition as a part of a filter; None if it is empty or wrong."""
     if draft.is_blank:
         return None
-    made = _made(draft, reading)
-    if made is None:
+    raw_part = _raw_part(draft, reading)
+    if raw_part is None:
         return None
     try:
-        leaf = read(made)
+        leaf = read(raw_part)
     except FilterError as error:
         reading.add_error(_control(error.path, draft.path), error.message)
         return None
-    if "field" in made:
-        _check(draft, made, reading, is_stored=leaf in reading.stored)
-    return made
+    if "field" in raw_part:
+        _check(draft, raw_part, reading, is_stored=leaf in reading.stored)
+    return raw_part
 
 
-def _control(path: str, place: str) -> str:
+def _control(path: str, condition_path: str) -> str:
     """Return the control that an error of a filter belongs to."""
     head, _dot, tail = path.partition(".")
     if head.startswith("where["):
         i = head.removeprefix("where[").rstrip("]")
-        return f"{_WHERE.get(tail.partition('[')[0], 'property')}-{place}w{i}"
+        return f"{_WHERE.get(tail.partition('[')[0], 'property')}-{condition_path}w{i}"
     name = head.partition("[")[0] or "op"
-    return f"{'event' if name == 'purchase' else name}-{place}"
+    return f"{'event' if name == 'purchase' else name}-{condition_path}"
 
 
-def _made(draft: Draft, reading: Reading) -> Part | None:
+def _raw_part(draft: Draft, reading: Reading) -> Part | None:
     texts, kind = draft.texts, draft.kind
     if kind in ("event", "purchase"):
         return _event(draft, reading)
@@ -100,15 +103,19 @@ def _comparison(draft: Draft, reading: Reading) -> Part | None:
         return None
     if draft.kind == "attribute":
         field = CUSTOM + conditions.name_as_stored(field.removeprefix(CUSTOM), reading.types)
-    made: Part = {"field": field, "op": op}
+    raw_part: Part = {"field": field, "op": op}
     if op not in NO_VALUE:
         kinds = (reading.types or {}).get(field.removeprefix(CUSTOM), set())
-        made["value"] = _value(op, text, field, kinds)
-        if op == "in" and field not in FIELDS and (words := conditions.unclear_list(text, kinds)):
-            reading.add_error(f"value-{place}", words)
+        raw_part["value"] = _value(op, text, field, kinds)
+        if (
+            op == "in"
+            and field not in FIELDS
+            and (message := conditions.unclear_list_warning(text, kinds))
+        ):
+            reading.add_error(f"value-{place}", message)
     elif text:
         reading.add_error(f"value-{place}", _("This comparison takes no value."))
-    return made
+    return raw_part
 
 
 def _value(op: str, text: str, field: str, kinds: set[str]) -> Any:
@@ -116,16 +123,16 @@ def _value(op: str, text: str, field: str, kinds: set[str]) -> Any:
     if op in RELATIVE:
         return _whole(text)
     if op in ("greater", "less"):
-        return conditions.day(text) or text if field in FIELDS else conditions.amount(text)
+        return conditions.day(text) or text if field in FIELDS else conditions.day_or_number(text)
     if op not in ("is", "is_not", "in") or field in FIELDS:
-        return conditions.listed(text) if op == "in" else text
+        return conditions.split_list(text) if op == "in" else text
     if op == "in":
-        return [conditions.same(one, kinds) for one in conditions.listed(text)]
-    return conditions.same(text, kinds)
+        return [conditions.equality_value(item, kinds) for item in conditions.split_list(text)]
+    return conditions.equality_value(text, kinds)
 
 
 def _whole(text: str) -> int | str:
-    """Return a whole number, else the text itself, which no filter accepts."""
+    """Return a whole number, else the text itself, which the reader of filters refuses."""
     number = conditions.number(text)
     return number if isinstance(number, int) else text
 
@@ -133,34 +140,34 @@ def _whole(text: str) -> int | str:
 def _event(draft: Draft, reading: Reading) -> Part:
     texts = draft.texts
     op = texts.get("op", "")
-    made: Part = {draft.kind: texts.get("event", "").strip(), "op": op}
+    raw_part: Part = {draft.kind: texts.get("event", "").strip(), "op": op}
     if op in COUNTED:
-        made["n"] = _whole(texts.get("n", ""))
+        raw_part["n"] = _whole(texts.get("n", ""))
     if days := texts.get("days", ""):
-        made["days"] = _whole(days)
+        raw_part["days"] = _whole(days)
     if (day := texts.get("day", "")) and op not in (*COUNTED, "never"):
-        made["day"] = conditions.day(day) or day
-    if where := [_property(draft.kind, one) for one in draft.where if any(one.values())]:
-        made["where"] = where
-    return made
+        raw_part["day"] = conditions.day(day) or day
+    if where := [_property(draft.kind, row) for row in draft.where if any(row.values())]:
+        raw_part["where"] = where
+    return raw_part
 
 
 def _property(kind: str, texts: Texts) -> Part:
     name, op = texts.get("property", ""), texts.get("compare", "")
-    made: Part = {"property": name, "op": op}
+    raw_part: Part = {"property": name, "op": op}
     if op in NO_VALUE:
-        return made
+        return raw_part
     text = texts.get("amount", "")
     if kind == "purchase" and name in ("price", "quantity"):
-        made["value"] = _amounts(op, text)
+        raw_part["value"] = _amounts(op, text)
     else:
-        made["value"] = _value(op, text, CUSTOM + name, set())
-    return made
+        raw_part["value"] = _value(op, text, CUSTOM + name, set())
+    return raw_part
 
 
 def _amounts(op: str, text: str) -> Any:
     if op == "in":
-        return [_number(one) for one in conditions.listed(text)]
+        return [_number(item) for item in conditions.split_list(text)]
     return _number(text)
 
 
@@ -169,59 +176,65 @@ def _number(text: str) -> Any:
     return text if number is None else number
 
 
-def _check(draft: Draft, made: Part, reading: Reading, *, is_stored: bool) -> None:
+def _check(draft: Draft, raw_part: Part, reading: Reading, *, is_stored: bool) -> None:
     """Hide a whole address, and report what can match no profile unless it is saved already."""
-    place = draft.path
-    if made["field"] == "email" and made["op"] == "contains":
-        _hide_whole(place, made, reading)
-    if made["field"] == "import":
-        _check_imports(place, made, reading)
+    path = draft.path
+    if raw_part["field"] == "email" and raw_part["op"] == "contains":
+        _hide_whole(path, raw_part, reading)
+    if raw_part["field"] == "import":
+        _check_imports(path, raw_part, reading)
     if reading.is_sure or is_stored:
         return
-    if words := conditions.unreadable(made["field"], made["op"], made.get("value")):
-        reading.doubt(f"value-{place}", words)
-    if reading.types and made["field"].startswith(CUSTOM):
-        _check_types(place, made, reading, reading.types)
+    if message := conditions.impossible_code(
+        raw_part["field"], raw_part["op"], raw_part.get("value")
+    ):
+        reading.doubt(f"value-{path}", message)
+    if reading.types and raw_part["field"].startswith(CUSTOM):
+        _check_types(path, raw_part, reading, reading.types)
 
 
-def _check_types(place: str, made: Part, reading: Reading, known: catalogue.Types) -> None:
+def _check_types(place: str, raw_part: Part, reading: Reading, types: catalogue.Types) -> None:
     """Report a comparison that matches no type of the attribute."""
-    name = made["field"].removeprefix(CUSTOM)
-    value = made.get("value")
-    if words := conditions.unknown_name(name, known):
-        reading.doubt(f"field-{place}", words)
-    elif words := conditions.impossible(made["field"], made["op"], value, known):
-        reading.doubt(f"op-{place}", words)
-    elif (words := conditions.odd_day(value)) and catalogue.holds_days(reading.app_group, name):
-        reading.doubt(f"value-{place}", words)
-    elif _is_of_days(made) and not catalogue.holds_days(reading.app_group, name):
+    name = raw_part["field"].removeprefix(CUSTOM)
+    value = raw_part.get("value")
+    if message := conditions.unknown_name_error(name, types):
+        reading.doubt(f"field-{place}", message)
+    elif message := conditions.impossible_comparison(
+        raw_part["field"], raw_part["op"], value, types
+    ):
+        reading.doubt(f"op-{place}", message)
+    elif (message := conditions.odd_day_warning(value)) and catalogue.holds_days(
+        reading.app_group, name
+    ):
+        reading.doubt(f"value-{place}", message)
+    elif _compares_days(raw_part) and not catalogue.holds_days(reading.app_group, name):
         # It would never match.
         reading.doubt(f"op-{place}", _("“%(name)s” holds no dates.") % {"name": name})
 
 
-def _is_of_days(made: Part) -> bool:
-    is_day = made["op"] in ("greater", "less") and isinstance(made["value"], str)
-    return is_day or made["op"] in RELATIVE
+def _compares_days(raw_part: Part) -> bool:
+    is_day = raw_part["op"] in ("greater", "less") and isinstance(raw_part["value"], str)
+    return is_day or raw_part["op"] in RELATIVE
 
 
-def _check_imports(place: str, made: Part, reading: Reading) -> None:
+def _check_imports(place: str, raw_part: Part, reading: Reading) -> None:
     """Report an unknown import, or one of another group, which would match no profile."""
-    value = made["value"]
-    numbers = {int(one) for one in (value if isinstance(value, list) else [value])}
-    mine = Import.objects.filter(app_group=reading.app_group, pk__in=numbers)
-    if missing := sorted(numbers - set(mine.values_list("pk", flat=True))):
-        words = _("There is no import number %(n)d.") % {"n": missing[0]}
-        reading.add_error(f"value-{place}", words)
+    value = raw_part["value"]
+    numbers = {int(number) for number in (value if isinstance(value, list) else [value])}
+    group_imports = Import.objects.filter(app_group=reading.app_group, pk__in=numbers)
+    if missing := sorted(numbers - set(group_imports.values_list("pk", flat=True))):
+        message = _("There is no import number %(n)d.") % {"n": missing[0]}
+        reading.add_error(f"value-{place}", message)
 
 
-def _hide_whole(place: str, made: Part, reading: Reading) -> None:
+def _hide_whole(place: str, raw_part: Part, reading: Reading) -> None:
     """Replace a whole address by its hash, which finds the same profile."""
-    digest = whole_email(made["value"])
+    digest = whole_email(raw_part["value"])
     if digest is not None:
-        made["value"] = f"sha256:{digest.hex()}"
+        raw_part["value"] = f"sha256:{digest.hex()}"
     elif reading.app_group.hash_only:
-        words = _(
+        message = _(
             "This group stores hashes only:"
             " people are found by a whole e-mail address, not by a part of it."
         )
-        reading.add_error(f"value-{place}", words)
+        reading.add_error(f"value-{place}", message)

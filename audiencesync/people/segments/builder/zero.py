@@ -1,4 +1,4 @@
-"""Why a condition finds no people, in words: what there is instead of what it asks for."""
+"""Why a condition finds no people, in words: the values that profiles or events have instead."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from audiencesync.people.segments.nodes import (
 )
 from audiencesync.people.segments.reader import read
 
-SECONDS = 0.5  # for one condition
-MOST = 5  # conditions of one preview
+TIME_LIMIT_SECONDS = 0.5  # for one condition
+MOST_CONDITIONS = 5  # conditions of one preview
 DATE = "date"
 _TYPE_WORDS = {
     "text": gettext_lazy("text"),
@@ -49,21 +49,21 @@ def reasons(
     app_group: AppGroup, parts: Mapping[str, Any], counts: Mapping[str, int], *, now: datetime
 ) -> dict[str, str]:
     """Return place -> reason of the first conditions without people, where there is one."""
-    empty = [place for place, n in counts.items() if n == 0 and place in parts]
-    leaves = {place: node for place in empty if (node := _leaf(parts[place]))}
-    found = {}
-    for place, node in list(leaves.items())[:MOST]:
+    empty_places = [place for place, n in counts.items() if n == 0 and place in parts]
+    nodes = {place: node for place in empty_places if (node := _condition_or_none(parts[place]))}
+    texts = {}
+    for place, node in list(nodes.items())[:MOST_CONDITIONS]:
         try:
-            with at_most(SECONDS):
-                words = _reason(app_group, node, now)
+            with at_most(TIME_LIMIT_SECONDS):
+                reason = _reason(app_group, node, now)
         except TooSlow:
             continue
-        if words:
-            found[place] = words
-    return found
+        if reason:
+            texts[place] = reason
+    return texts
 
 
-def _leaf(raw: Any) -> Node | None:
+def _condition_or_none(raw: Any) -> Node | None:
     """Return a condition; None for a group and for what cannot be read."""
     try:
         node = read(raw)
@@ -91,44 +91,44 @@ def _of_attribute(app_group: AppGroup, node: Condition) -> str:
     name = node.field.removeprefix(CUSTOM)
     if node.op == "missing":
         return _("Everybody has this attribute.")
-    found = _types(app_group, name)
-    if not found:
+    n_by_type = _n_by_type(app_group, name)
+    if not n_by_type:
         return _("No one has this attribute.")
-    needed = _needed(node)
-    if node.op in NO_VALUE - {"is_true", "is_false"} or needed & found.keys():
-        n = sum(n for kind, n in found.items() if kind in needed)
-        words = ngettext(
+    matching_types = _matching_types(node)
+    if node.op in NO_VALUE - {"is_true", "is_false"} or matching_types & n_by_type.keys():
+        n = sum(n for kind, n in n_by_type.items() if kind in matching_types)
+        text = ngettext(
             "%(n)s person has this attribute, with another value.",
             "%(n)s people have this attribute, with other values.",
             n,
         )
-        return words % {"n": intcomma(n)}
-    kind, n = max(found.items(), key=lambda one: one[1])
-    words = ngettext(
+        return text % {"n": intcomma(n)}
+    kind, n = max(n_by_type.items(), key=lambda item: item[1])
+    text = ngettext(
         "“%(name)s” is %(type)s for %(n)s person.", "“%(name)s” is %(type)s for %(n)s people.", n
     )
-    return words % {"name": name, "type": _TYPE_WORDS[kind], "n": intcomma(n)}
+    return text % {"name": name, "type": _TYPE_WORDS[kind], "n": intcomma(n)}
 
 
 def _of_column(app_group: AppGroup, node: Condition) -> str:
     """Say how many people have a code or an id at all."""
     if node.field not in (*CODES, "external_id") or node.op in NO_VALUE:
         return ""
-    there = Profile.objects.filter(app_group=app_group).exclude(
+    with_value = Profile.objects.filter(app_group=app_group).exclude(
         Q(**{node.field: ""}) | Q(**{f"{node.field}__isnull": True})
     )
-    n = there.count()
+    n = with_value.count()
     if not n:
         return _("No one has this field.")
-    words = ngettext(
+    text = ngettext(
         "%(n)s person has this field, with another value.",
         "%(n)s people have this field, with other values.",
         n,
     )
-    return words % {"n": intcomma(n)}
+    return text % {"n": intcomma(n)}
 
 
-def _needed(node: Condition) -> set[str]:
+def _matching_types(node: Condition) -> set[str]:
     """Return the types of which a value can match."""
     if node.op in RELATIVE or node.op in ("greater", "less") and isinstance(node.value, str):
         return {DATE}
@@ -141,42 +141,42 @@ def _needed(node: Condition) -> set[str]:
     return {"text", DATE, "number"}
 
 
-def _types(app_group: AppGroup, name: str) -> dict[str, int]:
+def _n_by_type(app_group: AppGroup, name: str) -> dict[str, int]:
     """Return type -> how many people have the attribute as one; a text that is a day is a date."""
-    people = Profile.objects.filter(attribute_sql.exists(name), app_group=app_group).order_by()
-    rows = people.values(kind=attribute_sql.AttributeKind(name)).annotate(
+    profiles = Profile.objects.filter(attribute_sql.exists(name), app_group=app_group).order_by()
+    rows = profiles.values(kind=attribute_sql.AttributeKind(name)).annotate(
         n=Count("pk"), days=Count("pk", filter=Q(attribute_sql.holds_day(name)))
     )
-    found: dict[str, int] = {}
+    n_by_type: dict[str, int] = {}
     for row in rows:
         kind = catalogue.TYPES.get(row["kind"], "object")
-        for one, n in ((kind, row["n"] - row["days"]), (DATE, row["days"])):
+        for type_, n in ((kind, row["n"] - row["days"]), (DATE, row["days"])):
             if n:
-                found[one] = found.get(one, 0) + n
-    return found
+                n_by_type[type_] = n_by_type.get(type_, 0) + n
+    return n_by_type
 
 
 def _of_event(app_group: AppGroup, node: EventCondition, now: datetime) -> str:
     """Say which part of a condition on events fails first: name, time, properties or number."""
     if node.op not in (*COUNTED, "last_after", "first_after"):
         return ""
-    named = Q(kind=node.kind, name=node.name) if node.name else Q(kind=node.kind)
-    mine = Event.objects.filter(named, app_group=app_group)
-    newest = mine.order_by("-at").values_list("at", flat=True).first()
+    name_q = Q(kind=node.kind, name=node.name) if node.name else Q(kind=node.kind)
+    events = Event.objects.filter(name_q, app_group=app_group)
+    newest = events.order_by("-at").values_list("at", flat=True).first()
     if newest is None:
         return _("No such event has arrived.")
     if node.op not in ("at_least", "exactly"):
         return ""
-    within = mine
+    recent_events = events
     if node.days is not None:
-        within = mine.filter(at__gte=now - timedelta(days=node.days), at__lte=now)
+        recent_events = events.filter(at__gte=now - timedelta(days=node.days), at__lte=now)
         if newest < now - timedelta(days=node.days):
-            words = ngettext(
+            text = ngettext(
                 "No such event in the last 24 hours; the last one was on %(day)s.",
                 "No such event in the last %(n)d days; the last one was on %(day)s.",
                 node.days,
             )
-            return words % {"n": node.days, "day": formats.date_format(newest, "DATE_FORMAT")}
-    if node.where and not within.filter(events_sql.of_event(node, now)).exists():
+            return text % {"n": node.days, "day": formats.date_format(newest, "DATE_FORMAT")}
+    if node.where and not recent_events.filter(events_sql.of_event(node, now)).exists():
         return _("No such event has these properties.")
     return _("No one did it that often.") if node.n > 1 else ""

@@ -34,9 +34,9 @@ def coverage(
 
     ``is_strict``: profiles that were never asked for consent count as refused.
     """
-    nothing = eligibility.has_none(kinds)
+    nothing = eligibility.has_none_q(kinds)
     refused = eligibility.no_consent(is_strict=is_strict).q
-    by_device = eligibility.only_untracked(kinds)
+    by_device = eligibility.only_untracked_q(kinds)
     counted = people.order_by().aggregate(
         total=Count("pk"),
         none=Count("pk", filter=nothing),

@@ -28,7 +28,7 @@ MAX_INLINED = 500  # conditions of all segments that one filter refers to
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ReferencedSegment:
     """A segment that filters refer to, with its tree; None if its filter cannot be read."""
 
     name: str
@@ -36,25 +36,31 @@ class Known:
     tree: Node | None
 
 
-def named(node: Node) -> set[str]:
+def segments_named(node: Node) -> set[str]:
     """Return the api_ids of the segments that a tree refers to itself."""
     return {leaf.segment for leaf in leaves(node) if isinstance(leaf, SegmentCondition)}
 
 
-def load(trees: Iterable[Node]) -> dict[str, Known]:
+def load(trees: Iterable[Node]) -> dict[str, ReferencedSegment]:
     """Return the segments that trees refer to, directly and through others: one query a level."""
-    found: dict[str, Known] = {}
-    wanted = set().union(*map(named, trees))
+    loaded: dict[str, ReferencedSegment] = {}
+    missing = set().union(*map(segments_named, trees))
     for _level in range(MAX_CHAIN):
-        if not wanted:
+        if not missing:
             break
-        rows = Segment.objects.filter(api_id__in=map(UUID, wanted)).values_list(
+        rows = Segment.objects.filter(api_id__in=map(UUID, missing)).values_list(
             "api_id", "name", "app_group_id", "filter"
         )
-        new = {str(api_id): Known(name, group, _tree(raw)) for api_id, name, group, raw in rows}
-        found |= new
-        wanted = set().union(*(named(one.tree) for one in new.values() if one.tree)) - found.keys()
-    return found
+        new = {
+            str(api_id): ReferencedSegment(name, group, _tree(raw))
+            for api_id, name, group, raw in rows
+        }
+        loaded |= new
+        missing = (
+            set().union(*(segments_named(segment.tree) for segment in new.values() if segment.tree))
+            - loaded.keys()
+        )
+    return loaded
 
 
 def _tree(raw: Any) -> Node | None:
@@ -71,110 +77,116 @@ def check(raw: object, app_group: AppGroup, *, segment: Segment | None = None) -
     """
     tree = read(raw)
     _check_audiences(tree, app_group)
-    wanted = named(tree)
-    if not wanted:
+    direct = segments_named(tree)
+    if not direct:
         return
     graph = _graph(app_group)
-    for path, leaf in places(tree):
+    for path, leaf in leaves_with_paths(tree):
         if isinstance(leaf, SegmentCondition) and leaf.segment not in graph:
             raise FilterError(f"{path}segment", _("There is no such segment in this app group."))
-    own = str(segment.api_id) if segment else ""
-    graph[own] = wanted
-    for path, leaf in places(tree):
-        if isinstance(leaf, SegmentCondition) and own in _reached(leaf.segment, graph):
-            words = _("This segment refers back to the segment that is being saved.")
-            raise FilterError(f"{path}segment", words)
-    if _below(own, graph) + _above(own, graph) > MAX_CHAIN:
+    own_id = str(segment.api_id) if segment else ""
+    graph[own_id] = direct
+    for path, leaf in leaves_with_paths(tree):
+        if isinstance(leaf, SegmentCondition) and own_id in _reachable(leaf.segment, graph):
+            message = _("This segment refers back to the segment that is being saved.")
+            raise FilterError(f"{path}segment", message)
+    if _depth_below(own_id, graph) + _depth_above(own_id, graph) > MAX_CHAIN:
         raise FilterError(
             "", _("More than %(n)d segments refer to one another in a row.") % {"n": MAX_CHAIN}
         )
-    size(tree, load([tree]))
+    check_size(tree, load([tree]))
 
 
 def _check_audiences(tree: Node, app_group: AppGroup) -> None:
-    mine: Mapping[int, str] | None = None
-    for path, leaf in places(tree):
+    names: Mapping[int, str] | None = None
+    for path, leaf in leaves_with_paths(tree):
         if isinstance(leaf, AudienceCondition):
-            mine = audiences.names(app_group) if mine is None else mine
-            if leaf.audience not in mine:
-                words = _("There is no such audience in this app group.")
-                raise FilterError(f"{path}audience", words)
+            names = audiences.names(app_group) if names is None else names
+            if leaf.audience not in names:
+                message = _("There is no such audience in this app group.")
+                raise FilterError(f"{path}audience", message)
 
 
-def places(node: Node, path: str = "") -> Iterable[tuple[str, Node]]:
+def leaves_with_paths(node: Node, path: str = "") -> Iterable[tuple[str, Node]]:
     """Yield the conditions of a tree with the beginnings of the paths of their parts."""
     if not isinstance(node, Group):
         yield f"{path}." if path else "", node
         return
     start = f"{path}." if path else ""
     for i, part in enumerate(node.parts):
-        yield from places(part, f"{start}{node.match}[{i}]")
+        yield from leaves_with_paths(part, f"{start}{node.match}[{i}]")
 
 
-def size(tree: Node, known: Mapping[str, Known], depth: int = 0) -> int:
+def check_size(tree: Node, segments: Mapping[str, ReferencedSegment], depth: int = 0) -> int:
     """Return the number of conditions with all inlined segments. Raise FilterError."""
     if depth > MAX_CHAIN:
         raise FilterError("", _("These segments refer to one another in a circle."))
-    n = 0
+    n_leaves = 0
     for leaf in leaves(tree):
-        n += 1
+        n_leaves += 1
         if isinstance(leaf, SegmentCondition):
-            other = known.get(leaf.segment)
-            n += size(other.tree, known, depth + 1) if other and other.tree else 0
-        if n > MAX_INLINED:
+            segment = segments.get(leaf.segment)
+            n_leaves += (
+                check_size(segment.tree, segments, depth + 1) if segment and segment.tree else 0
+            )
+        if n_leaves > MAX_INLINED:
             raise FilterError(
                 "",
                 _("With the segments it refers to, it has more than %(n)d conditions.")
                 % {"n": MAX_INLINED},
             )
-    return n
+    return n_leaves
 
 
-def users(segment: Segment) -> list[Segment]:
+def direct_users(segment: Segment) -> list[Segment]:
     """Return the segments of the group that refer to this one."""
     rows = Segment.objects.filter(app_group=segment.app_group_id).exclude(pk=segment.pk)
-    own = str(segment.api_id)
-    return [row for row in rows.order_by("name", "pk") if own in _named_in(row.filter)]
+    own_id = str(segment.api_id)
+    return [row for row in rows.order_by("name", "pk") if own_id in _segments_named_in(row.filter)]
 
 
-def above(segment: Segment) -> list[Segment]:
+def all_users(segment: Segment) -> list[Segment]:
     """Return the segments that refer to this one, directly or through others, nearest first."""
     rows = Segment.objects.filter(app_group=segment.app_group_id).order_by("name", "pk")
-    named_by = {row: _named_in(row.filter) for row in rows.exclude(pk=segment.pk)}
-    found: list[Segment] = []
-    newest = {str(segment.api_id)}
-    while newest:
-        users_of = [row for row, names in named_by.items() if names & newest and row not in found]
-        found += users_of
-        newest = {str(row.api_id) for row in users_of}
-    return found
+    references = {row: _segments_named_in(row.filter) for row in rows.exclude(pk=segment.pk)}
+    users: list[Segment] = []
+    frontier = {str(segment.api_id)}
+    while frontier:
+        new_users = [
+            row for row, names in references.items() if names & frontier and row not in users
+        ]
+        users += new_users
+        frontier = {str(row.api_id) for row in new_users}
+    return users
 
 
-def _named_in(raw: Any) -> set[str]:
+def _segments_named_in(raw: Any) -> set[str]:
     tree = _tree(raw)
-    return named(tree) if tree else set()
+    return segments_named(tree) if tree else set()
 
 
 def _graph(app_group: AppGroup) -> Graph:
     """Return api_id -> the segments its filter refers to, of all segments of a group."""
     rows = Segment.objects.filter(app_group=app_group).values_list("api_id", "filter")
-    return {str(api_id): _named_in(raw) for api_id, raw in rows}
+    return {str(api_id): _segments_named_in(raw) for api_id, raw in rows}
 
 
-def _reached(start: str, graph: Graph) -> set[str]:
-    found, waiting = {start}, [start]
-    while waiting:
-        new = graph.get(waiting.pop(), set()) - found
-        found |= new
-        waiting += new
-    return found
+def _reachable(start: str, graph: Graph) -> set[str]:
+    reachable, pending = {start}, [start]
+    while pending:
+        new_ids = graph.get(pending.pop(), set()) - reachable
+        reachable |= new_ids
+        pending += new_ids
+    return reachable
 
 
-def _below(start: str, graph: Graph) -> int:
+def _depth_below(start: str, graph: Graph) -> int:
     """Return how many segments follow one another from here down; there is no cycle."""
-    return max((1 + _below(other, graph) for other in graph.get(start, ())), default=0)
+    return max((1 + _depth_below(other, graph) for other in graph.get(start, ())), default=0)
 
 
-def _above(start: str, graph: Graph) -> int:
-    over = [other for other, below in graph.items() if start in below and other != start]
-    return max((1 + _above(other, graph) for other in over), default=0) if start else 0
+def _depth_above(start: str, graph: Graph) -> int:
+    parents = [
+        parent for parent, children in graph.items() if start in children and parent != start
+    ]
+    return max((1 + _depth_above(parent, graph) for parent in parents), default=0) if start else 0

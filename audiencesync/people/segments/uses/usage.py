@@ -40,27 +40,28 @@ def of(segment: Segment) -> list[Use]:
 
     Also what uses it through another segment, which a change of the segment changes as well.
     """
-    above = references.above(segment)
-    names = {one.pk: one.name for one in above}
-    found: dict[str, Use] = {}
-    for pk, use in _reported([segment, *above]):
-        found.setdefault(use.url, replace(use, through=names.get(pk, "")))
-    return [*found.values(), *_segments(segment)]
+    referring = references.all_users(segment)
+    names = {segment.pk: segment.name for segment in referring}
+    uses: dict[str, Use] = {}
+    for pk, use in _uses_elsewhere([segment, *referring]):
+        uses.setdefault(use.url, replace(use, through=names.get(pk, "")))
+    return [*uses.values(), *_uses_by_segments(segment)]
 
 
 def direct(segment: Segment) -> list[Use]:
     """Return what names the segment itself, and keeps it from being removed."""
-    return [*(use for _pk, use in _reported([segment])), *_segments(segment)]
+    return [*(use for _pk, use in _uses_elsewhere([segment])), *_uses_by_segments(segment)]
 
 
-def _reported(segments: Sequence[Segment]) -> list[tuple[int, Use]]:
+def _uses_elsewhere(segments: Sequence[Segment]) -> list[tuple[int, Use]]:
     """Return the uses by other packages, those of the first segment first."""
-    found = [one for source in _sources for one in source(segments)]
-    return sorted(found, key=lambda one: one[0] != segments[0].pk)
+    uses = [use for source in _sources for use in source(segments)]
+    return sorted(uses, key=lambda use: use[0] != segments[0].pk)
 
 
-def _segments(segment: Segment) -> list[Use]:
+def _uses_by_segments(segment: Segment) -> list[Use]:
     slug = segment.app_group.slug
     return [
-        Use(row.name, reverse("segment", args=[slug, row.pk])) for row in references.users(segment)
+        Use(row.name, reverse("segment", args=[slug, row.pk]))
+        for row in references.direct_users(segment)
     ]
