@@ -34,7 +34,8 @@ def offset_after_the_rows():
             written = worker.writer.write(chunk.rows, now=now)
             chunk_writer.store_rejects(worker.run, written.rejects, position=chunk.begin)
         worker.n_rows += chunk.n_rows
-        return worker._advance(chunk, written, now=now)
+        problem_counts = worker.writer.problem_counts(written.rejects)
+        return worker._advance(chunk, written, problem_counts, now=now)
 
     runner.Worker._write = write
 
@@ -43,7 +44,7 @@ def offset_after_the_rows():
 def count_without_the_lease():
     """an import counts a chunk without asking for the lease"""
 
-    def advance(worker, chunk, written, *, now):
+    def advance(worker, chunk, written, problem_counts, *, now):
         n_rejected = len(written.rejects)
         counts = {
             "rows": chunk.n_rows,
@@ -54,7 +55,10 @@ def count_without_the_lease():
         moves = {f"n_{name}": F(f"n_{name}") + n for name, n in counts.items()}
         where = {"position": chunk.end, "line": chunk.end_line, "leased_until": now + runner.LEASE}
         Import.objects.filter(pk=worker.run.pk).update(
-            **moves, **where, n_people=F("n_people") + written.people
+            **moves,
+            **where,
+            n_people=F("n_people") + written.people,
+            problem_counts=problem_counts,
         )
         return True
 
@@ -163,6 +167,7 @@ def filed_before_it_is():
                     "group": row.app_group_id,
                     "kind": row.kind,
                     "digest": bytes(row.digest).hex(),
+                    "at": row.at.isoformat(),
                 }
                 out.write(json.dumps(line) + "\n")
 
