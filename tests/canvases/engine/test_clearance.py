@@ -26,12 +26,12 @@ def canvas(canvas_world, monkeypatch):
     return row, steps
 
 
-def remove(canvas_world, step, people):
+def remove_step(canvas_world, step, people):
     edit.remove(step, people=people, by=canvas_world.user, now=timezone.now())
     assert laws.broken(now=timezone.now()) == []
 
 
-def where():
+def waiting_by_step():
     """Return how many wait at each step that people wait at."""
     rows = list(Visit.objects.filter(left_at=None).values_list("step", flat=True))
     return {step: rows.count(step) for step in rows}
@@ -40,27 +40,27 @@ def where():
 @pytest.mark.parametrize("is_live", [False, True])
 def test_one_crowd_moves_at_once_the_others_by_the_engine(canvas_world, canvas, is_live):
     row, [first, second, _third] = canvas
-    remove(canvas_world, first, "next")
-    assert where() == {first.pk: 5, second.pk: 3}
+    remove_step(canvas_world, first, "next")
+    assert waiting_by_step() == {first.pk: 5, second.pk: 3}
     if is_live:
         canvas_world.launch(row)
 
     assert engine.move_all(now=timezone.now())
-    assert where() == {first.pk: 2, second.pk: 6}
+    assert waiting_by_step() == {first.pk: 2, second.pk: 6}
     assert laws.broken(now=timezone.now()) == []
 
     canvas_world.run()
-    assert where() == {second.pk: 8}
+    assert waiting_by_step() == {second.pk: 8}
     assert laws.broken(now=timezone.now()) == []
     assert not Step.objects.filter(is_clearing=True).exists()
 
 
 def test_those_who_are_to_leave_count_as_removed(canvas_world, canvas):
     row, [first, _second, _third] = canvas
-    remove(canvas_world, first, "exit")
+    remove_step(canvas_world, first, "exit")
     canvas_world.run()
 
-    assert where() == {}
+    assert waiting_by_step() == {}
     assert ExitTally.objects.get(canvas=row, reason="removed").n == 8
     assert laws.broken(now=timezone.now()) == []
 
@@ -68,19 +68,19 @@ def test_those_who_are_to_leave_count_as_removed(canvas_world, canvas):
 @pytest.mark.parametrize("people", ["next", "exit"])
 def test_where_they_go_may_be_removed_meanwhile(canvas_world, canvas, people):
     _row, [first, second, third] = canvas
-    remove(canvas_world, first, "next")
+    remove_step(canvas_world, first, "next")
     with pytest.raises(edit.Unanswered):
         edit.remove(second, by=canvas_world.user, now=timezone.now())
-    remove(canvas_world, second, people)
+    remove_step(canvas_world, second, people)
     canvas_world.run()
 
-    assert where() == ({third.pk: 8} if people == "next" else {})
+    assert waiting_by_step() == ({third.pk: 8} if people == "next" else {})
     assert laws.broken(now=timezone.now()) == []
 
 
 def test_a_removed_step_does_not_act_on_those_who_are_due(canvas_world, canvas):
     row, [first, _second, _third] = canvas
-    remove(canvas_world, first, "next")
+    remove_step(canvas_world, first, "next")
     canvas_world.launch(row)
     Visit.objects.update(due_at=timezone.now())
 
@@ -92,7 +92,7 @@ def test_a_removed_step_does_not_act_on_those_who_are_due(canvas_world, canvas):
 
 def test_people_left_behind_at_a_removed_step_break_a_law(canvas_world, canvas):
     _row, [first, _second, _third] = canvas
-    remove(canvas_world, first, "next")
+    remove_step(canvas_world, first, "next")
     Step.objects.filter(pk=first.pk).update(is_clearing=False, clears_to=None)
 
     assert laws.broken(now=timezone.now()) == [

@@ -18,7 +18,7 @@ BUY = {"kind": "event", "name": "buy", "where": []}
 
 
 @pytest.fixture
-def carts(canvas_world):
+def cart_world(canvas_world):
     """A live canvas that people enter by `cart` and leave by `buy`."""
     canvas, _steps = canvas_world.create_canvas(DELAY)
     Canvas.objects.filter(pk=canvas.pk).update(
@@ -34,7 +34,7 @@ def carts(canvas_world):
 def send(canvas_world, *events):
     """Send events, (name, seconds from now) each, in one call."""
     now = timezone.now()
-    sent = [
+    events_sent = [
         {
             "external_id": "anna",
             "name": name,
@@ -42,7 +42,9 @@ def send(canvas_world, *events):
         }
         for name, seconds in events
     ]
-    track(canvas_world.app_group, {"attributes": [], "events": sent, "purchases": []}, now=now)
+    track(
+        canvas_world.app_group, {"attributes": [], "events": events_sent, "purchases": []}, now=now
+    )
     canvas_world.run()
 
 
@@ -50,23 +52,23 @@ def is_inside(canvas):
     return Visit.objects.filter(canvas=canvas, left_at=None).exists()
 
 
-def test_an_event_lets_a_person_enter(carts):
-    send(carts, ("cart", -1))
-    assert is_inside(carts.cart_canvas)
+def test_an_event_lets_a_person_enter(cart_world):
+    send(cart_world, ("cart", -1))
+    assert is_inside(cart_world.cart_canvas)
     assert not Signal.objects.exists()
 
 
-def test_another_event_does_not(carts):
-    send(carts, ("view", -1))
+def test_another_event_does_not(cart_world):
+    send(cart_world, ("view", -1))
     assert not Visit.objects.exists()
 
 
-def test_an_event_of_before_the_launch_does_not_and_is_counted(carts, signed_in):
-    send(carts, ("cart", -7200))
+def test_an_event_of_before_the_launch_does_not_and_is_counted(cart_world, signed_in):
+    send(cart_world, ("cart", -7200))
     assert not Visit.objects.exists()
-    assert Canvas.objects.get(pk=carts.cart_canvas.pk).too_old == 1
-    send(carts, ("view", -7200), ("cart", -1))
-    page = signed_in(carts.user).get(carts.cart_canvas.get_absolute_url(), {"entry": 1})
+    assert Canvas.objects.get(pk=cart_world.cart_canvas.pk).too_old == 1
+    send(cart_world, ("view", -7200), ("cart", -1))
+    page = signed_in(cart_world.user).get(cart_world.cart_canvas.get_absolute_url(), {"entry": 1})
     assert "1 event was too old to let a person enter." in page.content.decode()
 
 
@@ -80,10 +82,10 @@ def test_an_event_of_before_the_launch_does_not_and_is_counted(carts, signed_in)
     ],
     ids=["one call", "one call, backwards", "two calls", "two calls, backwards"],
 )
-def test_a_person_who_bought_after_the_cart_is_outside(carts, calls):
+def test_a_person_who_bought_after_the_cart_is_outside(cart_world, calls):
     for events in calls:
-        send(carts, *events)
-    assert not is_inside(carts.cart_canvas)
+        send(cart_world, *events)
+    assert not is_inside(cart_world.cart_canvas)
     assert laws.broken(now=timezone.now()) == []
 
 
@@ -96,20 +98,20 @@ def test_a_person_who_bought_after_the_cart_is_outside(carts, calls):
     ],
     ids=["one call", "two calls", "two calls, backwards"],
 )
-def test_a_person_who_bought_before_the_cart_is_inside(carts, calls):
+def test_a_person_who_bought_before_the_cart_is_inside(cart_world, calls):
     for events in calls:
-        send(carts, *events)
-    assert is_inside(carts.cart_canvas)
+        send(cart_world, *events)
+    assert is_inside(cart_world.cart_canvas)
 
 
-def test_an_exit_is_counted_with_its_reason(carts):
-    send(carts, ("cart", -3))
-    send(carts, ("buy", -1))
-    assert ExitTally.objects.get(canvas=carts.cart_canvas, reason="event").n == 1
+def test_an_exit_is_counted_with_its_reason(cart_world):
+    send(cart_world, ("cart", -3))
+    send(cart_world, ("buy", -1))
+    assert ExitTally.objects.get(canvas=cart_world.cart_canvas, reason="event").n == 1
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_an_event_twice_lets_a_person_enter_once(carts):
-    send(carts, ("cart", -3), ("cart", -3))
-    send(carts, ("cart", -2))
+def test_an_event_twice_lets_a_person_enter_once(cart_world):
+    send(cart_world, ("cart", -3), ("cart", -3))
+    send(cart_world, ("cart", -2))
     assert Visit.objects.count() == 1

@@ -17,44 +17,54 @@ CROWD = 2
 
 
 @pytest.fixture
-def no_time(settings, monkeypatch):
+def one_round_per_beat(settings, monkeypatch):
     """A beat has time for one round of crowds."""
     monkeypatch.setattr(crowds, "CROWD", CROWD)
     settings.SYNC = settings.SYNC | {"flush_seconds": 0.0}
 
 
-def crowded(canvas_world, *, n_steps, n_each):
+def canvas_with_due_people(canvas_world, *, n_steps, n_each):
     """Return a live canvas with due people at each of its steps."""
     canvas, steps = canvas_world.create_canvas(*[DELAY] * n_steps)
     Canvas.objects.filter(pk=canvas.pk).update(state="live", entered=n_steps * n_each)
-    ago = timezone.now() - timedelta(hours=1)
+    an_hour_ago = timezone.now() - timedelta(hours=1)
     people = iter(canvas_world.create_people(n_steps * n_each))
     Visit.objects.bulk_create(
-        Visit(canvas=canvas, profile=next(people), step=step, entered_at=ago, due_at=ago)
+        Visit(
+            canvas=canvas,
+            profile=next(people),
+            step=step,
+            entered_at=an_hour_ago,
+            due_at=an_hour_ago,
+        )
         for step in steps
         for _i in range(n_each)
     )
-    StepTally.objects.bulk_create(StepTally(step=s, entered=n_each, waiting=n_each) for s in steps)
+    StepTally.objects.bulk_create(
+        StepTally(step=step, entered=n_each, waiting=n_each) for step in steps
+    )
     return canvas
 
 
-def n_due(canvas):
+def count_due(canvas):
     return Visit.objects.filter(canvas=canvas, left_at=None, due_at__lte=timezone.now()).count()
 
 
-def test_a_small_canvas_moves_within_a_beat_beside_one_with_50_due_steps(canvas_world, no_time):
-    large = crowded(canvas_world, n_steps=50, n_each=CROWD)
-    small = crowded(canvas_world, n_steps=2, n_each=1)
+def test_a_small_canvas_moves_within_a_beat_beside_one_with_50_due_steps(
+    canvas_world, one_round_per_beat
+):
+    large = canvas_with_due_people(canvas_world, n_steps=50, n_each=CROWD)
+    small = canvas_with_due_people(canvas_world, n_steps=2, n_each=1)
     engine.beat()
 
-    assert n_due(large) == 49 * CROWD  # one crowd of each canvas
-    assert n_due(small) == 1
+    assert count_due(large) == 49 * CROWD  # one crowd of each canvas
+    assert count_due(small) == 1
     moved = Visit.objects.exclude(arrived_at=None).order_by("arrived_at")
     assert moved.first().canvas == small
 
 
-def test_a_step_whose_people_are_due_the_longest_moves_first(canvas_world, no_time):
-    canvas = crowded(canvas_world, n_steps=3, n_each=CROWD)
+def test_a_step_whose_people_are_due_the_longest_moves_first(canvas_world, one_round_per_beat):
+    canvas = canvas_with_due_people(canvas_world, n_steps=3, n_each=CROWD)
     last = canvas.steps.last()
     Visit.objects.filter(step=last).update(due_at=timezone.now() - timedelta(hours=2))
     engine.beat()
@@ -63,81 +73,88 @@ def test_a_step_whose_people_are_due_the_longest_moves_first(canvas_world, no_ti
 
 
 def test_a_beat_with_time_moves_all_of_them(canvas_world):
-    large, small = (crowded(canvas_world, n_steps=n, n_each=2) for n in (6, 2))
+    large, small = (canvas_with_due_people(canvas_world, n_steps=n, n_each=2) for n in (6, 2))
     engine.beat()
 
-    assert (n_due(large), n_due(small)) == (0, 0)
+    assert (count_due(large), count_due(small)) == (0, 0)
 
 
-def test_people_who_come_in_behind_the_last_crowd_are_not_lost(canvas_world, no_time):
+def test_people_who_come_in_behind_the_last_crowd_are_not_lost(canvas_world, one_round_per_beat):
     """Where crowds ended is kept in memory; those who are due earlier come with the last crowd."""
-    canvas = crowded(canvas_world, n_steps=1, n_each=4 * CROWD)
+    canvas = canvas_with_due_people(canvas_world, n_steps=1, n_each=4 * CROWD)
     [step] = canvas.steps.all()
     now, ends = timezone.now(), crowds.Ends()
     engine.advance(step.pk, now=now, ends=ends)
     earlier = Visit.objects.filter(step=step, left_at=None).last()
     Visit.objects.filter(pk=earlier.pk).update(due_at=earlier.due_at - timedelta(hours=1))
-    waiting = []
+    was_waiting = []  # after each crowd, the person who is due earlier
     while engine.advance(step.pk, now=now, ends=ends):
-        waiting.append(Visit.objects.filter(pk=earlier.pk, step=step).exists())
+        was_waiting.append(Visit.objects.filter(pk=earlier.pk, step=step).exists())
 
-    assert waiting == [True, True, False]  # read from the end of the last crowd, as long as may be
-    assert n_due(canvas) == 0
+    assert was_waiting == [
+        True,
+        True,
+        False,
+    ]  # read from the end of the last crowd, as long as may be
+    assert count_due(canvas) == 0
 
 
-def test_crowds_at_one_due_time_are_read_behind_the_last_one(canvas_world, no_time):
+def test_crowds_at_one_due_time_are_read_behind_the_last_one(canvas_world, one_round_per_beat):
     """Not past those who have moved: an old snapshot keeps them in the index."""
-    canvas = crowded(canvas_world, n_steps=1, n_each=4 * CROWD)
+    canvas = canvas_with_due_people(canvas_world, n_steps=1, n_each=4 * CROWD)
     [step] = canvas.steps.all()
     now, ends = timezone.now(), crowds.Ends()
     engine.advance(step.pk, now=now, ends=ends)
-    with CaptureQueriesContext(connection) as found:
+    with CaptureQueriesContext(connection) as queries:
         engine.advance(step.pk, now=now, ends=ends)
-    chosen = [one["sql"] for one in found if "ORDER BY" in one["sql"] and "due_at" in one["sql"]]
+    statements = [query["sql"] for query in queries]
+    of_crowds = [sql for sql in statements if "ORDER BY" in sql and "due_at" in sql]
 
-    assert len(chosen) == 2
-    assert all('"canvases_visit"."id" >' in sql for sql in chosen)
+    assert len(of_crowds) == 2
+    assert all('"canvases_visit"."id" >' in sql for sql in of_crowds)
 
 
 @pytest.mark.parametrize("is_alone", [True, False])
-def test_a_pass_moves_further_crowds_if_nothing_else_is_to_do(canvas_world, no_time, is_alone):
-    canvas = crowded(canvas_world, n_steps=1, n_each=4 * CROWD)
+def test_a_pass_moves_further_crowds_if_nothing_else_is_to_do(
+    canvas_world, one_round_per_beat, is_alone
+):
+    canvas = canvas_with_due_people(canvas_world, n_steps=1, n_each=4 * CROWD)
     other, _steps = canvas_world.create_canvas(DELAY)
     if not is_alone:
         canvas_world.launch(other)
     engine.move_all(now=timezone.now(), ends_at=time.monotonic() + 9)
 
-    assert n_due(canvas) == (0 if is_alone else 3 * CROWD)
+    assert count_due(canvas) == (0 if is_alone else 3 * CROWD)
 
 
 @pytest.mark.parametrize("state", ["stopped", "archived"])
 def test_people_of_a_canvas_that_is_not_live_stay(canvas_world, state):
-    canvas = crowded(canvas_world, n_steps=1, n_each=2)
+    canvas = canvas_with_due_people(canvas_world, n_steps=1, n_each=2)
     Canvas.objects.filter(pk=canvas.pk).update(state=state)
     engine.beat()
 
-    assert n_due(canvas) == 2
+    assert count_due(canvas) == 2
 
 
 def test_an_idle_pass_asks_the_same_however_many_canvases_are_live(canvas_world):
-    def queries():
-        with CaptureQueriesContext(connection) as found:
+    def count_queries():
+        with CaptureQueriesContext(connection) as queries:
             assert engine.move_all(now=timezone.now()) == 0
-        return len(found)
+        return len(queries)
 
-    one = queries()
+    n_before = count_queries()
     for _i in range(4):
-        crowded(canvas_world, n_steps=3, n_each=1)
+        canvas_with_due_people(canvas_world, n_steps=3, n_each=1)
     Visit.objects.update(due_at=timezone.now() + timedelta(days=1))
-    assert queries() == one == 5
+    assert count_queries() == n_before == 5
 
 
 def plan_of_due_steps():
-    with CaptureQueriesContext(connection) as found:
+    with CaptureQueriesContext(connection) as queries:
         assert len(due.rounds(now=timezone.now())) == 2
     verb = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
     with connection.cursor() as cursor:
-        cursor.execute(f"{verb} {found[0]['sql']}")
+        cursor.execute(f"{verb} {queries[0]['sql']}")
         return "\n".join(str(row[-1]) for row in cursor.fetchall())
 
 
@@ -147,7 +164,7 @@ def analyze_visits():
 
 
 def test_due_steps_are_found_by_the_index_of_open_visits(canvas_world):
-    crowded(canvas_world, n_steps=2, n_each=300)
+    canvas_with_due_people(canvas_world, n_steps=2, n_each=300)
     analyze_visits()
     plan = plan_of_due_steps()
 
@@ -167,7 +184,7 @@ def test_due_steps_are_found_without_reading_all_who_wait(canvas_world):
         for person in canvas_world.create_people(600)
     )
     analyze_visits()
-    crowded(canvas_world, n_steps=2, n_each=300)
+    canvas_with_due_people(canvas_world, n_steps=2, n_each=300)
     plan = plan_of_due_steps()
 
     assert plan.count("visit_due") >= 2, plan

@@ -17,7 +17,7 @@ SYNC = ("audience_sync", {"removes": True})
 
 
 @pytest.fixture(params=[[SYNC], [SYNC, DELAY]], ids=["through at once", "still inside"])
-def shop(request, canvas_world):
+def shop_world(request, canvas_world):
     """A live canvas that adds people by `cart`, and removes them again by `buy`."""
     fields = {"external_id": "anna", "email_sha256": b"%032d" % 1}
     Profile.objects.create(app_group=canvas_world.app_group, **fields)
@@ -46,16 +46,16 @@ def is_added():
     ],
     ids=["before, later", "before, at once", "after", "at the same time"],
 )
-def test_only_an_exit_that_comes_after_the_entry_removes(shop, calls, stays):
+def test_only_an_exit_that_comes_after_the_entry_removes(shop_world, calls, stays):
     for events in calls:
-        send(shop, *events)
+        send(shop_world, *events)
     assert is_added() == stays
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_an_exit_between_two_entries_removes_no_one_who_is_back(shop):
-    send(shop, ("cart", -60))
+def test_an_exit_between_two_entries_removes_no_one_who_is_back(shop_world):
+    send(shop_world, ("cart", -60))
     Visit.objects.update(left_at=timezone.now() - timedelta(seconds=50), step=None, due_at=None)
-    send(shop, ("cart", -1))
-    send(shop, ("buy", -30))
+    send(shop_world, ("cart", -1))
+    send(shop_world, ("buy", -30))
     assert is_added()

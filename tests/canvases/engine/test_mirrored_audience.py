@@ -35,9 +35,9 @@ class Mirror:
         self.world, self.alice = world, alice
         self.audience = world.create_audience("mirror")
 
-    def canvas(self, name, chosen):
+    def create_canvas(self, name, conditions):
         group = self.world.app_group
-        segment = Segment.objects.create(app_group=group, name=name, filter=chosen)
+        segment = Segment.objects.create(app_group=group, name=name, filter=conditions)
         canvas = Canvas.objects.create(
             app_group=group, name=name, segment=segment, entry_by="segment", reentry="left"
         )
@@ -68,7 +68,7 @@ class Mirror:
             self.world.drain()
             moved |= bool(engine.move_all(now=timezone.now()))
 
-    def there(self):
+    def members_at_sandbox(self):
         server = self.world.sandbox
         return {digest for _kind, digest in server.audiences.member_ids(self.audience.remote_id)}
 
@@ -88,69 +88,69 @@ def mirror(world, alice):
 
 def test_people_who_leave_the_segment_are_removed(mirror):
     people = mirror.world.create_people(4, country="DE")
-    mirror.canvas("Germans", GERMAN)
+    mirror.create_canvas("Germans", GERMAN)
     mirror.settle()
-    assert len(mirror.there()) == 4
+    assert len(mirror.members_at_sandbox()) == 4
     mirror.change(people[:1], country="FR")
     mirror.settle()
-    assert mirror.there() == mirror.expected(country="DE")
+    assert mirror.members_at_sandbox() == mirror.expected(country="DE")
     mirror.change(people[:1], country="DE")
     mirror.settle()
-    assert len(mirror.there()) == 4
+    assert len(mirror.members_at_sandbox()) == 4
     assert laws.broken(now=timezone.now()) == []
 
 
 def test_a_person_whom_another_canvas_wants_stays(mirror):
     people = mirror.world.create_people(3, country="DE", language="fr")
-    mirror.canvas("Germans", GERMAN)
-    mirror.canvas("French", FRENCH)
+    mirror.create_canvas("Germans", GERMAN)
+    mirror.create_canvas("French", FRENCH)
     mirror.settle()
     mirror.change(people[:1], country="AT")
     mirror.settle()
-    assert len(mirror.there()) == 3
+    assert len(mirror.members_at_sandbox()) == 3
     mirror.change(people[:1], language="de")
     mirror.settle()
-    assert len(mirror.there()) == 2
+    assert len(mirror.members_at_sandbox()) == 2
 
 
 def test_people_who_leave_two_segments_at_once_are_removed(mirror):
     people = mirror.world.create_people(3, country="DE", language="fr")
-    mirror.canvas("Germans", GERMAN)
-    mirror.canvas("French", FRENCH)
+    mirror.create_canvas("Germans", GERMAN)
+    mirror.create_canvas("French", FRENCH)
     mirror.settle()
     mirror.change(people[:2], country="AT", language="de")
     mirror.settle()
-    assert mirror.there() == mirror.expected(country="DE")
+    assert mirror.members_at_sandbox() == mirror.expected(country="DE")
 
 
 @pytest.mark.parametrize("n_canvases", [1, 2])
 def test_a_changed_address_replaces_the_former_one(mirror, n_canvases):
     people = mirror.world.create_people(3, country="DE", language="fr")
-    for name, chosen in [("Germans", GERMAN), ("French", FRENCH)][:n_canvases]:
-        mirror.canvas(name, chosen)
+    for name, conditions in [("Germans", GERMAN), ("French", FRENCH)][:n_canvases]:
+        mirror.create_canvas(name, conditions)
     mirror.settle()
     mirror.change_email(people[0], "new")
     mirror.settle()
-    assert mirror.there() == mirror.expected(country="DE")
+    assert mirror.members_at_sandbox() == mirror.expected(country="DE")
     assert laws.broken(now=timezone.now()) == []
 
 
 def test_a_member_who_becomes_sendable_is_added(mirror):
     [person] = mirror.world.create_people(1, country="DE", email_sha256=None)
-    mirror.canvas("Germans", GERMAN)
+    mirror.create_canvas("Germans", GERMAN)
     mirror.settle()
-    assert mirror.there() == set()
+    assert mirror.members_at_sandbox() == set()
     mirror.change([person], email_sha256=sha256("late"))
     mirror.settle()
-    assert mirror.there() == {sha256("late").hex()}
+    assert mirror.members_at_sandbox() == {sha256("late").hex()}
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_random_changes_leave_the_audience_equal_to_the_segments(mirror, seed):
     chance = random.Random(seed)
     people = mirror.world.create_people(12, country="DE")
-    mirror.canvas("Germans", GERMAN)
-    mirror.canvas("French", FRENCH)
+    mirror.create_canvas("Germans", GERMAN)
+    mirror.create_canvas("French", FRENCH)
     for n in range(24):
         person = chance.choice(people)
         act = chance.choice(["country", "language", "email", "settle", "work"])
@@ -165,32 +165,34 @@ def test_random_changes_leave_the_audience_equal_to_the_segments(mirror, seed):
             value = {"country": ["DE", "FR"], "language": ["fr", "de"]}[act]
             mirror.change([person], **{act: chance.choice(value)})
     mirror.settle()
-    assert mirror.there() == mirror.expected(country="DE") | mirror.expected(language="fr")
+    assert mirror.members_at_sandbox() == mirror.expected(country="DE") | mirror.expected(
+        language="fr"
+    )
     assert laws.broken(now=timezone.now()) == []
 
 
 def test_an_archived_canvas_wants_people_no_longer(mirror, alice):
     people = mirror.world.create_people(2, country="DE", language="fr")
-    mirror.canvas("Germans", GERMAN)
-    french = mirror.canvas("French", FRENCH)
+    mirror.create_canvas("Germans", GERMAN)
+    french = mirror.create_canvas("French", FRENCH)
     mirror.settle()
     engine.stop(french, by=alice, now=timezone.now())
     edit.archive(french, by=alice, now=timezone.now())
     mirror.change(people[:1], country="AT")
     mirror.settle()
-    assert mirror.there() == mirror.expected(country="DE")
+    assert mirror.members_at_sandbox() == mirror.expected(country="DE")
 
 
 def test_a_withdrawn_consent_removes_and_a_new_one_adds_again(mirror):
     people = mirror.world.create_people(2, country="DE")
-    mirror.canvas("Germans", GERMAN)
+    mirror.create_canvas("Germans", GERMAN)
     mirror.settle()
     mirror.change(people[:1], ads_consent=False)
     mirror.settle()
-    assert mirror.there() == mirror.expected(country="DE")
+    assert mirror.members_at_sandbox() == mirror.expected(country="DE")
     mirror.change(people[:1], ads_consent=True)
     mirror.settle()
-    assert len(mirror.there()) == 2
+    assert len(mirror.members_at_sandbox()) == 2
 
 
 @pytest.mark.parametrize("countries", [("DE", "DE"), ("DE", "FR"), ("FR", "DE")])
@@ -200,31 +202,31 @@ def test_a_merge_leaves_the_audience_right(mirror, countries):
         app_group=mirror.world.app_group, profile=anonymous, label="web", name="cookie"
     )
     Profile.objects.filter(pk=anonymous.pk).update(external_id=None)
-    mirror.canvas("Germans", GERMAN)
+    mirror.create_canvas("Germans", GERMAN)
     mirror.settle()
     alias = {"alias_label": "web", "alias_name": "cookie"}
     named = [{"external_id": person.external_id, "user_alias": alias}]
     arrays = {array: [] for array in IDENTIFY} | {"aliases_to_identify": named}
     identify(mirror.world.app_group, arrays, now=timezone.now())
     mirror.settle()
-    assert mirror.there() == mirror.expected(country="DE")
+    assert mirror.members_at_sandbox() == mirror.expected(country="DE")
     assert laws.broken(now=timezone.now()) == []
 
 
 def test_an_erased_person_leaves_the_audience(mirror):
     people = mirror.world.create_people(2, country="DE")
-    mirror.canvas("Germans", GERMAN)
+    mirror.create_canvas("Germans", GERMAN)
     mirror.settle()
     erase.erase(mirror.world.app_group, [people[0].pk], asked_by="Alice", now=timezone.now())
     erase.beat()
     mirror.settle()
-    assert mirror.there() == mirror.expected(country="DE")
+    assert mirror.members_at_sandbox() == mirror.expected(country="DE")
     assert laws.broken(now=timezone.now()) == []
 
 
 def test_check_counters_finds_people_outside_the_segment_and_members_not_added(mirror):
     people = mirror.world.create_people(3, country="DE")
-    canvas = mirror.canvas("Germans", GERMAN)
+    canvas = mirror.create_canvas("Germans", GERMAN)
     mirror.settle()
     SegmentMember.objects.filter(profile=people[0]).delete()
     [outside] = laws.broken(now=timezone.now())
@@ -235,24 +237,24 @@ def test_check_counters_finds_people_outside_the_segment_and_members_not_added(m
 
 def test_people_who_left_earlier_are_removed_once_the_step_removes(mirror, alice):
     people = mirror.world.create_people(3, country="DE")
-    canvas = mirror.canvas("Germans", GERMAN)
+    canvas = mirror.create_canvas("Germans", GERMAN)
     Step.objects.update(settings={})
     engine.update_subscriptions(canvas, now=timezone.now())
     mirror.settle()
     mirror.change(people[:1], country="FR")
     mirror.settle()
-    assert len(mirror.there()) == 3
+    assert len(mirror.members_at_sandbox()) == 3
     Step.objects.update(settings={"removes": True})
     canvas.refresh_from_db()
     engine.update_subscriptions(canvas, now=timezone.now())
     engine.remove_former_members(canvas, now=timezone.now())
     mirror.settle()
-    assert mirror.there() == mirror.expected(country="DE")
+    assert mirror.members_at_sandbox() == mirror.expected(country="DE")
 
 
 def test_a_canvas_out_of_the_archive_catches_up(mirror, alice):
     people = mirror.world.create_people(3, country="DE")
-    canvas = mirror.canvas("Germans", GERMAN)
+    canvas = mirror.create_canvas("Germans", GERMAN)
     mirror.settle()
     engine.stop(canvas, by=alice, now=timezone.now())
     edit.archive(canvas, by=alice, now=timezone.now())
@@ -262,7 +264,7 @@ def test_a_canvas_out_of_the_archive_catches_up(mirror, alice):
     canvas.refresh_from_db()
     engine.launch(canvas, by=alice, now=timezone.now())
     mirror.settle()
-    assert mirror.there() == mirror.expected(country="DE")
+    assert mirror.members_at_sandbox() == mirror.expected(country="DE")
     assert Canvas.objects.get(pk=canvas.pk).entered == 3
     assert laws.broken(now=timezone.now()) == []
 
@@ -270,7 +272,7 @@ def test_a_canvas_out_of_the_archive_catches_up(mirror, alice):
 def test_other_fields_replace_the_former_ones_and_count_each_entry_once(mirror, alice):
     for n, one in enumerate(mirror.world.create_people(3, country="DE")):
         Profile.objects.filter(pk=one.pk).update(phone_sha256=sha256(f"+4915{n}"))
-    mirror.canvas("Germans", GERMAN)
+    mirror.create_canvas("Germans", GERMAN)
     mirror.settle()
     step = Step.objects.get()
     settings = {
@@ -283,7 +285,7 @@ def test_other_fields_replace_the_former_ones_and_count_each_entry_once(mirror, 
     mirror.settle()
 
     phones = Profile.objects.values_list("phone_sha256", flat=True)
-    assert mirror.there() == {bytes(phone).hex() for phone in phones}
+    assert mirror.members_at_sandbox() == {bytes(phone).hex() for phone in phones}
     # Each person entered twice, was added twice and removed once.
     assert (Canvas.objects.get().entered, step.tally.entered) == (6, 6)
     assert Delivery.objects.filter(batch__action="remove", sync__undoes__isnull=False).count() == 3

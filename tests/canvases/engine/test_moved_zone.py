@@ -21,8 +21,8 @@ def at(hour, day=3):
 
 
 @pytest.fixture
-def live(canvas_world, signed_in, alice, time_machine):
-    """live(entry, zone, then, hour) -> a canvas launched in one zone that is moved to the other."""
+def launch_and_move(canvas_world, signed_in, alice, time_machine):
+    """launch_and_move(entry, zone, then, hour) -> a canvas launched in a zone, moved at this hour."""
 
     def make(entry, zone, then, hour):
         AppGroup.objects.update(time_zone=zone)
@@ -42,51 +42,53 @@ def live(canvas_world, signed_in, alice, time_machine):
     return make
 
 
-def entries(*hours, day=3):
+def visit_counts(*hours, day=3):
     """Let the engine run at these hours; return how many visits there are after each."""
-    statements = []
+    counts = []
     for hour in hours:
         for seconds in (0, 5):
             now = at(hour, day) + timedelta(seconds=seconds)
             while engine.move_all(now=now):
                 pass
-        statements.append(Visit.objects.count())
-    return statements
+        counts.append(Visit.objects.count())
+    return counts
 
 
 @pytest.mark.parametrize("entry", [ONCE, DAILY])
-def test_a_run_happens_at_the_later_time_and_once(live, entry):
-    live(entry, BERLIN, NEW_YORK, 7)
-    assert entries(8, 13, 14, 15) == [0, 0, 2, 2]
-    assert entries(14, day=4) == [2 if entry == ONCE else 4]
+def test_a_run_happens_at_the_later_time_and_once(launch_and_move, entry):
+    launch_and_move(entry, BERLIN, NEW_YORK, 7)
+    assert visit_counts(8, 13, 14, 15) == [0, 0, 2, 2]
+    assert visit_counts(14, day=4) == [2 if entry == ONCE else 4]
 
 
 @pytest.mark.parametrize("entry", [ONCE, DAILY])
-def test_a_run_happens_at_the_earlier_time_and_once(live, entry):
-    live(entry, NEW_YORK, BERLIN, 7)
-    assert entries(7, 8, 14, 15) == [0, 2, 2, 2]
+def test_a_run_happens_at_the_earlier_time_and_once(launch_and_move, entry):
+    launch_and_move(entry, NEW_YORK, BERLIN, 7)
+    assert visit_counts(7, 8, 14, 15) == [0, 2, 2, 2]
 
 
-def test_a_run_whose_time_is_over_in_the_new_zone_happens_at_once(live):
-    live(ONCE, NEW_YORK, BERLIN, 10)
-    assert entries(10, 14) == [2, 2]
+def test_a_run_whose_time_is_over_in_the_new_zone_happens_at_once(launch_and_move):
+    launch_and_move(ONCE, NEW_YORK, BERLIN, 10)
+    assert visit_counts(10, 14) == [2, 2]
 
 
-def test_a_run_that_has_been_is_not_repeated(live):
-    canvas = live(DAILY, BERLIN, BERLIN, 7)
-    assert entries(8) == [2]
+def test_a_run_that_has_been_is_not_repeated(launch_and_move):
+    canvas = launch_and_move(DAILY, BERLIN, BERLIN, 7)
+    assert visit_counts(8) == [2]
     AppGroup.objects.update(time_zone=NEW_YORK)
     engine.schedules.move_to_zone(AppGroup.objects.get(), BERLIN, at(9))
     canvas.refresh_from_db()
     assert canvas.next_run_at == at(14, 4)
 
 
-def test_a_run_that_waited_for_its_lock_uses_the_zone_stored_meanwhile(live, monkeypatch):
-    canvas = live(DAILY, NEW_YORK, BERLIN, 9)
-    locked = rows.locked_live
+def test_a_run_that_waited_for_its_lock_uses_the_zone_stored_meanwhile(
+    launch_and_move, monkeypatch
+):
+    canvas = launch_and_move(DAILY, NEW_YORK, BERLIN, 9)
+    locked_live = rows.locked_live
 
     def late(canvas_id):
-        row = locked(canvas_id)
+        row = locked_live(canvas_id)
         row.app_group.time_zone = NEW_YORK  # as read before the wait
         return row
 

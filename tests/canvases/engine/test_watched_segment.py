@@ -30,8 +30,8 @@ every_entry = pytest.mark.parametrize("entry_by", ENTRIES)
 
 
 @pytest.fixture
-def germans(canvas_world):
-    """Four people of a segment by country, and two outside."""
+def german_world(canvas_world):
+    """A world whose segment has four people, by country; two are outside."""
     canvas_world.segment = Segment.objects.create(
         app_group=canvas_world.app_group, name="Germans", filter=GERMAN
     )
@@ -40,7 +40,7 @@ def germans(canvas_world):
     return canvas_world
 
 
-def launched(canvas_world, entry_by, *kinds, **fields):
+def launch_canvas(canvas_world, entry_by, *kinds, **fields):
     """Return a live canvas, and its steps."""
     canvas, steps = canvas_world.create_canvas(*kinds)
     for step in steps:
@@ -53,7 +53,7 @@ def launched(canvas_world, entry_by, *kinds, **fields):
     return canvas, steps
 
 
-def come(canvas_world, canvas, *names):
+def let_enter(canvas_world, canvas, *names):
     """Let people ask to enter, those who are named where the entry is one by one."""
     now = timezone.now()
     if canvas.entry_by == "event":
@@ -66,19 +66,19 @@ def come(canvas_world, canvas, *names):
     canvas_world.run()
 
 
-def removed():
+def removed_ids():
     removals = Delivery.objects.filter(sync__action="remove")
     return set(removals.values_list("profile__external_id", flat=True))
 
 
 @every_entry
-def test_visits_end_when_people_leave_the_entry_segment(germans, entry_by):
-    canvas, [step] = launched(germans, entry_by, DELAY, exits={"left": True})
-    come(germans, canvas, "p0", "p1", "p2", "p3", "p4")
+def test_visits_end_when_people_leave_the_entry_segment(german_world, entry_by):
+    canvas, [step] = launch_canvas(german_world, entry_by, DELAY, exits={"left": True})
+    let_enter(german_world, canvas, "p0", "p1", "p2", "p3", "p4")
     assert ids_inside(canvas) == {"p0", "p1", "p2", "p3"}
-    change_people(germans, "p0", "p4", country="FR")
-    change_people(germans, "p5", country="DE")
-    catch_up(germans)
+    change_people(german_world, "p0", "p4", country="FR")
+    change_people(german_world, "p5", country="DE")
+    catch_up(german_world)
     assert ids_inside(canvas) == {"p1", "p2", "p3"}
     assert ExitTally.objects.get(canvas=canvas, reason="segment").n == 1
     assert not Signal.objects.exists()
@@ -86,87 +86,89 @@ def test_visits_end_when_people_leave_the_entry_segment(germans, entry_by):
 
 
 @every_entry
-def test_people_are_removed_when_they_leave_the_entry_segment(germans, entry_by):
-    canvas, _steps = launched(germans, entry_by, SYNC)
-    come(germans, canvas, "p0", "p1", "p2", "p3")
-    change_people(germans, "p0", country="FR")
-    catch_up(germans)
-    assert removed() == {"p0"}
+def test_people_are_removed_when_they_leave_the_entry_segment(german_world, entry_by):
+    canvas, _steps = launch_canvas(german_world, entry_by, SYNC)
+    let_enter(german_world, canvas, "p0", "p1", "p2", "p3")
+    change_people(german_world, "p0", country="FR")
+    catch_up(german_world)
+    assert removed_ids() == {"p0"}
     assert laws.broken(now=timezone.now()) == []
 
 
 @every_entry
-def test_a_person_who_leaves_before_entering_stays_outside(germans, entry_by):
-    canvas, _steps = launched(germans, entry_by, DELAY, exits={"left": True})
-    change_people(germans, "p0", country="FR")
-    come(germans, canvas, "p0", "p1")
-    catch_up(germans)
+def test_a_person_who_leaves_before_entering_stays_outside(german_world, entry_by):
+    canvas, _steps = launch_canvas(german_world, entry_by, DELAY, exits={"left": True})
+    change_people(german_world, "p0", country="FR")
+    let_enter(german_world, canvas, "p0", "p1")
+    catch_up(german_world)
     assert "p0" not in ids_inside(canvas)
     assert "p1" in ids_inside(canvas)
 
 
 @every_entry
-def test_a_person_who_leaves_before_the_members_are_compared_does_not_stay(germans, entry_by):
-    canvas, _steps = launched(germans, entry_by, DELAY, exits={"left": True})
-    come(germans, canvas, "p0", "p1")
+def test_a_person_who_leaves_before_the_members_are_compared_does_not_stay(german_world, entry_by):
+    canvas, _steps = launch_canvas(german_world, entry_by, DELAY, exits={"left": True})
+    let_enter(german_world, canvas, "p0", "p1")
     assert ids_inside(canvas) >= {"p0", "p1"}
     assert SegmentMember.objects.filter(profile__external_id="p0").exists()
-    change_people(germans, "p0", country="FR")
-    germans.run()
-    catch_up(germans)
+    change_people(german_world, "p0", country="FR")
+    german_world.run()
+    catch_up(german_world)
     assert "p0" not in ids_inside(canvas)
 
 
 @every_entry
-def test_a_person_who_is_back_before_the_signal_is_read_stays(germans, entry_by):
-    canvas, _steps = launched(germans, entry_by, DELAY, exits={"left": True})
-    come(germans, canvas, "p0")
-    change_people(germans, "p0", country="FR")
+def test_a_person_who_is_back_before_the_signal_is_read_stays(german_world, entry_by):
+    canvas, _steps = launch_canvas(german_world, entry_by, DELAY, exits={"left": True})
+    let_enter(german_world, canvas, "p0")
+    change_people(german_world, "p0", country="FR")
     while live.work(now=timezone.now(), seconds=9):
         pass
-    change_people(germans, "p0", country="DE")
-    catch_up(germans)
+    change_people(german_world, "p0", country="DE")
+    catch_up(german_world)
     assert "p0" in ids_inside(canvas)
-    change_people(germans, "p0", country="FR")
-    catch_up(germans)
+    change_people(german_world, "p0", country="FR")
+    catch_up(german_world)
     assert "p0" not in ids_inside(canvas)
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_people_stay_where_leaving_the_segment_is_no_exit(germans):
-    canvas, _steps = launched(germans, "launch", DELAY)
-    come(germans, canvas)
-    change_people(germans, "p0", country="FR")
-    catch_up(germans)
+def test_people_stay_where_leaving_the_segment_is_no_exit(german_world):
+    canvas, _steps = launch_canvas(german_world, "launch", DELAY)
+    let_enter(german_world, canvas)
+    change_people(german_world, "p0", country="FR")
+    catch_up(german_world)
     assert "p0" in ids_inside(canvas)
     assert not SegmentMember.objects.exists()
 
 
-def test_an_exit_that_is_added_later_ends_visits_of_people_who_left_before(germans):
-    canvas, _steps = launched(germans, "launch", DELAY)
-    come(germans, canvas)
-    change_people(germans, "p0", country="FR")
-    catch_up(germans)
+def test_an_exit_that_is_added_later_ends_visits_of_people_who_left_before(german_world):
+    canvas, _steps = launch_canvas(german_world, "launch", DELAY)
+    let_enter(german_world, canvas)
+    change_people(german_world, "p0", country="FR")
+    catch_up(german_world)
     edit.save_entry(
         canvas,
         {"exits": {"left": True}},
         version=canvas.version,
-        by=germans.user,
+        by=german_world.user,
         now=timezone.now(),
     )
-    catch_up(germans)
+    catch_up(german_world)
     assert ids_inside(canvas) == {"p1", "p2", "p3"}
-    change_people(germans, "p1", country="FR")
-    catch_up(germans)
+    change_people(german_world, "p1", country="FR")
+    catch_up(german_world)
     assert ids_inside(canvas) == {"p2", "p3"}
 
 
-def test_a_removal_that_is_ticked_later_removes_people_who_left_before(germans):
-    canvas, [step] = launched(germans, "launch", ("audience_sync", {}), exits={"left": True})
-    come(germans, canvas)
-    change_people(germans, "p0", country="FR")
-    catch_up(germans)
-    assert removed() == set()
+def test_a_removal_that_is_ticked_later_removes_people_who_left_before(german_world):
+    canvas, [step] = launch_canvas(
+        german_world, "launch", ("audience_sync", {}), exits={"left": True}
+    )
+    let_enter(german_world, canvas)
+    change_people(german_world, "p0", country="FR")
+    catch_up(german_world)
+    assert removed_ids() == set()
     edit.save_settings(
         step,
         {
@@ -176,38 +178,42 @@ def test_a_removal_that_is_ticked_later_removes_people_who_left_before(germans):
             "kinds": step.sync.kinds,
         },
         version=step.version,
-        by=germans.user,
+        by=german_world.user,
         now=timezone.now(),
     )
-    catch_up(germans)
-    assert removed() == {"p0"}
+    catch_up(german_world)
+    assert removed_ids() == {"p0"}
 
 
-def test_a_canvas_that_was_stopped_catches_up(germans, signed_in):
-    canvas, _steps = launched(germans, "launch", DELAY, exits={"left": True})
-    come(germans, canvas)
-    engine.stop(canvas, by=germans.user, now=timezone.now())
-    change_people(germans, "p0", country="FR")
-    catch_up(germans)
+def test_a_canvas_that_was_stopped_catches_up(german_world, signed_in):
+    canvas, _steps = launch_canvas(german_world, "launch", DELAY, exits={"left": True})
+    let_enter(german_world, canvas)
+    engine.stop(canvas, by=german_world.user, now=timezone.now())
+    change_people(german_world, "p0", country="FR")
+    catch_up(german_world)
     assert "p0" in ids_inside(canvas)
-    page = signed_in(germans.user).get(canvas.get_absolute_url(), {"launch": 1}).content.decode()
+    page = (
+        signed_in(german_world.user).get(canvas.get_absolute_url(), {"launch": 1}).content.decode()
+    )
     assert "1 person left the segment." in page
-    germans.launch(canvas)
-    catch_up(germans)
+    german_world.launch(canvas)
+    catch_up(german_world)
     assert ids_inside(canvas) == {"p1", "p2", "p3"}
 
 
-def test_a_run_of_a_schedule_admits_nobody_whose_leaving_is_not_noticed_yet(germans):
-    canvas, _steps = launched(germans, "schedule", DELAY, exits={"left": True}, reentry="left")
-    come(germans, canvas)
-    germans.run(timezone.now() + timedelta(minutes=11))
+def test_a_run_of_a_schedule_admits_nobody_whose_leaving_is_not_noticed_yet(german_world):
+    canvas, _steps = launch_canvas(
+        german_world, "schedule", DELAY, exits={"left": True}, reentry="left"
+    )
+    let_enter(german_world, canvas)
+    german_world.run(timezone.now() + timedelta(minutes=11))
     Profile.objects.filter(external_id="p0").update(country="FR")
-    come(germans, canvas)
+    let_enter(german_world, canvas)
     assert ids_inside(canvas) == {"p1", "p2", "p3"}
 
 
-def test_an_edit_of_the_segment_says_who_leaves(germans):
-    canvas, _steps = launched(germans, "launch", DELAY, exits={"left": True})
-    come(germans, canvas)
+def test_an_edit_of_the_segment_says_who_leaves(german_world):
+    canvas, _steps = launch_canvas(german_world, "launch", DELAY, exits={"left": True})
+    let_enter(german_world, canvas)
     french = {"all": [{"field": "country", "op": "is", "value": "FR"}]}
-    assert live.difference(germans.segment, french) == live.Difference(leave=4, total=4)
+    assert live.difference(german_world.segment, french) == live.Difference(leave=4, total=4)
