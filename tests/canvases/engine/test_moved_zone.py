@@ -22,7 +22,7 @@ def at(hour, day=3):
 
 @pytest.fixture
 def launch_and_move(canvas_world, signed_in, alice, time_machine):
-    """launch_and_move(entry, zone, then, hour) -> a canvas launched in a zone, moved at this hour."""
+    """launch_and_move(entry, zone, then, hour): launch in a zone, move to the other at an hour."""
 
     def make(entry, zone, then, hour):
         AppGroup.objects.update(time_zone=zone)

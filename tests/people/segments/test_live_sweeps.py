@@ -15,13 +15,13 @@ SILVER = {"field": "custom.plan", "op": "is", "value": "silver"}
 
 
 @pytest.fixture
-def small(monkeypatch):
+def small_chunks(monkeypatch):
     """Make parts of sweeps and transactions of two people."""
     monkeypatch.setattr(live, "SWEPT", 2)
     monkeypatch.setattr(live, "CHUNK", 2)
 
 
-def unmarked(make_profile, n=1):
+def create_unmarked(make_profile, n=1):
     """Make people as a writer does that read the subscriptions before there was one."""
     return [make_profile(attributes={"plan": "gold"}).pk for _n in range(n)]
 
@@ -35,7 +35,7 @@ def sweep(listener, after):
 
 def test_a_writer_of_the_beginning_is_found_after_five_minutes(make_profile, listen):
     listener = listen()
-    (pk,) = unmarked(make_profile)
+    (pk,) = create_unmarked(make_profile)
     assert sweep(listener, 4 * MINUTE) == []
     assert sweep(listener, 6 * MINUTE) == [("joined", pk)]
 
@@ -58,33 +58,33 @@ def test_time_conditions_are_swept_often(acme, gold_segment, listen, chosen, min
         chosen = {"segment": str(inner.api_id), "op": "in"}
     Segment.objects.filter(pk=gold_segment.pk).update(filter=chosen)
     listener = listen()
-    begun = timezone.now() + 6 * MINUTE
-    live.work(now=begun, seconds=60)
+    swept_at = timezone.now() + 6 * MINUTE
+    live.work(now=swept_at, seconds=60)
     row = Subscription.objects.get(pk=listener.subscription.pk)
-    assert row.sweep_at == begun + minutes * MINUTE
+    assert row.sweep_at == swept_at + minutes * MINUTE
 
 
-def test_a_killed_sweep_goes_on_where_it_was(small, make_profile, listen):
+def test_a_killed_sweep_goes_on_where_it_was(small_chunks, make_profile, listen):
     listener = listen()
-    people = unmarked(make_profile, 5)
+    people = create_unmarked(make_profile, 5)
     later = timezone.now() + 6 * MINUTE
     live.sweep_some(now=later)
     assert Subscription.objects.get().sweep_cursor == people[1]
     assert sweep(listener, 6 * MINUTE) == [("joined", pk) for pk in people]
 
 
-def test_a_sweep_killed_before_its_cursor_moves_repeats_nothing(small, make_profile, listen):
+def test_a_sweep_killed_before_its_cursor_moves_repeats_nothing(small_chunks, make_profile, listen):
     listener = listen()
-    people = unmarked(make_profile, 3)
+    people = create_unmarked(make_profile, 3)
     later = timezone.now() + 6 * MINUTE
     live.sweep_some(now=later)
     Subscription.objects.update(sweep_cursor=0)
     assert sweep(listener, 6 * MINUTE) == [("joined", pk) for pk in people]
 
 
-def test_an_edit_begins_a_sweep_again(small, make_profile, gold_segment, listen):
+def test_an_edit_begins_a_sweep_again(small_chunks, make_profile, gold_segment, listen):
     listener = listen()
-    unmarked(make_profile, 5)
+    create_unmarked(make_profile, 5)
     silver = make_profile(attributes={"plan": "silver"}).pk
     live.sweep_some(now=timezone.now() + 6 * MINUTE)
     first = listener.heard()
@@ -95,18 +95,18 @@ def test_an_edit_begins_a_sweep_again(small, make_profile, gold_segment, listen)
 
 
 def test_an_edit_during_a_part_of_a_sweep_is_not_skipped(
-    small, make_profile, gold_segment, listen, monkeypatch
+    small_chunks, make_profile, gold_segment, listen, monkeypatch
 ):
     listener = listen()
-    people = unmarked(make_profile, 3)
-    compare = live_changes.moves
+    people = create_unmarked(make_profile, 3)
+    find_moves = live_changes.moves
 
     def edit_meanwhile(subscription, within, **options):
-        next_cursor = compare(subscription, within, **options)
+        moved = find_moves(subscription, within, **options)
         if within.ids is None:
-            monkeypatch.setattr(live_changes, "moves", compare)
+            monkeypatch.setattr(live_changes, "moves", find_moves)
             live.segment_saved(gold_segment, timezone.now())
-        return next_cursor
+        return moved
 
     monkeypatch.setattr(live_changes, "moves", edit_meanwhile)
     live.sweep_some(now=timezone.now() + 6 * MINUTE)
@@ -114,7 +114,7 @@ def test_an_edit_during_a_part_of_a_sweep_is_not_skipped(
     assert sweep(listener, 6 * MINUTE) == [("joined", pk) for pk in people]
 
 
-def test_changes_are_worked_through_in_chunks(small, api, person, listen):
+def test_changes_are_worked_through_in_chunks(small_chunks, api, person, listen):
     listener = listen()
     names = "abcde"
     api.track(attributes=[{"external_id": name, "plan": "gold"} for name in names])
@@ -163,7 +163,7 @@ def test_a_resumed_listener_is_swept_once_more_after_five_minutes(make_profile, 
     live.pause(listener.subscription.listener)
     live.resume(listener.subscription.listener, timezone.now())
     assert sweep(listener, MINUTE) == []
-    (pk,) = unmarked(make_profile)
+    (pk,) = create_unmarked(make_profile)
     assert sweep(listener, 6 * MINUTE) == [("joined", pk)]
 
 
@@ -175,6 +175,6 @@ def test_people_of_another_group_do_not_join(other_group, make_profile, listen):
 
 
 def test_a_subscription_is_made_once(make_profile, listen):
-    unmarked(make_profile, 3)
+    create_unmarked(make_profile, 3)
     assert listen().subscription == listen().subscription
     assert Subscription.objects.count() == 1
