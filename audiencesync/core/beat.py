@@ -62,7 +62,7 @@ def claim(name: str, slot: int) -> bool:
 def exclusive(name: str, seconds: float) -> Iterator[bool]:
     """Hold a lease on a job; yield False if another process holds it.
 
-    The lease ends with the block, or ``seconds`` after its process died.
+    The lease ends with the block, at the latest ``seconds`` after it began.
     """
     now = int(time.time() * 1000)
     until = now + int(seconds * 1000)

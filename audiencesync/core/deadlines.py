@@ -31,7 +31,7 @@ def delivery_text() -> str:
 
 
 def share_of_delivery(hours: int) -> timedelta:
-    """Return ``hours`` of the default retry window, scaled to the window of the settings."""
+    """Return a time that is ``hours`` if the retry window has its default, else in proportion."""
     return timedelta(seconds=settings.SYNC.deadline) * hours / DEFAULT_HOURS
 
 

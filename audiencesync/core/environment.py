@@ -13,14 +13,14 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 DAY_SECONDS = 86_400.0
-MIN_PERIOD, MAX_CALLS = 0.1, 1_000_000_000  # of a rate limit
+MIN_PERIOD, MAX_CALLS = 0.1, 1_000_000_000  # of a rate limit: seconds, calls in a period
 MAX_KEPT_DAYS = 36_500
 YES = frozenset({"1", "true", "yes", "y", "on", "ok"})
 NO = frozenset({"", "0", "false", "no", "n", "off"})
 
 
 class Environment(environ.Env):
-    """Readers for our settings; every number has bounds."""
+    """Readers for our settings, one per type; ``least`` and ``most`` are the bounds of a number."""
 
     def get_value(self, var: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the value of a variable in its type. Raises ImproperlyConfigured."""

@@ -79,7 +79,7 @@ def _process_chunk(
 
 
 def delete_in_chunks(rows: models.QuerySet[Any]) -> None:
-    """Delete rows that an index finds, until the time is up."""
+    """Delete rows until the time is up. An index should find them: each chunk repeats the query."""
     ends_at = time.monotonic() + TABLE_SECONDS
     while time.monotonic() < ends_at:
         ids = list(rows.values_list("pk", flat=True)[:CHUNK])

@@ -62,6 +62,7 @@ def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 
 
 def _int(digits: str) -> int:
+    # The length is checked first, because to convert thousands of digits takes long.
     if len(digits) > 20 or not -MAX_INT <= (number := int(digits)) <= MAX_INT:
         raise NotJson("A number is too big.")
     return number

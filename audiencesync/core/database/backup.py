@@ -14,6 +14,7 @@ from typing import Any
 from django.db import connection
 from django.db.backends.postgresql.client import DatabaseClient
 
+# The first bytes of a file.
 SQLITE_MAGIC, DUMP_MAGIC = b"SQLite format 3\0", b"PGDMP"
 # Files that SQLite keeps beside its database. Left over from another database they would corrupt a
 # restored one.

@@ -14,10 +14,10 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Field, Model
 from django.db.utils import ConnectionHandler
 
-SOURCE = "move_from"
-FILLED_BY_MIGRATE = {"contenttypes", "auth"}
+SOURCE = "move_from"  # alias of the database connection to the SQLite file
+FILLED_BY_MIGRATE = {"contenttypes", "auth"}  # apps
 TASK_QUEUE = {"django_q"}  # its tasks may be lost: the next beat finds the work
-FETCH_ROWS = 5_000
+FETCH_ROWS = 5_000  # read at a time
 
 
 class MoveError(Exception):

@@ -42,6 +42,7 @@ def _limit_postgresql(seconds: float) -> Iterator[None]:
                 [str(max(1, int(seconds * 1000)))],
             )
         yield
+        # Within a transaction of the caller, the limit would hold until that one ends.
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
 

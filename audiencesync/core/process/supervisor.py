@@ -17,9 +17,9 @@ from pathlib import Path
 
 HEARTBEAT_FILE_VARIABLE = "ENGINE_PULSE_FILE"  # environment: the file that the cluster touches
 PR_SET_PDEATHSIG = 1  # of prctl(2): the signal that a process gets when its parent dies
-POLL_SECONDS = 0.5
-RETRY_SECONDS = 1.0
-BACKOFF_MAX = 30.0
+POLL_SECONDS = 0.5  # between two looks at the cluster
+RETRY_SECONDS = 1.0  # between two looks for a missing backend
+BACKOFF_MAX = 30.0  # seconds between two starts
 HEALTHY_SECONDS = 60.0  # a cluster that ran this long is restarted without back-off
 
 logger = logging.getLogger(__name__)

@@ -34,7 +34,7 @@ class Site:
 
 
 def is_confirmed(user: User) -> bool:
-    """Return whether the user has confirmed the address of the account."""
+    """Return whether the address of the account counts as confirmed."""
     # An account without such a row was created by the operator, who vouches for it.
     return not EmailAddress.objects.filter(user=user, email=user.email, verified=False).exists()
 

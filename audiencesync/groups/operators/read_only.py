@@ -36,9 +36,12 @@ Older rows are found by their key: a page far down the list would scan all rows 
 """
 PER_PAGE = 50
 MAX_COLUMNS = 8  # of a list; the page of a row has all
-SECRET = re.compile(r"sealed|hash|sha256|digest|secret|token|salt|password|fingerprint|_key$|^key$")
+# Names of columns.
+SECRET_NAME = re.compile(
+    r"sealed|hash|sha256|digest|secret|token|salt|password|fingerprint|_key$|^key$"
+)
 FREE_TEXT = (TextField, JSONField, BinaryField)
-Cell = Callable[[Any], object]
+Cell = Callable[[Any], object]  # value of a column -> what is shown
 
 
 class NewestRowsPaginator(Paginator):
@@ -110,7 +113,7 @@ class ReadOnly(admin.ModelAdmin):
         if isinstance(field, FREE_TEXT) or name in cls.without:
             return False
         # Only texts can hold a secret: a number or a foreign key with such a name is harmless.
-        return not isinstance(field, CharField) or not SECRET.search(name)
+        return not isinstance(field, CharField) or not SECRET_NAME.search(name)
 
     def shown_fields(self) -> list[Field[Any, Any]]:
         """Return the columns that are shown, the key first."""
@@ -199,6 +202,8 @@ class ReadOnly(admin.ModelAdmin):
 
 
 def _column(field: Field[Any, Any], show: Cell) -> Callable[[Any], object]:
+    """Return a function of a row, as the admin takes for a column."""
+
     def cell(row: Any) -> object:
         return show(getattr(row, field.attname))
 
@@ -208,6 +213,7 @@ def _column(field: Field[Any, Any], show: Cell) -> Callable[[Any], object]:
 
 
 def _link_to(field: Field[Any, Any]) -> Cell:
+    """Show a foreign key as a link to the page of its row."""
     meta = field.related_model._meta  # type: ignore[union-attr]  # a model, not its name
 
     def link(key: object) -> object:

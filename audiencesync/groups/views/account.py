@@ -43,7 +43,10 @@ def _is_free(address: EmailAddress) -> bool:
 
 
 def _confirm(request: HttpRequest, address: EmailAddress) -> bool:
-    """Make it the address of the account; allauth notifies the old one by mail."""
+    """Make it the address of the account; return False if another account has it meanwhile.
+
+    allauth notifies the former address by mail.
+    """
     if address.email.lower() == address.user.email.lower():
         addresses.confirm(address.user)
         messages.success(request, _("You have confirmed %(email)s.") % {"email": address.email})

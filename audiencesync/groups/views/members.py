@@ -18,7 +18,7 @@ from audiencesync.groups.forms import InvitationForm, RoleForm
 from audiencesync.groups.models import AppGroup, Invitation, Membership, Role
 
 # Session key: sealed; shown once on the page after inviting, if no mail could be sent.
-LINK = "invitation_link"
+LINK_KEY = "invitation_link"
 
 
 @require_safe
@@ -43,7 +43,7 @@ def _page(
         "roles": Role.choices,
         "form": form,
         "pending": invitations.pending(app_group, now=timezone.now()) if is_admin else [],
-        "link": pop_link(request, app_group, kept_as=LINK) if is_admin else "",
+        "link": pop_link(request, app_group, kept_as=LINK_KEY) if is_admin else "",
     }
     return render(request, "groups/members.html", context, status=status)
 
@@ -76,7 +76,7 @@ def invite(request: HttpRequest, group: str) -> HttpResponse:
         reauthentication.require(request)
     if count_against_limit(app_group, form):
         return _page(request, app_group, form, status=429)
-    send_invitation(request, app_group, form.cleaned_data, keep_as=LINK)
+    send_invitation(request, app_group, form.cleaned_data, keep_as=LINK_KEY)
     return redirect("members", app_group.slug)
 
 
