@@ -16,7 +16,7 @@ from partners.models import Action, Audience, Batch, Delivery, Reason, Sync
 from partners.queue import collect, outcomes, supersede, tally
 
 # In the statements, ``q`` is the profile; ``judged`` are people with the reason why they cannot be
-# sent (NULL: they can), ``placed`` the same with their batch.
+# sent (NULL: they can), ``placed`` the same with their batch, ``place`` is the index of a batch.
 _INSERT = """
 INSERT INTO {delivery} (sync_id, profile_id, entry_key, batch_id, outcome, reason)
 WITH people (entry_key, profile_id) AS ({people}),
