@@ -70,13 +70,7 @@ def everything(profile: Profile) -> dict[str, object]:
             }
             for run in _imports(profile_ids)
         ],
-        "segments": [
-            {"name": one.subscription.segment.name, "since": one.since.isoformat()}
-            for one in SegmentMember.objects.filter(profile__in=profile_ids)
-            .select_related("subscription__segment")
-            .order_by("subscription_id")
-            if one.subscription.segment is not None
-        ],
+        "segments": _segments(profile_ids),
         "visits": [visit(one) for one in visits(profile_ids)],
         "deliveries": [delivery(one) for one in deliveries(profile_ids)],
         "withdrawals": [
@@ -106,6 +100,16 @@ def _imports(profile_ids: Sequence[int]) -> Iterable[Any]:
         has_created=Exists(members.filter(is_created=True)),
         is_unknown=Exists(members.filter(is_created=None)),
     ).order_by("pk")
+
+
+def _segments(profile_ids: Iterable[int]) -> list[dict[str, object]]:
+    """Return the live segments that a person is in, and since when."""
+    members = SegmentMember.objects.filter(profile__in=profile_ids)
+    return [
+        {"name": member.subscription.segment.name, "since": member.since.isoformat()}
+        for member in members.select_related("subscription__segment").order_by("subscription_id")
+        if member.subscription.segment is not None
+    ]
 
 
 def _activity(app_group: AppGroup, profile_ids: Iterable[int]) -> list[dict[str, object]]:

@@ -226,15 +226,10 @@ class Flow:
 def read(canvas: Canvas, *, now: datetime) -> Flow:
     """Read the flow of a canvas with all its page shows. A constant number of queries."""
     steps = tree.in_order(checklist.steps_of(canvas))
-    removed_steps = (
-        canvas.steps.exclude(removed_at=None)
-        .filter(tally__entered__gt=0)
-        .select_related("sync__audience")
-    )
-    removed_with_visits = list(removed_steps.prefetch_related(former_syncs.PREFETCH))
-    numbers = analytics.step_numbers([*steps, *removed_with_visits])
-    shares = analytics.shares([*steps, *removed_with_visits])
-    removals = analytics.removal_numbers([*steps, *removed_with_visits])
+    removed_steps = _removed_steps(canvas)
+    numbers = analytics.step_numbers([*steps, *removed_steps])
+    shares = analytics.shares([*steps, *removed_steps])
+    removals = analytics.removal_numbers([*steps, *removed_steps])
     conflicts_of = conflicts.of_steps(steps)
     n_held = brake.n_held(canvas) if canvas.braked_at else 0
     holding = brake.held_step_ids(canvas) if n_held else []
@@ -253,7 +248,7 @@ def read(canvas: Canvas, *, now: datetime) -> Flow:
             step.pk in holding,
         )
 
-    cards, removed = [card(step) for step in steps], [card(step) for step in removed_with_visits]
+    cards, removed = [card(step) for step in steps], [card(step) for step in removed_steps]
     for number, flow_card in enumerate(cards, start=1):
         flow_card.number = number
     path = nest_in_splits(cards)
@@ -271,6 +266,12 @@ def read(canvas: Canvas, *, now: datetime) -> Flow:
         bool(missing),
         *_launched_numbers(canvas),
     )
+
+
+def _removed_steps(canvas: Canvas) -> list[Step]:
+    """Return the removed steps that have numbers to show."""
+    steps = canvas.steps.exclude(removed_at=None).filter(tally__entered__gt=0)
+    return list(steps.select_related("sync__audience").prefetch_related(former_syncs.PREFETCH))
 
 
 def _launched_numbers(canvas: Canvas) -> tuple[list[Headcount], int]:
