@@ -242,8 +242,8 @@ class _Writer:
         # Asked after the search: a person erased from now on was found, and is missed when locked.
         if self._is_anybody_erased(copied):
             raise Unusual
-        created = self._insert_new() if n_known < copied.n_people else 0
-        if created + n_known != copied.n_people:
+        n_created = self._insert_new() if n_known < copied.n_people else 0
+        if n_created + n_known != copied.n_people:
             raise Unusual
         if n_known:
             self._update_known(n_known)
@@ -252,11 +252,11 @@ class _Writer:
             " SELECT %s, profile_id, is_new FROM import_rows ON CONFLICT DO NOTHING",
             [self.run.pk],
         )
-        people = self.cursor.rowcount
+        n_members = self.cursor.rowcount
         if live_marks.has_live_segments(self.columns.app_group.pk):
             mark_sql = live_marks.mark_sql("profile_id FROM import_rows")
             self.cursor.execute(mark_sql, [self.columns.app_group.pk])
-        return Counts(created, copied.n_rows - created, people)
+        return Counts(n_created, copied.n_rows - n_created, n_members)
 
     def _is_anybody_erased(self, copied: CopyData) -> bool:
         """Return whether the ledger has one of the names."""
@@ -382,8 +382,8 @@ class _Writer:
 
     def _update_known(self, n_known: int) -> None:
         """Lock and compare the known profiles, record the hashes they lose, update them."""
-        locked, changed, unusual = self._compare()
-        if locked != n_known or unusual:
+        n_locked, n_changed, n_unusual = self._compare()
+        if n_locked != n_known or n_unusual:
             raise Unusual
         for kind in self.columns.kinds:
             self.cursor.execute(
@@ -394,7 +394,7 @@ class _Writer:
                 " ORDER BY profile_id ON CONFLICT DO NOTHING",
                 [kind, self.now],
             )
-        if changed and "ads_consent" in self.columns.plain:
+        if n_changed and "ads_consent" in self.columns.plain:
             self.cursor.execute(
                 "SELECT profile_id FROM import_rows WHERE NOT is_new AND NOT ads_consent"
                 " AND was_consent IS DISTINCT FROM false"
@@ -402,7 +402,7 @@ class _Writer:
             consent.record_withdrawals(
                 self.columns.app_group, [pk for (pk,) in self.cursor.fetchall()], now=self.now
             )
-        if changed:
+        if n_changed:
             self._update()
 
     def _compare(self) -> tuple[int, int, int]:
@@ -441,9 +441,9 @@ class _Writer:
             " count(*) FILTER (WHERE is_unusual) FROM compared",
             [MOST_ATTRIBUTES - len(columns.plan.columns)],
         )
-        locked, changed, unusual = self.cursor.fetchone()
+        n_locked, n_changed, n_unusual = self.cursor.fetchone()
         self.cursor.execute("SET LOCAL enable_nestloop = on")
-        return locked, changed, unusual
+        return n_locked, n_changed, n_unusual
 
     def _update(self) -> None:
         """Write new values; an empty cell leaves the known value."""

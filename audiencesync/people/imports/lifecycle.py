@@ -205,20 +205,20 @@ def tidy() -> None:
     """Delete orphaned files, imports never started, and expired data; runs every minute."""
     now = timezone.now()
     uploads.sweep(now=now)
-    if before := retention.cutoff("uploads", now=now):
-        for run in Import.objects.filter(state=State.UPLOADED, created_at__lt=before):
+    if cutoff := retention.cutoff("uploads", now=now):
+        for run in Import.objects.filter(state=State.UPLOADED, created_at__lt=cutoff):
             discard(run)
-    if before := retention.cutoff("rejects", now=now):
-        RejectPart.objects.filter(run__ended_at__lt=before).delete()
+    if cutoff := retention.cutoff("rejects", now=now):
+        RejectPart.objects.filter(run__ended_at__lt=cutoff).delete()
     _delete_members(now=now)
 
 
 def _delete_members(*, now: datetime) -> None:
     """Delete the members of old imports, except of those that a segment's filter names."""
-    before = retention.cutoff("members", now=now)
+    cutoff = retention.cutoff("members", now=now)
     old_runs = (
-        Import.objects.filter(ended_at__lt=before, n_people__gt=0)
-        if before
+        Import.objects.filter(ended_at__lt=cutoff, n_people__gt=0)
+        if cutoff
         else Import.objects.none()
     )
     old_keys = set(old_runs.values_list("app_group_id", "pk"))

@@ -213,15 +213,15 @@ class Converter:
         values = value if column.target == "rest" else {column.name: value}
         if value is None:
             return None
-        kept = {
+        without_addresses = {
             name: item
             for name, item in values.items()
             if not in_clear.holds(name, item, region=self.region)
         }
-        if len(kept) == len(values):
+        if len(without_addresses) == len(values):
             return value
         bad_cells.append((i, "clear", column.header))
-        return kept if column.target == "rest" else None
+        return without_addresses if column.target == "rest" else None
 
     def _check_aliases(self, keys: list[Value], bad_rows: dict[int, tuple[str, str]]) -> None:
         """Reject rows whose alias holds an e-mail or phone, as the API does: it would be stored."""

@@ -60,10 +60,12 @@ class Full(Exception):
 
 def check_room(app_group: AppGroup, size: int) -> None:
     """Raise Full if there is no room for a file of this size in bytes."""
-    waiting = Import.objects.filter(
+    waiting_runs = Import.objects.filter(
         app_group=app_group, state__in=(Import.State.UPLOADED, Import.State.RUNNING)
     )
-    n_files, n_bytes = waiting.aggregate(n=Count("pk"), n_bytes=Sum("size", default=0)).values()
+    n_files, n_bytes = waiting_runs.aggregate(
+        n=Count("pk"), n_bytes=Sum("size", default=0)
+    ).values()
     if n_files >= MOST_WAITING or n_bytes + size > MOST_WAITING_BYTES:
         raise Full("waiting")
     if shutil.disk_usage(settings.VAR_DIR).free < 2 * size:

@@ -54,10 +54,10 @@ def names_of(app_group: AppGroup, profiles: Sequence[Profile]) -> list[tuple[int
             for profile in profiles
             if (value := getattr(profile, f"{kind}_sha256"))
         ]
-    past = PastIdentifier.objects.filter(profile__in=profiles, kind__in=ADDRESSES)
+    past_identifiers = PastIdentifier.objects.filter(profile__in=profiles, kind__in=ADDRESSES)
     values += [
         (pk, kind, bytes(value))
-        for pk, kind, value in past.values_list("profile", "kind", "sha256")
+        for pk, kind, value in past_identifiers.values_list("profile", "kind", "sha256")
     ]
     aliases = UserAlias.objects.filter(profile__in=profiles).values_list("profile", "label", "name")
     values += [(pk, "alias", alias_value(label, name)) for pk, label, name in aliases]

@@ -8,9 +8,9 @@ from audiencesync.people.models import Event
 
 
 def purge(*, now: datetime) -> None:
-    if before := retention.cutoff("events", now=now):
+    if cutoff := retention.cutoff("events", now=now):
         # Unmarked: live segments that ask for such events see it in their daily sweep.
-        old = Event.objects.filter(at__lt=before)
+        expired_events = Event.objects.filter(at__lt=cutoff)
         retention.walk_in_chunks(
-            "events", Event.objects.all(), partial(retention.delete_rows, old), now=now
+            "events", Event.objects.all(), partial(retention.delete_rows, expired_events), now=now
         )

@@ -50,10 +50,10 @@ class Fold(Func):
         sql = f'LOWER(NORMALIZE({text}, NFKC) COLLATE "und-x-icu")'
         for letter, replacement in EQUAL_LETTERS:
             sql = f"REPLACE({sql}, '{letter}', '{replacement}')"
-        is_ascii, plain = f"OCTET_LENGTH({text}) = LENGTH({text})", f'LOWER({text} COLLATE "C")'
+        is_ascii, lowered = f"OCTET_LENGTH({text}) = LENGTH({text})", f'LOWER({text} COLLATE "C")'
         # Both branches have the same collation, or PostgreSQL refuses the expression.
         folded = f'NORMALIZE({sql}, NFKC) COLLATE "C"'
-        sql = f"(CASE WHEN {is_ascii} THEN {plain} ELSE {folded} END)"
+        sql = f"(CASE WHEN {is_ascii} THEN {lowered} ELSE {folded} END)"
         return sql, tuple(params) * 4
 
 

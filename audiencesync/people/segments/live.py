@@ -260,13 +260,13 @@ def difference(segment: Segment, new_filter: object, *, seconds: float = 2.0) ->
 
 def work(*, now: datetime, seconds: float) -> bool:
     """Compare changed profiles, then continue due sweeps; return whether work is left."""
-    begun = time.monotonic()
+    started_at = time.monotonic()
     has_changes = has_sweeps = True
     while has_changes := compare_changed(now=now):
-        if time.monotonic() > begun + seconds / 2:
+        if time.monotonic() > started_at + seconds / 2:
             break
     while has_sweeps := sweep_some(now=now):
-        if time.monotonic() > begun + seconds:
+        if time.monotonic() > started_at + seconds:
             break
     return has_changes or has_sweeps
 

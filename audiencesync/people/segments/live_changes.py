@@ -67,8 +67,8 @@ class Move(NamedTuple):
     @property
     def signals(self) -> list[Signal.Kind]:
         """Return the signals to write; a changed member leaves (its old identifiers) and joins."""
-        left = [Signal.Kind.LEFT] if self.was_member else []
-        return left if self.fingerprint is None else [*left, Signal.Kind.JOINED]
+        left_signals = [Signal.Kind.LEFT] if self.was_member else []
+        return left_signals if self.fingerprint is None else [*left_signals, Signal.Kind.JOINED]
 
 
 class Within(NamedTuple):

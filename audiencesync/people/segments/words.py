@@ -93,11 +93,11 @@ class _Sentence:
         )
 
     def _value(self, node: Condition, is_column: bool, *, hides: bool = False) -> str:
-        listed = _values_of(node)
-        if self.masked and (hides or not is_column and any(map(is_personal, listed))):
+        values = _values_of(node)
+        if self.masked and (hides or not is_column and any(map(is_personal, values))):
             return "***"
-        text = ", ".join(map(_value_words, listed[:SHOWN_VALUES]))
-        return text + (" …" if len(listed) > SHOWN_VALUES else "")
+        text = ", ".join(map(_value_words, values[:SHOWN_VALUES]))
+        return text + (" …" if len(values) > SHOWN_VALUES else "")
 
     def _event_name(self, node: EventCondition) -> str:
         """Return the event or product, with its properties."""

@@ -28,18 +28,18 @@ def split(app_group: AppGroup, changes: Sequence[Change]) -> list[Sequence[Chang
     profiles: dict[Key, int | Key] = {**lookup.find(app_group, set(keys) - {_NO_KEY})}
     parts: list[list[Change]] = [[]]
     used_keys: set[Key] = set()  # the keys by which this part finds its profiles
-    changed: set[int | Key] = set()  # profiles that got or lost an address in this part
+    changed_profiles: set[int | Key] = set()  # profiles that got or lost an address in this part
     for change, key in zip(changes, keys, strict=True):
         profile, new_keys = profiles.get(key, key), _new_keys(change, app_group.phone_region)
         is_found_by_address = key[0] in erasure_ledger.ADDRESSES
         # The address was used for its former profile before, or decides now which one is found.
-        if used_keys & new_keys or (is_found_by_address and profile in changed):
+        if used_keys & new_keys or (is_found_by_address and profile in changed_profiles):
             parts.append([])
-            used_keys, changed = set(), set()
+            used_keys, changed_profiles = set(), set()
         parts[-1].append(change)
         used_keys.add(key)
         if new_keys:
-            changed.add(profile)
+            changed_profiles.add(profile)
             profiles |= dict.fromkeys(new_keys, profile)
     return list(parts)
 

@@ -89,10 +89,10 @@ def has_email(text: str) -> bool:
 
 def _has_phone(text: str, region: str) -> bool:
     """Return whether a text contains a certain phone number: with a plus, or as dialled at home."""
-    plain = phones.plain(text)
-    if _TIMESTAMP.fullmatch(plain):
+    normalised = phones.plain(text)
+    if _TIMESTAMP.fullmatch(normalised):
         return False
-    for match in _NUMBER.finditer(plain):
+    for match in _NUMBER.finditer(normalised):
         number = phones.read(match[0], region).number
         if number and (not match[0].isdigit() or phones.is_mobile(number)):
             return True

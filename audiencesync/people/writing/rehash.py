@@ -47,10 +47,10 @@ def rehash(app_group: AppGroup, profile_ids: Iterable[int], *, now: datetime) ->
     )
     profiles = rows.lock(app_group.pk, outdated.values_list("pk", flat=True))
     alternatives_before = {row.id: _alternatives(row) for row in profiles}
-    changed = renew(app_group, profiles, now=now)
-    rows.update(changed, now=now)
+    changed_rows = renew(app_group, profiles, now=now)
+    rows.update(changed_rows, now=now)
     unchanged = {row.id: row for row in profiles}
-    for row in changed:
+    for row in changed_rows:
         del unchanged[row.id]
     with_new_alternatives = [
         row for row in unchanged.values() if _alternatives(row) != alternatives_before[row.id]
@@ -73,15 +73,15 @@ def renew(app_group: AppGroup, profiles: Sequence[Row], *, now: datetime) -> lis
     outdated = [row for row in profiles if row.rule_version < normalise.RULE_VERSION]
     raws = [(row.email, row.phone, row.idfa, row.gaid) for row in outdated]
     past_hashes: list[rows.PastHash] = []
-    changed = []
+    changed_rows = []
     hashes = normalise.hash_rows(raws, region=app_group.phone_region)
     for row, hashes_of_row in zip(outdated, hashes, strict=True):
         hashes_before_renewal = _main_hashes(row)
         past_hashes += _renew(row, hashes_of_row)
         if _main_hashes(row) != hashes_before_renewal:
-            changed.append(row)
+            changed_rows.append(row)
     note_misreadings(app_group, past_hashes, now=now)
-    return changed
+    return changed_rows
 
 
 def _renew(row: Row, hashes: normalise.Hashes) -> list[rows.PastHash]:

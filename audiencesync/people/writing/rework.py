@@ -45,8 +45,10 @@ def _rework_chunk(group_id: int) -> bool:
         app_group = AppGroup.objects.select_for_update(no_key=True).get(pk=group_id)
         if app_group.rework_cursor is None:
             return False
-        locked = Profile.objects.filter(app_group=app_group).select_for_update(no_key=True)
-        profiles = next(chunks.read(locked, AT_ONCE, after=app_group.rework_cursor), [])
+        profiles_to_lock = Profile.objects.filter(app_group=app_group).select_for_update(
+            no_key=True
+        )
+        profiles = next(chunks.read(profiles_to_lock, AT_ONCE, after=app_group.rework_cursor), [])
         # Before a hash-only group blanks the raw values, from which hashes are made.
         rehash.rehash(app_group, [profile.pk for profile in profiles], now=now)
         _apply_settings(app_group, profiles, now=now)

@@ -123,15 +123,15 @@ class _Upsert:
         self.ids |= lookup.find(self.app_group, self.indexes)
         self.ids |= rehash.find_by_former_hash(self.app_group, self._unknown_addresses())
         self._leave_out_erased()
-        missing = self._missing_keys()
-        if any(kind != "external_id" for kind, _value in missing):
+        missing_keys = self._missing_keys()
+        if any(kind != "external_id" for kind, _value in missing_keys):
             lookup.lock_newcomers(self.app_group)
-            self.ids |= lookup.find(self.app_group, missing)
-            missing = self._missing_keys()
-        if any(kind == "external_id" for kind, _value in missing):
+            self.ids |= lookup.find(self.app_group, missing_keys)
+            missing_keys = self._missing_keys()
+        if any(kind == "external_id" for kind, _value in missing_keys):
             lookup.lock_names(self.app_group, alone=False)
-        created = self._create(missing)
-        self._write_known(created)
+        created_ids = self._create(missing_keys)
+        self._write_known(created_ids)
         return self.result
 
     def _unknown_addresses(self) -> dict[Key, str]:
@@ -173,28 +173,30 @@ class _Upsert:
             and not all(self.changes[index].only_existing for index in indexes)
         ]
 
-    def _create(self, missing: list[Key]) -> set[int]:
+    def _create(self, missing_keys: list[Key]) -> set[int]:
         """Insert profiles with all given values; return their ids."""
-        missing.sort(key=lambda key: (key[0], key[1]))
-        ids = rows.new_ids(len(missing))
-        new = {
+        missing_keys.sort(key=lambda key: (key[0], key[1]))
+        new_ids = rows.new_ids(len(missing_keys))
+        new_rows = {
             key: Row(pk, external_id=key[1] if key[0] == "external_id" else None)
-            for key, pk in zip(missing, ids, strict=True)
+            for key, pk in zip(missing_keys, new_ids, strict=True)
         }
-        self._apply_all([(row, self._creating_indexes(key)) for key, row in new.items()])
-        created = rows.insert(self.app_group.pk, list(new.values()), now=self.now)
-        aliases = [(*value, row.id) for (kind, value), row in new.items() if kind == "alias"]
+        self._apply_all([(row, self._creating_indexes(key)) for key, row in new_rows.items()])
+        created_ids = rows.insert(self.app_group.pk, list(new_rows.values()), now=self.now)
+        aliases = [(*value, row.id) for (kind, value), row in new_rows.items() if kind == "alias"]
         UserAlias.objects.bulk_create(
             [
                 UserAlias(app_group=self.app_group, label=label, name=name, profile_id=pk)
                 for label, name, pk in aliases
             ]
         )
-        self.ids |= {key: row.id for key, row in new.items() if row.id in created}
-        if len(created) < len(new):  # another writer was faster
-            self.ids |= lookup.find(self.app_group, [key for key in missing if key not in self.ids])
-        self.result.created = len(created)
-        return created
+        self.ids |= {key: row.id for key, row in new_rows.items() if row.id in created_ids}
+        if len(created_ids) < len(new_rows):  # another writer was faster
+            self.ids |= lookup.find(
+                self.app_group, [key for key in missing_keys if key not in self.ids]
+            )
+        self.result.created = len(created_ids)
+        return created_ids
 
     def _creating_indexes(self, key: Key) -> list[int]:
         """Return the indexes from the first change that may create the profile on."""
@@ -208,7 +210,7 @@ class _Upsert:
             self.result.problems[index] = "unknown"
         return indexes[start:]
 
-    def _write_known(self, created: set[int]) -> None:
+    def _write_known(self, created_ids: set[int]) -> None:
         """Lock the known profiles and write their new values."""
         known_indexes: dict[int, list[int]] = defaultdict(list)
         for key, indexes in self.indexes.items():
@@ -218,7 +220,7 @@ class _Upsert:
                     self.result.problems[index] = "unknown"
                 elif index not in self.result.problems:
                     self.result.profile_ids[index] = pk
-                    if pk not in created:
+                    if pk not in created_ids:
                         known_indexes[pk].append(index)
         known_rows = self._lock_known(known_indexes)
         rehashed = rehash.renew(self.app_group, list(known_rows.values()), now=self.now)
@@ -235,7 +237,7 @@ class _Upsert:
         ]
         consent.record_withdrawals(self.app_group, withdrawn_ids, now=self.now)
         self.result.updated = len(known_rows)
-        self.result.new, self.result.changed = created, created | to_write.keys()
+        self.result.new, self.result.changed = created_ids, created_ids | to_write.keys()
         for index in self.result.problems:
             self.result.profile_ids[index] = None
 
@@ -346,7 +348,7 @@ class _Upsert:
 
     def _hash(self, profiles: list[tuple[Row, dict[str, str]]]) -> None:
         """Set the given identifiers and their hashes; remember the hashes they replace."""
-        past: list[rows.PastHash] = []
+        past_hashes: list[rows.PastHash] = []
         raw_values = [
             (raw.get("email", ""), raw.get("phone", ""), raw.get("idfa", ""), raw.get("gaid", ""))
             for _row, raw in profiles
@@ -362,11 +364,11 @@ class _Upsert:
                     del raw[kind]
                     continue
                 if old_digest is not None and old_digest != new_digest:
-                    past.append((row.id, kind, old_digest))
+                    past_hashes.append((row.id, kind, old_digest))
                 row.set_hashes(kind, hashes_of_row)
                 setattr(row, kind, "" if self.hashes_only else raw[kind])
             row.rule_version = normalise.RULE_VERSION
-        rows.record_past_hashes(past, now=self.now)
+        rows.record_past_hashes(past_hashes, now=self.now)
 
     def _keeps_stored(self, row: Row, kind: str, given: str, hashes: normalise.Hashes) -> bool:
         """Return whether the known value is usable and the given one is not."""

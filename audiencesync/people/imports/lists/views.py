@@ -54,7 +54,7 @@ def people(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
         is_slow = True
     if page.rows:
         _log(request, run)
-    shown = [masking.person(person, masked=False) for person in page.rows]
+    people_shown = [masking.person(person, masked=False) for person in page.rows]
     context = {
         "run": run,
         "number": number,
@@ -62,8 +62,8 @@ def people(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
         "gone": n_gone,
         "is_noted": number.name == members.PEOPLE or members.knows_created(run),
         "page": page,
-        "people": shown,
-        "has_names": any(person.name for person in shown),
+        "people": people_shown,
+        "has_names": any(person.name for person in people_shown),
         "is_search": bool(text),
         "is_slow": is_slow,
         "keep_days": ceil(settings.KEEP_DAYS["members"]),

@@ -34,17 +34,17 @@ def coverage(
 
     ``is_strict``: profiles that were never asked for consent count as refused.
     """
-    nothing = eligibility.has_none_q(kinds)
-    refused = eligibility.no_consent(is_strict=is_strict).q
-    by_device = eligibility.only_untracked_q(kinds)
-    counted = people.order_by().aggregate(
+    none_q = eligibility.has_none_q(kinds)
+    refused_q = eligibility.no_consent(is_strict=is_strict).q
+    untracked_q = eligibility.only_untracked_q(kinds)
+    counts = people.order_by().aggregate(
         total=Count("pk"),
-        none=Count("pk", filter=nothing),
-        refused=Count("pk", filter=refused),
-        addable=Count("pk", filter=~nothing & ~refused & ~by_device),
-        untracked=Count("pk", filter=~nothing & ~refused & by_device),
+        none=Count("pk", filter=none_q),
+        refused=Count("pk", filter=refused_q),
+        addable=Count("pk", filter=~none_q & ~refused_q & ~untracked_q),
+        untracked=Count("pk", filter=~none_q & ~refused_q & untracked_q),
         **{kind: Count(f"{kind}_sha256") for kind in kinds},
     )
-    by_kind = {kind: counted[kind] for kind in kinds}
-    others = {name: counted[name] for name in ("none", "refused", "untracked", "addable")}
-    return Coverage(counted["total"], by_kind, **others)
+    by_kind = {kind: counts[kind] for kind in kinds}
+    other_counts = {name: counts[name] for name in ("none", "refused", "untracked", "addable")}
+    return Coverage(counts["total"], by_kind, **other_counts)
