@@ -131,7 +131,7 @@ def test_a_list_that_takes_too_long_says_so(bob_editor, members, url, monkeypatc
         with connection.cursor() as cursor:  # ends by the limit only
             cursor.execute(SLOW[connection.vendor])
 
-    monkeypatch.setattr(page.lists, "asked", asked)
+    monkeypatch.setattr(page.lists, "requested_page", asked)
     monkeypatch.setattr(page, "READ_SECONDS", 0.5)
 
     text = bob_editor.client.get(url).content.decode()
