@@ -60,8 +60,8 @@ def revoke_before_the_new_one_is_kept():
     """a reconnect ends the old token before the new one is stored"""
     renew = connect._write_connection
 
-    def renewing(state, offer, token, *, now):
-        connection, old = renew(state, offer, token, now=now)
+    def renewing(*args, **kwargs):
+        connection, old = renew(*args, **kwargs)
         _revoke(old)
         return connection, ""
 
@@ -73,7 +73,7 @@ def token_kept_with_the_offer():
     """a token is written down only when all is known of its owner"""
     save = oauth.OAuthState.save
     oauth.OAuthState.save = lambda state, **how: (
-        None if how.get("update_fields") == ["token_sealed"] else save(state)
+        None if "token_sealed" in (how.get("update_fields") or ()) else save(state)
     )
 
 
