@@ -271,12 +271,12 @@ def _within_caps(canvas: Canvas, people: QuerySet[Profile], *, now: datetime) ->
 
 def _room(canvas: Canvas, *, now: datetime) -> int | None:
     """Return how many people may still enter; None without a cap."""
-    places_left = []
+    entries_left = []
     if canvas.cap_total is not None:
-        places_left.append(canvas.cap_total - canvas.entered)
+        entries_left.append(canvas.cap_total - canvas.entered)
     if canvas.cap_per_day is not None:
-        places_left.append(canvas.cap_per_day - rows.entered_today(canvas, now=now))
-    return max(0, min(places_left)) if places_left else None
+        entries_left.append(canvas.cap_per_day - rows.entered_today(canvas, now=now))
+    return max(0, min(entries_left)) if entries_left else None
 
 
 def _begin(canvas: Canvas, first: Step, entrants: Entrants, *, now: datetime) -> int:

@@ -19,7 +19,7 @@ from canvases.entry_card import event_property
 from canvases.steps.base import Text
 
 MAX_CONDITIONS = 5
-PARTS = ("property", "op", "value")
+ROW_PARTS = ("property", "op", "value")
 OPS: list[tuple[str, Text]] = [(op, filters.OPS[op]) for op in event_property.OPS]
 
 
@@ -38,11 +38,11 @@ class Row:
 
 
 def field_names(prefix: str, n: int) -> list[str]:
-    """Return the names of the fields of row ``n``, which is counted from 0.
+    """Return the names of the fields of a row.
 
-    Of the first row such as event_property, of the second event_property2.
+    With the prefix "event_", they begin with event_property for ``n`` 0, event_property2 for 1.
     """
-    return [f"{prefix}{name}{n + 1 if n else ''}" for name in PARTS]
+    return [f"{prefix}{name}{n + 1 if n else ''}" for name in ROW_PARTS]
 
 
 def add_fields(form: forms.BaseForm, prefix: str = "") -> None:
@@ -63,8 +63,8 @@ def rows(form: forms.BaseForm, prefix: str = "") -> list[Row]:
     all_rows = [
         Row(*(form[name] for name in field_names(prefix, n))) for n in range(MAX_CONDITIONS)
     ]
-    used_numbers = [n for n, row in enumerate(all_rows) if row.is_used]
-    return all_rows[: used_numbers[-1] + 2 if used_numbers else 1]
+    used_indexes = [n for n, row in enumerate(all_rows) if row.is_used]
+    return all_rows[: used_indexes[-1] + 2 if used_indexes else 1]
 
 
 def read(

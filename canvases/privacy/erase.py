@@ -201,7 +201,7 @@ def _queue_removals(erasures: Sequence[Erasure], *, now: datetime) -> None:
 
 
 def _end_or_postpone(erasures: Sequence[Erasure], *, now: datetime) -> None:
-    """End erasures whose removals were settled long enough ago: write the receipt, delete the rest.
+    """End erasures whose removals were settled long enough ago; postpone the next check of others.
 
     Not at once: a late worker may push an add after the removal, which is repeated then
     (compensation) and needs the hashes for that.
@@ -247,6 +247,7 @@ def _next_check(
 
 
 def _end_erasure(erasure: Erasure, answers: list[dict[str, Any]], *, now: datetime) -> None:
+    """Write the receipt and delete the rows of the profile and of those merged into it."""
     with transaction.atomic():
         Canvas.lock_all(erasure.app_group)
         still_open = Erasure.objects.filter(pk=erasure.pk, state=Erasure.State.REMOVING)

@@ -48,7 +48,7 @@ class Walk:
     def __init__(self, steps: Sequence[Step], people: QuerySet[Profile], *, now: datetime) -> None:
         self.step_at, self.now = tree.steps_by_place(steps), now
         self.people = people.order_by().annotate(**_branch_annotations(steps, now=now))
-        self.number_of = {one.pk: n for n, one in enumerate(tree.in_order(steps), 1)}
+        self.number_of = {step.pk: n for n, step in enumerate(tree.in_order(steps), 1)}
         self.arrivals_at: dict[int, Arrivals] = {}
         self._path(self.step_at.get((None, 0)), Arrivals())
 
@@ -59,16 +59,16 @@ class Walk:
 
     def _path(self, step: Step | None, arrivals: Arrivals) -> Arrivals | None:
         """Store who comes to ``step`` and those after it; return who comes out of their branch."""
-        at: Arrivals | None = arrivals
-        while step is not None and at is not None:
-            self.arrivals_at[step.pk] = at
+        current: Arrivals | None = arrivals
+        while step is not None and current is not None:
+            self.arrivals_at[step.pk] = current
             if KINDS[step.kind].due_on_arrival(step, now=self.now) > self.now:
-                at = replace(at, is_later=True)
-            at = self._block(step, at) if KINDS[step.kind].splits else at
+                current = replace(current, is_later=True)
+            current = self._block(step, current) if KINDS[step.kind].splits else current
             if not branches(step):
                 return None
             step = self.step_at.get((step.pk, 0))
-        return at
+        return current
 
     def _block(self, split: Step, arrivals: Arrivals) -> Arrivals | None:
         """Follow people into the branches of a split; return who comes out; None if no one does."""

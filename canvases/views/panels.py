@@ -277,12 +277,12 @@ def _since_the_stop(canvas: Canvas, *, now: datetime) -> dict[str, int]:
     if canvas.state != Canvas.State.STOPPED:
         return {}
     n_over = canvas.visits.filter(left_at=None, due_at__lte=now).count()
-    if (entry := admission.entry_subscription(canvas)) is None or canvas.segment is None:
+    if (subscription := admission.entry_subscription(canvas)) is None or canvas.segment is None:
         return {"over": n_over}
     try:
         with at_most(COUNT_SECONDS):
             n_left, n_joined, _total = live_changes.counts(
-                entry, filters.parse(canvas.segment.filter)
+                subscription, filters.parse(canvas.segment.filter)
             )
     except TooSlow:
         return {"over": n_over}
