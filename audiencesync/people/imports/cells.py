@@ -176,7 +176,7 @@ def reader(target: str, *, delimiter: str, style: str = "", name: str = "") -> R
 
 
 def _exact_reader(target: str, delimiter: str) -> Reader:
-    """Return the reader for our own export, which restores what was stored."""
+    """Return the reader for our own export: it returns the values that were exported."""
     plain_reader = reader(target, delimiter=delimiter)
     if target == "country":
         return lambda cell: cell if _COUNTRY_CODE.fullmatch(cell) else plain_reader(cell.strip())

@@ -190,7 +190,7 @@ class _ExportGuesser(_Guesser):
 
     def __init__(self, app_group: AppGroup, headers: Sequence[str]) -> None:
         super().__init__(app_group, "")
-        # Elsewhere in the file, an attribute has such a name.
+        # In other files, or after other columns, such a column is an attribute.
         is_reject_file = tuple(headers[: len(REJECT_COLUMNS)]) == REJECT_COLUMNS
         self.left_out_names = {
             csv_export.ID_COLUMN,

@@ -28,7 +28,7 @@ from audiencesync.people.segments.uses.references import ReferencedSegment
 
 logger = logging.getLogger(__name__)
 CHUNK = 10_000  # changed profiles, or rows to write, of one transaction
-SWEPT = 50_000  # profiles that a sweep compares at once
+SWEPT = 50_000  # profiles of one part of a sweep
 HIGHEST_ID = 2**63 - 1
 WRITER_TIMEOUT = timedelta(minutes=5)  # no transaction of a writer is open longer
 # Between two sweeps: of filters that time alone changes, and of the others.
@@ -71,11 +71,8 @@ def subscribe(
             },
         )
         if not is_new and subscription.kinds != list(kinds):
-            subscription.kinds, subscription.sweep_at, subscription.sweep_cursor = (
-                list(kinds),
-                now,
-                0,
-            )
+            subscription.kinds = list(kinds)
+            subscription.sweep_at, subscription.sweep_cursor = now, 0
             subscription.save(update_fields=["kinds", "sweep_at", "sweep_cursor"])
     return subscription
 

@@ -67,8 +67,8 @@ def rows(people: QuerySet[Profile]) -> Iterator[list[Cell]]:
                 write_attribute(row_attributes[name]) if name in row_attributes else ""
                 for name in with_column
             ]
-            rest_cell = [_rest_cell(row_attributes, with_column)] if has_more else []
-            yield [f"{pk:024x}", *cells, created_at.isoformat(), *attribute_cells, *rest_cell]
+            rest_cells = [_rest_cell(row_attributes, with_column)] if has_more else []
+            yield [f"{pk:024x}", *cells, created_at.isoformat(), *attribute_cells, *rest_cells]
 
 
 def _names(people: QuerySet[Profile]) -> list[str]:

@@ -25,6 +25,7 @@ def split(app_group: AppGroup, changes: Sequence[Change]) -> list[Sequence[Chang
     if not any(_is_mixed(kind, changes) for kind in erasure_ledger.ADDRESSES):
         return [changes]
     keys = [lookup.key(change, region=app_group.phone_region) or _NO_KEY for change in changes]
+    # Key -> id of its profile, or the key that creates it.
     profiles: dict[Key, int | Key] = {**lookup.find(app_group, set(keys) - {_NO_KEY})}
     parts: list[list[Change]] = [[]]
     used_keys: set[Key] = set()  # the keys by which this part finds its profiles
@@ -32,7 +33,8 @@ def split(app_group: AppGroup, changes: Sequence[Change]) -> list[Sequence[Chang
     for change, key in zip(changes, keys, strict=True):
         profile, new_keys = profiles.get(key, key), _new_keys(change, app_group.phone_region)
         is_found_by_address = key[0] in erasure_ledger.ADDRESSES
-        # The address was used for its former profile before, or decides now which one is found.
+        # A new part begins if the new address found its former profile in this part, or if the
+        # profile to be found by an address got or lost one in it.
         if used_keys & new_keys or (is_found_by_address and profile in changed_profiles):
             parts.append([])
             used_keys, changed_profiles = set(), set()

@@ -37,7 +37,7 @@ class Row:
     invalid_kinds: int = 0
     rule_version: int = RULE_VERSION
 
-    def columns(self) -> tuple[Any, ...]:
+    def column_values(self) -> tuple[Any, ...]:
         """Return all values but the attributes."""
         return _get_columns(self)
 

@@ -26,13 +26,13 @@ def find_by_former_hash(
 
     ``keys``: key -> the raw e-mail or phone it was made of.
     """
-    if app_group.rework_cursor is None:
+    if app_group.rework_cursor is None:  # all profiles of the group have been reworked
         return {}
     region, ids = app_group.phone_region, {}
     for (kind, sha256), raw in keys.items():
-        former_q = {f"{kind}_sha256__in": former_hashes(kind, raw, region=region)}
+        former_filter = {f"{kind}_sha256__in": former_hashes(kind, raw, region=region)}
         profiles = Profile.objects.filter(
-            app_group=app_group, rule_version__lt=normalise.RULE_VERSION, **former_q
+            app_group=app_group, rule_version__lt=normalise.RULE_VERSION, **former_filter
         )
         for pk, stored_raw in profiles.order_by("updated_at", "pk").values_list("pk", kind):
             if normalise.normalise(kind, stored_raw, region=region).sha256 == sha256:

@@ -260,7 +260,7 @@ class _Upsert:
         """Apply the changes with these indexes to their rows; return the rows that differ."""
         applied = []
         for row, indexes in profiles:
-            columns_before, attributes_before = row.columns(), row.attributes
+            columns_before, attributes_before = row.column_values(), row.attributes
             raw: dict[str, str] = {}
             for index in indexes:
                 self._apply(row, raw, index)
@@ -276,7 +276,7 @@ class _Upsert:
             for row, columns_before, attributes_before, new_values in applied
             if new_values
             or row.attributes is not attributes_before
-            or row.columns() != columns_before
+            or row.column_values() != columns_before
         ]
 
     def _is_new(self, row: Row, kind: str, given: str) -> bool:

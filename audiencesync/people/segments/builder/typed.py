@@ -26,7 +26,7 @@ from audiencesync.people.segments.reader import read
 
 Part = dict[str, Any]
 Report = Callable[[str, str], None]  # name of a control, what is wrong with it
-_WHERE = {"property": "property", "op": "compare", "value": "amount"}
+_WHERE = {"property": "property", "op": "compare", "value": "amount"}  # key in "where" -> control
 
 
 @dataclass
