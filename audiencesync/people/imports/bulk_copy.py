@@ -95,25 +95,25 @@ class Columns:
     def copy_data(self, converted: ConvertedRows) -> CopyData:
         """Return one line per person. Where a key repeats, the last value wins."""
         fields = dict(converted.fields)
-        region, n = self.app_group.phone_region, len(converted)
-        blank = [None] * n
+        region, n_rows = self.app_group.phone_region, len(converted)
+        blank = [None] * n_rows
         for kind in self.kinds:  # a placeholder is an empty cell
             fields[kind] = [
                 None if value and normalise.is_placeholder(value) else value
                 for value in fields[kind]
             ]
-        raw = [[value or "" for value in fields.get(kind, blank)] for kind in KINDS]
-        hashes = list(normalise.hash_rows(zip(*raw, strict=True), region=region))
+        raw_columns = [[value or "" for value in fields.get(kind, blank)] for kind in KINDS]
+        hashes = list(normalise.hash_rows(zip(*raw_columns, strict=True), region=region))
         invalid = [hashed.invalid for hashed in hashes]
         for name in HASHES:
             fields[name] = list(map(attrgetter(name.removesuffix("_sha256")), hashes))
         fields["invalid"], fields["attributes"] = invalid, converted.attributes
         invalid_by_row = list(invalid)  # _one_per_key changes the list in place
         keys, digests = fields[self.key_column], self._digests(fields)
-        if len(set(keys)) < n:
+        if len(set(keys)) < n_rows:
             fields = self._one_per_key(fields, keys)
         return CopyData(
-            n, len(fields[self.key_column]), self._lines(fields), invalid_by_row, digests
+            n_rows, len(fields[self.key_column]), self._lines(fields), invalid_by_row, digests
         )
 
     def _digests(self, fields: dict[str, list[Any]]) -> dict[str, bytes] | None:

@@ -99,14 +99,14 @@ def check(run: Import, plan: Plan) -> CheckResult:
     result.is_whole_file = True
     for parsed in read_in_chunks(reader, CHECK_CHUNK):
         converted, rejects = converter.read(parsed)
-        erased = [
+        erased_rows = [
             converted.row_indexes[index]
             for index in erased_indexes(
                 run.app_group, chunk_writer.changes(converted, plan), now=timezone.now()
             )
         ]
         rejects += [
-            Reject(parsed.lines[index], "erased", "", parsed.rows[index]) for index in erased
+            Reject(parsed.lines[index], "erased", "", parsed.rows[index]) for index in erased_rows
         ]
         result.n_rows += len(parsed)
         result.n_cells_left_out += sum(reject.is_imported for reject in rejects)

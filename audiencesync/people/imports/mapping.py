@@ -139,7 +139,7 @@ class Converter:
             for i, (reason, header) in bad_rows.items()
         ]
         rejects += [
-            Reject(parsed.lines[i], reason, header, parsed.rows[i], True)
+            Reject(parsed.lines[i], reason, header, parsed.rows[i], is_imported=True)
             for i, reason, header in bad_cells
             if i not in bad_rows
         ]

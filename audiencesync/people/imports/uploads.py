@@ -192,8 +192,8 @@ class _Utf8Detector:
         """Count the bytes of the next part."""
         text = self.decoder.decode(part, is_last)
         if not text.isascii():
-            valid = text.encode("utf-8", "ignore")
-            self.n_valid += len(valid.translate(None, _ASCII_BYTES))
+            valid_bytes = text.encode("utf-8", "ignore")
+            self.n_valid += len(valid_bytes.translate(None, _ASCII_BYTES))
             self.n_broken += (
                 sum("\udc80" <= character <= "\udcff" for character in text)
                 if not _is_encodable(text)
