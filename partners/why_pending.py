@@ -48,7 +48,7 @@ def _explain(ad_account: AdAccount, batches: QuerySet[Batch], *, now: datetime) 
         n_people=Sum("n"),
         first_due=Min("due_at"),
         first_deadline=Min("deadline_at"),
-        n_undecryptable=Count("pk", filter=_undecryptable(now=now)),
+        n_undecryptable=Count("pk", filter=_undecryptable_q(now=now)),
     )
     if not totals["n_people"]:
         return None
@@ -85,7 +85,7 @@ def _explain(ad_account: AdAccount, batches: QuerySet[Batch], *, now: datetime) 
     )
 
 
-def _undecryptable(*, now: datetime) -> Q:
+def _undecryptable_q(*, now: datetime) -> Q:
     """Match batches whose token no machine has decrypted in time: TOKEN_KEYS lack its key."""
     return Q(
         last_code=missing_keys.CODE,

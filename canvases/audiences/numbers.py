@@ -87,7 +87,7 @@ def is_conflict(all_uses: Iterable[Use]) -> bool:
 def people(audience: Audience) -> QuerySet[Profile]:
     """Return the people who are in it by what we sent."""
     return Profile.objects.filter(
-        sent.listed_members(audience.pk), app_group=audience.ad_account.connection.app_group_id
+        sent.listed_members_q(audience.pk), app_group=audience.ad_account.connection.app_group_id
     )
 
 

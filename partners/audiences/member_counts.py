@@ -33,16 +33,16 @@ def beat() -> None:
 def count_due(*, now: datetime, seconds: float = MAX_SECONDS) -> None:
     """Continue the unfinished count, then begin the next that is due, until time is up."""
     stop_at = time.monotonic() + seconds
-    while row := _unfinished() or _begin(now=now):
+    while row := _unfinished_count() or _begin_count(now=now):
         if time.monotonic() >= stop_at or not _count_part(row):
             return
 
 
-def _unfinished() -> MemberCount | None:
+def _unfinished_count() -> MemberCount | None:
     return MemberCount.objects.filter(until__isnull=False).order_by("until", "pk").first()
 
 
-def _begin(*, now: datetime) -> MemberCount | None:
+def _begin_count(*, now: datetime) -> MemberCount | None:
     """Begin the count of the audience that was counted longest ago, of those that are due."""
     due = Q(member_count=None) | Q(member_count__counted_at__lt=now - COUNT_EVERY)
     in_use = Audience.objects.filter(gone_at=None, ad_account__is_chosen=True)

@@ -16,7 +16,7 @@ MAX_LISTED = 50_000
 """With at most so many accepted deliveries, a list begins with them instead of with all people."""
 
 
-def members(audience: int) -> Q:
+def members_q(audience: int) -> Q:
     """Return the Q of the profiles whose newest accepted delivery to the audience is an add.
 
     Reads the deliveries of each person, which are few. Pending ones, and those that were not
@@ -26,13 +26,13 @@ def members(audience: int) -> Q:
     return Q(Exact(Coalesce(newest_action, Value("")), Value(str(Action.ADD))))
 
 
-def listed_members(audience: int) -> Q:
+def listed_members_q(audience: int) -> Q:
     """Return the Q of the same profiles, for lists of them: quick if few were sent at all."""
     batches = Batch.objects.filter(audience=audience, state=Outcome.SYNCED)
     if (batches.aggregate(n=Sum("n"))["n"] or 0) > MAX_LISTED:
-        return members(audience)
+        return members_q(audience)
     sent = Delivery.objects.filter(batch__in=batches, outcome=None)
-    return members(audience) & Q(pk__in=sent.values("profile"))
+    return members_q(audience) & Q(pk__in=sent.values("profile"))
 
 
 def last_sent_at(audience: int) -> Subquery:
@@ -71,4 +71,4 @@ def name(audience: int) -> str:
     return Audience.objects.filter(pk=audience).values_list("name", flat=True).first() or ""
 
 
-SOURCE = Source(members=members, names=names, name=name)
+SOURCE = Source(members=members_q, names=names, name=name)

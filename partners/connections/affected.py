@@ -58,7 +58,7 @@ def steps_losing_audiences(state: OAuthState, remote_ids: Collection[str]) -> li
     syncs = Sync.objects.filter(
         app_group=state.app_group, audience__ad_account__connection__partner=partner.key
     )
-    syncs = _in_use(syncs).filter(
+    syncs = _syncs_in_use(syncs).filter(
         audience__ad_account__remote_id__in=remote_ids, audience__gone_at=None
     )
     audience_keys = set(syncs.values_list("audience__ad_account__remote_id", "audience__remote_id"))
@@ -91,17 +91,17 @@ def _syncs_of(subject: Connection | AdAccount | Audience) -> QuerySet[Sync]:
             return Sync.objects.filter(audience=subject)
 
 
-def _in_use(syncs: QuerySet[Sync]) -> QuerySet[Sync]:
+def _syncs_in_use(syncs: QuerySet[Sync]) -> QuerySet[Sync]:
     """Return the Syncs that are live or have pending people."""
     return syncs.filter(Q(is_live=True) | Q(tally__pending__gt=0))
 
 
 def _lines_of(syncs: QuerySet[Sync]) -> list[AffectedStep]:
     """Return one line per step and audience, those with pending people first."""
-    with_pending = _in_use(syncs).annotate(n_pending=Coalesce(F("tally__pending"), 0))
+    with_pending = _syncs_in_use(syncs).annotate(n_pending=Coalesce(F("tally__pending"), 0))
     rows = list(with_pending.select_related("audience__ad_account").order_by("label", "url", "pk"))
     errored_at = _first_deadlines(sync.pk for sync in rows if sync.n_pending)
-    lines = _merged(
+    lines = _merge_lines(
         AffectedStep(
             sync.label,
             sync.url,
@@ -123,7 +123,7 @@ def _first_deadlines(syncs: Iterable[int]) -> dict[int, datetime]:
     return dict(rows)
 
 
-def _merged(lines: Iterable[AffectedStep]) -> list[AffectedStep]:
+def _merge_lines(lines: Iterable[AffectedStep]) -> list[AffectedStep]:
     line_of: dict[tuple[str, str], AffectedStep] = {}
     for line in lines:
         key = (line.label, line.url)

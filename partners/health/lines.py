@@ -63,7 +63,7 @@ class Line:
         return titles.help_key(self.incident.code)
 
     @property
-    def notified(self) -> list[str]:
+    def notified_names(self) -> list[str]:
         """Return the names of the members who were notified."""
         return _notified_names(self.incident)
 
@@ -96,10 +96,10 @@ class Over:
     begun_at: datetime
     ended_at: datetime
     most_people: int
-    notified: list[str]
+    notified_names: list[str]
 
     @property
-    def lasted(self) -> str:
+    def duration_text(self) -> str:
         """Return how long it lasted, such as: 2 hours, 5 minutes."""
         return timesince(self.begun_at, self.ended_at)
 

@@ -37,7 +37,7 @@ MIN_PAUSE = timedelta(minutes=1)
 def beat() -> None:
     """Check the connections that were not checked for CHECK_EVERY_MINUTES, for some seconds."""
     stop_at, now = time.monotonic() + MAX_SECONDS, timezone.now()
-    due_q = _not_checked_since(now - timedelta(minutes=settings.CHECK_EVERY_MINUTES), now=now)
+    due_q = _not_checked_since_q(now - timedelta(minutes=settings.CHECK_EVERY_MINUTES), now=now)
     connections = Connection.objects.filter(due_q, app_group__archived_at=None)
     oldest_first = connections.order_by(F("examined_at").asc(nulls_first=True), "pk")
     for connection in oldest_first.exclude(token_sealed="")[: settings.SYNC.threads]:
@@ -50,7 +50,7 @@ def beat() -> None:
 def run(connection: Connection, *, now: datetime) -> bool:
     """Check a connection now. Return False if that was done within the last minute."""
     stop_at = time.monotonic() + MAX_SECONDS
-    is_claimed = _claim(connection, _not_checked_since(now - MIN_PAUSE, now=now), now=now)
+    is_claimed = _claim(connection, _not_checked_since_q(now - MIN_PAUSE, now=now), now=now)
     if is_claimed:
         history.store(connection, _outcomes(connection, now=now, stop_at=stop_at), now=now)
     return is_claimed
@@ -65,7 +65,7 @@ def _run_if_due(connection: Connection, due_q: Q, *, now: datetime, stop_at: flo
     return outcomes[0].result != Result.UNKNOWN
 
 
-def _not_checked_since(before: datetime, *, now: datetime) -> Q:
+def _not_checked_since_q(before: datetime, *, now: datetime) -> Q:
     # A later time was written by a wrong clock.
     return Q(examined_at=None) | Q(examined_at__lte=before) | Q(examined_at__gt=now)
 
@@ -77,7 +77,7 @@ def _claim(connection: Connection, due_q: Q, *, now: datetime) -> bool:
 
 def _outcomes(connection: Connection, *, now: datetime, stop_at: float) -> list[CheckOutcome]:
     """Ask the partner all questions; the later ones only if the earlier ones had an answer."""
-    access = _timed(Kind.ACCESS, lambda: connect.check_token(connection, now=now))
+    access = _ask_timed(Kind.ACCESS, lambda: connect.check_token(connection, now=now))
     outcomes = [access, _permissions(connection)]
     if access.result != Result.GOOD:
         return outcomes
@@ -94,7 +94,9 @@ def _outcomes(connection: Connection, *, now: datetime, stop_at: float) -> list[
     return [*outcomes, *_allow_list(connection, accounts)]
 
 
-def _timed(kind: Kind, ask: Callable[[], object], account: AdAccount | None = None) -> CheckOutcome:
+def _ask_timed(
+    kind: Kind, ask: Callable[[], object], account: AdAccount | None = None
+) -> CheckOutcome:
     """Ask, and return what the answer says and how long it took."""
     started = time.monotonic()
     result, code = Result.GOOD, ""
@@ -130,7 +132,7 @@ def _ad_accounts(connection: Connection, accounts: list[AdAccount]) -> list[Chec
         for ad_account in partner.ad_accounts(connection.token):
             status_of[ad_account.id] = ad_account.status
 
-    outcome = _timed(Kind.AD_ACCOUNT, ask)
+    outcome = _ask_timed(Kind.AD_ACCOUNT, ask)
     return [_ad_account(account, outcome, status_of) for account in accounts]
 
 
@@ -151,7 +153,7 @@ def _ad_account(
 
 def _audiences(account: AdAccount, *, now: datetime) -> CheckOutcome:
     """Read the audiences, and return whether those in use exist and take people."""
-    outcome = _timed(
+    outcome = _ask_timed(
         Kind.AUDIENCES, lambda: listing.refresh(account, now=now, is_forced=True), account
     )
     if outcome.result != Result.GOOD:

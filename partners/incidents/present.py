@@ -150,7 +150,7 @@ def _backlogs(
     They have failed for an hour of the retry window or as long as the group says, or people are
     errored soon.
     """
-    late_q = _failed_too_long(app_group, now=now)
+    late_q = _failed_too_long_q(app_group, now=now)
     late_q |= Q(deadline_at__gt=now, deadline_at__lte=now + deadlines.share_of_delivery(SOON_HOURS))
     usable_q = Q(audience__gone_at=None, audience__is_appendable=True)
     late_batches = risks.pending_batches().filter(late_q, usable_q, ad_account=OuterRef("pk"))
@@ -178,7 +178,7 @@ def _backlogs(
     ]
 
 
-def _failed_too_long(app_group: int | None, *, now: datetime) -> Q:
+def _failed_too_long_q(app_group: int | None, *, now: datetime) -> Q:
     """Match batches that have failed for longer than their group allows, or than the default."""
     path = "ad_account__connection__app_group"
     thresholds = Thresholds.objects.filter(**in_group(app_group, "app_group"))

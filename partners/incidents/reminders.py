@@ -39,25 +39,25 @@ def batches(incident: Incident, kind: Kind, *, now: datetime) -> QuerySet[Batch]
     """
     until = now + deadlines.share_of_delivery(HOURS[kind])
     soon_errored = risks.batches_of(incident).filter(deadline_at__gt=now, deadline_at__lte=until)
-    return soon_errored.exclude(_held_by_others(incident))
+    return soon_errored.exclude(_held_by_others_q(incident))
 
 
 def released_batches(incident: Incident) -> QuerySet[Batch]:
     """Return the batches that an ended incident held, and that no open one holds."""
     held_by_open = Q(pk__in=[])
     for place in risks.PATHS:
-        held_by_open |= _held_by(place, _open_incidents())
+        held_by_open |= _held_by_q(place, _open_incidents())
     return risks.batches_of(incident).exclude(held_by_open)
 
 
-def _held_by_others(incident: Incident) -> Q:
+def _held_by_others_q(incident: Incident) -> Q:
     held_q = Q(pk__in=[])
     for place in risks.PATHS:  # the widest first: narrower places do not count
         if place == incident.place:
             break
-        held_q |= _held_by(place, _open_incidents())
+        held_q |= _held_by_q(place, _open_incidents())
     if incident.code == codes.BACKLOG:  # a refusal of the same ad account says why
-        held_q |= _held_by(incident.place, _open_incidents().exclude(code=codes.BACKLOG))
+        held_q |= _held_by_q(incident.place, _open_incidents().exclude(code=codes.BACKLOG))
     return held_q
 
 
@@ -65,6 +65,6 @@ def _open_incidents() -> QuerySet[Incident]:
     return Incident.objects.open().exclude(code__in=codes.HOLD_NO_BATCHES)
 
 
-def _held_by(place: str, incidents: QuerySet[Incident]) -> Q:
+def _held_by_q(place: str, incidents: QuerySet[Incident]) -> Q:
     """Match batches that one of the incidents holds, at this kind of place."""
     return Q(Exists(incidents.filter(**{place: OuterRef(risks.PATHS[place])})))

@@ -47,7 +47,7 @@ def send_due(*, now: datetime) -> int:
     return sent
 
 
-def _recently_expired(*, now: datetime) -> QuerySet[Batch]:
+def _recently_expired_batches(*, now: datetime) -> QuerySet[Batch]:
     """Return the batches that recently missed their deadline."""
     errored = Batch.objects.filter(state=Outcome.ERRORED, settled_at__gte=now - RECENT, n__gt=0)
     return errored.filter(settled_at__gte=F("deadline_at"))
@@ -89,7 +89,7 @@ def _enqueue_daily(
 
 def _mail_missed_deadlines(*, now: datetime) -> None:
     """Mail about people who missed their deadline, once a day."""
-    expired = _recently_expired(now=now).filter(sync__purpose__in=OF_STEPS)
+    expired = _recently_expired_batches(now=now).filter(sync__purpose__in=OF_STEPS)
     _enqueue_daily("given-up", expired, _missed_deadline_mail, to=recipients.of_connection, now=now)
 
 
@@ -116,7 +116,7 @@ def _missed_deadline_mail(connection: Connection, expired: QuerySet[Batch]) -> T
 
 def _mail_failed_removals(*, now: datetime) -> None:
     """Mail the admins about removals without a step that missed their deadline, once a day."""
-    expired = _recently_expired(now=now).exclude(sync__purpose__in=OF_STEPS)
+    expired = _recently_expired_batches(now=now).exclude(sync__purpose__in=OF_STEPS)
     _enqueue_daily("not-taken-out", expired, _failed_removal_mail, to=recipients.admins_of, now=now)
 
 

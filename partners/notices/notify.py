@@ -36,11 +36,11 @@ def write(*, now: datetime) -> None:
     note_sent()  # mailing.beat may have sent some: only their recipients are notified of the end
     _drop_unsent(Q(incident__ended_at__isnull=False) & ~Q(kind=Kind.OVER))
     _drop_unsent(~Q(Exists(_active_membership())))
-    for incident in _open_due(now=now)[:MAX_PER_RUN]:
+    for incident in _open_incidents_due(now=now)[:MAX_PER_RUN]:
         kind = _due_kind(incident, now=now)
         if kind is not None:
             _notify(incident, kind, now=now)
-    for incidents in _ended_due(now=now):
+    for incidents in _ended_incidents_due(now=now):
         if _is_cured(incidents[-1]):
             _notify_over(incidents, now=now)
 
@@ -53,7 +53,7 @@ def note_sent() -> None:
     )
 
 
-def _open_due(*, now: datetime) -> QuerySet[Incident]:
+def _open_incidents_due(*, now: datetime) -> QuerySet[Incident]:
     """Return the open incidents that may have a message due."""
     notices = Notice.objects.filter(incident=OuterRef("pk"))
     new_q = ~Exists(notices) & ~Q(code__in=QUIET_CODES)
@@ -160,7 +160,7 @@ def _active_membership() -> QuerySet[Membership]:
     return Membership.objects.filter(app_group=group, user=OuterRef("user"), user__is_active=True)
 
 
-def _ended_due(*, now: datetime) -> list[list[Incident]]:
+def _ended_incidents_due(*, now: datetime) -> list[list[Incident]]:
     """Return the incidents whose end is to be notified, oldest first.
 
     One list for each place, and one for each threshold there: its end says nothing about the place.

@@ -83,7 +83,7 @@ def callback(request: HttpRequest, partner_key: str) -> HttpResponse:
     except NotAuthorized as error:
         if error.app_group and not error.is_repeated:
             swap.end(error.app_group, partner.key, now=timezone.now())
-        response = not_authorized(request, error, partner)
+        response = not_authorized_page(request, error, partner)
         if request.method != "GET":
             response.status_code, response["Allow"] = 405, "GET"
     else:
@@ -95,7 +95,9 @@ def callback(request: HttpRequest, partner_key: str) -> HttpResponse:
     return response
 
 
-def not_authorized(request: HttpRequest, error: NotAuthorized, partner: Partner) -> HttpResponse:
+def not_authorized_page(
+    request: HttpRequest, error: NotAuthorized, partner: Partner
+) -> HttpResponse:
     """Return the page that explains why nothing was connected, with a way back."""
     user = request.user if isinstance(request.user, User) else None
     back = oauth.return_url(user, partner, error.app_group) if user else reverse("account_login")
@@ -123,7 +125,7 @@ def choose(request: HttpRequest, group: str, partner_key: str, state_id: int) ->
     }
     state = access.get(request, OAuthState, Role.ADMIN, pk=state_id, **owner)
     if not oauth.is_open(state, now=now):
-        return _closed_offer(request, state, partner)
+        return _closed_offer_response(request, state, partner)
     offer = Offer.of(state)
     if request.method != "POST" or "act" in request.POST:
         return _choice_page(request, state, offer, _ticked_ids(request, state, offer))
@@ -135,7 +137,7 @@ def choose(request: HttpRequest, group: str, partner_key: str, state_id: int) ->
     try:
         connection = connecting.choose(state, form.cleaned_data["ad_accounts"], now=now)
     except (AlreadyChosen, crypto.CannotOpen):
-        return _closed_offer(request, state, partner)
+        return _closed_offer_response(request, state, partner)
     audiences.refresh_first(connection, now=now)
     park.end_swap(connection.pk, now=timezone.now())
     messages.success(
@@ -157,7 +159,9 @@ def _connected_text(n: int, n_waiting: int) -> str:
     return f"{text}. {waiting % {'n': number_format(n_waiting)}}"
 
 
-def _closed_offer(request: HttpRequest, state: OAuthState, partner: Partner) -> HttpResponse:
+def _closed_offer_response(
+    request: HttpRequest, state: OAuthState, partner: Partner
+) -> HttpResponse:
     """Answer a request for an offer that was used (a second click), is too old, or was deleted.
 
     A disconnect deletes it.
@@ -172,7 +176,7 @@ def _closed_offer(request: HttpRequest, state: OAuthState, partner: Partner) -> 
         "More than an hour has passed since you came back from the partner, or the connection was "
         "disconnected meanwhile. Nothing was stored; connect again."
     )
-    return not_authorized(request, NotAuthorized(sentence, state.app_group), partner)
+    return not_authorized_page(request, NotAuthorized(sentence, state.app_group), partner)
 
 
 def _ticked_ids(request: HttpRequest, state: OAuthState, offer: Offer) -> set[str]:

@@ -66,7 +66,7 @@ def test_a_count_finds_as_many_as_the_list(audience):
     member_counts.count_due(now=LATER)
 
     assert counts() == {"Winback": 4}
-    assert Profile.objects.filter(sent.listed_members(audience.pk)).count() == 4
+    assert Profile.objects.filter(sent.listed_members_q(audience.pk)).count() == 4
     assert MemberCount.objects.get().counted_at == LATER - member_counts.SETTLE_TIME
 
 
