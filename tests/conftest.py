@@ -206,14 +206,14 @@ def charlie(other_group):
 def signed_in():
     """Return signed_in(user) -> a test client; with ``fresh``, the password was typed just now."""
 
-    def make(user, *, fresh=True):
+    def sign_in(user, *, fresh=True):
         client = Client()
         client.force_login(user)
         if fresh:
             proved_just_now(client, user)
         return client
 
-    return make
+    return sign_in
 
 
 def proved_just_now(client, user):

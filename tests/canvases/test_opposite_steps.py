@@ -15,13 +15,13 @@ pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 def step_of(winback):
     """step_of(canvas, action): a step of a canvas at winback; it may follow another one."""
 
-    def make(canvas, action, *, parent=None):
+    def create_step(canvas, action, *, parent=None):
         to_sync = builder.make_sync(winback, action)
         step = Step.objects.create(canvas=canvas, kind="audience_sync", sync=to_sync, parent=parent)
         step.syncs.add(to_sync)
         return step
 
-    return make
+    return create_step
 
 
 @pytest.fixture

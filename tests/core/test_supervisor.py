@@ -47,7 +47,7 @@ def engine(tmp_path, clock):
     """Return engine(script) -> a supervised fake cluster."""
     made = []
 
-    def make(script, *arguments):
+    def supervise(script, *arguments):
         command = [sys.executable, "-c", script, *arguments]
         made.append(
             Engine(
@@ -60,7 +60,7 @@ def engine(tmp_path, clock):
         made[-1].start()
         return made[-1]
 
-    yield make
+    yield supervise
     for one in made:
         one.kill()
 

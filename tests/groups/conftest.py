@@ -9,11 +9,11 @@ from audiencesync.groups.models import Invitation, Role
 def invited(acme, alice):
     """Return invited(email, role) -> (invitation, path of its link)."""
 
-    def make(email="dora@example.org", role=Role.VIEWER):
+    def invite(email="dora@example.org", role=Role.VIEWER):
         invitation, token = Invitation.issue(acme, email=email, role=role, by=alice)
         return invitation, f"/invitation/{token}/"
 
-    return make
+    return invite
 
 
 @pytest.fixture

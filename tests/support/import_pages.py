@@ -16,7 +16,7 @@ URL = "/g/acme/people/imports/"
 
 @dataclass
 class ImportPages:
-    """The import pages as bob uses them, and the engine's turns."""
+    """The import pages as bob uses them; the engine writes uploaded files when the test says so."""
 
     client: Client
 
@@ -50,14 +50,14 @@ class ImportPages:
         return self.client.post(url, self.form(url, **layout) | changes | {act: "1"})
 
     def start(self, data, **changes):
-        """Return an import that is uploaded and started, before its first turn."""
+        """Upload a file and start its import; return the import, before its first chunk."""
         url = self.upload_url(data)
         answer = self.post(url, **changes)
         assert answer.status_code == 302, re.findall(r"errorlist.*", answer.content.decode())
         return Import.objects.get(pk=int(url.split("/")[-2]))
 
     def run_to_end(self, data, **changes):
-        """Return an import that has run to its end."""
+        """Upload a file and import it to the end; return the import."""
         row = self.start(data, **changes)
         run_imports()
         row.refresh_from_db()
@@ -70,7 +70,7 @@ class ImportPages:
 
 
 def run_imports():
-    """Take the engine's turns until no import is left."""
+    """Write chunks, as the engine does, until no import is running."""
     while (run := runner.lease(now=timezone.now())) is not None:
         runner.turn(run)
         runner.release(run)

@@ -43,11 +43,11 @@ def gold_segment(acme):
 def listen(acme, gold_segment):
     """listen(**options) -> a listener that has the present people of the segment as members."""
 
-    def make(**options):
+    def new_listener(**options):
         options = {"segment": gold_segment, "role": Subscription.Role.ENTRY} | options
         subscription = live.subscribe(acme, listener=LISTENER, now=timezone.now(), **options)
         if subscription.segment:
             live.fill(subscription, low=0, high=live.HIGHEST_ID, now=timezone.now())
         return Listener(subscription)
 
-    return make
+    return new_listener

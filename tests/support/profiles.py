@@ -31,7 +31,7 @@ def stored_hashes(profile):
 def make_profile(acme):
     """make_profile(**columns) -> a saved profile of acme with its hashes and a new external id."""
 
-    def make(**columns):
+    def create(**columns):
         group = columns.pop("app_group", acme)
         columns.setdefault("external_id", f"person-{Profile.objects.count() + 1}")
         profile = Profile(app_group=group, **columns)
@@ -39,18 +39,18 @@ def make_profile(acme):
         profile.save()
         return profile
 
-    return make
+    return create
 
 
 @pytest.fixture
 def people_of(acme):
     """people_of(n) -> a QuerySet of n profiles of acme with an e-mail hash."""
 
-    def make(n):
+    def create(n):
         profiles = Profile.objects.bulk_create(
             Profile(app_group=acme, external_id=f"of-{i}", email_sha256=b"%032d" % i)
             for i in range(n)
         )
         return Profile.objects.filter(pk__in=[row.pk for row in profiles])
 
-    return make
+    return create

@@ -38,14 +38,14 @@ class Caller:
 
 @pytest.fixture
 def issue_key():
-    """issue(group, *scopes) -> the text of a new key; without scopes: all."""
+    """issue_key(group, *scopes) -> the text of a new key; without scopes: all."""
 
-    def make(group, *scopes, **more):
+    def issue(group, *scopes, **more):
         return api_keys.issue(
             group, name="test", scopes=list(scopes or api_keys.SCOPES), by=None, **more
         )[1]
 
-    return make
+    return issue
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ def at(hour, day=3):
 def launch_and_move(canvas_world, signed_in, alice, time_machine):
     """launch_and_move(entry, zone, then, hour): launch in a zone, move to the other at an hour."""
 
-    def make(entry, zone, then, hour):
+    def launch_then_move(entry, zone, then, hour):
         AppGroup.objects.update(time_zone=zone)
         time_machine.move_to(at(1))
         canvas_world.create_people(2)
@@ -39,7 +39,7 @@ def launch_and_move(canvas_world, signed_in, alice, time_machine):
         assert client.post("/g/acme/settings/", data | {"time_zone": then}).status_code == 302
         return canvas
 
-    return make
+    return launch_then_move
 
 
 def visit_counts(*hours, day=3):

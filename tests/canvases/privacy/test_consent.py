@@ -24,13 +24,13 @@ def _ledger(settings, tmp_path):
 def policy(acme):
     """policy(consent_attribute="ads") -> the group with these settings."""
 
-    def make(**values):
+    def change_settings(**values):
         for name, value in values.items():
             setattr(acme, name, value)
         acme.save()
         return acme
 
-    return make
+    return change_settings
 
 
 def update_profile(group, *, at="ann", **attributes):

@@ -19,7 +19,7 @@ def bob_client(signed_in, bob):
     return signed_in(bob)
 
 
-def make(acme, n, **columns):
+def create_canvases(acme, n, **columns):
     return [Canvas.objects.create(app_group=acme, name=f"Canvas {i}", **columns) for i in range(n)]
 
 
@@ -70,15 +70,15 @@ def test_a_viewer_may_not_create_a_canvas(signed_in, vera, segment):
 
 
 def test_archived_canvases_are_shown_only_on_request(bob_client, acme):
-    make(acme, 1, state="archived")
+    create_canvases(acme, 1, state="archived")
 
     assert "Canvas 0" not in bob_client.get(URL).content.decode()
     assert "Canvas 0" in bob_client.get(URL, {"state": "archived"}).content.decode()
 
 
 def test_the_list_is_filtered_by_search_and_state(bob_client, acme):
-    make(acme, 3)
-    make(acme, 1, state="live")
+    create_canvases(acme, 3)
+    create_canvases(acme, 1, state="live")
 
     page = bob_client.get(URL, {"q": "canvas 2", "state": "draft"}).content.decode()
 
@@ -124,7 +124,7 @@ def test_a_live_canvas_is_not_archived(bob_editor, canvas):
 
 
 def test_the_list_sums_pending_and_errors(bob_client, acme, winback):
-    canvas = make(acme, 1)[0]
+    canvas = create_canvases(acme, 1)[0]
     sync = Sync.objects.create(
         app_group=acme, audience=winback, action="add", kinds=["email"], label="x", url="/"
     )
@@ -145,8 +145,8 @@ def test_the_canvas_list_has_a_constant_number_of_queries(
             bob_client.get(reverse("canvases", args=["acme"]))
         return len(caught)
 
-    make(acme, 1, edited_by=bob)
+    create_canvases(acme, 1, edited_by=bob)
     one = queries()
-    make(acme, 30, edited_by=bob)
+    create_canvases(acme, 30, edited_by=bob)
 
     assert queries() == one

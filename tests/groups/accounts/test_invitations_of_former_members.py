@@ -14,11 +14,11 @@ NOW = timezone.now
 def invited(acme):
     """Return invited(by) -> (open invitation, path of its link)."""
 
-    def make(by):
+    def invite(by):
         row, token = invitations.invite(acme, email="second@example.org", role=Role.ADMIN, by=by)
         return row, f"/invitation/{token}/"
 
-    return make
+    return invite
 
 
 @pytest.mark.parametrize("loses", ["staff", "account"])

@@ -18,7 +18,7 @@ GIVEN = {
 }
 
 
-def make(model):
+def create_row(model):
     """Return a new row and its markers by the name of the field."""
     given, values, markers = GIVEN.get(model._meta.label, {}), {}, {}
     for field in model._meta.concrete_fields:
@@ -26,7 +26,7 @@ def make(model):
             continue
         if isinstance(field, models.ForeignKey):
             if field.related_model is not model and not _is_optional(field):
-                values[field.name] = make(field.related_model)[0]
+                values[field.name] = create_row(field.related_model)[0]
         elif not field.choices and isinstance(
             field, models.CharField | models.TextField | models.JSONField | models.BinaryField
         ):

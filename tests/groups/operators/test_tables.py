@@ -10,7 +10,7 @@ from django.urls import reverse
 
 import audiencesync.urls  # noqa: F401 - registers the tables
 from audiencesync.groups.operators.site import site
-from tests.groups.operators.rows import make
+from tests.groups.operators.rows import create_row
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 OURS = ("groups", "people", "partners", "canvases")
@@ -75,7 +75,7 @@ def test_every_table_of_ours_is_registered():
 
 @pytest.mark.parametrize("model", TABLES, ids=lambda model: model._meta.label)
 def test_its_pages_show_the_row_and_no_secret(staff, model):
-    row, markers = make(model)
+    row, markers = create_row(model)
 
     listed = staff.get(address(model, "changelist"))
     page = staff.get(address(model, "change", row.pk))
@@ -104,7 +104,8 @@ def test_known_tokens_stand_on_no_page(staff, acme):
 @pytest.mark.once
 @pytest.mark.parametrize("model", TABLES, ids=lambda model: model._meta.label)
 def test_nothing_is_added_changed_or_deleted(staff, alice, model):
-    row = alice if isinstance(alice, model) else make(model)[0]  # users can be changed: not oneself
+    # Users can be changed, but not oneself.
+    row = alice if isinstance(alice, model) else create_row(model)[0]
     n = model._base_manager.count()
     paths = [address(model, "add"), address(model, "change", row.pk)]
     paths.append(address(model, "delete", row.pk))
@@ -124,10 +125,10 @@ def test_the_queries_do_not_grow_and_count_few_rows(staff, label):
             staff.get(address(model, "changelist"))
         return [query["sql"] for query in caught]
 
-    make(model)
+    create_row(model)
     one = queries()
     for _ in range(5):
-        make(model)
+        create_row(model)
     many = queries()
 
     assert len(many) == len(one)
@@ -136,7 +137,7 @@ def test_the_queries_do_not_grow_and_count_few_rows(staff, label):
 
 def test_a_row_is_found_by_its_key_alone(staff, acme):
     model = type(acme)
-    other, _markers = make(model)
+    other, _markers = create_row(model)
 
     def listed(term):
         return staff.get(address(model, "changelist"), {"q": term}).content.decode()
@@ -150,7 +151,7 @@ def test_a_row_is_found_by_its_key_alone(staff, acme):
 
 def test_a_word_finds_no_row_where_keys_are_numbers(staff):
     model = apps.get_model("partners.Push")
-    row, _markers = make(model)
+    row, _markers = create_row(model)
 
     page = staff.get(address(model, "changelist"), {"q": "word"}).content.decode()
 

@@ -20,7 +20,7 @@ def make_deadly(world, monkeypatch):
     """make_deadly(person): building a body with this person's hash kills the worker."""
     build = TikTok.build_call
 
-    def make(person):
+    def kill_worker_at(person):
         digest = person.email_sha256
 
         def killing(self, ad_account_id, action, kinds, cells):
@@ -30,7 +30,7 @@ def make_deadly(world, monkeypatch):
 
         monkeypatch.setattr("partners.tiktok.partner.TikTok.build_call", killing)
 
-    return make
+    return kill_worker_at
 
 
 def _beat():

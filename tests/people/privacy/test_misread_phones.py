@@ -30,11 +30,11 @@ def _ledger(settings, tmp_path):
 def misread(acme):
     """Return misread(**columns) -> a profile hashed by the old rule."""
 
-    def make(**columns):
+    def create_profile(**columns):
         defaults = {"external_id": "ann", "phone": BARE, "phone_sha256": WRONG, "rule_version": 1}
         return Profile.objects.create(app_group=acme, **defaults | columns)
 
-    return make
+    return create_profile
 
 
 def upgrade(group):

@@ -18,14 +18,14 @@ def saved(listen, gold_segment, acme, signed_in, bob):
     listen()
     client = signed_in(bob)
 
-    def make(*plans, save="1"):
+    def post_form(*plans, save="1"):
         data = segment_data(("plan", "in", ", ".join(plans)), version=str(gold_segment.version))
         path = reverse("segment", args=["acme", gold_segment.pk])
         answer = client.post(path, data | {"save": save, "name": gold_segment.name})
         gold_segment.refresh_from_db()
         return answer
 
-    return make
+    return post_form
 
 
 def test_a_great_change_is_saved_after_a_confirmation(saved, gold_segment):

@@ -17,7 +17,7 @@ ORDER = {"event": "order", "op": "at_least", "n": 1}
 def happened(acme):
     """Return happened(person, days ago, name, **fields): the event of a person with this id."""
 
-    def make(person, days_ago, name="order", *, properties=None, **fields):
+    def create_event(person, days_ago, name="order", *, properties=None, **fields):
         profile, _is_new = Profile.objects.get_or_create(app_group=acme, external_id=person)
         Event.objects.create(
             app_group=acme,
@@ -28,7 +28,7 @@ def happened(acme):
             **fields,
         )
 
-    return make
+    return create_event
 
 
 @pytest.fixture

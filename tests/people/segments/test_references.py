@@ -16,10 +16,10 @@ GERMAN = {"field": "country", "op": "is", "value": "DE"}
 def segment(acme):
     """Return segment(name, filter, group)."""
 
-    def make(name, filter_, group=acme):
+    def create_segment(name, filter_, group=acme):
         return Segment.objects.create(app_group=group, name=name, filter=filter_)
 
-    return make
+    return create_segment
 
 
 def within(segment, op="in"):

@@ -155,7 +155,7 @@ def test_a_demo_profile_has_them(acme):
 def upgraded(acme):
     """upgraded(**columns): a profile written before the upgrade, after the migration has run."""
 
-    def make(**columns):
+    def create_profile(**columns):
         row = Profile.objects.create(app_group=acme, external_id="a", **FORMER_COLUMNS | columns)
         Profile.objects.update(updated_at=row.updated_at - timedelta(days=1))
         module = importlib.import_module("audiencesync.people.migrations.0014_alternative_hashes")
@@ -163,7 +163,7 @@ def upgraded(acme):
         acme.refresh_from_db()
         return Profile.objects.get()
 
-    return make
+    return create_profile
 
 
 def test_the_background_pass_fills_them_in_and_leaves_no_other_trace(acme, upgraded):

@@ -19,10 +19,10 @@ LEAD = {"alias_label": "lead", "alias_name": "L1"}
 def call(api):
     """call(path, body): a call that succeeds."""
 
-    def make(path, body):
+    def post(path, body):
         assert api.post(path, body).status_code == 201
 
-    return make
+    return post
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ BUY = {
 def call(live_server, acme, issue_key):
     """call((name, body), ...) -> the result or the error of each call."""
 
-    def make(*calls, key=None):
+    def run_calls(*calls, key=None):
         env = os.environ | {"NODE_PATH": str(VENV / "clients" / "node_modules")}
         command = [str(NODE), str(SCRIPT), live_server.url, json.dumps(calls)]
         done = subprocess.run(
@@ -51,7 +51,7 @@ def call(live_server, acme, issue_key):
         )
         return json.loads(done.stdout)
 
-    return make
+    return run_calls
 
 
 def test_people_are_tracked_exported_and_erased(call):

@@ -24,7 +24,7 @@ def disconnect_halfway(world, alice):
     # In its 3 s the flush begins 16 of the 50 requests twice, however long the disconnect takes.
     world.set_fault("slow", seconds=1.6)
 
-    def make(*, discard):
+    def flush_and_disconnect(*, discard):
         threads = Threads()
         threads.start(lambda: world.flush(seconds=3.0))
         wait_until(Batch.objects.exclude(lease="").exists)
@@ -36,7 +36,7 @@ def disconnect_halfway(world, alice):
         assert len(world.mappings()) == n_sent
         return to_sync
 
-    return make
+    return flush_and_disconnect
 
 
 def test_discarded_people_are_cancelled_and_never_sent(world, disconnect_halfway):

@@ -73,7 +73,7 @@ def tls_server(tmp_path, monkeypatch):
     issuer, listeners = Issuer(tmp_path), []
     monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "authority.pem"))
 
-    def make(kind):
+    def start_server(kind):
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
         by = key if kind == "signed by itself" else None
@@ -87,7 +87,7 @@ def tls_server(tmp_path, monkeypatch):
         ).start()
         return f"https://localhost:{listeners[-1].getsockname()[1]}", first_bytes, requests
 
-    yield make
+    yield start_server
     for listener in listeners:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()

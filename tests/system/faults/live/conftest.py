@@ -29,7 +29,7 @@ def prepared(databases, tmp_path_factory):
 def make_site(prepared, databases, tmp_path):
     sites, servers = [], []
 
-    def make(n=1000, **env):
+    def new_site(n=1000, **env):
         servers.append(builder.run_sandbox())
         sandbox, port = servers[-1].sandbox, servers[-1].server_address[1]
         name = databases.create(prepared)
@@ -46,7 +46,7 @@ def make_site(prepared, databases, tmp_path):
         site.facts = site.do(crowd.create_site, sandbox.accounts.issue_token(MARA), remote_id, n)
         return site
 
-    yield make
+    yield new_site
     for site in sites:
         site.stop()
     for server in servers:
