@@ -32,7 +32,8 @@ def of(canvas: Canvas, number: str) -> list[Component]:
         return []
     steps = {step.pk: step for step in _steps(canvas)}
     counts = {
-        pk: getattr(found, number) for pk, found in analytics.step_numbers(steps.values()).items()
+        pk: getattr(numbers, number)
+        for pk, numbers in analytics.step_numbers(steps.values()).items()
     }
     ids = sorted((pk for pk in steps if counts[pk]), key=lambda pk: (-counts[pk], pk))
     return [
