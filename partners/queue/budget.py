@@ -21,7 +21,7 @@ from partners.models import Budget
 HORIZON = 20.0
 """Seconds: no send is booked further ahead."""
 LONGEST_RETRY_AFTER = 3600.0
-"""Seconds for which the answer of a partner may park a limit (tiktok/answers.py cuts it)."""
+"""Seconds for which the answer of a partner may park a limit (its client cuts it)."""
 LONGEST_PAUSE = 60.0
 """Seconds from the end of a park to the next answer. After a longer pause, the engine was off."""
 MAX_DOUBLINGS = 8
