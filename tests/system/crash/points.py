@@ -121,8 +121,10 @@ class Points:
         def fetching(session, request, *, seconds):
             name = f"{request.method} {request.url.partition('v1.3/')[2]}"
             self.reach(f"before {name}")
-            answer = fetch(session, request, seconds=seconds)
-            self.n_changes += 1
+            try:
+                answer = fetch(session, request, seconds=seconds)
+            finally:
+                self.n_changes += 1  # without an answer, too, the partner may have acted
             self.reach(f"after {name}")
             return answer
 

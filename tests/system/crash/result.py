@@ -1,5 +1,7 @@
 """Collect the results of the runs of a scenario."""
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 
@@ -37,7 +39,24 @@ class Result:
             self.states[epoch] = sorted({*self.states.get(epoch, ()), *states})
 
     def mixed_epochs(self) -> list[str]:
-        """Return the epochs with points that left different states behind."""
+        """Return the epochs with points that left different states behind, and what differs."""
         return [
-            f"epoch {epoch}: {states}" for epoch, states in self.states.items() if len(states) > 1
+            f"epoch {epoch}: {_differences(states)}"
+            for epoch, states in self.states.items()
+            if len(states) > 1
         ]
+
+
+def _differences(states: list[str]) -> dict[str, list]:
+    """Return path -> the value in each state, for the paths at which the states differ."""
+    flat = [dict(_leaves(json.loads(state))) for state in states]
+    values = {path: [leaves.get(path) for leaves in flat] for path in set().union(*flat)}
+    return {path: each for path, each in values.items() if any(one != each[0] for one in each)}
+
+
+def _leaves(state: object, path: str = "") -> Iterator[tuple[str, object]]:
+    if isinstance(state, dict):
+        for name, value in state.items():
+            yield from _leaves(value, f"{path}.{name}" if path else name)
+    else:
+        yield path, state
