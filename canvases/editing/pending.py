@@ -1,6 +1,8 @@
 """People who are pending in a former Sync of a step: move, send as before, or discard them.
 
-There is no default: an edit that leaves people pending is not made without a choice.
+A Sync is what a step sends: audience, add or remove, identifiers. An edit of these gives the step
+a new Sync; people who already passed keep the former one. There is no default: an edit that leaves
+people pending is not made without a choice.
 """
 
 from __future__ import annotations
@@ -111,6 +113,7 @@ def removal_question(steps: Sequence[Step]) -> Question | None:
 def decide(step: Step, choice: str, *, by: User) -> Decision:
     """Carry out a choice, in the caller's transaction under the lock of the canvas.
 
+    Of a step that is removed, call it afterwards: its last Sync counts as former then.
     Raise Undecided if people are pending and the choice is none of those offered.
     """
     open_question = question(step)
@@ -121,7 +124,7 @@ def decide(step: Step, choice: str, *, by: User) -> Decision:
     counts = [(former, _carry_out(former, choice, step)) for former in former_syncs.of(step)]
     target = step.sync.audience.name if step.sync and choice == Choice.MOVE else ""
     for former, n in counts:
-        if not n:  # the same was decided before, and is not carried out yet
+        if not n:  # marked by an earlier edit, and not yet moved or cancelled by the queue
             continue
         audiences = " → ".join(filter(None, (former.audience.name, target)))
         _log(step.canvas, by, Choice(choice), n, audiences)
@@ -134,6 +137,7 @@ def n_pending(canvas: Canvas) -> int:
 
 
 def _pending_syncs(canvas: Canvas) -> list[Sync]:
+    """Return the present and former Syncs of all steps that have pending people."""
     return list(
         Sync.objects.filter(steps__canvas=canvas, tally__pending__gt=0)
         .select_related("tally")

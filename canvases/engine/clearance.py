@@ -23,7 +23,7 @@ def clear(step: Step, *, to: Step | None, now: datetime) -> None:
     """
     Step.objects.filter(clears_to=step).update(clears_to=to)
     Step.objects.filter(pk=step.pk).update(is_clearing=True, clears_to=to)
-    if _clear_some(step, to, now=now) == crowds.CROWD:
+    if _clear_some(step, to, now=now) == crowds.CROWD:  # a full crowd: more wait
         wake(rows.TASK)
 
 
@@ -56,7 +56,7 @@ def _clear_some(step: Step, to: Step | None, *, now: datetime) -> int:
 
 
 def _move(crowd: QuerySet[Visit], step: Step, to: Step | None, *, now: datetime) -> int:
-    mark = trails.withdrawn_mark(step)
+    mark = trails.withdrawn_mark(step)  # for the trail: the history of a visit
     if to is None:
         exit_columns = {"left_at": now, "left_by": LeftBy.REMOVED, "trail": trails.with_marks(mark)}
         n = crowd.update(step=None, due_at=None, branch=None, **exit_columns)

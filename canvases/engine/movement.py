@@ -95,7 +95,7 @@ def _move_due(*, now: datetime, ends_at: float | None, repeats_until: float) -> 
     read past the index entries of all visits that have moved.
     """
     n, ends = 0, crowds.Ends()
-    rounds = due.rounds(now=now)
+    rounds = due.rounds(now=now)  # lists of steps, moved one list after the other
     while rounds:
         full = []
         for steps in rounds:
@@ -159,6 +159,7 @@ def _move_on(step: Step, canvas: Canvas, crowd: QuerySet[Visit], *, now: datetim
         if passage.branch:
             rows.count_branch(passage.step, passage.branch, passage.n)
         if passage.following is not None:
+            # What happened before they came to a wait may end it already.
             waits.catch_up_at(passage.following, now=now)
     return sum(passage.n for passage in passages if passage.step is step)
 

@@ -35,10 +35,10 @@ class LimitUse:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """``broken_laws``: None before the first check has ended.
+    """``broken_laws``: violated invariants of the counts; None before the first check has ended.
 
-    ``first_try``: of the people tried first today, how many were accepted, in per cent; also by
-    app group.
+    ``first_try``: of the people whose first try was today, how many were accepted in it, in per
+    cent; also by app group.
     """
 
     n_groups: int

@@ -46,6 +46,7 @@ def overview(request: HttpRequest, group: str) -> HttpResponse:
 def _numbers(request: HttpRequest, app_group: AppGroup) -> dict[str, Any]:
     now = timezone.now()
     zone = ZoneInfo(app_group.time_zone)
+    # Each of RANGES has a fixed length: `since`, the begin of the range "all", is not used.
     span = Range.of_query(request.GET, since=now, zone=zone, names=RANGES)
     live, n_live = numbers.live_canvases(app_group, now=now)
     audiences, n_audiences = numbers.audiences(app_group)

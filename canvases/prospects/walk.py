@@ -46,6 +46,8 @@ class Walk:
     """
 
     def __init__(self, steps: Sequence[Step], people: QuerySet[Profile], *, now: datetime) -> None:
+        # (step before, branch) -> step; branch 0: the step that follows, after a split the one
+        # where its branches meet.
         self.step_at, self.now = tree.steps_by_place(steps), now
         self.people = people.order_by().annotate(**_branch_annotations(steps, now=now))
         self.number_of = {step.pk: n for n, step in enumerate(tree.in_order(steps), 1)}
@@ -90,8 +92,8 @@ class Walk:
         going_on = [after for after in after_branches if after is not None]
         if not going_on:
             return None
-        # Out of each branch comes who went in: beside those before the split, there is no condition
-        # but that of the branch itself.
+        # All who go into the branches come out if no branch adds a condition beside its own: then
+        # the split leaves nobody out.
         n_conditions = len(arrivals.conditions) + is_by_profile
         all_go_on = all(after and len(after.conditions) == n_conditions for after in after_branches)
         conditions = arrivals.conditions
@@ -113,6 +115,7 @@ def branches(step: Step) -> Sequence[Branch]:
 
 def splits_by_profile(step: Step) -> bool:
     """Return whether a split divides people by their profiles, not by what they do later."""
+    # A condition on profiles is a stored filter (JSON); a Q is one on visits, for what people do.
     conditions = [branch.condition for branch in branches(step)]
     return KINDS[step.kind].splits and not any(isinstance(one, Q) for one in conditions)
 

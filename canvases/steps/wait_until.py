@@ -49,6 +49,7 @@ CHOOSES: list[tuple[str, Text]] = [
         _("The most important decides: people wait until the topmost happens or the time is over"),
     ),
 ]
+# Buttons that draw the form again and save nothing.
 DRAW_BUTTONS = frozenset({"add", "remove", "up", "add_condition"})
 
 
@@ -126,7 +127,7 @@ class WaitUntilForm(DurationForm):
             shown_rows = rows
         super().__init__(data, step=step, initial={"chooses": "first", **(initial or {})})
         if rows is not None:
-            self.initial["typed"] = True
+            self.initial["typed"] = True  # the page asks before these unsaved rows are lost
         self.rows = EventRows(
             data,
             prefix="row",
@@ -145,6 +146,7 @@ class WaitUntilForm(DurationForm):
         if 0 < row_to_raise < len(rows):
             rows.insert(row_to_raise - 1, rows.pop(row_to_raise))
         if "add" in data and len(rows) < MAX_PATHS:
+            # Neither a number of another branch, nor one that people took before it was removed.
             numbers = [typed_number(row["number"]) for row in rows]
             used_numbers = numbers_with_components(step).union(filter(None, numbers))
             rows.append(new_row(used_numbers, spent=spent_numbers(step)))
@@ -159,7 +161,7 @@ class WaitUntilForm(DurationForm):
         return len(self.rows.forms) < MAX_PATHS
 
     def clean(self) -> dict[str, Any]:
-        """Check the rows: at least one, other names, no lost components."""
+        """Check the rows: at least one, distinct names, no branch removed that has components."""
         cleaned = super().clean()
         if not self.rows.forms:
             self.add_error(None, _("Add at least one event or segment."))

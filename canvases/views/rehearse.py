@@ -59,7 +59,7 @@ class StopView:
     """A stop with what the page adds to it.
 
     ``branches``: (branch, query string of the page that follows it, what its steps do).
-    ``body``: of the request. ``identifiers``: (label, masked value).
+    ``body``: of the request to the partner. ``identifiers``: (label, masked value).
     """
 
     stop: Stop
@@ -157,11 +157,11 @@ def _log(request: HttpRequest, group: AppGroup, subject: str, kind: str, *, now:
 def _redirect_to_person(
     request: HttpRequest, canvas: Canvas, who: str, context: dict[str, object]
 ) -> HttpResponse:
-    """Redirect to the rehearsal of a person of this sort."""
+    """Redirect to the rehearsal of a person of the sort ``who``, one of PICKS."""
     pk = None
     try:
         with at_most(SEARCH_SECONDS):
-            pk = _people(canvas).filter(_sort_q(who, canvas.app_group)).order_by("pk").first()
+            pk = _people(canvas).filter(_pick_q(who, canvas.app_group)).order_by("pk").first()
     except (TooSlow, filters.FilterError):
         context |= {"no_person": _("Reading the people took too long. Search for one instead.")}
     if pk is None:
@@ -183,7 +183,8 @@ def _people(canvas: Canvas) -> QuerySet[Profile, int]:
     return people.values_list("pk", flat=True)
 
 
-def _sort_q(who: str, group: AppGroup) -> Q:
+def _pick_q(who: str, group: AppGroup) -> Q:
+    """Return the condition on the people of a sort, one of PICKS."""
     refused = eligibility.no_consent(is_strict=group.consent_required).q
     if who == "no_consent":
         return refused
@@ -229,6 +230,7 @@ def _link(params: QueryDict, stop: Stop, branch: RehearsedBranch) -> str:
     other_choices = [
         choice for choice in params.getlist("take") if not choice.startswith(f"{stop.step.pk}-")
     ]
+    # The branch that is shown without a choice needs none.
     params.setlist(
         "take",
         [*other_choices, f"{stop.step.pk}-{branch.number}"]
@@ -239,7 +241,7 @@ def _link(params: QueryDict, stop: Stop, branch: RehearsedBranch) -> str:
 
 
 def _body(call: Call, *, masked: bool) -> str:
-    """Return the body of a request as it is sent; viewers see the beginnings of hashes."""
+    """Return the body of a request to the partner; viewers see the beginnings of hashes."""
     body = call.body.decode()
     return (
         HASH_PATTERN.sub(lambda match: f"{match[0][:SHOWN_HASH_DIGITS]}…", body) if masked else body

@@ -64,8 +64,8 @@ def _begin_count(*, now: datetime) -> MemberCount | None:
 def _count_part(row: MemberCount) -> bool:
     """Count the next part; return False if another process has done it."""
     until, last_seq = row.until, _last_seq_of_part(row)
-    if until is None:
-        return False  # another process has finished it
+    if until is None:  # not unfinished; of no row that `_unfinished_count` returns
+        return False
     unchanged = MemberCount.objects.filter(pk=row.pk, until=until, after=row.after)
     if last_seq is None:
         return bool(unchanged.update(n=row.so_far, counted_at=until, until=None))
@@ -96,7 +96,8 @@ def _members(row: MemberCount, *, until: datetime, last_seq: int) -> QuerySet[De
     group = Audience.objects.values_list("ad_account__connection__app_group").get(pk=row.pk)[0]
     existing = Profile.objects.filter(pk=OuterRef("profile"), app_group=group)
     adds = Delivery.objects.filter(batch__in=list(batches.values_list("pk", flat=True)))
-    newest = sent.last_id(row.pk, until=until)
+    newest = sent.last_id(row.pk, until=until)  # of the person: add or removal
+    # outcome None: that of the batch, which is synced.
     return (
         adds.filter(Exists(existing), outcome=None).annotate(newest=newest).filter(newest=F("pk"))
     )

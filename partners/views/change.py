@@ -34,6 +34,7 @@ def change_account(request: HttpRequest, group: str, partner_key: str) -> HttpRe
         "affected": affected.steps_of(connection),
         "minutes": park.MAX_SWAP // timedelta(minutes=1),
     }
+    # The part "ask" is the dialog; without htmx it is a page.
     template = "partners/change.html" + ("#ask" if htmx.asks(request) else "")
     return render(request, template, context)
 
