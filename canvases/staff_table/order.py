@@ -36,7 +36,8 @@ def sort_lines(table: Table, sort: str) -> list[Line]:
     # The database returns them in no order: without this, equal lines could change their pages.
     lines = sorted(table.lines, key=lambda line: line.step)
     with_value = [line for line in lines if value(line) is not None]
-    with_value.sort(key=value, reverse=sort.startswith("-"))  # type: ignore[arg-type]  # no None left
+    is_descending = sort.startswith("-")
+    with_value.sort(key=value, reverse=is_descending)  # type: ignore[arg-type]  # no None left
     return with_value + [line for line in lines if value(line) is None]
 
 

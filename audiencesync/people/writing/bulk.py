@@ -48,6 +48,6 @@ def insert(rows: Sequence[NewProfile]) -> None:
                 for row in rows:
                     copy.write_row(row)
             return
-        table, placeholders = Profile._meta.db_table, ", ".join(["%s"] * len(NewProfile._fields))
-        statement = f"INSERT INTO {table} ({columns}) VALUES ({placeholders})"  # noqa: S608  # own names
-        cursor.executemany(statement, rows)
+        table, markers = Profile._meta.db_table, ", ".join(["%s"] * len(NewProfile._fields))
+        insert = f"INSERT INTO {table} ({columns}) VALUES ({markers})"  # noqa: S608  # own names
+        cursor.executemany(insert, rows)
