@@ -43,11 +43,20 @@ def _shows(mutant):
     return is_relevant
 
 
+def _is_outdated(text):
+    """Return whether a violation is an error of a patch that no longer fits the code."""
+    _where, _mark, error = text.partition(ERROR_MARK)
+    return any(
+        name in error for name in ("AttributeError", "ImportError", "NameError", "TypeError")
+    )
+
+
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_the_harness_sees(shards, mutant):
     is_bug = _shows(mutant)
     result = shards(mutant.scenario, mutant.patch).first_violation(mutant.mode, is_relevant=is_bug)
     assert any(map(is_bug, result.violations)), f"the bug was not seen: {result.violations}"
+    assert [text for text in result.violations if _is_outdated(text)] == []
 
 
 def test_there_are_enough():
