@@ -77,6 +77,11 @@ def ensure_connected(page, group="acme"):
         connect(page, "Acme EU", "Acme UK")
 
 
+def new_context(browser, stack, **how):
+    """Return a context without animations: on a busy machine, a click misses what still moves."""
+    return browser.new_context(base_url=stack.url, reduced_motion="reduce", **how)
+
+
 def new_canvas(page, name, segment="Newsletter subscribers"):
     page.goto("/g/acme/canvases/new/")
     page.locator("input[name=name]").fill(name)

@@ -79,8 +79,9 @@ def open_page(browser, stack):
         page.on("pageerror", lambda error: console_errors.append(str(error)))
 
     def open_one(language: str = "en", width: int = 1280, *, javascript: bool = True) -> Page:
-        context = browser.new_context(
-            base_url=stack.url,
+        context = actions.new_context(
+            browser,
+            stack,
             locale={"en": "en-GB", "de": "de-DE"}[language],
             viewport={"width": width, "height": 844 if width < 600 else 800},
             java_script_enabled=javascript,
@@ -147,7 +148,7 @@ def admin_page(open_page, sign_in):
 @pytest.fixture(scope="module")
 def step_with_errors(browser, stack):
     """Return the address of the page of a step that has synced people and three errored ones."""
-    context = browser.new_context(base_url=stack.url, locale="en-GB")
+    context = actions.new_context(browser, stack, locale="en-GB")
     page = context.new_page()
     page.goto("/accounts/login/")
     actions.sign_in(page)

@@ -1,6 +1,17 @@
-"""Reach elements of the page by Tab."""
+"""Reach elements of the page by Tab, once an answer has moved the focus."""
+
+from playwright.sync_api import expect
 
 MAX_TABS = 60
+UNSETTLED = ".htmx-request, .htmx-swapping, .htmx-settling, [aria-busy=true], html.js [data-focus]"
+
+
+def expect_settled(page):
+    """Wait until the last answer is in the page and has moved the focus where it wants it.
+
+    A script focuses an element before that, a key then goes to another one.
+    """
+    expect(page.locator(UNSETTLED)).to_have_count(0)
 
 
 def at(page, selector):

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import actions
+from tests.browser.keys import expect_settled
 from tests.browser.test_every_page import violations
 
 LOOKS = [("en", 1280), ("de", 390)]
@@ -25,7 +26,7 @@ both_looks = pytest.mark.parametrize("look", LOOKS, ids=["en-1280", "de-390"])
 @pytest.fixture(scope="module")
 def draft(stack, browser):
     """Return the path of a draft."""
-    page = browser.new_context(base_url=stack.url).new_page()
+    page = actions.new_context(browser, stack).new_page()
     page.goto("/accounts/login/")
     actions.sign_in(page)
     actions.new_canvas(page, "Entries")
@@ -73,6 +74,7 @@ def test_an_event_with_two_conditions_is_saved_by_keyboard(open_page, sign_in, d
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.locator("[name=event_property2]")).to_be_visible()
+    expect_settled(page)
     page.locator("[name=event_property2]").focus()
     page.keyboard.type("plan")
     page.keyboard.press("Tab")

@@ -53,7 +53,7 @@ SIGNED_OUT = ["/accounts/login/", "/accounts/password/reset/"]
 @pytest.fixture(scope="module")
 def canvas_paths(stack, browser):
     """Return the paths of a live canvas and an incomplete draft in a connected group."""
-    page = browser.new_context(base_url=stack.url).new_page()
+    page = actions.new_context(browser, stack).new_page()
     page.goto("/accounts/login/")
     actions.sign_in(page)
     actions.ensure_connected(page)

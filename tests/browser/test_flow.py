@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import actions
+from tests.browser.keys import expect_settled
 from tests.browser.test_every_page import visit
 
 LOOKS = [("en", 1280, "light"), ("en", 1280, "dark"), ("de", 390, "light"), ("de", 390, "dark")]
@@ -13,6 +14,7 @@ YES, NO = "-1", "-2"  # after the id of a split: the place in its branch
 
 
 def press(page, selector):
+    expect_settled(page)
     page.locator(selector).focus()
     page.keyboard.press("Enter")
 
@@ -46,7 +48,7 @@ def build(page):
 @pytest.fixture(scope="module")
 def canvas(stack, browser):
     """Return the path of a canvas with two splits, and their ids."""
-    page = browser.new_context(base_url=stack.url).new_page()
+    page = actions.new_context(browser, stack).new_page()
     page.goto("/accounts/login/")
     actions.sign_in(page)
     actions.new_canvas(page, "Win back")
@@ -186,6 +188,7 @@ def test_a_card_is_dragged_to_another_place_and_never_into_itself(open_page, sig
     expect(page.locator(f"#flow .branch #card-{first}")).to_be_visible()
     expect(page.locator(f"#flow #card-{first}[aria-current]")).to_be_visible()
 
+    expect_settled(page)
     page.locator("#step-form input[name=amount]").fill("9")
     page.locator(f"#card-{split}").focus()
     page.keyboard.press("Alt+ArrowUp")

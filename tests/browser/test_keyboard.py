@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import expect
 
 from tests.browser import actions
-from tests.browser.keys import at, tab_to
+from tests.browser.keys import at, expect_settled, tab_to
 
 
 def press(page, selector, key="Enter"):
@@ -13,11 +13,7 @@ def press(page, selector, key="Enter"):
     tab_to(page, selector)
     with page.expect_response(re.compile("/canvases/")):
         page.keyboard.press(key)
-    expect(
-        page.locator(
-            ".htmx-request, .htmx-swapping, .htmx-settling, [aria-busy=true], [data-focus]"
-        )
-    ).to_have_count(0)
+    expect_settled(page)
     assert not at(page, "body"), f"the focus is lost after {selector}"
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.keys import at, tab_to
+from tests.browser.keys import at, expect_settled, tab_to
 
 ACME = "/g/acme"
 
@@ -19,12 +19,14 @@ def page(open_page, sign_in, step_with_errors):
 
 def press(page, selector, key="Enter"):
     """Tab from the beginning of the page to the selector and press a key."""
+    expect_settled(page)
     page.locator("#main").focus()
     tab_to(page, selector)
     page.keyboard.press(key)
 
 
 def type_into(page, selector, text):
+    expect_settled(page)
     page.locator("#main").focus()
     tab_to(page, selector)
     page.keyboard.type(text)

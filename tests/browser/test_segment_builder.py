@@ -6,11 +6,10 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.accessible import violations
-from tests.browser.keys import tab_to
+from tests.browser.keys import expect_settled, tab_to
 from tests.support import stack as stacks
 
 NEW_URL, LIST_URL = "/g/acme/people/segments/new/", re.compile("/people/segments/$")
-SETTLED = ".htmx-request, .htmx-swapping, .htmx-settling, html.js [data-focus]"
 # A listener that follows the segment "Newsletter subscribers", as a live canvas does.
 FOLLOW_SCRIPT = """
 from django.utils import timezone
@@ -34,7 +33,7 @@ def press(page, name, value, *, enter=False):
         page.keyboard.press("Enter")
     else:
         page.locator(selector).click()
-    expect(page.locator(SETTLED)).to_have_count(0)
+    expect_settled(page)
 
 
 def violations_in_both_schemes(page, look):
