@@ -37,7 +37,7 @@ from partners.queue.push import NeedsRevalidation, Parcel, PushAnswer, TooManyRo
 MAX_REQUESTS_PER_PLAN = 8
 """Requests of a lane that are planned together, before other lanes have their turn."""
 FREE_THREADS = 4
-"""Threads that a single lane leaves to lanes that become due later."""
+"""Threads that a single lane leaves to lanes that become due later, if there are more."""
 MIN_THREADS_PER_LANE = 4
 """Threads that a lane may use, however many lanes this run has leased."""
 LEASE_TOLERANCE = 0.05
@@ -124,6 +124,7 @@ class Flush:
         self.throttled_lanes = set(is_parked)
         skipped = {lane for lane in is_parked if is_parked[lane]}
         if skipped:
+            # A last try is sent in spite of the throttle (`_book_last`).
             skipped -= collect.lanes_with_last_try(skipped, now=now)
         lanes = []
         for lane in dict.fromkeys([*self.leased_lanes, *self._free_lanes(now=now)]):
@@ -164,8 +165,8 @@ class Flush:
         sending = [
             request for request in self.in_flight.values() if request.ad_account.lane == lane
         ]
-        share = self.threads // max(1, len(self.leased_lanes))
-        share = min(self.threads - FREE_THREADS, max(MIN_THREADS_PER_LANE, share))
+        share = max(MIN_THREADS_PER_LANE, self.threads // max(1, len(self.leased_lanes)))
+        share = max(1, min(share, self.threads - FREE_THREADS))  # SYNC_THREADS may be 1
         n_free = self.threads - len(self.in_flight)
         n_more = min(MAX_REQUESTS_PER_PLAN, share - len(sending), n_free)
         if n_more <= 0 or any(request.is_probe for request in sending) or self._has_suspect():

@@ -38,3 +38,12 @@ def test_new_people_are_sent_during_a_slow_call(world, settings):
     assert world.counts(uk) == {"entered": 1, "synced": 1}
     answers = Push.objects.order_by("pk").values_list("ad_account", flat=True)
     assert list(answers) == [world.uk.pk, world.eu.pk]
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_few_threads_send_too(world, settings, threads):
+    settings.SYNC = settings.SYNC | {"threads": threads}
+    sync_row = world.create_sync()
+    world.enter(sync_row, world.create_people(2))
+    world.flush(seconds=5)
+    assert world.counts(sync_row) == {"entered": 2, "synced": 2}
