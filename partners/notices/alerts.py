@@ -8,7 +8,7 @@ written here and in texts.py; groups/outbox.py sends them.
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from django.db.models import F, Min, Q, QuerySet, Sum
+from django.db.models import F, Max, Min, Q, QuerySet, Sum
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -53,8 +53,8 @@ def _recently_expired_batches(*, now: datetime) -> QuerySet[Batch]:
     return errored.filter(settled_at__gte=F("deadline_at"))
 
 
-def _today(now: datetime) -> int:
-    return slot_at(now.timestamp(), DAY_SECONDS)
+def _day_of(at: datetime) -> int:
+    return slot_at(at.timestamp(), DAY_SECONDS)
 
 
 def _enqueue_daily(
@@ -78,8 +78,11 @@ def _enqueue_daily(
             return write_mail(connection, of_connection)
 
         recipients.log_if_none(members, connection)
+        # The day on which the last of them ended: else what ended shortly before midnight (UTC)
+        # would be mailed again after it, and that day would have no mail left for what ends then.
+        ended_at = of_connection.aggregate(last=Max("settled_at"))["last"]
         outbox.enqueue(
-            f"{mail_key}:{connection.pk}:{_today(now)}",
+            f"{mail_key}:{connection.pk}:{_day_of(ended_at or now)}",
             connection.app_group,
             members,
             text_for,

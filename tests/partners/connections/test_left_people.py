@@ -1,6 +1,6 @@
 """Removals of people who left are those of their step: in problems, mails and disconnects."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import transaction
@@ -46,6 +46,20 @@ def test_a_missed_deadline_is_mailed_to_who_connected(left, alice, mailoutbox):
     alerts.send_due(now=now)
     assert [mail.subject for mail in mailoutbox] == ["People were not sent to TikTok in Acme"]
     assert "- Winback: 2 people, http" in mailoutbox[0].body
+
+
+def test_a_missed_deadline_is_not_mailed_again_after_midnight(left, alice, mailoutbox):
+    Connection.objects.update(connected_by=alice)
+    late = datetime(2026, 11, 29, 23, 50, tzinfo=UTC)
+    expired = {"state": "errored", "settled_at": late, "deadline_at": late}
+    Batch.objects.filter(sync=left[1]).update(**expired)
+    for minutes in (0, 5, 15):
+        alerts.send_due(now=late + timedelta(minutes=minutes))
+    assert len(mailoutbox) == 1
+    next_day = late + timedelta(hours=10)
+    Batch.objects.filter(sync=left[1]).update(settled_at=next_day, deadline_at=next_day)
+    alerts.send_due(now=next_day)
+    assert len(mailoutbox) == 2
 
 
 def test_a_disconnect_names_the_step_and_keeps_them_for_a_reconnect(left, world, alice):
