@@ -190,12 +190,13 @@ def _claim_state(
         pk=state.pk, used_at=None, created_at__gt=now - STATE_LIFETIME
     )
     if not claimable.update(used_at=now):
+        # Used before, or by the same visit sent twice: then it is young, and used only now.
+        is_repeated = state.used_at is not None or state.created_at > now - STATE_LIFETIME
         raise NotAuthorized(
-            _not_claimable_text(state),
+            _used_text() if is_repeated else _too_old_text(),
             state.app_group,
             open_state=state if is_open(state, now=now) else None,
-            # Used before, or by the same visit sent twice: then it is young, and used only now.
-            is_repeated=state.used_at is not None or state.created_at > now - STATE_LIFETIME,
+            is_repeated=is_repeated,
         )
     if not Membership.objects.filter(
         user=user, app_group=state.app_group, app_group__archived_at=None, role=Role.ADMIN
@@ -226,12 +227,13 @@ def _find_state(
     return state
 
 
-def _not_claimable_text(state: OAuthState) -> str:
-    if state.used_at is not None:
-        return _(
-            "This confirmation was used already. It works only once; nothing was changed by this "
-            "visit."
-        )
+def _used_text() -> str:
+    return _(
+        "This confirmation was used already. It works only once; nothing was changed by this visit."
+    )
+
+
+def _too_old_text() -> str:
     minutes = int(STATE_LIFETIME.total_seconds() // 60)
     text = ngettext(
         "This confirmation is too old: it has to come back within %(minutes)d minute. Nothing was "

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from django.utils import timezone
 
 from audiencesync.groups.models import AppGroup, Membership, Role
@@ -123,3 +123,16 @@ def test_concurrent_callbacks_exchange_the_code_once(alice_flow, sandbox):
     assert statuses == [302, 400, 400, 400]
     assert len([call for call in sandbox.log.all() if call.endpoint == "oauth2/access_token"]) == 1
     assert OAuthState.objects.exclude(token_sealed="").count() == 1
+
+
+def test_the_second_of_two_visits_at_once_says_that_the_first_counts(alice_flow):
+    address = alice_flow.confirm(alice_flow.start())
+
+    def use_up_before(execute, sql, params, many, context):
+        if sql.startswith("UPDATE") and '"used_at"' in sql:  # just before this visit claims it
+            execute(sql, params, many, context)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(use_up_before):
+        page = alice_flow.come_back(address).content.decode()
+    assert "was used already" in page
