@@ -93,8 +93,8 @@ class Canvas(models.Model):
     # Since when removals wait for a confirmation, as too many people left at once.
     braked_at = models.DateTimeField(null=True, blank=True)
     brake_lifted_at = models.DateTimeField(null=True, blank=True)
-    # The id of the last LEFT signal that the brake has counted, and how many people it holds at
-    # most (engine/brake.py).
+    # The id of the last LEFT signal that the brake has counted (engine/brake.py), and how many
+    # people would be removed: fewer, if some of those counted have come back.
     brake_seen = models.BigIntegerField(default=0, db_default=0)
     brake_waiting = models.BigIntegerField(default=0, db_default=0)
     entered = models.BigIntegerField(default=0)
@@ -351,8 +351,9 @@ class Visit(models.Model):
         ]
         indexes = [
             # The order in which crowds are chosen: without the id, all who are due at one time
-            # would be sorted for each crowd. Not "left_at is null", as of visit_open_once: while
-            # the statistics know of no open visit, PostgreSQL would read all of that one instead.
+            # would be sorted for each crowd. Its condition is not the one of visit_open_once,
+            # "left_at is null": while the statistics know of no open visit, PostgreSQL would read
+            # all of visit_open_once instead.
             models.Index(
                 fields=["step", "due_at", "id"],
                 condition=Q(step__isnull=False),
@@ -444,7 +445,7 @@ class BranchTally(models.Model):
         return f"{self.n} took branch {self.branch} of step {self.step_id}"
 
 
-VARIANT = "Variant 1"  # of the REST API: every canvas has one variant
+VARIANT = "Variant 1"  # in the REST API, whose clients expect variants: a canvas has this one
 
 
 def name_of(step: Step) -> str:

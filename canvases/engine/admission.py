@@ -28,7 +28,7 @@ _INSERT_VISITS = """
 INSERT INTO {visit}
     (canvas_id, profile_id, slot, step_id, due_at, entered_at, arrived_at, left_at, trail, began_at)
 SELECT %s, people.id, {slot}, %s, %s, %s, %s, %s, %s, {began}
-FROM ({people}) people {began_at} WHERE true {repeats}
+FROM ({people}) people {join} WHERE true {on_conflict}
 """
 _JOIN_SIGNALS = "JOIN ({signals}) began ON began.profile_id = people.id"
 _SKIP_CONFLICTS = "ON CONFLICT DO NOTHING"
@@ -76,7 +76,7 @@ def admit(canvas_id: int, *, now: datetime) -> int:
 def _entrants(canvas: Canvas, people: QuerySet[Profile], *, upto: int, now: datetime) -> Entrants:
     """Return the profiles up to an id; with a subscription, those that are its members now.
 
-    Members are written before the admission: for who joins or leaves later there is a signal.
+    Members are stored before they enter: who joins or leaves the segment later gets a signal.
     """
     earlier_visits = Visit.objects.filter(
         canvas=canvas, profile_id__gt=canvas.entry_cursor, profile_id__lte=upto
@@ -88,7 +88,8 @@ def _entrants(canvas: Canvas, people: QuerySet[Profile], *, upto: int, now: date
     if subscription.is_leave_only:
         live_segments.fill(subscription, low=canvas.entry_cursor, high=upto, now=now)
         return Entrants(people.filter(live_segments.is_member_q(subscription)), is_new=is_new)
-    # Who is a member already has a signal of joining that is still to be processed.
+    # Those who are members already do not enter here: each has a JOINED signal that is still to be
+    # processed.
     member_ids = live_segments.lock_members(subscription, low=canvas.entry_cursor, high=upto)
     live_segments.fill(subscription, low=canvas.entry_cursor, high=upto, now=now)
     members = live_segments.members(subscription).filter(pk__gt=canvas.entry_cursor, pk__lte=upto)
@@ -126,7 +127,7 @@ def entry_candidates(canvas: Canvas, *, now: datetime) -> QuerySet[Profile]:
 
 def would_enter(canvas: Canvas, people: QuerySet[Profile], *, now: datetime) -> QuerySet[Profile]:
     """Return the people of `entry_candidates` whom no exit segment and no cap keeps out."""
-    people = _not_exited(canvas, people)
+    people = _outside_exit_segments(canvas, people)
     room = _room(canvas, now=now)
     if room is None:
         return people
@@ -143,8 +144,8 @@ def eligible_people(canvas: Canvas, *, now: datetime) -> QuerySet[Profile]:
     """
     if canvas.segment is None:
         people = Profile.objects.filter(app_group=canvas.app_group_id)
-        return _not_exited(canvas, people.none() if canvas.enters_in_crowds else people)
-    return _not_exited(canvas, filters.members(canvas.segment, now=now))
+        return _outside_exit_segments(canvas, people.none() if canvas.enters_in_crowds else people)
+    return _outside_exit_segments(canvas, filters.members(canvas.segment, now=now))
 
 
 def admit_some(canvas_id: int, people: Iterable[int], *, now: datetime) -> int:
@@ -198,7 +199,7 @@ def enter(canvas: Canvas, entrants: Entrants, *, now: datetime) -> int:
     first = rows.first_step(canvas)
     if first is None:
         return 0
-    people = _not_exited(canvas, entrants.people)
+    people = _outside_exit_segments(canvas, entrants.people)
     if not entrants.is_new:
         has_caps = canvas.cap_total is not None or canvas.cap_per_day is not None
         people = _reentry_allowed(canvas, people, now=now, db_drops_repeats=not has_caps)
@@ -222,7 +223,7 @@ def entry_barriers(canvas: Canvas, profile: int, *, now: datetime) -> EntryBarri
     """Return what would keep a person out at a time, by the rules of `enter`. Only reads."""
     people = Profile.objects.filter(app_group=canvas.app_group_id, pk=profile)
     return EntryBarriers(
-        is_in_exit_segment=not _not_exited(canvas, people, now=now).exists(),
+        is_in_exit_segment=not _outside_exit_segments(canvas, people, now=now).exists(),
         is_entry_repeated=not _reentry_allowed(
             canvas, people, now=now, db_drops_repeats=False
         ).exists(),
@@ -230,11 +231,11 @@ def entry_barriers(canvas: Canvas, profile: int, *, now: datetime) -> EntryBarri
     )
 
 
-def _not_exited(
+def _outside_exit_segments(
     canvas: Canvas, people: QuerySet[Profile], *, now: datetime | None = None
 ) -> QuerySet[Profile]:
-    for exit in canvas.exit_segments.select_related("segment"):
-        people = people.exclude(pk__in=filters.members(exit.segment, now=now).values("pk"))
+    for row in canvas.exit_segments.select_related("segment"):
+        people = people.exclude(pk__in=filters.members(row.segment, now=now).values("pk"))
     return people
 
 
@@ -330,8 +331,8 @@ def _insert(
         people=sql,
         slot=0 if enters_once else f"{canvas.serial} + row_number() OVER (ORDER BY people.id)",
         began="began.at" if signals_join else "NULL",
-        began_at=signals_join,
-        repeats="" if entrants.is_new else _SKIP_CONFLICTS,
+        join=signals_join,
+        on_conflict="" if entrants.is_new else _SKIP_CONFLICTS,
     )
     now_param = timestamp(now)
     step_id, arrived_at = (step.pk, now_param) if step else (None, None)

@@ -55,7 +55,7 @@ def n_held(canvas: Canvas) -> int:
 
 
 def held_step_ids(canvas: Canvas) -> list[int]:
-    """Return the ids of the steps whose removals of people who left a brake holds."""
+    """Return the ids of the steps whose removals are held while the brake of the canvas is on."""
     return list(canvas.steps.all().removing().values_list("pk", flat=True))
 
 
@@ -84,8 +84,8 @@ def apply(canvas: Canvas, steps: Sequence[Step], *, now: datetime) -> None:
 def _note_leavers(canvas: Canvas) -> bool:
     """Note the people who left since the last call; return whether there are any.
 
-    Without them the limits are not exceeded now: they were not at the last call. So a call counts
-    only new signals, and not a million again for each chunk.
+    If there are none, the limits are not exceeded, as they were not at the last call. So a call
+    counts only new signals, and not a million again for each chunk.
     """
     new = Signal.objects.filter(
         listener=canvas.pk,

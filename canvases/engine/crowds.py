@@ -82,7 +82,8 @@ def move(visits: QuerySet[Visit], to: Step | None, *, trail: str, now: datetime)
     if to is None:
         return visits.update(step=None, due_at=None, branch=None, left_at=now, trail=trail_then)
     due_at = KINDS[to.kind].due_on_arrival(to, now=now)
-    # The time under the lock, not ``now``: signals that were processed since did not see them here.
+    # The time under the lock, not ``now``: signals that were processed since ``now`` did not find
+    # these visits at the step.
     arrived_at = max(now, timezone.now())
     return visits.update(
         step=to, due_at=due_at, branch=None, arrived_at=arrived_at, trail=trail_then

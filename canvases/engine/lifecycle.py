@@ -28,7 +28,7 @@ SubscriptionKey = tuple[str, str, str, Segment | None]  # role, kind, name, segm
 def launch(canvas: Canvas, *, by: User, now: datetime, edited_at: datetime | None = None) -> bool:
     """Set a draft or stopped canvas live and wake the engine; return False if it is neither.
 
-    ``edited_at``: of what is to be launched; False if it was edited since.
+    ``edited_at``: the last edit of what is to be launched; return False if it was edited since.
 
     The caller has checked the blockers. People enter again only within the rules of re-entry.
     A caller with a transaction calls `prepare_waits` before it.
@@ -122,8 +122,8 @@ def _open_entry(canvas: Canvas, *, now: datetime) -> None:
     if entry_by == Canvas.EntryBy.SCHEDULE:
         # A run that a stop interrupted does not go on outside of its times.
         row.update(next_run_at=schedules.next_run(canvas, now=now), entry_until=None)
-    was_followed = Subscription.objects.filter(listener=canvas.pk, role="entry").exists()
-    if entry_by == Canvas.EntryBy.LAUNCH or entry_by == Canvas.EntryBy.SEGMENT and not was_followed:
+    was_live = Subscription.objects.filter(listener=canvas.pk, role="entry").exists()
+    if entry_by == Canvas.EntryBy.LAUNCH or entry_by == Canvas.EntryBy.SEGMENT and not was_live:
         row.update(entry_cursor=0, entry_until=highest_profile(canvas.app_group_id))
     canvas.refresh_from_db()
 
@@ -146,14 +146,14 @@ def stop(canvas: Canvas, *, by: User, now: datetime) -> bool:
 
 
 def update_subscriptions(canvas: Canvas, *, now: datetime) -> None:
-    """Subscribe a live canvas to what its entry and its exits name now, and to nothing else."""
+    """Subscribe a live canvas to what its entry, exits and waits name now, and to nothing else."""
     wanted_keys = set(_subscription_keys(canvas))
     rows = Subscription.objects.filter(listener=canvas.pk).select_related("segment")
     key_of = {row: (row.role, row.kind, row.name, row.segment) for row in rows}
     for row, key in key_of.items():
         if key not in wanted_keys:
             row.delete()
-    is_kept_up = canvas.entry_by == Canvas.EntryBy.SEGMENT
+    is_kept_up_to_date = canvas.entry_by == Canvas.EntryBy.SEGMENT
     for role, kind, name, segment in sorted(wanted_keys, key=str):
         is_entry = (role, kind) == ("entry", "segment")
         subscription = live_segments.subscribe(
@@ -163,8 +163,8 @@ def update_subscriptions(canvas: Canvas, *, now: datetime) -> None:
             kind=kind,
             name=name,
             segment=segment,
-            kinds=_mirrored_kinds(canvas) if is_entry and is_kept_up else (),
-            is_leave_only=is_entry and not is_kept_up,
+            kinds=_mirrored_kinds(canvas) if is_entry and is_kept_up_to_date else (),
+            is_leave_only=is_entry and not is_kept_up_to_date,
             now=now,
         )
         if role == "wait" and segment is not None and subscription not in key_of:
@@ -228,8 +228,8 @@ def _subscription_keys(canvas: Canvas) -> Iterator[SubscriptionKey]:
 
 def _watches_entry_segment(canvas: Canvas) -> bool:
     """Return whether the canvas does something when a person leaves the entry segment."""
-    is_kept_up = canvas.entry_by == Canvas.EntryBy.SEGMENT
-    return is_kept_up or bool(canvas.exits.get("left") or exits.removing_steps(canvas))
+    is_kept_up_to_date = canvas.entry_by == Canvas.EntryBy.SEGMENT
+    return is_kept_up_to_date or bool(canvas.exits.get("left") or exits.removing_steps(canvas))
 
 
 def _mirrored_kinds(canvas: Canvas) -> tuple[str, ...]:

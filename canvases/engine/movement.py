@@ -193,7 +193,7 @@ def _take_branches(
     if not branches:
         n = crowds.move(crowd, None, trail=trail + trails.passed_mark(step, None), now=now)
         return [Passage(step, 0, None, n)] if n else []
-    # A single branch has no condition, which alone needs the range.
+    # The range is for the conditions of branches; a single branch has none.
     profile_range = _profile_range(crowd) if len(branches) > 1 else (0, 0)
     passages, later_passages = list[Passage](), list[Passage]()
     for branch in branches:

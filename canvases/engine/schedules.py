@@ -22,7 +22,7 @@ def start(canvas_id: int, *, now: datetime) -> int:
         canvas = rows.locked_live(canvas_id)
         if canvas is None or canvas.next_run_at is None or canvas.next_run_at > now:
             return 0
-        # The query that waited for the lock has read it before: the zone may have changed since.
+        # The group was read before the wait for the lock: its zone may have changed since.
         canvas.app_group.refresh_from_db(fields=["time_zone"])
         next_at = next_run(canvas, now=now)
         if canvas.entry_until is not None:

@@ -55,9 +55,9 @@ class Round:
 
 
 def with_work(live: QuerySet[Canvas]) -> QuerySet[Canvas]:
-    """Return the live canvases with signals that a brake does not hold (brake.py), or may not.
+    """Return the live canvases that may have signals to process.
 
-    Where a brake holds LEFT signals, any other signal counts.
+    Of those whose brake holds LEFT signals (brake.py), the ones with another signal.
     """
     signals = Signal.objects.filter(listener=OuterRef("pk"))
     unbraked_q = Q(Exists(signals), braked_at=None)
@@ -118,8 +118,11 @@ def _processable(canvas: Canvas, steps: Sequence[Step]) -> QuerySet[Signal]:
     People with a pending removal must: a new add would supersede it, and their former identifiers
     would stay in the audience.
     """
-    free_signals = Signal.objects.filter(listener=canvas.pk)
-    free_signals = brake.unheld_signals(canvas.pk) if canvas.braked_at else free_signals
+    free_signals = (
+        brake.unheld_signals(canvas.pk)
+        if canvas.braked_at
+        else Signal.objects.filter(listener=canvas.pk)
+    )
     if steps:
         removals = exits.pending_removals(steps).filter(profile=OuterRef("profile_id"))
         free_signals = free_signals.exclude(Exists(removals))
@@ -138,8 +141,9 @@ def _rounds(
     ends_early = removes or bool(canvas.exits.get("left"))
     rejoined_ids = _rejoined_ids(canvas, signals, now=now)
     if canvas.entry_by != Canvas.EntryBy.SEGMENT:
-        # They are in the segment, so that leaving it for a while ends nothing. Where the segment is
-        # kept up to date, their identifiers changed: they leave and enter again.
+        # People who rejoined are in the segment: that they left it for a while ends nothing. In a
+        # canvas that is kept up to date with it, their identifiers changed: they leave and enter
+        # again.
         matching_ids -= rejoined_ids
     rounds: list[Round] = []
     round_of: dict[int, int] = {}

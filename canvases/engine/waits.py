@@ -86,14 +86,15 @@ def catch_up(canvas: Canvas, entries: Mapping[int, Signal], *, now: datetime) ->
 
 
 def catch_up_at(step: Step, *, now: datetime) -> None:
-    """Do the same for people who came to a step at ``now`` and have waited at no step before.
+    """Choose the branch of people who came to a step at ``now`` and have waited at no step before.
 
-    What they wait for may have arrived while they passed a split. Call it under the lock of the
-    canvas, after they moved.
+    As `catch_up`, by the events since their entry event: what they wait for may have arrived while
+    they passed a split. Call it under the lock of the canvas, after they moved.
     """
     canvas = step.canvas
     if step.kind != WaitUntil.key or canvas.entry_by != Canvas.EntryBy.EVENT:
         return
+    # Found by their due time, which counts from ``now``; ``arrived_at`` may be later (crowds.move).
     arrived = Visit.objects.filter(step=step, due_at=KINDS[step.kind].due_on_arrival(step, now=now))
     columns = ("profile", "began_at", "trail")
     visits = arrived.filter(branch=None, began_at__isnull=False).values_list(*columns)
@@ -112,16 +113,16 @@ def catch_up_at(step: Step, *, now: datetime) -> None:
 
 
 def _catch_up(
-    step: Step, since: Mapping[int, datetime], entries: Collection[int], *, now: datetime
+    step: Step, since: Mapping[int, datetime], entry_event_ids: Collection[int], *, now: datetime
 ) -> None:
-    """Choose the branch of people by their events since a time, without ``entries``.
+    """Choose the branch of people by their events since a time, without those that let them in.
 
-    ``since``: person -> time. ``entries``: the ids of the events that let them in.
+    ``since``: person -> time.
     """
     # Of (time, rank, person): the topmost rank first, or the earliest event.
     order = itemgetter(1, 0) if is_ranked(step) else itemgetter(0, 1)
     first_by_person: dict[int, tuple[datetime, int]] = {}
-    for at, rank, person in sorted(_events_since(step, since, entries, now=now), key=order):
+    for at, rank, person in sorted(_events_since(step, since, entry_event_ids, now=now), key=order):
         first_by_person.setdefault(person, (at, rank))
     for rank in range(len(events_of(step))):
         people = {person: at for person, (at, taken) in first_by_person.items() if taken == rank}
@@ -129,7 +130,7 @@ def _catch_up(
 
 
 def _events_since(
-    step: Step, since: Mapping[int, datetime], entries: Collection[int], *, now: datetime
+    step: Step, since: Mapping[int, datetime], entry_event_ids: Collection[int], *, now: datetime
 ) -> Iterator[tuple[datetime, int, int]]:
     """Yield (time, rank of its branch, person) of each event since a time that a step waits for."""
     in_question = {"profile__in": ids_sql(list(since)), "at__gte": min(since.values())}
@@ -138,7 +139,7 @@ def _events_since(
             continue
         fitting = Event.objects.filter(filters.of_event(row, now=now), **in_question)
         for pk, person, at in fitting.values_list("pk", "profile", "at"):
-            if at >= since[person] and pk not in entries:
+            if at >= since[person] and pk not in entry_event_ids:
                 yield at, rank, person
 
 
@@ -189,16 +190,17 @@ def _choose_branch(step: Step, rank: int, people: Mapping[int, datetime], *, now
     if not people:
         return
     open_visits = Visit.objects.filter(_open_q(step, rank), canvas=step.canvas_id, left_at=None)
-    # By person: for the step, PostgreSQL might read all who wait there.
+    # Filtered by person, and by the step only below: with a filter by the step, PostgreSQL might
+    # read all who wait there.
     candidates = open_visits.filter(profile__in=list(people))
     columns = ("pk", "step", "profile", "due_at", "began_at", "entered_at", "arrived_at", "trail")
     waiting_step_ids = _waiting_step_ids(step.canvas)
     visit_ids = [
         pk
-        for pk, step_id, profile, due_at, *times in candidates.values_list(*columns)
+        for pk, step_id, profile, due_at, *arrival in candidates.values_list(*columns)
         if step_id == step.pk
         and _is_within(
-            people[profile], _counts_from(*times, waiting_step_ids=waiting_step_ids), due_at
+            people[profile], _counts_from(*arrival, waiting_step_ids=waiting_step_ids), due_at
         )
     ]
     if visit_ids:
@@ -206,7 +208,7 @@ def _choose_branch(step: Step, rank: int, people: Mapping[int, datetime], *, now
 
 
 def inherit_branch(visit: Visit, *, by: Visit, now: datetime) -> None:
-    """Let a visit take the branch that an event has chosen for another one at the same step.
+    """Let a visit take the branch that an event has chosen for ``by``, a visit at the same step.
 
     Both are visits of one person, whose profiles are merged. Call it under the lock of the canvas.
     """
