@@ -149,6 +149,7 @@ def retry_now(connection: Connection) -> None:
     )
     for chunk in Batch.objects.waiting().filter(ad_account__in=accounts).chunks():
         with transaction.atomic():
+            # In the order in which their people entered.
             Batch.objects.filter(pk__in=chunk.lock_ids()).update(due_at=F("created_at"))
     wake(flush.TASK)
 

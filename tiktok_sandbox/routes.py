@@ -111,6 +111,7 @@ def throttle(call: Call, endpoint: Endpoint) -> None:
 
 
 def handle(call: Call, endpoint: Endpoint) -> Answer:
+    """Return the handler's answer. Its error is one, too: a fault may damage it as well."""
     try:
         if endpoint.needs_token:
             call.authenticate()

@@ -130,8 +130,9 @@ class Server(ThreadingHTTPServer):
         self.large_bodies = threading.Lock()
         self.url = f"http://{host}:{self.server_address[1]}"
         self.connections: set[socket.socket] = set()
+        poll_seconds = 0.02  # between two looks whether close() was called
         self.thread = threading.Thread(
-            target=self.serve_forever, args=(0.02,), name="tiktok-sandbox", daemon=True
+            target=self.serve_forever, args=(poll_seconds,), name="tiktok-sandbox", daemon=True
         )
 
     def answer(self, request: Request) -> Answer:

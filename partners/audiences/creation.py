@@ -181,6 +181,7 @@ def _find_unconfirmed(lease: Lease, error: PartnerError, *, by: User) -> Audienc
     """
     row = lease.row
     if not isinstance(error, Retry) or error.is_throttled:
+        # Nothing was created: the try, which `Lease.renew` counted, is taken back.
         Audience.objects.filter(pk=row.pk).update(create_tries=F("create_tries") - 1)
         raise listing.explain_and_park(error, row.ad_account, now=timezone.now()) from error
     for seconds in RETRY_SECONDS:

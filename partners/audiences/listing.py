@@ -96,6 +96,7 @@ def check_name(name: str, partner: Partner) -> str:
         raise AudienceNameError(
             _("The name holds characters that cannot be seen. Type it instead of pasting it.")
         )
+    # A symbol, such as an emoji, or punctuation is enough, too.
     if not any(unicodedata.category(char)[0] in "LNSP" for char in name):
         raise AudienceNameError(_("The name needs at least one letter or digit."))
     if _E_MAIL.search(name) or _is_phone(name):
@@ -219,7 +220,7 @@ def explain_and_park(
 
 
 def _write_all(ad_account: AdAccount, listed: list[RemoteAudience], *, now: datetime) -> None:
-    """Update our rows to the whole list that the partner gave at ``now``."""
+    """Update our rows to the whole list that was asked for at ``now``."""
     _adopt_unconfirmed(ad_account, listed)
     write_listed(ad_account, listed, now=now)
     _mark_gone(ad_account, {audience.id for audience in listed}, now=now)

@@ -46,7 +46,8 @@ class Entry:
     @property
     def meaning(self) -> StrOrPromise:
         """Return the cause, as Help says it."""
-        # Alone, a plural stays one that chooses its form by the number.
+        # A plural (ngettext_lazy) chooses its form once its number is filled in: format_lazy, which
+        # makes a text of it before, would break that.
         return self.cause if self.why is None else format_lazy("{} {}", self.cause, self.why)
 
     @property

@@ -181,7 +181,7 @@ def _write_connection(
     connection.connected_by = state.user
     connection.connected_at = connection.checked_at = now
     connection.disconnected_at = None
-    if connection.swap_until is not None:  # the caller checks the new account and ends the hold
+    if connection.swap_until is not None:  # the view reads the new audiences, then ends the swap
         connection.swap_until = min(connection.swap_until, now + park.MAX_SWAP_CHECK)
     for name, value in park.NOT_PARKED.items():
         setattr(connection, name, value)

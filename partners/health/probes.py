@@ -40,6 +40,7 @@ def beat() -> None:
     due_q = _not_checked_since_q(now - timedelta(minutes=settings.CHECK_EVERY_MINUTES), now=now)
     connections = Connection.objects.filter(due_q, app_group__archived_at=None)
     oldest_first = connections.order_by(F("examined_at").asc(nulls_first=True), "pk")
+    # They are checked one after the other; the number of threads only limits how many are read.
     for connection in oldest_first.exclude(token_sealed="")[: settings.SYNC.threads]:
         if time.monotonic() > stop_at:
             return

@@ -44,7 +44,7 @@ class Parkable(models.Model):
     parked_by = models.CharField(max_length=10, choices=ParkedBy.choices, blank=True)
     parked_code = models.CharField(max_length=MAX_CODE, blank=True)
     parked_since = models.DateTimeField(null=True, blank=True)
-    # When the problem was mailed; empty again once it is over.
+    # No longer in use: migration 0023 has made notices of it (models/incidents.py).
     alerted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

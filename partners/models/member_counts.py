@@ -16,7 +16,7 @@ class MemberCount(models.Model):
     )
     n = models.BigIntegerField(null=True)  # None: no count is complete yet
     counted_at = models.DateTimeField(null=True)  # ``n`` counts what was accepted by then
-    # The running count: counts what was accepted by ``until``, has read the rows up to the key
+    # The running count: counts what was accepted by ``until``, has read the batches up to the seq
     # ``after``, and found ``so_far`` people.
     until = models.DateTimeField(null=True)
     after = models.BigIntegerField(default=0)

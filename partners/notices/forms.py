@@ -133,7 +133,7 @@ def _scheme_and_host(url: str) -> tuple[str, str] | None:
         return None
     try:
         parts = urlsplit(url)
-        _port = parts.port
+        _port = parts.port  # raises ValueError if it is not a port
     except ValueError:
         return None
     return (parts.scheme, parts.hostname) if parts.hostname else None

@@ -150,6 +150,7 @@ def _drop_unsent(stale_q: Q) -> None:
     rows = Notice.objects.filter(stale_q, sent_at=None)
     keys = list(rows.values_list("mail_key", flat=True))
     if keys:
+        # A mail without ``due_at`` was sent or given up.
         OutgoingMail.objects.filter(key__in=keys, due_at__isnull=False).delete()
         Notice.objects.filter(sent_at=None, mail_key__in=keys).delete()
 

@@ -53,9 +53,9 @@ def enqueue(*, now: datetime) -> None:
     new = incidents.open().filter(~_is_queued(Kind.BEGUN))
     _queue(Kind.BEGUN, new, now=now)
     _add_reminders(incidents.open(), now=now)
-    is_begun_queued = _is_queued(Kind.BEGUN, Kind.SIX_HOURS, Kind.ONE_HOUR)
+    was_reported = _is_queued(Kind.BEGUN, Kind.SIX_HOURS, Kind.ONE_HOUR)
     ended = incidents.ended().filter(
-        is_begun_queued, ~_is_queued(Kind.OVER), ended_at__gt=now - GIVE_UP_AFTER
+        was_reported, ~_is_queued(Kind.OVER), ended_at__gt=now - GIVE_UP_AFTER
     )
     _queue(Kind.OVER, ended.filter(pauses.final_q(now=now)), now=now)
 

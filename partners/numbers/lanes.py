@@ -91,7 +91,10 @@ def _add_due_requests(lanes: dict[str, LaneNumbers], *, now: datetime) -> dict[s
 
 
 def _add_due_of_partner(partner: str, lanes: dict[str, LaneNumbers], *, now: datetime) -> int:
-    """Do that for one partner: its limits say which batches need a request of their own."""
+    """Add the due requests of one partner; return how many of its lanes have any.
+
+    The partner's limits say which batches need a request of their own.
+    """
     batches = risks.pending_batches().filter(ad_account__connection__partner=partner)
     due = batches.filter(due_at__lte=now).order_by()
     large_counts = _large_counts(registry.get(partner).preset)

@@ -30,8 +30,8 @@ Tone = Literal["good", "warn", "bad"]
 class Line:
     """One call.
 
-    ``tries``: with that of the call, how often its people were tried; None if they were tried
-    again later, or are no longer kept.
+    ``tries``: how often its people were tried, this call included; None if they were tried again
+    later, or their batches are no longer kept.
     """
 
     key: str

@@ -85,14 +85,18 @@ def move_marked(*, now: datetime, seconds: float = math.inf) -> bool:
 
 
 def _next_marked(after: int) -> tuple[Move, list[int]] | None:
-    """Return a move and the ids of marked batches that make it, of the first ones after an id."""
+    """Return the first move of batches with ids above ``after``, and batches with the same move."""
     marked = Batch.objects.to_move().filter(pk__gt=after).order_by("pk")
     rows = marked.values_list("pk", "sync", "moves_to", "n")[:CANDIDATES]
+    # `to_move` has no batch without ``moves_to``: "or 0" is for the types only.
     return _take_alike((pk, (source, to or 0), n) for pk, source, to, n in rows)
 
 
 def _take_alike(batches: Iterable[tuple[int, Move, int]]) -> tuple[Move, list[int]] | None:
-    """Return the first batches (id, move, people) with the same move, for one transaction."""
+    """Return the move of the first of these batches (id, move, people), and ids that share it.
+
+    As many of the following batches with the same move as fit into one transaction.
+    """
     first: Move | None = None
     ids: list[int] = []
     n_people = 0

@@ -45,15 +45,17 @@ WHERE d.batch_id = %s AND d.outcome IS NULL {only} {unshared} ORDER BY z.id
 """
 _ROW_OF_ONE = "SELECT {cells} FROM {profile} q WHERE q.id = %s"
 _PAST_OF_ONE = "SELECT z.kind, z.sha256 FROM {past} z WHERE z.profile_id = %s ORDER BY z.id"
-# Conditions on the deliveries that a repeat still sends. Its part of them:
+# A repeat sends the deliveries of another batch again, under these conditions.
+# Their ids are in its range (Batch.repeat_after, repeat_until).
 _RANGE = "AND d.id > %s AND d.id <= %s"
-# No later, opposite operation on the same person.
+# No later, opposite operation on the same person follows.
 _NOT_SUPERSEDED = """
 AND NOT EXISTS (SELECT 1 FROM {delivery} e JOIN {batch} b ON b.id = e.batch_id
 WHERE e.profile_id = d.profile_id AND e.outcome IS NULL
 AND b.audience_id = %s AND b.action = %s AND b.seq > %s AND b.state IN ('pending', 'synced'))
 """
-# A repeat that takes back adds leaves people for whom another add still counts.
+# A repeat that takes back adds leaves people for whom another add (e) still counts: it was not
+# discarded, no removal (r) of its undoing Sync (u) reverts it, and no later removal (f) follows it.
 _NOT_ADDED_OTHERWISE = """
 AND NOT EXISTS (SELECT 1 FROM {delivery} e JOIN {batch} b ON b.id = e.batch_id
 WHERE e.profile_id = d.profile_id AND e.outcome IS NULL
@@ -212,7 +214,7 @@ def _without_identifier(batch: Batch) -> "QuerySet[Delivery]":
 
 
 def _has_unsendable(batch: Batch) -> bool:
-    """Return whether a person of a batch with an empty row has not even a past hash to send."""
+    """Return whether a person whose row is empty has not even a past hash to send."""
     if batch.action != Action.REMOVE:
         return True  # adds send no past hashes
     past = PastIdentifier.objects.filter(profile=OuterRef("profile"), kind__in=batch.kinds)
@@ -276,6 +278,7 @@ def _rows_to_send(batch: Batch, *, most_rows: int) -> tuple[list[Row], list[int]
         # A profile was deleted, or a person has nothing to send.
         if n_people != batch.n or (empty in rows and _has_unsendable(batch)):
             raise NeedsRevalidation(batch, n_people)
+        # A person's identifiers all stay, as other people in the audience have them.
         if empty in rows and deliveries_without_rows(batch):
             raise NeedsRevalidation(batch, n_people)
         if past:

@@ -35,7 +35,7 @@ from partners.models import (
 from partners.queue import supersede
 
 HOURS_IN_USE = timedelta(days=3)
-"""How far back incidents (incidents/thresholds.py) and the day of each time zone look."""
+"""Hours that are kept in any case, for thresholds of incidents and the numbers of a local day."""
 SECONDS_PER_CALL = 0.3  # for deliveries
 # In these states, the last code of the batch is the reason of its deliveries.
 STATES_WITH_CODE = (Outcome.ERRORED, Outcome.CANCELLED)

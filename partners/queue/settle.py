@@ -215,7 +215,7 @@ def _count_refusal(batch: Batch, error: Rejected, *, code: str, now: datetime) -
         refused_n = batch.n if error.cause == RejectedCause.CONTENT else None
         split.bisect(batch, now=now, refusals=most_tries - 1, refused_n=refused_n)
     elif not (batch.repeat_of_id and split.cut_repeat(batch, now=now)):
-        batch.save(update_fields=["attempts"])
+        batch.save(update_fields=["attempts"])  # `finish` does not save it
         transitions.finish([batch], Outcome.ERRORED, now=now, code=code)
 
 
@@ -299,7 +299,8 @@ def _record_shares(push: Push, answer: PushAnswer) -> None:
 
 def _log_once(code: str) -> None:
     """Log an answer for which there is no remedy here, once per code."""
-    if claim(f"unknown-answer:{code[:24]}", 1):  # a slot's name has 40 characters
+    # One slot for all time. Its name has at most 40 characters.
+    if claim(f"unknown-answer:{code[:24]}", 1):
         logger.error(
             "The partner answered with the unknown code %s; people wait and are tried again.", code
         )

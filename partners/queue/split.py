@@ -63,6 +63,7 @@ def release_second_halves(batches: Sequence[Batch], state: Outcome, *, now: date
     )
     for half in waiting.filter(state=Outcome.PENDING).order_by("pk"):
         if state != Outcome.SYNCED or _has_lost_people(half):
+            # Then it need not have the bad data, and its acceptance contradicts nothing.
             half.refused_n = None
         half.waits_for = None
         half.save(update_fields=["waits_for", "refused_n"])
@@ -127,7 +128,7 @@ def cut_repeat(repeat: Batch, *, now: datetime) -> bool:
 
 
 def _release_second_half(batch: Batch, *, now: datetime) -> None:
-    """Release the half that waits for ``batch``: as that is cut in turn, the bad data is there.
+    """Release the half that waits for ``batch``: as ``batch`` is cut in turn, it has the bad data.
 
     It is due a little later, so that the second halves of the next levels may be sent with it.
     """

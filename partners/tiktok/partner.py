@@ -84,6 +84,7 @@ class TikTok:
         Link(_("The accepted Custom Audience Terms of TikTok."), TERMS),
         Link(_("Permission from your customers to share their data with TikTok for advertising.")),
     )
+    # TikTok and Braze, a product that also sends people there, publish different limits.
     presets: dict[str, Preset] = {
         preset.name: preset
         for preset in (
