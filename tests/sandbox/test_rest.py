@@ -43,11 +43,8 @@ def test_an_empty_audience_has_no_members(mara_client, server):
 
 
 def test_an_unknown_audience_is_404(server):
-    assert [fetch(server, f"audiences/{one}/members/").status_code for one in ("1", "x", "")] == [
-        404,
-        404,
-        404,
-    ]
+    for one in ("1", "x", "", "²", "9" * 20):
+        assert fetch(server, f"audiences/{one}/members/").status_code == 404, one
 
 
 def test_requests_are_logged_without_hashes_and_tokens(mara_client, server, person_row, hash_of):
@@ -97,3 +94,14 @@ def test_the_busiest_second_slides():
 
 def test_it_is_healthy(server):
     assert requests.get(f"{server.url}/sandbox/healthz", timeout=60).json()["status"] == "ok"
+
+
+def test_a_limit_that_is_no_number_counts_as_none(mara_client, server):
+    mara_client.create()
+    assert len(fetch(server, "requests/?limit=²").json()["requests"]) == 1
+
+
+def test_a_scope_holds_numbers_only(server):
+    url = f"{server.url}/sandbox/api/auth_codes/"
+    for scope in ([True], [1.0], ["1"]):
+        assert requests.post(url, json={"scope": scope}, timeout=60).status_code == 400, scope

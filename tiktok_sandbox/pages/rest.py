@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import orjson
 
+from tiktok_sandbox import params
 from tiktok_sandbox.accounts import AD_ACCOUNTS, AUDIENCES
 from tiktok_sandbox.log import busiest_second
 from tiktok_sandbox.pages import acts
@@ -41,7 +42,7 @@ def audiences(sandbox: Sandbox, request: Request) -> Answer:
 def members(sandbox: Sandbox, request: Request) -> Answer:
     """Stream one JSON list [schema, hash] per line, in no order."""
     audience_id = request.path.removeprefix(f"{ROOT}audiences/").removesuffix("/members/")
-    if not audience_id.isdigit() or sandbox.audiences.get(audience_id) is None:
+    if not params.is_id(audience_id) or sandbox.audiences.get(audience_id) is None:
         return json({"error": "unknown audience"}, 404)
     return Answer(
         content_type="application/x-ndjson",
@@ -73,7 +74,7 @@ def set_fault(sandbox: Sandbox, request: Request) -> Answer:
 def clear_faults(sandbox: Sandbox, request: Request) -> Answer:
     """Clear the fault `?id=`, or all; all also gives dropped ad accounts back."""
     fault_id = request.query.get("id", "")
-    if fault_id.isdigit():
+    if params.is_id(fault_id):
         sandbox.faults.clear(int(fault_id))
     else:
         sandbox.heal()
@@ -92,7 +93,7 @@ def requests(sandbox: Sandbox, request: Request) -> Answer:
         ),
         "requests": [
             asdict(line) | {"time": datetime.fromtimestamp(line.at, UTC).isoformat()}
-            for line in sandbox.log.newest(int(limit) if limit.isdigit() else 100)
+            for line in sandbox.log.newest(int(limit) if params.is_id(limit) else 100)
         ],
     }
     return json(content)
@@ -104,7 +105,7 @@ def auth_code(sandbox: Sandbox, request: Request) -> Answer:
         fields = orjson.loads(request.body or b"{}")
         scope = fields.get("scope", [AD_ACCOUNTS, AUDIENCES])
         if not isinstance(scope, list) or not all(
-            number in (AD_ACCOUNTS, AUDIENCES) for number in scope
+            type(number) is int and number in (AD_ACCOUNTS, AUDIENCES) for number in scope
         ):
             raise ValueError("scope should be a list of 1 and 3.")
         user = sandbox.accounts.user(str(fields.get("user_id", sandbox.accounts.users()[0].id)))
