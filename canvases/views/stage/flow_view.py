@@ -64,7 +64,10 @@ def of_request(request: HttpRequest, path: str) -> FlowView:
     """Return the view that a request names, or that of the page at ``path`` it comes from."""
     if not {"zoom", "fold"}.isdisjoint(request.GET):
         return _parse(request.GET)
-    page = urlsplit(request.headers.get("HX-Current-URL") or request.headers.get("Referer", ""))
+    try:
+        page = urlsplit(request.headers.get("HX-Current-URL") or request.headers.get("Referer", ""))
+    except ValueError:  # no address, such as "http://["
+        return FlowView()
     return _parse(QueryDict(page.query)) if page.path == path else FlowView()
 
 

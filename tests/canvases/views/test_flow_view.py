@@ -42,6 +42,13 @@ def test_a_page_looks_as_the_one_that_it_is_opened_from(bob_editor, canvas, spli
     assert page.count('class="folded"') == n
 
 
+def test_a_malformed_address_of_the_former_page_is_no_view(bob_editor, canvas, split):
+    answer = bob_editor.client.get(canvas.get_absolute_url(), headers={"referer": "http://["})
+
+    assert answer.status_code == 200
+    assert 'class="flow zoom-100"' in answer.content.decode()
+
+
 def test_no_line_leads_out_of_a_branch_that_ends(bob_editor, split):
     page = bob_editor.get().content.decode()
 
