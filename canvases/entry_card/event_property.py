@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from audiencesync.people.masking import STARS
 from audiencesync.people.segments import filters
+from audiencesync.people.segments.nodes import MAX_NUMBER
 from audiencesync.people.segments.words import is_personal
 
 OPS = ("is", "is_not", "contains", "greater", "less", "is_true", "is_false", "exists", "missing")
@@ -42,16 +43,20 @@ def _condition(name: str, op: str, value: Any) -> dict[str, Any]:
 
 
 def _values(op: str, typed: str) -> list[Any]:
+    """Return the values that a typed one may mean: the text, the number, or both."""
     if op in ("contains", *filters.NO_VALUE):
         return [typed]
     try:
         number = float(typed.replace(",", "."))
     except ValueError:
         return [typed]
-    if not isfinite(number):  # "nan" and "inf" are texts
+    if not isfinite(number) or "_" in typed:  # "nan", "inf" and "10_00" are texts
         return [typed]
     as_number = int(number) if number.is_integer() else number
-    return [as_number] if op in ("greater", "less") else [typed, as_number]
+    if op in ("greater", "less"):
+        return [as_number]
+    # A long ID: no filter takes so big a number, and a float has rounded it.
+    return [typed] if abs(number) >= MAX_NUMBER else [typed, as_number]
 
 
 def as_typed(event_filter: Mapping[str, Any]) -> list[tuple[str, str, str]]:
