@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 STREAMED = "Partner"
 """The type of audiences made by /segment/audience/: only these take people by the API."""
 USABLE_STATUS = "STATUS_ENABLE"
+MAX_ID_LENGTH = 64
+"""The longest id that fits into a column (MAX_REMOTE_ID in models/connections.py)."""
+MAX_SIZE = 2**63 - 1  # of a column of 64 bits
 
 NOT_STREAMED = _(
     "People can only be sent to audiences created through the API; this one was made another way."
@@ -28,7 +31,7 @@ EXPIRED = _("This audience expired: it was not used for 12 months. Create a new 
 def decimal_id(value: Any) -> str:
     """Return an id as text; samples show numbers as well."""
     text = str(value)
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit()) or len(text) > MAX_ID_LENGTH:
         raise ValueError("not a decimal id")
     return text
 
@@ -80,13 +83,20 @@ def audience(item: dict[str, Any]) -> RemoteAudience:
         id=decimal_id(item["audience_id"]),
         name=_text(item.get("name")),
         type=_text(item.get("audience_type")),
-        size=int(item.get("cover_num") or 0),
+        size=_size(item.get("cover_num")),
         is_valid=bool(item.get("is_valid")),
         is_expiring=bool(item.get("is_expiring")),
         is_appendable=not why_not,
         why_not=why_not,
         expires_at=_timestamp(item.get("expired_time")),
     )
+
+
+def _size(value: Any) -> int:
+    size = int(value or 0)
+    if abs(size) > MAX_SIZE:
+        raise ValueError("not a size")
+    return size
 
 
 def _why_not(item: dict[str, Any], now: datetime) -> "StrOrPromise":

@@ -178,3 +178,14 @@ def test_a_success_of_unknown_shape_has_an_unknown_outcome() -> None:
     with pytest.raises(Retry) as caught:
         Client("1", "secret", API).create_audience("token", "7", "Buyers")
     assert caught.value.cause == RetryCause.UNKNOWN
+
+
+@responses.activate
+@pytest.mark.parametrize("item", [{"audience_id": "9" * 65}, {"cover_num": 2**63}])
+def test_what_no_column_can_store_is_of_unknown_shape(item: dict[str, object]) -> None:
+    audience = {"audience_id": "9", "audience_type": "Partner"} | item
+    url = f"{API}/open_api/v1.3/dmp/custom_audience/list/"
+    responses.get(url, json={"code": 0, "data": {"list": [audience]}})
+    with pytest.raises(Retry) as caught:
+        Client("1", "secret", API).list_audiences("token", "7")
+    assert caught.value.cause == RetryCause.UNKNOWN
