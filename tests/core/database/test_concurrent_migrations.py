@@ -49,7 +49,7 @@ def test_two_simultaneous_migrations_both_succeed(empty_database, command):
         )
         for _ in range(2)
     ]
-    outputs = [process.communicate(timeout=120)[0].decode() for process in processes]
+    outputs = [process.communicate(timeout=600)[0].decode() for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
     assert "Traceback" not in "".join(outputs)
 
