@@ -85,7 +85,7 @@ class Journey:
         for kind in FAULTS:
             self.fault(kind)
         self.marketer.launch()
-        self.marketer.watch(seconds=60)
+        self.marketer.watch(seconds=180)
         assert self.marketer.readings.is_at_rest
         self.erase()
         self.crawl_pages()
@@ -153,14 +153,14 @@ class Journey:
         browser.open(answer.url).press("Start the import")
         stack.wait_until(
             lambda: "The import is done" in browser.session.get(answer.url, timeout=120).text,
-            seconds=60,
+            seconds=180,
             what="the import did not end",
         )
 
     def fault(self, kind):
         fault = {"kind": kind, "endpoint": "segment/mapping", "count": 1}
         url = f"{self.stack.sandbox_url}/sandbox/api/faults/"
-        requests.post(url, json=fault, timeout=10).raise_for_status()
+        requests.post(url, json=fault, timeout=120).raise_for_status()
 
     def send_mails(self):
         """Request an invitation and a password reset."""
@@ -191,7 +191,7 @@ class Journey:
             )
             return answer.json()["erasures"][0]["state"] == "done"
 
-        stack.wait_until(is_done, seconds=60, what="the erasure did not end")
+        stack.wait_until(is_done, seconds=180, what="the erasure did not end")
 
     def crawl_pages(self):
         """Keep all pages that a viewer and an admin reach, as URL -> text."""
