@@ -220,7 +220,7 @@ def call_sandbox(stack, path, body=None, method=None):
         f"{stack.sandbox_url}/sandbox/api/{path}/", data, method=method
     )
     request.add_header("Content-Type", "application/json")
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
 
 

@@ -33,7 +33,7 @@ def test_a_new_key_works_in_the_example_of_the_documentation(open_page, sign_in,
     call = urllib.request.Request(f"{stack.url}/users/track", body.encode())
     call.add_header("Authorization", f"Bearer {key}")
     call.add_header("Content-Type", "application/json")
-    with urllib.request.urlopen(call, timeout=10) as answer:
+    with urllib.request.urlopen(call, timeout=60) as answer:
         assert (answer.status, json.load(answer)["message"]) == (201, "success")
     page.goto("/g/acme/people/profiles/")
     expect(page.get_by_role("link", name="customer-1")).to_be_visible()

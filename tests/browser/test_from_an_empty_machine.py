@@ -41,7 +41,9 @@ def set_up(page, stack):
     page.goto("/")
     expect(page.locator("main")).to_contain_text("manage.py setup")
     wait_until(
-        lambda: len(stack.links()) == 2, seconds=60, what="web and engine did not print their links"
+        lambda: len(stack.links()) == 2,
+        seconds=180,
+        what="web and engine did not print their links",
     )
     page.goto(stack.links()[0])
     for name, value in {
@@ -81,7 +83,7 @@ def test_readme_and_browser_lead_to_people_in_an_audience(stack, open_page):
     )
     (audience,) = actions.sandbox_audiences(stack, "First audience")
     assert audience["people"] == N_PEOPLE
-    assert requests.get(stack.url + stack.links()[1], timeout=10).status_code == 410
+    assert requests.get(stack.url + stack.links()[1], timeout=60).status_code == 410
 
 
 def test_a_value_without_an_export_in_the_block_fails():

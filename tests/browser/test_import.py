@@ -95,6 +95,7 @@ def test_without_javascript(open_page, sign_in):
     for _ in range(240):
         if page.locator(REJECTS_BUTTON).count():
             break
-        page.locator("#import-state a.no-js-only").click()
+        with page.expect_navigation():
+            page.locator("#import-state a.no-js-only").click()
         page.wait_for_timeout(500)
     assert await_end(page)[0] == N_PEOPLE + 2

@@ -5,7 +5,8 @@ from playwright.sync_api import expect
 
 from tests.browser import actions
 
-TIMEOUT_MS = 20_000  # until a problem or a number is shown
+TIMEOUT_MS = 60_000  # until a problem or a number is shown
+DELAY = 10  # seconds in which a test makes trouble before people reach the audience
 SITE_WIDE = "#trouble .alert-danger"
 
 
@@ -15,7 +16,7 @@ def _clear_faults(stack):
     actions.call_sandbox(stack, "faults", method="DELETE")
 
 
-def live_canvas(page, name, *audiences, delay=2):
+def live_canvas(page, name, *audiences, delay=DELAY):
     """Launch a canvas that adds the newsletter's subscribers to new audiences."""
     actions.ensure_connected(page)
     actions.new_canvas(page, name)
