@@ -45,12 +45,15 @@ class Line:
 
 @dataclass(slots=True)
 class Run:
-    """All checks of one time. ``lines``: those that were not good."""
+    """All checks of one time. ``lines``: those that were not good.
+
+    ``ms_of``: question (a kind of check, and its ad account) -> how long its answer took.
+    """
 
     at: datetime
-    ms: int = 0
     n: int = 0
     lines: list[Line] = field(default_factory=list)
+    ms_of: dict[Key, int] = field(default_factory=dict)
 
     @property
     def n_good(self) -> int:
@@ -59,7 +62,7 @@ class Run:
     @property
     def seconds(self) -> float:
         """Return how long the partner took for all answers."""
-        return self.ms / 1000
+        return sum(self.ms_of.values()) / 1000
 
 
 def store(connection: Connection, outcomes: Sequence[CheckOutcome], *, now: datetime) -> None:
@@ -109,7 +112,10 @@ def runs(rows: Sequence[CheckAnswer]) -> list[Run]:
         run = runs_by_time.setdefault(row.at, Run(row.at))
         run.n += 1
         # The answer about the allow-list is an earlier one, to a request with people.
-        run.ms += 0 if row.kind == Kind.ALLOW_LIST else row.ms
+        if row.kind != Kind.ALLOW_LIST:
+            # One question answers the check of every ad account.
+            account_id = None if row.kind == Kind.AD_ACCOUNT else row.ad_account_id
+            run.ms_of[row.kind, account_id] = row.ms
         if row.result != Result.GOOD:
             line = Line(answers.name_of(row), answers.text_of(row), is_bad=row.result == Result.BAD)
             run.lines.append(line)

@@ -91,6 +91,15 @@ def test_a_bad_answer_to_the_former_access_is_history(used):
     assert len(report.runs) == 1
 
 
+def test_the_one_question_about_all_ad_accounts_took_its_time_once(used):
+    AdAccount.objects.create(connection=used.connection, remote_id="second", name="Second")
+    answers(used)
+    CheckAnswer.objects.update(ms=0)
+    assert CheckAnswer.objects.filter(kind="ad_account").update(ms=2000) == 2
+    [report] = checks.of_group(used.group)
+    assert [run.seconds for run in report.runs] == [2]
+
+
 def test_an_ad_account_in_which_nothing_runs(used, fake, monkeypatch):
     monkeypatch.setattr(fake, "active_statuses", frozenset(), raising=False)
     assert answers(used)["ad_account"] == ("bad", "", "LIVE")
