@@ -132,7 +132,7 @@ def _create(lease: Lease, *, by: User, now: datetime) -> Audience:
     listing.refresh(ad_account, now=timezone.now(), is_forced=True)
     row.refresh_from_db()
     if row.remote_id:
-        return _store_id(lease, row.remote_id, by=by)
+        return _store_id(lease, row.remote_id, by=by, is_listed=True)
     existing = _find_existing(ad_account, row.name, by=by, now=now)
     if existing is not None:
         return existing
@@ -156,7 +156,7 @@ def _create(lease: Lease, *, by: User, now: datetime) -> Audience:
         )
     except PartnerError as error:
         return _find_unconfirmed(lease, error, by=by)
-    return _store_id(lease, remote_id, by=by)
+    return _store_id(lease, remote_id, by=by, is_listed=False)
 
 
 def _await_turn(ad_account: AdAccount) -> None:
@@ -189,14 +189,15 @@ def _find_unconfirmed(lease: Lease, error: PartnerError, *, by: User) -> Audienc
         listing.refresh(row.ad_account, now=timezone.now(), is_forced=True)
         row.refresh_from_db()
         if row.remote_id:
-            return _store_id(lease, row.remote_id, by=by)
+            return _store_id(lease, row.remote_id, by=by, is_listed=True)
     raise _unconfirmed_error(row) from error
 
 
-def _store_id(lease: Lease, remote_id: str, *, by: User) -> Audience:
+def _store_id(lease: Lease, remote_id: str, *, by: User, is_listed: bool) -> Audience:
     """Write the remote id into the row. Raises AudienceCallFailed.
 
     From now on ``create_until`` is the time of the creation: `_find_existing` reads it.
+    ``is_listed``: the last list had the audience, so ``n_audiences`` counts it already.
     """
     now, row = timezone.now(), lease.row
     values = {
@@ -212,7 +213,8 @@ def _store_id(lease: Lease, remote_id: str, *, by: User) -> Audience:
         with transaction.atomic():
             if not Audience.objects.filter(unclaimed, pk=row.pk).update(**values):
                 raise _LostRace
-            AdAccount.objects.filter(pk=row.ad_account_id).update(n_audiences=F("n_audiences") + 1)
+            n_audiences = F("n_audiences") + (0 if is_listed else 1)
+            AdAccount.objects.filter(pk=row.ad_account_id).update(n_audiences=n_audiences)
             app_group = row.ad_account.connection.app_group
             Activity.log(
                 app_group, by, Activity.Verb.CREATED, row.name, kind=Activity.Kind.AUDIENCE

@@ -93,10 +93,12 @@ def test_the_name_of_an_own_audience_is_rejected_later(create, at_tiktok):
 
 @pytest.mark.parametrize("kind", ["apply_then_drop", "truncated", "not_json", "empty"])
 def test_a_creation_with_a_lost_answer_is_found_in_the_list(
-    create, at_tiktok, sandbox, short_waits, kind
+    create, at_tiktok, sandbox, short_waits, kind, eu
 ):
     sandbox.faults.set(kind, endpoint="segment/audience", count=1)
     assert [create().remote_id] == at_tiktok()
+    eu.refresh_from_db()
+    assert eu.n_audiences == 6
 
 
 def test_a_second_click_after_lost_answer_and_list_creates_no_second_one(
