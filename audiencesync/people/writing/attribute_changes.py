@@ -115,8 +115,8 @@ def _new_value(old: Any, change: Any) -> Any:
             )
         case Merge(parts):
             result = _check_size(_merge(old if isinstance(old, dict) else {}, parts))
-            # No part is left: an empty object if there was one, else still no attribute.
-            return result or (old and {})
+            # No part is left: an empty object if there was one, else nothing was removed.
+            return result if result or isinstance(old, dict) else old
         case EditObjects(add, update, remove):
             objects = [
                 item

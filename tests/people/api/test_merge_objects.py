@@ -52,6 +52,12 @@ def test_removing_from_a_missing_attribute_creates_nothing(write):
     assert write({"x": None}, _merge_objects=True) is None
 
 
+@pytest.mark.parametrize("value", ["text", 5, ["a"], False])
+def test_removing_a_part_of_a_value_that_has_none_keeps_the_value(write, value):
+    write(value)
+    assert write({"x": None}, _merge_objects=True) == value
+
+
 def test_an_object_is_replaced_without_the_option(write):
     write({"a": 1})
     assert write({"c": 2}, _merge_objects=False) == {"c": 2}
