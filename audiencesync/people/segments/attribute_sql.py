@@ -57,6 +57,10 @@ class _Attribute(Func):
         return self._fill(self.postgresql, compiler, self.name)
 
     def _fill(self, template: str, compiler: SQLCompiler, key: str, path: str = "") -> Sql:
+        """Fill in the column and {key}.
+
+        With a ``path``, {key} is this constant, and ``key`` goes where {name} stands instead.
+        """
         column, params = compiler.compile(self.source_expressions[0])
         if path:
             template = template.replace("{key}", f"'{path}'").replace("{name}", "{key}")
@@ -125,13 +129,14 @@ class AttributeHolds(_Attribute):
         """Fill in the element; its parameter is the last one."""
         element = RawSQL(self.element[compiler.connection.vendor], ())  # noqa: S611  # own text
         folded, _params = compiler.compile(Fold(element))
+        # "{}" is a part of PostgreSQL's path of an element: `format` must leave it alone
         template = template.replace("{fold}", folded.replace("{}", "{{}}"))
         sql, params = super()._fill(template.replace("{part}", "%s"), compiler, key, path)
         return sql, (*params, self.part)
 
 
 class Number(Value):
-    """A number to compare with: all digits on PostgreSQL, read by the JSON functions on SQLite."""
+    """A number to compare with an AttributeNumber, in the type that each database gives it."""
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Sql:
         """Pass an integer or a double."""

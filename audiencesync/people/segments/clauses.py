@@ -169,7 +169,7 @@ def _relative(op: str, label: str, n: int, *, is_negated: bool) -> str:
 
 
 def of_event(node: EventCondition, subject: str, *, is_negated: bool) -> str:
-    """Return a condition on events; ``what``: the event or product, with its properties."""
+    """Return a condition on events; ``subject``: the event or product, with its properties."""
     is_event = node.kind == EVENT
     if node.op.startswith(("first", "last")):
         how_often = _first_or_last(node)

@@ -78,7 +78,7 @@ def _column_q(node: Condition, now: datetime) -> Q:
             if op == "greater"
             else {f"{field}__lt": midnight}
         )
-    if op in ("contains", "starts_with"):
+    if op in ("contains", "starts_with"):  # functions of attribute_sql have these names
         part_q = Q(getattr(attribute_sql, op)(F(field), str(value)))
         digest = whole_email(value) if field == "email" else None
         return part_q | Q(email_sha256=digest) if digest else part_q
@@ -142,7 +142,7 @@ def _in_json_q(node: Condition, name: str, column: str, now: datetime) -> Q:
 def _has_part_q(op: str, name: str, value: str, column: str) -> Q:
     """Search a text for a part of it; "contains" also searches a list for a whole element."""
     attribute = attribute_sql.AttributeText(name, column)
-    parts = sorted({value, day(value) or value})
+    parts = sorted({value, day(value) or value})  # a typed 23.11.2026 also finds 2026-11-23
     queries = [Q(getattr(attribute_sql, op)(attribute, part)) for part in parts]
     if op == "contains":
         queries.append(Q(attribute_sql.holds(name, value, column)))

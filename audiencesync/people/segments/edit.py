@@ -251,6 +251,7 @@ def counts(segments: list[Segment]) -> dict[int, int | None]:
     new_counts: dict[int, int] = {}
     if sum(map(_n_values, uncounted)) <= MOST_VALUES:
         new_counts = _count_in_time(uncounted, seconds=COUNT_SECONDS / 2)
+    # Too many values, or too slow together.
     for segment in uncounted if not new_counts else ():
         new_counts |= _count_in_time([segment], seconds=ends_at - time.monotonic())
     cache.set_many({keys[pk]: n for pk, n in new_counts.items()}, CACHE_SECONDS)

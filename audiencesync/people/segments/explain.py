@@ -107,7 +107,7 @@ class Explained:
         profiles = Profile.objects.filter(pk=self.profile.pk)
         row = profiles.values(**columns).first() if columns else {}
         for n, key in enumerate(queries):
-            # Without a query all people fit. Without a row the profile was erased meanwhile.
+            # An empty query has no column: all people fit. No row: the profile is erased meanwhile.
             self.answers[key] = row is not None and bool(row.get(f"part_{n}", True))
             last = row.get(f"last_{n}") if row else None
             self.last[key] = last if isinstance(last, datetime) else None

@@ -142,7 +142,7 @@ class _Query:
         self, now: datetime, segments: Mapping[str, ReferencedSegment], app_group: int | None
     ) -> None:
         self.now, self.segments, self.app_group = now, segments, app_group
-        self.depth = 0  # of segments in segments
+        self.depth = 0  # how many segments the present node is nested in
 
     def of(self, node: Node) -> Q:
         if isinstance(node, Group):

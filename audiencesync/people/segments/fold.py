@@ -54,7 +54,7 @@ class Fold(Func):
         # Both branches have the same collation, or PostgreSQL refuses the expression.
         folded = f'NORMALIZE({sql}, NFKC) COLLATE "C"'
         sql = f"(CASE WHEN {is_ascii} THEN {lowered} ELSE {folded} END)"
-        return sql, tuple(params) * 4
+        return sql, tuple(params) * 4  # as often as ``text`` stands in it
 
 
 def _fold_or_null(text: object) -> str | None:

@@ -65,8 +65,8 @@ def subscribe(
                 "kinds": list(kinds),
                 "is_leave_only": is_leave_only,
                 "collecting_since": now,
-                # A writer that is at work may have read the subscriptions before, and marks
-                # nothing for this one.
+                # A writer that is at work may have read the subscriptions before this one
+                # existed: it marks no profile for it. The sweep finds those afterwards.
                 "sweep_at": now + WRITER_TIMEOUT if segment else None,
             },
         )
@@ -82,9 +82,9 @@ def prepare(
 ) -> None:
     """Write the members of a segment for a listener that does not collect yet, part by part.
 
-    Each part is a transaction: of a large segment one alone would hold up the engine. `resume` or
-    `begin` lets it collect; its sweep finds who joined and left meanwhile. Members that are
-    written are kept. Raise FilterError.
+    Each part has its own transaction: a single one for a large segment would hold up the engine.
+    `resume` or `begin` lets the subscription collect; its sweep finds who joined and left
+    meanwhile. Members of finished parts are kept. Raise FilterError.
     """
     subscription, _is_new = Subscription.objects.get_or_create(
         listener=listener,
@@ -108,7 +108,7 @@ def prepare(
 
 
 def begin(subscription: Subscription, *, now: datetime) -> None:
-    """Let a subscription collect that was prepared for a listener which collects already.
+    """Start a prepared subscription of a listener whose other subscriptions collect already.
 
     `resume` would drop the events that wait for the listener.
     """
@@ -238,13 +238,14 @@ def difference(segment: Segment, new_filter: object, *, seconds: float = 2.0) ->
         segment.name, segment.app_group_id, filters.read(new_filter)
     )
     active = Subscription.objects.filter(segment__in=affected, is_paused=False)
-    # Subscriptions to one segment have the same members, but for some seconds: one is compared.
-    # Leave-only ones have members of their own.
+    # Subscriptions to one segment have the same members, apart from the last seconds: only one of
+    # them is compared. Leave-only ones have members of their own.
     compared = {
         (subscription.segment_id, subscription.is_leave_only and subscription.pk): subscription
         for subscription in active.order_by("-role", "-pk")
     }
     for subscription in compared.values():
+        # ``or 0`` is for mypy: all of these have a segment
         query = filters.parse(raw_filters[subscription.segment_id or 0], segments=segments)
         try:
             with at_most(max(0.001, ends_at - time.monotonic())):
@@ -305,7 +306,7 @@ def _compare(subscription: Subscription, ids: Sequence[int], *, now: datetime) -
     except filters.FilterError as error:
         logger.warning("The segment of %s cannot be read: %s.", subscription, error)
         return
-    # After the lock: a signal that is written later never has an earlier time.
+    # The time is read after the lock: a signal that is written later never has an earlier time.
     live_changes.write(subscription, moves, now=max(now, timezone.now()))
 
 
@@ -366,7 +367,8 @@ def _move_cursor(subscription: Subscription, cursor: int, *, now: datetime) -> N
 def _next_sweep(subscription: Subscription, *, now: datetime) -> datetime:
     """Return when to sweep next.
 
-    Once after the subscription began to collect, as soon as no older transaction can be open.
+    After a sweep that began early, sweep again as soon as no transaction can be open that began
+    before the subscription collected.
     """
     settled_at = subscription.collecting_since + WRITER_TIMEOUT
     if subscription.sweep_at is not None and subscription.sweep_at < settled_at:

@@ -32,18 +32,19 @@ from audiencesync.people.segments import filters
 
 _MEMBERS, _SIGNAL = SegmentMember._meta.db_table, Signal._meta.db_table
 # ruff: noqa: S608  # every statement is made of our own names of tables and columns
-# ``now_in``: profiles that match now; ``was_in``: those that are members.
+# ``now_in``: profiles that match now; ``was_in``: those that are members. ``join``: see _join_type.
 _DIFFERENCE = f"""
 SELECT COALESCE(now_in.id, was_in.profile_id), was_in.profile_id IS NOT NULL, now_in.fingerprint
-FROM ({{people}}) now_in {{kind}} JOIN (
+FROM ({{people}}) now_in {{join}} JOIN (
   SELECT profile_id, fingerprint FROM {_MEMBERS} WHERE subscription_id = %s AND {{within}}
 ) was_in ON was_in.profile_id = now_in.id
 WHERE now_in.id IS NULL OR was_in.profile_id IS NULL {{or_refreshed}}
 ORDER BY 1
 """
+# How many leave, join, and are members.
 _COUNTS = f"""
 SELECT COUNT(*) - COUNT(now_in.id), COUNT(*) - COUNT(was_in.profile_id), COUNT(was_in.profile_id)
-FROM ({{people}}) now_in {{kind}} JOIN (
+FROM ({{people}}) now_in {{join}} JOIN (
   SELECT profile_id FROM {_MEMBERS} WHERE subscription_id = %s
 ) was_in ON was_in.profile_id = now_in.id
 """
@@ -101,6 +102,7 @@ def ids_sql(ids: Sequence[int]) -> RawSQL:
 
 
 def _id_list(ids: Sequence[int]) -> tuple[str, Any]:
+    """Return SQL that selects the ids, and its only parameter."""
     if connection.vendor == "postgresql":
         return "SELECT unnest(%s::bigint[])", list(ids)
     return "SELECT value FROM json_each(%s)", json.dumps(list(ids))
@@ -192,7 +194,7 @@ def moves(subscription: Subscription, within: Within, *, now: datetime) -> list[
     within_sql, within_params = within.sql
     refreshed = "OR now_in.fingerprint <> was_in.fingerprint" if subscription.kinds else ""
     statement = _DIFFERENCE.format(
-        people=sql, kind=_join_type(subscription), within=within_sql, or_refreshed=refreshed
+        people=sql, join=_join_type(subscription), within=within_sql, or_refreshed=refreshed
     )
     with connection.cursor() as cursor:
         cursor.execute(statement, [*params, subscription.pk, *within_params])
@@ -207,7 +209,7 @@ def counts(subscription: Subscription, query: Q) -> tuple[int, int, int]:
     matching = Profile.objects.filter(query, app_group=subscription.app_group_id)
     sql, params = sql_of(matching.order_by().values("id"))
     with connection.cursor() as cursor:
-        statement = _COUNTS.format(people=sql, kind=_join_type(subscription))
+        statement = _COUNTS.format(people=sql, join=_join_type(subscription))
         cursor.execute(statement, [*params, subscription.pk])
         leave, join, total = cursor.fetchone()
     return leave, join, total

@@ -17,7 +17,7 @@ MAX_TIMES, MAX_DAYS, MAX_WHERE = 1000, 3650, 5  # MAX_WHERE: properties of a con
 MAX_CHAIN = 5  # segments that refer to one another in a row
 MAX_NUMBER = 2**53  # beyond it the databases round differently
 CUSTOM = "custom."  # prefix of an attribute in ``Condition.field``
-PERSONAL = frozenset({"external_id", "email"})
+PERSONAL = frozenset({"external_id", "email"})  # fields whose values viewers must not read
 LONGEST_NAME = 255  # characters
 Scalar = str | int | float
 
@@ -47,7 +47,7 @@ OF_NUMBERS: dict[str, str | Promise] = {
     "less": gettext_lazy("is less than"),
 }
 NO_VALUE = frozenset({"is_true", "is_false", "exists", "missing"})
-PRESENT = frozenset({"exists", "missing"})
+PRESENT = frozenset({"exists", "missing"})  # whether there is a value at all
 RELATIVE = frozenset({"more_than_days_ago", "less_than_days_ago", "in_the_next_days"})
 CODES = {"country": spellings.country, "language": spellings.language}  # parsers of stored codes
 _TEXT = frozenset({"is", "is_not", "contains", "starts_with", "in"}) | PRESENT

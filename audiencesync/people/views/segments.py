@@ -269,6 +269,7 @@ def _numbers(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> di
         "coverage": counts.coverage,
         "is_counting": counts.is_too_slow and not is_second_attempt,
         "is_too_slow": counts.is_too_slow,
+        # the number on the page, which stays until the new one is counted
         "shown": str(request.POST.get("shown", ""))[:20],
         "people": people,
         "last": counts.sample[-1].pk if counts.sample else 0,

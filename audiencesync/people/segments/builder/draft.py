@@ -74,6 +74,7 @@ def from_data(data: Mapping[str, object]) -> Draft:
             by_path.setdefault(match["path"], Draft()).texts[match["name"]] = str(value)
         elif match and match["where"] and match["name"] in PROPERTY_CONTROLS:
             condition, i = by_path.setdefault(match["path"], Draft()), int(match["where"])
+            # One more than allowed is kept, as it is of conditions: the reader reports it.
             condition.where += [{} for _i in range(min(i, MAX_WHERE) + 1 - len(condition.where))]
             condition.where[min(i, MAX_WHERE)][match["name"]] = str(value)
     for draft in by_path.values():

@@ -61,12 +61,12 @@ class SegmentForm(forms.Form):
         stored = tree_or_none(segment.filter) if segment else draft.new_tree()
         self.is_fixed = stored is None
         self.is_drawn = typed is not None
-        self.is_in_doubt = False
-        # Place (path in the tree) of a group or condition -> its filter; place -> people.
+        self.is_in_doubt = False  # a condition finds no person today
+        # A place is the path of a group or condition in the tree. Place -> its filter:
         self.parts = (
             {} if segment is None or data is not None or typed else parts_of(segment.filter)
         )
-        self.counts: Mapping[str, int] = {}
+        self.counts: Mapping[str, int] = {}  # place -> number of people
         self.reasons: Mapping[str, str] = {}  # place -> why it finds no one
         self.root = root or (
             draft.from_data(data) if data is not None else stored or draft.new_tree()
@@ -141,6 +141,7 @@ class SegmentForm(forms.Form):
 
     def report(self, error: FilterError) -> None:
         """Add what is wrong with a reference of the filter, at its control if there is one."""
+        # "all[2].any[0].value" -> "value" of "0.2.0"
         place, _dot, name = error.path.rpartition(".")
         path = draft.ROOT + "".join(
             f".{part.rpartition('[')[2].rstrip(']')}" for part in place.split(".") if part
@@ -148,7 +149,10 @@ class SegmentForm(forms.Form):
         self._report(f"{name}-{self._place(path)}", error.message)
 
     def _place(self, path: str) -> str:
-        """Return the place in the form of a path in the filter, which has no empty conditions."""
+        """Translate a path in the filter into a place in the form.
+
+        Empty conditions have a place in the form, but are not in the filter.
+        """
         indexes, current = path.split(".")[1:], draft.ROOT
         for i in map(int, indexes):
             filled_places = [place for place in self.parts if place.rpartition(".")[0] == current]
@@ -177,6 +181,7 @@ class SegmentForm(forms.Form):
         raw_filter: dict[str, Any] | None = self.cleaned_data.get("raw_filter")
         if self.is_fixed or is_wrong:
             return raw_filter
+        # If only the name is wrong, `clean` has read the conditions, but set no filter.
         typed_part: dict[str, Any] = self.parts.get(draft.ROOT, {})
         return typed_part
 

@@ -127,6 +127,7 @@ def _list(values: tuple[Any, ...]) -> str:
     if any(";" in value for value in values if isinstance(value, str)):
         raise NotShowable
     texts = list(map(_value, values))
+    # With a comma inside, semicolons separate: "1,5;" is a list of one.
     text = (
         "; ".join(texts) + ";" * (len(texts) == 1)
         if any("," in value for value in texts)

@@ -68,6 +68,7 @@ def filter_part(draft: Draft, reading: Reading) -> Part | None:
 
 def _control(path: str, condition_path: str) -> str:
     """Return the control that an error of a filter belongs to."""
+    # Such as "n", "value[3]" or "where[0].value"; "" is the condition as a whole.
     head, _dot, tail = path.partition(".")
     if head.startswith("where["):
         i = head.removeprefix("where[").rstrip("]")
@@ -119,7 +120,10 @@ def _comparison(draft: Draft, reading: Reading) -> Part | None:
 
 
 def _value(op: str, text: str, field: str, kinds: set[str]) -> Any:
-    """Return the value of a comparison; a text that means none is refused by the filter."""
+    """Return the value of a comparison.
+
+    A text that means no value of the needed type stays as it is: the reader of filters refuses it.
+    """
     if op in RELATIVE:
         return _whole(text)
     if op in ("greater", "less"):

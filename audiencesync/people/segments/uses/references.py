@@ -73,7 +73,7 @@ def _tree(raw: Any) -> Node | None:
 def check(raw: object, app_group: AppGroup, *, segment: Segment | None = None) -> None:
     """Raise FilterError unless a group may save this filter, for ``segment`` or elsewhere.
 
-    The caller holds the lock of the group, so that two saved at a time make no cycle.
+    The caller holds the lock of the group: two segments saved at the same time form no cycle.
     """
     tree = read(raw)
     _check_audiences(tree, app_group)
@@ -186,6 +186,10 @@ def _depth_below(start: str, graph: Graph) -> int:
 
 
 def _depth_above(start: str, graph: Graph) -> int:
+    """Return how many segments refer to one another in a row up to here.
+
+    A filter without a segment of its own ("") is referred to by none.
+    """
     parents = [
         parent for parent, children in graph.items() if start in children and parent != start
     ]
