@@ -87,8 +87,7 @@ class Columns:
         # All other targets are types of attributes.
         self.has_attributes = bool(targets - {"external_id", "alias", *KINDS, *self.plain})
         self.checks_erased = erasure_ledger.is_used(app_group)
-        # True while all people of the last chunk were new: one query may replace the search per
-        # person.
+        # True while all people of the last chunk were new: then one query searches for all.
         self.expects_only_new = True
         self.key_column = plan.key if plan.key == "external_id" else f"{plan.key}_sha256"
 
@@ -117,7 +116,7 @@ class Columns:
         )
 
     def _digests(self, fields: dict[str, list[Any]]) -> dict[str, bytes] | None:
-        """Return the digests of each kind as one value: a long array takes longer to send."""
+        """Return the digests of each kind joined: an array of many values takes longer to send."""
         if not self.checks_erased:
             return None
         app_group, digests = self.app_group, dict[str, bytes]()
@@ -147,6 +146,7 @@ class Columns:
                 if kind not in fields:
                     continue
                 value, hashes = fields[kind][index], fields[f"{kind}_sha256"]
+                # As in `upsert`: an unusable value replaces no usable one; refused tracking does.
                 loses_hash = (
                     hashes[index] is None
                     and hashes[kept_index] is not None
@@ -160,7 +160,7 @@ class Columns:
                     fields[kind][kept_index] = value
                     for name in hashes_of(kind):
                         fields[name][kept_index] = fields[name][index]
-                    fields["invalid"][kept_index] = (
+                    fields["invalid"][kept_index] = (  # takes over the bit of this kind
                         fields["invalid"][kept_index] & ~(1 << bit)
                         | fields["invalid"][index] & 1 << bit
                     )
@@ -181,6 +181,7 @@ class Columns:
             copy_lines.texts(keys) if self.plan.key == "external_id" else copy_lines.hashes(keys)
         ]
         for kind in self.kinds:
+            # Hashes only: "" stands for a given value, so that `_update` can tell it from none.
             cells = (
                 [None if value is None else "" for value in fields[kind]]
                 if self.hashes_only
@@ -323,16 +324,14 @@ class _Writer:
         return self.cursor.fetchone() is not None
 
     def _insert_all(self) -> None:
-        """Insert all as members of the import, without a second search by PostgreSQL."""
+        """Insert all people and members of the import, in one statement without a search."""
         insert_sql, params = self._insert_sql(
             "nextval(pg_get_serial_sequence(%s, 'id'))", [PROFILES]
         )
         mark_sql, group = "", self.columns.app_group.pk
         if live_marks.has_live_segments(group):
-            mark_sql, params = (
-                f", marked AS ({live_marks.mark_sql('id FROM made')})",
-                [*params, group],
-            )
+            mark_sql = f", marked AS ({live_marks.mark_sql('id FROM made')})"
+            params = [*params, group]
         try:
             self.cursor.execute(
                 f"WITH made AS ({insert_sql} RETURNING id){mark_sql}"
@@ -434,6 +433,7 @@ class _Writer:
             f" compared AS (UPDATE import_rows t SET {assignments}"
             f" is_changed = {' OR '.join(differences) or 'false'},"
             f" is_unusual = {needs_upsert_sql(columns.kinds)} OR"
+            # The size is known without counting: so many attributes need more bytes.
             " CASE WHEN pg_column_size(known.attributes) > 1000"
             " THEN (SELECT count(*) FROM jsonb_object_keys(known.attributes)) > %s ELSE false END"
             " FROM known WHERE known.id = t.profile_id RETURNING t.is_changed, t.is_unusual)"

@@ -90,7 +90,7 @@ def _storable_or_none(value: Value, depth: int = 0) -> Value:
     if isinstance(value, str):
         is_storable = len(value) <= MOST_TEXT and "\0" not in value and _is_encodable(value)
     elif isinstance(value, bool) or value is None:
-        is_storable = depth > 0 or value is not None
+        is_storable = True
     elif isinstance(value, int | float):
         is_storable = abs(value) <= numbers.BIGGEST
     elif depth > DEEPEST:

@@ -115,6 +115,7 @@ class Writer:
                 is_imported=True,
                 kind=kind,
             )
+            # not strict: ``invalid`` is empty if no row has an identifier
             for row_index, bits in zip(converted.row_indexes, invalid, strict=False)
             if bits
             for bit, kind in enumerate(KINDS)

@@ -25,6 +25,7 @@ def texts(values: Sequence[str | None]) -> list[str]:
 
 def hashes(values: Sequence[bytes | None]) -> list[str]:
     """Return bytea in hex; None is NULL."""
+    # COPY reads two backslashes as one.
     return [_NULL if value is None else rf"\\x{value.hex()}" for value in values]
 
 

@@ -49,7 +49,7 @@ ENCODINGS = {  # encoding -> error handler that carries invalid bytes through an
     "big5": "surrogateescape",
     "cp949": "surrogateescape",
 }
-# Else a longer quoted cell would be cut in two, and its rest read as rows.
+# With a lower limit, a longer quoted cell would be cut in two, and its rest read as rows.
 csv.field_size_limit(2 * MOST_ROW_CHARACTERS)
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 # How cells are quoted -> options of csv.reader. Curly marks are removed afterwards.
@@ -168,6 +168,7 @@ class Reader:
                 if len(parsed) >= max_rows:
                     return True
         except csv.Error:
+            # At the end of a block the row may only be cut off: then the next block decides.
             if self._is_last or self._buffer.tell() < n_characters:
                 self._skip_line(parsed)
                 return True
@@ -251,6 +252,7 @@ class Reader:
             return
         reason = "long" if len(text) > MOST_CELL else "quotes"
         parsed.rejects.append(Reject(self.line + 1, reason, "", [text.rstrip("\r\n")[:MOST_SHOWN]]))
+        # The rest of a line that goes on in the next blocks.
         while self._read_to == len(self._text) and not self._is_last and not text.endswith("\n"):
             ended_in_return = text.endswith("\r")
             self._start = self.position

@@ -74,7 +74,7 @@ class UploadForm(forms.Form):
         return _("Too many files wait to be imported. Start or discard some of them first.")
 
     def _clean_fields(self) -> None:
-        if self.refused:
+        if self.refused:  # there is no file then; that it is required would be the wrong error
             self.cleaned_data = {}
             self.add_error("file", self.why_refused())
         else:
@@ -120,11 +120,11 @@ def too_many_columns_error(n: int) -> str:
     """Return the error for ``n`` columns; empty if so many are allowed."""
     if n <= MOST_COLUMNS:
         return ""
-    params = _(
+    text = _(
         "This file has %(n)d columns; at most %(most)d can be imported."
         " Is the separator the right one?"
     )
-    return params % {"n": n, "most": MOST_COLUMNS}
+    return text % {"n": n, "most": MOST_COLUMNS}
 
 
 def layout_values(layout: Layout) -> dict[str, str]:

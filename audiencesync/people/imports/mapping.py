@@ -148,10 +148,8 @@ class Converter:
     def _converted(
         self, row_indexes: list[int], values_by_column: list[list[Value]]
     ) -> ConvertedRows:
-        fields, attributes = (
-            {},
-            [{} for _index in row_indexes],
-        )  # type: tuple[dict[str, list[Value]], list[dict[str, Any]]]
+        fields: dict[str, list[Value]] = {}
+        attributes: list[dict[str, Any]] = [{} for _index in row_indexes]
         for (_index, column), values in zip(self.columns, values_by_column, strict=True):
             if column.target in FIELDS:
                 fields[column.target] = values

@@ -22,7 +22,7 @@ LABELS: dict[str, Promise] = {
     CREATED: pgettext_lazy("people", "Created"),
     UPDATED: _("Updated"),
 }
-MOST_COUNTED = 100_000  # of a longer list it is not counted who is no longer on it
+MOST_COUNTED = 100_000  # people; of a longer list, those no longer kept are not counted
 
 
 @dataclass(frozen=True, slots=True)
