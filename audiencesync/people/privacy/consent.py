@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
+
 from audiencesync.core.beat import wake
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.models import Withdrawal
-
-TASK = "canvases.privacy.erase.beat"
 
 
 def from_attribute(app_group: AppGroup, attributes: Mapping[str, Any]) -> bool | None:
@@ -45,4 +45,4 @@ def record_withdrawals(app_group: AppGroup, profile_ids: Iterable[int], *, now: 
     withdrawals = [Withdrawal(app_group=app_group, profile_id=pk, at=now) for pk in profile_ids]
     if withdrawals:
         Withdrawal.objects.bulk_create(withdrawals)
-        wake(TASK)
+        wake(settings.BEATS["privacy"][1])
