@@ -59,6 +59,7 @@ def has_device_sql(kinds: Iterable[str]) -> str:
 
 def has_none_q(kinds: Sequence[str]) -> Q:
     """Return the condition of profiles without an identifier of these kinds."""
+    # An empty Q would vanish from a condition, even negated; without kinds this one is always true.
     return Q(pk__isnull=False, **{f"{kind}_sha256__isnull": True for kind in kinds})
 
 

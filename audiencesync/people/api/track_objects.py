@@ -61,6 +61,7 @@ NOT_ATTRIBUTES = frozenset(
 NOT_PROPERTIES = frozenset({"time", "event_name"})
 _OBJECT_VERBS = frozenset({"$add", "$remove", "$update"})
 _COLUMNS = {"idfa": "idfa", "google_ad_id": "gaid", "country": "country", "language": "language"}
+# A comma before three digits may separate thousands, so a price with one has two decimals at most.
 _PRICE = re.compile(r"-?\d{1,15}(?:[.,]\d{1,2}|\.\d{1,15})?", re.ASCII)
 Fields = dict[str, str | bool | None]
 Problems = list[ObjectError]

@@ -97,7 +97,7 @@ def _identifiers(
     email = (
         _email(random, names, number)
         if draw < 0.97
-        else _pick(random, _BAD_EMAILS[3:]).format(*names)
+        else _pick(random, _BAD_EMAILS[3:]).format(*names)  # without the empty ones
     )
     phone = _phone(random, country, number) if draw > 0.97 or random.random() < 0.55 else ""
     device_draw = random.random()
@@ -153,10 +153,8 @@ def _rows(
     app_group: AppGroup, people: list[_Person], first: int, now: datetime
 ) -> Iterator[bulk.NewProfile]:
     """Yield rows with their hashes, as the database takes them."""
-    today, created_at_by_age = (
-        rows.database_time(now),
-        [rows.database_time(now - timedelta(days=age)) for age in range(700)],
-    )
+    today = rows.database_time(now)
+    created_at_by_age = [rows.database_time(now - timedelta(days=age)) for age in range(700)]
     hashes = normalise.hash_rows((person.raw for person in people), region=app_group.phone_region)
     for number, (person, hashes_of_person) in enumerate(zip(people, hashes, strict=True), first):
         yield bulk.NewProfile(

@@ -95,7 +95,7 @@ class SegmentMember(models.Model):
 
 
 class Signal(models.Model):
-    """Something that a listener subscribed to has happened. A queue: consumed is deleted.
+    """Something that a listener subscribed to has happened. A queue: what is consumed is deleted.
 
     A profile or an event may be gone by the time its signal is read.
     """
@@ -143,7 +143,10 @@ class Signal(models.Model):
 
 
 class ChangedProfile(models.Model):
-    """A profile that changed while its group has live segments; a row per change, then deleted."""
+    """A profile that changed while its group has live segments; deleted when it is compared.
+
+    There is a row per change.
+    """
 
     app_group = models.ForeignKey(
         AppGroup, models.CASCADE, related_name="+", db_constraint=False, db_index=False

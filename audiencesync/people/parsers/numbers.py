@@ -105,6 +105,8 @@ def reader(decimal_style: str, delimiter: str) -> Callable[[str], Number | None]
 
     def read(cell: str) -> Number | None:
         if (_WHOLE if decimal_style == COMMA else _PLAIN).fullmatch(cell):
+            # Programs that write semicolons mostly write decimal commas: 1.234 may be thousands,
+            # even in a column with other decimal points.
             if delimiter == "semicolon" and "." in cell and _AMBIGUOUS.fullmatch(cell):
                 return None
             return float(cell) if "." in cell else int(cell)

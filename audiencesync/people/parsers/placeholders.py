@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 LONGEST = 40
+# "\n", a backslash and a letter, is the NULL that MySQL exports, in lower case.
 _WORDS = frozenset(
     word.strip()
     for word in r"""

@@ -41,6 +41,7 @@ _GENDERS = {
     "N": "n notapplicable na nichtzutreffend",
     "P": "p prefernottosay prefersnottosay keineangabe ka undisclosed",
 }
+# Pairs: the two-letter code and the three-letter code of a country.
 _ALPHA_3 = """
 AD AND AE ARE AF AFG AG ATG AI AIA AL ALB AM ARM AO AGO \
 AR ARG AS ASM AT AUT AU AUS AW ABW AX ALA AZ AZE BA BIH BB BRB
@@ -236,6 +237,7 @@ def country(text: str) -> str | None:
     Accepted: this code, the three-letter code, and names in many languages.
     """
     key = _key(text)
+    # UK is not the code of a country, but a common name of GB.
     if key == "uk" or not _COUNTRY.fullmatch(text.strip()):
         return _countries().get(key)
     code = text.strip().upper()

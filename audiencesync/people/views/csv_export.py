@@ -21,7 +21,8 @@ from audiencesync.core.database.subquery import sql_of
 from audiencesync.people.models import Profile
 
 CHUNK = 2000
-# Attributes with a column of their own: an import takes 100 columns, with those of rejected rows.
+# Attributes with a column of their own. An import takes 100 columns: two are for rejected rows, and
+# twelve for id, fields, time and further attributes.
 MOST_NAMES = 86
 COLUMNS = {
     "external_id": "external_id",

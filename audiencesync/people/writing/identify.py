@@ -88,7 +88,7 @@ def _lock(app_group: AppGroup, ids: Iterable[int]) -> None:
 
 
 def family(profile_ids: Sequence[int]) -> dict[int, int]:
-    """Return id -> id of the profile it was merged into, these and all merged ones included."""
+    """Return id -> the one of these ids that it was merged into; each of these for itself."""
     targets = {pk: pk for pk in profile_ids}
     frontier = targets
     while frontier:

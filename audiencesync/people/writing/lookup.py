@@ -18,7 +18,8 @@ from audiencesync.people.writing import rows
 # external_id: text; alias: (label, name); id: number; email, phone: the hash; device: text
 Key = tuple[str, Any]
 AT_ONCE = 5000  # values in one list of a statement
-PRIORITIES: dict[str, Any] = {  # name in the API -> an expression to order profiles by
+# Name in the API -> an expression to order profiles by; of a condition, False comes first.
+PRIORITIES: dict[str, Any] = {
     "identified": IsNull(F("external_id"), True),
     "unidentified": IsNull(F("external_id"), False),
     "most_recently_updated": "-updated_at",
@@ -144,7 +145,8 @@ def lock_newcomers(app_group: AppGroup) -> None:
 def lock_names(app_group: AppGroup, *, alone: bool) -> None:
     """Lock against creating external ids (shared) or giving them to known profiles (``alone``).
 
-    A creator holds a name and waits for profiles; the other holds a profile and waits for the name.
+    Without it they could deadlock: a creator holds a name and waits for profiles; the other holds
+    a profile and waits for the name.
     """
     _lock(
         "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared", _NAMES + app_group.pk

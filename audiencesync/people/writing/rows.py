@@ -71,7 +71,7 @@ def lock(app_group_id: int, ids: Iterable[int]) -> list[Row]:
         cursor.execute(
             f"SELECT {', '.join(COLUMNS)} FROM {_TABLE}"
             f" WHERE id {condition} AND erased_at IS NULL AND merged_into_id IS NULL"
-            f" AND app_group_id + 0 = %s ORDER BY id {lock_clause}",  # + 0: no index on it
+            f" AND app_group_id + 0 = %s ORDER BY id {lock_clause}",  # + 0: not by its index
             [sorted_ids if _is_postgresql() else json.dumps(sorted_ids), app_group_id],
         )
         return [_row(values) for values in cursor.fetchall()]

@@ -199,7 +199,10 @@ class _Upsert:
         return created_ids
 
     def _creating_indexes(self, key: Key) -> list[int]:
-        """Return the indexes from the first change that may create the profile on."""
+        """Return the indexes of the first change that may create the profile and of all after it.
+
+        Changes before it fail.
+        """
         indexes = self.indexes[key]
         start = next(
             position
@@ -275,15 +278,17 @@ class _Upsert:
             row
             for row, columns_before, attributes_before, new_values in applied
             if new_values
-            or row.attributes is not attributes_before
+            or row.attributes is not attributes_before  # apply_changes returns a new dict
             or row.column_values() != columns_before
         ]
 
     def _is_new(self, row: Row, kind: str, given: str) -> bool:
         """Return whether an identifier must be written."""
+        if self.hashes_only:  # no value is stored to compare it with
+            return True
         stored = getattr(row, kind)
-        if self.hashes_only or not stored:
-            return self.hashes_only or bool(given)
+        if not stored:
+            return bool(given)
         is_known_hash = normalise.is_hash_of(given, getattr(row, f"{kind}_sha256"))
         return bool(stored != given) and not is_known_hash
 
@@ -318,7 +323,11 @@ class _Upsert:
             row.ads_consent = consent.after_change(self.app_group, row.attributes, consent_before)
 
     def _collect(self, row: Row, raw: dict[str, str], index: int, kind: str, given: str) -> None:
-        """Take an identifier, unless it is a placeholder, or unusable after a usable one."""
+        """Add an identifier to ``raw``.
+
+        A placeholder, the hash of the value before it, and an unusable value after a usable one are
+        left out.
+        """
         before = raw.get(kind, "")
         if normalise.is_placeholder(given) or self._is_hash_of_raw(before, kind, given):
             return
