@@ -191,7 +191,7 @@ class GroupForm(EditedMeanwhile, forms.ModelForm):
 
     @property
     def changes_profiles(self) -> bool:
-        """Whether stored profiles must be updated, too (people/privacy/consent.py)."""
+        """Whether stored profiles must be updated, too (people/writing/rework.py)."""
         privacy_fields = {"hash_only", "consent_attribute", "consent_values", "consent_required"}
         return not privacy_fields.isdisjoint(self.changed_data)
 

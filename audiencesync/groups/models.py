@@ -118,7 +118,7 @@ class AppGroup(models.Model):
     phone_region = models.CharField(
         _("default country of phone numbers"), max_length=2, default="DE"
     )
-    # Privacy settings, applied to stored profiles by people/privacy/consent.py.
+    # Privacy settings, applied to stored profiles by people/writing/rework.py.
     hash_only = models.BooleanField(_("store hashes only"), default=False)
     consent_attribute = models.CharField(
         _("attribute that tells consent"), max_length=80, blank=True

@@ -13,9 +13,8 @@ import django
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 
-DO_NOT_RESTART = (
-    4  # exit code after which gunicorn and the systemd units do not start the process again
-)
+# The exit code after which gunicorn and the systemd units do not start the process again.
+DO_NOT_RESTART = 4
 
 logger = logging.getLogger(__name__)
 
