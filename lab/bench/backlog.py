@@ -53,7 +53,8 @@ def _count_sendable(sync: Sync, *, limit: int) -> int:
 def drain(*, pending: int, started: float, seconds: float) -> dict[str, Any]:
     """Watch the engine send the pending people, for ``seconds`` at most.
 
-    ``started`` is the monotonic time of the engine's start.
+    ``started``: the monotonic time of the engine's start, read in another process: on Linux, all
+    processes have the same monotonic clock.
     """
     while (n_left := _count_pending()) and time.monotonic() < started + seconds:
         time.sleep(0.5)

@@ -209,7 +209,7 @@ class Run:
         return self.run_task("splits", limit=self.bench.walkers, every=10)
 
     def splits_beside_backup(self) -> dict[str, Any]:
-        """Measure the same while an old snapshot keeps the index entries of who has moved."""
+        """Measure the same while an old snapshot keeps the index entries of people who moved on."""
         return self.run_task("splits", limit=self.bench.walkers, has_backup=True)
 
     def page(self) -> dict[str, Any]:

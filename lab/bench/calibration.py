@@ -23,7 +23,7 @@ SELECT i, 'person-' || i FROM n
 def measure(*, limit: int) -> dict[str, Any]:
     """Return per second: SHA-256 of one core, INSERT..SELECT rows, POSTs over loopback.
 
-    No more than ``most`` hashes and rows, for a trial.
+    ``limit``: the most hashes and rows, fewer for a trial.
     """
     return {
         "sha256_per_second": hash_rate(min(HASHES, limit)),

@@ -43,12 +43,10 @@ def measure(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str,
         _body([names[number % len(names)] for number in range(first, first + PER_CALL)])
         for first in range(0, seconds * per_second, PER_CALL)
     ]
-    has_ended, n_waiting = threading.Event(), [0]
+    end, samples = threading.Event(), [0]
     sessions = [world.session("users.track") for _client in range(CLIENTS)]
     with ThreadPoolExecutor(CLIENTS + 1) as pool:
-        sampling = pool.submit(
-            _sample, has_ended, n_waiting, every=min(SAMPLE_SECONDS, seconds / 10)
-        )
+        sampling = pool.submit(_sample, end, samples, every=min(SAMPLE_SECONDS, seconds / 10))
         started = time.monotonic()
         posts = [
             pool.submit(_post_all, session, bodies[client::CLIENTS], started, per_second, client)
@@ -57,12 +55,12 @@ def measure(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str,
         delays = [delay for post in posts for delay in post.result()]
         elapsed = time.monotonic() - started
         n_left = _count_waiting()
-        has_ended.set()
+        end.set()
         sampling.result()
     return {
         "events_per_second": round(len(bodies) * PER_CALL / elapsed),
         "most_seconds_behind": round(max(delays), 2),
-        "most_waiting": max(*n_waiting, n_left),
+        "most_waiting": max(*samples, n_left),
         "waiting_at_the_end": n_left,
         "seconds_until_none_wait": round(_seconds_until_none_wait(), 2),
     }
@@ -105,9 +103,9 @@ def _count_waiting() -> int:
     return Signal.objects.count() + ChangedProfile.objects.count()
 
 
-def _sample(has_ended: threading.Event, n_waiting: list[int], *, every: float) -> None:
-    while not has_ended.wait(every):
-        n_waiting.append(_count_waiting())
+def _sample(end: threading.Event, samples: list[int], *, every: float) -> None:
+    while not end.wait(every):
+        samples.append(_count_waiting())
 
 
 def _seconds_until_none_wait() -> float:

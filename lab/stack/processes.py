@@ -46,8 +46,7 @@ def with_environment(*variables: str) -> Iterator[psutil.Process]:
     """Find the processes whose environment holds all of these "NAME=value"."""
     wanted = dict(variable.split("=", 1) for variable in variables)
     for process in psutil.process_iter(["environ"]):
-        environment = (
-            process.info["environ"] or {}
-        )  # None: it has ended, or belongs to another user
+        # None: the process has ended, or belongs to another user
+        environment = process.info["environ"] or {}
         if wanted.items() <= environment.items():
             yield process
