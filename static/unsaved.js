@@ -9,9 +9,9 @@
         values.set(name, [...(values.get(name) ?? []), value.name ?? value]);
     return values;
   };
-  let form = null,
-    was = new Map(),
-    goesOn = false;
+  let form = null, // the watched one
+    was = new Map(), // its values when it was drawn
+    goesOn = false; // an act that was held is done now: it is not asked about again
   const watch = () => {
     form = guarded();
     was = form ? written(form) : new Map();
@@ -76,7 +76,7 @@
     const button = [...form.querySelectorAll("button:not([type=button])")].find(
       (one) => one.offsetParent,
     );
-    // At the document: htmx says it to what is swapped, which the form is inside of.
+    // On the document: htmx sends the event to what it swaps, and the form is inside of that.
     const saving = form;
     const saved = ({ detail }) => {
       if (detail.requestConfig.elt !== saving) return;

@@ -9,7 +9,7 @@
     const [at, around] = [card.getBoundingClientRect(), box()];
     return at.left < around.left || at.right > around.right;
   };
-  const isAbove = (card) => {
+  const isAboveOrBelow = (card) => {
     const [at, around] = [card.getBoundingClientRect(), box()];
     return at.top < around.top || at.bottom > around.bottom;
   };
@@ -27,14 +27,14 @@
 
   // After an act the open card is shown again, unless the reader had scrolled away from it.
   let isAsked = false;
-  let left = null;
+  let outOfView = null;
   document.addEventListener("htmx:beforeRequest", ({ detail: { elt } }) => {
     isAsked = elt.id !== "poll";
     const card = open();
-    left = card && (isBeside(card) || isAbove(card)) ? card.id : null;
+    outOfView = card && (isBeside(card) || isAboveOrBelow(card)) ? card.id : null;
   });
   document.addEventListener("htmx:afterSettle", () => {
     const card = open();
-    if (isAsked && card && card.id !== left) show(card);
+    if (isAsked && card && card.id !== outOfView) show(card);
   });
 })();
