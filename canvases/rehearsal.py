@@ -112,7 +112,7 @@ class _Walk:
         self.steps = tree.in_order(checklist.steps_of(canvas))
         for step in self.steps:
             if step.sync is not None:
-                step.sync.app_group = canvas.app_group
+                step.sync.app_group = canvas.app_group  # instead of a query for each Sync
         self.position_of = {step.pk: n for n, step in enumerate(self.steps)}
         self.step_at = tree.steps_by_place(self.steps)
         conditions = [*self._conditions(self.steps)]

@@ -13,6 +13,7 @@ from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -108,8 +109,7 @@ def next_after(schedule: Schedule, zone: ZoneInfo, at: datetime) -> datetime | N
 
 def next_runs(schedule: Schedule, zone: ZoneInfo, now: datetime, n: int = 3) -> list[datetime]:
     """Return the next ``n`` runs after ``now``, in the time zone; fewer if fewer are left."""
-    runs = [at for _n, at in zip(range(n), _runs(schedule, zone, now), strict=False)]
-    return [at.astimezone(zone) for at in runs]
+    return [at.astimezone(zone) for at in islice(_runs(schedule, zone, now), n)]
 
 
 def tomorrow(zone: ZoneInfo, now: datetime) -> date:

@@ -138,7 +138,7 @@ class Node:
 
     @property
     def ends(self) -> bool:
-        """Whether no person comes out of the block."""
+        """Return whether no person comes out of the block."""
         return bool(self.branches) and not self.first
 
 

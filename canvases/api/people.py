@@ -82,7 +82,7 @@ def delete(request: door.ApiRequest, body: Delete) -> HttpResponse:
     Erased people cannot come back.
     """
     references = list(body.named())
-    if len({array for array, _name in references}) != 1 or len(references) > MAX_PEOPLE:
+    if len({array for array, _reference in references}) != 1 or len(references) > MAX_PEOPLE:
         raise door.ApiError(400, f"Send one list of at most {MAX_PEOPLE} people.")
     profile_ids, errors = _profile_ids(request, references)
     receipt_of, unknown = _already_erased(
@@ -94,7 +94,7 @@ def delete(request: door.ApiRequest, body: Delete) -> HttpResponse:
     new_erasures = erase.erase(
         request.app_group, profile_ids.values(), asked_by=by, now=timezone.now()
     )
-    # By another call, since they were looked up.
+    # Another call has erased these since they were looked up.
     erased_meanwhile = set(profile_ids.values()) - {erasure.profile_id for erasure in new_erasures}
     their_erasures = Erasure.objects.filter(
         app_group=request.app_group, profile__in=erased_meanwhile
@@ -141,11 +141,11 @@ def _profile_ids(
     keys: dict[int, lookup.Key] = {}
     preferred: dict[int, int | None] = {}
     errors: list[dict[str, Any]] = []
-    for index, (array, name) in enumerate(references):
+    for index, (array, reference) in enumerate(references):
         try:
             key, order = (
-                _key(name, region=request.app_group.phone_region),
-                person_reference.prioritization(name),
+                _key(reference, region=request.app_group.phone_region),
+                person_reference.prioritization(reference),
             )
         except ObjectError as error:
             errors.append(error.as_dict(array, index))
@@ -227,7 +227,9 @@ def export(request: door.ApiRequest, body: Export) -> HttpResponse:
         exported = [
             {name: person.get(name) for name in body.fields_to_export} for person in exported
         ]
-    unknown = [text for index, (text, _name) in enumerate(references) if index not in profile_ids]
+    unknown = [
+        text for index, (text, _reference) in enumerate(references) if index not in profile_ids
+    ]
     return door.success(201, users=exported, invalid_user_ids=unknown)
 
 

@@ -165,6 +165,7 @@ def add(
         if _steps(canvas).count() >= MAX_STEPS:
             raise NotAllowed(TOO_MANY)
         after = _place_now(canvas, after, branch)
+        # As removed: `_link` makes room for it, then unsets that.
         step = Step.objects.create(
             canvas=canvas, kind=kind, settings=KINDS[kind].first_settings(), removed_at=now
         )
@@ -218,10 +219,11 @@ def move(step: Step, *, up: bool, by: User, now: datetime) -> None:
         if up:
             if step.parent is None:
                 return
+            # To the place of the step before it.
             target, branch = step.parent.parent, step.parent.branch
         else:
             target, branch = step.children.filter(removed_at=None, branch=0).first(), 0
-            if target is None:
+            if target is None:  # the end of a branch: behind the split
                 target = tree.block_around(list(_steps(step.canvas)), step)
             if target is None:
                 return
@@ -281,7 +283,7 @@ def remove(
 
 
 def _discard(step: Step, choice: str, *, by: User, now: datetime) -> pending.Decision:
-    """Delete a step that is out of the flow; keep it for its numbers if it had visits."""
+    """Delete a step that is out of the flow; keep it for its numbers if it may have had visits."""
     _log_step(step, by, Activity.Verb.REMOVED)
     step.removed_at = now
     decision = pending.decide(step, choice, by=by)

@@ -35,7 +35,8 @@ MAX_BACKDATING = timedelta(hours=1)
 class Round:
     """At most one signal of each person, with the exits, waits and entries that follow."""
 
-    signals: dict[int, Signal] = field(default_factory=dict)
+    signals: dict[int, Signal] = field(default_factory=dict)  # by person, as waits and entries
+    # reason -> person -> when the exit event happened; None: the time does not matter
     exits: dict[LeftBy, dict[int, datetime | None]] = field(default_factory=dict)
     to_remove: set[int] = field(default_factory=set)  # people, from audiences
     changed: set[int] = field(default_factory=set)  # people whose identifiers changed

@@ -183,7 +183,7 @@ OWN_CODES = (
 REASONS: dict[str, Text] = {
     "audience_not_appendable": _("its type or its state does not allow it."),
 }
-"""Incident -> the text for %(reason)s, which is known only case by case; else: a lost access."""
+"""Incident -> %(reason)s in general words, as it differs by case; of others, a lost access."""
 
 
 def numbers(partner: Partner) -> list[Entry]:

@@ -69,9 +69,8 @@ def erase(
         family_ids = sorted(family([person.pk for person in people]))
         removal.cancel_adds(family_ids, Reason.ERASED, now=now)
         _delete_data(family_ids, now=now)
-        live_marks.note(
-            app_group.pk, family_ids
-        )  # hidden from now on, so they leave their segments
+        # They are hidden from now on, so they leave their segments.
+        live_marks.note(app_group.pk, family_ids)
         wake(TASK)
     return erasures
 

@@ -289,7 +289,7 @@ def _visit_as_braze(one: Visit, steps: list[dict[str, object]]) -> dict[str, obj
 
 
 def _count_by_name(events: Any) -> list[dict[str, object]]:
-    """Return name, first and last time, and count of each event."""
+    """Return name, first and last time, and count of each event; a purchase counts its pieces."""
     rows = events.values_list("name").annotate(
         first=Min("at"), last=Max("at"), n=Count("pk"), pieces=Sum("quantity")
     )
