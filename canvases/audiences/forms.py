@@ -52,5 +52,5 @@ class LookalikeForm(forms.Form):
         reach.choices = list(reaches.items())
 
     def wanted(self) -> Lookalike:
-        """Return what was asked for, once the form is valid."""
+        """Return the lookalike to create. Only for valid forms."""
         return Lookalike(**self.cleaned_data)

@@ -146,7 +146,8 @@ class EntryForm(forms.ModelForm):
         widget=forms.TextInput(KNOWN_EVENTS),
         help_text=_("As your program sends it. Empty for a purchase: any product."),
     )
-    # Two fields of one column: their first choices differ (REPEATED), without a script as well.
+    # Two fields of one column, since their first choices differ, without a script as well:
+    # ``reentry_live`` is the one of entries in REENTERED_BY_DEFAULT.
     reentry = forms.ChoiceField(
         label=_("May a person enter again?"),
         choices=Reentry.choices,
@@ -168,7 +169,8 @@ class EntryForm(forms.ModelForm):
     cap_per_day = forms.IntegerField(
         label=_("Most entries a day"), required=False, min_value=1, max_value=MAX_ENTRIES
     )
-    # Two fields of one column, as above: its first value is yes only if the segment is live.
+    # Two fields of one column, as above: ``exit_left`` is the one of canvases that are kept up to
+    # date with their segment, and ticked at first.
     exit_left = forms.BooleanField(label=_("They leave the entry segment"), required=False)
     exit_left_others = forms.BooleanField(
         label=_("They leave the entry segment"),

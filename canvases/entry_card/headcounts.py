@@ -85,7 +85,7 @@ def people(canvas: Canvas, subscription: Subscription, who: str) -> QuerySet[Pro
     """Return the profiles behind one of the counts: ``who`` is a key of LABELS."""
     members = SegmentMember.objects.filter(subscription=subscription)
     if who == UNSENT:
-        members = members.filter(fingerprint="")  # of what would be sent: nothing
+        members = members.filter(fingerprint="")  # empty: nothing would be sent
     profiles = Profile.objects.filter(pk__in=members.values("profile_id"))
     return profiles.filter(_in_audiences(canvas)) if who == AUDIENCE else profiles
 

@@ -113,8 +113,8 @@ def event(raw: Mapping[str, Any]) -> str:
     """Return such as: event “cart” happens."""
     name = str(raw.get("name") or "")
     if condition := event_property.words(raw):
-        whole = event({"kind": raw.get("kind"), "name": name})
-        return _("%(event)s and %(condition)s") % {"event": whole, "condition": condition}
+        happens = event({"kind": raw.get("kind"), "name": name})
+        return _("%(event)s and %(condition)s") % {"event": happens, "condition": condition}
     if raw.get("kind") != "purchase":
         return _("event “%(name)s” happens") % {"name": name}
     return _("“%(name)s” is bought") % {"name": name} if name else _("anything is bought")

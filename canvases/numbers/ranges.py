@@ -27,7 +27,8 @@ CHART, TABLE = "chart", "table"
 VIEWS: dict[str, Text] = {CHART: _("Chart"), TABLE: _("Table")}
 MAX_HOURLY_BARS = 190  # a week with a day of 25 hours has 169; a little more is still readable
 Choice = tuple[Text, str, bool]  # words, query string, whether it is the present one
-BAR_DAYS = (1, 7, 28, 91, 364)  # days in a bar
+MOST_BARS = 100  # of days; a longer range has several days in a bar
+BAR_DAYS = (1, 7, 28, 91, 364)  # how many these may be
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class Range:
             return bins.hours(self._begin(now=now), now, self.zone)
         first, last = self._local(self._begin(now=now)), self._local(now)
         n = (last - first).days + 1
-        per_bin = next((days for days in BAR_DAYS if n / days <= 100), BAR_DAYS[-1])
+        per_bin = next((days for days in BAR_DAYS if n / days <= MOST_BARS), BAR_DAYS[-1])
         return bins.days(first, last, self.zone, per_bin=per_bin)
 
     def unit_shown(self, *, now: datetime) -> str:

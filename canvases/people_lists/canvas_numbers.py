@@ -1,4 +1,4 @@
-"""The numbers of a canvas: entries, who is inside, early exits by reason, and its head."""
+"""The numbers of a canvas: entries, who is inside, early exits by reason, and its headcounts."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _n_early(canvas: Canvas, *, left_by: str | None = None) -> int:
 
 
 def _headcount(canvas: Canvas, name: str, label: Text, *, is_counted: bool) -> Number:
-    """Return a number of the head of a canvas that is kept up to date; of another one, none."""
+    """Return a headcount of a canvas that is kept up to date; of another canvas, 0."""
     subscription = headcounts.live_subscription(canvas)
     if subscription is None:
         return Number(name, label, 0, 0, [Rows(Profile.objects.none(), person="pk")])

@@ -20,6 +20,7 @@ SENT: dict[str, Text | Promise] = {
     **{name: analytics.METRICS[name] for name in analytics.SYNC_METRICS},
     "cancelled": _("Cancelled"),
 }
+# The outcome of a removal that is not sent, as another component wants the people, is NOT_SYNCED.
 REMOVALS = {
     f"{REMOVED}{name}": Outcome.NOT_SYNCED if name == "wanted" else Outcome(name)
     for name in analytics.REMOVED

@@ -19,7 +19,7 @@ from partners.base import Partner
 from partners.models import Delivery, Outcome
 
 CHUNK = 2000
-HEADS = (
+HEADS = (  # of the columns behind those of the profile
     "outcome",
     "reason",
     "reason_code",
@@ -154,7 +154,7 @@ def csv_rows(
         for line in lines_of(rows):
             person = line.profile
             fields = (
-                [f"{person.pk:024x}", *csv_export.fields(person)]
+                [person.braze_id, *csv_export.fields(person)]
                 if person
                 else [""] * (1 + len(csv_export.COLUMNS))
             )

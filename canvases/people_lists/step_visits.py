@@ -65,7 +65,7 @@ def _entered(step: Step, tally: StepTally) -> Number:
         gone += counted.n_deleted(syncs, outcome, None)
         parts += counted.parts(syncs, outcome, None)
     if tally.withdrawn > tally.base.get("withdrawn", 0):
-        # As the last part: to find a few of them, all visits of the canvas are read.
+        # The last part, as it is slow: to find a few people, all visits of the canvas are read.
         parts.append(_with_marks(step, [_mark(step, "withdrawn")]))
     return Number("entered", label, tally.entered, gone, parts)
 

@@ -21,7 +21,7 @@ from partners.incidents import thresholds
 from partners.numbers import first_tries, lanes
 
 CHUNK = 500
-CONNECTIONS: dict[str, Text] = {
+CONNECTIONS: dict[str, Text] = {  # states of a connection, then the codes of incidents
     "": _("None"),
     "connected": _("Connected"),
     "not_connected": _("Not connected"),
@@ -51,8 +51,8 @@ class Row:
     step: Text
     first_try: float | None
     done_at: datetime | None
-    used: float
-    limit: float | None
+    used: float  # requests per second of its ad account
+    limit: float | None  # of these
 
     @property
     def metrics(self) -> list[tuple[str, Promise, int | None]]:

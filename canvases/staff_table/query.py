@@ -66,7 +66,7 @@ class TableQuery:
         return bool(self.since or self.until)
 
     def steps(self) -> QuerySet[Step]:
-        """Return the steps of the filter, but for how long people wait there."""
+        """Return the steps of the filter, ``pending_over`` aside."""
         steps = Step.objects.filter(Q(removed_at=None) | Q(tally__entered__gt=0))
         if self.group:
             steps = steps.filter(canvas__app_group__slug=self.group)

@@ -255,6 +255,7 @@ def _former_problems(step: Step, *, now: datetime) -> list[StepProblem]:
 
 
 def _name(model: Any, settings: dict[str, Any], field: str) -> str | None:
+    """Return the name of the row whose id is in a setting; None without one."""
     name: str | None = (
         model.objects.filter(pk=settings.get(field)).values_list("name", flat=True).first()
     )

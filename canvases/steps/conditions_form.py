@@ -54,10 +54,10 @@ class ConditionsForm(StepForm):
         conditions = self.stored(step.settings if initial is None else initial)
         sent_root = self.sent(data) if data is not None else None
         self.root = root or sent_root or draft.set_paths(draft.group("all", conditions))
+        # What `builder.view` shows beside the conditions of a segment; a step shows nothing there.
         self.counts: Mapping[str, int] = {}
         self.reasons: Mapping[str, str] = {}
-        self.is_in_doubt = False
-        self.is_drawn = root is not None
+        self.is_in_doubt = False  # whether a condition finds no person today; set by `clean`
         app_group = step.canvas.app_group
         super().__init__(data, step=step, initial=draft.data(self.root))
         condition_fields = controls.fields(self.root, controls.offers(app_group, None))
@@ -67,7 +67,7 @@ class ConditionsForm(StepForm):
         )
         self.fields |= condition_fields
         if root is not None:
-            self.initial["typed"] = True
+            self.initial["typed"] = True  # the page asks before these unsaved values are lost
 
     def stored(self, settings: Mapping[str, Any]) -> list[Draft]:
         """Return the conditions of the settings."""

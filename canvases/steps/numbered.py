@@ -40,8 +40,10 @@ def distinct_numbers(numbers: Iterable[int | None], *, spent: Collection[int]) -
     given = list(numbers)
     kept, result = set(filter(None, given)), list[int]()
     for number in given:
-        is_new = number is None or number in result
-        result.append(free_number({*kept, *result}, spent=spent) if is_new else number or 0)
+        if number is None or number in result:
+            result.append(free_number({*kept, *result}, spent=spent))
+        else:
+            result.append(number)
     return result
 
 

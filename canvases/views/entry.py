@@ -34,7 +34,7 @@ def entry(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
         return canvas_page.answer(request, canvas_page.read(canvas, now=now), panel)
     form = EntryForm(request.POST, instance=canvas, now=now)
     is_valid = form.is_valid()
-    # Validation has changed `row`: read what is stored.
+    # Validation has changed ``canvas``: read what is stored.
     stored = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     if not is_valid:
         panel = panels.of_entry(stored, form, now=now)
