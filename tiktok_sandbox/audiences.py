@@ -74,6 +74,7 @@ class Audiences:
         lookalike_spec: str | None = None,
     ) -> str:
         """Create an audience; return its id."""
+        # From the table with the deleted ones, so that no id is used twice.
         sql = """
             INSERT INTO audience
                 (id, advertiser_id, name, type, calculate_type, lookalike_spec, created_at)
