@@ -91,7 +91,7 @@ def _change(app_group: AppGroup, item: Any) -> tuple[Change, list[ObjectError]]:
     for name in ("context", "canvas_entry_properties"):
         _check_context(name, item.get(name))
     fields, custom, problems = track_objects.attributes(attributes, app_group)
-    reference = _name(app_group, item)
+    reference = _reference(app_group, item)
     if "alias" in reference and not only_existing:
         track_objects.refuse_addresses(*reference["alias"], app_group, field="user_alias")
     return Change(
@@ -107,7 +107,7 @@ def _check_context(name: str, context: object) -> None:
         raise ObjectError("TOO_LARGE", "The object is too large.", name)
 
 
-def _name(app_group: AppGroup, item: Mapping[str, Any]) -> person_reference.Name:
+def _reference(app_group: AppGroup, item: Mapping[str, Any]) -> person_reference.Name:
     """Return the reference; its external id is called external_user_id here. Raise ObjectError."""
     reference, order = (
         person_reference.read(item, id_field="external_user_id"),

@@ -132,6 +132,7 @@ def archive(canvas: Canvas, *, by: User, now: datetime) -> None:
         if locked.state == Canvas.State.LIVE:
             raise NotAllowed(_("A live canvas cannot be archived. Stop it first."))
         Canvas.objects.filter(pk=canvas.pk).update(state=Canvas.State.ARCHIVED)
+        # People whom it added stay in an audience no longer if another canvas removes them.
         sync.set_claims(Sync.objects.filter(steps__canvas=canvas), claims=False)
         _log(
             canvas,

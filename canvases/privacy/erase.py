@@ -1,8 +1,8 @@
 """Erase profiles: hide them at once, remove them from every audience, then delete their rows.
 
 An erasure is a row that a periodic task continues: it survives crashes, lost tokens and restores.
-The ledger is a file with the salted hashes of identifiers of erased people (people/privacy). A
-profile and the anonymous profiles that were merged into it are a family.
+The ledger is a file with salted hashes of the names of erased people, that is of their ids, e-mails
+and phones (people/privacy). A profile and the anonymous ones that were merged into it are a family.
 """
 
 from __future__ import annotations

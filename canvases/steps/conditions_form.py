@@ -61,6 +61,7 @@ class ConditionsForm(StepForm):
         app_group = step.canvas.app_group
         super().__init__(data, step=step, initial=draft.data(self.root))
         condition_fields = controls.fields(self.root, controls.offers(app_group, None))
+        # The root only lists the conditions of the branches: people need not match all or any.
         del condition_fields[f"match-{draft.ROOT}"]
         self._adapt(
             condition_fields, reverse("step", args=[app_group.slug, step.canvas_id, step.pk])
