@@ -40,11 +40,7 @@ def partners(request: HttpRequest, group: str) -> HttpResponse:
     connections = {
         connection.partner: connection for connection in access.all_of(request, Connection)
     }
-    now = timezone.now()
-    tiles = [
-        (partner, _state(connections.get(partner.key), [], now=now))
-        for partner in registry.PARTNERS
-    ]
+    tiles = [(partner, _state(connections.get(partner.key), [])) for partner in registry.PARTNERS]
     return render(request, "partners/partners.html", {"tiles": tiles, "not_yet": PLANNED_PARTNERS})
 
 
@@ -58,7 +54,7 @@ def partner(request: HttpRequest, group: str, partner_key: str) -> HttpResponse:
     context = {
         "partner": partner,
         "connection": connection,
-        "state": _state(connection, lines, now=now),
+        "state": _state(connection, lines),
         "problem": _connection_problem(connection, lines, now=now),
         "lines": lines,
         "faq": faq.of(partner),
@@ -161,7 +157,7 @@ def _connection_problem(
     return problem
 
 
-def _state(connection: Connection | None, lines: list[AdAccountLine], *, now: datetime) -> str:
+def _state(connection: Connection | None, lines: list[AdAccountLine]) -> str:
     """Return the state that the page shows: ``connected``, ``attention`` or ``none``."""
     if connection is None or not connection.is_connected:
         return "none"
