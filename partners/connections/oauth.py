@@ -303,7 +303,7 @@ def _abandon(state: OAuthState, *, now: datetime) -> None:
     """Revoke a token without use; housekeeping retries where the partner does not answer."""
     with transaction.atomic():
         with_token = OAuthState.objects.filter(pk=state.pk).exclude(token_sealed="")
-        is_first = with_token.update(token_sealed="")
+        is_first = with_token.update(token_sealed="", refresh_sealed="")
         spent_token = _schedule_revocation(state, now=now) if is_first else None
     if spent_token:
         revoke.revoke(spent_token)

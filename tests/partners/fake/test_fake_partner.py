@@ -9,7 +9,7 @@ from django.utils import timezone
 from canvases.privacy import erase
 from partners.audiences import AudienceNameError
 from partners.connections import connect, refresh
-from partners.models import Batch, Budget, Connection, Lane, Push, SpentToken
+from partners.models import Batch, Budget, Connection, Lane, OAuthState, Push, SpentToken
 
 pytestmark = pytest.mark.thorough
 
@@ -21,6 +21,14 @@ def test_connect_stores_a_token_that_expires(world):
     assert row.refresh_token in world.remote.refreshing
     assert row.token_expires_at > timezone.now()
     assert [account.remote_id for account in row.ad_accounts.all()] == [world.remote.ad_account]
+
+
+def test_a_refused_authorisation_keeps_neither_token_nor_refresh_token(world, fake, monkeypatch):
+    monkeypatch.setattr(type(fake), "missing_permissions", lambda self, token: ["Segments"])
+    assert world.come_back().status_code == 400
+    assert world.remote.refreshing == set()
+    state = OAuthState.objects.get()
+    assert (state.token_sealed, state.refresh_sealed) == ("", "")
 
 
 def test_create_an_audience_with_a_uuid(connected):
