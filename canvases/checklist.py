@@ -34,7 +34,7 @@ UNREACHED = _("No one comes here: all branches before it end with an exit.")
 
 def steps_of(canvas: Canvas) -> QuerySet[Step]:
     """Return the steps of a canvas with the rows that cards, problems and summaries read."""
-    # From the related manager: each step has this canvas object, and reads none.
+    # By the related manager each step gets this canvas object, and does not read it.
     return (
         canvas.steps.filter(removed_at=None)
         .select_related(f"sync__{SYNC_RELATED}")

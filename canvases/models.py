@@ -58,7 +58,7 @@ class Canvas(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     edited_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     edited_at = models.DateTimeField(default=timezone.now)
-    # Of name, description and entry: a save names the version it started from.
+    # Rises with each save of name, description and entry: a save names the one it started from.
     version = models.PositiveIntegerField(default=1)
     launched_at = models.DateTimeField(null=True, blank=True)
     stopped_at = models.DateTimeField(null=True, blank=True)

@@ -119,7 +119,7 @@ def tomorrow(zone: ZoneInfo, now: datetime) -> date:
 
 def _runs(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
     """Yield the runs after an aware time in their order; without end if there is no last day."""
-    # From a day earlier: a run at a local time that does not exist may have moved to the next day.
+    # Begin a day before: a run at a local time that does not exist may have moved to the next day.
     day = max(schedule.on, after.astimezone(zone).date() - _DAY)
     end = schedule.on if schedule.every == "once" else schedule.until
     last = after

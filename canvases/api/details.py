@@ -13,7 +13,7 @@ from canvases import tree
 from canvases.models import VARIANT, Canvas, Step, name_of
 from canvases.steps import KINDS, branch_numbers
 
-# As Braze names what lets people enter.
+# What lets people enter -> Braze's name for it.
 SCHEDULE_TYPES: dict[str, str] = {
     Canvas.EntryBy.LAUNCH: "time_based",
     Canvas.EntryBy.SCHEDULE: "time_based",
@@ -120,7 +120,7 @@ def _step(step: Step, after: Mapping[int, Step | None]) -> dict[str, object]:
         "name": name_of(step),
         "type": step.kind,
         "id": str(step.api_id),
-        # Once each: branches that meet lead to the same step.
+        # Each step once: branches that meet lead to the same one.
         "next_step_ids": list(dict.fromkeys(str(next_step.api_id) for next_step in next_steps)),
         "next_paths": _paths(step, after),
         "channels": _channels(step),

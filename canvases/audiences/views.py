@@ -137,7 +137,7 @@ def _page(request: HttpRequest, row: Audience, form: LookalikeForm | None = None
     context = {
         "audience": row,
         "partner": partner,
-        # Without a component that sends to it, nothing is wrong.
+        # What no component sends to has no problem to show.
         "problem": problems.of_audience(row, now=now) if numbers.is_in_use(uses) else None,
         "why_not": _(row.why_not) if row.why_not else "",
         "uses": uses,

@@ -166,7 +166,7 @@ def add(
         if _steps(canvas).count() >= MAX_STEPS:
             raise NotAllowed(TOO_MANY)
         after = _place_now(canvas, after, branch)
-        # As removed: `_link` makes room for it, then unsets that.
+        # Created as removed; `_link` unsets that once there is room at its place.
         step = Step.objects.create(
             canvas=canvas, kind=kind, settings=KINDS[kind].first_settings(), removed_at=now
         )
@@ -316,7 +316,7 @@ def save_settings(
     branch, pending.Undecided if people are pending in a former Sync and ``choice`` does not decide
     about them.
     """
-    # It commits before the transaction of this edit; nothing for a save that is stale already.
+    # Preparing commits before the transaction of this edit. A save that is stale prepares nothing.
     prepared = engine.preparing_wait(step, settings if step.version == version else {}, now=now)
     with prepared, editing(step.canvas, by=by, now=now):
         stored = reread_step(step)
@@ -324,7 +324,7 @@ def save_settings(
         renamed = {k: text for k, text in (names or {}).items() if text != getattr(stored, k)}
         if before == settings and not renamed:
             return pending.Decision()
-        # Again, under the lock: a component may have been added since the form was checked.
+        # Checked again under the lock: a component may have been added since the form was checked.
         if KINDS[stored.kind].splits:
             kept = places_after(Step(kind=stored.kind, settings=settings))
             if in_use := lost_names(stored, KINDS[stored.kind].branches(stored), kept):

@@ -113,7 +113,7 @@ def removal_question(steps: Sequence[Step]) -> Question | None:
 def decide(step: Step, choice: str, *, by: User) -> Decision:
     """Carry out a choice, in the caller's transaction under the lock of the canvas.
 
-    Of a step that is removed, call it afterwards: its last Sync counts as former then.
+    For a removal, call it once the step is marked as removed: its last Sync is a former one then.
     Raise Undecided if people are pending and the choice is none of those offered.
     """
     open_question = question(step)

@@ -297,7 +297,7 @@ def _begin(canvas: Canvas, first: Step, entrants: Entrants, *, now: datetime) ->
     n = _insert(canvas, following, entrants, trail=trails.passed_mark(first, following), now=now)
     if n:
         first = rows.reread_step(first.pk)
-        # With both ends the database uses the index.
+        # With both ends of the range the database uses the primary key.
         visits = Visit.objects.filter(canvas=canvas, pk__gt=last_id_before, pk__lte=_last_visit())
         kind.act(first, visits, now=now)
     rows.count_arrivals(first, n, now=now)

@@ -148,7 +148,7 @@ def held_people(syncs: Sequence[int]) -> dict[int, int]:
 def beat() -> None:
     """Run as a task: release the brakes that hold nothing any more, since all have come back.
 
-    Else the next person who leaves would be held, too. A brake that holds people stays.
+    If they stayed on, the next person who leaves would be held, too. One that holds people stays.
     """
     has_held = Exists(Signal.objects.filter(held_q(), listener=OuterRef("pk")))
     braked = Canvas.objects.filter(state=Canvas.State.LIVE, braked_at__isnull=False)

@@ -67,7 +67,7 @@ def launch(canvas: Canvas, *, by: User, now: datetime, edited_at: datetime | Non
 def prepare_waits(canvas: Canvas, *, now: datetime) -> None:
     """Store the members of the segments that people wait to join: being in one already is no join.
 
-    In many transactions. Members that are stored already are not stored again.
+    Runs in many transactions. Members that are stored already are not stored again.
     """
     _note_members(canvas, [segment for *_what, segment in waits.waited_for(canvas)], now=now)
 
@@ -192,7 +192,7 @@ def remove_former_members(canvas: Canvas, *, now: datetime) -> None:
     # The walk over the profiles is not over: members that it has not read yet look as if they left.
     if canvas.entry_until is not None and not subscription.is_leave_only:
         return
-    # As every writer of its signals does, so that their ids are in the order of the commits.
+    # Every writer of its signals takes this lock: so their ids are in the order of the commits.
     live_segments.lock(subscription)
     member = SegmentMember.objects.filter(subscription=subscription, profile=OuterRef("profile"))
     adds_outside = exits.standing_adds(exits.removing_steps(canvas)).filter(~Exists(member))

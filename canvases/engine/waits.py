@@ -119,7 +119,7 @@ def _catch_up(
 
     ``since``: person -> time.
     """
-    # Of (time, rank, person): the topmost rank first, or the earliest event.
+    # The topmost rank first, or the earliest event: the items are (time, rank, person).
     order = itemgetter(1, 0) if is_ranked(step) else itemgetter(0, 1)
     first_by_person: dict[int, tuple[datetime, int]] = {}
     for at, rank, person in sorted(_events_since(step, since, entry_event_ids, now=now), key=order):

@@ -31,7 +31,7 @@ def where(event_filter: Mapping[str, Any], name: str, op: str, typed: str) -> li
     if op == "is" and len(conditions) > 1:
         values = [condition["value"] for condition in conditions]
         conditions = [{"property": name, "op": "in", "value": values}]
-    # Only to check it: a filter of people who did such an event.
+    # A filter of people who did such an event is read, only to check the conditions.
     did_event = {event_filter["kind"]: event_filter["name"], "op": "at_least", "n": 1}
     filters.read(did_event | {"where": conditions})
     return conditions

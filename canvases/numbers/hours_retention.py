@@ -17,7 +17,7 @@ def are_older_deleted(begun: datetime, *, now: datetime) -> bool:
 
 
 def deletion_note(begun: datetime, *, now: datetime) -> str:
-    """Return that older numbers than those of a chart are no longer kept; empty if all are."""
+    """Return a note that some numbers by hour since ``begun`` are deleted; empty if none are."""
     kept_since = retention.cutoff("step_hours", now=now)
     if kept_since is None or not are_older_deleted(begun, now=now):
         return ""

@@ -202,8 +202,8 @@ def _queue_removals(erasures: Sequence[Erasure], *, now: datetime) -> None:
 def _end_or_postpone(erasures: Sequence[Erasure], *, now: datetime) -> None:
     """End erasures whose removals were settled long enough ago; postpone the next check of others.
 
-    Not at once: a late worker may push an add after the removal, which is repeated then
-    (compensation) and needs the hashes for that.
+    They do not end at once: a late worker may push an add after the removal. The removal is then
+    repeated (compensation), and needs the hashes for that.
     """
     keys = [erasure.pk for erasure in erasures]
     removal.give_up(PURPOSE, keys, now=now)

@@ -24,7 +24,7 @@ from canvases.steps.base import StepForm
 
 Filter = dict[str, Any]
 MAX_SUGGESTIONS = 250  # names that are suggested
-# Without those that need a query to be put into words.
+# All but the kinds that need a query to be put into words.
 CONDITION_KINDS = [one for one in controls.KINDS if one[0] not in ("audience", "import")]
 
 

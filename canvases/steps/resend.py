@@ -26,12 +26,12 @@ COUNT_SECONDS = 2.0
 def n_people(step: Step, settings: Mapping[str, Any]) -> int:
     """Return how many people new ``settings`` of a step let leave and enter again.
 
-    Also for a stopped canvas, where it happens at the next launch. All of the segment where
-    counting takes too long.
+    In a stopped canvas they do so at the next launch. If counting takes too long, return how many
+    people the segment has.
     """
     is_mirrored = bool(settings.get("removes")) and settings.get("action") == Action.ADD
     own_kinds = settings.get("kinds", []) if is_mirrored else []
-    # Of a canvas that is kept up to date with its segment.
+    # Only a canvas that is kept up to date with its segment has such a subscription.
     subscription = Subscription.objects.filter(
         listener=step.canvas_id, role="entry", kind="segment", is_leave_only=False
     ).first()

@@ -11,7 +11,7 @@ from audiencesync.people.masking import STARS
 from audiencesync.people.segments.nodes import PERSONAL
 from audiencesync.people.segments.words import is_personal
 
-# Of the properties of an event (entry_card/conditions.py), and of the segment builder.
+# Values of conditions on events (entry_card/conditions.py), and those of the segment builder.
 VALUE_FIELDS = re.compile(r"(event_)?value[0-9]*|(value|amount)-[0-9.]+(w[0-9])?", re.ASCII)
 
 
