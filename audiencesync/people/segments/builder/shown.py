@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from django.utils.formats import get_format
@@ -120,7 +121,8 @@ def _value(value: Any) -> str:
         return _list(value)
     if isinstance(value, str):
         return value
-    return str(value).replace(".", get_format("DECIMAL_SEPARATOR"))
+    digits = f"{Decimal(repr(value)):f}"  # 0.00001 where str() has 1e-05, which no row reads
+    return digits.replace(".", get_format("DECIMAL_SEPARATOR"))
 
 
 def _list(values: tuple[Any, ...]) -> str:

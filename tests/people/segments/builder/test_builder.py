@@ -103,6 +103,17 @@ def test_a_nested_filter_opens_and_is_saved_unchanged(acme, browser):
         assert segment.filter == NESTED
 
 
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_a_tiny_number_opens_and_is_saved_unchanged(acme, browser, language):
+    tiny = {"all": [{"field": "custom.rate", "op": "less", "value": 0.00001}]}
+    segment = Segment.objects.create(app_group=acme, name="S", filter=tiny)
+    url, headers = f"/g/acme/people/segments/{segment.pk}/", {"accept-language": language}
+    data = controls(browser.get(url, headers=headers)) | {"save": "1", "anyway": "on"}
+    assert browser.post(url, data, headers=headers).status_code == 302
+    segment.refresh_from_db()
+    assert segment.filter == tiny
+
+
 def test_properties_of_an_event_are_added_and_removed(browser):
     data = segment_data() | {"kind-0.0": "event", "event-0.0": "order", "op-0.0": "never"}
     data = press(browser, data, add_property="0.0")
