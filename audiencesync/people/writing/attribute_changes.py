@@ -91,7 +91,11 @@ def _is_same(old: Any, new: Any) -> bool:
     """Whether two values are the same in JSON; true is not 1, and 1 is not 1.0."""
     if type(old) is not type(new) or old != new:
         return False
-    return not isinstance(new, dict | list) or json.dumps(old) == json.dumps(new)
+    return not isinstance(new, dict | list) or _sorted_json(old) == _sorted_json(new)
+
+
+def _sorted_json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)  # the order of its keys is no part of an object
 
 
 def _new_value(old: Any, change: Any) -> Any:
@@ -165,8 +169,8 @@ def _list(old: Any) -> list[Any]:
 
 
 def _contains(value: Any, values: Any) -> bool:
-    """Return whether the same value is among these; true is not 1."""
-    return any(type(value) is type(other) and value == other for other in values)
+    """Return whether the same value is among these."""
+    return any(_is_same(value, other) for other in values)
 
 
 def _check_length(values: list[Any]) -> list[Any]:

@@ -17,6 +17,24 @@ def test_one_object_adds_to_and_removes_from_a_list(api, person):
     assert person("a").attributes == {"tags": ["b", "c"]}
 
 
+@pytest.mark.parametrize(
+    ("change", "values"),
+    [
+        (
+            {"add": [{"a": True, "b": 2}, [1.0]]},
+            [{"a": 1, "b": 2}, [1], {"a": True, "b": 2}, [1.0]],
+        ),
+        ({"add": [{"b": 2, "a": 1}]}, [{"a": 1, "b": 2}, [1]]),
+        ({"remove": [{"a": True, "b": 2}, [True]]}, [{"a": 1, "b": 2}, [1]]),
+    ],
+)
+def test_values_of_a_list_are_the_same_only_in_their_types_too(api, person, change, values):
+    api.track(attributes=[{"external_id": "a", "tags": [{"a": 1, "b": 2}, [1]]}])
+    api.track(attributes=[{"external_id": "a", "tags": change}])
+    # repr: == holds for true and 1
+    assert repr(person("a").attributes["tags"]) == repr(values)
+
+
 @pytest.mark.parametrize("change", [{"add": ["c"], "remove": "a"}, {"add": None, "remove": ["a"]}])
 def test_a_half_valid_list_change_changes_nothing(api, person, change):
     api.track(attributes=[{"external_id": "a", "tags": ["a", "b"]}])
