@@ -62,7 +62,8 @@ class Canvas(models.Model):
     version = models.PositiveIntegerField(default=1)
     launched_at = models.DateTimeField(null=True, blank=True)
     stopped_at = models.DateTimeField(null=True, blank=True)
-    entry_cursor = models.BigIntegerField(default=0)  # the highest profile id admitted so far
+    # Profiles up to this id were read for admission; not all of them may have entered.
+    entry_cursor = models.BigIntegerField(default=0)
     # The highest profile id at launch; None once all were admitted.
     entry_until = models.BigIntegerField(null=True, blank=True)
     entry_by = models.CharField(
@@ -82,7 +83,7 @@ class Canvas(models.Model):
     reentry_days = models.PositiveSmallIntegerField(null=True, blank=True)
     cap_total = models.PositiveBigIntegerField(null=True, blank=True)  # entries, ever
     cap_per_day = models.PositiveBigIntegerField(null=True, blank=True)  # in the group's time zone
-    turned_away = models.BigIntegerField(default=0, db_default=0)  # by a cap
+    turned_away = models.BigIntegerField(default=0, db_default=0)  # people whom a cap kept out
     too_old = models.BigIntegerField(default=0, db_default=0)  # events of long before the launch
     # {"events": [{"kind", "name", "where"}, ...], "left": whether leaving the entry segment counts}
     exits: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(

@@ -38,7 +38,7 @@ class Round:
     signals: dict[int, Signal] = field(default_factory=dict)  # by person, as waits and entries
     # reason -> person -> when the exit event happened; None: the time does not matter
     exits: dict[LeftBy, dict[int, datetime | None]] = field(default_factory=dict)
-    to_remove: set[int] = field(default_factory=set)  # people, from audiences
+    to_remove: set[int] = field(default_factory=set)  # people, from their audiences
     changed: set[int] = field(default_factory=set)  # people whose identifiers changed
     waits: dict[int, Signal] = field(default_factory=dict)
     entries: dict[int, Signal] = field(default_factory=dict)

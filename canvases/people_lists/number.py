@@ -53,4 +53,4 @@ class Number:
         return self.name.removeprefix(REMOVED) == Outcome.ERRORED
 
 
-REMOVED = "removed_"  # begins the numbers of people who left
+REMOVED = "removed_"  # how the names of numbers of people who left begin

@@ -109,7 +109,7 @@ class Group:
     errored: int = 0
     oldest: datetime | None = None
     ends_at: datetime | None = None
-    live: set[int] = field(default_factory=set)  # canvases
+    live: set[int] = field(default_factory=set)  # ids of live canvases
 
     @property
     def rank(self) -> int:

@@ -130,7 +130,7 @@ def rows(
     return [
         _row(line, table.groups[line.group], steps[line.step], first_tries_of, forecast)
         for line in lines
-        if line.step in steps  # deleted meanwhile
+        if line.step in steps  # else it was deleted meanwhile
     ]
 
 
