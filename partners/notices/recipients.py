@@ -52,7 +52,7 @@ def of_incident(incident: Incident) -> list[Membership]:
 
 
 def of_group(app_group: AppGroup) -> list[Notified]:
-    """Return for each connection who would be notified of what; two queries, one more for each."""
+    """Return for each connection who would be notified of what; one query, three more for each."""
     return [_notified_of(connection) for connection in app_group.connections.order_by("partner")]
 
 

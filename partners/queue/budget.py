@@ -23,7 +23,10 @@ HORIZON = 20.0
 LONGEST_RETRY_AFTER = 3600.0
 """Seconds for which the answer of a partner may park a limit (its client cuts it)."""
 LONGEST_PAUSE = 60.0
-"""Seconds from the end of a park to the next answer. After a longer pause, the engine was off."""
+"""At most so many seconds after the end of a park count as locked out, until the next answer.
+
+If it comes later, the engine was off.
+"""
 MAX_DOUBLINGS = 8
 """Answers in a row after which the longest park is reached, whatever 2 ** n seconds are."""
 SECOND = 1_000_000  # in microseconds

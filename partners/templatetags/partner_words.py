@@ -42,7 +42,7 @@ def is_active_in(status: str, partner: Partner) -> bool:
 def trouble(context: Context) -> dict[str, Any]:
     """Show the banner of a group's page: connections that live canvases need and that fail.
 
-    One query.
+    One query, one more if there are any.
     """
     return {
         "problems": _banner_problems(context),

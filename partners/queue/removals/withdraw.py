@@ -16,7 +16,9 @@ from partners.models import Action, Audience, Delivery, Outcome, Reason, Sync
 from partners.queue import collect, enqueue, supersede, tally
 
 ENDS_CLAIMS = ~Q(sync__purpose__in=[Sync.Purpose.LEFT, Sync.Purpose.MISREAD])
-"""Removals after which no one is wanted in the audience because of an earlier add."""
+"""Removals that end the claims of earlier adds: not those of people who left a step (their other
+steps still want them), nor of misread addresses (the person stays).
+"""
 
 NOT_VOID = ~Q(outcome__in=supersede.VOID) & ~Q(batch__state=Outcome.CANCELLED)
 IS_STANDING = NOT_VOID & Q(batch__cancel_requested=False)
