@@ -49,7 +49,7 @@ def log_missing_key(connection_id: int) -> None:
         return
     logger.error(
         "TOKEN_KEYS of the machine %s do not open the token of connection %s: it sends nothing of "
-        "it. Add the key that sealed it (docs/operations.md, Rotate TOKEN_KEYS).",
+        "it. Add the key that sealed it (docs/runbooks.md, Rotate TOKEN_KEYS).",
         machine,
         connection_id,
     )
