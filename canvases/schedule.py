@@ -117,6 +117,14 @@ def tomorrow(zone: ZoneInfo, now: datetime) -> date:
     return now.astimezone(zone).date() + _DAY
 
 
+def day_of(run: datetime, schedule: Schedule, zone: ZoneInfo) -> date:
+    """Return the day of a run: its local date, unless `instant` moved it over midnight."""
+    local_day = run.astimezone(zone).date()
+    day_before = local_day - _DAY
+    is_moved = instant(datetime.combine(day_before, schedule.at), zone) == run
+    return day_before if is_moved else local_day
+
+
 def _runs(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
     """Yield the runs after an aware time in their order; without end if there is no last day."""
     # Begin a day before: a run at a local time that does not exist may have moved to the next day.

@@ -45,8 +45,9 @@ def move_to_zone(app_group: AppGroup, former_zone: str, now: datetime) -> None:
     old_zone, new_zone = ZoneInfo(former_zone), ZoneInfo(app_group.time_zone)
     for canvas in Canvas.objects.filter(app_group=app_group, next_run_at__isnull=False):
         if canvas.next_run_at is not None:
-            day = canvas.next_run_at.astimezone(old_zone).date()
-            local = datetime.combine(day, schedule.read(canvas.entry).at)
+            parsed = schedule.read(canvas.entry)
+            day = schedule.day_of(canvas.next_run_at, parsed, old_zone)
+            local = datetime.combine(day, parsed.at)
             Canvas.objects.filter(pk=canvas.pk).update(
                 next_run_at=schedule.instant(local, new_zone)
             )

@@ -1,11 +1,12 @@
 """A group that moves to another time zone: runs keep their local time, and happen once."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from audiencesync.groups.models import AppGroup
-from canvases import engine
+from canvases import engine, schedule
 from canvases.engine import rows, schedules
 from canvases.models import Canvas, Visit
 
@@ -79,6 +80,18 @@ def test_a_run_that_has_been_is_not_repeated(launch_and_move):
     engine.schedules.move_to_zone(AppGroup.objects.get(), BERLIN, at(9))
     canvas.refresh_from_db()
     assert canvas.next_run_at == at(14, 4)
+
+
+def test_a_run_that_was_moved_over_midnight_keeps_its_day(launch_and_move):
+    """23:30 does not exist in Nuuk on this day: the run is due at midnight, on the next day."""
+    canvas = launch_and_move(DAILY | {"at": "23:30"}, BERLIN, BERLIN, 7)
+    local = datetime.fromisoformat("2031-03-29T23:30")
+    Canvas.objects.update(next_run_at=schedule.instant(local, ZoneInfo("America/Nuuk")))
+
+    schedules.move_to_zone(AppGroup.objects.get(), "America/Nuuk", at(7))
+
+    canvas.refresh_from_db()
+    assert canvas.next_run_at == schedule.instant(local, ZoneInfo(BERLIN))
 
 
 def test_a_run_that_waited_for_its_lock_uses_the_zone_stored_meanwhile(
