@@ -28,7 +28,7 @@ from partners.queue import flush, move, tally, transitions
 from partners.queue.removals import withdraw as removals_withdraw
 
 MAX_KEPT = 1_000
-"""People who left and stayed in the audience, of whom `wanted_elsewhere` reads the newest."""
+"""Of people who left and stay in the audience, `wanted_elsewhere` reads so many, the newest."""
 
 
 def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: datetime) -> int:
@@ -74,7 +74,7 @@ def set_claims(syncs: "QuerySet[Sync]", *, claims: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """A step that still wants ``n`` people in an audience whom another step would remove."""
+    """A step that still wants ``n`` people in an audience from which another step removes them."""
 
     label: str
     url: str
@@ -82,9 +82,9 @@ class Want:
 
 
 def wanted_elsewhere(sync_ids: Iterable[int]) -> list[Want]:
-    """Return the steps because of which people stay whom these Syncs added and who have left.
+    """Return the steps for which people stay in an audience although they left these Syncs.
 
-    Of the MAX_KEPT of these people who left last; the step with most people first.
+    Only of the MAX_KEPT people who left last; the step with most people first.
     """
     steps = removals_withdraw.steps_that_want(sync_ids, most=MAX_KEPT)
     return [Want(label, url, n) for label, url, n in steps]

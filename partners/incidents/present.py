@@ -47,7 +47,10 @@ class Trouble:
 
 
 SOON_HOURS = 6
-"""People who are errored within so many hours (of a retry window of 13) are errored soon."""
+"""People who are errored within so many hours are errored soon.
+
+Hours of the default retry window; with another one, in proportion (deadlines.share_of_delivery).
+"""
 RECONNECT_GRACE = timedelta(minutes=5)
 """After an incident has ended, the people who waited need so long to be sent."""
 
@@ -147,8 +150,8 @@ def _backlogs(
 ) -> list[Trouble]:
     """Return the ad accounts that take no people though nothing is broken: requests fail.
 
-    They have failed for an hour of the retry window or as long as the group says, or people are
-    errored soon.
+    They have failed for an hour (of the default retry window) or as long as the group says, or
+    people are errored soon.
     """
     late_q = _failed_too_long_q(app_group, now=now)
     late_q |= Q(deadline_at__gt=now, deadline_at__lte=now + deadlines.share_of_delivery(SOON_HOURS))

@@ -68,8 +68,8 @@ def _difference(
 def _write_changes(app_group: int, *, now: datetime) -> None:
     """Write which incidents begin and end in a group. One process at a time for each group."""
     with transaction.atomic():
-        # Read again under the lock: another process may have found a trouble there again, whose
-        # row must not be ended because of an older look.
+        # Read again under the lock: since the first look, a trouble may have come back and another
+        # process may have opened its row, which must not be ended then.
         if not AppGroup.objects.select_for_update(no_key=True).filter(pk=app_group).first():
             return
         troubles = _troubles(now=now, app_group=app_group)

@@ -40,7 +40,7 @@ class Notified:
 
 
 def of_incident(incident: Incident) -> list[Membership]:
-    """Return whom to notify: the authors of step trouble, else those who can cure a connection.
+    """Return whom to notify: of a trouble of steps their authors, else those who can cure it.
 
     With the members who chose to be notified of all, and without those who chose none.
     """

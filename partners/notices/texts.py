@@ -22,7 +22,8 @@ from partners.models import Batch, Incident, Notice, Sync
 from partners.models.batch_queries import OF_STEPS
 
 MAX_LINES = 10  # Syncs that a mail names
-# With those of connections, the incidents after whose end the partner "works again":
+# After the end of these incidents, and of those of connections, the mail says that the partner
+# works again.
 ACCESS_CODES = ("ad_account_disconnected", "ad_account_refused", codes.BACKLOG)
 Kind = Notice.Kind
 

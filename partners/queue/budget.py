@@ -28,7 +28,7 @@ LONGEST_PAUSE = 60.0
 If it comes later, the engine was off.
 """
 MAX_DOUBLINGS = 8
-"""Answers in a row after which the longest park is reached, whatever 2 ** n seconds are."""
+"""After more throttle answers in a row, a park is the longest, even if 2 ** n seconds are less."""
 SECOND = 1_000_000  # in microseconds
 _LANE = "lane:"
 
