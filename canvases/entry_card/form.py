@@ -227,12 +227,12 @@ class EntryForm(forms.ModelForm):
         """Return the fields that a launched canvas does not have."""
         if not self.is_launched:
             return []
-        other = "reentry" if self.stored_by in REENTERED_BY_DEFAULT else "reentry_live"
-        event = [name for name in self.fields if name.startswith("event_")]
-        left = {"exit_left", "exit_left_others"}
+        other_reentry = "reentry" if self.stored_by in REENTERED_BY_DEFAULT else "reentry_live"
+        event_fields = [name for name in self.fields if name.startswith("event_")]
+        left_fields = {"exit_left", "exit_left_others"}
         if self.instance.segment_id:
-            left -= {self._left_field}
-        return ["segment", "entry_by", *event, other, *left]
+            left_fields -= {self._left_field}
+        return ["segment", "entry_by", *event_fields, other_reentry, *left_fields]
 
     @property
     def _left_field(self) -> str:

@@ -247,8 +247,8 @@ def of_launch(
 def _forecast(canvas: Canvas, segment: Segment, *, now: datetime) -> dict[str, Any]:
     """Return how many would enter at a launch now, how many not and why, and their forecast.
 
-    ``been``: in the segment, but the re-entry rule keeps them out. Counts for a bounded time;
-    ``is_cut``: not all could be counted.
+    ``been``: in the segment, but the re-entry rule keeps them out; ``kept_out``: an exit segment or
+    a cap does. Counts for a bounded time; ``is_cut``: not all could be counted.
     """
     ends_at, forecast = time.monotonic() + FORECAST_SECONDS, dict[str, Any](prospects=[])
     if canvas.entry_by == Canvas.EntryBy.SCHEDULE:
@@ -257,9 +257,10 @@ def _forecast(canvas: Canvas, segment: Segment, *, now: datetime) -> dict[str, A
         with at_most(FORECAST_SECONDS):
             allowed = engine.entry_candidates(canvas, now=now)
             entering = engine.would_enter(canvas, allowed, now=now)
-            n_allowed, people = allowed.count(), entering.count()
+            n_allowed, n_entering = allowed.count(), entering.count()
             n_been_there = filters.members(segment).count() - n_allowed if canvas.launched_at else 0
-            forecast |= {"people": people, "been": n_been_there, "kept_out": n_allowed - people}
+            n_kept_out = n_allowed - n_entering
+            forecast |= {"people": n_entering, "been": n_been_there, "kept_out": n_kept_out}
             for prospect in prospects.of_launch(canvas, entering, now=now):
                 forecast["prospects"].append(prospect)
                 if time.monotonic() > ends_at:

@@ -50,8 +50,8 @@ class ChartCard:
         """Return the units to choose from; none if there is only one."""
         units = self.span.units(now=self.now)
         by = self.span.unit_shown(now=self.now)
-        choices = [(UNITS[unit], self.span.query(unit=unit), unit == by) for unit in sorted(units)]
-        return choices[::-1] if len(choices) > 1 else []
+        choices = [(UNITS[unit], self.span.query(unit=unit), unit == by) for unit in units]
+        return choices if len(choices) > 1 else []
 
     @property
     def since(self) -> str:
