@@ -70,7 +70,7 @@ def calm(*, journals: list[str], seconds: float) -> dict[str, Any]:
     started = time.monotonic()
     unfinished = [line for file in journals for line in Journal(Path(file)).unfinished()]
     for canvas_id in Canvas.objects.values_list("pk", flat=True):
-        world.stop(canvas_id=canvas_id)  # and launched again below: admits the newest profiles
+        world.stop(canvas_id=canvas_id)  # `_repair` launches it: that admits the newest profiles
     while time.monotonic() - started < seconds:
         for line in list(unfinished):
             with suppress(*world.REFUSALS):

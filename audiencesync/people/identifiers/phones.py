@@ -33,7 +33,7 @@ _NUMBER_TYPES = (
     "uan",
     "voicemail",
 )
-_NEVER = re.compile(r"(?!)")
+_NEVER = re.compile(r"(?!)")  # (?!), also below: matches nothing
 _FLOAT = re.compile(r"(\+?[0-9]+)[.,]0+", re.ASCII)
 _ENDS_LIKE_A_FLOAT = re.compile(r"(.*[^0-9+].*)[.,](0+)", re.ASCII)
 _EXPONENT = re.compile(

@@ -214,10 +214,10 @@ class _ExportGuesser(_Guesser):
             in_clear.kind_of(name) or any(map(in_clear.has_email, values))
         ):
             return Guess(Column(header, "", name, cells.EXACT), "address")
-        is_twice = filters.CUSTOM + name in self.taken or not cells.is_name(name)
+        is_left_out = filters.CUSTOM + name in self.taken or not cells.is_name(name)
         return Guess(
-            Column(header, "" if is_twice else "kept", name, cells.EXACT),
-            "twice" if is_twice else "",
+            Column(header, "" if is_left_out else "kept", name, cells.EXACT),
+            "twice" if is_left_out else "",
         )
 
 

@@ -130,8 +130,10 @@ def _formatted(cell: str, decimal_style: str, *, has_free_comma: bool) -> Number
         or _DECIMAL_SIGNS.get(_proved_style(digits))
         or ("," if has_free_comma and "," in digits else ".")
     )
+    # In a file separated by commas, the column or the cell must prove that a comma is decimal.
     if not decimal_style and decimal_sign == "," and not has_free_comma and "." not in digits:
         return None
+    # 1.234 may be thousands; 1,234 is a decimal where the comma is free.
     if (
         not decimal_style
         and _AMBIGUOUS.fullmatch(digits)

@@ -30,7 +30,7 @@ from audiencesync.people.segments.nodes import (
 )
 from audiencesync.people.segments.uses import usage
 
-MOST_VALUES = 2000  # that filters compare with, in one statement that counts several segments
+MOST_VALUES = 2000  # values to compare with in one statement that counts several segments
 CONFIRM_ABOVE = 0.2  # changes per member: above it, a change in a live canvas is asked about
 COUNT_SECONDS = 2.0  # for all segments of a page together
 CACHE_SECONDS = 30

@@ -239,7 +239,8 @@ def difference(segment: Segment, new_filter: object, *, seconds: float = 2.0) ->
     )
     active = Subscription.objects.filter(segment__in=affected, is_paused=False)
     # Subscriptions to one segment have the same members, apart from the last seconds: only one of
-    # them is compared. Leave-only ones have members of their own.
+    # them is compared; the order makes it the same one each time. Leave-only ones have members of
+    # their own.
     compared = {
         (subscription.segment_id, subscription.is_leave_only and subscription.pk): subscription
         for subscription in active.order_by("-role", "-pk")

@@ -172,6 +172,7 @@ def _attribute_ops(draft: Draft, offers: Offers) -> Choices:
 
 def _of_profile(draft: Draft, number: str, offers: Offers) -> dict[str, forms.Field]:
     names = [name for name in FIELDS if name not in (*CONSENTS, "import")]
+    # Fields that can only exist or be missing are of the kind "identifier".
     names = [name for name in names if FIELDS[name][1] - {"exists", "missing"}]
     field = draft.texts.get("field")
     allowed_ops = FIELDS[field if field in names else names[0]][1]
