@@ -74,7 +74,7 @@
     make(
       "li",
       { role: "option", "data-new": "", id: "audience-new", class: "combobox-new" },
-      "+ " + box.dataset.createText.replace("%s", name),
+      "+ " + box.dataset.createText.replace("%s", () => name),
     );
   const emptyRow = (box) =>
     make(

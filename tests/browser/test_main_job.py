@@ -107,7 +107,7 @@ def add_with_pictures(page, name, numbered_picture):
 
 def test_the_main_job(page, look, stack, sign_in, numbered_picture):
     language, width = look
-    name = f"Winback {language} {width}"
+    name = f"Winback $& {language} {width}"
     sign_in(page)
     page.goto("/g/acme/")
     connect_with_pictures(page, numbered_picture)
