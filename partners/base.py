@@ -194,6 +194,7 @@ class Partner(Protocol):
     codes: Mapping[str, tuple[str, ...]]  # cause (errors.py) -> answer codes, for the help
     lookalike_reaches: Mapping[str, "StrOrPromise"]  # how wide a lookalike may be; empty: none
     lookalike_seed: int  # matched people that its source needs
+    lookalike_type: str  # the type that the list gives lookalikes: no other is made of one
     code_parameter: str  # the query parameter of the callback that carries the code
     max_audience_name: int
     max_audiences_per_ad_account: int

@@ -26,8 +26,9 @@ logger = logging.getLogger(__name__)
 def can_seed(source: Audience) -> bool:
     """Return whether the partner can make a lookalike from this audience now."""
     partner = listing.partner_of(source.ad_account)
-    is_large = (source.size or 0) >= partner.lookalike_seed
-    return bool(partner.lookalike_reaches) and source.gone_at is None and is_large
+    if not partner.lookalike_reaches or source.kind == partner.lookalike_type:
+        return False
+    return source.gone_at is None and (source.size or 0) >= partner.lookalike_seed
 
 
 def create(source: Audience, wanted: Lookalike, *, by: User, now: datetime) -> Audience:

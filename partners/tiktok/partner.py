@@ -60,6 +60,7 @@ class TikTok:
     kinds: tuple[str, ...] = KINDS
     lookalike_reaches: "Mapping[str, StrOrPromise]" = texts.LOOKALIKE_REACHES
     lookalike_seed: int = 100
+    lookalike_type: str = texts.LOOKALIKE
     code_parameter: str = "auth_code"
     created_type: str = STREAMED
     ad_account_statuses: "Mapping[str, StrOrPromise]" = texts.AD_ACCOUNT_STATUSES

@@ -25,12 +25,13 @@ AD_ACCOUNT_STATUSES: "dict[str, StrOrPromise]" = {
     "STATUS_CONFIRM_FAIL": _("Not approved"),
     "STATUS_CONTRACT_PENDING": _("Contract pending"),
 }
+LOOKALIKE = "Lookalike Audience"
 AUDIENCE_TYPES: "dict[str, StrOrPromise]" = {
     "Partner": _("Created through the API"),
     "Customer File Audience": _("Customer file"),
     "App Activity Audience": _("App activity"),
     "Website Audience": _("Website visits"),
-    "Lookalike Audience": _("Lookalike"),
+    LOOKALIKE: _("Lookalike"),
     "Engagement Audience": _("Engagement"),
     "Lead Generation": _("Lead form"),
 }

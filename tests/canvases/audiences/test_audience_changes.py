@@ -202,6 +202,13 @@ def test_a_small_audience_offers_no_lookalike(bob_editor, winback):
     assert "Create lookalike" not in words(bob_editor.client.get(f"{LIST}{winback.pk}/"))
 
 
+def test_a_lookalike_offers_no_lookalike(bob_editor, sandbox, eu):
+    audiences.refresh(eu, now=timezone.now(), is_forced=True)
+    row = eu.audiences.get(kind="Lookalike Audience")
+    assert row.size > 100
+    assert "Create lookalike" not in words(bob_editor.client.get(f"{LIST}{row.pk}/"))
+
+
 def test_a_list_of_before_a_deletion_brings_nothing_back(alice, sandbox, eu):
     row = audiences.create(eu, "Spring", by=alice, now=timezone.now())
     asked_at = timezone.now()

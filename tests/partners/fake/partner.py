@@ -60,6 +60,7 @@ class FakePartner:
     kinds: tuple[str, ...] = ("email", "idfa", "gaid")
     lookalike_reaches: "Mapping[str, StrOrPromise]" = {}  # it makes none
     lookalike_seed: int = 0
+    lookalike_type: str = ""
     code_parameter: str = "code"
     created_type: str = "FIRST_PARTY"
     ad_account_statuses: "Mapping[str, StrOrPromise]" = {"LIVE": "Live", "HALTED": "Halted"}
