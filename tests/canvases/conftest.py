@@ -21,7 +21,7 @@ def one_morning(time_machine):
 
     It is later than the clock of the database, whose rows are due then.
     """
-    time_machine.move_to(datetime(2030, 11, 25, 8, 17, tzinfo=UTC))
+    time_machine.move_to(datetime(2041, 11, 25, 8, 17, tzinfo=UTC))
 
 
 @pytest.fixture

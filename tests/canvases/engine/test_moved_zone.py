@@ -12,13 +12,13 @@ from canvases.models import Canvas, Visit
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
-ONCE = {"every": "once", "on": "2030-12-03", "at": "09:00", "until": None}
-DAILY = {"every": "day", "on": "2030-12-03", "at": "09:00", "until": None}
+ONCE = {"every": "once", "on": "2041-12-03", "at": "09:00", "until": None}
+DAILY = {"every": "day", "on": "2041-12-03", "at": "09:00", "until": None}
 BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
 
 
 def at(hour, day=3):
-    return datetime(2030, 12, day, hour, tzinfo=UTC)
+    return datetime(2041, 12, day, hour, tzinfo=UTC)
 
 
 @pytest.fixture

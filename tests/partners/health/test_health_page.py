@@ -14,7 +14,7 @@ from tests.support import builder
 pytestmark = pytest.mark.django_db
 
 URL = "/g/acme/health/"
-ENDS_AT = datetime(2030, 11, 29, 1, 7, tzinfo=UTC)
+ENDS_AT = datetime(2041, 11, 29, 1, 7, tzinfo=UTC)
 
 
 @pytest.fixture
