@@ -32,7 +32,7 @@ def launch(port, sandbox_port):
         str(sandbox_port),
     ]
     return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
 
 

@@ -98,7 +98,7 @@ def test_no_secret_is_logged_or_shown(
             connection.sendall(content)
 
     with serve(behave) as (address, _):
-        client = Client("1", SECRET, address, deadline=0.2 if content is None else 5)
+        client = Client("1", SECRET, address, deadline=0.5 if content is None else 30)
         try:
             CALLS[call](client)
         except PartnerError as error:

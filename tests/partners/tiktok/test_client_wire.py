@@ -20,7 +20,7 @@ def push_to(content: bytes) -> str:
         connection.sendall(content)
 
     with serve(behave) as (address, _):
-        return Client("1", "s", address, deadline=5).push("token", b"{}").request_id
+        return Client("1", "s", address, deadline=30).push("token", b"{}").request_id
 
 
 def assert_unknown(content: bytes) -> Retry:
@@ -99,7 +99,7 @@ def test_it_uses_no_proxy_no_netrc_and_no_cookie(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     with serve(behave) as (address, _):
-        client = Client("1", "s", address, deadline=5)
+        client = Client("1", "s", address, deadline=30)
         client.push("token", b"{}")
         client.push("token", b"{}")
     assert len(requests_seen) == 2
