@@ -3,7 +3,7 @@
 import pytest
 from django.utils import translation
 
-from audiencesync.people.models import Profile
+from audiencesync.people.models import Profile, Segment
 from audiencesync.people.models.imports import Import
 from audiencesync.people.segments import conditions
 from audiencesync.people.segments.builder.form import SegmentForm
@@ -145,3 +145,18 @@ def test_a_whole_address_is_stored_as_its_hash(acme, make_profile):
     stored = condition(acme, "email", "contains", "Max@Example.org")
     assert stored["value"] == f"sha256:{bytes(person.email_sha256).hex()}"
     assert condition(acme, "email", "contains", "@example.org")["value"] == "@example.org"
+
+
+def test_the_name_of_an_attribute_may_begin_as_the_api_writes_attributes(acme, people):
+    Profile.objects.create(app_group=acme, external_id="two", attributes={"custom.plan": "gold"})
+    assert condition(acme, "custom.plan", "is", "gold")["field"] == "custom.custom.plan"
+    assert condition(acme, "custom.newsletter", "is_true")["field"] == "custom.newsletter"
+
+
+def test_a_saved_condition_on_such_a_name_is_kept_though_no_person_has_it(acme):
+    raw = {"all": [{"field": "custom.custom.plan", "op": "exists"}]}
+    segment = Segment.objects.create(app_group=acme, name="N", filter=raw)
+    data = segment_data(("custom.plan", "exists"))
+    segment_form = SegmentForm(data, app_group=acme, segment=segment)
+    assert segment_form.is_valid(), segment_form.errors
+    assert segment_form.cleaned_data["raw_filter"] == raw

@@ -19,6 +19,7 @@ from audiencesync.people.segments.nodes import (
     FIELDS,
     NO_VALUE,
     RELATIVE,
+    Condition,
     FilterError,
     Leaf,
 )
@@ -103,7 +104,7 @@ def _comparison(draft: Draft, reading: Reading) -> Part | None:
         reading.add_error(f"field-{place}", _("Choose a field, or clear the value."))
         return None
     if draft.kind == "attribute":
-        field = CUSTOM + conditions.name_as_stored(field.removeprefix(CUSTOM), reading.types)
+        field = CUSTOM + _attribute_name(field, reading)
     raw_part: Part = {"field": field, "op": op}
     if op not in NO_VALUE:
         kinds = (reading.types or {}).get(field.removeprefix(CUSTOM), set())
@@ -117,6 +118,16 @@ def _comparison(draft: Draft, reading: Reading) -> Part | None:
     elif text:
         reading.add_error(f"value-{place}", _("This comparison takes no value."))
     return raw_part
+
+
+def _attribute_name(text: str, reading: Reading) -> str:
+    """Return the stored name of an attribute, which may be typed as in the API: custom.plan."""
+    is_saved = any(
+        isinstance(leaf, Condition) and leaf.field == CUSTOM + text for leaf in reading.stored
+    )
+    if is_saved or text in (reading.types or {}):  # the name itself may begin with "custom."
+        return text
+    return conditions.name_as_stored(text.removeprefix(CUSTOM), reading.types)
 
 
 def _value(op: str, text: str, field: str, kinds: set[str]) -> Any:
