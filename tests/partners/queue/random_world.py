@@ -122,15 +122,15 @@ class RandomWorld(Recorder, World):
         self.reconnect()
 
     def reconnect(self):
-        now, mark = timezone.now(), secrets.token_hex(32)
+        now, any_hash = timezone.now(), secrets.token_hex(32)
         state = OAuthState(
             partner="tiktok",
-            state_hash=mark,
-            session_hash=mark,
+            state_hash=any_hash,
+            session_hash=any_hash,
             user=self.alice,
             app_group=self.app_group,
         )
-        state.partner, state.created_at, state.used_at = "tiktok", now, now
+        state.created_at, state.used_at = now, now
         state.save()
         state.token_sealed = crypto.seal(
             self.sandbox.accounts.issue_token(MARA), context=state.token_context
@@ -213,9 +213,9 @@ class RandomWorld(Recorder, World):
         while self.frozen:
             self.thaw(sends=True, dies=False)
         self.repair()
-        for round in range(40):
+        for n_rounds in range(40):
             self.housekeep()
-            self.advance_clock(600 if round < 10 else 3 * 3600)
+            self.advance_clock(600 if n_rounds < 10 else 3 * 3600)
             self.check()
             if not (
                 _pending()

@@ -8,6 +8,7 @@ from django.utils import timezone
 from partners import sync
 from partners.models import AdAccount, Audience, Batch, Budget, Connection, Delivery, Push
 from partners.queue import budget, flush
+from tiktok_sandbox.seed import JONAS
 
 pytestmark = pytest.mark.thorough
 
@@ -131,7 +132,7 @@ def test_a_new_token_makes_pending_batches_due(world, settings):
     world.sandbox.accounts.revoke(world.remote_token)
     world.flush()
     connection = Connection.objects.get()
-    connection.set_token(world.sandbox.accounts.issue_token("6912345678901234502"))
+    connection.set_token(world.sandbox.accounts.issue_token(JONAS))
     connection.parked_until, connection.parked_by = None, ""
     connection.save()
     sync.retry_now(connection)
@@ -201,4 +202,4 @@ def test_the_retry_window_also_runs_without_a_token(world):
     assert Batch.objects.get().deadline_at > now
     flush.age_blocked(now=now + timedelta(hours=2))
     assert world.counts(sync_row) == {"entered": 3, "errored": 3}
-    assert Delivery.objects.filter(outcome=None).count() == 3
+    assert Delivery.objects.filter(outcome=None).count() == 3  # the outcome is that of the batch

@@ -100,6 +100,7 @@ def test_an_answer_resets_the_crash_count(world):
     Batch.objects.update(lease_until=timezone.now())
     world.set_fault("code", code=50000, count=1)
     flush.beat()
+    # Two attempts: that of the lost worker and the one with an answer.
     assert {batch.crashes for batch in Batch.objects.filter(attempts=2)} == {0}
 
 

@@ -37,7 +37,7 @@ def settle_as(batch, state):
 
 def copy_of(batch, **values):
     batch = Batch.objects.get(pk=batch.pk)
-    batch.pk, batch.n = None, 0
+    batch.pk, batch.n = None, 0  # no people of its own: the tallies stay true
     for name, value in values.items():
         setattr(batch, name, value)
     batch.save()

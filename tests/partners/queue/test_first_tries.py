@@ -1,4 +1,4 @@
-"""Of the people of a call, those who were in no call before are noted, and how many were taken."""
+"""A call counts the people who were in no call before it, and how many of them it accepted."""
 
 import dataclasses
 
@@ -16,6 +16,7 @@ pytestmark = pytest.mark.thorough
 
 
 def first_try_sums():
+    """Return (people in their first call, how many of them were accepted)."""
     totals = PushShare.objects.aggregate(Sum("first_people"), Sum("first_accepted"))
     return tuple(totals.values())
 
@@ -26,7 +27,7 @@ def send_people(world, n=5):
     return first_try_sums()
 
 
-def test_all_are_taken_at_once(world):
+def test_all_people_are_accepted_at_the_first_try(world):
     assert send_people(world) == (5, 5)
 
 
@@ -65,7 +66,7 @@ def test_people_who_only_waited_were_not_tried(world):
 
 def test_people_of_a_worker_that_died_were_tried(world):
     world.enter(world.create_sync(), world.create_people(3))
-    Batch.objects.update(crashes=1)
+    Batch.objects.update(crashes=1)  # these three may have been sent
     assert send_people(world) == (5, 5)
 
 

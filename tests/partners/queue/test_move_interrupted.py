@@ -10,7 +10,7 @@ from tests.partners.queue.test_move import lease_request, move_people, net_count
 
 pytestmark = pytest.mark.thorough
 
-__all__ = ["move_people", "pair"]
+__all__ = ["move_people", "pair"]  # fixtures of the other module
 
 
 def test_the_next_beat_finishes_a_move_that_died_between_two_chunks(world, pair, monkeypatch):
@@ -41,7 +41,7 @@ def test_the_next_beat_finishes_a_move_that_died_between_two_chunks(world, pair,
     assert (world.members(old.audience), world.members(new.audience)) == (0, 30)
 
 
-def test_a_failing_chunk_blocks_no_other_chunk(world, pair, monkeypatch, caplog):
+def test_a_failing_chunk_blocks_no_other_chunk(world, pair, monkeypatch):
     old, new = pair
     world.enter(old, world.create_people(2))
     world.enter(old, world.create_people(3))

@@ -4,13 +4,14 @@ import dataclasses
 import threading
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from partners import sync
 from partners.models import Batch, Outcome
 from partners.queue import collect, settle, tally, transitions
 from partners.queue.push import pack, send
+from tests.support.threads import Threads
 from tiktok_sandbox.limits import DEFAULT
 
 pytestmark = pytest.mark.thorough
@@ -77,20 +78,8 @@ def test_a_removal_is_repeated_under_published_limits(world, settings):
     assert world.members(audience) == 0
 
 
-def _in_thread(work):
-    def run():
-        try:
-            work()
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread
-
-
 def _during_an_open_enqueue(world, remove, people, work):
-    """Run ``act`` while the transaction that enqueues the removal is still open."""
+    """Run ``work`` while the transaction that enqueues the removal is still open."""
     entered, go = threading.Event(), threading.Event()
 
     def enter():
@@ -99,13 +88,12 @@ def _during_an_open_enqueue(world, remove, people, work):
             entered.set()
             go.wait(10)
 
-    first = _in_thread(enter)
+    threads = Threads()
+    threads.start(enter)
     assert entered.wait(120)
-    second = _in_thread(work)
-    second.join(1)
+    threads.start(work).join(1)  # by now it is done, or waits for the end of the transaction
     go.set()
-    first.join()
-    second.join()
+    assert threads.join() == []
 
 
 @pytest.mark.django_db(transaction=True)

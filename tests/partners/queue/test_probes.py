@@ -13,7 +13,7 @@ from tests.support.queue_world import FAST
 
 pytestmark = pytest.mark.thorough
 
-DEADLINE, BOUND = 2.0, 0.3
+DEADLINE, BOUND = 2.0, 0.3  # seconds for one probe, and until no other one begins
 
 
 @pytest.fixture

@@ -59,6 +59,7 @@ def test_a_purge_waits_for_an_open_retry(world, errored_syncs):
         other = in_thread(errors, purge, times=1)
         other.join(0.7)  # by now it waits for the batch or the whole database
     other.join(30)
+    assert not other.is_alive()
     assert errors == []
     assert laws.broken(now=timezone.now()) == []
     assert (
@@ -81,8 +82,10 @@ def test_the_laws_hold_and_all_people_are_synced(world, errored_syncs, monkeypat
         lambda: world.enter(last, people),
         lambda: world.flush(seconds=0.3),
     ]
-    for thread in [in_thread(errors, function) for function in functions]:
+    threads = [in_thread(errors, function) for function in functions]
+    for thread in threads:
         thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
     world.drain()
     assert errors == []
     assert laws.broken(now=timezone.now()) == []

@@ -100,12 +100,16 @@ def test_a_throttled_lane_extends_only_its_own_deadlines(world, settings):
     assert budget.throttled_lanes().keys() == {world.eu.lane}
 
 
-@pytest.mark.parametrize("advertiser_id", [None, "the ad account's own"])
-def test_each_throttled_request_has_a_last_attempt_at_the_deadline(world, settings, advertiser_id):
+@pytest.mark.parametrize("is_of_ad_account", [False, True])
+def test_each_throttled_request_has_a_last_attempt_at_the_deadline(
+    world, settings, is_of_ad_account
+):
+    """Whether the limit of the app or that of the ad account is used up."""
     settings.SYNC = settings.SYNC | {"throttle_park": 300.0}
     world.eu.learned_cap = 10
     world.eu.save()
-    world.set_fault("throttle", **({"advertiser_id": world.eu.remote_id} if advertiser_id else {}))
+    of_account = {"advertiser_id": world.eu.remote_id} if is_of_ad_account else {}
+    world.set_fault("throttle", **of_account)
     sync_row = world.create_sync()
     world.enter(sync_row, world.create_people(50))
     while not Budget.objects.filter(throttles__gt=0).exists():

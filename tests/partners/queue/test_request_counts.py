@@ -182,14 +182,14 @@ ROWS = {
     "a removal supersedes a pending add": (superseded_add, 2),
     "discarded in flight, and applied": (discarded_in_flight, 2),
 }
-HALVED = {row for row, (scene, _n) in ROWS.items() if scene.__name__ in HALVING}
 # Second halves share a request or not, depending on when they fall due.
+HALVED = {row for row, (scene, _n) in ROWS.items() if scene.__name__ in HALVING}
 
 
 @pytest.mark.parametrize("row", ROWS)
 def test_an_answer_costs_this_many_requests(world, monkeypatch, settings, row):
     scene, cost = ROWS[row]
-    settings.SYNC = settings.SYNC | {"probe": 600.0}
+    settings.SYNC = settings.SYNC | {"probe": 600.0}  # parked people are not tried on the way
     scene(world, monkeypatch)
     for _ in range(60):
         world.flush(seconds=2)

@@ -62,7 +62,7 @@ def test_a_rejected_size_teaches_a_cap(world):
     world.enter(sync_row, world.create_people(100))
     world.drain()
     assert world.counts(sync_row) == {"entered": 100, "synced": 100}
-    assert AdAccount.objects.get(pk=world.eu.pk).learned_cap == 25
+    assert AdAccount.objects.get(pk=world.eu.pk).learned_cap == 25  # 100 and 50 were too many
     later = world.create_sync(Audience.objects.get(pk=sync_row.audience_id))
     world.enter(later, world.create_people(60))
     assert sorted(Batch.objects.filter(sync=later).values_list("n", flat=True)) == [10, 25, 25]
@@ -114,7 +114,7 @@ def test_a_size_rejected_as_bad_content_teaches_a_cap(world, monkeypatch):
     world.enter(sync_row, world.create_people(1000))
     world.drain()
     assert world.counts(sync_row) == {"entered": 1000, "synced": 1000}
-    assert AdAccount.objects.get(pk=world.eu.pk).learned_cap == 250
+    assert AdAccount.objects.get(pk=world.eu.pk).learned_cap == 250  # 500 were too many
     before = len(world.mappings())
     later = world.create_sync(Audience.objects.get(pk=sync_row.audience_id))
     world.enter(later, world.create_people(500))

@@ -15,7 +15,7 @@ STALL_SECONDS = flush.SEND_TOLERANCE + 0.3
 
 @pytest.fixture
 def submitted_calls(monkeypatch):
-    """Delay the first submitted call until long after its booked time."""
+    """Return the calls given to threads; the first is made long after its booked time."""
     submitted = []
 
     class Stalling(ThreadPoolExecutor):
@@ -49,23 +49,23 @@ def test_requests_planned_with_a_slow_lease_are_booked_again(world, monkeypatch)
     world.eu.save()
     sync_row = world.create_sync()
     world.enter(sync_row, world.create_people(flush.MAX_REQUESTS_PER_PLAN))
-    taken, plan, take = [], collect.plan, collect.lease_batches
+    leases_per_plan, plan, lease_batches = [], collect.plan, collect.lease_batches
 
     def planning(*arguments, **named):
-        taken.append(0)
+        leases_per_plan.append(0)
         return plan(*arguments, **named)
 
     def slow_at_first(request, *, now):
-        taken[-1] += 1
-        if sum(taken) == 1:
+        leases_per_plan[-1] += 1
+        if sum(leases_per_plan) == 1:
             time.sleep(0.5)  # longer than the time booked for all of them
-        return take(request, now=now)
+        return lease_batches(request, now=now)
 
     monkeypatch.setattr(collect, "plan", planning)
     monkeypatch.setattr(collect, "lease_batches", slow_at_first)
     world.flush(seconds=10.0)
-    assert taken[0] == 1
-    assert sum(taken) == flush.MAX_REQUESTS_PER_PLAN
+    assert leases_per_plan[0] == 1
+    assert sum(leases_per_plan) == flush.MAX_REQUESTS_PER_PLAN
     assert world.counts(sync_row) == {
         "entered": flush.MAX_REQUESTS_PER_PLAN,
         "synced": flush.MAX_REQUESTS_PER_PLAN,
@@ -73,7 +73,7 @@ def test_requests_planned_with_a_slow_lease_are_booked_again(world, monkeypatch)
 
 
 def test_a_run_that_stood_still_books_its_only_request_again(world, monkeypatch):
-    waits, book = [-1.0], flush.Flush._book
+    waits, book = [-1.0], flush.Flush._book  # seconds: the first booked time is over already
     monkeypatch.setattr(
         flush.Flush, "_book", lambda *arguments: [waits.pop()] if waits else book(*arguments)
     )
@@ -84,11 +84,11 @@ def test_a_run_that_stood_still_books_its_only_request_again(world, monkeypatch)
 
 
 def test_a_request_booked_after_the_end_of_the_run_is_not_leased(world, settings, monkeypatch):
-    taken, take = [], collect.lease_batches
+    leased, lease_batches = [], collect.lease_batches
     monkeypatch.setattr(
         collect,
         "lease_batches",
-        lambda request, *, now: taken.append(request) or take(request, now=now),
+        lambda request, *, now: leased.append(request) or lease_batches(request, now=now),
     )
     settings.SYNC = settings.SYNC | {"requests_per_second": 0.1}
     world.eu.learned_cap = 1
@@ -97,4 +97,4 @@ def test_a_request_booked_after_the_end_of_the_run_is_not_leased(world, settings
     world.enter(sync_row, world.create_people(2))
     world.flush(seconds=5.0)
     assert world.counts(sync_row) == {"entered": 2, "pending": 1, "synced": 1}
-    assert len(taken) == Push.objects.count() == 1
+    assert len(leased) == Push.objects.count() == 1

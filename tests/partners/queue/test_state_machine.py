@@ -100,7 +100,11 @@ class Machine(RuleBasedStateMachine):
         mode=st.sampled_from(["", "sent", "sent", "twice", "twice"]),
     )
     def enter(self, audience, action, crowd, mode):
-        """Enqueue a crowd, twice in all; "twice" also freezes a worker with the request."""
+        """Enqueue a crowd.
+
+        "sent": send it and enqueue it again, which adds nothing. "twice": so, and a frozen worker
+        has the request, too.
+        """
         self.world.enqueue_crowd(audience, action, sorted(crowd))
         if mode == "twice":
             self.world.freeze(loses_lease=True)

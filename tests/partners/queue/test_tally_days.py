@@ -1,4 +1,4 @@
-"""What tallies said when days began: the difference of two equals the hours between them."""
+"""A TallyDay is a tally as the day began: counts now less those are the sum of the hours since."""
 
 from datetime import UTC, date, datetime, timedelta
 from importlib import import_module

@@ -15,13 +15,13 @@ pytestmark = pytest.mark.thorough
 def leave():
     """leave(sync, people): remove them again. Return how many adds were reverted."""
 
-    def withdraw(to_sync, people):
+    def remove_again(to_sync, people):
         with transaction.atomic():
             n = sync.withdraw(to_sync, [person.pk for person in people], now=timezone.now())
         assert laws.broken(now=timezone.now()) == []
         return n
 
-    return withdraw
+    return remove_again
 
 
 @pytest.fixture
