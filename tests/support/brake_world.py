@@ -37,7 +37,7 @@ def move(canvas_world, numbers, country):
 
 
 def leave(canvas_world, numbers, country="FR"):
-    """Write the signals of people who move, which are not worked off yet."""
+    """Move people to a country; their signals are written, but not processed."""
     change_people(canvas_world, *(f"p{n}" for n in numbers), country=country)
     while live.work(now=timezone.now(), seconds=9):
         pass

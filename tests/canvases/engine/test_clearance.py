@@ -66,7 +66,7 @@ def test_those_who_are_to_leave_count_as_removed(canvas_world, canvas):
 
 
 @pytest.mark.parametrize("people", ["next", "exit"])
-def test_where_they_go_may_be_removed_meanwhile(canvas_world, canvas, people):
+def test_the_step_they_go_to_may_be_removed_meanwhile(canvas_world, canvas, people):
     _row, [first, second, third] = canvas
     remove_step(canvas_world, first, "next")
     with pytest.raises(edit.Unanswered):

@@ -58,12 +58,12 @@ def test_an_event_lets_a_person_enter(cart_world):
     assert not Signal.objects.exists()
 
 
-def test_another_event_does_not(cart_world):
+def test_another_event_lets_no_one_enter(cart_world):
     send(cart_world, ("view", -1))
     assert not Visit.objects.exists()
 
 
-def test_an_event_of_before_the_launch_does_not_and_is_counted(cart_world, signed_in):
+def test_an_event_before_the_launch_lets_no_one_enter_and_is_counted(cart_world, signed_in):
     send(cart_world, ("cart", -7200))
     assert not Visit.objects.exists()
     assert Canvas.objects.get(pk=cart_world.cart_canvas.pk).too_old == 1

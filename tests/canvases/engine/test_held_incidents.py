@@ -93,7 +93,7 @@ def test_the_author_is_mailed_of_removals_that_a_removed_component_holds(
     brake_world.move(audience_of_ten, range(4), "FR")
     step = audience_of_ten.live.steps.get()
     partner_sync.retire(step.syncs.all())
-    type(step).objects.update(removed_at=timezone.now())
+    Step.objects.update(removed_at=timezone.now())
     assert _incidents() == [(4, True)]
     alerts.send_due(now=timezone.now())
     assert [mail.to for mail in mailoutbox] == [[bob.email]]
@@ -152,6 +152,7 @@ def test_each_step_whose_removals_are_held_leads_to_the_decision(audience_of_ten
     for path in (f"{url}steps/{{}}/numbers/", f"{url}?step={{}}"):
         pages = [client.get(path.format(one.pk)).content.decode() for one in (first, second, third)]
         assert [decision in page for page in pages] == [True, True, False]
+    # The last page is the canvas with a step beside it: it has the cards of all steps.
     cards = [pages[0].split(f'id="card-{one.pk}"')[1] for one in (first, second, third)]
     assert ["Removals are held." in card.split("</a>")[0] for card in cards] == [True, True, False]
 

@@ -22,7 +22,7 @@ VIP = {"all": [{"field": "country", "op": "is", "value": "DE"}]}
 
 @pytest.fixture
 def vip_world(canvas_world):
-    """People of a segment by country, and a canvas that is kept up to date with it."""
+    """A world whose segment has three people, by country; three are outside."""
     canvas_world.segment = Segment.objects.create(
         app_group=canvas_world.app_group, name="VIP", filter=VIP
     )
@@ -39,7 +39,7 @@ def launch_live_canvas(canvas_world, *kinds, **fields):
     return canvas, steps
 
 
-def changed(canvas_world, *names, **fields):
+def change_and_catch_up(canvas_world, *names, **fields):
     change_people(canvas_world, *names, **fields)
     catch_up(canvas_world)
 
@@ -49,7 +49,7 @@ def test_people_enter_when_they_join_the_segment(vip_world):
     vip_world.launch(canvas)
     catch_up(vip_world)
     assert ids_inside(canvas) == {"p0", "p1", "p2"}
-    changed(vip_world, "p3", "p4", country="DE")
+    change_and_catch_up(vip_world, "p3", "p4", country="DE")
     assert ids_inside(canvas) == {"p0", "p1", "p2", "p3", "p4"}
     assert not Signal.objects.exists()
     assert laws.broken(now=timezone.now()) == []
@@ -58,7 +58,7 @@ def test_people_enter_when_they_join_the_segment(vip_world):
 def test_people_who_join_before_their_turn_enter_once(vip_world):
     canvas, _steps = launch_live_canvas(vip_world, SYNC)
     vip_world.launch(canvas)
-    changed(vip_world, "p3", country="DE")
+    change_and_catch_up(vip_world, "p3", country="DE")
     catch_up(vip_world)
     assert Canvas.objects.get(pk=canvas.pk).entered == 4
 
@@ -67,7 +67,7 @@ def test_visits_end_when_people_leave_the_segment(vip_world):
     canvas, [step] = launch_live_canvas(vip_world, DELAY, exits={"left": True})
     vip_world.launch(canvas)
     catch_up(vip_world)
-    changed(vip_world, "p0", country="FR")
+    change_and_catch_up(vip_world, "p0", country="FR")
     assert ids_inside(canvas) == {"p1", "p2"}
     assert vip_world.step_counts(step) == (3, 0, 0, 2)
     assert ExitTally.objects.get(canvas=canvas, reason="segment").n == 1
@@ -78,7 +78,7 @@ def test_people_stay_when_leaving_the_segment_is_no_exit(vip_world):
     canvas, [step] = launch_live_canvas(vip_world, DELAY)
     vip_world.launch(canvas)
     catch_up(vip_world)
-    changed(vip_world, "p0", country="FR")
+    change_and_catch_up(vip_world, "p0", country="FR")
     assert vip_world.step_counts(step) == (3, 0, 0, 3)
 
 
@@ -86,8 +86,8 @@ def test_people_who_come_back_enter_again(vip_world):
     canvas, [step] = launch_live_canvas(vip_world, DELAY, exits={"left": True})
     vip_world.launch(canvas)
     catch_up(vip_world)
-    changed(vip_world, "p0", country="FR")
-    changed(vip_world, "p0", country="DE")
+    change_and_catch_up(vip_world, "p0", country="FR")
+    change_and_catch_up(vip_world, "p0", country="DE")
     assert ids_inside(canvas) == {"p0", "p1", "p2"}
     assert vip_world.step_counts(step) == (4, 0, 0, 3)
     assert laws.broken(now=timezone.now()) == []
@@ -97,8 +97,8 @@ def test_people_who_come_back_stay_outside_without_reentry(vip_world):
     canvas, _steps = launch_live_canvas(vip_world, DELAY, exits={"left": True}, reentry="never")
     vip_world.launch(canvas)
     catch_up(vip_world)
-    changed(vip_world, "p0", country="FR")
-    changed(vip_world, "p0", country="DE")
+    change_and_catch_up(vip_world, "p0", country="FR")
+    change_and_catch_up(vip_world, "p0", country="DE")
     assert ids_inside(canvas) == {"p1", "p2"}
 
 
@@ -106,7 +106,7 @@ def test_a_cap_turns_people_away(vip_world):
     canvas, _steps = launch_live_canvas(vip_world, DELAY, cap_total=4)
     vip_world.launch(canvas)
     catch_up(vip_world)
-    changed(vip_world, "p3", "p4", "p5", country="DE")
+    change_and_catch_up(vip_world, "p3", "p4", "p5", country="DE")
     canvas.refresh_from_db()
     assert (canvas.entered, canvas.turned_away) == (4, 2)
     assert len(ids_inside(canvas)) == 4
@@ -116,20 +116,20 @@ def test_a_full_canvas_turns_people_away_and_lets_others_leave(vip_world):
     canvas, _steps = launch_live_canvas(vip_world, DELAY, cap_total=3, exits={"left": True})
     vip_world.launch(canvas)
     catch_up(vip_world)
-    changed(vip_world, "p0", country="FR")
-    changed(vip_world, "p3", "p4", country="DE")
+    change_and_catch_up(vip_world, "p0", country="FR")
+    change_and_catch_up(vip_world, "p3", "p4", country="DE")
     canvas.refresh_from_db()
     assert (canvas.entered, canvas.turned_away, ids_inside(canvas)) == (3, 2, {"p1", "p2"})
     assert not Signal.objects.exists()
 
 
 def test_a_stopped_canvas_catches_up_when_it_is_launched_again(vip_world):
-    canvas, [step] = launch_live_canvas(vip_world, DELAY, exits={"left": True})
+    canvas, _steps = launch_live_canvas(vip_world, DELAY, exits={"left": True})
     vip_world.launch(canvas)
     catch_up(vip_world)
     engine.stop(canvas, by=vip_world.user, now=timezone.now())
-    changed(vip_world, "p0", country="FR")
-    changed(vip_world, "p3", country="DE")
+    change_and_catch_up(vip_world, "p0", country="FR")
+    change_and_catch_up(vip_world, "p3", country="DE")
     assert ids_inside(canvas) == {"p0", "p1", "p2"}
     vip_world.launch(canvas)
     catch_up(vip_world)
@@ -139,16 +139,16 @@ def test_a_stopped_canvas_catches_up_when_it_is_launched_again(vip_world):
 def test_joining_an_exit_segment_ends_visits(vip_world):
     french = Segment.objects.create(
         app_group=vip_world.app_group,
-        name="Buyers",
+        name="French",
         filter={"all": [{"field": "language", "op": "is", "value": "fr"}]},
     )
-    canvas, [step] = launch_live_canvas(vip_world, DELAY)
+    canvas, _steps = launch_live_canvas(vip_world, DELAY)
     canvas.exit_segments.create(segment=french)
     Profile.objects.filter(external_id="p0").update(language="fr")
     vip_world.launch(canvas)
     catch_up(vip_world)
     assert ids_inside(canvas) == {"p1", "p2"}
-    changed(vip_world, "p1", language="fr")
+    change_and_catch_up(vip_world, "p1", language="fr")
     assert ids_inside(canvas) == {"p2"}
     assert ExitTally.objects.get(canvas=canvas, reason="joined").n == 1
     assert laws.broken(now=timezone.now()) == []
@@ -160,8 +160,8 @@ def test_a_launch_says_what_happened_since_the_stop(vip_world, signed_in):
     catch_up(vip_world)
     engine.stop(canvas, by=vip_world.user, now=timezone.now())
     Visit.objects.update(due_at=timezone.now())
-    changed(vip_world, "p0", country="FR")
-    changed(vip_world, "p3", "p4", country="DE")
+    change_and_catch_up(vip_world, "p0", country="FR")
+    change_and_catch_up(vip_world, "p3", "p4", country="DE")
     page = signed_in(vip_world.user).get(canvas.get_absolute_url(), {"launch": 1}).content.decode()
     assert "1 person left the segment." in page
     assert "2 people joined the segment and enter now." in page
@@ -179,9 +179,13 @@ def test_a_cap_per_day_counts_from_midnight_of_the_group(vip_world, zone, midnig
     canvas, _steps = launch_live_canvas(vip_world, DELAY, cap_per_day=2)
     vip_world.launch(canvas)
     at = datetime.fromisoformat(f"2026-11-20T{midnight}:00+00:00") + timedelta(days=1)
-    for minutes, n_entered in [(-5, 2), (5, 3), (15, 4), (25, 4)]:
+    for minutes, names, n_entered in [
+        (-5, ["p0", "p1", "p2"], 2),
+        (5, ["p3"], 3),
+        (15, ["p4"], 4),
+        (25, ["p5"], 4),
+    ]:
         now = at + timedelta(minutes=minutes)
-        names = ["p0", "p1", "p2"] if minutes == -5 else [f"p{3 + minutes // 10}"]
         people = Profile.objects.filter(external_id__in=names)
         with transaction.atomic():
             admission.enter(rows.locked_live(canvas.pk), admission.Entrants(people), now=now)

@@ -73,6 +73,7 @@ class Mirror:
         return {digest for _kind, digest in server.audiences.member_ids(self.audience.remote_id)}
 
     def expected(self, **fields):
+        """Return the hashes, in hexadecimal, of the sendable people with these fields."""
         people = Profile.objects.filter(**fields, email_sha256__isnull=False)
         digests = people.exclude(ads_consent=False).values_list("email_sha256", flat=True)
         return {bytes(digest).hex() for digest in digests}
@@ -231,7 +232,7 @@ def test_check_counters_finds_people_outside_the_segment_and_members_not_added(m
     assert any("1 members" in law for law in laws.broken(now=timezone.now()))
 
 
-def test_people_who_left_earlier_are_removed_once_the_step_removes(mirror, alice):
+def test_people_who_left_earlier_are_removed_once_the_step_removes(mirror):
     people = mirror.world.create_people(3, country="DE")
     canvas = mirror.create_canvas("Germans", GERMAN)
     Step.objects.update(settings={})

@@ -14,6 +14,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 ONCE = {"every": "once", "on": "2041-12-03", "at": "09:00", "until": None}
 DAILY = {"every": "day", "on": "2041-12-03", "at": "09:00", "until": None}
+# 09:00 in December is 08:00 UTC in Berlin and 14:00 UTC in New York.
 BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
 
 
@@ -47,7 +48,7 @@ def visit_counts(*hours, day=3):
     """Let the engine run at these hours; return how many visits there are after each."""
     counts = []
     for hour in hours:
-        for seconds in (0, 5):
+        for seconds in (0, 5):  # people enter, and leave after the delay of a second
             now = at(hour, day) + timedelta(seconds=seconds)
             while engine.move_all(now=now):
                 pass

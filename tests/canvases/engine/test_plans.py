@@ -71,12 +71,12 @@ def test_the_next_of_many_who_are_due_at_one_time_are_read_in_order(
     add_former_people(canvas_world, row)
     chosen = plans_of(lambda: movement.advance(steps["split"].pk, now=timezone.now()), "SELECT")
 
-    first, last, ends = chosen
+    first, last, profile_range = chosen  # of the crowd: its first and last visit, its profiles
     for plan in (first, last):
         assert "visit_due" in plan
         assert "Sort" not in plan
         assert "TEMP B-TREE" not in plan
-    assert "visit_open_once" not in ends
+    assert "visit_open_once" not in profile_range  # it holds the visits of all steps
 
 
 def test_a_crowd_is_read_in_order_where_the_statistics_know_of_no_open_visit(canvas_world, canvas):

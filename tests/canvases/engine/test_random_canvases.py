@@ -98,7 +98,7 @@ class Walk:
         for name, past in zip(names, ago, strict=True):
             sent = [{"external_id": who, "name": name, "time": (now - past).isoformat()}]
             track(self.group, {"attributes": [], "events": sent, "purchases": []}, now=now)
-            self.pick(self.move, lambda: None)()
+            self.pick(self.move, lambda: None)()  # the engine runs between two events, or not
 
     def change(self):
         person = self.pick(*self.people)
@@ -106,13 +106,14 @@ class Walk:
         live_marks.note(self.group.pk, [person.pk])
 
     def call(self):
+        """Name a person to the canvas; note it if a member does not enter for the first time."""
         canvas, person = Canvas.objects.get(pk=self.canvas.pk), self.pick(*self.people)
         if canvas.entry_by != "call":
             return
-        n = engine.admit_some(canvas.pk, [person.pk], now=timezone.now())
-        is_new = Visit.objects.filter(profile=person.pk).count() == n
+        n_admitted = engine.admit_some(canvas.pk, [person.pk], now=timezone.now())
+        is_new = Visit.objects.filter(profile=person.pk).count() == n_admitted
         is_member = canvas.segment is None or filters.members(canvas.segment).filter(pk=person.pk)
-        if is_member and is_new and not n and self.is_open_to_all and self.is_live:
+        if is_member and is_new and not n_admitted and self.is_open_to_all and self.is_live:
             self.missed.append(f"{person.pk} was named and did not enter")
 
     def stop(self):
@@ -157,6 +158,7 @@ class Walk:
             at += timedelta(seconds=self.pick(1, 1, 60, 3600, 9 * 3600))
             with time_machine.travel(at):
                 self.act()
+        # By then a filter that depends on the time is compared again (TIMED_INTERVAL).
         with time_machine.travel(at + timedelta(minutes=16)):
             self.launch()
             self.settle()
@@ -221,7 +223,7 @@ class Walk:
         for row in canvas.exit_segments.all():
             out = filters.members(row.segment).values_list("pk", flat=True)
             yield from (f"{who} is in the exit segment" for who in people & set(out))
-        if not canvas.exits["events"] or self.was_stopped:
+        if not canvas.exits["events"] or self.was_stopped:  # a stopped canvas misses exit events
             return
         for one in inside:
             began_at = one.began_at or one.entered_at + SECOND

@@ -1,6 +1,6 @@
-"""Random trees of splits, random crowds, random kills, profiles that change.
+"""Random trees of splits, crowds, kills and changes of profiles.
 
-Each person is in one place all the time, all tallies hold, and no step is passed twice.
+Each person is always in one place, all tallies hold, and no step is passed twice.
 """
 
 import random
@@ -26,16 +26,20 @@ COUNTRIES = ("DE", "FR", "PL", "")
 DELAY = {"amount": 1, "unit": "hours"}
 
 
-def settings(dice, kind):
-    def asked(country):
+def random_settings(dice, kind):
+    def lives_in(country):
         return {"field": "country", "op": "is", "value": country}
 
     if kind == "decision_split":
-        return {"filter": asked(dice.choice(COUNTRIES[:3]))}
+        return {"filter": lives_in(dice.choice(COUNTRIES[:3]))}
     if kind == "audience_paths":
         chosen = dice.sample(COUNTRIES[:3], dice.randint(1, 3))
-        rows = [{"number": n, "name": one, "filter": asked(one)} for n, one in enumerate(chosen, 1)]
-        return {"paths": rows}
+        return {
+            "paths": [
+                {"number": n, "name": country, "filter": lives_in(country)}
+                for n, country in enumerate(chosen, 1)
+            ]
+        }
     if kind == "wait_until":
         names = dice.sample(["order", "look"], 2)
         rows = [
@@ -54,11 +58,11 @@ def grow(canvas_world, dice, n):
     for _i in range(n):
         parent, branch = places.pop(dice.randrange(len(places)))
         kind = dice.choice(kinds if places else kinds[:4])
-        given = settings(dice, kind)
+        given = random_settings(dice, kind)
         place = {"parent": parent, "branch": branch}
         step = Step.objects.create(canvas=canvas, kind=kind, settings=given, **place)
         numbers = [one.number for one in KINDS[kind].branches(step)]
-        places += [(step, one) for one in {*numbers, 0} if numbers]
+        places += [(step, one) for one in {*numbers, 0} if numbers]  # 0: after the block
         if not places:
             break
     return canvas
@@ -109,7 +113,7 @@ class Killed(BaseException):
 
 @contextmanager
 def killed(*, before):
-    """Die before the statement of this number: what the transaction has done is lost."""
+    """Die before the nth statement: what the transaction has done is lost."""
     n = 0
 
     def watch(execute, sql, *rest):
@@ -126,7 +130,7 @@ def killed(*, before):
 
 
 def work(dice, move, *what, **how):
-    """Do a part of a beat; in one of three cases it is killed on the way, and comes again."""
+    """Do a part of a beat; in one of three cases it is killed on the way first."""
     if dice.random() < 1 / 3:
         with killed(before=dice.randint(1, 25)):
             move(*what, **how)
@@ -142,7 +146,7 @@ def test_everybody_is_in_one_place_and_no_step_is_passed_twice(canvas_world, mon
     canvas_world.launch(canvas)
     movement.admission.admit(canvas.pk, now=timezone.now())
     watch, now = Watch(canvas), timezone.now()
-    ends = crowds.Ends()  # of long ago, too: people come in behind them, and are not lost
+    ends = crowds.Ends()  # kept through all rounds: people arrive before an end, none is lost
 
     for round_ in range(26):
         happen(dice, canvas_world, canvas, people, now)
@@ -151,7 +155,7 @@ def test_everybody_is_in_one_place_and_no_step_is_passed_twice(canvas_world, mon
             work(dice, movement.advance, step.pk, now=now, ends=ends)
         watch.look(len(people))
         now += timedelta(minutes=45)
-        if round_ in (3, 12):
+        if round_ in (3, 12):  # slow, hence not after each round
             assert wrong_lists(canvas) == []
 
     assert wrong_lists(canvas) == []
