@@ -182,7 +182,7 @@ def test_an_empty_branch_leads_to_what_comes_after_the_block(canvas_world, peopl
     assert canvas_world.step_counts(steps["after"]) == (4, 0, 0, 4)
 
 
-def test_a_branch_tally_is_never_negative(canvas_world, canvas):
+def test_a_branch_tally_is_never_negative(canvas):
     _row, steps = canvas
     with pytest.raises(IntegrityError), transaction.atomic():
         BranchTally.objects.create(step=steps["split"], branch=1, n=-1)

@@ -179,7 +179,7 @@ def test_an_unknown_code_is_retried_and_logged_once(world, caplog):
     ] == ["The partner answered with the unknown code 49999; people wait and are tried again."]
 
 
-def test_people_are_errored_at_the_deadline_and_not_before(world, settings):
+def test_people_are_errored_at_the_deadline_and_not_before(world):
     world.set_fault("code", code=50000)
     sync_row = world.create_sync()
     world.enter(sync_row, world.create_people(3))

@@ -84,7 +84,7 @@ def test_blocked_batches_hide_no_free_batch(world, monkeypatch):
     add = world.create_sync(audience)
     for person in people:
         world.enter(add, [person])
-    # In flight at another worker: the first add, and what waits for it.
+    # The first add is in flight at another worker, and the removals wait for it.
     Batch.objects.filter(seq=1).update(lease="elsewhere", lease_until=None)
     remove = world.create_sync(audience, "remove")
     for person in people[1:]:
