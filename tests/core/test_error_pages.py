@@ -58,7 +58,7 @@ def test_a_form_without_its_csrf_token_is_explained(rf):
     assert "inside" not in answer.content.decode()
 
 
-def test_too_many_attempts_are_explained(db, settings):
+def test_too_many_attempts_are_explained(db):
     client = Client()
     for _attempt in range(40):
         answer = client.post("/accounts/password/reset/", {"email": "alice@example.org"})
@@ -66,7 +66,7 @@ def test_too_many_attempts_are_explained(db, settings):
     assert "Too many attempts" in answer.content.decode()
 
 
-def test_guessing_a_password_is_stopped(alice, signed_in):
+def test_guessing_a_password_is_stopped(alice):
     client = Client()
     for _attempt in range(12):
         page = client.post(

@@ -52,10 +52,10 @@ def test_healthz_answers_over_http(settings):
 
 def test_readyz_is_ok_if_all_checks_pass(heartbeat):
     assert failed_checks() == set()
-    assert not BeatSlot.objects.filter(pk="readyz").exists()
+    assert not BeatSlot.objects.filter(pk="readyz").exists()  # a row written as a test, rolled back
 
 
-def test_a_lost_database_is_named_without_details(monkeypatch):
+def test_a_lost_database_is_named_without_details():
     # Without the `db` fixture every query raises, as without a database server.
     page = Client().get("/readyz")
     bad = {name for name, state in page.json().items() if state == "fail"}
@@ -116,7 +116,7 @@ def test_an_old_sqlite_library_with_a_wal_file_is_named(heartbeat, monkeypatch):
     assert failed_checks() == ({"sqlite"} if mode == "wal" else set())
 
 
-def test_a_failing_check_is_logged_once_a_minute_and_when_it_recovers(db, settings, caplog):
+def test_a_failing_check_is_logged_once_a_minute_and_when_it_recovers(db, caplog):
     beat.claim(beat.HEARTBEAT, beat.slot_at(time.time() - 400, 5))
     assert [failed_checks() for _ in range(3)] == [{"engine"}] * 3
     beat.claim(beat.HEARTBEAT, beat.slot_at(time.time(), 5))

@@ -30,145 +30,110 @@ VALID = [
     (addresses.call, ""),
     (addresses.call, "https://hc.example.org/ping/canary?rid=1"),
 ]
-INVALID = [
-    *(
-        (addresses.database, url)
-        for url in (
-            *(
-                "",
-                " ",
-                "postgres://",
-                "postgres://db",
-                "postgres://db/",
-                "postgres://u:canary/ret@db/n",
-            ),
-            *(
-                "postgres://u:1/canary@db/n",
-                "postgres://u:1?canary@db/n",
-                "postgres://u:1#canary@db/n",
-            ),
-            *(
-                "postgres://u:canary@h:abc/n",
-                "postgres://u:canary@h:99999/n",
-                "postgres://u:canary@h:0/n",
-            ),
-            *(
-                "postgres://u:canary@[h/n",
-                "postgres://u:cana[ry@h]/n",
-                "mysql://u:canary@h/n",
-                "u:canary@h/n",
-            ),
-            *(
-                "postgres://u:canary@a:1,b:70000/n",
-                "postgres://u:canary@h/n\n",
-                "postgres://u: canary@h/n",
-            ),
-            *(
-                "sqlite://",
-                "sqlite:///",
-                "sqlite://:memory:",
-                "sqlite:///:memory:",
-                "sqlite:///file::memory:",
-            ),
-            *("sqlite:////tmp/", "sqlite://canary/x", "sqlite:///?x=1", "sqlite:"),
-        )
-    ),
-    *(
-        (addresses.redis, url)
-        for url in (
-            *(
-                " ",
-                "redis://",
-                "redis://:canary/ret@cache:6379/0",
-                "redis://:1/canary@cache/0",
-                "redis://h:abc/0",
-            ),
-            *(
-                "redis://127.0.0.1:1/x",
-                "redis://h:70000/0",
-                "redis://:canary@:6379/0",
-                "redis://[h/0",
-                "unix://",
-            ),
-            *("redis://h/0/1", "http://:canary@h/0", "redis://:canary#1@h/0"),
-        )
-    ),
-    *(
-        (addresses.site, url)
-        for url in (
-            *(
-                "",
-                "sync.example.org",
-                "https://",
-                "https://h/path",
-                "https://h?q=1",
-                "https://h#x",
-                "https://h:abc",
-            ),
-            *(
-                "https://u:canary@h",
-                "javascript://h",
-                "https://[h",
-                "https://h:70000",
-                "https://h\n",
-                "https://h i",
-            ),
-        )
-    ),
-    *(
-        (addresses.service, url)
-        for url in (
-            *(
-                "",
-                "nonsense",
-                "javascript:alert(1)",
-                "http://evil.example",
-                "http://8.8.8.8",
-                "https://",
-                "//h/x",
-            ),
-            *(
-                "https://u:canary@h",
-                "https://h/x?y=1",
-                "https://h;script-src/x",
-                "https://h/;x",
-                "ftp://h",
-            ),
-        )
-    ),
-    *(
-        (addresses.call, url)
-        for url in ("nonsense", "file:///etc/passwd", "https://", "https://h:abc/canary")
-    ),
-]
-
-
+# "canary": what must not appear in the error.
+INVALID_URLS = {
+    addresses.database: [
+        "",
+        " ",
+        "postgres://",
+        "postgres://db",
+        "postgres://db/",
+        "postgres://u:canary/ret@db/n",
+        "postgres://u:1/canary@db/n",
+        "postgres://u:1?canary@db/n",
+        "postgres://u:1#canary@db/n",
+        "postgres://u:canary@h:abc/n",
+        "postgres://u:canary@h:99999/n",
+        "postgres://u:canary@h:0/n",
+        "postgres://u:canary@[h/n",
+        "postgres://u:cana[ry@h]/n",
+        "mysql://u:canary@h/n",
+        "u:canary@h/n",
+        "postgres://u:canary@a:1,b:70000/n",
+        "postgres://u:canary@h/n\n",
+        "postgres://u: canary@h/n",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite://:memory:",
+        "sqlite:///:memory:",
+        "sqlite:///file::memory:",
+        "sqlite:////tmp/",
+        "sqlite://canary/x",
+        "sqlite:///?x=1",
+        "sqlite:",
+    ],
+    addresses.redis: [
+        " ",
+        "redis://",
+        "redis://:canary/ret@cache:6379/0",
+        "redis://:1/canary@cache/0",
+        "redis://h:abc/0",
+        "redis://127.0.0.1:1/x",
+        "redis://h:70000/0",
+        "redis://:canary@:6379/0",
+        "redis://[h/0",
+        "unix://",
+        "redis://h/0/1",
+        "http://:canary@h/0",
+        "redis://:canary#1@h/0",
+    ],
+    addresses.site: [
+        "",
+        "sync.example.org",
+        "https://",
+        "https://h/path",
+        "https://h?q=1",
+        "https://h#x",
+        "https://h:abc",
+        "https://u:canary@h",
+        "javascript://h",
+        "https://[h",
+        "https://h:70000",
+        "https://h\n",
+        "https://h i",
+    ],
+    addresses.service: [
+        "",
+        "nonsense",
+        "javascript:alert(1)",
+        "http://evil.example",
+        "http://8.8.8.8",
+        "https://",
+        "//h/x",
+        "https://u:canary@h",
+        "https://h/x?y=1",
+        "https://h;script-src/x",
+        "https://h/;x",
+        "ftp://h",
+    ],
+    addresses.call: [
+        "nonsense",
+        "file:///etc/passwd",
+        "https://",
+        "https://h:abc/canary",
+    ],
+}
+INVALID = [(parse, url) for parse, urls in INVALID_URLS.items() for url in urls]
 VALID_ORIGINS = [
-    *(
-        "https://sync.example.org",
-        "https://sync.example.org:8443",
-        "https://*.example.org",
-        "http://127.0.0.1:8000",
-    ),
+    "https://sync.example.org",
+    "https://sync.example.org:8443",
+    "https://*.example.org",
+    "http://127.0.0.1:8000",
     "http://sync.internal",
 ]
 INVALID_ORIGINS = [
-    *(
-        "",
-        " ",
-        "sync.example.org",
-        "http://sync.example.org",
-        "https://sync.example.org/",
-        "https://u:canary@h",
-    ),
-    *(
-        "https://*",
-        "https://*.*.example.org",
-        "*",
-        "null",
-        "javascript:alert(1)",
-        "http://*.example.org",
-    ),
+    "",
+    " ",
+    "sync.example.org",
+    "http://sync.example.org",
+    "https://sync.example.org/",
+    "https://u:canary@h",
+    "https://*",
+    "https://*.*.example.org",
+    "*",
+    "null",
+    "javascript:alert(1)",
+    "http://*.example.org",
 ]
 
 

@@ -67,7 +67,7 @@ def test_a_crash_is_secure_and_shows_no_details(db):
     assert "alice@example.org" not in answer.content.decode()
 
 
-def test_the_session_cookie_is_hidden_from_scripts(alice, signed_in):
+def test_the_session_cookie_is_hidden_from_scripts(alice):
     client = Client()
     client.post(
         "/accounts/login/", {"login": "alice@example.org", "password": "correct horse battery"}
