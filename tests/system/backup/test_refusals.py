@@ -47,7 +47,7 @@ def test_a_database_with_people_is_not_overwritten(make_site, tmp_path):
     assert site.do(crowd.is_at_rest)
 
 
-def test_a_file_that_is_no_backup_is_refused(make_site, databases, tmp_path):
+def test_a_file_that_is_no_backup_is_refused(make_site, tmp_path):
     site, file = make_site(10), tmp_path / "letter"
     file.write_text("Dear Sir or Madam")
     assert "is no backup of" in refusal(site, "restore", file)

@@ -124,10 +124,8 @@ def test_personal_data_is_only_in_its_columns_and_erased_data_in_none(journey):
     for where, text in artefacts.cells(journey.database_url).items():
         seen |= {(*where, name): name for name in journey.planted.found(text)}
     assert {place[:2] for place in seen} >= set(PLACES)  # proves that the search finds values
-    tables = (
-        "django_session",
-        "usersessions_usersession",
-    )  # their primary key is the session's secret
+    # The key of these tables is the session's secret.
+    tables = ("django_session", "usersessions_usersession")
     sessions = {
         place for place in seen if place[:2] in [(table, "session_key") for table in tables]
     }

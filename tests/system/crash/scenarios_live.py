@@ -17,7 +17,7 @@ GERMAN = {"all": [{"field": "country", "op": "is", "value": "DE"}]}
 
 
 def _before_live(world: World) -> None:
-    """Launch a canvas that mirrors a segment; then people 1 to 4 leave, stay, change and join."""
+    """Launch a canvas that mirrors a segment; then 1 leaves, 2 changes the address and 4 joins."""
     world.create_people(1, 2, 3, country="DE")
     world.create_people(4)
     sync = world.create_sync("add")

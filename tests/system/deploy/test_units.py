@@ -21,14 +21,10 @@ DAEMONS = [DEPLOY / "audiencesync-engine.service", DEPLOY / "audiencesync-web.se
 ONCE = [path for path in UNITS if path not in DAEMONS]
 EXAMPLE = (DEPLOY / "env.example").read_text()
 DOCUMENTED = set(re.findall(r"`([A-Z_]+)`", (ROOT / "docs" / "settings.md").read_text()))
-OF_OTHERS = {
-    "POSTGRES_USER",
-    "POSTGRES_DB",
-    "REDISCLI_AUTH",
-    "PYTHONUNBUFFERED",
-    "MAINPID",
-}  # not read by our code
-FRAGILE = {
+# Variables that other programs read, not our code.
+OF_OTHERS = {"POSTGRES_USER", "POSTGRES_DB", "REDISCLI_AUTH", "PYTHONUNBUFFERED", "MAINPID"}
+# Variables that the example must leave empty.
+UNIQUE = {
     "SECRET_KEY",
     "TOKEN_KEYS",
     "TIKTOK_APP_ID",
@@ -82,6 +78,7 @@ def test_every_used_variable_is_documented():
         if word == "ENV"
         for pair in rest.split()
     }
+    # Left are those of the build of the image.
     assert used - DOCUMENTED - OF_OTHERS == {
         "PATH",
         "PIP_NO_CACHE_DIR",
@@ -91,7 +88,7 @@ def test_every_used_variable_is_documented():
 
 def test_the_example_holds_no_usable_secret():
     given = dict(re.findall(r"(?m)^([A-Z_]+)=(.*)$", EXAMPLE))
-    assert {name for name in FRAGILE if given[name]} == set()
+    assert {name for name in UNIQUE if given[name]} == set()
 
 
 def test_compose_refuses_to_start_without_passwords():
@@ -175,6 +172,7 @@ def test_units_are_sandboxed_by_systemd(path):
 
 def test_units_run_what_the_procfile_runs():
     lines = (ROOT / "Procfile").read_text()
+    # The command behind "exec", up to its options.
     procfile = dict(re.findall(r"(?m)^(\w+): .*exec ([^ ]+(?: [^ -][^ \n]*)*)", lines))
     units = {
         path.stem.removeprefix("audiencesync-"): unit(path)["Service"]["ExecStart"]

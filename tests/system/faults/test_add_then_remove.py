@@ -17,6 +17,6 @@ def test_a_removal_after_a_failing_add_wins(world, trouble):
     world.sandbox.faults.clear()
     world.drain()
     assert world.counts(remove) == {"entered": 300, "synced": 300}
-    assert world.counts(add)["synced"] >= 700
+    assert world.counts(add)["synced"] >= 700  # more, if some arrived before they were removed
     assert world.members(audience) == 700
     world.check_at_rest()

@@ -63,6 +63,7 @@ def test_f24_timestamps_in_the_future_after_a_jump_back_delay_no_people(world, s
         Connection.objects.update(
             parked_by="token", parked_until=timezone.now() + timedelta(minutes=5)
         )
+    # In two hours, in microseconds.
     Budget.objects.update(next_us=2 * 3600 * 10**6 + 10**6 * int(timezone.now().timestamp()))
     assert Batch.objects.filter(due_at__gt=timezone.now() + HOUR).count() == 2
     world.sandbox.faults.clear()

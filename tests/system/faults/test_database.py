@@ -34,11 +34,11 @@ def databases(tmp_path_factory, django_db_blocker):
         databases.drop(databases.base)
         return
     with postgres.server(postgres.WITHOUT_FSYNC) as url:
-        address = urlsplit(url)
+        server = urlsplit(url)
         ours = {
-            "HOST": address.hostname,
-            "PORT": str(address.port),
-            "USER": address.username,
+            "HOST": server.hostname,
+            "PORT": str(server.port),
+            "USER": server.username,
             "PASSWORD": "",
         }
         before = {name: values[name] for name in ours}

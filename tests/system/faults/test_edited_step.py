@@ -16,7 +16,10 @@ pytestmark = pytest.mark.thorough
 
 
 def edit(client, step, audience, waiting="", **fields):
-    """Save the step with another audience; ``waiting``: what to do with pending people."""
+    """Save the step with another audience; ``waiting``: what to do with pending people.
+
+    "travel": send them as before; "move": to the new audience; "discard": not at all.
+    """
     step.refresh_from_db()
     form = {
         "version": step.version,
@@ -39,6 +42,7 @@ def waiting_step(live_step, world):
 
 
 def numbers(step):
+    """Return the numbers of the step, which must add up."""
     counts = analytics.step_numbers([step])[step.pk]
     assert (
         counts.entered
@@ -54,9 +58,7 @@ def test_saving_without_a_choice_changes_nothing_and_lists_the_pending_people(
     assert page.status_code == 422
     text = page.content.decode()
     assert "1,000 people still wait to be sent as the component asked before:" in text
-    assert (
-        "1000: <bdi>Add to “winback”</bdi>" in text or "1,000: <bdi>Add to “winback”</bdi>" in text
-    )
+    assert "1,000: <bdi>Add to “winback”</bdi>" in text
     assert "Move them: Add to “other”" in text
     assert re.search(r'value="travel"\s+id="waiting-travel"\s+required', text)
     assert "checked" not in text.split('id="waiting-move"')[1][:60]
@@ -86,10 +88,13 @@ def test_kept_people_go_to_the_old_audience_and_new_people_to_the_new_one(
         second: 200,
     }
     [shares] = analytics.shares([waiting_step]).values()
-    assert [(share.text, share.metrics[2][2]) for share in shares] == [
-        ("Add to “winback”", 1000),
-        ("Add to “other”", 200),
+    pending = [
+        (share.text, n)
+        for share in shares
+        for name, _label, n in share.metrics
+        if name == "pending"
     ]
+    assert pending == [("Add to “winback”", 1000), ("Add to “other”", 200)]
     world.sandbox.faults.clear()
     world.drain()
     assert (world.members(first), world.members(second)) == (1000, 200)
@@ -106,15 +111,8 @@ def test_moved_people_go_to_the_new_audience(waiting_step, world, alice, signed_
     world.sandbox.faults.clear()
     world.drain()
     assert (world.members(first), world.members(second)) == (0, 1000)
-    assert (
-        numbers(waiting_step).entered,
-        numbers(waiting_step).synced,
-        numbers(waiting_step).cancelled,
-    ) == (
-        1000,
-        1000,
-        0,
-    )
+    counts = numbers(waiting_step)
+    assert (counts.entered, counts.synced, counts.cancelled) == (1000, 1000, 0)
     assert Activity.objects.get(verb="moved").subject == "Winback: 1000 (winback → other)"
     assert analytics.shares([waiting_step]) == {}
     world.check_at_rest()
@@ -133,7 +131,7 @@ def test_discarded_people_are_not_sent(waiting_step, world, alice, signed_in):
     assert Activity.objects.get(verb="discarded").subject == "Winback: 1000 (winback)"
 
 
-def test_a_change_of_fields_asks_about_pending_people_too(waiting_step, world, alice, signed_in):
+def test_a_change_of_fields_asks_about_pending_people_too(waiting_step, alice, signed_in):
     page = edit(
         signed_in(alice), waiting_step, waiting_step.sync.audience, kinds=["email", "phone"]
     )
@@ -156,7 +154,7 @@ def test_people_that_may_have_arrived_are_removed_when_the_action_changes_to_rem
     world.check_at_rest()
 
 
-def test_removing_a_step_asks_about_pending_people(waiting_step, world, alice, signed_in):
+def test_removing_a_step_asks_about_pending_people(waiting_step, alice, signed_in):
     client = signed_in(alice)
     engine.stop(Canvas.objects.get(), by=alice, now=timezone.now())
     address = reverse("step_remove", args=["acme", waiting_step.canvas_id, waiting_step.pk])
@@ -171,7 +169,7 @@ def test_removing_a_step_asks_about_pending_people(waiting_step, world, alice, s
 
 
 def test_a_retry_sends_errored_people_to_the_current_audience(
-    waiting_step, world, alice, signed_in, set_sync_times
+    waiting_step, world, alice, signed_in
 ):
     first, second = waiting_step.sync.audience, world.create_audience("other")
     assert edit(signed_in(alice), waiting_step, second, waiting="travel").status_code == 302
@@ -197,9 +195,7 @@ def test_stopping_launching_and_archiving_offer_to_discard_pending_people(
     panel = f"{waiting_step.canvas.get_absolute_url()}?{view.removeprefix('canvas_')}=1"
     page = reverse("canvas_archive", args=["acme", waiting_step.canvas_id])
     opened = client.get(page if view == "canvas_archive" else panel).content.decode()
-    assert (
-        "Discard the 1,000 pending people" in opened or "Discard the 1000 pending people" in opened
-    )
+    assert "Discard the 1,000 pending people" in opened
     assert (
         client.post(
             reverse(view, args=["acme", waiting_step.canvas_id]), {"waiting": "discard"}

@@ -4,12 +4,12 @@ import pytest
 from django.utils import timezone
 
 from canvases import checklist, engine
-from canvases.models import Canvas
+from canvases.models import Canvas, Step
 from canvases.steps import KINDS
 from canvases.views.stage import canvas_page
 from partners.health import lines
 from partners.incidents import reconcile
-from partners.models import AdAccount
+from partners.models import AdAccount, Sync
 from partners.queue import park
 from tests.system.faults.test_edited_step import edit
 
@@ -35,9 +35,7 @@ def delete_audience(live_step, world):
 
 def test_the_problem_of_a_deleted_audience_links_to_the_audience_field(live_step, world):
     audience = delete_audience(live_step, world)
-    type(live_step.sync).objects.update(
-        url=f"{live_step.canvas.get_absolute_url()}?step={live_step.pk}"
-    )
+    Sync.objects.update(url=f"{live_step.canvas.get_absolute_url()}?step={live_step.pk}")
     [(text, url)] = problems_of(live_step)
     assert f"The audience {audience.name} no longer exists" in text
     assert url == f"{live_step.canvas.get_absolute_url()}?step={live_step.pk}#id_audience_name"
@@ -64,7 +62,7 @@ def test_the_card_shows_the_problem_while_people_are_pending_for_the_old_audienc
 
 def test_a_removed_step_shows_its_problem_while_people_are_pending(live_step, world):
     audience = delete_audience(live_step, world)
-    type(live_step).objects.filter(pk=live_step.pk).update(removed_at=timezone.now())
+    Step.objects.filter(pk=live_step.pk).update(removed_at=timezone.now())
     [card] = canvas_page.read(Canvas.objects.get(), now=timezone.now()).removed
     assert f"1,000 people still wait for the audience {audience.name}" in str(card.problems[0].text)
 
@@ -74,7 +72,7 @@ def test_a_stopped_canvas_with_pending_people_keeps_the_banner_of_a_lost_connect
 ):
     engine.beat()
     park.park_connection(world.connection, "40105", timezone.now())
-    type(live_step.sync).objects.update(is_live=False)
+    Sync.objects.update(is_live=False)
     reconcile.run(now=timezone.now())
     assert [line.code for line in lines.banner(world.app_group, now=timezone.now())] == [
         "token_refused"

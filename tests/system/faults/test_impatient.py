@@ -19,7 +19,7 @@ ROUNDS = 20
 
 @pytest.fixture
 def create_audience(world, alice, signed_in, monkeypatch):
-    """press(name) -> the response to "Create audience" in the editor of a step."""
+    """create_audience(name) -> the response to "Create audience" in the editor of a step."""
     monkeypatch.setattr(creation, "CREATE_RATE", 1000.0)
     canvas = Canvas.objects.create(app_group=world.app_group, name="Cart")
 

@@ -40,7 +40,10 @@ class Issuer:
         return self.folder / name
 
     def sign(self, subject, key, host, *, days=9, by=None, is_authority=False):
-        """Return a certificate for ``host`` that expires in ``days``."""
+        """Return a certificate for ``host`` that expires in ``days``.
+
+        ``by``: the key that signs it, if not that of the authority.
+        """
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -69,7 +72,7 @@ CERTIFICATES = {
 
 @pytest.fixture
 def tls_server(tmp_path, monkeypatch):
-    """tls_server(kind) -> its URL, the first byte of each connection, the decrypted requests."""
+    """tls_server(kind) -> its URL, the first byte of each connection, ten of each decrypted one."""
     issuer, listeners = Issuer(tmp_path), []
     monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "authority.pem"))
 

@@ -137,7 +137,7 @@ def test_the_old_code_works_during_and_after_a_migration(make_site):
         assert site.do(crowd.counts)["pending"] > 0
         site.server.sandbox.faults.clear()
         assert site.await_rest() == {"entered": 2 * N_PEOPLE, "synced": 2 * N_PEOPLE}
-        time.sleep(0.5)
+        time.sleep(0.5)  # the visitor opens some more pages
     finally:
         visitor.ended.set()
         visitor.join()
