@@ -45,8 +45,8 @@ def pytest_addoption(parser):
 
 DATABASE = {"db", "transactional_db", "django_db_reset_sequences", "databases"}
 EACH = ("django_db", "machines", "each_database")
-# Folders of tests whose statements are Django's on either database (docs/decisions/0015): pages,
-# forms, answers, and what the queue makes of answers of the partner.
+# Folders of tests that `make test` runs on PostgreSQL alone, the stricter database
+# (docs/decisions/0015): their statements are Django's, which differ little between the two.
 STRICT = (
     "canvases/api",
     "canvases/privacy",
@@ -101,11 +101,13 @@ def _interleaved(items):
 
 
 def pytest_report_collectionfinish(items):
-    once, strict = (
+    n_once, n_strict = (
         sum(item.get_closest_marker(name) is not None for item in items)
         for name in ("once", "on_postgresql")
     )
-    return f"of {len(items)} tests, either database suffices for {once}, PostgreSQL for {strict}"
+    return (
+        f"of {len(items)} tests, either database suffices for {n_once}, PostgreSQL for {n_strict}"
+    )
 
 
 def pytest_collection_finish(session):

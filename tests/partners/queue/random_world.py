@@ -175,7 +175,8 @@ class RandomWorld(Recorder, World):
             return
         _since, parcel = self.frozen.pop(0)
         held = Batch.objects.filter(lease=parcel.request.lease, lease_until__gt=timezone.now())
-        # A worker without a lease never dies after sending.
+        # A worker without a lease never dies after sending: no one would learn of its call, which
+        # is a known limit ("What is left" of a late worker, docs/reliability.md).
         if dies and not (sends and held.exists()):
             return
         answer = push.send(parcel, at=0)
