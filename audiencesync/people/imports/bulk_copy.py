@@ -417,7 +417,8 @@ class _Writer:
                 if is_flat
                 else "known.attributes || t.attributes IS DISTINCT FROM known.attributes"
             )
-        names = [*columns.kinds, *columns.hashes, *columns.plain, "attributes", "rule_version"]
+        names = [*columns.kinds, *columns.hashes, *columns.plain]
+        names += ["attributes", "invalid_kinds", "rule_version"]
         assignments = "".join(
             f"was_{kind} = known.{kind}_sha256,"
             f" {kind} = CASE WHEN {has_new_value_sql(kind)} THEN t.{kind} END, "

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audiencesync.people.identifiers import normalise
+from audiencesync.people.models import KINDS
 from audiencesync.people.writing.columns import ALTERNATIVES
 
 _SPECIAL = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
@@ -53,7 +54,9 @@ def differences_sql(kinds: Sequence[str], columns: Sequence[str]) -> list[str]:
     return [
         *(
             f"({has_new_value_sql(kind)}"
-            f" AND (t.{kind} <> known.{kind} OR {has_new_hash_sql(kind)}))"
+            f" AND (t.{kind} <> known.{kind} OR {has_new_hash_sql(kind)}"
+            # Where only hashes are stored, all unusable values look alike, and like none.
+            f" OR (t.invalid # known.invalid_kinds) & {1 << KINDS.index(kind)} <> 0))"
             for kind in kinds
         ),
         *(f"(t.{name} IS NOT NULL AND t.{name} IS DISTINCT FROM known.{name})" for name in columns),

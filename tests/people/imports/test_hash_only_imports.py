@@ -4,7 +4,7 @@ import pytest
 
 from audiencesync.people.imports.csv_reader import Layout, ParsedRows
 from audiencesync.people.imports.mapping import Column, Converter, Plan
-from audiencesync.people.models import UserAlias
+from audiencesync.people.models import KINDS, Profile, UserAlias
 
 
 def read(cell, target="text", name="note", *, hash_only=True):
@@ -61,3 +61,12 @@ def test_an_alias_that_holds_an_address_is_rejected(import_pages, acme):
 def test_an_alias_that_holds_an_address_is_kept_in_other_groups(import_pages, acme):
     row = import_pages.run_to_end("alias\nmax@example.org\n", alias_label="crm")
     assert (row.n_created, UserAlias.objects.get().name) == (1, "max@example.org")
+
+
+def test_an_unusable_identifier_of_a_known_person_is_noted(import_pages, acme):
+    acme.hash_only = True
+    acme.save()
+    import_pages.run_to_end("external_id,country\nc-1,DE\n")
+    import_pages.run_to_end("external_id,idfa\nc-1,00000000-0000-0000-0000-000000000000\n")
+    profile = Profile.objects.get()
+    assert (profile.idfa_sha256, profile.invalid_kinds) == (None, 1 << KINDS.index("idfa"))
