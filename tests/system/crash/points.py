@@ -9,6 +9,7 @@ no row is none. A death at any point of an epoch leaves the same state behind, w
 
 import os
 import threading
+import zlib
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
@@ -32,6 +33,11 @@ class Point:
     label: str
     epoch: int
     holds_lock: bool
+
+
+def path_of(points: list[Point]) -> int:
+    """Return a number for the way of a process to the last of these points."""
+    return zlib.crc32(repr([(point.label, point.epoch) for point in points]).encode())
 
 
 def kill_classes(points: list[Point]) -> list[list[int]]:
@@ -98,7 +104,8 @@ class Points:
             self.size = size
             self.numbered.append(Point(label, self.n_changes, holds_lock))
         if n == self.at:
-            self.send({"point": n, "label": label, "holds_lock": holds_lock})
+            path = path_of(self.numbered)
+            self.send({"point": n, "label": label, "holds_lock": holds_lock, "path": path})
             os.kill(os.getpid(), self.signal)
 
     def _size(self) -> int:

@@ -16,6 +16,7 @@ class Result:
     n_struck: int = 0  # classes, each at one of its points
     # Points numbered in a run without a strike, but not reached in the run to be struck there.
     n_missed: int = 0
+    n_compared: int = 0  # deaths whose state is in ``states``
     # epoch -> distinct states that deaths at its points left behind; only with `--every-point`
     states: dict[str, list[str]] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
@@ -35,6 +36,7 @@ class Result:
             self.n_missed + other.n_missed,
             self.violations + other.violations,
         )
+        self.n_compared += other.n_compared
         for epoch, states in other.states.items():
             self.states[epoch] = sorted({*self.states.get(epoch, ()), *states})
 

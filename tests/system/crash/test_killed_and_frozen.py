@@ -107,6 +107,7 @@ def _check(scenario, result, record_property):
     assert result.violations == []
     # A number stands for another point where threads vary in their order; each point is struck.
     assert scenario.in_threads or result.mixed_epochs() == []
+    assert scenario.in_threads or not result.states or result.n_compared > result.n_struck // 2
     assert result.n_points >= LEAST[scenario.name]
     assert not result.has_missed_many
 
