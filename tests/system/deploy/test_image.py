@@ -31,7 +31,7 @@ def is_well(env, path="/healthz"):
         return False
 
 
-def serves(image, *, seconds=30, **more):
+def serves(image, *, seconds=120, **more):
     """Migrate, start CMD and open the first page with its files. Raise if anything is wrong."""
     env = settings_of(image) | more
     image.run("python", "manage.py", "migrate", "--no-input", **env)
@@ -64,7 +64,7 @@ def test_the_image_runs_the_engine_on_postgresql_and_redis(image):
             running(image, *image.command("CMD"), **env),
             running(image, *SERVICES["engine"]["command"], **env),
         ):
-            wait_until(lambda: is_well(env, "/readyz"), seconds=60, what="not ready")
+            wait_until(lambda: is_well(env, "/readyz"), seconds=180, what="not ready")
 
 
 def test_the_image_holds_no_secret_no_test_and_no_database(image):
