@@ -196,7 +196,7 @@ def launch(page):
     expect(page.locator("#checklist .text-bad")).to_have_count(0)
     page.locator("#panel form button").click()
     # On a busy machine a call to the sandbox may fail; the retry takes up to 30 s.
-    expect(page.locator("#canvas-head .pill-good")).to_be_visible(timeout=30_000)
+    expect(page.locator("#canvas-head .pill-good")).to_be_visible(timeout=90_000)
 
 
 def stop(page):

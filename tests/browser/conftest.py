@@ -160,7 +160,7 @@ def step_with_errors(browser, stack):
     )
     actions.launch(page)
     actions.open_step(page, 1)
-    expect(page.locator("#panel [data-metric=errored]")).to_have_text("3", timeout=40_000)
+    expect(page.locator("#panel [data-metric=errored]")).to_have_text("3", timeout=90_000)
     actions.call_sandbox(stack, "faults", method="DELETE")
     canvas = actions.CANVAS.search(page.url)[0]
     step = re.search(r"step=(\d+)", page.url)[1]

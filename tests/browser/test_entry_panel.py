@@ -122,7 +122,7 @@ def live_canvas(page, name):
     page.locator(".save-bar button").click()
     actions.expect_success(page)
     actions.launch(page)
-    expect(page.locator(".canvas-strip dd").first).to_have_text(re.compile("[1-9]"), timeout=40_000)
+    expect(page.locator(".canvas-strip dd").first).to_have_text(re.compile("[1-9]"), timeout=90_000)
     return page.url.split("?")[0]
 
 

@@ -13,7 +13,7 @@ from tests.system.machines.servers import database
 
 N_PEOPLE = 40
 FILE = "external_id,email\n" + "".join(f"shop-{n},p{n}@example.org\n" for n in range(N_PEOPLE))
-TIMEOUT_MS = 40_000  # until all are imported or synced
+TIMEOUT_MS = 90_000  # until all are imported or synced
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser import actions
 
-TIMEOUT_MS = 40_000  # until all people are synced
+TIMEOUT_MS = 90_000  # until all people are synced
 
 
 @pytest.fixture

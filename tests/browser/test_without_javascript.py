@@ -20,7 +20,7 @@ def reload_numbers(page):
 
 def expect_numbers(page, expected):
     """Reload until the page shows these numbers."""
-    ends_at = time.monotonic() + 40
+    ends_at = time.monotonic() + 90
     while (shown := reload_numbers(page)) != expected and time.monotonic() < ends_at:
         pass
     assert shown == expected
