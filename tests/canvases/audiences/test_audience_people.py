@@ -13,7 +13,7 @@ from canvases.audiences import numbers
 from canvases.people_lists import page
 from partners.audiences import sent
 from partners.models import Action, Batch, Delivery, MemberCount, Outcome
-from tests.support import builder
+from tests.support import builder, endless
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 ADDED, REMOVED = datetime(2031, 5, 6, 10, 7, tzinfo=UTC), datetime(2031, 5, 7, tzinfo=UTC)
@@ -119,19 +119,8 @@ def test_an_odd_place_shows_a_page(bob_editor, members, url, query):
     assert bob_editor.client.get(url + query).status_code == 200
 
 
-COUNTED = "SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000000"
-SLOW = {
-    "postgresql": "SELECT pg_sleep(10)",
-    "sqlite": f"WITH RECURSIVE n(i) AS ({COUNTED}) SELECT max(i) FROM n",
-}
-
-
 def test_a_list_that_takes_too_long_says_so(bob_editor, members, url, monkeypatch):
-    def asked(*args):
-        with connection.cursor() as cursor:  # ends by the limit only
-            cursor.execute(SLOW[connection.vendor])
-
-    monkeypatch.setattr(page.lists, "requested_page", asked)
+    monkeypatch.setattr(page.lists, "requested_page", endless.run)
     monkeypatch.setattr(page, "READ_SECONDS", 0.5)
 
     text = bob_editor.client.get(url).content.decode()
