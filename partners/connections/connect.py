@@ -54,6 +54,8 @@ def choose(state: OAuthState, remote_ids: Collection[str], *, now: datetime) -> 
     offer = Offer.of(state)
     token, refresh_token = oauth.token_of(state), oauth.refresh_token_of(state)
     with transaction.atomic():
+        # Before the state: a disconnect locks both in this order.
+        connection = _locked_connection(state)
         unused = OAuthState.objects.filter(
             pk=state.pk, chosen_at=None, used_at__gt=now - oauth.CHOICE_LIFETIME
         )
@@ -61,8 +63,8 @@ def choose(state: OAuthState, remote_ids: Collection[str], *, now: datetime) -> 
             chosen_at=now, token_sealed="", refresh_sealed="", offer={}
         ):
             raise AlreadyChosen
-        connection, old_grant = _write_connection(
-            state, offer, token, refresh_token=refresh_token, now=now
+        old_grant = _write_connection(
+            connection, state, offer, token, refresh_token=refresh_token, now=now
         )
         # A partner may issue the same grant again: it is in use now.
         is_spent = old_grant != (refresh_token or token)
@@ -158,20 +160,30 @@ def check_token(connection: Connection, *, now: datetime) -> None:
         sync.retry_now(connection)
 
 
-@sensitive_variables()
-def _write_connection(
-    state: OAuthState, offer: Offer, token: str, *, refresh_token: str, now: datetime
-) -> tuple[Connection, str]:
-    """Write the token and its user into the group's one connection.
-
-    Return the connection and the grant that it had (the token to revoke), or "".
-    """
+def _locked_connection(state: OAuthState) -> Connection:
+    """Lock the group's one connection to the partner, created if needed; return it."""
     Connection.objects.bulk_create(
         [Connection(app_group=state.app_group, partner=state.partner)], ignore_conflicts=True
     )
-    connection = Connection.objects.select_for_update().get(
+    return Connection.objects.select_for_update().get(
         app_group=state.app_group, partner=state.partner
     )
+
+
+@sensitive_variables()
+def _write_connection(
+    connection: Connection,
+    state: OAuthState,
+    offer: Offer,
+    token: str,
+    *,
+    refresh_token: str,
+    now: datetime,
+) -> str:
+    """Write the token and its user into the connection.
+
+    Return the grant that it had (the token to revoke), or "".
+    """
     old_grant = _readable_grant(connection)
     connection.set_token(token, refresh_token=refresh_token, expires_at=state.token_expires_at)
     connection.scopes = state.offer["scopes"]
@@ -186,7 +198,7 @@ def _write_connection(
     for name, value in park.NOT_PARKED.items():
         setattr(connection, name, value)
     connection.save()
-    return connection, old_grant
+    return old_grant
 
 
 def _write_ad_accounts(connection: Connection, offer: Offer, remote_ids: Collection[str]) -> None:

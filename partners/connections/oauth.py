@@ -127,7 +127,9 @@ def receive(
         "ad_accounts": [_without_nul(asdict(ad_account)) for ad_account in offer.ad_accounts],
         "scopes": list(token.scopes),
     }
-    state.save(update_fields=["offer"])
+    # A disconnect of the group deletes the authorisations that nobody has chosen from yet.
+    if not OAuthState.objects.filter(pk=state.pk).update(offer=state.offer):
+        raise NotAuthorized(offer_gone_text(), state.app_group)
     return state
 
 
@@ -153,7 +155,7 @@ def delete_expired(*, now: datetime) -> None:
     """Delete authorisations that can no longer be used; schedule the revocation of tokens."""
     with transaction.atomic():
         expired = OAuthState.objects.filter(created_at__lt=now - STATE_LIFETIME - CHOICE_LIFETIME)
-        for state in expired.exclude(token_sealed="").select_for_update():
+        for state in expired.exclude(token_sealed="").order_by("pk").select_for_update():
             _schedule_revocation(state, now=now)
         expired.delete()
 
@@ -164,9 +166,10 @@ def schedule_unchosen(app_group: AppGroup, partner: str, *, now: datetime) -> li
     Runs inside the caller's transaction; call `revoke.revoke` for the returned rows after it.
     """
     states = OAuthState.objects.filter(app_group=app_group, partner=partner)
-    states = states.exclude(token_sealed="")
-    spent_tokens = [_schedule_revocation(state, now=now) for state in states.select_for_update()]
-    states.delete()
+    unchosen = list(states.exclude(token_sealed="").order_by("pk").select_for_update())
+    spent_tokens = [_schedule_revocation(state, now=now) for state in unchosen]
+    # Only these: another one may have got its token since.
+    states.filter(pk__in=[state.pk for state in unchosen]).delete()
     return [token for token in spent_tokens if token]
 
 
@@ -225,6 +228,14 @@ def _find_state(
             )
         )
     return state
+
+
+def offer_gone_text() -> str:
+    """Return the text for an offer that is too old or was deleted by a disconnect."""
+    return _(
+        "More than an hour has passed since you came back from the partner, or the connection was "
+        "disconnected meanwhile. Nothing was stored; connect again."
+    )
 
 
 def _used_text() -> str:

@@ -172,11 +172,8 @@ def _closed_offer_response(
             _("The ad accounts have already been saved; press Change account to choose others."),
         )
         return redirect("partner", state.app_group.slug, partner.key)
-    sentence = _(
-        "More than an hour has passed since you came back from the partner, or the connection was "
-        "disconnected meanwhile. Nothing was stored; connect again."
-    )
-    return not_authorized_page(request, NotAuthorized(sentence, state.app_group), partner)
+    gone = NotAuthorized(oauth.offer_gone_text(), state.app_group)
+    return not_authorized_page(request, gone, partner)
 
 
 def _ticked_ids(request: HttpRequest, state: OAuthState, offer: Offer) -> set[str]:

@@ -61,9 +61,8 @@ def revoke_before_the_new_one_is_kept():
     renew = connect._write_connection
 
     def renewing(*args, **kwargs):
-        connection, old = renew(*args, **kwargs)
-        _revoke(old)
-        return connection, ""
+        _revoke(renew(*args, **kwargs))
+        return ""
 
     connect._write_connection = renewing
 
