@@ -25,7 +25,7 @@ from lab.stack import servers
 from lab.stack.stack import ROOT, Stack, StackError
 
 ACTORS = 2
-CALM_SECONDS = 180.0  # within which the engines finish after the faults; 5 to 50 on PostgreSQL
+CALM_SECONDS = 90.0  # within which the engines finish after the faults; usually a few
 TICK_SECONDS = 0.1
 LEASE_SECONDS = 2.0
 # Leases, back-offs and the deadline of 13 hours are scaled down to seconds.

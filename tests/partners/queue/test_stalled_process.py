@@ -37,7 +37,7 @@ def test_a_late_thread_does_not_send_and_books_again(world, submitted_calls):
     sync_row = world.create_sync()
     world.enter(sync_row, world.create_people(3))
     world.flush(seconds=10.0)
-    assert len(submitted_calls) >= 2  # again with a new time, on a busy machine once more
+    assert len(submitted_calls) == 2  # submitted again with a new time
     assert len(world.mappings()) == 1
     assert world.counts(sync_row) == {"entered": 3, "synced": 3}
     assert Push.objects.count() == 1

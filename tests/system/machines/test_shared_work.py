@@ -60,10 +60,8 @@ def test_one_beat_per_slot_over_all_engines(cluster, start_machines):
         at for machine in machines for at in task_starts(machine, "partners.housekeeping.probe")
     ]
     beats = sorted(at for at in probes if at >= first_at)
-    slots = (beats[-1] - beats[0]) / 0.5
-    # A busy machine misses slots, and the first beats may come late and close together; engines
-    # that share no slots beat three times in each.
-    assert slots / 2 <= len(beats) <= 2 * slots
+    slots = (beats[-1] - beats[0]) / 0.5 + 4  # a beat may come late into its slot
+    assert slots / 2 <= len(beats) <= slots
 
 
 def test_all_webs_share_the_sessions(start_machines, visitor):
