@@ -355,7 +355,7 @@ def ratios(results: dict[str, Any]) -> dict[str, float]:
     for name in ("launch", "drain", "splits", "splits_spread", "splits_beside_backup"):
         if name in results:
             rates[f"{name} / insert"] = results[name]["people_per_second"] / rows
-    return {name: round(rate, 3) for name, rate in rates.items()}
+    return {name: float(f"{rate:.3g}") for name, rate in rates.items()}
 
 
 @contextmanager

@@ -94,12 +94,14 @@ def test_ratios_compare_with_the_machine():
         },
         "bodies": {"from_raw": 250, "from_stored_email": 2000},
         "drain": {"people_per_second": 100},
+        "launch": {"people_per_second": 0.1},
     }
 
     assert bench.ratios(results) == {
         "from_raw / sha256": 0.25,
         "from_stored_email / sha256": 2.0,
         "drain / insert": 0.2,
+        "launch / insert": 0.0002,
     }
 
 
