@@ -6,11 +6,12 @@ Waiting for a lease moves the first forward instead of sleeping.
 import mmap
 import struct
 import time
-from datetime import timedelta
+from datetime import UTC, datetime
 
 from django.utils import timezone
 
-real_monotonic, real_now = time.monotonic, timezone.now
+real_monotonic, real_now, real_sleep = time.monotonic, timezone.now, time.sleep
+SPEED = 0.05  # of the clock of several processes, in its seconds per real second
 
 
 class StoppedTime:
@@ -30,33 +31,50 @@ class StoppedTime:
 
 
 class Clock:
-    """The real clock plus an offset in memory that forked children share."""
+    """A slow clock that `wait` moves forward, in memory that forked children share.
+
+    It goes so slowly that no lease and no pause ends by itself, on a busy machine either: only
+    ``wait`` ends them. One that ended by itself would change the statements of a process, and a
+    kill point would no longer have its number.
+    """
 
     def __init__(self) -> None:
         self.fresh()
 
     def fresh(self) -> None:
-        """Use a new offset for this process and the children it forks from now on."""
-        self._shared = mmap.mmap(-1, 8)
+        """Use memory of its own for this process and the children it forks from now on."""
+        self._shared = mmap.mmap(-1, 24)
+        self.reset()
 
     def reset(self) -> None:
-        """Show the real time again."""
-        self._write(0.0)
+        """Show the real time again, and go on slowly from there."""
+        self._write(0.0, real_monotonic(), real_now().timestamp())
 
     def wait(self, seconds: float) -> None:
         """Move the clock forward for every process that reads it."""
-        self._write(self._offset() + seconds)
+        waited, began, began_at = self._read()
+        self._write(waited + seconds, began, began_at)
 
     def install(self) -> None:
-        """Make the code of this process read this clock; meant for a child."""
-        timezone.now = lambda: real_now() + timedelta(seconds=self._offset())
-        time.monotonic = lambda: real_monotonic() + self._offset()
+        """Make the code of this process read this clock, and move it to sleep; for a child."""
+        timezone.now = self._now
+        time.monotonic = self._monotonic
+        time.sleep = self.wait
 
-    def _offset(self) -> float:
-        return struct.unpack("d", self._shared[:])[0]
+    def _now(self) -> datetime:
+        waited, began, began_at = self._read()
+        passed = waited + SPEED * (real_monotonic() - began)
+        return datetime.fromtimestamp(began_at + passed, UTC)
 
-    def _write(self, offset: float) -> None:
-        self._shared[:] = struct.pack("d", offset)
+    def _monotonic(self) -> float:
+        waited, began, _began_at = self._read()
+        return began + waited + SPEED * (real_monotonic() - began)
+
+    def _read(self) -> tuple[float, float, float]:
+        return struct.unpack("ddd", self._shared[:])
+
+    def _write(self, waited: float, began: float, began_at: float) -> None:
+        self._shared[:] = struct.pack("ddd", waited, began, began_at)
 
 
 CLOCK = Clock()

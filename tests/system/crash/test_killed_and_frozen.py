@@ -104,6 +104,7 @@ def _check(scenario, result, record_property):
     """
     record_property("points", result.n_points)
     record_property("struck", result.n_struck)
+    record_property("missed", result.n_missed)
     assert result.violations == []
     # A number stands for another point where threads vary in their order; each point is struck.
     assert scenario.in_threads or result.mixed_epochs() == []

@@ -4,7 +4,6 @@ A *beat* is one run of a periodic job (docs/architecture.md): of the queue or of
 """
 
 import hashlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,23 +23,22 @@ from partners.models import AdAccount, Audience, Batch, Connection, SpentToken, 
 from partners.queue import flush
 from partners.tiktok import client
 from tests.support import builder
-from tests.support.clock import CLOCK, real_monotonic
+from tests.support.clock import CLOCK, real_monotonic, real_sleep
 
-# Long enough for a busy machine: a lease that ends too soon adds statements, and the kill points
-# no longer have the numbers of the first run.
-LEASE = 0.6
+LEASE = 0.6  # on the clock of the scenario, like each time here but DATABASE_PAUSE
 DATABASE_PAUSE = 0.025
-PAUSE = LEASE / 3  # between two beats, on the clock of the scenario
+PAUSE = LEASE / 3  # between two beats
 FAST = {
     "deadline": 3600.0,
     "erasure_rest": 900.0,  # some scenarios let it pass
     "lease": LEASE,
     "create_lease": LEASE,
     "request_deadline": 0.0,
-    "backoff_base": 0.01,
-    "backoff_max": 0.02,
-    "probe": 0.02,
-    "throttle_park": 0.03,
+    # Over before the next beat, but not within one.
+    "backoff_base": 0.1,
+    "backoff_max": 0.15,
+    "probe": 0.1,
+    "throttle_park": 0.15,
     "flush_seconds": 3.0,
     "requests_per_second": 5000.0,
 }
@@ -135,7 +133,7 @@ class World:
         while real_monotonic() < ends_at and self.has_pending():
             wait(PAUSE)
             if connection.vendor == "postgresql":  # its own clock decides the send times
-                time.sleep(DATABASE_PAUSE)
+                real_sleep(DATABASE_PAUSE)
             flush.beat()
 
     def drain(self, seconds: float = 6.0) -> None:
