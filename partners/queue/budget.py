@@ -83,14 +83,17 @@ def book(key: str, *, rate: float) -> float:
 
 
 def book_many(limit: Limit, n: int, *, within: float = HORIZON) -> list[float]:
-    """Book ``n`` sends in one statement and return the seconds to wait for each.
+    """Book up to ``n`` sends in one statement and return the seconds to wait for each.
 
-    Return nothing if the first would be further ahead than ``within``. A booked time that is not
-    used just passes. After a throttle answer, sends are booked one at a time.
+    Return nothing if the first would be further ahead than ``within``, and fewer if the others
+    would be so in any case. A booked time that is not used just passes. After a throttle answer,
+    sends are booked one at a time.
     """
+    within = min(HORIZON, within)
+    n = min(n, 1 + int(within * limit.rate))
     if n <= 0:
         return []
-    horizon = round(min(HORIZON, within) * SECOND)
+    horizon = round(within * SECOND)
     booked = _book(limit, n, horizon)
     # The row is missing, has impossible times, is throttled, or is booked up to the horizon.
     if booked is None and (_make_row(limit) or _correct_clock(limit)):
@@ -113,13 +116,12 @@ def _make_row(limit: Limit) -> bool:
 def _correct_clock(limit: Limit) -> bool:
     """Reset times that a wrong clock of the database wrote. Return whether there were any.
 
-    They lie further ahead than any send that is booked.
+    They lie further ahead than the free time after any send that is booked.
     """
     now = now_us()
     latest = _latest_park(now)
-    wrong_next = Q(throttles=0, next_us__gt=now + round(2 * HORIZON * SECOND)) | Q(
-        next_us__gt=latest
-    )
+    latest_free = now + round((2 * HORIZON + 1 / limit.rate) * SECOND)
+    wrong_next = Q(throttles=0, next_us__gt=latest_free) | Q(throttles__gt=0, next_us__gt=latest)
     wrong = Budget.objects.filter(wrong_next | Q(parked_us__gt=latest), key=limit.key)
     return bool(wrong.update(next_us=0, parked_us=0))
 

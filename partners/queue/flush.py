@@ -191,13 +191,13 @@ class Flush:
         """
         limit = budget.limit_of(collect.partner_of(requests[0].ad_account), lane)
         lane_limit = budget.Limit(budget.lane_key(lane), limit.rate)
-        left = max(0.0, self.ends_at - time.monotonic())
+        within = self._seconds_to_send()
         if lane not in self.throttled_lanes or limit.key == lane_limit.key:
-            return budget.book_many(limit, len(requests), within=left)
+            return budget.book_many(limit, len(requests), within=within)
         # The lane is throttled, and all lanes of the app share another limit: it needs both.
-        if not budget.book_many(lane_limit, 1, within=left):
+        if not budget.book_many(lane_limit, 1, within=within):
             return []
-        return budget.book_many(limit, 1, within=left)
+        return budget.book_many(limit, 1, within=within)
 
     def _book_last(self, lane: str, requests: list[Request]) -> list[float]:
         """Return the seconds to wait for the last tries of requests, despite a throttle.
@@ -207,8 +207,17 @@ class Flush:
         """
         limit = budget.limit_of(collect.partner_of(requests[0].ad_account), lane)
         last_tries = budget.Limit(f"last:{limit.key}", limit.rate / 10)
-        left = max(0.0, self.ends_at - time.monotonic())
-        return budget.book_many(last_tries, len(requests), within=left)
+        return budget.book_many(last_tries, len(requests), within=self._seconds_to_send())
+
+    def _seconds_to_send(self) -> float:
+        """Return within how many seconds a request that is leased now must be sent.
+
+        The answer must come before the lease ends, and an eighth of the time between is left for
+        `settle`. A later send must not be booked either: runs that book it again and again would
+        always find the next free time too late.
+        """
+        slack: float = (settings.SYNC.lease - settings.SYNC.request_deadline) * 7 / 8
+        return max(0.0, min(slack, self.ends_at - time.monotonic()))
 
     def _submit(self, request: Request, pool: ThreadPoolExecutor, *, at: float) -> bool:
         """Lease and build one request, and let a thread send it ``at`` a monotonic time.
@@ -216,17 +225,14 @@ class Flush:
         Return whether the lane has made progress: False if the request has to wait, or was taken
         by another worker.
         """
-        if at > self.ends_at:
+        post_by = time.monotonic() + self._seconds_to_send()
+        if at > post_by:
             return False
         # The booked time has passed, because a request before it took long or the machine stood
         # still. Several late requests at once would exceed the rate limit, so it is planned again.
         if at < time.monotonic() - LEASE_TOLERANCE:
             return True
         now = timezone.now()
-        # The latest time to send: the answer must come before the lease ends, and an eighth of
-        # the time between is left for `settle`.
-        slack = (settings.SYNC.lease - settings.SYNC.request_deadline) * 7 / 8
-        post_by = min(time.monotonic() + slack, self.ends_at)
         if not collect.lease_batches(request, now=now):
             return False
         try:

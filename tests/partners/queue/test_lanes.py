@@ -1,5 +1,7 @@
 """A throttled or slow ad account delays no other ad account."""
 
+import time
+
 import pytest
 
 from partners.models import Budget, Push
@@ -47,3 +49,19 @@ def test_few_threads_send_too(world, settings, threads):
     world.enter(sync_row, world.create_people(2))
     world.flush(seconds=5)
     assert world.counts(sync_row) == {"entered": 2, "synced": 2}
+
+
+def test_no_request_is_leased_that_could_only_be_sent_after_its_lease(world, settings, monkeypatch):
+    short = {"lease": 12.0, "request_deadline": 10.0, "requests_per_second": 1.0}
+    settings.SYNC = settings.SYNC | short  # leaves 7/8 of two seconds to send
+    for kinds in (["email"], ["email", "phone"], ["email", "gaid"]):
+        world.enter(world.create_sync(kinds=kinds), world.create_people(1))
+    waits, send = [], flush.send
+
+    def spy(parcel, *, at):
+        waits.append(at - time.monotonic())
+        return send(parcel, at=at)
+
+    monkeypatch.setattr(flush, "send", spy)
+    world.drain()
+    assert max(waits) <= 1.75
