@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.db.models import F, Q, Sum
 from django.utils.functional import Promise
@@ -193,7 +192,7 @@ class Trouble:
     is_danger: bool
 
 
-def troubles(canvases: Sequence[Canvas], *, now: datetime) -> dict[int, Trouble]:
+def troubles(canvases: Sequence[Canvas]) -> dict[int, Trouble]:
     """Return the worst trouble of each canvas, by its id. One query.
 
     Looks at current Syncs, and at former ones with pending deliveries.
@@ -205,7 +204,7 @@ def troubles(canvases: Sequence[Canvas], *, now: datetime) -> dict[int, Trouble]
     )
     trouble_of: dict[int, Trouble] = {}
     for sync in syncs.annotate(of_canvas=F("steps__canvas"), of_step=F("steps__pk")).order_by("pk"):
-        severity = problems.severity_of(sync, now=now)
+        severity = problems.severity_of(sync)
         earlier = trouble_of.get(sync.of_canvas)
         if severity is None or (earlier is not None and earlier.is_danger):
             continue

@@ -55,7 +55,7 @@ def _explain(ad_account: AdAccount, batches: QuerySet[Batch], *, now: datetime) 
     connection = ad_account.connection
     if totals["n_undecryptable"]:
         risk = risks.Risk(totals["n_people"], totals["first_deadline"])
-        return problems.of_connection(connection, now=now, risk=risk, lacks_key=True)
+        return problems.of_connection(connection, risk=risk, lacks_key=True)
     group = connection.app_group
     params = {
         "partner": registry.get(connection.partner).label,

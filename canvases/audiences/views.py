@@ -138,7 +138,7 @@ def _page(request: HttpRequest, row: Audience, form: LookalikeForm | None = None
         "audience": row,
         "partner": partner,
         # What no component sends to has no problem to show.
-        "problem": problems.of_audience(row, now=now) if numbers.is_in_use(uses) else None,
+        "problem": problems.of_audience(row) if numbers.is_in_use(uses) else None,
         "why_not": _(row.why_not) if row.why_not else "",
         "uses": uses,
         "is_conflict": numbers.is_conflict(uses),

@@ -110,7 +110,7 @@ def live_canvases(app_group: AppGroup, *, now: datetime) -> tuple[list[LiveCanva
     live = Canvas.objects.filter(app_group=app_group, state=Canvas.State.LIVE)
     canvases = list(live.select_related("app_group", "segment")[:MAX_CANVASES])
     numbers = analytics.canvas_numbers(canvases)
-    troubles = analytics.troubles(canvases, now=now)
+    troubles = analytics.troubles(canvases)
     waiting = _n_waiting_by_canvas(canvases)
     entries = _entries_by_day(canvases, app_group, now=now)
     rows = [

@@ -55,7 +55,7 @@ def _numbers(request: HttpRequest, app_group: AppGroup) -> dict[str, Any]:
         "now": now,
         "n_people": min(n_people, MAX_COUNTED),
         "is_more": n_people > MAX_COUNTED,
-        "attention": lines.of_group(app_group, now=now),
+        "attention": lines.of_group(app_group),
         "synced": numbers.synced(app_group, ranges.DAYS[span.name], now=now),
         "span": span,
         "ranges": span.ranges(RANGES),

@@ -66,15 +66,15 @@ class AudienceSync(StepKind):
     def problems(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
         """Return missing settings, or the worst problem of the Sync; then those of former Syncs."""
         if step.removed_at is not None:
-            return _former_problems(step, now=now)
+            return _former_problems(step)
         if step.sync is None:
             missing = [StepProblem(text, field=field) for field, text in MISSING_SETTINGS.items()]
             return [*_not_connected(step), *missing]
-        worst = problems.of_sync(step.sync, now=now)
+        worst = problems.of_sync(step.sync)
         if worst is None and former_syncs.has_people(step):
             worst = why_pending.of_sync(step.sync, now=now)
         if worst is None:
-            return _former_problems(step, now=now)
+            return _former_problems(step)
         is_danger = worst.severity is problems.Severity.DANGER
         current = StepProblem(
             worst.text,
@@ -84,7 +84,7 @@ class AudienceSync(StepKind):
             is_passing=not is_danger,
             button=worst.button,
         )
-        return [current, *_former_problems(step, now=now)]
+        return [current, *_former_problems(step)]
 
     def is_set_up(self, step: Step) -> bool:
         """Return whether an audience is chosen."""
@@ -235,10 +235,10 @@ def _sync_columns(step: Step) -> dict[str, Any]:
     return {column: step.settings[name] for column, name in SETTINGS_OF_SYNC.items()}
 
 
-def _former_problems(step: Step, *, now: datetime) -> list[StepProblem]:
+def _former_problems(step: Step) -> list[StepProblem]:
     """Return the problems of former Syncs in which people are pending, to be added or removed."""
     problem_list = (
-        problems.of_former(former, n, now=now) for former, n in former_syncs.n_on_their_way(step)
+        problems.of_former(former, n) for former, n in former_syncs.n_on_their_way(step)
     )
     url = f"{step.canvas.get_absolute_url()}?former={step.pk}#panel"
     return [

@@ -38,7 +38,7 @@ def canvases(request: HttpRequest, group: str) -> HttpResponse:
         request.GET.get("page")
     )
     numbers = analytics.canvas_numbers(list(page))
-    troubles = analytics.troubles(list(page), now=timezone.now())
+    troubles = analytics.troubles(list(page))
     rows = [
         {"canvas": canvas, **numbers[canvas.pk], "trouble": troubles.get(canvas.pk)}
         for canvas in page

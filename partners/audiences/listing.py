@@ -174,7 +174,7 @@ def partner_of(ad_account: AdAccount) -> Partner:
 def token_for(ad_account: AdAccount, *, now: datetime) -> str:
     """Return the access token. Raises AudienceCallFailed if there is none that can be read."""
     label, connection = partner_of(ad_account).label, ad_account.connection
-    problem = problems.of_connection(connection, now=now) if not connection.is_connected else None
+    problem = problems.of_connection(connection) if not connection.is_connected else None
     if problem is None and not ad_account.is_chosen:
         problem = problems.of_ad_account(ad_account)
     if problem is not None:
@@ -186,7 +186,7 @@ def token_for(ad_account: AdAccount, *, now: datetime) -> str:
         raise explain_and_park(error, ad_account, now=now) from error
     except crypto.CannotOpen:
         missing_keys.log_missing_key(connection.pk)
-        problem = problems.of_connection(connection, now=now)
+        problem = problems.of_connection(connection)
         raise AudienceCallFailed(label, problem.text if problem else "") from None
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from enum import StrEnum
 
 from django.urls import reverse
@@ -49,7 +48,7 @@ class Problem:
 
 
 def of_connection(
-    connection: Connection, *, now: datetime, risk: Risk | None = None, lacks_key: bool = False
+    connection: Connection, *, risk: Risk | None = None, lacks_key: bool = False
 ) -> Problem | None:
     """Return the problem of a connection: missing, refused, or not opened by our keys.
 
@@ -81,7 +80,7 @@ def of_ad_account(ad_account: AdAccount, *, risk: Risk | None = None) -> Problem
     return _problem(code, params, url, risk)
 
 
-def of_audience(audience: Audience, *, now: datetime, risk: Risk | None = None) -> Problem | None:
+def of_audience(audience: Audience, *, risk: Risk | None = None) -> Problem | None:
     """Return the problem of an audience: not created, gone, or taking no people."""
     code = codes.of_audience(audience)
     if not code:
@@ -108,47 +107,47 @@ def _problem(code: str, params: Mapping[str, object], url: str, risk: Risk) -> P
     return Problem(code, text, url, short=short, button=button)
 
 
-def of_sync(sync: Sync, *, now: datetime) -> Problem | None:
+def of_sync(sync: Sync) -> Problem | None:
     """Return the first problem of a Sync, the widest place first; warnings last.
 
     Its people are counted only if there is a problem. The url of a problem of its audience leads to
     the step, where another audience is chosen.
     """
-    if not any(_problems_by_place(sync, Risk(), now=now)):
+    if not any(_problems_by_place(sync, Risk())):
         return None
-    problems = filter(None, _problems_by_place(sync, risks.of_sync(sync), now=now))
+    problems = filter(None, _problems_by_place(sync, risks.of_sync(sync)))
     # False comes first: problems before warnings, otherwise in the order of the places.
     return min(problems, key=lambda problem: problem.severity is Severity.WARNING)
 
 
-def _problems_by_place(sync: Sync, risk: Risk, *, now: datetime) -> tuple[Problem | None, ...]:
+def _problems_by_place(sync: Sync, risk: Risk) -> tuple[Problem | None, ...]:
     """Return the problems of connection, ad account and audience of a Sync, None for each without.
 
     ``risk``: the people of the Sync. With an empty one, no text names people, and nothing is read.
     """
     ad_account = sync.audience.ad_account
-    audience_problem = of_audience(sync.audience, now=now, risk=risk)
+    audience_problem = of_audience(sync.audience, risk=risk)
     if audience_problem is not None and sync.url:
         audience_problem = replace(audience_problem, url=sync.url + AUDIENCE_FIELD)
     return (
-        of_connection(ad_account.connection, now=now, risk=risk),
+        of_connection(ad_account.connection, risk=risk),
         of_ad_account(ad_account, risk=risk),
         audience_problem,
     )
 
 
-def severity_of(sync: Sync, *, now: datetime) -> Severity | None:
+def severity_of(sync: Sync) -> Severity | None:
     """Return the worst severity, for lists: without a query and without texts."""
-    problems = filter(None, _problems_by_place(sync, Risk(), now=now))
+    problems = filter(None, _problems_by_place(sync, Risk()))
     severities = {problem.severity for problem in problems}
     if Severity.DANGER in severities:
         return Severity.DANGER
     return Severity.WARNING if severities else None
 
 
-def of_former(sync: Sync, n: int, *, now: datetime) -> Problem | None:
+def of_former(sync: Sync, n: int) -> Problem | None:
     """Return what blocks ``n`` people pending in a Sync that its step no longer uses."""
-    problem = of_sync(sync, now=now)
+    problem = of_sync(sync)
     if problem is None:
         return None
     risk, connection = risks.of_sync(sync), sync.audience.ad_account.connection

@@ -113,31 +113,29 @@ class History:
     newer: str
 
 
-def of_group(app_group: AppGroup, *, now: datetime) -> list[Line]:
+def of_group(app_group: AppGroup) -> list[Line]:
     """Return the open incidents of a group, worst first. Five queries."""
     rows = _open_rows(app_group)
     prefetch_related_objects(rows, "notices__user")
-    return sorted(_lines(rows, now=now), key=_rank)
+    return sorted(_lines(rows), key=_rank)
 
 
-def of_incident(incident: Incident, *, now: datetime) -> Line | None:
+def of_incident(incident: Incident) -> Line | None:
     """Return an open incident in words; None if the trouble is over."""
-    return next(iter(_lines([incident], now=now)), None)
+    return next(iter(_lines([incident])), None)
 
 
-def _lines(rows: list[Incident], *, now: datetime) -> list[Line]:
+def _lines(rows: list[Incident]) -> list[Line]:
     risk_of, steps = risks.of_incidents(rows), _steps(rows)
-    lines = [
-        _line(row, risk_of[row.pk], steps.get(row.audience_id or 0, []), now=now) for row in rows
-    ]
+    lines = [_line(row, risk_of[row.pk], steps.get(row.audience_id or 0, [])) for row in rows]
     return [line for line in lines if line]
 
 
-def banner(app_group: AppGroup, *, now: datetime) -> list[Problem]:
+def banner(app_group: AppGroup) -> list[Problem]:
     """Return the problems of connections, for the banner. One query, one more if there are any."""
     rows = [row for row in _open_rows(app_group) if row.connection_id is not None]
     risk_of = risks.of_incidents(rows)
-    return [problem for row in rows if (problem := _problem(row, risk_of[row.pk], now=now))]
+    return [problem for row in rows if (problem := _problem(row, risk_of[row.pk]))]
 
 
 def history(app_group: AppGroup, *, before: int | None, after: int | None) -> History:
@@ -188,8 +186,8 @@ def _rank(line: Line) -> tuple[bool, datetime, int, int]:
     return not line.is_danger, errored_at, -line.risk.people, line.incident.pk
 
 
-def _line(row: Incident, risk: Risk, steps: list[Step], *, now: datetime) -> Line | None:
-    problem = _problem(row, risk, now=now)
+def _line(row: Incident, risk: Risk, steps: list[Step]) -> Line | None:
+    problem = _problem(row, risk)
     if problem is None:  # over, and the row not ended yet
         return None
     if row.audience_id is not None and steps and problem.severity is Severity.DANGER:
@@ -197,17 +195,17 @@ def _line(row: Incident, risk: Risk, steps: list[Step], *, now: datetime) -> Lin
     return Line(row, problem, risk, steps[:MAX_STEPS])
 
 
-def _problem(row: Incident, risk: Risk, *, now: datetime) -> Problem | None:
+def _problem(row: Incident, risk: Risk) -> Problem | None:
     if row.code in warnings.OF_CODE:
         return warnings.OF_CODE[row.code](row, risk)
     match titles.place_of(row):
         case Connection() as connection:
             lacks_key = row.code == SEALED
-            return problems.of_connection(connection, now=now, risk=risk, lacks_key=lacks_key)
+            return problems.of_connection(connection, risk=risk, lacks_key=lacks_key)
         case AdAccount() as ad_account:
             return problems.of_ad_account(ad_account, risk=risk)
         case Audience() as audience:
-            return problems.of_audience(audience, now=now, risk=risk)
+            return problems.of_audience(audience, risk=risk)
         case Sync():  # only thresholds are troubles of a step
             return None
 

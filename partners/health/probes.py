@@ -30,6 +30,8 @@ from partners.models.checks import MAX_ANSWER
 
 MAX_SECONDS = 5.0
 """After so long, a run asks nothing more."""
+MAX_CONNECTIONS = 100
+"""A run reads at most so many connections."""
 MIN_PAUSE = timedelta(minutes=1)
 """At least so long between two runs of one connection that a member starts."""
 
@@ -40,8 +42,7 @@ def beat() -> None:
     due_q = _not_checked_since_q(now - timedelta(minutes=settings.CHECK_EVERY_MINUTES), now=now)
     connections = Connection.objects.filter(due_q, app_group__archived_at=None)
     oldest_first = connections.order_by(F("examined_at").asc(nulls_first=True), "pk")
-    # They are checked one after the other; the number of threads only limits how many are read.
-    for connection in oldest_first.exclude(token_sealed="")[: settings.SYNC.threads]:
+    for connection in oldest_first.exclude(token_sealed="")[:MAX_CONNECTIONS]:
         if time.monotonic() > stop_at:
             return
         if not _run_if_due(connection, due_q, now=now, stop_at=stop_at):

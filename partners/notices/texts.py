@@ -32,7 +32,7 @@ def of_notice(incident: Incident, kind: Kind, recipient: Membership, *, now: dat
     """Return subject and body of a mail."""
     if kind == Kind.OVER:
         return _over_mail(incident)
-    line = lines.of_incident(incident, now=now)
+    line = lines.of_incident(incident)
     if kind in reminders.HOURS:
         return _reminder_mail(incident, kind, line, now=now)
     return _begun_mail(incident, line, recipient)

@@ -5,7 +5,6 @@ from typing import Any
 from django import template
 from django.template.context import Context
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from partners import audiences
@@ -65,6 +64,6 @@ def _banner_problems(context: Context) -> list[Problem]:
     app_group = context.get("app_group")
     if app_group is None or context["request"].path == reverse("health", args=[app_group.slug]):
         return []
-    problems = lines.banner(app_group, now=timezone.now())
+    problems = lines.banner(app_group)
     path = context["request"].path if problems else ""
     return [problem for problem in problems if not path.startswith(problem.url)]

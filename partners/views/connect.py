@@ -7,7 +7,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.cache import add_never_cache_headers
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -90,7 +89,6 @@ def callback(request: HttpRequest, partner_key: str) -> HttpResponse:
         swap.extend(state.app_group, partner.key, now=timezone.now())
         response = redirect("choose_ad_accounts", state.app_group.slug, partner_key, state.pk)
     response["Referrer-Policy"] = "no-referrer"
-    add_never_cache_headers(response)
     response["Cache-Control"] = "no-store"
     return response
 

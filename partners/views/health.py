@@ -26,7 +26,7 @@ def health(request: HttpRequest, group: str) -> HttpResponse:
         app_group, before=_history_key(request, "before"), after=_history_key(request, "after")
     )
     context = {
-        "lines": lines.of_group(app_group, now=timezone.now()),
+        "lines": lines.of_group(app_group),
         "page": history,
         "kept": _kept_for_text(),
         "reports": checks.of_group(app_group),

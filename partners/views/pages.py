@@ -55,7 +55,7 @@ def partner(request: HttpRequest, group: str, partner_key: str) -> HttpResponse:
         "partner": partner,
         "connection": connection,
         "state": _state(connection, lines),
-        "problem": _connection_problem(connection, lines, now=now),
+        "problem": _connection_problem(connection, lines),
         "lines": lines,
         "faq": faq.of(partner),
         "not_configured": "" if partner.is_configured() else oauth.not_configured_text(partner),
@@ -78,7 +78,7 @@ def ad_account_audiences(
         "ad_account": ad_account,
         "page": Paginator(audience_rows, PER_PAGE).get_page(request.GET.get("page")),
         "q": search,
-        "problem": problems.of_connection(ad_account.connection, now=timezone.now()),
+        "problem": problems.of_connection(ad_account.connection),
     }
     return render(request, "partners/audiences.html", context)
 
@@ -143,12 +143,12 @@ def _ad_account_lines(connection: Connection, *, now: datetime) -> list[AdAccoun
 
 
 def _connection_problem(
-    connection: Connection | None, lines: list[AdAccountLine], *, now: datetime
+    connection: Connection | None, lines: list[AdAccountLine]
 ) -> Problem | None:
     """Return the problem of a connection that should work, or None."""
     if connection is None or not connection.is_connected:
         return None
-    problem = problems.of_connection(connection, now=now)
+    problem = problems.of_connection(connection)
     if problem is None and not lines:
         text = _(
             "No ad account is connected any more. Press Change account and choose at least one."

@@ -252,7 +252,7 @@ def read(canvas: Canvas, *, now: datetime) -> Flow:
     for number, flow_card in enumerate(cards, start=1):
         flow_card.number = number
     path = nest_in_splits(cards)
-    banner = [problem.text for problem in lines.banner(canvas.app_group, now=now)]
+    banner = [problem.text for problem in lines.banner(canvas.app_group)]
     missing = words.missing_choices(canvas)
     entry = str(missing[0].text) if missing else _entry_words(canvas, now=now)
     return Flow(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import signal
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -115,9 +116,10 @@ class Command(BaseCommand):
 
 def _folder(seed: int) -> Path:
     """Make a folder for the logs, which is kept."""
-    folder = Path(settings.VAR_DIR).resolve() / "chaos" / f"{time.strftime('%Y%m%d-%H%M%S')}-{seed}"
-    folder.mkdir(parents=True)
-    return folder
+    parent = Path(settings.VAR_DIR).resolve() / "chaos"
+    parent.mkdir(parents=True, exist_ok=True)
+    # Two runs may begin in one second.
+    return Path(tempfile.mkdtemp(prefix=f"{time.strftime('%Y%m%d-%H%M%S')}-{seed}-", dir=parent))
 
 
 def _interrupt(*_: object) -> None:

@@ -47,7 +47,7 @@ def test_held_removals_are_an_incident_until_a_member_confirms(audience_of_ten):
     reconcile.run(now=timezone.now())
     row = Incident.objects.get()
     assert (row.code, row.people, row.ended_at) == ("removals_held", 4, None)
-    [line] = lines.of_group(audience_of_ten.app_group, now=timezone.now())
+    [line] = lines.of_group(audience_of_ten.app_group)
     assert "4 people left the segment" in line.problem.text
     brake_world.move(audience_of_ten, [4], "FR")
     reconcile.run(now=timezone.now())

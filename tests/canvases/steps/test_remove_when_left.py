@@ -149,7 +149,7 @@ def test_a_pending_removal_keeps_the_trouble_of_a_stopped_canvas(step, left, con
     connection.save()
     settle(step.sync, "synced")
     Sync.objects.update(is_live=False)
-    assert analytics.troubles([canvas], now=timezone.now())[canvas.pk].step == step.pk
+    assert analytics.troubles([canvas])[canvas.pk].step == step.pk
 
 
 def test_an_archived_canvas_keeps_no_people(step, canvas, bob):

@@ -31,7 +31,7 @@ def waiting_world(world):
 
 def text(sync_row):
     fresh = Sync.objects.select_related(problems.SYNC_RELATED).get(pk=sync_row.pk)
-    return problems.of_sync(fresh, now=timezone.now()).text
+    return problems.of_sync(fresh).text
 
 
 PROBLEMS = [
@@ -85,7 +85,7 @@ def test_the_banner_counts_all_pending_people_of_the_connection(waiting_world):
     )
     Connection.objects.update(parked_by="token")
     reconcile.run(now=timezone.now())
-    [found] = lines.banner(waiting_world.app_group, now=timezone.now())
+    [found] = lines.banner(waiting_world.app_group)
     assert "Otherwise 2,800 people count as errored." in found.text
     assert "2,759" in text(waiting_world.sync_row)
 

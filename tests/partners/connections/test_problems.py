@@ -27,7 +27,7 @@ def step(alice_flow, live_sync):
 def problem(step):
     def look():
         fresh = Sync.objects.select_related(problems.SYNC_RELATED).get(pk=step.pk)
-        return problems.of_sync(fresh, now=timezone.now())
+        return problems.of_sync(fresh)
 
     return look
 
@@ -48,7 +48,7 @@ def test_a_healthy_sync_has_no_problem(problem):
 def test_the_problem_of_a_sync_takes_one_query(step, django_assert_num_queries):
     with django_assert_num_queries(1):
         fresh = Sync.objects.select_related(problems.SYNC_RELATED).get(pk=step.pk)
-        problems.of_sync(fresh, now=timezone.now())
+        problems.of_sync(fresh)
 
 
 def test_a_token_revoked_at_tiktok_shows_after_a_probe(alice_flow, problem, code, sandbox):

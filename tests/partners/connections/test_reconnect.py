@@ -25,7 +25,7 @@ def audience(alice_flow):
 
 def problem_of(step):
     step = Sync.objects.select_related(problems.SYNC_RELATED).get(pk=step.pk)
-    return problems.of_sync(step, now=timezone.now())
+    return problems.of_sync(step)
 
 
 def test_pending_people_are_sent_after_a_reconnect_by_another_user(alice_flow, audience, live_sync):

@@ -48,8 +48,7 @@ def test_the_banner_and_the_page_say_the_same(step, people_of, acme):
     builder.enter(step, people_of(3))
     Connection.objects.update(parked_by="token")
     reconcile.run(now=timezone.now())
-    now = timezone.now()
-    [line], [problem] = lines.of_group(acme, now=now), lines.banner(acme, now=now)
+    [line], [problem] = lines.of_group(acme), lines.banner(acme)
     assert line.problem.text == problem.text
     assert line.title in problem.text
 
@@ -72,8 +71,8 @@ def test_a_mended_trouble_is_not_shown_before_its_row_is_ended(step, acme):
     Connection.objects.update(parked_by="token")
     reconcile.run(now=timezone.now())
     Connection.objects.update(parked_by="")
-    assert lines.of_group(acme, now=timezone.now()) == []
-    assert lines.banner(acme, now=timezone.now()) == []
+    assert lines.of_group(acme) == []
+    assert lines.banner(acme) == []
 
 
 def test_the_worst_comes_first(step, people_of, acme):
@@ -82,7 +81,7 @@ def test_the_worst_comes_first(step, people_of, acme):
     builder.enter(step, people_of(3))
     Audience.objects.update(gone_at=timezone.now())
     reconcile.run(now=timezone.now())
-    health_lines = lines.of_group(acme, now=timezone.now())
+    health_lines = lines.of_group(acme)
     assert [line.incident.audience.name for line in health_lines] == ["winback", "cold"]
 
 

@@ -26,7 +26,7 @@ def step(acme, alice):
 def found(group):
     """Return the open incidents as code -> line."""
     reconcile.run(now=timezone.now())
-    return {line.problem.code: line for line in lines.of_group(group, now=timezone.now())}
+    return {line.problem.code: line for line in lines.of_group(group)}
 
 
 def hour(step, *, hours=0.0, **counts):

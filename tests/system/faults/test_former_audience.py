@@ -74,9 +74,7 @@ def test_a_stopped_canvas_with_pending_people_keeps_the_banner_of_a_lost_connect
     park.park_connection(world.connection, "40105", timezone.now())
     Sync.objects.update(is_live=False)
     reconcile.run(now=timezone.now())
-    assert [line.code for line in lines.banner(world.app_group, now=timezone.now())] == [
-        "token_refused"
-    ]
+    assert [line.code for line in lines.banner(world.app_group)] == ["token_refused"]
 
 
 def test_an_old_audience_is_a_problem_only_when_it_cannot_be_used(

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 def _problem_code(to_sync):
     fresh = Sync.objects.select_related(problems.SYNC_RELATED).get(pk=to_sync.pk)
-    problem = problems.of_sync(fresh, now=timezone.now())
+    problem = problems.of_sync(fresh)
     return problem.code if problem else None
 
 
