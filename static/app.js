@@ -176,6 +176,10 @@
     "htmx:beforeRequest",
     (event) => document.hidden && event.detail.elt.matches("[data-poll]") && event.preventDefault(),
   );
+  // What a page asks for by itself shows no activity of the user: a session may end meanwhile.
+  on("htmx:configRequest", ({ detail }) => {
+    if (detail.elt.matches("[data-poll], [hx-trigger^=load]")) detail.headers["X-Background"] = "1";
+  });
   // A session that ended answers with the sign-in page: show it as a page, not inside a panel.
   on("htmx:beforeSwap", (event) => {
     if (

@@ -86,15 +86,18 @@ def test_zoom_and_folded_branches_outlast_an_edit_and_the_poll(open_page, sign_i
     sign_in(page)
     page.goto(f"{path}?fold={inner}&zoom=60")
     expect(page.locator("#flow .folded")).to_have_count(2)
-    press(page, f"#card-{outer}")
+    with page.expect_request(re.compile(f"step={outer}")) as of_a_click:
+        press(page, f"#card-{outer}")
+    assert "x-background" not in of_a_click.value.headers
     expect(page.locator("#panel-close")).to_be_visible()
     page.locator(f"[id='add-{outer}{YES}']").click()
     page.locator("button[data-kind=delay]").click()
     expect(page.locator("#step-form")).to_be_visible()
     expect(page.locator("#flow .folded")).to_have_count(2)
     expect(page).to_have_url(re.compile(f"zoom=60&fold={inner}"))
-    with page.expect_response(re.compile("/counts/")):
+    with page.expect_response(re.compile("/counts/")) as of_a_poll:
         pass
+    assert "x-background" in of_a_poll.value.request.headers
     expect(page.locator("#flow .zoom-60 .folded")).to_have_count(2)
     page.keyboard.press("Escape")
     expect(page.locator("#panel")).to_be_hidden()

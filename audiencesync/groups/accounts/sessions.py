@@ -45,8 +45,8 @@ def _end_or_keep(request: HttpRequest, *, now: float) -> None:
 
 
 def _is_background(request: HttpRequest) -> bool:
-    """Return whether the page itself sent this request, which shows no activity of the user."""
-    return request.method == "GET" and "HX-Request" in request.headers
+    """Return whether an open page asked by itself, which shows no activity of the user."""
+    return "X-Background" in request.headers  # set by static/app.js
 
 
 def list_sessions(request: HttpRequest) -> list[UserSession]:

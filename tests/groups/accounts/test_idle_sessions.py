@@ -35,7 +35,7 @@ def test_an_unused_session_ends_with_a_message(alice, signed_in, settings):
 
 def test_background_requests_do_not_keep_a_session(alice, signed_in, settings):
     settings.SESSION_IDLE_MINUTES = 30
-    client, live = signed_in(alice), {"HX-Request": "true"}
+    client, live = signed_in(alice), {"HX-Request": "true", "X-Background": "1"}
     assert [is_in(client, minutes, **live) for minutes in (0, 15, 29, 31)] == [
         True,
         True,
@@ -43,6 +43,12 @@ def test_background_requests_do_not_keep_a_session(alice, signed_in, settings):
         False,
     ]
     assert not is_in(client, 0)
+
+
+def test_clicks_that_replace_a_part_of_a_page_keep_a_session(alice, signed_in, settings):
+    settings.SESSION_IDLE_MINUTES = 30
+    client, click = signed_in(alice), {"HX-Request": "true"}
+    assert [is_in(client, minutes, **click) for minutes in (0, 29, 58, 87)] == [True] * 4
 
 
 def test_a_session_lasts_without_the_setting(alice, signed_in):
