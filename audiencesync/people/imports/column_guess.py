@@ -43,6 +43,7 @@ REASONS: dict[str, str | Promise] = {
     "address": _("Left out: this looks like addresses, and this group stores only hashes."),
     "ours": _("Left out: only this product can tell it."),
     "twice": _("Left out: another column has the same name."),
+    "misnamed": _("Left out: an attribute cannot have this name."),
     "nested": _("Left out: a list or an object would become its text."),
     "nothing": _("The name sounds like “%(field)s”, but hardly a value fits."),
     "zero": _("Text, because as a number “%(cell)s” would change."),
@@ -214,11 +215,11 @@ class _ExportGuesser(_Guesser):
             in_clear.kind_of(name) or any(map(in_clear.has_email, values))
         ):
             return Guess(Column(header, "", name, cells.EXACT), "address")
-        is_left_out = filters.CUSTOM + name in self.taken or not cells.is_name(name)
-        return Guess(
-            Column(header, "" if is_left_out else "kept", name, cells.EXACT),
-            "twice" if is_left_out else "",
-        )
+        if filters.CUSTOM + name in self.taken:
+            return Guess(Column(header, "", name, cells.EXACT), "twice")
+        if not cells.is_name(name):
+            return Guess(Column(header, "", name, cells.EXACT), "misnamed")
+        return Guess(Column(header, "kept", name, cells.EXACT))
 
 
 def attribute_name(header: str, index: int) -> str:

@@ -4,6 +4,7 @@ import pytest
 
 from audiencesync.people.imports import column_guess
 from audiencesync.people.models import Profile
+from audiencesync.people.views import csv_export
 from audiencesync.people.writing import in_clear
 
 pytestmark = pytest.mark.thorough
@@ -186,3 +187,14 @@ def test_a_short_row_is_imported_and_extra_empty_cells_are_ignored(import_pages)
         "rs2,rs2@example.org\nrl1,rl1@example.org,hello,,\nx,y@example.org,z,more\n"
     )
     assert (row.n_created, row.n_rejected) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("header", "why"), [("", "cannot have this name"), ("plan", "another column has the same name")]
+)
+def test_a_column_of_an_export_that_cannot_be_kept_says_why(acme, header, why):
+    ours = [csv_export.ID_COLUMN, *csv_export.COLUMNS, csv_export.CREATED_COLUMN]
+    headers = [*ours, "plan", header]
+    found = suggest(acme, headers, ["x"] * len(headers))
+    assert found[-1].column.target == ""
+    assert why in found[-1].reason()
