@@ -81,8 +81,8 @@ class Stage:
     def strike_all(self, mode: str, first: int = 0, step: int = 1) -> Result:
         """Strike once in every ``step``-th class of points, and run once without a strike.
 
-        On a busy machine the run that numbers the points waits longer than the others, which then
-        end before its last points. In this case, number the points of one more run.
+        Threads vary in their order, so the run that numbers the points may be longer than the
+        others. In this case, number the points of one more run.
         """
         result = self._strike_all(mode, first, step)
         if result.has_missed_many:

@@ -99,8 +99,8 @@ def _killed(scenario):
 def _check(scenario, result, record_property):
     """Assert that there are no violations, enough points, and few missed ones.
 
-    A run may be shorter than the one that numbered the points: a wait costs a beat or two without
-    work, and threads vary in their order. A tenth is never missed.
+    A run may be shorter than the one that numbered the points, because threads vary in their order.
+    A tenth is never missed.
     """
     record_property("points", result.n_points)
     record_property("struck", result.n_struck)
