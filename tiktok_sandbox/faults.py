@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from threading import Lock
 
 from tiktok_sandbox import params
-from tiktok_sandbox.wire import HTML, TEXT, Answer, Delivery, TikTokError, envelope
+from tiktok_sandbox.wire import HTML, TEXT, Answer, TikTokError, Transmission, envelope
 
 # kind -> the parameters it takes, with their defaults; None: must be given
 KINDS: dict[str, dict[str, object]] = {
@@ -249,18 +249,18 @@ def damage(answer: Answer, fault: Fault) -> Answer:
     with_other_body = damaged_body(answer, fault)
     if with_other_body:
         return with_other_body
-    delivery = {
-        "slow": Delivery(delay=fault.seconds),
-        "drip": Delivery(drip=fault.seconds),
-        "truncated": Delivery(is_cut=True),
-        "drop": Delivery(is_dropped=True),
-        "apply_then_drop": Delivery(is_dropped=True),
+    transmission = {
+        "slow": Transmission(delay=fault.seconds),
+        "drip": Transmission(drip=fault.seconds),
+        "truncated": Transmission(is_cut=True),
+        "drop": Transmission(is_dropped=True),
+        "apply_then_drop": Transmission(is_dropped=True),
     }[fault.kind]
-    return replace(answer, delivery=delivery)
+    return replace(answer, transmission=transmission)
 
 
 def damaged_body(answer: Answer, fault: Fault) -> Answer | None:
-    """Return the answer with another body or status; None for faults that change the delivery."""
+    """Return the answer with another body or status; None for faults of the transmission."""
     match fault.kind:
         case "http_error":
             return Answer(b"<html><body>Bad gateway</body></html>", fault.status, HTML)

@@ -36,9 +36,9 @@ ENDPOINTS = {
     "dmp/custom_audience/lookalike/create": Endpoint("POST", audience.lookalike_create),
 }
 
-# Endpoints of TikTok that the sandbox does not have. They are answered in TikTok's envelope: its
-# SDK takes any other answer for a network error.
-NOT_PLAYED = {
+# Endpoints of TikTok that the sandbox does not simulate. They are answered in TikTok's envelope:
+# its SDK takes any other answer for a network error.
+NOT_SIMULATED = {
     "audience/insight/overlap": "GET",
     "dmp/custom_audience/create": "POST",
     "dmp/custom_audience/update": "POST",
@@ -56,11 +56,11 @@ NOT_PLAYED = {
 }
 
 
-def not_played(call: Call) -> dict[str, object]:
-    raise TikTokError(40008, f"The sandbox does not play {call.endpoint}; see docs/sandbox.md.")
+def not_simulated(call: Call) -> dict[str, object]:
+    raise TikTokError(40008, f"The sandbox does not simulate {call.endpoint}; see docs/sandbox.md.")
 
 
-ENDPOINTS |= {name: Endpoint(method, not_played) for name, method in NOT_PLAYED.items()}
+ENDPOINTS |= {name: Endpoint(method, not_simulated) for name, method in NOT_SIMULATED.items()}
 
 
 def answer_api(sandbox: Sandbox, request: Request) -> Answer:
@@ -82,7 +82,7 @@ def answer_api(sandbox: Sandbox, request: Request) -> Answer:
 
 
 def answer_call(call: Call, endpoint: Endpoint) -> Answer:
-    """Return the answer: of a fault instead of the handler, or the handler's, maybe damaged."""
+    """Return the answer. A fault replaces the handler's (INSTEAD), or damages it (AFTER)."""
     try:
         throttle(call, endpoint)
         fault = call.take_fault(*INSTEAD)
@@ -99,9 +99,12 @@ def answer_call(call: Call, endpoint: Endpoint) -> Answer:
 
 
 def throttle(call: Call, endpoint: Endpoint) -> None:
-    """Apply the rate limits, the app's first: it does not need the body. Raises TikTokError."""
+    """Apply the rate limits. Raises TikTokError.
+
+    The app's limit comes first: it can be checked without parsing the body.
+    """
     options = call.sandbox.options
-    # Where the preset has a rate for segment/mapping, it replaces the app's for the streaming API.
+    # With a rate for segment/mapping, the streaming API is limited per ad account only.
     if not (endpoint.is_streaming and options.limits.mapping_rate):
         key, now = ("app", options.app_id), time.monotonic()
         if not call.sandbox.windows.admit(key, rate=options.limits.app_rate, now=now):
@@ -111,7 +114,7 @@ def throttle(call: Call, endpoint: Endpoint) -> None:
 
 
 def handle(call: Call, endpoint: Endpoint) -> Answer:
-    """Return the handler's answer. Its error is one, too: a fault may damage it as well."""
+    """Return the handler's answer. Its TikTokError becomes one: a fault may damage that, too."""
     try:
         if endpoint.needs_token:
             call.authenticate()

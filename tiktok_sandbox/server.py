@@ -54,19 +54,19 @@ class Handler(BaseHTTPRequestHandler):
         return Request(self.command, unquote(parts.path), query, headers, body)
 
     def write(self, answer: Answer) -> None:
-        delivery = answer.delivery
-        if delivery.delay:
-            self.server.sandbox.closing.wait(delivery.delay)
-        if delivery.is_dropped:
+        transmission = answer.transmission
+        if transmission.delay:
+            self.server.sandbox.closing.wait(transmission.delay)
+        if transmission.is_dropped:
             self.hang_up()
             return
         if answer.chunks is not None and self.command != "HEAD":
             self.write_chunks(answer)
             return
         head, body = self.head(answer), b"" if self.command == "HEAD" else answer.body
-        if delivery.drip:
-            self.drip(head, body, delivery.drip)
-        elif delivery.is_cut:
+        if transmission.drip:
+            self.drip(head, body, transmission.drip)
+        elif transmission.is_cut:
             self.wfile.write(head + body[: len(body) // 2])
             self.hang_up()
         else:

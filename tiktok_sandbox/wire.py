@@ -1,4 +1,4 @@
-"""Requests, answers, TikTok's envelope, and how an answer is delivered."""
+"""Requests, answers, TikTok's envelope, and how an answer is sent."""
 
 import secrets
 from collections.abc import Iterator, Mapping
@@ -34,13 +34,13 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Delivery:
-    """How an answer is sent; in seconds, `drip` is the pause between two bytes."""
+class Transmission:
+    """How an answer is sent."""
 
-    delay: float = 0
-    drip: float = 0
-    is_cut: bool = False
-    is_dropped: bool = False
+    delay: float = 0  # seconds before the first byte
+    drip: float = 0  # seconds before each byte of the body
+    is_cut: bool = False  # in the middle of the body
+    is_dropped: bool = False  # the connection ends without an answer
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Answer:
     status: int = 200
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
-    chunks: Iterator[bytes] | None = None
-    delivery: Delivery = Delivery()
+    chunks: Iterator[bytes] | None = None  # sent instead of the body
+    transmission: Transmission = Transmission()
 
 
 def request_id(now: datetime | None = None) -> str:
@@ -59,8 +59,11 @@ def request_id(now: datetime | None = None) -> str:
     return f"{now:%Y%m%d%H%M%S}{secrets.token_hex(10).upper()}"
 
 
-def envelope(code: object, message: str, data: Mapping[str, object]) -> Answer:
-    """Return the answer to an API call: HTTP 200, the outcome is in ``code``."""
+def envelope(code: int | None, message: str, data: Mapping[str, object]) -> Answer:
+    """Return the answer to an API call: HTTP 200, the outcome is in ``code``.
+
+    TikTok's code is never null; the fault code_null is.
+    """
     log_id = request_id()
     content = {"code": code, "message": message, "request_id": log_id, "data": data}
     return Answer(orjson.dumps(content), headers={"X-TT-LOGID": log_id})

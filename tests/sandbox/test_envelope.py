@@ -5,7 +5,7 @@ import re
 import pytest
 import requests
 
-from tiktok_sandbox.routes import ENDPOINTS, NOT_PLAYED
+from tiktok_sandbox.routes import ENDPOINTS, NOT_SIMULATED
 from tiktok_sandbox.seed import EU, JONAS, US
 
 LOCKED = sorted(name for name, endpoint in ENDPOINTS.items() if endpoint.needs_token)
@@ -29,7 +29,7 @@ def test_a_missing_and_a_wrong_token_have_different_codes(server, endpoint):
     assert (wrong.status_code, wrong.json()["code"], wrong.json()["data"]) == (200, 40105, {})
 
 
-@pytest.mark.parametrize("endpoint", sorted(set(ENDPOINTS) - {"user/info"} - set(NOT_PLAYED)))
+@pytest.mark.parametrize("endpoint", sorted(set(ENDPOINTS) - {"user/info"} - set(NOT_SIMULATED)))
 def test_missing_parameters_are_refused(mara_client, endpoint):
     answer = mara_client.send(
         ENDPOINTS[endpoint].method,

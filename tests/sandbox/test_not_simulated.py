@@ -6,12 +6,12 @@ import requests
 from business_api_client.tiktok_business.tiktok_exceptions import TiktokSDKError
 
 from tiktok_sandbox.accounts import AD_ACCOUNTS, AUDIENCES
-from tiktok_sandbox.routes import NOT_PLAYED
+from tiktok_sandbox.routes import NOT_SIMULATED
 from tiktok_sandbox.sandbox import DEMO_APP_ID, DEMO_SECRET
 from tiktok_sandbox.seed import JONAS, MARA
 
 
-@pytest.mark.parametrize(("endpoint", "method"), NOT_PLAYED.items())
+@pytest.mark.parametrize(("endpoint", "method"), NOT_SIMULATED.items())
 def test_a_call_without_implementation_answers_200_with_a_code(mara_client, endpoint, method):
     answer = mara_client.send(method, endpoint, json={} if method == "POST" else None)
     assert (answer.status_code, answer.json()["code"]) == (200, 40008)
@@ -23,7 +23,7 @@ def test_the_sdk_raises_its_own_error(server, mara_client):
     configuration = sdk.Configuration()
     configuration.host = server.url
     audiences = sdk.AudienceApi(sdk.ApiClient(configuration))
-    with pytest.raises(TiktokSDKError, match="40008|does not play"):
+    with pytest.raises(TiktokSDKError, match="40008|does not simulate"):
         audiences.dmp_custom_audience_share_log("7000", "1", mara_client.token)
 
 
