@@ -63,7 +63,7 @@ def withdraw(
 
 
 def standing_adds(sync_ids: Iterable[int]) -> "QuerySet[Delivery]":
-    """Return the adds of these Syncs that `withdraw` would revert."""
+    """Return the adds of these Syncs that are neither void nor discarded nor reverted."""
     return removals_withdraw.standing_adds(sync_ids)
 
 

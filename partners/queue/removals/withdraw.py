@@ -1,8 +1,8 @@
 """Remove people again from the audience to which a Sync added them, when they leave.
 
 Each add is reverted at most once, by a second Sync (Sync.undoes): the entry key of the removal is
-the id of the add. Another Sync that added the same person to the audience, and was not reverted
-itself, still wants them there: it claims them (Sync.claims).
+the id of the add. Another Sync whose add of the same person to the audience is not reverted still
+wants them there: it claims them (Sync.claims).
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ from partners.models import Action, Audience, Delivery, Outcome, Reason, Sync
 from partners.queue import collect, enqueue, supersede, tally
 
 ENDS_CLAIMS = ~Q(sync__purpose__in=[Sync.Purpose.LEFT, Sync.Purpose.MISREAD])
-"""Removals that end the claims of earlier adds: not those of people who left a step (their other
-steps still want them), nor of misread addresses (the person stays).
+"""Removals that end the claims of earlier adds.
+
+Not those of people who left a step: other steps still want them. Nor those of misread addresses:
+only a hash by a former rule is removed, and the person stays.
 """
 
 NOT_VOID = ~Q(outcome__in=supersede.VOID) & ~Q(batch__state=Outcome.CANCELLED)
-IS_STANDING = NOT_VOID & Q(batch__cancel_requested=False)
-"""Adds that were neither void nor discarded. Errored ones are standing: they may have arrived."""
+"""Deliveries that are neither cancelled nor not synced."""
+
+MAY_ARRIVE = NOT_VOID & Q(batch__cancel_requested=False)
+"""Adds that have arrived or may: neither void nor discarded. An errored one may have arrived."""
 
 
 def withdraw(
@@ -30,8 +34,8 @@ def withdraw(
 ) -> int:
     """Enqueue the removal of people whom ``sync`` added. Return how many adds are reverted.
 
-    Inside the caller's transaction, for at most 10,000 profiles. ``even_if_wanted``: former
-    identifiers have to go, although other Syncs want the people there.
+    Inside the caller's transaction, for at most 10,000 profiles. ``even_if_wanted``: remove them
+    although other Syncs claim them, because their identifiers changed and the former ones must go.
     """
     adds = not_reverted(sync, profile_ids)
     if not adds.exists():
@@ -43,7 +47,7 @@ def withdraw(
         undoing = undoing_sync(sync)
         # Some adds are reverted without sending a removal.
         if even_if_wanted:
-            # Another Sync has removed them: once more would supersede what was added since.
+            # They were removed since: a second removal would supersede later adds, too.
             unsent = adds.filter(Exists(_removed_since(sync.audience_id)))
             outcome, reason = Outcome.CANCELLED, Reason.SUPERSEDED
         else:
@@ -54,15 +58,16 @@ def withdraw(
             for pk, profile in unsent.values_list("pk", "profile")
         )
         changes.add(undoing.pk, entered=len(reverted), **{outcome: len(reverted)})
-        # Without those, which are reverted by now: ``adds`` is a query that runs again.
+        # ``adds`` is read again: without the adds that were reverted above.
         others = adds.values_list("pk", "profile_id")
         return len(reverted) + enqueue.enqueue(undoing, others, now=now)
 
 
 def not_reverted(sync: Sync, profile_ids: Iterable[int]) -> QuerySet[Delivery]:
-    """Return the adds of these profiles that may have reached the audience, or still may.
+    """Return the adds of these profiles that a removal must revert and none has.
 
-    Also void adds of people who left another Sync and stayed because of ``sync``.
+    Those that have arrived or may. Also void and discarded ones of people who left a Sync of the
+    audience and stayed, wanted elsewhere: they may have stayed because of this add.
     """
     kept = Delivery.objects.filter(
         profile=OuterRef("profile"),
@@ -74,12 +79,12 @@ def not_reverted(sync: Sync, profile_ids: Iterable[int]) -> QuerySet[Delivery]:
     adds = Delivery.objects.annotate(sync_unindexed=F("sync_id") + 0).filter(
         sync_unindexed=sync.pk, profile__in=list(profile_ids)
     )
-    return adds.filter(IS_STANDING | Q(Exists(kept)), ~supersede.reverted_q())
+    return adds.filter(MAY_ARRIVE | Q(Exists(kept)), ~supersede.reverted_q())
 
 
 def standing_adds(sync_ids: Iterable[int]) -> QuerySet[Delivery]:
-    """Return the adds of these Syncs that are neither void nor reverted."""
-    adds = Delivery.objects.filter(IS_STANDING, sync__in=list(sync_ids), profile__isnull=False)
+    """Return the adds of these Syncs that are neither void nor discarded nor reverted."""
+    adds = Delivery.objects.filter(MAY_ARRIVE, sync__in=list(sync_ids), profile__isnull=False)
     return adds.filter(~supersede.reverted_q())
 
 
@@ -91,7 +96,7 @@ def _wanted_by_others(sync: Sync) -> QuerySet[Delivery]:
 def steps_that_want(sync_ids: Iterable[int], *, most: int) -> list[tuple[str, str, int]]:
     """Return (label, URL, how many) of each step that wants people who left these Syncs.
 
-    Of the ``most`` people who left last; most people first.
+    Only the ``most`` people who left last are read; the step with the highest number comes first.
     """
     left = Delivery.objects.filter(sync__undoes__in=list(sync_ids), reason=Reason.WANTED_ELSEWHERE)
     newest = left.order_by("-pk").values_list("profile", "sync__audience", "sync__undoes")[:most]
@@ -114,9 +119,10 @@ def _claims(audience_id: int) -> QuerySet[Delivery]:
     adds = Delivery.objects.filter(
         batch__audience=audience_id, batch__action=Action.ADD, sync__claims=True
     )
+    # A batch that is about to move to another audience claims no one here (queue/move.py).
     stays = Q(batch__moves_to=None) | Q(batch__moves_to__audience=audience_id)
     removed = Exists(_removed_since(audience_id, ENDS_CLAIMS))
-    return adds.filter(IS_STANDING, stays, ~supersede.reverted_q(), ~removed)
+    return adds.filter(MAY_ARRIVE, stays, ~supersede.reverted_q(), ~removed)
 
 
 def _removed_since(audience_id: int, *conditions: Q) -> QuerySet[Delivery]:
@@ -138,6 +144,7 @@ def undoing_sync(sync: Sync) -> Sync:
         "app_group_id": sync.app_group_id,
         "audience_id": sync.audience_id,
         "action": Action.REMOVE,
+        # All kinds: others may have been sent by Syncs whose people stayed because of this one.
         "kinds": list(collect.partner_of(account).kinds),
         "label": sync.label,
         "url": sync.url,
