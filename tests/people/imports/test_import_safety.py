@@ -30,7 +30,7 @@ def uploaded(import_pages):
 
 def test_viewers_are_refused(uploaded, vera, signed_in):
     client = signed_in(vera)
-    for page in [*PAGES, f"{uploaded.pk}/", f"{uploaded.pk}/"]:
+    for page in [*PAGES, f"{uploaded.pk}/"]:
         assert client.get(URL + page).status_code == 403
     for action in ["new/", f"{uploaded.pk}/", *(f"{uploaded.pk}/{action}" for action in ACTIONS)]:
         assert client.post(URL + action).status_code == 403
@@ -75,6 +75,7 @@ def test_a_rejects_file_is_safe_in_a_spreadsheet_and_can_be_imported(import_page
         [["external_id", "note"], *([f"c-{n}", cell] for n, cell in enumerate(cells))]
     )
     text = body.getvalue()
+    # Such cells are valid external ids: the second column is the id, the first one is left out.
     row = import_pages.run_to_end(
         text, target_0="", target_1="external_id", key="external_id", name_1="note"
     )
@@ -93,7 +94,7 @@ def test_a_rejects_file_is_safe_in_a_spreadsheet_and_can_be_imported(import_page
     assert (back.n_rejected, back.n_updated + back.n_created) == (0, 8)
     notes = {
         profile.external_id: profile.attributes.get("note")
-        for profile in Profile.objects.filter(external_id__in="01234567")
+        for profile in Profile.objects.filter(external_id__in=list("01234567"))
     }
     assert notes == {str(n): cell.strip() for n, cell in enumerate(cells)}
 
@@ -109,12 +110,14 @@ def test_only_hashes_are_stored_in_a_hash_only_group(import_pages, acme, make_pr
     assert set(Profile.objects.values_list("email", flat=True)) == {""}
     assert not Profile.objects.filter(email_sha256=None).exists()
     assert "secret" not in "".join(import_pages.rejects(row))
+    # The uploaded file had the addresses in clear: it is deleted at the end.
     assert UploadPart.objects.count() == 0
 
 
 @pytest.mark.parametrize("kind", ["external_id", "email"])
 def test_erased_people_do_not_come_back(import_pages, acme, make_profile, kind):
     erased = make_profile(external_id="c-2", email="bert@example.org")
+    # A name in the ledger is (kind, digest).
     names = [name for _pk, name in erasure_ledger.names_of(acme, [erased]) if name[0] == kind]
     erasure_ledger.write(acme, names, erasure=None, now=timezone.now())
     erased.delete()
@@ -123,19 +126,19 @@ def test_erased_people_do_not_come_back(import_pages, acme, make_profile, kind):
     assert [(problem.line, problem.reason) for problem in checked.problems] == [(3, "erased")]
     row = import_pages.run_to_end(file)
     assert (row.n_created, row.n_rejected) == (2, 1)
+    # Line and reason alone: cells of an erased person are not stored again.
     _header, line = import_pages.rejects(row)
     (cells,) = csv.reader([line])
     assert cells == ["3", "This person was erased and must not come back."]
 
 
-def test_an_erasure_slows_only_chunks_that_name_the_erased_person(import_pages, acme):
-    # PostgreSQL copies the people of a chunk into a table; only a chunk that names an erased
-    # person takes the slow path.
+def test_chunks_without_an_erased_person_take_the_fast_path(import_pages, acme):
     name = ("external_id", erasure_ledger.digest(acme, "external_id", b"c-2"))
     erasure_ledger.write(acme, [name], erasure=None, now=timezone.now())
     with CaptureQueriesContext(connection) as queries:
         row = import_pages.run_to_end("external_id,email\nc-1,anna@example.org\nc-3,\n")
     assert row.n_created == 2
+    # The fast path, on PostgreSQL alone, copies a chunk into a table.
     is_copied = any("FROM import_rows" in query["sql"] for query in queries)
     assert is_copied == (connection.vendor == "postgresql")
 
@@ -153,6 +156,7 @@ def test_a_withdrawn_consent_is_recorded(import_pages, make_profile):
 def test_the_consent_attribute_sets_consent_in_an_import(import_pages, acme):
     acme.consent_attribute = "newsletter"
     acme.save()
+    # "truth": an attribute that is true or false.
     import_pages.run_to_end("external_id,newsletter\nc-1,yes\nc-2,no\nc-3,\n", target_1="truth")
     consents = dict(Profile.objects.values_list("external_id", "ads_consent"))
     assert consents == {
@@ -167,6 +171,7 @@ def test_no_personal_data_is_logged(import_pages, caplog):
     row = import_pages.run_to_end('external_id,email\nsecret-1,secret@example.org\n,"secret\n')
     assert row.n_rejected == 1
     import_pages.rejects(row)
+    # Run again without its file, the import fails: that is logged, too.
     UploadPart.objects.all().delete()
     Import.objects.update(state="running")
     run_imports()
