@@ -204,7 +204,9 @@ class EntryForm(forms.ModelForm):
         self.exits = ExitForms(
             data if data and "exit-TOTAL_FORMS" in data else None,
             prefix="exit",
-            initial=[event | conditions.initial(event) for event in words.events(instance.exits)],
+            initial=[
+                event | conditions.initial(event) for event in words.exit_events(instance.exits)
+            ],
         )
         for name in self._absent():
             del self.fields[name]

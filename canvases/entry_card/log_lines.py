@@ -1,4 +1,4 @@
-"""Entry and exit of a canvas as lines of the activity log, which has no language of its own."""
+"""Entry and exit of a canvas as lines of the activity log: stored untranslated."""
 
 from __future__ import annotations
 
@@ -14,9 +14,14 @@ Lines = dict[str | Promise, Value]
 
 
 def changes(former: Canvas, before: Lines, stored: Canvas) -> list[LoggedChange]:
-    """Return what an edit changed. ``before``: the lines of ``former``, taken before the edit."""
+    """Return all lines with their old and new values; the log drops those that did not change.
+
+    ``before``: the lines of ``former``, read before the edit: the exit segments are rows of their
+    own, so those of ``former`` are the new ones by now.
+    """
     after = of_entry(stored)
     lines: list[LoggedChange] = [(label, before[label], after[label]) for label in after]
+    # Only a value that no line shows has changed, such as a masked one.
     if before == after and (former.entry, former.exits) != (stored.entry, stored.exits):
         lines.append((_("Condition"), None, _("the same fields, other values")))
     return lines
@@ -36,7 +41,7 @@ def of_entry(canvas: Canvas) -> Lines:
         _("Days after the last entry"): canvas.reentry_days,
         _("Most entries in all"): canvas.cap_total,
         _("Most entries a day"): canvas.cap_per_day,
-        _("Events that end a visit"): ", ".join(map(_event, words.events(canvas.exits))),
+        _("Events that end a visit"): ", ".join(map(_event, words.exit_events(canvas.exits))),
         _("They leave the entry segment"): words.ends_on_leaving(canvas),
         _("They join one of these segments"): ", ".join(exits),
     }

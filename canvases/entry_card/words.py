@@ -90,7 +90,7 @@ def exits(canvas: Canvas, segments: Sequence[str]) -> str:
     """Return what ends a visit early; empty if nothing does."""
     parts = [
         _("when %(event)s") % {"event": event(event_filter)}
-        for event_filter in events(canvas.exits)
+        for event_filter in exit_events(canvas.exits)
     ]
     if ends_on_leaving(canvas):
         parts.append(_("on leaving the segment"))
@@ -103,7 +103,7 @@ def ends_on_leaving(canvas: Canvas) -> bool:
     return canvas.segment_id is not None and bool(canvas.exits.get("left"))
 
 
-def events(raw: dict[str, Any]) -> list[dict[str, Any]]:
+def exit_events(raw: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the exit events of ``Canvas.exits``; those that cannot be read are left out."""
     rows = raw.get("events")
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []

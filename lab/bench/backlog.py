@@ -1,4 +1,4 @@
-"""Make any number of people pending, and measure how the engine sends them."""
+"""Make any number of deliveries pending, and measure how the engine sends them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import F, Sum
 from django.utils import timezone
 
@@ -29,7 +29,7 @@ FROM {batch} b CROSS JOIN (
 
 
 def fill(*, n: int, kinds: Sequence[str]) -> dict[str, Any]:
-    """Make about ``n`` people pending in full requests: the same people in every batch."""
+    """Make about ``n`` deliveries pending, in full batches that each have the same people."""
     _canvas, sync = world.draft(kinds)
     account = sync.audience.ad_account
     cap = collect.max_people(collect.preset_of(account), account, len(sync.kinds))
@@ -45,7 +45,8 @@ def fill(*, n: int, kinds: Sequence[str]) -> dict[str, Any]:
 
 
 def _count_sendable(sync: Sync, *, limit: int) -> int:
-    """Count the profiles that can be sent, up to ``limit``."""
+    """Count profiles that can be sent, up to ``limit``."""
+    # Those with an e-mail, the kind that benches send by default; no one in the bench is erased.
     people = Profile.objects.filter(app_group=sync.app_group_id, email_sha256__isnull=False)
     return people.exclude(ads_consent=False)[:limit].count()
 
@@ -80,6 +81,7 @@ def _fill(sync: Sync, per_batch: int, first: int, last: int) -> None:
         "due_at": now,
     }
     with tally.atomic(now=now) as moves:
+        # The audience is new: its seq is ``first`` here.
         Audience.objects.filter(pk=sync.audience_id).update(seq=F("seq") + last - first)
         Batch.objects.bulk_create(
             Batch(sync=sync, action=sync.action, kinds=sync.kinds, seq=seq, n=per_batch, **fields)
@@ -91,7 +93,7 @@ def _fill(sync: Sync, per_batch: int, first: int, last: int) -> None:
             profile=Profile._meta.db_table,
             reason=reason_sql(Action.ADD, sync.kinds, is_strict=False),
         )
-        with transaction.atomic(), connection.cursor() as cursor:
+        with connection.cursor() as cursor:
             cursor.execute(sql, [KEY_SPAN, sync.app_group_id, per_batch, sync.pk, first, last])
             n = cursor.rowcount
         moves.add(sync.pk, entered=n, pending=n)
