@@ -30,7 +30,7 @@ FROM {batch} b CROSS JOIN (
 
 def fill(*, n: int, kinds: Sequence[str]) -> dict[str, Any]:
     """Make about ``n`` deliveries pending, in full batches that each have the same people."""
-    _canvas, sync = world.draft(kinds)
+    _canvas, sync = world.make_canvas(kinds)
     account = sync.audience.ad_account
     cap = collect.max_people(collect.preset_of(account), account, len(sync.kinds))
     per_batch = _count_sendable(sync, limit=min(n, cap))

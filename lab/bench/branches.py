@@ -233,7 +233,7 @@ def _timed(request: Callable[..., Any], url: str, **options: Any) -> tuple[float
 
 def _add_steps(canvas: Canvas, n: int) -> None:
     """Add ``n`` steps: splits, paths and waits in turn, two steps in each of their two branches."""
-    _other_canvas, sync = world.draft(["email"])
+    _other_canvas, sync = world.make_canvas(["email"])
     settings: dict[str, Any] = {
         "ad_account": sync.audience.ad_account_id,
         "audience": sync.audience_id,

@@ -25,7 +25,7 @@ def measure(*, n: int, kinds: Sequence[str]) -> dict[str, Any]:
     A time runs from just before the call to ``settled_at`` of the person's batch, which the engine
     takes after the sandbox's answer. Web process and engine must be running.
     """
-    canvas, sync = world.draft(kinds)
+    canvas, sync = world.make_canvas(kinds)
     # Live without a launch, which would admit all people.
     Canvas.objects.filter(pk=canvas.pk).update(state=Canvas.State.LIVE)
     Sync.objects.filter(pk=sync.pk).update(is_live=True)

@@ -69,7 +69,7 @@ def measure(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str,
 def _launch(kinds: Sequence[str]) -> None:
     segment = Segment.objects.create(app_group=world.group(), name="Flood", filter=live.LAPSED)
     live.mirror(segment, kinds)
-    canvas, _sync = world.draft(kinds)
+    canvas, _sync = world.make_canvas(kinds)
     entry = {"entry_by": "event", "entry": {"kind": "event", "name": "order"}}
     Canvas.objects.filter(pk=canvas.pk).update(**entry)
     canvas.refresh_from_db()

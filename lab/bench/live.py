@@ -79,7 +79,7 @@ def make_events() -> None:
 
 def mirror(segment: Segment, kinds: Sequence[str], audience: Audience | None = None) -> Canvas:
     """Launch a canvas that keeps an audience, a new one by default, up to date with a segment."""
-    canvas, _sync = world.draft(kinds, audience)
+    canvas, _sync = world.make_canvas(kinds, audience)
     values = {"entry_by": "segment", "reentry": "left", "segment": segment}
     Canvas.objects.filter(pk=canvas.pk).update(**values)
     canvas.steps.update(settings={"removes": True})

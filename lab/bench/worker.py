@@ -51,7 +51,7 @@ def people(*, n: int) -> dict[str, Any]:
 
 def launch(*, n: int, kinds: list[str]) -> dict[str, Any]:
     """Measure from the commit of Launch to the last settled batch; the engine must be running."""
-    canvas, sync = world.draft(kinds)
+    canvas, sync = world.make_canvas(kinds)
     engine.launch(canvas, by=world.user(), now=timezone.now())
     launched_at = timezone.now()
     deadline = time.monotonic() + MAX_SECONDS
@@ -78,7 +78,7 @@ def _is_done(sync_id: int, n: int) -> bool:
 
 def drain(*, kinds: list[str]) -> dict[str, Any]:
     """Measure from all pending to all settled in this process; no engine may run beside it."""
-    canvas, sync = world.draft(kinds)
+    canvas, sync = world.make_canvas(kinds)
     engine.launch(canvas, by=world.user(), now=timezone.now())
     launched = time.monotonic()
     while engine.move_all(now=timezone.now()):

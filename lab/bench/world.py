@@ -93,7 +93,7 @@ def ensure_ad_account() -> AdAccount:
     return AdAccount.objects.create(connection=row, remote_id=remote.id, name=remote.name)
 
 
-def draft(kinds: Sequence[str], audience: Audience | None = None) -> tuple[Canvas, Sync]:
+def make_canvas(kinds: Sequence[str], audience: Audience | None = None) -> tuple[Canvas, Sync]:
     """Make a canvas for everybody; its one step adds to the audience, a new one by default."""
     name = f"bench {time.time_ns()}"
     audience = audience or _new_audience(name)
