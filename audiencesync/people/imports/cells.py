@@ -1,7 +1,7 @@
 """Convert the cells of a column to what its target takes.
 
-The target of a column is a field of a profile, or the type of an attribute. A reader returns None
-for a cell that does not fit.
+The target of a column is a field of a profile, or the type of an attribute (mapping.py). A reader
+returns None for a cell that does not fit.
 """
 
 from __future__ import annotations
@@ -167,7 +167,10 @@ def reason(target: str) -> str:
 
 
 def reader(target: str, *, delimiter: str, style: str = "", name: str = "") -> Reader:
-    """Return the reader of a column. Callers strip cells, but not those of our own export."""
+    """Return the reader of a column. Callers strip cells, but not those of our own export.
+
+    ``delimiter``: of the file. It tells how numbers such as 1,5 and 1.234 are meant.
+    """
     if style == EXACT:
         return _exact_reader(target, delimiter)
     if target == "number":

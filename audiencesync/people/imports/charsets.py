@@ -86,7 +86,7 @@ def detect(sample: bytes) -> DetectedEncoding:
 
 
 def _fits(sample: bytes, encoding: str, alphabets: dict[str, str]) -> bool:
-    """Whether all letters are those of one of the languages, and capitals stand where they may."""
+    """Return whether all letters are of one of the languages, with capitals where they may be."""
     try:
         text = sample.decode(encoding)
     except UnicodeDecodeError:

@@ -70,27 +70,30 @@ class Guess(NamedTuple):
 
 
 def field_named(header: str) -> str:
-    """Return the field that a column of this name holds; empty if there is none."""
+    """Return the field that the whole header is a synonym of; empty if there is none.
+
+    ``in_clear.kind_of`` also finds an e-mail or phone by one word of a header: "E-Mail 2".
+    """
     return _FIELD_BY_SYNONYM.get(re.sub(r"[\W_]", "", header).casefold(), "")
 
 
 def is_contact_name(name: str) -> bool:
-    """Whether an attribute of this name is another e-mail or phone: "email", "Handy 2"."""
+    """Return whether an attribute of this name is another e-mail or phone: "email", "Handy 2"."""
     return field_named(re.sub(r"\d", "", name)) in ("email", "phone")
 
 
 def _may_be_addresses(kind: str, values: Sequence[str]) -> bool:
-    """Return whether values may be addresses of this kind: those of "Mail opt-in" are none.
+    """Return whether a column named as an e-mail or phone may hold some, by its values.
 
-    64 characters are a hash.
+    "Mail opt-in" is named so, but holds yes and no.
     """
-    if kind == "email":
+    if kind == "email":  # in the clear, or as a hash of 64 characters
         return not values or any("@" in value or len(value) == 64 for value in values)
     return not values or any(sum(map(str.isdigit, value)) >= 6 for value in values)
 
 
-def _may_hold_addresses(header: str, values: Sequence[str]) -> bool:
-    """Whether cells hold e-mail addresses, or phone numbers by the column's name or their form."""
+def _looks_like_addresses(header: str, values: Sequence[str]) -> bool:
+    """Return whether a column holds e-mail addresses or phone numbers, by name and values."""
     kind = in_clear.kind_of(header)
     if any(map(in_clear.has_email, values)) or (kind and _may_be_addresses(kind, values)):
         return True
@@ -118,6 +121,7 @@ class _Guesser:
     def __init__(self, app_group: AppGroup, delimiter: str) -> None:
         self.app_group, self.delimiter = app_group, delimiter
         self.consent_attribute = app_group.consent_attribute
+        # Fields, and attributes with the prefix filters.CUSTOM.
         self.taken: set[str] = set()
 
     def guess(self, header: str, index: int, rows: Sequence[Sequence[str]]) -> Guess:
@@ -141,29 +145,31 @@ class _Guesser:
             name.casefold(),
         ):
             return Guess(Column(header, self._consent_type(values), self.consent_attribute, style))
-        if (
-            field
-            and field not in self.taken
-            and not (self.consent_attribute and field == "ads_consent")
-        ):
+        # The consent attribute decides ads_consent, so no other column may.
+        is_decided_elsewhere = self.consent_attribute and field == "ads_consent"
+        if field and field not in self.taken and not is_decided_elsewhere:
             if self._fits(field, values):
                 return Guess(Column(header, field, name, style))
             guess = self._attribute(header, name, values, style)
-            return guess._replace(why=guess.why or "nothing") if guess.column.target else guess
+            return guess._replace(why=guess.why or "nothing")
         address_kind = in_clear.kind_of(header)
         if address_kind in self.taken and _may_be_addresses(address_kind, values):
             return Guess(Column(header, "", name), "second")
         return self._attribute(header, name, values, style)
 
     def _fits(self, field: str, values: list[str]) -> bool:
-        """Return whether a column holds what its name says; True for keys, checked row by row."""
+        """Return whether enough values fit the field that a column is named as."""
         if field in KEYS or field in ("idfa", "gaid"):
-            return True
+            return True  # the import checks each identifier by itself
         read_cell = cells.reader(field, delimiter=self.delimiter)
         return sum(read_cell(value) is not None for value in values) >= MIN_SHARE * len(values)
 
     def _consent_type(self, values: list[str]) -> str:
-        """Return the type of the consent attribute; text if "true" is no consent value."""
+        """Return the type of the consent attribute.
+
+        Text if the group does not count "true" as consent: as a boolean its own word, such as
+        "ja", would no longer count.
+        """
         target = _attribute_type(values, self.delimiter, "")[0]
         if (
             target == "text"
@@ -180,18 +186,22 @@ class _Guesser:
     def _attribute(self, header: str, name: str, values: list[str], style: str) -> Guess:
         if filters.CUSTOM + name in self.taken:
             return Guess(Column(header, "", name, style), "twice")
-        if self.app_group.hash_only and _may_hold_addresses(header, values):
+        if self.app_group.hash_only and _looks_like_addresses(header, values):
             return Guess(Column(header, "", name, style), "address")
         target, why, cell = _attribute_type(values, self.delimiter, style)
         return Guess(Column(header, target, name, style), why, cell)
 
 
 class _ExportGuesser(_Guesser):
-    """Guesses columns of our own export: all names, types and blanks are restored."""
+    """Guesses columns of our own export, so that names, types and spaces are restored.
+
+    Attributes get the targets of AS_EXPORTED (mapping.py).
+    """
 
     def __init__(self, app_group: AppGroup, headers: Sequence[str]) -> None:
         super().__init__(app_group, "")
-        # In other files, or after other columns, such a column is an attribute.
+        # Each once: a later column of the same name is an attribute. Those of REJECT_COLUMNS are
+        # attributes, too, unless they come first, as in the file of rejected rows.
         is_reject_file = tuple(headers[: len(REJECT_COLUMNS)]) == REJECT_COLUMNS
         self.left_out_names = {
             csv_export.ID_COLUMN,
@@ -211,6 +221,8 @@ class _ExportGuesser(_Guesser):
             return Guess(Column(header, "" if is_decided_elsewhere else field, name, cells.EXACT))
         if name == csv_export.REST_COLUMN:
             return Guess(Column(header, "rest", name, cells.EXACT))
+        # A name that means an e-mail or phone is enough, whatever the values. Under other names
+        # the import leaves out single phone numbers (mapping.py).
         if self.app_group.hash_only and (
             in_clear.kind_of(name) or any(map(in_clear.has_email, values))
         ):
@@ -232,8 +244,9 @@ def _attribute_type(values: Sequence[str], delimiter: str, style: str) -> tuple[
     """Return the type that fits all values, or text with a reason; empty for nested values."""
     if values and sum(map(_is_nested, values)) >= MIN_SHARE * len(values):
         return "", "nested", ""
+    # For numbers, days and booleans alike: NA is no value, either.
     values = [value for value in values if not cells.is_empty("number", value)]
-    misfits = {}
+    misfits = {}  # type that half of the values or more fit -> the first misfit
     for target in ("number", "truth", "day") if values else ():
         read_cell = cells.reader(
             target, delimiter=delimiter, style=style if target == "number" else ""
@@ -244,14 +257,18 @@ def _attribute_type(values: Sequence[str], delimiter: str, style: str) -> tuple[
         n_fit = sum(read_cell(value) is not None for value in values)
         if misfit is not None and n_fit >= MIN_SHARE * len(values):
             misfits[target] = misfit
-    for target, misfit in misfits.items():
+    if misfits:
+        target, misfit = next(iter(misfits.items()))
         would_change = target == "number" and re.fullmatch(r"\+[0-9]+|[+-]?0[0-9]+", misfit)
         return "text", "zero" if would_change else target, misfit
     return "text", "", ""
 
 
 def _is_doubtful(target: str, values: Sequence[str]) -> bool:
-    """Whether texts may be no booleans, or amounts have different currencies."""
+    """Return whether values that all fit a type may mean something else.
+
+    Words may be no booleans (NO is Norway); amounts may be in different currencies.
+    """
     if target == "truth":
         texts = {value.lower() for value in values}
         return (

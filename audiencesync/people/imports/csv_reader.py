@@ -77,7 +77,7 @@ class Source(Protocol):
 class Layout:
     """The layout of a file. ``encoding``, ``delimiter``: keys of ENCODINGS and DELIMITERS.
 
-    ``marks``: a key of MARKS; empty if cells are wrapped in plain quotation marks, without blanks
+    ``marks``: a key of MARKS; empty if cells are wrapped in plain quotation marks, without spaces
     before them.
     """
 
@@ -129,7 +129,7 @@ class Reader:
         self.n_columns, self.marks = n_columns, layout.marks
         opening_part = None if position else opening(source, layout.encoding)
         self.line = opening_part.lines if opening_part else line
-        self._blank_after_mark = re.compile(rf'" +(?={re.escape(self.delimiter)}|[\r\n]*\Z)')
+        self._spaces_after_mark = re.compile(rf'" +(?={re.escape(self.delimiter)}|[\r\n]*\Z)')
         self._block_size, self._bytes_read = BLOCK, 0
         # ``_start`` is the byte where ``_text[_counted:]`` begins; ``_text[:_read_to]`` was read.
         self._start = opening_part.size if opening_part else position
@@ -223,7 +223,7 @@ class Reader:
         return ""
 
     def _without_spaces(self, text: str) -> list[str]:
-        """Parse one row with blanks before its quotation marks; empty if the text is no row."""
+        """Parse one row with spaces before its quotation marks; empty if the text is no row."""
         try:
             rows = list(
                 csv.reader([text], delimiter=self.delimiter, strict=True, skipinitialspace=True)
@@ -243,9 +243,9 @@ class Reader:
         self._bytes_read += self._buffer.tell() - self._read_to
         begin = self._read_to
         text = self._rest_of_line()
-        # A row whose only fault are blanks behind a closing mark is read without them.
-        is_short = len(text) < MOST_CELL and self._blank_after_mark.search(text)
-        if is_short and (cells := self._without_spaces(self._blank_after_mark.sub('"', text))):
+        # A row whose only fault are spaces behind a closing mark is read without them.
+        is_short = len(text) < MOST_CELL and self._spaces_after_mark.search(text)
+        if is_short and (cells := self._without_spaces(self._spaces_after_mark.sub('"', text))):
             self.line += 1
             self._add(parsed, self.line, cells, begin)
             self._restart()

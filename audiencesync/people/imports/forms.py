@@ -232,7 +232,7 @@ class MappingForm(forms.Form):
         taken.add(taken_key)
 
     def _name(self, i: int, submitted: str) -> str:
-        """Return an attribute's name; the suggested one if only blanks differ.
+        """Return an attribute's name; the suggested one if only spaces differ.
 
         Browsers drop line breaks of the suggestion when they submit it.
         """

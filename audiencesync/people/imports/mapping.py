@@ -50,8 +50,9 @@ STRICT_TARGETS = ("ad_tracking_enabled", "ads_consent")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of the file. ``target``: a key of FIELDS or ATTRIBUTES; empty if left out.
+    """One column of the file.
 
+    ``target``: a key of FIELDS, ATTRIBUTES or AS_EXPORTED; empty if left out.
     ``name``: of the attribute. ``style``: how its numbers are written (numbers.style), or
     cells.EXACT.
     """

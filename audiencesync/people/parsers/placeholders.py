@@ -42,7 +42,7 @@ _EMAIL = re.compile(
 
 
 def is_empty_cell(text: str) -> bool:
-    """Whether programs or tables write this for an empty cell of any column: ``NULL``, ``-``."""
+    """Return whether programs write this for an empty cell of any column: ``NULL``, ``-``."""
     return len(text) <= 12 and (
         text.strip().casefold() in _WORDS_OF_PROGRAMS or _DASHES.fullmatch(text.strip()) is not None
     )
