@@ -23,6 +23,7 @@ class Numbers(models.Model):
     pending = models.BigIntegerField(default=0)
     errored = models.BigIntegerField(default=0)
     cancelled = models.BigIntegerField(default=0)
+    # A later column: during an update the former release still inserts rows without it.
     moved = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:
@@ -66,7 +67,8 @@ class TallyHour(Numbers):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["sync", "hour"], name="tally_hour_once")]
-        indexes = [models.Index(fields=["hour"], name="tally_hour_newest")]  # of all Syncs
+        # For the newest hours of all Syncs together.
+        indexes = [models.Index(fields=["hour"], name="tally_hour_newest")]
 
     def __str__(self) -> str:
         return f"tally of sync {self.sync_id} at {self.hour}"
@@ -75,7 +77,8 @@ class TallyHour(Numbers):
 class TallyDay(Numbers):
     """The tally as it was when a day (UTC) began, for each day on which it changed.
 
-    So the counts of any range of days are the difference of two rows.
+    A day without a row began with the counts of the next row, or of the tally if none follows. So
+    the counts of any range of days are one difference (partners/numbers/days.py).
     """
 
     sync = models.ForeignKey(Sync, models.CASCADE, related_name="days", db_index=False)
@@ -92,7 +95,10 @@ class TallyDay(Numbers):
 
 
 class Count(models.Model):
-    """A counter of events that never resets, for the metrics."""
+    """A counter of events in the whole installation, for the metrics; it never resets.
+
+    Not one of COUNTS, which belong to a Sync.
+    """
 
     LEASE_RECLAIMS = "lease_reclaims"
     MAILS_FAILED = "mails_failed"
@@ -116,9 +122,10 @@ def no_counts() -> dict[str, int]:
 
 
 def counts_from(values: dict[str, Any]) -> dict[str, int]:
-    """Return the six counts from an aggregate of COLUMNS, whose sums over no rows are None.
+    """Return the six counts without moved people, from an aggregate of COLUMNS.
 
-    Moved people are counted by the Sync that they were moved to, so they are subtracted here.
+    Moved people are counted by the Sync that they were moved to. ``as_dict`` still has them. Sums
+    over no rows may be None.
     """
     counts = {name: values.get(name) or 0 for name in COUNTS}
     moved = values.get("moved") or 0

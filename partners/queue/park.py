@@ -53,7 +53,7 @@ def park_audience(audience: Audience, code: str | None, now: datetime) -> bool:
 
 
 def unpark(row: Connection | AdAccount | Audience) -> bool:
-    """Send through a row again, after a request succeeded. Return False if it was not parked."""
+    """Resume sending through a row: a request succeeded. Return False if it was not parked."""
     match row:
         case Connection():
             rows = Connection.objects.filter(pk=row.pk, token_sealed=row.token_sealed)
@@ -117,7 +117,7 @@ def extend_swap(connection: Connection, *, now: datetime) -> None:
 
 
 def end_swap(connection_id: int, *, now: datetime) -> bool:
-    """Send for a connection again. Return False if there was no swap.
+    """Resume sending for a connection. Return False if there was no swap.
 
     Retry windows are extended by the time in which nothing was sent.
     """

@@ -1,13 +1,14 @@
 """TikTok's Marketing API v1.3, one method per endpoint: tokens and ids in, dataclasses out.
 
-Every method may raise Retry, Rejected or Disconnected. Ids are decimal strings.
+Every method may raise Retry, Rejected or Disconnected (partners/errors.py). After a Retry the call
+may have been applied nevertheless. Ids are decimal strings.
 "Docs n" is business-api.tiktok.com/portal/docs?id=n. An envelope is the JSON of an answer
 (answers.py). TikTok calls an ad account an advertiser.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -157,16 +158,14 @@ class Client:
             "include_source": False,
             "mobile_os": "ALL",
             "placements": ["TikTok"],
-            "location_ids": [wanted.country],
+            "location_ids": [wanted.country],  # TikTok's sample has country codes, such as "JP"
             "audience_size": wanted.reach,
         }
-        body = orjson.dumps(
-            {
-                "advertiser_id": advertiser_id,
-                "custom_audience_name": wanted.name,
-                "lookalike_spec": spec,
-            }
-        )
+        body = {
+            "advertiser_id": advertiser_id,
+            "custom_audience_name": wanted.name,
+            "lookalike_spec": spec,
+        }
         envelope = self._post(
             "dmp/custom_audience/lookalike/create/", body, access_token=access_token
         )
@@ -189,12 +188,13 @@ class Client:
     def delete_other_audience(
         self, access_token: str, advertiser_id: str, audience_id: str
     ) -> None:
-        """POST /dmp/custom_audience/delete/: delete a lookalike, a file or another audience.
+        """POST /dmp/custom_audience/delete/ (docs 1739940539757569): delete an audience.
 
-        For audiences that segment/audience/ did not create, and refuses to delete.
+        For types that segment/audience/ does not create, such as lookalikes and customer files. The
+        docs do not say that it would delete them.
         """
         body = {"advertiser_id": advertiser_id, "custom_audience_ids": [audience_id]}
-        self._post("dmp/custom_audience/delete/", orjson.dumps(body), access_token=access_token)
+        self._post("dmp/custom_audience/delete/", body, access_token=access_token)
 
     @sensitive_variables()
     def push(self, access_token: str, body: bytes) -> Receipt:
@@ -222,7 +222,7 @@ class Client:
             of_page = _read_list(audience, envelope)
             # No sort order is promised: an audience may come twice.
             by_id |= {item.id: item for item in of_page}
-            if page >= _read(_total_pages, envelope, len(of_page)):
+            if _read(_is_last_page, envelope, page, len(of_page)):
                 return list(by_id.values())
         logger.warning("tiktok: more audiences than %d pages; the rest is not read", MAX_PAGES)
         return list(by_id.values())
@@ -233,14 +233,15 @@ class Client:
     ) -> list[RemoteAudience]:
         """GET /dmp/custom_audience/get/ (docs 1739940507792385): some audiences by id, 100 a call.
 
-        Unknown ids are left out, or reject the call: Rejected(AUDIENCE_GONE).
+        What TikTok does with unknown ids is not documented: leave them out, or reject the whole
+        call, which raises Rejected(AUDIENCE_GONE).
         """
         audiences: list[RemoteAudience] = []
         for ids in _in_calls(audience_ids):
             query = {
                 "advertiser_id": advertiser_id,
                 "custom_audience_ids": _json(ids),
-                "history_size": "1",
+                "history_size": "1",  # the least; the history is not read
             }
             envelope = self._get("dmp/custom_audience/get/", query, access_token=access_token)
             audiences += _read_list(audience_details, envelope)
@@ -257,9 +258,9 @@ class Client:
     def _post(
         self,
         path: str,
-        body: dict[str, str] | bytes,
+        body: Mapping[str, object] | bytes,
         *,
-        access_token: str = "",
+        access_token: str = "",  # empty only in exchange, which asks for the token
         secrets: tuple[str, ...] = (),
         ok_codes: tuple[int, ...] = (0,),
     ) -> dict[str, Any]:
@@ -312,15 +313,12 @@ def _read_list(parse: Callable[[Any], T], envelope: dict[str, Any]) -> list[T]:
     return _read(lambda data: [parse(item) for item in data["list"]], envelope)
 
 
-def _total_pages(data: dict[str, Any], n_on_page: int) -> float:
-    """Return the number of pages: 0 if this is the last, infinite if more may follow.
-
-    Without page_info, a page that is not full is the last.
-    """
-    total = data.get("page_info", {}).get("total_page")
+def _is_last_page(data: dict[str, Any], page: int, n_on_page: int) -> bool:
+    """Return whether no page follows this one. Without page_info, one that is not full is last."""
+    n_pages = data.get("page_info", {}).get("total_page")
     if n_on_page == 0:
-        return 0
-    return int(total) if total is not None else (float("inf") if n_on_page >= PAGE_SIZE else 0)
+        return True
+    return n_on_page < PAGE_SIZE if n_pages is None else page >= int(n_pages)
 
 
 def _in_calls(ids: Sequence[str]) -> Iterator[Sequence[str]]:

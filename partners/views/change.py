@@ -1,6 +1,7 @@
-"""Pages of a change of the account ("swap" in the code): confirm it, cancel it.
+"""Change the account at the partner that a connection uses (a swap): ask for it, cancel it.
 
-While it lasts, the queue of the connection is held: nothing is sent for it.
+The form that confirms it posts to connect.py, which begins the swap. While it lasts, the queue of
+the connection is held: nothing is sent for it.
 """
 
 from datetime import timedelta
@@ -42,7 +43,7 @@ def change_account(request: HttpRequest, group: str, partner_key: str) -> HttpRe
 @require_POST
 @access.signed_in
 def cancel_change(request: HttpRequest, group: str, partner_key: str) -> HttpResponse:
-    """Cancel the change: keep the account, and send again."""
+    """Cancel the change: keep the account, and resume sending."""
     app_group, partner = access.group(request, Role.ADMIN), partner_or_404(partner_key)
     connection = connection_of(request, app_group, partner)
     by = access.user(request)

@@ -52,7 +52,8 @@ def _is_background(request: HttpRequest) -> bool:
 def list_sessions(request: HttpRequest) -> list[UserSession]:
     """Return the sessions of the account, the current one first.
 
-    A session that began before sessions were recorded gets an unsaved row.
+    A session that began before sessions were recorded has no row: the current one then gets an
+    unsaved row, others are not listed.
     """
     user = access.user(request)
     rows: list[UserSession] = UserSession.objects.purge_and_list(user)

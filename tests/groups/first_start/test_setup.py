@@ -1,6 +1,8 @@
-"""The first start: one link creates one account and one app group."""
+"""The first start: one link creates one account and one app group.
 
-from datetime import timedelta
+A process that starts prints a link only while there is no account at all. The link works, and the
+command prints another, while there is no member of staff: other accounts do not end it.
+"""
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -24,7 +26,7 @@ FORM = {
 
 @pytest.fixture
 def link(db):
-    return path_of(setup_link.issue_link("a test", now=timezone.now()))
+    return path_of(setup_link.issue_link(printed_by="a test", now=timezone.now()))
 
 
 def path_of(url):
@@ -94,11 +96,12 @@ def test_a_link_expires_after_a_day(link):
     assert not User.objects.exists()
 
 
+# An inactive member of staff counts, too.
 @pytest.mark.parametrize(
     "rights", [{"is_staff": True}, {"is_superuser": True}, {"is_staff": True, "is_active": False}]
 )
 def test_a_link_is_refused_while_a_member_of_staff_exists(link, rights):
-    # as "createsuperuser" may do meanwhile
+    # As "createsuperuser" may do after the link was printed.
     User.objects.create_user("boss@example.org", "a long password", **rights)
     assert Client().get(link).status_code == 410
     assert Client().post(link, FORM).status_code == 410
@@ -114,14 +117,15 @@ def test_only_the_hash_of_the_token_is_stored(link):
 
 
 def test_a_new_link_replaces_the_old_one(link):
-    newer = path_of(setup_link.issue_link("a test", now=timezone.now()))
+    newer = path_of(setup_link.issue_link(printed_by="a test", now=timezone.now()))
     assert Client().get(link).status_code == 410
     assert Client().get(newer).status_code == 200
 
 
 def test_links_of_two_starting_processes_are_both_valid(db):
     web, engine = (
-        path_of(setup_link.issue_link(one, now=timezone.now())) for one in ("web", "engine")
+        path_of(setup_link.issue_link(printed_by=process, now=timezone.now()))
+        for process in ("web", "engine")
     )
     assert [Client().get(one).status_code for one in (web, engine)] == [200, 200]
     Client().post(web, FORM)
@@ -152,6 +156,6 @@ def test_a_start_prints_a_link_only_without_an_account(db, caplog):
 
 
 def test_expired_links_are_deleted_with_the_next_one(link):
-    SetupLink.objects.update(created_at=timezone.now() - SETUP_LIFETIME - timedelta(days=1))
-    setup_link.issue_link("another", now=timezone.now())
+    SetupLink.objects.update(created_at=timezone.now() - SETUP_LIFETIME)
+    setup_link.issue_link(printed_by="another", now=timezone.now())
     assert [one.printed_by for one in SetupLink.objects.all()] == ["another"]
