@@ -41,11 +41,11 @@ REASONS: dict[str, str | Promise] = {
         " As an attribute the address could be read by all."
     ),
     "address": _("Left out: this looks like addresses, and this group stores only hashes."),
-    "ours": _("Left out: only this product can tell it."),
+    "ours": _("Left out: AudienceSync sets this value itself."),
     "twice": _("Left out: another column has the same name."),
     "misnamed": _("Left out: an attribute cannot have this name."),
     "nested": _("Left out: a list or an object would become its text."),
-    "nothing": _("The name sounds like “%(field)s”, but hardly a value fits."),
+    "nothing": _("The name sounds like “%(field)s”, but fewer than half of the values fit."),
     "zero": _("Text, because as a number “%(cell)s” would change."),
     "number": _("Text, because “%(cell)s” is no number that can be read for certain."),
     "day": _("Text, because “%(cell)s” is no date like the others."),
