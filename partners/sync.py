@@ -1,4 +1,7 @@
-"""The interface of the queue for canvases: steps send only through this module of `partners`."""
+"""The interface of the queue: canvases send only through this module of `partners`.
+
+`retry_now`, `n_sendable` and `discard` are for connecting and disconnecting a partner.
+"""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -28,13 +31,15 @@ from partners.queue import flush, move, tally, transitions
 from partners.queue.removals import withdraw as removals_withdraw
 
 MAX_KEPT = 1_000
-"""Of people who left and stay in the audience, `wanted_elsewhere` reads so many, the newest."""
+"""`wanted_elsewhere` reads this many people who left but stay in the audience: the latest ones."""
 
 
 def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: datetime) -> int:
     """Let people enter ``sync``, inside the caller's transaction. Return how many were new.
 
-    ``people`` is ``values_list(<entry key>, "profile_id")`` of at most some ten thousand rows.
+    ``people`` is ``values_list(<entry key>, "profile_id")`` of at most about 10,000 rows. An entry
+    key stands for one entry into the Sync (steps give the id of the visit). A known key is skipped,
+    so a repeated call adds nothing.
     """
     n_new = queue_enqueue.enqueue(sync, people, now=now)
     if n_new:
@@ -47,9 +52,10 @@ def withdraw(
 ) -> int:
     """Remove people again whom ``sync`` added, inside the caller's transaction.
 
-    At most 10,000 profiles. Each add is reverted once: a repeated call changes nothing. People
-    whom another Sync added to the same audience stay, and count as wanted elsewhere; not if
-    ``even_if_wanted``, after a change of their identifiers. Return how many adds were reverted.
+    At most 10,000 profiles. Return how many adds were reverted. Each is reverted once: a repeated
+    call changes nothing. People whom another Sync added to the same audience stay, and count as
+    wanted elsewhere. ``even_if_wanted``: they are removed, too, as their identifiers have changed
+    and the former ones must leave the audience.
 
     With several Syncs in one transaction, pass them in the order of their audiences' ids: each
     call locks the row of the audience until the end of the transaction.
@@ -110,7 +116,7 @@ def resume(syncs: "QuerySet[Sync]") -> None:
 def pause(syncs: "QuerySet[Sync]") -> None:
     """Let the adds wait, because the canvas was stopped; removals go on."""
     _with_undoing(syncs).update(is_live=False)
-    syncs.update(paused=True)
+    syncs.update(paused=True)  # holds back only adds (see PAUSED)
     _reconcile(syncs)
 
 
@@ -135,7 +141,8 @@ def _with_undoing(syncs: "QuerySet[Sync]") -> "QuerySet[Sync]":
 def reassign(profile_id: int, *, to: int | None) -> None:
     """Reassign the deliveries of a merged profile; None leaves them without a profile.
 
-    Of both profiles' deliveries to an audience, the last one counts.
+    Of both profiles' deliveries to an audience, the last one counts: `collect.lease_batches`
+    cancels a waiting one that a later, opposite one supersedes.
     """
     Delivery.objects.filter(profile=profile_id).update(profile=to)
 
@@ -166,16 +173,18 @@ def n_sendable(connection: Connection) -> int:
 def discard(
     *, now: datetime, connection: Connection | None = None, ad_account: AdAccount | None = None
 ) -> int:
-    """Cancel the pending people of steps in a connection or ad account. Return how many.
+    """Cancel the pending people of steps in a connection or an ad account. Return how many.
 
-    A batch in flight is decided by its answer. Removals of people who left, and those that no
-    step asked for, wait for a reconnect, and so do repeats: nothing would ask for them again.
+    Pass exactly one of the two. A batch in flight is decided by its answer. What nothing would
+    enqueue again stays, and waits for a reconnect: removals of people who left a step, removals
+    by the app group (such as those after an erasure), and repeats.
     """
     with tally.atomic(now=now):
         pending = _batches_of(connection, ad_account).pending()
         batches = pending.of_steps().filter(sync__undoes=None)
         for chunk in batches.chunks():
-            # All of them are marked: the answer decides for a batch that a worker leases now.
+            # `cancel` below skips leased batches. Marked, they are cancelled after their answer, or
+            # taken back if they have arrived.
             Batch.objects.pending().filter(pk__in=chunk.lock_ids()).update(cancel_requested=True)
         return sum(
             transitions.cancel(chunk, Reason.DISCARDED, now=now) for chunk in batches.chunks()
@@ -189,9 +198,9 @@ def _batches_of(connection: Connection | None, ad_account: AdAccount | None) -> 
 
 
 def reasons(sync_ids: Iterable[int], *, outcome: Outcome | None = None) -> Reasons:
-    """Return why people are not synced: outcome (or pending) -> reason or code -> people.
+    """Return outcome -> Reason or the partner's code -> how many people are not synced for it.
 
-    ``outcome``: only that one. people/counted.py lists the people of each number.
+    ``outcome``: only this one. partners/people/counted.py lists the people of each number.
     """
     return by_reason.of_syncs(sync_ids, [outcome] if outcome else by_reason.UNSYNCED)
 
@@ -206,13 +215,14 @@ def retry_errored(
 ) -> int:
     """Give errored people of ``sync`` another retry window. Return how many were errored.
 
-    ``reason``: only those of this reason or code. ``only``: ids of deliveries.
+    ``reason``: only people with this Reason or partner's code. ``only``: ids of deliveries.
+    ``to``: the Sync that they enter, if the step has another one by now.
 
-    Not those with a later, opposite operation. They are sent in new batches at the end of the
-    audience's order. If the step has another Sync by now (``to``), they enter that one.
+    They are sent in new batches at the end of the audience's order. People with a later, opposite
+    operation are cancelled instead; the result counts them, too.
     """
     if to is not None and to.pk != sync.pk:
-        return move.retry(sync, to=to, reason=reason, only=only, now=now)
-    n = retry.in_place(sync, reason=reason, only=only, now=now)
+        return move.retry(sync, to=to, reason=reason, only=only, now=now)  # wakes the queue itself
+    n = retry.in_same_sync(sync, reason=reason, only=only, now=now)
     wake(flush.TASK)
     return n

@@ -36,7 +36,7 @@ class Reasons(dict[str, dict[str, int]]):
 
 
 def of_syncs(syncs: Iterable[int], outcomes: Iterable[Outcome] = UNSYNCED) -> Reasons:
-    """Return why people of these Syncs are not synced. counted.py lists those of each number."""
+    """Return why people of these Syncs are not synced. counted.py lists those in each number."""
     reasons = Reasons()
     tallies = list(Tally.objects.filter(pk__in=list(syncs)).order_by("pk"))
     for outcome in outcomes:

@@ -16,7 +16,7 @@ CHUNK = 10_000  # people in one transaction
 ERRORED = Q(outcome=Outcome.ERRORED) | Q(outcome=None, batch__state=Outcome.ERRORED)
 
 
-def in_place(
+def in_same_sync(
     sync: Sync,
     *,
     reason: str | None = None,
@@ -25,8 +25,8 @@ def in_place(
 ) -> int:
     """Put errored people of ``sync`` into new batches of it. Return how many were errored.
 
-    ``reason``: only those of this reason or code. ``only``: ids of deliveries. In transactions of
-    some ten thousand people.
+    ``reason``: only people with this Reason or partner's code. ``only``: ids of deliveries. In
+    transactions of about 10,000 people.
     """
     return sum(_retry(sync, rows, now=now) for rows in _chunks(sync, reason, only))
 

@@ -53,9 +53,9 @@ SELECT counted.*, b.id AS batch_id FROM (
 def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: datetime) -> int:
     """Let people enter ``sync``, inside the caller's transaction. Return how many were new.
 
-    ``people`` is ``values_list(<entry key>, "profile_id")`` of at most some ten thousand rows. A
-    known entry key is left alone, so a repeated call changes nothing. A person without a profile
-    enters as cancelled.
+    ``people`` is ``values_list(<entry key>, "profile_id")`` of at most about 10,000 rows. A known
+    entry key is skipped, so a repeated call adds nothing. A person without a profile enters as
+    cancelled.
     """
     account = sync.audience.ad_account
     cap = collect.max_people(collect.preset_of(account), account, len(sync.kinds))

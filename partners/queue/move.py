@@ -2,7 +2,7 @@
 
 Whole batches are marked in the transaction that edits the step. From then on no worker sends
 them; a batch in flight is decided by its answer first. Each run of the queue goes on with the
-marked batches, in transactions of some ten thousand people: a worker may die between any two.
+marked batches, in transactions of about 10,000 people: a worker may die between any two.
 """
 
 from __future__ import annotations
@@ -119,8 +119,8 @@ def retry(
 ) -> int:
     """Let the errored people of ``sync`` enter ``to``. Return how many.
 
-    ``reason``: only those of this reason or code. ``only``: ids of at most some ten thousand
-    deliveries.
+    ``reason``: only people with this Reason or partner's code. ``only``: ids of at most about
+    10,000 deliveries.
     """
     errored = Batch.objects.filter(sync=sync, state=Outcome.ERRORED, n__gt=0, repeat_of=None)
     # People whom the partner refused by row are errored, while their batch is not.
