@@ -16,7 +16,6 @@ from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.cache import caches
-from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.db import DatabaseCache
 from django.db import connection, models, transaction
 from django.db.models import Exists, OuterRef
@@ -79,7 +78,10 @@ def _process_chunk(
 
 
 def delete_in_chunks(rows: models.QuerySet[Any]) -> None:
-    """Delete rows until the time is up. An index should find them: each chunk repeats the query."""
+    """Delete rows until the time is up.
+
+    Each chunk repeats the query, so an index should find the rows, or the table be small.
+    """
     ends_at = time.monotonic() + TABLE_SECONDS
     while time.monotonic() < ends_at:
         ids = list(rows.values_list("pk", flat=True)[:CHUNK])
@@ -92,16 +94,18 @@ def purge(*, now: datetime) -> None:
     """Delete old lines of the activity log, expired sessions and expired cache entries."""
     if before := cutoff("activities", now=now):
         old = Activity.objects.filter(at__lt=before)
+        # A walk: no index finds the old lines of all groups.
         walk_in_chunks("activities", Activity.objects.all(), partial(delete_rows, old), now=now)
     delete_in_chunks(Session.objects.filter(expire_date__lt=now).order_by("expire_date"))
     active = Session.objects.filter(pk=OuterRef("session_key"))
+    # No index finds these, but the table has only one row per sign-in.
     delete_in_chunks(UserSession.objects.filter(~Exists(active)).order_by("pk"))
-    delete_expired(caches["default"], now=now)
+    delete_expired_cache_entries(now=now)
 
 
-def delete_expired(cache: BaseCache, *, now: datetime) -> None:
-    """Delete expired entries of a cache in the database; other caches do it themselves."""
-    if not isinstance(cache, DatabaseCache):
+def delete_expired_cache_entries(*, now: datetime) -> None:
+    """Delete expired entries of the default cache in the database; Redis does it by itself."""
+    if not isinstance(caches["default"], DatabaseCache):
         return
     table = connection.ops.quote_name(str(settings.CACHES["default"]["LOCATION"]))
     expired = (
@@ -109,6 +113,7 @@ def delete_expired(cache: BaseCache, *, now: datetime) -> None:
         f" WHERE expires < %s ORDER BY expires LIMIT {CHUNK}"
     )
     statement = f"DELETE FROM {table} WHERE cache_key IN ({expired})"  # noqa: S608  # our own names
+    # DatabaseCache stores whole seconds.
     before = connection.ops.adapt_datetimefield_value(now.replace(microsecond=0))
     ends_at = time.monotonic() + TABLE_SECONDS
     with connection.cursor() as cursor:

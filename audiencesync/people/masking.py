@@ -26,6 +26,7 @@ LABELS = {
     "gaid": gettext_lazy("Android GAID"),
 }
 PHONE_PROBLEMS: dict[str | None, str | Promise] = {
+    # Valid by the rules and the country of today; the stored result is of former ones.
     None: gettext_lazy("Cannot be sent: this phone number has not been read yet"),
     "invalid": gettext_lazy("Cannot be sent: this is not a valid phone number"),
     "ambiguous": gettext_lazy(
@@ -46,20 +47,20 @@ STARS = "***"
 SMALLEST_PHONE = 1_000_000  # numbers of seven digits and more
 PHONE_DIGITS = 7
 DAY_PATTERN = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-# Ids that viewers may read, as the database sees them: ASCII without @ and with few digits, or a
-# UUID.
+# What `mask_contact_data` shows unmasked, for the viewers' search in the database. SHOWN_ID is
+# stricter: ASCII without @, with at most six digits.
 SHOWN_ID = r"^([ -/:-?A-~]*[0-9]){0,6}[ -/:-?A-~]*$"
 UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 
 @dataclass(frozen=True, slots=True)
 class Identifier:
-    """One identifier of a profile as a page shows it. ``tone``: good, bad, or empty without one."""
+    """One identifier of a profile as a page shows it."""
 
     label: str
     value: str
     state: str
-    tone: str = ""
+    tone: str = ""  # colour and icon of the state: good, bad, or empty (neutral)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def mask(kind: str, value: str) -> str:
 def person(profile: Profile, *, masked: bool) -> Person:
     """Return one row of the list."""
     identifiers_shown = {
-        kind: identifier(profile, kind, masked=masked) for kind in ("email", "phone")
+        kind: identifier_text(profile, kind, masked=masked) for kind in ("email", "phone")
     }
     usable = ", ".join(
         str(LABELS[kind]) for kind in KINDS if getattr(profile, f"{kind}_sha256") is not None
@@ -138,8 +139,8 @@ def _name(attributes: Any) -> str:
     return " ".join(part for part in parts[:2] if part) or parts[2]
 
 
-def identifier(profile: Profile, kind: str, *, masked: bool) -> str:
-    """Return one identifier; of some only the hash is known."""
+def identifier_text(profile: Profile, kind: str, *, masked: bool) -> str:
+    """Return one identifier, or a text that says that only its hash is known."""
     raw: str = getattr(profile, kind)
     if not raw and getattr(profile, f"{kind}_sha256") is not None:
         return _("known only as a hash")
@@ -147,18 +148,18 @@ def identifier(profile: Profile, kind: str, *, masked: bool) -> str:
 
 
 def external_id(profile: Profile, *, masked: bool) -> str:
-    """Return the external id, else our own id.
+    """Return the external id, else the braze_id, an id of this installation.
 
-    Some shops use the e-mail address or the phone, which viewers must not read.
+    Some shops use the e-mail address or the phone as external id: viewers must not read those.
     """
     external_id = profile.external_id
     if external_id is None:
         return profile.braze_id
-    return mask_name(external_id) if masked else external_id
+    return mask_contact_data(external_id) if masked else external_id
 
 
-def mask_name(text: str) -> str:
-    """Mask an id or a name if it may hold an e-mail address or a phone number, however written."""
+def mask_contact_data(text: str) -> str:
+    """Mask an id or attribute name that may hold an e-mail address or a phone, however written."""
     normalised = unicodedata.normalize("NFKC", text)
     if "@" in normalised:
         return mask_email(normalised)
@@ -169,10 +170,10 @@ def mask_name(text: str) -> str:
 
 def identifiers(profile: Profile, *, masked: bool) -> list[Identifier]:
     """Return all four identifiers with their state."""
-    return [_identifier(profile, bit, kind, masked=masked) for bit, kind in enumerate(KINDS)]
+    return [_with_state(profile, bit, kind, masked=masked) for bit, kind in enumerate(KINDS)]
 
 
-def _identifier(profile: Profile, bit: int, kind: str, *, masked: bool) -> Identifier:
+def _with_state(profile: Profile, bit: int, kind: str, *, masked: bool) -> Identifier:
     label, raw = str(LABELS[kind]), getattr(profile, kind)
     value = mask(kind, raw) if masked else raw
     if getattr(profile, f"{kind}_sha256") is not None:
@@ -207,7 +208,8 @@ def attributes(profile: Profile, *, masked: bool) -> list[tuple[str, str]]:
     if not isinstance(attributes, dict):
         return []
     shown = (
-        (mask_name(name) if masked else name, value) for name, value in sorted(attributes.items())
+        (mask_contact_data(name) if masked else name, value)
+        for name, value in sorted(attributes.items())
     )
     return [(name, attribute(value, masked=masked)) for name, value in shown]
 
@@ -231,7 +233,8 @@ def attribute(value: object, *, masked: bool) -> str:
 
 def event(row: Event, *, masked: bool) -> tuple[Event, str]:
     """Return an event with its properties in one line; viewers do not see them."""
-    return row, "" if masked or not row.properties else attribute(row.properties, masked=False)
+    text = "" if masked or not row.properties else attribute(row.properties, masked=False)
+    return row, text
 
 
 def consent(profile: Profile) -> tuple[str, str]:

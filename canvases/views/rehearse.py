@@ -216,7 +216,7 @@ def _stop_view(request: HttpRequest, stop: Stop, profile: Profile, masked: bool)
         ],
         _body(call, masked=masked) if call else "",
         [
-            (masking.LABELS[kind], masking.identifier(profile, kind, masked=True))
+            (masking.LABELS[kind], masking.identifier_text(profile, kind, masked=True))
             for kind in (sending.kinds if sending else ())
         ],
     )

@@ -86,7 +86,7 @@ def test_expired_entries_of_the_cache_are_deleted(db):
         cache.set("old", "1", timeout=60)
         cache.set("new", "1", timeout=600)
         cache.set("for-ever", "1", timeout=None)
-        retention.delete_expired(cache, now=timezone.now() + timedelta(seconds=120))
+        retention.delete_expired_cache_entries(now=timezone.now() + timedelta(seconds=120))
         with connection.cursor() as cursor:
             cursor.execute("SELECT cache_key FROM cache ORDER BY cache_key")
             assert [key for (key,) in cursor.fetchall()] == [":1:for-ever", ":1:new"]

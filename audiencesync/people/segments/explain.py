@@ -180,7 +180,7 @@ def _value(profile: Profile, leaf: Leaf, *, masked: bool) -> str:
 def _column(profile: Profile, field: str, *, masked: bool) -> str:
     value = getattr(profile, field)
     if field in KINDS:
-        return masking.identifier(profile, field, masked=masked)
+        return masking.identifier_text(profile, field, masked=masked)
     if field == "created_at":
         zone = ZoneInfo(profile.app_group.time_zone)
         return date_format(localtime(value, zone), "SHORT_DATE_FORMAT")

@@ -41,7 +41,7 @@ def test_viewers_see_no_phone_in_an_external_id(make_profile, vera, bob, signed_
     ],
 )
 def test_an_id_is_masked_in_any_script(written, shown):
-    assert masking.mask_name(written) == shown
+    assert masking.mask_contact_data(written) == shown
 
 
 def test_viewers_see_no_phone_in_an_attribute_name(make_profile, vera, bob, signed_in):
