@@ -34,7 +34,7 @@ UNREACHED = _("No one comes here: all branches before it end with an exit.")
 
 def steps_of(canvas: Canvas) -> QuerySet[Step]:
     """Return the steps of a canvas with the rows that cards, problems and summaries read."""
-    # By the related manager each step gets this canvas object, and does not read it.
+    # The related manager gives each step this canvas object, which saves a query per step.
     return (
         canvas.steps.filter(removed_at=None)
         .select_related(f"sync__{SYNC_RELATED}")
@@ -44,17 +44,19 @@ def steps_of(canvas: Canvas) -> QuerySet[Step]:
 
 def partner_problems(canvas: Canvas, *, now: datetime) -> list[Item]:
     """Return the problems that only the partner knows. Sends requests, for a bounded time."""
-    ordered = tree.in_order(steps_of(canvas))
-    steps, names = {step.sync_id: step for step in ordered if step.sync}, _names(ordered)
+    steps = tree.in_order(steps_of(canvas))
+    step_of_sync = {step.sync_id: step for step in steps if step.sync}
+    syncs = [step.sync for step in step_of_sync.values() if step.sync]
+    names = _names(steps)
     page = canvas.get_absolute_url()
     return [
         _item(
-            steps[finding.sync.pk],
+            step_of_sync[finding.sync.pk],
             names,
             StepProblem(finding.text, blocks_launch=finding.blocks, field="audience_name"),
             page,
         )
-        for finding in verify.check([step.sync for step in steps.values() if step.sync], now=now)
+        for finding in verify.check(syncs, now=now)
     ]
 
 
@@ -63,7 +65,8 @@ def items(canvas: Canvas, *, now: datetime, partner_items: Iterable[Item] = ()) 
     steps = tree.in_order(steps_of(canvas))
     page = canvas.get_absolute_url()
     lines = [*_of_canvas(canvas, steps, page, now=now), *partner_items]
-    conflicts_of, names = conflicts.of_steps(steps), _names(steps)
+    names = _names(steps)
+    conflicts_of = conflicts.of_steps(steps)  # with steps that do the opposite at the same audience
     for step in steps:
         kind = KINDS[step.kind]
         problems = [*kind.problems(step, now=now), *kind.warnings(step, now=now)]
@@ -80,8 +83,9 @@ def items(canvas: Canvas, *, now: datetime, partner_items: Iterable[Item] = ()) 
 
 
 def blockers(canvas: Canvas, *, now: datetime, partner_items: Iterable[Item] = ()) -> list[Item]:
-    """Return the items that block a launch, without the warnings, which take long to count.
+    """Return the items that block a launch.
 
+    Without the warnings of steps: some count all profiles of the segment, which takes long.
     ``partner_items``: the result of `partner_problems`.
     """
     steps = tree.in_order(steps_of(canvas))
@@ -95,6 +99,7 @@ def blockers(canvas: Canvas, *, now: datetime, partner_items: Iterable[Item] = (
 
 
 def _of_canvas(canvas: Canvas, steps: Sequence[Step], page: str, *, now: datetime) -> list[Item]:
+    """Return the problems of the entry, and of a canvas without steps."""
     items = [
         Item(_("Entry"), problem.text, f"{page}?entry=1#id_{problem.field}", True)
         for problem in words.problems(canvas, steps, now=now)

@@ -64,7 +64,7 @@ class Canvas(models.Model):
     stopped_at = models.DateTimeField(null=True, blank=True)
     # Profiles up to this id were read for admission; not all of them may have entered.
     entry_cursor = models.BigIntegerField(default=0)
-    # The highest profile id at launch; None once all were admitted.
+    # The highest profile id at the launch or the start of a run; None once all were admitted.
     entry_until = models.BigIntegerField(null=True, blank=True)
     entry_by = models.CharField(
         max_length=8,

@@ -16,7 +16,8 @@ from canvases.models import Canvas
 def start(canvas_id: int, *, now: datetime) -> int:
     """Start a run that is due, and note the next one; return 1 if a run was started.
 
-    A run that is still going is not started again. Several missed runs are made up by one.
+    A run that comes due while the last one is still going is left out. Several missed runs are
+    made up by one.
     """
     with transaction.atomic():
         canvas = rows.locked_live(canvas_id)
@@ -25,9 +26,10 @@ def start(canvas_id: int, *, now: datetime) -> int:
         # The group was read before the wait for the lock: its zone may have changed since.
         canvas.app_group.refresh_from_db(fields=["time_zone"])
         next_at = next_run(canvas, now=now)
-        if canvas.entry_until is not None:
+        if canvas.entry_until is not None:  # the last run is still admitting profiles
             Canvas.objects.filter(pk=canvas.pk).update(next_run_at=next_at)
             return 0
+        # The run ends with the highest profile id of now.
         highest = admission.highest_profile(canvas.app_group_id)
         Canvas.objects.filter(pk=canvas.pk).update(
             next_run_at=next_at, entry_cursor=0, entry_until=highest
@@ -39,13 +41,14 @@ def move_to_zone(app_group: AppGroup, former_zone: str, now: datetime) -> None:
     """Let the next runs of a group happen at the same local times in its new time zone.
 
     A run whose local time is over in the new zone is due at once. Call it in the transaction that
-    stores the zone.
+    stores the zone. ``now`` belongs to the interface (`OnZoneChange`) and is not used.
     """
     Canvas.lock_all(app_group)
     old_zone, new_zone = ZoneInfo(former_zone), ZoneInfo(app_group.time_zone)
     for canvas in Canvas.objects.filter(app_group=app_group, next_run_at__isnull=False):
         if canvas.next_run_at is not None:
             parsed = schedule.read(canvas.entry)
+            # Not just its local date: `schedule.instant` may have moved the run over midnight.
             day = schedule.day_of(canvas.next_run_at, parsed, old_zone)
             local = datetime.combine(day, parsed.at)
             Canvas.objects.filter(pk=canvas.pk).update(
