@@ -6,6 +6,7 @@ from django.utils import timezone
 from partners.connections import connect
 from partners.models import Audience, Connection
 from partners.notices import alerts
+from partners.queue import park
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_a_line_break_in_a_name_does_not_inject_headers(broken, mailoutbox):
 
 def test_the_end_of_an_incident_is_mailed_once(broken, mailoutbox):
     send()
-    Connection.objects.update(parked_by="", parked_until=None)
+    Connection.objects.update(**park.NOT_PARKED)
     send()
     send()
     assert [mail.subject for mail in mailoutbox][1:] == ["TikTok works again in Acme"]

@@ -14,6 +14,7 @@ from audiencesync.groups.mail_model import OutgoingMail
 from audiencesync.groups.models import Membership, User
 from partners.models import Audience, Batch, Connection, Count, Notice, Sync
 from partners.notices import alerts
+from partners.queue import park
 
 pytestmark = pytest.mark.thorough
 
@@ -138,7 +139,7 @@ def test_an_incident_that_ended_before_its_delivery_is_not_mailed(
 ):
     backend(Unreachable)
     send()
-    Connection.objects.update(parked_by="", parked_until=None)
+    Connection.objects.update(**park.NOT_PARKED)
     works()
     assert send(2) == 0
     assert mailoutbox == []
@@ -148,7 +149,7 @@ def test_the_end_of_an_incident_is_mailed_when_the_server_is_back(
     broken, backend, works, mailoutbox
 ):
     send()
-    Connection.objects.update(parked_by="", parked_until=None)
+    Connection.objects.update(**park.NOT_PARKED)
     backend(Unreachable)
     assert send() == 0
     assert kinds_sent() == ["begun"]
@@ -238,7 +239,7 @@ def test_a_mail_is_in_the_language_of_its_reader_or_the_group(broken, mailoutbox
 
 
 def test_a_mail_about_a_deleted_audience_links_to_the_step(broken, mailoutbox):
-    Connection.objects.update(parked_by="", parked_until=None)
+    Connection.objects.update(**park.NOT_PARKED)
     Audience.objects.update(parked_by="gone", gone_at=timezone.now())
     send()
     [mail] = mailoutbox

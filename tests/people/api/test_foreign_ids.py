@@ -1,7 +1,6 @@
 """The key of another group with real ids of acme reads nothing and changes nothing."""
 
 import json
-from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -23,8 +22,10 @@ EMAIL, PHONE, IDFA = (
     "6D92078A-8246-4BA4-AE5B-76104861E7DC",
 )
 ALIAS = {"alias_label": "l", "alias_name": SECRET}
-LEAD = {"alias_label": "l", "alias_name": f"{SECRET}-lead"}
-NAMES = {
+LEAD = {"alias_label": "l", "alias_name": f"{SECRET}-lead"}  # an anonymous profile
+ANY_DAY = "2026-11-01"
+# Each way to refer to Ann: field of the API -> its value.
+REFERENCES = {
     "external_id": lambda world: SECRET,
     "braze_id": lambda world: world["ann"].braze_id,
     "user_alias": lambda world: ALIAS,
@@ -32,72 +33,87 @@ NAMES = {
     "phone": lambda world: PHONE,
 }
 ARRAYS = ("external_ids", "braze_ids", "user_aliases", "email_addresses", "phone_numbers")
-CALLS = [
-    ("post", "/users/track", lambda w, n=n, f=f: {"attributes": [{n: f(w), "x": 1}]})
-    for n, f in NAMES.items()
-]
+
+
+def tracking(field):
+    return lambda world: {"attributes": [{field: REFERENCES[field](world), "x": 1}]}
+
+
+def deletion(array, field):
+    def build(world):
+        value = REFERENCES[field](world)
+        # Only e-mails and phones are objects.
+        return {array: [{field: value} if field in ("email", "phone") else value]}
+
+    return build
+
+
+# Method, path, and a function that builds the parameters or the body.
+CALLS = [("post", "/users/track", tracking(field)) for field in REFERENCES]
 CALLS += [
-    (
-        "post",
-        "/users/delete",
-        lambda w, a=a, n=n, f=f: {a: [{n: f(w)} if n in ("email", "phone") else f(w)]},
-    )
-    for a, (n, f) in zip(ARRAYS, NAMES.items(), strict=True)
+    ("post", "/users/delete", deletion(array, field))
+    for array, field in zip(ARRAYS, REFERENCES, strict=True)
 ]
 CALLS += [
     (
         "post",
         "/users/alias/new",
-        lambda w: {"user_aliases": [{"external_id": SECRET} | LEAD | {"alias_name": "new"}]},
+        lambda world: {
+            "user_aliases": [{"external_id": SECRET, "alias_label": "l", "alias_name": "new"}]
+        },
     ),
     (
         "post",
         "/users/identify",
-        lambda w: {"aliases_to_identify": [{"external_id": "new", "user_alias": LEAD}]},
+        lambda world: {"aliases_to_identify": [{"external_id": "new", "user_alias": LEAD}]},
     ),
     (
         "post",
         "/users/identify",
-        lambda w: {"emails_to_identify": [{"external_id": "new", "email": f"lead-{EMAIL}"}]},
+        lambda world: {"emails_to_identify": [{"external_id": "new", "email": f"lead-{EMAIL}"}]},
     ),
-    ("post", "/users/export/ids", lambda w: {"braze_id": w["ann"].braze_id}),
-    ("post", "/users/export/ids", lambda w: {"email_address": EMAIL}),
-    ("post", "/users/export/ids", lambda w: {"device_id": IDFA}),
+    ("post", "/users/export/ids", lambda world: {"braze_id": world["ann"].braze_id}),
+    ("post", "/users/export/ids", lambda world: {"email_address": EMAIL}),
+    ("post", "/users/export/ids", lambda world: {"device_id": IDFA}),
     (
         "post",
         "/users/export/ids",
-        lambda w: {"user_aliases": [ALIAS], "fields_to_export": ["email"]},
+        lambda world: {"user_aliases": [ALIAS], "fields_to_export": ["email"]},
     ),
     (
         "post",
         "/users/export/ids",
-        lambda w: {"external_ids": [SECRET], "fields_to_export": ["email"]},
+        lambda world: {"external_ids": [SECRET], "fields_to_export": ["email"]},
     ),
     (
         "post",
         "/canvas/trigger/send",
-        lambda w: {
-            "canvas_id": str(w["canvas"].api_id),
-            "recipients": [{"external_user_id": "late"}],
+        lambda world: {
+            "canvas_id": str(world["canvas"].api_id),
+            "recipients": [{"external_user_id": "late"}],  # who is not in the canvas yet
         },
     ),
-    ("get", "/canvas/list", lambda w: {}),
-    ("get", "/canvas/details", lambda w: {"canvas_id": w["canvas"].api_id}),
+    ("get", "/canvas/list", lambda world: {}),
+    ("get", "/canvas/details", lambda world: {"canvas_id": world["canvas"].api_id}),
     (
         "get",
         "/canvas/data_series",
-        lambda w: {"canvas_id": w["canvas"].api_id, "ending_at": "2026-11-01", "length": 1},
+        lambda world: {"canvas_id": world["canvas"].api_id, "ending_at": ANY_DAY, "length": 1},
     ),
-    ("get", "/canvas/data_summary", lambda w: {"canvas_id": w["canvas"].api_id, "length": 1}),
-    ("get", "/segments/data_series", lambda w: {"segment_id": w["segment"].api_id}),
-    ("get", "/events/list", lambda w: {}),
-    ("get", "/segments/list", lambda w: {}),
-    ("get", "/segments/details", lambda w: {"segment_id": w["segment"].api_id}),
-    ("get", "/audiences", lambda w: {}),
-    ("get", "/deliveries", lambda w: {"external_id": SECRET}),
-    ("get", "/deliveries", lambda w: {"braze_id": w["ann"].braze_id}),
-    ("get", "/deliveries", lambda w: ALIAS),
-    ("get", "/users/erasures", lambda w: {"key": w["erasure"].key}),
+    (
+        "get",
+        "/canvas/data_summary",
+        lambda world: {"canvas_id": world["canvas"].api_id, "length": 1},
+    ),
+    ("get", "/segments/data_series", lambda world: {"segment_id": world["segment"].api_id}),
+    ("get", "/events/list", lambda world: {}),
+    ("get", "/segments/list", lambda world: {}),
+    ("get", "/segments/details", lambda world: {"segment_id": world["segment"].api_id}),
+    ("get", "/audiences", lambda world: {}),
+    ("get", "/deliveries", lambda world: {"external_id": SECRET}),
+    ("get", "/deliveries", lambda world: {"braze_id": world["ann"].braze_id}),
+    ("get", "/deliveries", lambda world: ALIAS),
+    ("get", "/users/erasures", lambda world: {"key": world["erasure"].key}),
 ]
 TABLES = (
     Profile.everybody,
@@ -119,28 +135,25 @@ def world(acme, alice, api, settings, tmp_path):
     lead = {"user_alias": LEAD, "email": f"lead-{EMAIL}", "_update_existing_only": False}
     api.track(
         attributes=[ann, lead],
-        events=[{"external_id": SECRET, "name": SECRET, "time": "2026-11-01T10:00:00Z"}],
+        events=[{"external_id": SECRET, "name": SECRET, "time": f"{ANY_DAY}T10:00:00Z"}],
     )
     api.post("/users/alias/new", {"user_aliases": [ALIAS | {"external_id": SECRET}]})
-    profiles = {"ann": Profile.objects.get(external_id=SECRET)}
-    profiles["segment"] = Segment.objects.create(app_group=acme, name=SECRET)
-    profiles["canvas"] = Canvas.objects.create(
-        app_group=acme, name=SECRET, segment=profiles["segment"]
-    )
-    Step.objects.create(
-        canvas=profiles["canvas"], kind="delay", settings={"amount": 1, "unit": "days"}
-    )
-    engine.launch(profiles["canvas"], by=alice, now=now)
-    engine.admit(profiles["canvas"].pk, now=now)
+    rows = {"ann": Profile.objects.get(external_id=SECRET)}
+    rows["segment"] = Segment.objects.create(app_group=acme, name=SECRET)
+    rows["canvas"] = Canvas.objects.create(app_group=acme, name=SECRET, segment=rows["segment"])
+    Step.objects.create(canvas=rows["canvas"], kind="delay", settings={"amount": 1, "unit": "days"})
+    engine.launch(rows["canvas"], by=alice, now=now)
+    engine.admit(rows["canvas"].pk, now=now)
+    # Created after the launch, so that a call of the API can let this profile enter.
     Profile.objects.create(app_group=acme, external_id="late")
-    profiles["erasure"] = Erasure.objects.create(
+    rows["erasure"] = Erasure.objects.create(
         app_group=acme, state="done", asked_by=SECRET, requested_at=now
     )
-    _send(acme, profiles["ann"], now=now)
-    return profiles
+    _enqueue(acme, rows["ann"], now=now)
+    return rows
 
 
-def _send(group, person, *, now):
+def _enqueue(group, person, *, now):
     connection = Connection(partner="tiktok", app_group=group, connected_at=now)
     connection.set_token("a-token")
     connection.save()
@@ -152,7 +165,7 @@ def _send(group, person, *, now):
     sync.enqueue(
         target,
         Profile.objects.filter(pk=person.pk).values_list("pk", "pk"),
-        now=now + timedelta(seconds=1),
+        now=now,
     )
 
 
@@ -171,7 +184,7 @@ def reloaded(before):
 
 
 def content(answer):
-    """Return the answer without ids that the caller sent, which may be repeated."""
+    """Return the body without ``invalid_user_ids``, which repeats ids that the caller sent."""
     body = answer.json()
     return json.dumps({name: value for name, value in body.items() if name != "invalid_user_ids"})
 
@@ -184,6 +197,8 @@ def test_only_acme_reaches_rows_of_acme(api, issue_key, other_group, world, meth
     assert SECRET not in content(foreign)
     assert reloaded(before) == before
     before = rows_of_acme()
+    # The same request does reach them with a key of acme: it reads or changes rows, or finds an id
+    # that was unknown (400) in the other group.
     answer = getattr(api, method)(path, request)
     assert answer.status_code in (200, 201)
     assert SECRET in content(answer) or rows_of_acme() != before or foreign.status_code == 400
