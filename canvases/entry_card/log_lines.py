@@ -21,8 +21,12 @@ def changes(former: Canvas, before: Lines, stored: Canvas) -> list[LoggedChange]
     """
     after = of_entry(stored)
     lines: list[LoggedChange] = [(label, before[label], after[label]) for label in after]
-    # Only a value that no line shows has changed, such as a masked one.
-    if before == after and (former.entry, former.exits) != (stored.entry, stored.exits):
+    changed = {label for label in after if before[label] != after[label]}
+    # A value that no line shows has changed, such as a masked one.
+    is_hidden = stored.entry != former.entry and not changed & _of_entry_rules(stored).keys()
+    exits = [words.exit_events(canvas.exits) for canvas in (former, stored)]
+    is_hidden |= exits[0] != exits[1] and not changed & _of_exit_rules(stored).keys()
+    if is_hidden:
         lines.append((_("Condition"), None, _("the same fields, other values")))
     return lines
 
@@ -35,15 +39,26 @@ def of_entry(canvas: Canvas) -> Lines:
         _("Description"): canvas.description,
         _("Who enters"): Canvas.EntryBy(canvas.entry_by).label,
         _("Segment"): canvas.segment.name if canvas.segment else "",
-        **_of_event(canvas),
-        **_of_schedule(canvas),
+        **_of_entry_rules(canvas),
         _("May a person enter again?"): Canvas.Reentry(canvas.reentry).label,
         _("Days after the last entry"): canvas.reentry_days,
         _("Most entries in all"): canvas.cap_total,
         _("Most entries a day"): canvas.cap_per_day,
+        **_of_exit_rules(canvas),
+        _("They join one of these segments"): ", ".join(exits),
+    }
+
+
+def _of_entry_rules(canvas: Canvas) -> Lines:
+    """Return the lines of the column ``entry``."""
+    return {**_of_event(canvas), **_of_schedule(canvas)}
+
+
+def _of_exit_rules(canvas: Canvas) -> Lines:
+    """Return the lines of the column ``exits``."""
+    return {
         _("Events that end a visit"): ", ".join(map(_event, words.exit_events(canvas.exits))),
         _("They leave the entry segment"): words.ends_on_leaving(canvas),
-        _("They join one of these segments"): ", ".join(exits),
     }
 
 

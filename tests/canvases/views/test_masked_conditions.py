@@ -70,10 +70,16 @@ def test_a_part_of_an_address_is_hidden(bob_editor, editor_of, vera):
 
 def test_the_activity_log_names_no_address(save):
     form = {"entry_by": "event", "event_name": "cart", "event_property": "to", "event_op": "is"}
-    for name in ("max", "mia"):
-        save(**form, event_value=f"{name}@example.org")
+    for changes in (
+        {"event_value": "max@example.org"},
+        {"event_value": "mia@example.org"},
+        {"event_value": "lea@example.org", "cap_total": "7"},
+        {"event_value": "lea@example.org", "cap_total": "8"},
+    ):
+        save(**form, **changes)
 
-    second, first = [str(line.changes) for line in Activity.objects.all()]
+    fourth, third, second, first = [str(line.changes) for line in Activity.objects.all()]
     assert "event: cart to is ***" in first
-    assert "the same fields, other values" in second
-    assert "@" not in first + second
+    hidden = "the same fields, other values"
+    assert [hidden in line for line in (first, second, third, fourth)] == [False, True, True, False]
+    assert "@" not in first + second + third + fourth
