@@ -18,13 +18,16 @@ from partners.queue.enqueue import reason_sql
 
 BATCHES_PER_TRANSACTION = 50
 KEY_SPAN = 10**9  # the entry keys of two batches are this far apart
+# `reason_sql` reads the profile as q.
+_SENDABLE = """
+SELECT q.id FROM {profile} q
+WHERE q.app_group_id = %s AND ({reason}) IS NULL ORDER BY q.id LIMIT %s
+"""
 _FILL = """
 INSERT INTO {delivery} (sync_id, profile_id, entry_key, batch_id, outcome, reason)
 SELECT b.sync_id, p.id, b.seq * %s + p.id, b.id, NULL, NULL
-FROM {batch} b CROSS JOIN (
-    SELECT q.id FROM {profile} q
-    WHERE q.app_group_id = %s AND ({reason}) IS NULL ORDER BY q.id LIMIT %s
-) p WHERE b.sync_id = %s AND b.seq > %s AND b.seq <= %s
+FROM {batch} b CROSS JOIN ({sendable}) p
+WHERE b.sync_id = %s AND b.seq > %s AND b.seq <= %s
 """
 
 
@@ -34,6 +37,8 @@ def fill(*, n: int, kinds: Sequence[str]) -> dict[str, Any]:
     account = sync.audience.ad_account
     cap = collect.max_people(collect.preset_of(account), account, len(sync.kinds))
     per_batch = _count_sendable(sync, limit=min(n, cap))
+    if not per_batch:
+        raise ValueError(f"No one can be sent by {', '.join(kinds)}.")
     n_batches = -(-n // per_batch)  # rounded up
     started = time.monotonic()
     for first in range(0, n_batches, BATCHES_PER_TRANSACTION):
@@ -45,10 +50,15 @@ def fill(*, n: int, kinds: Sequence[str]) -> dict[str, Any]:
 
 
 def _count_sendable(sync: Sync, *, limit: int) -> int:
-    """Count profiles that can be sent, up to ``limit``."""
-    # Those with an e-mail, the kind that benches send by default; no one in the bench is erased.
-    people = Profile.objects.filter(app_group=sync.app_group_id, email_sha256__isnull=False)
-    return people.exclude(ads_consent=False)[:limit].count()
+    """Count the profiles that `_fill` takes, up to ``limit``."""
+    sql = _SENDABLE.format(profile=Profile._meta.db_table, reason=_reason(sync))
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [sync.app_group_id, limit])
+        return len(cursor.fetchall())
+
+
+def _reason(sync: Sync) -> str:
+    return reason_sql(Action.ADD, sync.kinds, is_strict=False)
 
 
 def drain(*, pending: int, started: float, seconds: float) -> dict[str, Any]:
@@ -90,8 +100,7 @@ def _fill(sync: Sync, per_batch: int, first: int, last: int) -> None:
         sql = _FILL.format(
             delivery=Delivery._meta.db_table,
             batch=Batch._meta.db_table,
-            profile=Profile._meta.db_table,
-            reason=reason_sql(Action.ADD, sync.kinds, is_strict=False),
+            sendable=_SENDABLE.format(profile=Profile._meta.db_table, reason=_reason(sync)),
         )
         with connection.cursor() as cursor:
             cursor.execute(sql, [KEY_SPAN, sync.app_group_id, per_batch, sync.pk, first, last])
