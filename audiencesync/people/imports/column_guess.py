@@ -38,7 +38,7 @@ MIN_SHARE = 0.5  # of the values of a sample that must fit a target
 REASONS: dict[str, str | Promise] = {
     "second": _(
         "Left out: another column holds this field already."
-        " As an attribute the address could be read by all."
+        " An attribute would not be treated as an address."
     ),
     "address": _("Left out: this looks like addresses, and this group stores only hashes."),
     "ours": _("Left out: AudienceSync sets this value itself."),
@@ -223,9 +223,7 @@ class _ExportGuesser(_Guesser):
             return Guess(Column(header, "rest", name, cells.EXACT))
         # A name that means an e-mail or phone is enough, whatever the values. Under other names
         # the import leaves out single phone numbers (mapping.py).
-        if self.app_group.hash_only and (
-            in_clear.kind_of(name) or any(map(in_clear.has_email, values))
-        ):
+        if self.app_group.hash_only and _looks_like_addresses(name, values):
             return Guess(Column(header, "", name, cells.EXACT), "address")
         if filters.CUSTOM + name in self.taken:
             return Guess(Column(header, "", name, cells.EXACT), "twice")

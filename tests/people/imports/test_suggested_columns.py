@@ -198,3 +198,21 @@ def test_a_column_of_an_export_that_cannot_be_kept_says_why(acme, header, why):
     found = suggest(acme, headers, ["x"] * len(headers))
     assert found[-1].column.target == ""
     assert why in found[-1].reason()
+
+
+@pytest.mark.parametrize(
+    ("header", "cell", "target"),
+    [
+        ("mail count", "3", "kept"),
+        ("Email opt-in", "true", "kept"),
+        ("second mail", "a@example.org", ""),
+        ("callers", "0151 12345678", ""),
+    ],
+)
+def test_a_hash_only_group_keeps_the_columns_of_its_export_that_hold_no_address(
+    acme, header, cell, target
+):
+    acme.hash_only = True
+    headers = [csv_export.ID_COLUMN, *csv_export.COLUMNS, csv_export.CREATED_COLUMN, header]
+    found = suggest(acme, headers, [*headers[:-1], cell])
+    assert found[-1].column.target == target
