@@ -35,7 +35,7 @@ SUMMED = (*SYNC_METRICS, "cancelled")
 class Numbers:
     """The seven metrics of a step, and its waiting and cancelled people.
 
-    None: not known for the chosen dates.
+    A number is None if it is not known for the chosen dates.
     """
 
     entered: int | None = 0
@@ -131,7 +131,8 @@ def removal_numbers(steps: Iterable[Step]) -> dict[int, Removed]:
         numbers = counts_from(dict(zip(SUMS, sums, strict=True)))
         removed_of[step] = Removed(
             synced=numbers["synced"],
-            # A removal has something to send for everybody who was added: no other reason is left.
+            # All people who were added have an identifier to send. So a removal is not sent only if
+            # another component wants the person.
             wanted=numbers["not_synced"],
             pending=numbers["pending"],
             errored=numbers["errored"],
@@ -195,7 +196,7 @@ class Trouble:
 def troubles(canvases: Sequence[Canvas]) -> dict[int, Trouble]:
     """Return the worst trouble of each canvas, by its id. One query.
 
-    Looks at current Syncs, and at former ones with pending deliveries.
+    The troubles of current Syncs count, and those of former Syncs with pending deliveries.
     """
     looked_at_q = Q(pk=F("steps__sync"), is_live=True, steps__removed_at=None)
     looked_at_q |= Q(paused=False, tally__pending__gt=0) | Q(undone_by__tally__pending__gt=0)

@@ -85,7 +85,7 @@ def items(canvas: Canvas, *, now: datetime, partner_items: Iterable[Item] = ()) 
 def blockers(canvas: Canvas, *, now: datetime, partner_items: Iterable[Item] = ()) -> list[Item]:
     """Return the items that block a launch.
 
-    Without the warnings of steps: some count all profiles of the segment, which takes long.
+    Leave out the warnings of steps: some count all profiles of the segment, which takes long.
     ``partner_items``: the result of `partner_problems`.
     """
     steps = tree.in_order(steps_of(canvas))

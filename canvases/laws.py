@@ -59,7 +59,7 @@ def _steps() -> Iterator[str]:
             yield f"L4 step {tally.pk}: the tally says {tallied} wait there, the visits say {n}"
         if n_waiting_at.get(tally.pk) and tally.step.removed_at and not tally.step.is_clearing:
             yield f"L4 step {tally.pk}: {n_waiting_at[tally.pk]} wait there, but it was removed"
-    # A moved delivery has entered two Syncs.
+    # A delivery that was moved to another Sync has entered both Syncs.
     n_entered = F("step__syncs__tally__entered") - F("step__syncs__tally__moved")
     synced = StepTally.objects.filter(step__syncs__isnull=False).annotate(sent=Sum(n_entered))
     for tally in synced:
@@ -79,10 +79,10 @@ def _branches() -> Iterator[str]:
 
 
 def _visits() -> Iterator[str]:
-    """Check L4 of visits: who is in a canvas is at a step, who has left is at none."""
+    """Check L4 of visits: an open visit is at a step, one that is over is at none."""
     if n := Visit.objects.filter(left_at=None, step=None).count():
         yield f"L4: {n} visits are not over, but at no step"
-    # A crowd is chosen by its step alone.
+    # A crowd is chosen by its step alone, so it would include visits that are over.
     if n := Visit.objects.filter(left_at__isnull=False, step__isnull=False).count():
         yield f"L4: {n} visits are over, but at a step"
 

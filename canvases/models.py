@@ -58,7 +58,8 @@ class Canvas(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     edited_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     edited_at = models.DateTimeField(default=timezone.now)
-    # Rises with each save of name, description and entry: a save names the one it started from.
+    # Rises with each save of name, description and entry. A save names the version that its form
+    # showed, and is refused if another one is stored.
     version = models.PositiveIntegerField(default=1)
     launched_at = models.DateTimeField(null=True, blank=True)
     stopped_at = models.DateTimeField(null=True, blank=True)
@@ -72,8 +73,8 @@ class Canvas(models.Model):
         default=EntryBy.LAUNCH,
         db_default=EntryBy.LAUNCH,
     )
-    # By EVENT: {"kind": "event" or "purchase", "name": ..., "where": [...]}; by SCHEDULE: see
-    # schedule.py; else empty.
+    # For entry by EVENT: {"kind": "event" or "purchase", "name": ..., "where": [...]}; by SCHEDULE:
+    # see schedule.py; otherwise empty.
     entry: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
         default=dict, db_default={}
     )
@@ -94,12 +95,12 @@ class Canvas(models.Model):
     # Since when removals wait for a confirmation, as too many people left at once.
     braked_at = models.DateTimeField(null=True, blank=True)
     brake_lifted_at = models.DateTimeField(null=True, blank=True)
-    # The id of the last LEFT signal that the brake has counted (engine/brake.py), and how many
-    # people would be removed: fewer, if some of those counted have come back.
+    # The id of the last LEFT signal that the brake has counted (engine/brake.py), and the most
+    # people who would be removed: some of those counted may have come back.
     brake_seen = models.BigIntegerField(default=0, db_default=0)
     brake_waiting = models.BigIntegerField(default=0, db_default=0)
     entered = models.BigIntegerField(default=0)
-    # Entries of the last day with any, in the time zone of the group then.
+    # The last day with entries, in the time zone that the group had then, and their number.
     entered_on = models.DateField(null=True, blank=True)
     entered_that_day = models.BigIntegerField(default=0, db_default=0)
     hours_base = models.BigIntegerField(default=0, db_default=0)  # entries in deleted hours
@@ -145,13 +146,13 @@ class Canvas(models.Model):
 
     @property
     def enters_by_call(self) -> bool:
-        """Return whether the API may name people who enter, also later than the launch."""
+        """Return whether people enter when the API names them, which may be after the launch."""
         return self.entry_by in (self.EntryBy.CALL, self.EntryBy.LAUNCH)
 
     def edition(self) -> str:
-        """Return a text that changes with each edit of the canvas, its steps or segments.
+        """Return a text that changes with each stop and each edit of the canvas, steps or segments.
 
-        And with each stop: a launch names the edition that its page showed.
+        A launch names the edition that its page showed, and is refused if it has changed.
         """
         exits = self.exit_segments.aggregate(n=Sum("segment__version", default=0))["n"]
         entry = self.segment.version if self.segment else 0
@@ -242,7 +243,7 @@ class Step(models.Model):
     canvas = models.ForeignKey(Canvas, models.CASCADE, related_name="steps")
     api_id = models.UUIDField(default=uuid4, unique=True, editable=False)  # its id in the REST API
     kind = models.CharField(max_length=20)  # a key of canvases.steps.KINDS
-    # Both optional: without a name, lists show what the step does.
+    # Both texts are optional. Without a name, lists show what the step does.
     name = models.CharField(
         _("name"), max_length=NAME_LENGTH, blank=True, default="", db_default=""
     )
@@ -261,7 +262,7 @@ class Step(models.Model):
     # A removed step that had visits is kept for its numbers.
     removed_at = models.DateTimeField(null=True, blank=True)
     # Whether people who waited at a removed step are still to be moved (engine/clearance.py), and
-    # to which step; None: out of the canvas.
+    # to which step; None: they leave the canvas.
     is_clearing = models.BooleanField(default=False, db_default=False)
     clears_to = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="+")
 
@@ -324,23 +325,24 @@ class Visit(models.Model):
         db_index=False,
         db_constraint=False,
     )
-    # 0 where a profile enters a canvas once; else it rises (Canvas.serial)
+    # 0 where a profile enters a canvas only once; otherwise a rising number (Canvas.serial)
     slot = models.PositiveIntegerField(default=0)
     step = models.ForeignKey(
         Step, models.PROTECT, null=True, related_name="visits", db_index=False, db_constraint=False
     )
-    due_at = models.DateTimeField(null=True)  # when its step acts on it and it moves on
+    due_at = models.DateTimeField(null=True)  # when the step acts on the visit, which then moves on
     entered_at = models.DateTimeField()
     # When the event happened that let the person in; null for other entries.
     began_at = models.DateTimeField(null=True)
     left_at = models.DateTimeField(null=True)
-    arrived_at = models.DateTimeField(null=True)  # at its step; null: before this was noted
-    # The branch that an event has chosen while it waits at its step.
+    arrived_at = models.DateTimeField(null=True)  # at its step; null: before this was stored
+    # The branch that an event has chosen while the visit waits at its step.
     branch = models.PositiveSmallIntegerField(null=True)
-    # The steps it has passed: "/5>1;" went on from step 5 by branch 1, "/5!0;" left the canvas
-    # there, "/5~;" ended or was moved before step 5 acted. Empty before this was noted.
+    # The steps the visit has passed: "/5>1;" went on from step 5 by branch 1, "/5!0;" left the
+    # canvas there, "/5~;" ended or was moved before step 5 acted. Empty for visits from before
+    # trails existed.
     trail = models.TextField(default="", db_default="")
-    # null: it went all the way through, or is not over
+    # null: the visit went all the way through, or is not over
     left_by = models.CharField(max_length=7, choices=LeftBy.choices, null=True)
 
     class Meta:

@@ -90,7 +90,8 @@ def total(days: Iterable[dict[str, object]]) -> dict[str, Any]:
 def branch_totals(canvas: Canvas, *, removed: bool) -> dict[str, list[dict[str, object]]]:
     """Return the id of each split -> its branches with all people who ever took them.
 
-    Not by day: tallies of branches have no hours. Removed branches come last, without a name.
+    These are totals, not numbers by day, as the tallies of branches are not kept by hour. Removed
+    branches come last, without a name.
     """
     splits = [step for step in _steps(canvas, removed=removed) if KINDS[step.kind].splits]
     n_took: dict[int, dict[int, int]] = defaultdict(dict)

@@ -31,7 +31,7 @@ class Triggered:
 
     entered: int = 0
     processed: int = 0  # known recipients, whether they entered or not
-    is_live: bool = True  # else nothing was written
+    is_live: bool = True  # False: nothing was written
     errors: list[dict[str, object]] = field(default_factory=list)
 
 

@@ -33,12 +33,12 @@ class Use:
     step: Step
     action: Action
     synced: int
-    is_current: bool  # False: it had this audience before
+    is_current: bool  # False: the step used this audience before
     is_only: bool  # the step has had no other audience or action
 
     @property
     def is_add(self) -> bool:
-        """Return whether it adds people."""
+        """Return whether the step adds people."""
         return self.action is Action.ADD
 
 
@@ -70,12 +70,12 @@ def _is_current(step: Step, audience: Audience, action: Action) -> bool:
 
 
 def is_in_use(all_uses: Iterable[Use]) -> bool:
-    """Return whether a step sends to it now."""
+    """Return whether a step sends to the audience now."""
     return any(use.is_current for use in all_uses)
 
 
 def is_conflict(all_uses: Iterable[Use]) -> bool:
-    """Return whether one step adds people to it and another removes people from it."""
+    """Return whether one step adds people to the audience and another removes people from it."""
     actions = {
         use.action
         for use in all_uses
@@ -85,7 +85,7 @@ def is_conflict(all_uses: Iterable[Use]) -> bool:
 
 
 def people(audience: Audience) -> QuerySet[Profile]:
-    """Return the people who are in it by what we sent."""
+    """Return the people who are in the audience according to what we sent."""
     return Profile.objects.filter(
         sent.listed_members_q(audience.pk), app_group=audience.ad_account.connection.app_group_id
     )
@@ -101,12 +101,12 @@ def members(profiles: QuerySet[Profile], *, seconds: float = COUNT_SECONDS) -> i
 
 
 def last_count(audience: Audience) -> MemberCount | None:
-    """Return the last count of its people that ended, if it is large enough to be counted."""
+    """Return the last finished count of the members of a large audience; None without one."""
     return MemberCount.objects.filter(audience=audience, counted_at__isnull=False).first()
 
 
 def most_members(audience: Audience) -> int:
-    """Return an upper limit of its members: the number of accepted additions, repeated ones too."""
+    """Return an upper limit of the members: all accepted additions, repeated ones too."""
     added = Batch.objects.filter(audience=audience, action=Action.ADD, state=Outcome.SYNCED)
     n: int = added.aggregate(n=Sum("n", default=0))["n"]
     return n

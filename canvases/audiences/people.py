@@ -21,7 +21,7 @@ from partners.audiences import sent
 from partners.models import Audience
 
 MEMBERS = "members"
-COUNT_SECONDS = 0.3  # the page of the audience counts for longer; each page of this list counts
+COUNT_SECONDS = 0.3  # short, as each page of this list counts the members again
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Place:
         return self.audience.pk
 
     def number(self, data: QueryDict, *, is_counted: bool = True) -> Number:
-        """Return the number of members. Raise Http404 for another one."""
+        """Return the number of members. Raise Http404 for any other number."""
         if data.get("number", MEMBERS) != MEMBERS or "reason" in data:
             raise Http404
         profiles = numbers.people(self.audience)

@@ -38,11 +38,11 @@ NEAR_CUTOFF = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class AccountUse:
-    """How many audiences an ad account has of those that the partner allows."""
+    """How many audiences an ad account has, and how many the partner allows (``most``)."""
 
     ad_account: AdAccount
     most: int
-    left: int  # with so few or fewer left, it is nearly full
+    left: int  # with this number or fewer left, the account is nearly full
 
     @property
     def is_nearly_full(self) -> bool:
@@ -137,7 +137,7 @@ def _page(request: HttpRequest, row: Audience, form: LookalikeForm | None = None
     context = {
         "audience": row,
         "partner": partner,
-        # What no component sends to has no problem to show.
+        # An audience that no component sends to has no problem to show.
         "problem": problems.of_audience(row) if numbers.is_in_use(uses) else None,
         "why_not": _(row.why_not) if row.why_not else "",
         "uses": uses,

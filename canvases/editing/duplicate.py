@@ -34,7 +34,7 @@ def duplicate(canvas: Canvas, *, by: User, now: datetime) -> Canvas:
     """
     name = gettext("Copy of %(name)s") % {"name": canvas.name}
     with transaction.atomic():
-        # Locked: an edit meanwhile would be copied by half.
+        # Lock the canvas: otherwise only a part of a simultaneous edit might be copied.
         source = Canvas.objects.select_for_update(of=("self",)).get(pk=canvas.pk)
         draft = Canvas.objects.create(
             app_group=canvas.app_group,
@@ -66,8 +66,8 @@ def copy_steps(
     ``unlinked``: the original whose copy the caller puts into the flow. The number of queries is
     constant.
     """
-    # Inserted as removed: a constraint allows one step at a place (canvas, parent, branch) that is
-    # not removed, and the ids of the parents are known only after the insert.
+    # Insert the copies as removed steps. A constraint allows only one step that is not removed at
+    # a place (canvas, parent, branch), and the ids of the parents are known only after the insert.
     copies = Step.objects.bulk_create(
         [
             Step(

@@ -132,7 +132,7 @@ def archive(canvas: Canvas, *, by: User, now: datetime) -> None:
         if locked.state == Canvas.State.LIVE:
             raise NotAllowed(_("A live canvas cannot be archived. Stop it first."))
         Canvas.objects.filter(pk=canvas.pk).update(state=Canvas.State.ARCHIVED)
-        # People whom it added stay in an audience no longer if another canvas removes them.
+        # Without these claims, another canvas can remove people whom this canvas has added.
         sync.set_claims(Sync.objects.filter(steps__canvas=canvas), claims=False)
         _log(
             canvas,
@@ -166,7 +166,7 @@ def add(
         if _steps(canvas).count() >= MAX_STEPS:
             raise NotAllowed(TOO_MANY)
         after = _place_now(canvas, after, branch)
-        # Created as removed; `_link` unsets that once there is room at its place.
+        # Create the step as removed; `_link` unsets ``removed_at`` once its place is free.
         step = Step.objects.create(
             canvas=canvas, kind=kind, settings=KINDS[kind].first_settings(), removed_at=now
         )
@@ -206,25 +206,25 @@ def copy(step: Step, *, by: User, now: datetime) -> Step:
 
 
 def places_after(step: Step) -> set[int]:
-    """Return the branches of a step that another can be added to; 0 comes after its block."""
+    """Return the branches that can take a step; 0 is the place after the step and its branches."""
     return {0, *branch_numbers(step)}
 
 
 def move(step: Step, *, up: bool, by: User, now: datetime) -> None:
     """Move a step with its branches before or after its neighbour, or out of a branch.
 
-    At the end of the flow do nothing.
+    Do nothing if the step is already the first or the last of the flow.
     """
     with editing(step.canvas, by=by, now=now, structure=True):
         step = reread_step(step)
         if up:
             if step.parent is None:
                 return
-            # To the place of the step before it.
+            # The step takes the place of the step before it.
             target, branch = step.parent.parent, step.parent.branch
         else:
             target, branch = step.children.filter(removed_at=None, branch=0).first(), 0
-            if target is None:  # the end of a branch: behind the split
+            if target is None:  # at the end of a branch, it moves behind the split
                 target = tree.block_around(list(_steps(step.canvas)), step)
             if target is None:
                 return
@@ -316,7 +316,7 @@ def save_settings(
     branch, pending.Undecided if people are pending in a former Sync and ``choice`` does not decide
     about them.
     """
-    # Preparing commits before the transaction of this edit. A save that is stale prepares nothing.
+    # Preparing commits before the transaction of this edit, so it is skipped for a stale save.
     prepared = engine.preparing_wait(step, settings if step.version == version else {}, now=now)
     with prepared, editing(step.canvas, by=by, now=now):
         stored = reread_step(step)
@@ -324,12 +324,12 @@ def save_settings(
         renamed = {k: text for k, text in (names or {}).items() if text != getattr(stored, k)}
         if before == settings and not renamed:
             return pending.Decision()
-        # Checked again under the lock: a component may have been added since the form was checked.
+        # Check again under the lock: a component may have been added since the form was checked.
         if KINDS[stored.kind].splits:
             kept = places_after(Step(kind=stored.kind, settings=settings))
             if in_use := lost_names(stored, KINDS[stored.kind].branches(stored), kept):
                 raise BranchInUse(lost_error(in_use))
-            # People whose branch is gone must not take a later one with its number.
+            # People whose branch is gone must not take a new branch that gets its number.
             gone = set(branch_numbers(stored)) - kept
             step.visits.filter(branch__in=gone).update(branch=None)
         changed = _steps(step.canvas).filter(pk=step.pk, version=version)
@@ -424,7 +424,7 @@ def reread_step(step: Step) -> Step:
 
 
 def check_exits(canvas: Canvas) -> None:
-    """Raise NotAllowed if a step comes after one that all people leave at."""
+    """Raise NotAllowed if a step comes after a step at which all people leave."""
     steps = list(_steps(canvas))
     followed = {step.parent_id for step in steps}
     for step in steps:
@@ -437,8 +437,8 @@ def check_exits(canvas: Canvas) -> None:
 def _link(step: Step, *, after: Step | None, branch: int = 0) -> None:
     """Put an unlinked step after ``after``; what stood there comes after the step.
 
-    A constraint allows one step at a place that is not removed: so ``removed_at`` of the new one is
-    unset last.
+    A constraint allows only one step that is not removed at a place, so ``removed_at`` of the new
+    step is unset last.
     """
     displaced = _steps(step.canvas).filter(parent=after, branch=branch)
     Step.objects.filter(pk=step.pk).update(parent=after, branch=branch)

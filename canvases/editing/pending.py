@@ -58,7 +58,7 @@ class Question:
 
     @property
     def n(self) -> int:
-        """Return the number of all of them."""
+        """Return the number of all pending people."""
         return sum(line.n for line in self.lines)
 
 
@@ -124,7 +124,7 @@ def decide(step: Step, choice: str, *, by: User) -> Decision:
     counts = [(former, _carry_out(former, choice, step)) for former in former_syncs.of(step)]
     target = step.sync.audience.name if step.sync and choice == Choice.MOVE else ""
     for former, n in counts:
-        if not n:  # marked by an earlier edit, and not yet moved or cancelled by the queue
+        if not n:  # an earlier edit has marked them; the queue is still to move or cancel them
             continue
         audiences = " → ".join(filter(None, (former.audience.name, target)))
         _log(step.canvas, by, Choice(choice), n, audiences)

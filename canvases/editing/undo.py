@@ -86,7 +86,7 @@ def remove(
 ) -> tuple[pending.Decision, RemovalNote | None, Text]:
     """Remove a step as `edit.remove` does; return also the note to undo it, or None and why not."""
     with transaction.atomic():
-        # Locked, so that the noted flow is the one that is changed.
+        # Lock the canvas, so that the flow does not change between the note and the removal.
         Canvas.objects.select_for_update(of=("self",)).get(pk=step.canvas_id)
         steps = list(step.canvas.steps.filter(removed_at=None))
         stored = [other for other in steps if other == step]
@@ -137,7 +137,7 @@ def restore(canvas: Canvas, note: RemovalNote, *, by: User, now: datetime) -> St
         _check_segments(canvas, note)
         kept = set(canvas.steps.exclude(removed_at=None).values_list("pk", flat=True))
         deleted = [gone_step for gone_step in note.gone if gone_step.pk not in kept]
-        # In a database that was moved, ids at the end are given out again.
+        # After a move to another database, the id of a deleted step may be given to a new one.
         if Step.objects.filter(pk__in=[gone_step.pk for gone_step in deleted]).exists():
             raise edit.NotAllowed(CHANGED)
         Step.objects.bulk_create(
@@ -162,7 +162,7 @@ def _check_segments(canvas: Canvas, note: RemovalNote) -> None:
 
 
 def _put_back(canvas: Canvas, note: RemovalNote, *, now: datetime) -> None:
-    """Give all steps their places of before. Raise NotAllowed if one of these is gone.
+    """Give all steps their places of before. Raise NotAllowed if one of the places is gone.
 
     All steps leave the flow first, since a constraint allows one step at a place.
     """

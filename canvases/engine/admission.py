@@ -21,7 +21,8 @@ from canvases.models import Canvas, Step, Visit
 from canvases.steps import KINDS
 from canvases.steps.base import EVERYBODY
 
-# Profiles read in one transaction: more would block other writers, fewer cost more each.
+# Profiles that one transaction reads. With more, other writers would wait too long; with fewer,
+# each profile takes more time.
 ADMISSION_CHUNK = 30_000
 
 _INSERT_VISITS = """
@@ -62,7 +63,7 @@ def admit(canvas_id: int, *, now: datetime) -> int:
             pk__gt=canvas.entry_cursor, pk__lte=canvas.entry_until
         )
         ids = people.order_by("pk").values_list("pk", flat=True)
-        # The last id of a full chunk; None: fewer profiles are left.
+        # The last id of a full chunk; None if fewer profiles are left.
         chunk_end = ids[ADMISSION_CHUNK - 1 : ADMISSION_CHUNK].first()
         upto = chunk_end or canvas.entry_until
         entrants = _entrants(canvas, people.filter(pk__lte=upto), upto=upto, now=now)
@@ -88,8 +89,8 @@ def _entrants(canvas: Canvas, people: QuerySet[Profile], *, upto: int, now: date
     if subscription.is_leave_only:
         live_segments.fill(subscription, low=canvas.entry_cursor, high=upto, now=now)
         return Entrants(people.filter(live_segments.is_member_q(subscription)), is_new=is_new)
-    # Those who are members already do not enter here: each has a JOINED signal that is still to be
-    # processed.
+    # People who are members already do not enter here: each has a JOINED signal that is still to
+    # be processed.
     member_ids = live_segments.lock_members(subscription, low=canvas.entry_cursor, high=upto)
     live_segments.fill(subscription, low=canvas.entry_cursor, high=upto, now=now)
     members = live_segments.members(subscription).filter(pk__gt=canvas.entry_cursor, pk__lte=upto)
@@ -102,7 +103,8 @@ def _entrants(canvas: Canvas, people: QuerySet[Profile], *, upto: int, now: date
 def entry_subscription(canvas: Canvas) -> Subscription | None:
     """Return the subscription to the entry segment, if the canvas has one.
 
-    A canvas that is kept up to date has, and each that people leave when they leave the segment.
+    A canvas has one if it is kept up to date with the segment, or if people leave the canvas (or
+    its audiences) when they leave the segment.
     """
     subscriptions = Subscription.objects.filter(listener=canvas.pk, role="entry", kind="segment")
     return subscriptions.select_related("segment", "app_group").first()
@@ -140,7 +142,7 @@ def would_enter(canvas: Canvas, people: QuerySet[Profile], *, now: datetime) -> 
 def eligible_people(canvas: Canvas, *, now: datetime) -> QuerySet[Profile]:
     """Return the people who fit the entry now, also those who have been in the canvas.
 
-    Without a segment, it is everybody of the app group: what happens lets them in.
+    Without a segment these are all people of the app group, as an event or a call lets them in.
     """
     if canvas.segment is None:
         people = Profile.objects.filter(app_group=canvas.app_group_id)
@@ -249,7 +251,8 @@ def _reentry_allowed(
     """
     visits = Visit.objects.filter(canvas=canvas, profile=OuterRef("pk"))
     if canvas.reentry == Canvas.Reentry.NEVER:
-        # Visits of a time with re-entry have other slots: the constraint misses them.
+        # Visits that began while re-entry was allowed have other slots: the constraint would not
+        # find them.
         drops_all = db_drops_repeats and not canvas.serial
         return people if drops_all else people.exclude(Exists(visits))
     blocking_q = Q(left_at=None)
@@ -297,7 +300,7 @@ def _begin(canvas: Canvas, first: Step, entrants: Entrants, *, now: datetime) ->
     n = _insert(canvas, following, entrants, trail=trails.passed_mark(first, following), now=now)
     if n:
         first = rows.reread_step(first.pk)
-        # With both ends of the range the database uses the primary key.
+        # With both ends of the range given, the database uses the primary key.
         visits = Visit.objects.filter(canvas=canvas, pk__gt=last_id_before, pk__lte=_last_visit())
         kind.act(first, visits, now=now)
     rows.count_arrivals(first, n, now=now)
@@ -315,11 +318,11 @@ def _insert(
     """Insert visits at ``step``, or ended ones if it is None; return how many."""
     try:
         sql, params = entrants.people.order_by().values("id").query.sql_with_params()
-    except EmptyResultSet:  # such as those of a full canvas
+    except EmptyResultSet:  # Django knows that there are no people, as in a full canvas
         return 0
     signals_join = ""
     if entrants.signals is not None:
-        # Joined: a subquery per person would read the signals of all for each.
+        # Join the signals: a subquery would read the signals of all people once for each person.
         signals, signal_params = entrants.signals.values("profile_id", "at").query.sql_with_params()
         signals_join, params = _JOIN_SIGNALS.format(signals=signals), (*params, *signal_params)
     timestamp = connection.ops.adapt_datetimefield_value

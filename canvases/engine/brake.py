@@ -62,7 +62,7 @@ def held_step_ids(canvas: Canvas) -> list[int]:
 def apply(canvas: Canvas, steps: Sequence[Step], *, now: datetime) -> None:
     """Begin to hold removals if their number within an hour exceeds the limits.
 
-    ``steps``: those that remove people. Not within an hour after a member lifted the brake.
+    ``steps``: those that remove people. Do nothing within an hour after a member lifted the brake.
     """
     lifted_at = canvas.brake_lifted_at
     if not steps or canvas.braked_at or (lifted_at and now - WINDOW < lifted_at <= now):
@@ -70,7 +70,8 @@ def apply(canvas: Canvas, steps: Sequence[Step], *, now: datetime) -> None:
     if not _note_leavers(canvas):
         return
     n_removed = _n_removed(steps, since=now - WINDOW)
-    # The stored number may be too high, as some came back: only if it is, all are counted.
+    # The stored number may be too high, as some people came back. Count them only if it exceeds
+    # the limits.
     if not _is_too_many(canvas, canvas.brake_waiting + n_removed):
         return
     n_leaving = n_held(canvas)
@@ -84,8 +85,8 @@ def apply(canvas: Canvas, steps: Sequence[Step], *, now: datetime) -> None:
 def _note_leavers(canvas: Canvas) -> bool:
     """Note the people who left since the last call; return whether there are any.
 
-    If there are none, the limits are not exceeded, as they were not at the last call. So a call
-    counts only new signals, and not a million again for each chunk.
+    If there are none, the limits are not exceeded, as they were not at the last call. So each call
+    counts only new signals, which may be few of a million.
     """
     new = Signal.objects.filter(
         listener=canvas.pk,
@@ -121,7 +122,7 @@ def _step_syncs_of_braked() -> QuerySet[Any]:
 def held_syncs(app_group: int | None) -> list[HoldingCanvas]:
     """Return the Syncs of each canvas that holds removals, for its incident.
 
-    Also former ones, which no step uses any more: their people wait all the same.
+    Former Syncs, which no step uses any more, are included: their people wait as well.
     """
     links = _step_syncs_of_braked().filter(
         Exists(Signal.objects.filter(held_q(), listener=OuterRef("step__canvas"))),
@@ -148,7 +149,8 @@ def held_people(syncs: Sequence[int]) -> dict[int, int]:
 def beat() -> None:
     """Run as a task: release the brakes that hold nothing any more, since all have come back.
 
-    If they stayed on, the next person who leaves would be held, too. One that holds people stays.
+    If such a brake stayed on, the next person who leaves would be held, too. A brake that holds
+    people stays on.
     """
     has_held = Exists(Signal.objects.filter(held_q(), listener=OuterRef("pk")))
     braked = Canvas.objects.filter(state=Canvas.State.LIVE, braked_at__isnull=False)

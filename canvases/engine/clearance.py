@@ -1,6 +1,7 @@
 """Move the people who wait at removed steps, crowd by crowd.
 
-Also in canvases that are not live: steps are removed while nothing else moves.
+This happens in canvases that are not live, too: their steps can be removed, though no other visit
+moves.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from canvases.models import Canvas, LeftBy, Step, Visit
 def clear(step: Step, *, to: Step | None, now: datetime) -> None:
     """Move all people who wait at a removed step to another one, or out of the canvas.
 
-    A first crowd at once, the others by the periodic job. People who are still to be moved here,
-    from a step that was removed before, go to ``to``, too. Call it under the lock of the canvas.
+    The first crowd moves at once, the periodic job moves the others. People who are still
+    to be moved to this step, from one that was removed before, go to ``to`` as well. Call it under
+    the lock of the canvas.
     """
     Step.objects.filter(clears_to=step).update(clears_to=to)
     Step.objects.filter(pk=step.pk).update(is_clearing=True, clears_to=to)
@@ -38,7 +40,7 @@ def work(canvas_id: int, *, now: datetime) -> int:
     with transaction.atomic():
         Canvas.objects.select_for_update(of=("self",)).get(pk=canvas_id)
         clearing = Step.objects.filter(canvas=canvas_id, is_clearing=True).order_by("pk")
-        # The group for its time zone: a delay asks for it.
+        # Load the group as well: a delay needs its time zone.
         step = clearing.select_related("clears_to__canvas__app_group").first()
         return _clear_some(step, step.clears_to, now=now) if step is not None else 0
 
@@ -46,7 +48,7 @@ def work(canvas_id: int, *, now: datetime) -> int:
 def _clear_some(step: Step, to: Step | None, *, now: datetime) -> int:
     """Move the next crowd from a removed step; unset ``is_clearing`` when no person is left.
 
-    They count as withdrawn: the step did not act on them. Return how many.
+    The people count as withdrawn, because the step did not act on them. Return how many they are.
     """
     crowd = crowds.first(Visit.objects.filter(step=step))
     n = 0 if crowd is None else _move(crowd.visits, step, to, now=now)

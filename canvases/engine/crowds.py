@@ -30,12 +30,13 @@ class Crowd:
 def first(waiting: QuerySet[Visit], *, after: End | None = None) -> Crowd | None:
     """Return the longest due of open visits at a step, at most CROWD; None if there are none.
 
-    The condition has a lower and an upper end, as near to each other as can be. Without them each
-    statement of a crowd would read all others who are due, and the index entries of those who have
-    moved, which stay in the index as long as an old snapshot (a backup) needs them.
+    The condition has a lower and an upper end, as near to each other as can be. Without both ends,
+    each statement of a crowd would read all other due visits, and the index entries of visits that
+    have moved, which stay in the index as long as an old snapshot (a backup) needs them.
 
-    ``after``: where the last crowd ended, so that the search does not read past those entries. Only
-    a hint: others may have arrived before it. If no full crowd is behind it, search them all.
+    ``after``: where the last crowd ended, so that the search does not read past those entries. This
+    is only a hint, as visits may have arrived before that point: if no full crowd is behind it, all
+    due visits are searched.
     """
     in_order = waiting.order_by("due_at", "pk").values_list("due_at", "pk")
     first_visit = in_order.first() if after is None else _next_after(in_order, after)
@@ -44,7 +45,7 @@ def first(waiting: QuerySet[Visit], *, after: End | None = None) -> Crowd | None
     first_due, first_id = first_visit
     from_first = waiting.filter(due_at__gte=first_due)
     crowd_end = None
-    if after is not None:  # many may be due at this time: begin behind those of it who have moved
+    if after is not None:  # many may be due at one time: begin behind the visits that moved
         crowd_end = _crowd_end(in_order.filter(due_at=first_due, pk__gte=first_id))
     crowd_end = crowd_end or _crowd_end(in_order.filter(due_at__gte=first_due))
     if crowd_end is None:
@@ -61,7 +62,7 @@ def first(waiting: QuerySet[Visit], *, after: End | None = None) -> Crowd | None
 def _next_after(in_order: QuerySet[Visit, Any], after: End) -> End | None:
     """Return due time and id of the first visit behind an end.
 
-    Two queries, since each reads one range of the index.
+    There are two queries, so that each reads one range of the index.
     """
     at, pk = after
     same_time = in_order.filter(due_at=at, pk__gt=pk).first()

@@ -11,9 +11,9 @@ from django.db import connection
 from audiencesync.groups.models import AppGroup
 from canvases.models import Canvas, Step, StepTally, Visit
 
-# Jumps from step to step in the index of open visits: it reads one entry a step where people wait,
-# whether ten or a million do, and none of the many steps where no person is. It begins below all
-# steps and asks for the next one, not for the lowest: `min` implies "is not null", and where the
+# The query jumps from step to step in the index of open visits: it reads one entry for each step
+# at which people wait, however many they are, and none for the other steps. It begins below all
+# step ids and asks for the next one, not for the lowest: `min` implies "is not null", and where the
 # statistics know of no open visit, PostgreSQL would then read and sort all of them for each step.
 _DUE_STEPS = """
 WITH RECURSIVE waiting (step_id) AS (
@@ -38,7 +38,7 @@ SELECT due.step_id, due.canvas_id, due.n FROM (
 def rounds(*, now: datetime) -> list[list[int]]:
     """Return the ids of steps with due visits, in rounds with at most one step of each live canvas.
 
-    The first round has the step of each canvas whose people are due the longest. Within a round,
+    The first round has, of each canvas, the step whose people are due the longest. Within a round,
     canvases in which few people wait come first: they do not wait for the crowds of the others.
     """
     by_canvas: dict[int, list[int]] = {}

@@ -44,7 +44,7 @@ def end_visits(
 def entered_later(canvas: Canvas, people: Mapping[int, datetime | None]) -> set[int]:
     """Return those of these people who entered after their exit event, which arrived late.
 
-    It does not end their visit: they stay in the audience, even if the visit is over by now.
+    Such an event does not end their visit: they stay in the audience, even if the visit is over.
     """
     if not people:
         return set()
@@ -58,8 +58,8 @@ def entered_later(canvas: Canvas, people: Mapping[int, datetime | None]) -> set[
 
 
 def _ends(exit_at: datetime | None, began_at: datetime | None, entered_at: datetime) -> bool:
-    """Return whether an exit event ends a visit: it did not happen before it."""
-    # Programs often send whole seconds.
+    """Return whether an exit event ends a visit: it did not happen before the visit began."""
+    # Programs often send times in whole seconds, so the time of entry is rounded down.
     return exit_at is None or exit_at >= (began_at or entered_at.replace(microsecond=0))
 
 
@@ -86,8 +86,8 @@ def withdraw(
 ) -> set[int]:
     """Remove people again from each audience that these steps added them to.
 
-    ``changed``: people whose identifiers changed: the former ones are removed even if another step
-    wants the people there.
+    ``changed``: people whose identifiers changed. Their former identifiers are removed even if
+    another step wants the people in the audience.
     Return the people whose removal is pending now.
     """
     if not steps or not people:

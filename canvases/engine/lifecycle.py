@@ -30,7 +30,7 @@ def launch(canvas: Canvas, *, by: User, now: datetime, edited_at: datetime | Non
 
     ``edited_at``: the last edit of what is to be launched; return False if it was edited since.
 
-    The caller has checked the blockers. People enter again only within the rules of re-entry.
+    The caller has checked the blockers. People re-enter only within the rules of re-entry.
     A caller with a transaction calls `prepare_waits` before it.
     """
     startable = Canvas.objects.filter(state__in=[Canvas.State.DRAFT, Canvas.State.STOPPED])
@@ -40,7 +40,8 @@ def launch(canvas: Canvas, *, by: User, now: datetime, edited_at: datetime | Non
     if ready.exists():
         prepare_waits(canvas, now=now)
     with transaction.atomic():
-        # Groups before canvases, as an archiving does: it stops the canvases that are live by then.
+        # Lock the group before its canvases, in the order of `group_deletion.archive`, which stops
+        # the canvases that are live.
         list(AppGroup.objects.select_for_update(no_key=True).filter(pk=canvas.app_group_id))
         launched = ready.update(
             state=Canvas.State.LIVE,
@@ -65,9 +66,9 @@ def launch(canvas: Canvas, *, by: User, now: datetime, edited_at: datetime | Non
 
 
 def prepare_waits(canvas: Canvas, *, now: datetime) -> None:
-    """Store the members of the segments that people wait to join: being in one already is no join.
+    """Store the members of the segments that people wait to join: they do not count as joining.
 
-    Runs in many transactions. Members that are stored already are not stored again.
+    This runs in many transactions. Members that are stored already are not stored again.
     """
     _note_members(canvas, [segment for *_what, segment in waits.waited_for(canvas)], now=now)
 
@@ -120,7 +121,7 @@ def _open_entry(canvas: Canvas, *, now: datetime) -> None:
     entry_by = canvas.entry_by
     row = Canvas.objects.filter(pk=canvas.pk)
     if entry_by == Canvas.EntryBy.SCHEDULE:
-        # A run that a stop interrupted does not go on outside of its times.
+        # A run that a stop interrupted does not go on now, but at the next time of the schedule.
         row.update(next_run_at=schedules.next_run(canvas, now=now), entry_until=None)
     was_live = Subscription.objects.filter(listener=canvas.pk, role="entry").exists()
     if entry_by == Canvas.EntryBy.LAUNCH or entry_by == Canvas.EntryBy.SEGMENT and not was_live:
@@ -168,7 +169,7 @@ def update_subscriptions(canvas: Canvas, *, now: datetime) -> None:
             now=now,
         )
         if role == "wait" and segment is not None and subscription not in key_of:
-            # Being in the segment already is no join.
+            # People who are in the segment already do not count as joining it.
             live_segments.fill(subscription, low=0, high=live_segments.HIGHEST_ID, now=now)
         elif role == "wait" and segment is not None:
             live_segments.begin(subscription, now=now)
@@ -177,7 +178,7 @@ def update_subscriptions(canvas: Canvas, *, now: datetime) -> None:
 
 
 def _people_inside(canvas: Canvas) -> QuerySet[Profile]:
-    """Return the people in the canvas, or in an audience that it takes leaving people out of."""
+    """Return the people in the canvas, or in an audience from which it removes them on leaving."""
     to_take_out = exits.standing_adds(exits.removing_steps(canvas)).filter(profile=OuterRef("pk"))
     inside = Visit.objects.filter(canvas=canvas, left_at=None, profile=OuterRef("pk"))
     people = Profile.objects.filter(app_group=canvas.app_group_id)
@@ -189,10 +190,11 @@ def remove_former_members(canvas: Canvas, *, now: datetime) -> None:
     subscription = entry_subscription(canvas)
     if subscription is None:
         return
-    # The walk over the profiles is not over: members that it has not read yet look as if they left.
+    # While the walk over the profiles goes on, members that it has not read look as if they left.
     if canvas.entry_until is not None and not subscription.is_leave_only:
         return
-    # Every writer of its signals takes this lock: so their ids are in the order of the commits.
+    # Each writer of signals of a subscription takes this lock, so the ids of the signals are in the
+    # order of the commits.
     live_segments.lock(subscription)
     member = SegmentMember.objects.filter(subscription=subscription, profile=OuterRef("profile"))
     adds_outside = exits.standing_adds(exits.removing_steps(canvas)).filter(~Exists(member))

@@ -89,7 +89,9 @@ def move_all(*, now: datetime, ends_at: float | None = None) -> int:
 
 
 def _move_due(*, now: datetime, ends_at: float | None, repeats_until: float) -> int:
-    """Move a crowd of each step with due people; until ``repeats_until``, go on where it was full.
+    """Move a crowd of each step with due people; repeat steps with full crowds for a while.
+
+    ``repeats_until``: from when on no step is repeated (time.monotonic).
 
     Due steps are queried once, and where each crowd ended is kept in memory, since both queries
     read past the index entries of all visits that have moved.
@@ -159,7 +161,7 @@ def _move_on(step: Step, canvas: Canvas, crowd: QuerySet[Visit], *, now: datetim
         if passage.branch:
             rows.count_branch(passage.step, passage.branch, passage.n)
         if passage.following is not None:
-            # What happened before they came to a wait may end it already.
+            # An event from before they came to a wait may end this wait at once.
             waits.catch_up_at(passage.following, now=now)
     return sum(passage.n for passage in passages if passage.step is step)
 
@@ -193,7 +195,7 @@ def _take_branches(
     if not branches:
         n = crowds.move(crowd, None, trail=trail + trails.passed_mark(step, None), now=now)
         return [Passage(step, 0, None, n)] if n else []
-    # The range is for the conditions of branches; a single branch has none.
+    # Only the conditions of several branches need the range.
     profile_range = _profile_range(crowd) if len(branches) > 1 else (0, 0)
     passages, later_passages = list[Passage](), list[Passage]()
     for branch in branches:
@@ -201,7 +203,7 @@ def _take_branches(
         takers = crowd.filter(_branch_q(branch, canvas, profile_range, now=now))
         marks = trail + trails.passed_mark(step, following, branch.number)
         if following is not None and _is_skipped(following, is_whole_crowd=len(branches) == 1):
-            # The visits skip this step: they are written once, at the step after it.
+            # The visits skip this step: instead of two updates there is one, to the step after it.
             inner_passages = _take_branches(following, canvas, takers, steps, trail=marks, now=now)
             n = sum(passage.n for passage in inner_passages if passage.step is following)
             later_passages += inner_passages
@@ -224,8 +226,8 @@ def _is_skipped(step: Step, *, is_whole_crowd: bool) -> bool:
 
 def _profile_range(crowd: QuerySet[Visit]) -> tuple[int, int]:
     """Return the lowest and the highest profile of a crowd."""
-    # The slice makes it a subquery: else PostgreSQL would look for the lowest in an index of all
-    # visits in the order of profiles, from its beginning.
+    # The slice makes the crowd a subquery. Otherwise PostgreSQL would look for the lowest profile
+    # by reading an index of all visits, in the order of profiles, from its beginning.
     ends = crowd.order_by()[: crowds.CROWD].aggregate(low=Min("profile"), high=Max("profile"))
     return ends["low"] or 0, ends["high"] or 0
 

@@ -24,9 +24,9 @@ def beat() -> None:
 
 
 def _drop_entries(ids: Sequence[int], *, before: datetime) -> None:
-    """Delete those of these hours that are too old, and keep their sums (laws.py: L4)."""
+    """Delete the rows of ``ids`` that are too old, and keep their sums (laws.py: L4)."""
     rows = CanvasHour.objects.filter(pk__in=ids, hour__lt=before)
-    # The engine locks canvases before it counts, too.
+    # Lock the canvases first, as the engine does before it counts.
     canvases = set(rows.values_list("canvas", flat=True))
     list(Canvas.objects.select_for_update(no_key=True).filter(pk__in=canvases).order_by("pk"))
     sums = rows.order_by().values_list("canvas").annotate(n=Sum("entered"))

@@ -23,13 +23,13 @@ def start(canvas_id: int, *, now: datetime) -> int:
         canvas = rows.locked_live(canvas_id)
         if canvas is None or canvas.next_run_at is None or canvas.next_run_at > now:
             return 0
-        # The group was read before the wait for the lock: its zone may have changed since.
+        # The group was read before the lock was granted, so its zone may have changed since.
         canvas.app_group.refresh_from_db(fields=["time_zone"])
         next_at = next_run(canvas, now=now)
         if canvas.entry_until is not None:  # the last run is still admitting profiles
             Canvas.objects.filter(pk=canvas.pk).update(next_run_at=next_at)
             return 0
-        # The run ends with the highest profile id of now.
+        # The run ends with the profile that has the highest id now.
         highest = admission.highest_profile(canvas.app_group_id)
         Canvas.objects.filter(pk=canvas.pk).update(
             next_run_at=next_at, entry_cursor=0, entry_until=highest
@@ -48,7 +48,7 @@ def move_to_zone(app_group: AppGroup, former_zone: str, now: datetime) -> None:
     for canvas in Canvas.objects.filter(app_group=app_group, next_run_at__isnull=False):
         if canvas.next_run_at is not None:
             parsed = schedule.read(canvas.entry)
-            # Not just its local date: `schedule.instant` may have moved the run over midnight.
+            # The local date may be wrong: `schedule.instant` may have moved the run past midnight.
             day = schedule.day_of(canvas.next_run_at, parsed, old_zone)
             local = datetime.combine(day, parsed.at)
             Canvas.objects.filter(pk=canvas.pk).update(

@@ -28,7 +28,7 @@ ROLE_ORDER = (  # of signals with the same time
     Subscription.Role.ENTRY,
 )
 MAX_BACKDATING = timedelta(hours=1)
-"""An entry event may have happened this long before the launch, and not earlier."""
+"""An entry event may have happened at most this long before the launch."""
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ class Round:
 def with_work(live: QuerySet[Canvas]) -> QuerySet[Canvas]:
     """Return the live canvases that may have signals to process.
 
-    Of those whose brake holds LEFT signals (brake.py), the ones with another signal.
+    A canvas whose brake holds LEFT signals (brake.py) is returned only if it has another signal.
     """
     signals = Signal.objects.filter(listener=OuterRef("pk"))
     unbraked_q = Q(Exists(signals), braked_at=None)
@@ -75,7 +75,7 @@ def work(canvas_id: int, *, now: datetime) -> int:
         steps = exits.removing_steps(canvas)
         brake.apply(canvas, steps, now=now)
         done = list[int]()
-        # In a chunk whose people are all blocked nothing is done: go on to the next one.
+        # If all people of a chunk are blocked, nothing is done: go on to the next chunk.
         for signals in chunks.read(_processable(canvas, steps), READ_AT_ONCE):
             done = _process(canvas, steps, signals, now=now)
             if done:
@@ -95,8 +95,8 @@ def _process(
     """Process signals; return the ids of those that are done."""
     rounds, done = _rounds(canvas, signals, removes=bool(steps), now=now)
     changed_people = {person for one_round in rounds for person in one_round.changed}
-    # These people wait: removing the former identifiers now would supersede a pending add of
-    # another canvas, which would not notice.
+    # Signals of these people wait. Removing the former identifiers now would supersede a pending
+    # add of another canvas, which would not add the people again.
     blocked = exits.pending_people(steps, changed_people)
     for one_round in rounds:
         one_round.drop(blocked)
@@ -116,8 +116,8 @@ def _process(
 def _processable(canvas: Canvas, steps: Sequence[Step]) -> QuerySet[Signal]:
     """Return the signals of a canvas without those that must wait.
 
-    People with a pending removal must: a new add would supersede it, and their former identifiers
-    would stay in the audience.
+    Signals of people with a pending removal must wait: a new add would supersede the removal, and
+    the former identifiers would stay in the audience.
     """
     free_signals = (
         brake.unheld_signals(canvas.pk)
@@ -142,9 +142,9 @@ def _rounds(
     ends_early = removes or bool(canvas.exits.get("left"))
     rejoined_ids = _rejoined_ids(canvas, signals, now=now)
     if canvas.entry_by != Canvas.EntryBy.SEGMENT:
-        # People who rejoined are in the segment: that they left it for a while ends nothing. In a
-        # canvas that is kept up to date with it, their identifiers changed: they leave and enter
-        # again.
+        # People who rejoined are in the segment, so their LEFT signals end nothing. In a canvas
+        # that is kept up to date with the segment, these signals show changed identifiers: the
+        # people leave and enter again.
         matching_ids -= rejoined_ids
     rounds: list[Round] = []
     round_of: dict[int, int] = {}
@@ -171,7 +171,8 @@ def _rejoined_ids(canvas: Canvas, signals: Sequence[Signal], *, now: datetime) -
     left_signals = [signal for signal in signals if signal.kind == Signal.Kind.LEFT]
     if not left_signals:
         return set()
-    # A subscription that only watches who leaves gets no members who join: look for them here.
+    # A subscription that only watches who leaves does not store people who join: store those of
+    # these people who are in the segment again.
     subscription = admission.entry_subscription(canvas)
     if subscription is not None and subscription.is_leave_only:
         own_signals = [one for one in left_signals if one.subscription_id == subscription.pk]

@@ -46,7 +46,7 @@ def segments(canvas: Canvas, rows: Iterable[Mapping[str, Any]]) -> QuerySet[Segm
 
 
 def events_q(canvas: Canvas, name: tuple[str, str], *, now: datetime) -> Q:
-    """Return the condition on events of this kind and name that any of the steps waits for."""
+    """Return the condition on events of this kind and name for which any of the steps waits."""
     condition = Q(pk__in=[])
     for step in waiting_steps(canvas):
         for row in events_of(step):
@@ -58,8 +58,8 @@ def events_q(canvas: Canvas, name: tuple[str, str], *, now: datetime) -> Q:
 def choose(canvas: Canvas, signals: Mapping[int, Signal], *, now: datetime) -> None:
     """Choose the branch of the people of these signals, where they wait for it.
 
-    Of several branches that wait for one event the first takes it. Call it under the lock of the
-    canvas.
+    If several branches wait for one event, people take the first of them. Call it under the lock of
+    the canvas.
     """
     if not signals:
         return
@@ -88,13 +88,14 @@ def catch_up(canvas: Canvas, entries: Mapping[int, Signal], *, now: datetime) ->
 def catch_up_at(step: Step, *, now: datetime) -> None:
     """Choose the branch of people who came to a step at ``now`` and have waited at no step before.
 
-    As `catch_up`, by the events since their entry event: what they wait for may have arrived while
-    they passed a split. Call it under the lock of the canvas, after they moved.
+    The events since their entry event count, as in `catch_up`: what they wait for may have arrived
+    while they passed a split. Call it under the lock of the canvas, after they moved.
     """
     canvas = step.canvas
     if step.kind != WaitUntil.key or canvas.entry_by != Canvas.EntryBy.EVENT:
         return
-    # Found by their due time, which counts from ``now``; ``arrived_at`` may be later (crowds.move).
+    # Find them by their due time, which counts from ``now``: ``arrived_at`` may be later than
+    # ``now`` (crowds.move).
     arrived = Visit.objects.filter(step=step, due_at=KINDS[step.kind].due_on_arrival(step, now=now))
     columns = ("profile", "began_at", "trail")
     visits = arrived.filter(branch=None, began_at__isnull=False).values_list(*columns)
@@ -144,7 +145,7 @@ def _events_since(
 
 
 def _waiting_step_ids(canvas: Canvas) -> set[int]:
-    """Return the steps of a canvas at which people wait; also those that were removed."""
+    """Return the steps of a canvas at which people wait, including removed steps."""
     kinds = [key for key, kind in KINDS.items() if kind.holds]
     return set(Step.objects.filter(canvas=canvas, kind__in=kinds).values_list("pk", flat=True))
 
@@ -190,8 +191,8 @@ def _choose_branch(step: Step, rank: int, people: Mapping[int, datetime], *, now
     if not people:
         return
     open_visits = Visit.objects.filter(_open_q(step, rank), canvas=step.canvas_id, left_at=None)
-    # Filtered by person, and by the step only below: with a filter by the step, PostgreSQL might
-    # read all who wait there.
+    # The query filters by person, and the step is compared below: with a filter by the step,
+    # PostgreSQL might read all visits that wait there.
     candidates = open_visits.filter(profile__in=list(people))
     columns = ("pk", "step", "profile", "due_at", "began_at", "entered_at", "arrived_at", "trail")
     waiting_step_ids = _waiting_step_ids(step.canvas)
@@ -221,7 +222,7 @@ def inherit_branch(visit: Visit, *, by: Visit, now: datetime) -> None:
 
 
 def _open_q(step: Step, rank: int) -> Q:
-    """Return the condition on visits that a branch of this rank can still be chosen for them."""
+    """Return the condition on visits for which a branch of this rank can still be chosen."""
     if not is_ranked(step):
         return Q(branch=None)
     lower = [row["number"] for row in events_of(step)[rank + 1 :]]
@@ -243,9 +244,10 @@ def _counts_from(
     *,
     waiting_step_ids: Set[int],
 ) -> datetime:
-    """Return from when on events count at a wait: from when the person came there.
+    """Return from when on events count at a wait.
 
-    If the person has waited at no step before, from the event that let the person in.
+    They count from the arrival at the step or, if the person has waited at no step before, from the
+    event that let the person in.
     """
     is_first = arrived_at is None or arrived_at == entered_at
     if began_at and (is_first or trail and not _has_waited(trail, waiting_step_ids)):

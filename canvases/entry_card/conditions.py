@@ -128,6 +128,6 @@ class EventForm(forms.Form):
         if cleaned.get("kind") == Event.Kind.EVENT and not cleaned.get("name"):
             self.add_error("name", _("Give the name of the event."))
         elif not self.errors:
-            # The fields of this form are kind and name of the event filter as well.
+            # `read` takes the kind and name of the event filter from the fields of this form.
             cleaned["where"] = read(self, cleaned, cleaned)
         return cleaned

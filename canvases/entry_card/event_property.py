@@ -31,7 +31,7 @@ def where(event_filter: Mapping[str, Any], name: str, op: str, typed: str) -> li
     if op == "is" and len(conditions) > 1:
         values = [condition["value"] for condition in conditions]
         conditions = [{"property": name, "op": "in", "value": values}]
-    # A filter of people who did such an event is read, only to check the conditions.
+    # Read a filter of people who did such an event, only to check the conditions.
     did_event = {event_filter["kind"]: event_filter["name"], "op": "at_least", "n": 1}
     filters.read(did_event | {"where": conditions})
     return conditions
@@ -55,7 +55,7 @@ def _values(op: str, typed: str) -> list[Any]:
     as_number = int(number) if number.is_integer() else number
     if op in ("greater", "less"):
         return [as_number]
-    # A long ID: no filter takes so big a number, and a float has rounded it.
+    # A number of this size is a long ID: no filter takes it, and the float has rounded it.
     return [typed] if abs(number) >= MAX_NUMBER else [typed, as_number]
 
 
@@ -79,7 +79,7 @@ def _as_typed(condition: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def masked_conditions(event_filter: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Return the same as `as_typed`, for every reader: without personal data in the values."""
+    """Return the conditions as `as_typed` does, but without personal data in the values."""
     return [
         (name, op, STARS if is_personal(value) else value)
         for name, op, value in as_typed(event_filter)

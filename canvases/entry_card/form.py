@@ -23,8 +23,8 @@ from canvases.steps.base import Text
 
 By, Reentry = Canvas.EntryBy, Canvas.Reentry
 MAX_ENTRIES, MAX_DAYS, MAX_EXITS = 1_000_000_000, 730, 10
-# After an event or with a segment that is kept up to date, people usually come back: a second cart,
-# a second lapse. Elsewhere each person enters once.
+# People who enter by an event, or by a segment that is kept up to date, usually come back, such as
+# with a second cart. By other entries each person enters once, unless a marketer chooses otherwise.
 REENTERED_BY_DEFAULT = (By.SEGMENT, By.EVENT)
 HELP: dict[str, Text] = {
     By.LAUNCH: _("They enter once, as soon as the canvas is launched."),
@@ -146,8 +146,8 @@ class EntryForm(forms.ModelForm):
         widget=forms.TextInput(KNOWN_EVENTS),
         help_text=_("As your program sends it. Empty for a purchase: any product."),
     )
-    # Two fields of one column, since their first choices differ, without a script as well:
-    # ``reentry_live`` is the one of entries in REENTERED_BY_DEFAULT.
+    # One column has two fields, since their first choices differ, and must do so without a script:
+    # ``reentry_live`` is shown for entries in REENTERED_BY_DEFAULT.
     reentry = forms.ChoiceField(
         label=_("May a person enter again?"),
         choices=Reentry.choices,
@@ -169,8 +169,8 @@ class EntryForm(forms.ModelForm):
     cap_per_day = forms.IntegerField(
         label=_("Most entries a day"), required=False, min_value=1, max_value=MAX_ENTRIES
     )
-    # Two fields of one column, as above: ``exit_left`` is the one of canvases that are kept up to
-    # date with their segment, and ticked at first.
+    # One column has two fields, as above: ``exit_left`` is for canvases that are kept up to date
+    # with their segment, and ticked at first.
     exit_left = forms.BooleanField(label=_("They leave the entry segment"), required=False)
     exit_left_others = forms.BooleanField(
         label=_("They leave the entry segment"),
@@ -185,7 +185,7 @@ class EntryForm(forms.ModelForm):
         error_messages={"invalid_choice": _("There is no such segment in this app group.")},
     )
 
-    is_typed = False  # it shows typed values that are neither checked nor stored
+    is_typed = False  # whether it shows typed values that are neither checked nor stored
 
     class Meta:
         model = Canvas

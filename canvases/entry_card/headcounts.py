@@ -91,7 +91,7 @@ def people(canvas: Canvas, subscription: Subscription, who: str) -> QuerySet[Pro
 
 
 def _in_audiences(canvas: Canvas) -> Q:
-    """Return the condition: we sent them to an audience that the canvas adds to."""
+    """Return the condition on profiles that we sent to an audience to which the canvas adds."""
     add_steps = canvas.steps.filter(removed_at=None, sync__action=Action.ADD)
     audience_ids = add_steps.order_by().values_list("sync__audience", flat=True).distinct()
     return reduce(or_, map(audiences.members, audience_ids), Q(pk__in=[]))

@@ -16,13 +16,13 @@ Lines = dict[str | Promise, Value]
 def changes(former: Canvas, before: Lines, stored: Canvas) -> list[LoggedChange]:
     """Return all lines with their old and new values; the log drops those that did not change.
 
-    ``before``: the lines of ``former``, read before the edit: the exit segments are rows of their
-    own, so those of ``former`` are the new ones by now.
+    ``before``: the lines of ``former``, read before the edit. They cannot be read later: the exit
+    segments are rows of their own, which the edit has replaced.
     """
     after = of_entry(stored)
     lines: list[LoggedChange] = [(label, before[label], after[label]) for label in after]
     changed = {label for label in after if before[label] != after[label]}
-    # A value that no line shows has changed, such as a masked one.
+    # True if a value has changed that no line shows, such as a masked one.
     is_hidden = stored.entry != former.entry and not changed & _of_entry_rules(stored).keys()
     exits = [words.exit_events(canvas.exits) for canvas in (former, stored)]
     is_hidden |= exits[0] != exits[1] and not changed & _of_exit_rules(stored).keys()
