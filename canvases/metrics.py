@@ -27,8 +27,8 @@ from partners import metrics as queue_metrics
 logger = logging.getLogger(__name__)
 PAGE_SECONDS = 5.0
 LAWS_SECONDS = 60.0
-LAWS_INTERVAL_FACTOR = 20  # wait this many times as long as a check took: 5 % of the time
-LAWS_WAIT = 3.0  # seconds: a scrape waits no longer for a check, and gets the last result
+LAWS_INTERVAL_FACTOR = 20  # wait 20 times as long as a check took: checks take 5 % of the time
+LAWS_WAIT = 3.0  # seconds that a scrape waits for a check; after that it gets the last result
 
 
 class Cache:
@@ -82,7 +82,7 @@ def _page() -> bytes:
 def last_violations() -> int | None:
     """Return the number of broken laws at the last check, and let the next one begin.
 
-    Waits for nothing: None before the first check has ended.
+    This does not wait for a check, so the result is None until the first one has ended.
     """
     if not connection.in_atomic_block:
         _begin_reading()

@@ -147,7 +147,7 @@ def _advice_to_retry(error: Retry, params: dict[str, str]) -> str:
 def reasons(step: Step) -> list[Why]:
     """Return why people of ``step`` are not synced; the most frequent outcome and reason first.
 
-    Then why people who left are not removed.
+    The reasons why people who left are not removed come after these.
     """
     return [*_reasons(step, is_removal=False), *_reasons(step, is_removal=True)]
 
@@ -196,7 +196,10 @@ def reason_text(reason: str, partner: Partner) -> str:
 
 
 def own_key(code: str) -> str:
-    """Return the anchor of one of OWN_CODES: a cause of a partner may have the same name."""
+    """Return the anchor of one of OWN_CODES.
+
+    The prefix keeps it apart from a cause of a partner that has the same name.
+    """
     return f"own-{code}"
 
 

@@ -24,7 +24,7 @@ from partners.models import Sync
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Whether the person would enter. ``how``: what lets people enter, in words.
+    """The entry of the person, or what prevents it. ``how``: what lets people enter, in words.
 
     ``why``: the filter of the entry segment with what the person meets of it; None without one.
     ``bars``: what keeps the person out although they are in the segment. ``early_exit``: what ends
@@ -46,7 +46,7 @@ class Entry:
 class Stop:
     """One step on the path of the person. ``inside``: the branches that it stands in.
 
-    ``at``: when the person comes here; ``is_early``: not before that, maybe later.
+    ``at``: when the person comes here; ``is_early``: this is the earliest time.
     ``branch_previews``: the number of each branch -> what its steps do, in short.
     """
 

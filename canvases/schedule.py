@@ -127,7 +127,7 @@ def day_of(run: datetime, schedule: Schedule, zone: ZoneInfo) -> date:
 
 def _runs(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
     """Yield the runs after an aware time in their order; without end if there is no last day."""
-    # Begin a day before: a run at a local time that does not exist may have moved to the next day.
+    # Begin a day early: a run at a local time that does not exist may have moved to the next day.
     day = max(schedule.on, after.astimezone(zone).date() - _DAY)
     end = schedule.on if schedule.every == "once" else schedule.until
     last = after
@@ -159,7 +159,8 @@ def _runs_on(schedule: Schedule, day: date) -> bool:
 def instant(local: datetime, zone: ZoneInfo) -> datetime:
     """Return the UTC time of a naive local time.
 
-    A local time that does not exist moves to the next that does; of two, the first counts.
+    A local time that does not exist moves to the next that does. If a local time exists twice, the
+    first one counts.
     """
     while True:
         at = local.replace(tzinfo=zone, fold=0).astimezone(UTC)

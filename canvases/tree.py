@@ -33,8 +33,8 @@ def _following(by_place: Places, by_id: Mapping[int, Step], step: Step, branch: 
     while at is not None:
         if (next_step := by_place.get((at.pk, branch))) is not None:
             return next_step
-        # An empty branch leads to what comes after the split itself: look for its branch 0 next.
-        # A step without one ends its branch: go on with the split around it.
+        # An empty branch leads to what comes after the split: look for branch 0 of the split next.
+        # A step without a branch 0 ends its own branch: go on with the split around the step.
         if not branch:
             at = _block_around(by_id, at)
         branch = 0
@@ -72,7 +72,7 @@ _LAST = 1_000  # in place of branch 0, to sort it behind all others
 def in_order(steps: Iterable[Step]) -> list[Step]:
     """Return the steps in the order of reading: a step, its branches 1 to n, what comes after."""
     after: dict[int | None, list[Step]] = {}  # step -> the steps with it as parent
-    # Reversed, since the last of the list is taken next.
+    # The steps are in reverse order, since the last of the list is taken next.
     for step in sorted(steps, key=lambda step: step.branch or _LAST, reverse=True):
         after.setdefault(step.parent_id, []).append(step)
     ordered, waiting = [], after.pop(None, [])
@@ -169,7 +169,7 @@ class _Outline:
             numbers = self.branch_numbers(step)
             node = self.node(step, [n for n in numbers if n])
             nodes.append(node)
-            # A step behind an exit would still be shown: it waits to be moved or removed.
+            # Go on after an exit: a step behind it is shown, so that it can be moved or removed.
             ends = ends or not numbers or node.ends
             step = self.by_place.get((step.pk, 0))
         return Path(branch, tuple(nodes), ends)

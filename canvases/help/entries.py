@@ -1,6 +1,6 @@
 """What each number, reason, incident and error means, where it comes from, and what to do.
 
-Those of incidents and errors are those of partners/catalogue. Texts may name %(partner)s,
+The words for incidents and errors come from partners/catalogue. Texts may name %(partner)s,
 %(retry_time)s (how long a delivery is retried), %(min)s (matched people from which a size is
 shown), %(from)s and %(to)s (hours that matching takes), and what the catalogue's may name.
 """
@@ -183,7 +183,7 @@ OWN_CODES = (
 REASONS: dict[str, Text] = {
     "audience_not_appendable": _("its type or its state does not allow it."),
 }
-"""Incident -> %(reason)s in general words, as it differs by case; of others, a lost access."""
+"""Incident -> %(reason)s in general words, as it differs by case; the others mean lost access."""
 
 
 def numbers(partner: Partner) -> list[Entry]:

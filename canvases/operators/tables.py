@@ -1,4 +1,4 @@
-"""The tables of canvases, visits and their counts. Settings of steps may name people: left out."""
+"""The tables of canvases, visits and their counts, without settings: they may name people."""
 
 from audiencesync.groups.operators.read_only import register
 from canvases import models

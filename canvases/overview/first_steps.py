@@ -14,7 +14,7 @@ from canvases.models import Canvas
 from partners import registry
 from partners.models import AdAccount, Connection
 
-MAX_COUNTED = 10_000  # more people than that are not counted for a line of text
+MAX_COUNTED = 10_000  # at most so many people are counted for a line of text
 
 
 @dataclass(frozen=True, slots=True)

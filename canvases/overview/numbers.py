@@ -1,6 +1,6 @@
 """The numbers of the overview: people synced by day, live canvases, audiences.
 
-A constant number of queries each, however many canvases and audiences a group has.
+Each takes a constant number of queries, however many canvases and audiences a group has.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class UsedAudience:
 
     @property
     def is_shown(self) -> bool:
-        """Return whether the partner shows a size: it does from some matched people on."""
+        """Return whether the audience has enough matched people for the partner to show a size."""
         return (self.audience.size or 0) >= self.partner.smallest_audience
 
 

@@ -21,7 +21,7 @@ from canvases.overview import first_steps, numbers
 from partners.health import checks, lines
 
 RANGES = (ranges.WEEK, ranges.MONTH)
-MAX_COUNTED = 100_000  # profiles: more are not counted, each half minute, for a line of text
+MAX_COUNTED = 100_000  # at most so many profiles are counted, each half minute, for a line of text
 
 
 @require_safe
@@ -29,7 +29,7 @@ MAX_COUNTED = 100_000  # profiles: more are not counted, each half minute, for a
 def overview(request: HttpRequest, group: str) -> HttpResponse:
     """Show what needs attention and what is live; to a new group its first steps.
 
-    For htmx only the part that is read again every half minute.
+    Answer htmx with only the part that is read again every half minute.
     """
     app_group = access.group(request)
     steps = first_steps.of_group(access.membership(request))

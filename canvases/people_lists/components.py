@@ -26,7 +26,7 @@ class Component:
 def of(canvas: Canvas, number: str) -> list[Component]:
     """Return the components with people of this number of the canvas, those with most first.
 
-    No component for other numbers. A constant number of queries.
+    Return none for a number that is not in BY_COMPONENT. The number of queries is constant.
     """
     if number not in BY_COMPONENT:
         return []

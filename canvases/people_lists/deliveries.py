@@ -57,7 +57,7 @@ def number(step: Step, name: str, reason: str | None, *, is_counted: bool) -> Nu
 
 def of_canvas(canvas: Canvas, name: str, *, is_counted: bool) -> Number:
     """Return the number of a canvas that counts deliveries of all its steps, removed ones, too."""
-    # Each Sync is a part of the list: those without such people would only cost queries.
+    # Each Sync is a part of the list: Syncs without such people would only cost queries.
     has_people = {f"tally__{name}__gt": 0}
     syncs = Sync.objects.filter(steps__canvas=canvas, **has_people).order_by("pk").distinct()
     delivery_filter = DeliveryFilter(list(syncs.values_list("pk", flat=True)), Outcome(name), None)

@@ -20,8 +20,8 @@ class Number:
     """A number and the people behind it.
 
     ``n``: how many; None if it is not counted. ``gone``: how many of them have no rows any more;
-    the others are the rows of ``parts``. Of too many people to be counted by reason, ``n`` is the
-    least it can be (Why.is_at_least).
+    the others are the rows of ``parts``. If there are too many people to count by
+    reason, ``n`` is a lower limit (Why.is_at_least).
     """
 
     name: str

@@ -106,7 +106,7 @@ def _read(place: Place, data: QueryDict, form: WholeSearch) -> tuple[Number, lis
             number = place.number(data)
         if not is_valid:
             return number, lists.Page([]), False
-        # A second limit: if ``place.number`` counted within one of its own, that ended the first.
+        # Set the limit again: if ``place.number`` set a limit of its own, it ended the first one.
         with at_most(READ_SECONDS):
             if text := form.cleaned_data["q"]:
                 number = search.keep_matching(place.app_group, number, text)

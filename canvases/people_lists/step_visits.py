@@ -51,7 +51,7 @@ def number(step: Step, name: str) -> Number:
 def _entered(step: Step, tally: StepTally) -> Number:
     """Return the people who came to a step.
 
-    If it sends, those who have left it are its deliveries, which say what became of each.
+    If the step sends, people who have left it are listed by its deliveries, which have outcomes.
     """
     label, waiting = LABELS["entered"], _waiting_part(step, tally.waiting)
     syncs = reasons.syncs_of(step, is_removal=False)
@@ -65,7 +65,8 @@ def _entered(step: Step, tally: StepTally) -> Number:
         gone += counted.n_deleted(syncs, outcome, None)
         parts += counted.parts(syncs, outcome, None)
     if tally.withdrawn > tally.base.get("withdrawn", 0):
-        # The last part, as it is slow: to find a few people, all visits of the canvas are read.
+        # This part comes last, as it is slow: to find a few people, it reads all visits of the
+        # canvas.
         parts.append(_with_marks(step, [_mark(step, "withdrawn")]))
     return Number("entered", label, tally.entered, gone, parts)
 

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 TASK = "canvases.privacy.erase.beat"
 CHUNK = 500  # profiles or erasures in one transaction
 PURPOSE = Sync.Purpose.ERASURE
-# Added to the deadline of removals: theirs runs from the first failure, not from the erasure.
+# Added to the deadline of removals, which runs from the first failure and not from the erasure.
 GIVE_UP_MARGIN = timedelta(days=1)
 EAGER_AGE = timedelta(minutes=1)  # an erasure younger than this is checked in every run
 MAX_LOOK_INTERVAL = timedelta(minutes=5)  # between two checks of an erasure
@@ -202,8 +202,8 @@ def _queue_removals(erasures: Sequence[Erasure], *, now: datetime) -> None:
 def _end_or_postpone(erasures: Sequence[Erasure], *, now: datetime) -> None:
     """End erasures whose removals were settled long enough ago; postpone the next check of others.
 
-    They do not end at once: a late worker may push an add after the removal. The removal is then
-    repeated (compensation), and needs the hashes for that.
+    Erasures do not end at once: a late worker may push an add after the removal. The removal is
+    then repeated (compensation), which needs the hashes.
     """
     keys = [erasure.pk for erasure in erasures]
     removal.give_up(PURPOSE, keys, now=now)

@@ -85,7 +85,7 @@ def delete(app_group: AppGroup, *, by: User, now: datetime) -> bool:
     """Archive the group and schedule its deletion; return False if it is scheduled already."""
     with transaction.atomic():
         archive(app_group, by=by, now=now)
-        # ``archived_at`` again: another request may have restored the group since.
+        # Set ``archived_at`` again: another request may have restored the group since.
         scheduled = AppGroup.objects.filter(pk=app_group.pk, deleting_at=None).update(
             deleting_at=now, archived_at=Coalesce("archived_at", Value(now))
         )

@@ -36,9 +36,9 @@ def identify(
 def _hand_over(visitor: int, *, to: int, now: datetime) -> None:
     """Reassign visits and deliveries of an anonymous profile.
 
-    A person is in a canvas once at a time, and has one visit per slot. Where that forbids it, the
-    open visit of the anonymous profile ends. If both wait at one step, the branch that was chosen
-    for the ended visit passes to the other one.
+    A person is in a canvas once at a time, and has one visit per slot. If this forbids to reassign
+    an open visit of the anonymous profile, the visit ends. If both profiles wait at one step, the
+    branch that was chosen for the ended visit passes to the other visit.
     """
     visits = Visit.objects.filter(profile=to)
     open_visit_in = dict(visits.filter(left_at=None).values_list("canvas", "pk"))

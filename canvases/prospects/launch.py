@@ -36,7 +36,7 @@ class Prospect:
 def of_launch(canvas: Canvas, people: QuerySet[Profile], *, now: datetime) -> Iterator[Prospect]:
     """Yield a forecast for each step that people of a launch would come to, as they are now.
 
-    One query for each step.
+    There is one query for each step.
     """
     steps = list(checklist.steps_of(canvas))
     walk, by_pk = Walk(steps, people, now=now), {step.pk: step for step in steps}

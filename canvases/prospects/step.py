@@ -39,7 +39,7 @@ class Number:
 
     @property
     def share(self) -> float | None:
-        """Return per cent of the people it is a part of."""
+        """Return per cent of the people of whom the number counts a part."""
         return 100 * self.n / self.of if self.n is not None and self.of else None
 
     @property
@@ -52,8 +52,9 @@ class Number:
 class Outlook:
     """Of ``entering`` people, ``here`` come to the step.
 
-    ``branches``: of a split by conditions, the people who take each branch; where events choose
-    the branch (``is_lately``), those who did the event in a time as long as the wait, before now.
+    ``branches``: of a split by conditions, the people who take each branch. Where events choose
+    the branch (``is_lately``), it is the people who did the event lately: since a time that is as
+    long ago as the wait is long.
     ``identifiers``: how many are sent with each; ``not_sent``: how many are not, for each reason.
     """
 

@@ -46,8 +46,8 @@ class Walk:
     """
 
     def __init__(self, steps: Sequence[Step], people: QuerySet[Profile], *, now: datetime) -> None:
-        # (step before, branch) -> step; branch 0: the step that follows, after a split the one
-        # where its branches meet.
+        # (step before, branch) -> step. Branch 0 leads to the step that follows: after a split, the
+        # step where its branches meet.
         self.step_at, self.now = tree.steps_by_place(steps), now
         self.people = people.order_by().annotate(**_branch_annotations(steps, now=now))
         self.number_of = {step.pk: n for n, step in enumerate(tree.in_order(steps), 1)}
@@ -92,8 +92,8 @@ class Walk:
         going_on = [after for after in after_branches if after is not None]
         if not going_on:
             return None
-        # All who go into the branches come out if no branch adds a condition beside its own: then
-        # the split leaves nobody out.
+        # All people who go into the branches come out if no branch adds a condition to its own. In
+        # this case the split adds no condition.
         n_conditions = len(arrivals.conditions) + is_by_profile
         all_go_on = all(after and len(after.conditions) == n_conditions for after in after_branches)
         conditions = arrivals.conditions

@@ -41,8 +41,8 @@ def numbers(query: TableQuery) -> dict[int, Numbers]:
     for step, at_start, *counts in _step_syncs(query).values_list(*columns):
         if at_start is None:  # nothing has changed since
             continue
-        # ``counts``: the current ones, then those at the end of the chosen days, if that is past.
-        # NULL: nothing has changed since, so the current ones hold.
+        # ``counts``: the current counts, then the counts at the end of the chosen days if it is
+        # past. These are NULL if nothing has changed since: then the current counts hold.
         at_end = (counts[len(days.CURRENT) :] or [None])[0] or counts[: len(days.CURRENT)]
         differences = [n - before for n, before in zip(at_end, at_start, strict=True)]
         earlier = sums_by_step.get(step)
@@ -59,8 +59,8 @@ def derive_departures(of_days: Numbers, since_launch: Numbers, *, is_counted: bo
     """Derive proceeded and exited of the chosen days, which are not counted by day.
 
     A visit leaves an Audience Sync step at once. So if all visits since the launch proceeded, or
-    all exited, that number equals entered; else neither is known. ``is_counted``: whether it is
-    such a step: of others no number of a day is known.
+    all exited, that number equals entered; otherwise neither is known. ``is_counted``: whether the
+    step is such a step: other steps have no numbers by day.
     """
     if not is_counted:
         of_days.entered = of_days.proceeded = of_days.exited = None
@@ -75,7 +75,7 @@ def derive_departures(of_days: Numbers, since_launch: Numbers, *, is_counted: bo
 def _step_syncs(query: TableQuery) -> QuerySet[Sync]:
     """Return the Syncs of steps, in the group of the filter.
 
-    The other parts of the filter are not applied here: that would cost more than it saves.
+    The other parts of the filter are not applied here: applying them would take longer.
     """
     syncs = Sync.objects.filter(steps__isnull=False).order_by()
     return syncs.filter(app_group__slug=query.group) if query.group else syncs

@@ -79,12 +79,12 @@ class Line:
 
     @property
     def is_in_trouble(self) -> bool:
-        """Return whether an open incident holds it."""
+        """Return whether an open incident holds the step."""
         return bool(self.trouble) and self.trouble not in thresholds.CODES
 
     @property
     def has_held_removals(self) -> bool:
-        """Return whether removals wait until a member confirms them; all others go on."""
+        """Return whether removals wait until a member confirms them; other people are sent."""
         return self.trouble == REMOVALS_HELD
 
     @property
@@ -183,7 +183,7 @@ def _held_sync_ids(incidents: Sequence[Incident]) -> Sequence[int]:
 def read(query: TableQuery, *, now: datetime) -> Table:
     """Return the lines that match. Seven queries; eight if only some days are counted.
 
-    One more if removals are held.
+    There is one more query if removals are held.
     """
     incidents = _incidents(query)
     groups = _groups(query, incidents)
@@ -230,7 +230,7 @@ def _lines(query: TableQuery, troubles: Troubles) -> list[Line]:
 def _numbers(query: TableQuery) -> dict[int, Numbers]:
     """Return step -> its numbers. One query: the numbers of a step must add up.
 
-    If only some days are counted, only proceeded and exited: `_replace_sums` needs no more.
+    If only some days are counted, return only proceeded and exited: `_replace_sums` needs no more.
     """
     if query.has_dates:
         departures = query.steps().order_by().values_list("pk", "tally__proceeded", "tally__exited")
@@ -248,7 +248,7 @@ def _numbers(query: TableQuery) -> dict[int, Numbers]:
             not_synced=not_synced,
             pending=pending,
             errored=errored,
-            cancelled=cancelled - moved,  # moved people count where they were moved to
+            cancelled=cancelled - moved,  # moved people count in the Sync to which they were moved
         )
         for step, entered, proceeded, exited, waiting, *sent in rows
         for synced, not_synced, pending, errored, cancelled, moved in [sent]

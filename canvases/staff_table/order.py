@@ -33,7 +33,8 @@ def sort_lines(table: Table, sort: str) -> list[Line]:
         cell = getattr(line, attribute)
         return cell.casefold() if isinstance(cell, str) else cell
 
-    # The database returns them in no order: without this, equal lines could change their pages.
+    # The database returns lines in no order. Without this sort, a line could change its page if
+    # others have the same value.
     lines = sorted(table.lines, key=lambda line: line.step)
     with_value = [line for line in lines if value(line) is not None]
     is_descending = sort.startswith("-")

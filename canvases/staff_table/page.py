@@ -51,8 +51,8 @@ class Row:
     step: Text
     first_try: float | None
     done_at: datetime | None
-    used: float  # requests per second of its ad account
-    limit: float | None  # of these
+    used: float  # requests per second of the ad account
+    limit: float | None  # of requests per second
 
     @property
     def metrics(self) -> list[tuple[str, Promise, int | None]]:

@@ -136,7 +136,7 @@ class StaffFilter(forms.Form):
 
     @cached_property
     def groups(self) -> list[tuple[str, str]]:
-        """Return (slug, name) of the app groups: a field of Django's would render them slowly."""
+        """Return (slug, name) of the app groups: Django's own field would render them slowly."""
         return list(AppGroup.objects.values_list("slug", "name"))
 
     def clean(self) -> dict[str, Any]:

@@ -310,7 +310,7 @@ class AudienceSyncForm(StepForm):
             "action": cleaned["action"],
             "kinds": [kind for kind in KINDS if kind in cleaned["kinds"]],
         }
-        # Left out if it is off: settings of before this choice existed do not have it either.
+        # ``removes`` is left out if it is off, as in settings from before this choice existed.
         if cleaned["removes"] and cleaned["action"] == Action.ADD:
             settings["removes"] = True
         return settings

@@ -143,7 +143,7 @@ class AudienceSync(StepKind):
         columns = _sync_columns(step)
         current = step.sync
         if current and all(getattr(current, name) == value for name, value in columns.items()):
-            pass  # names may have changed: only the labels are written
+            pass  # the Sync stays; only its labels are written, as names may have changed
         elif current and not current.is_used:
             Sync.objects.filter(pk=current.pk).update(**columns)
             step.sync = Sync.objects.select_related(problems.SYNC_RELATED).get(pk=current.pk)

@@ -123,7 +123,7 @@ class StepKind:
     template: str  # the fields and the save button of the editor
     form: type[StepForm] = StepForm
     sends: bool = False  # whether people are synced to a partner: the card shows all seven metrics
-    is_instant: bool = False  # whether it neither holds people nor does anything with them
+    is_instant: bool = False  # whether the step neither holds people nor does anything with them
     splits: bool = False  # whether `branches` has other numbers than 0
 
     @property
@@ -181,7 +181,8 @@ class StepKind:
     def on_copied(self, steps: Sequence[Step]) -> None:
         """Act on new steps with the settings of others, in the transaction that stored them.
 
-        All of this kind in a duplicated canvas at once: the number of queries is constant.
+        It is called once for all steps of this kind in a duplicated canvas, so that the number of
+        queries is constant.
         """
 
     def on_launched(self, canvas: Canvas) -> None:
@@ -197,16 +198,16 @@ class StepKind:
     def branches(self, step: Step) -> Sequence[Branch]:
         """Return the branches, in the order in which their conditions are tried.
 
-        Without any, all people leave. The last one has no condition. Run no query: a page asks for
-        the branches of every step.
+        If there are none, all people leave. The last branch has no condition. Run no query: a page
+        asks for the branches of every step.
         """
         return EVERYBODY
 
     def lately(self, step: Step, *, now: datetime) -> Mapping[int, Q | None]:
         """Return branch -> condition on profiles, for kinds whose branches are chosen by events.
 
-        It matches the people who did the event within the length of the wait before ``now``. None:
-        it cannot be known. Empty for other kinds.
+        The condition matches the people who did the event within the length of the wait before
+        ``now``; it is None if this cannot be known. Other kinds return an empty mapping.
         """
         return {}
 

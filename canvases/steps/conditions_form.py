@@ -24,7 +24,7 @@ from canvases.steps.base import StepForm
 
 Filter = dict[str, Any]
 MAX_SUGGESTIONS = 250  # names that are suggested
-# All but the kinds that need a query to be put into words.
+# All kinds, except those that need a query to be put into words.
 CONDITION_KINDS = [one for one in controls.KINDS if one[0] not in ("audience", "import")]
 
 
@@ -61,7 +61,7 @@ class ConditionsForm(StepForm):
         app_group = step.canvas.app_group
         super().__init__(data, step=step, initial=draft.data(self.root))
         condition_fields = controls.fields(self.root, controls.offers(app_group, None))
-        # The root only lists the conditions of the branches: people need not match all or any.
+        # The root only lists the conditions of the branches, so "match all or any" has no meaning.
         del condition_fields[f"match-{draft.ROOT}"]
         self._adapt(
             condition_fields, reverse("step", args=[app_group.slug, step.canvas_id, step.pk])
@@ -181,7 +181,7 @@ def is_readable(raw: Filter) -> bool:
     return bool(raw)
 
 
-# To prefetch before `segments_of` is called for many steps.
+# Prefetch this before you call `segments_of` for many steps.
 SEGMENTS = Prefetch(
     "segment_uses", StepSegment.objects.select_related("segment"), to_attr="known_segment_uses"
 )

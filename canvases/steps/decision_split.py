@@ -64,7 +64,8 @@ class DecisionSplit(StepKind):
 
     def branches(self, step: Step) -> Sequence[Branch]:
         """Return yes and no."""
-        # Before a condition is chosen there is none to ask: a launch is blocked.
+        # Until a condition is chosen, {} stands in its place. No person is compared with it, as
+        # a step without a condition blocks a launch.
         condition = step.settings.get("filter") or {}
         return (
             Branch(YES, pgettext_lazy("branch", "Yes"), condition),

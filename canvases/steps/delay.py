@@ -118,7 +118,8 @@ class DelayForm(DurationForm):
 def end_of(until: dict[str, Any], zone: ZoneInfo, *, now: datetime) -> datetime:
     """Return until when people wait who come at ``now``; ``now`` if that time is over.
 
-    A local time that does not exist moves to the next that does; of two, the first counts.
+    A local time that does not exist moves to the next that does. If a local time exists twice, the
+    first one counts.
     """
     raw = {"every": "once", "on": until.get("date"), "at": until["at"]}
     if "weekday" in until:

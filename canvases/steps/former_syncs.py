@@ -23,7 +23,7 @@ PENDING_SYNCS = (
     .select_related("tally", "undone_by__tally", SYNC_RELATED)
     .order_by("pk")
 )
-# To prefetch before `of` is called for many steps.
+# Prefetch this before you call `of` for many steps.
 PREFETCH = Prefetch("syncs", PENDING_SYNCS, to_attr="syncs_with_people")
 
 

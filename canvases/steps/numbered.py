@@ -1,6 +1,7 @@
 """Branches that a user adds and removes: each keeps its number, which its components refer to.
 
-A number is spent once people have taken its branch: their count and their list are kept with it.
+A number is spent once people have taken its branch, because their count and list refer to it. A new
+branch should not get it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _NUMBERS = {str(n) for n in range(1, MAX_PATHS + 1)}
 def free_number(used_numbers: Collection[int], *, spent: Collection[int] = ()) -> int:
     """Return the lowest number that no branch uses, preferably one that is not spent.
 
-    EVERYONE_ELSE if all are used.
+    Return EVERYONE_ELSE if all are used.
     """
     free = [n for n in range(1, MAX_PATHS + 1) if n not in used_numbers]
     return next((n for n in free if n not in spent), free[0] if free else EVERYONE_ELSE)

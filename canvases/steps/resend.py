@@ -31,7 +31,7 @@ def n_people(step: Step, settings: Mapping[str, Any]) -> int:
     """
     is_mirrored = bool(settings.get("removes")) and settings.get("action") == Action.ADD
     own_kinds = settings.get("kinds", []) if is_mirrored else []
-    # Only a canvas that is kept up to date with its segment has such a subscription.
+    # Only a canvas that is kept up to date with its segment has a subscription of this kind.
     subscription = Subscription.objects.filter(
         listener=step.canvas_id, role="entry", kind="segment", is_leave_only=False
     ).first()

@@ -26,7 +26,7 @@ def store(step: Step) -> None:
 def compared_fields(before: dict[str, Any], after: dict[str, Any]) -> tuple[str, str]:
     """Return the fields in the old and the new conditions, for the activity log.
 
-    Not the values: they may be data of customers.
+    The values are left out, as they may be data of customers.
     """
     old_fields, new_fields = (
         ", ".join(name for raw in filters_in(settings) for name in edit.fields_of(raw))

@@ -146,7 +146,8 @@ class WaitUntilForm(DurationForm):
         if 0 < row_to_raise < len(rows):
             rows.insert(row_to_raise - 1, rows.pop(row_to_raise))
         if "add" in data and len(rows) < MAX_PATHS:
-            # Neither a number of another branch, nor one that people took before it was removed.
+            # The new row gets neither the number of another branch nor that of a removed branch
+            # that people took.
             numbers = [typed_number(row["number"]) for row in rows]
             used_numbers = numbers_with_components(step).union(filter(None, numbers))
             rows.append(new_row(used_numbers, spent=spent_numbers(step)))
@@ -220,7 +221,7 @@ def _segment_names(step: Step) -> dict[str, str]:
 
 
 class WaitUntil(StepKind):
-    """Hold people until one of some events; who meets none takes "everyone else"."""
+    """Hold people until one of some events; people without one take "everyone else"."""
 
     key = "wait_until"
     label = _("Wait until")
@@ -287,7 +288,7 @@ class WaitUntil(StepKind):
         taken = person.choice(step) or EVERYONE_ELSE
         if taken not in [branch.number for branch in rehearsed]:
             taken = EVERYONE_ELSE
-        # Where the most important event decides, people wait on after any other.
+        # Where the most important event decides, people wait on after any other event.
         is_early = taken in [
             branch.number for branch in (events[:1] if is_ranked(step) else events)
         ]

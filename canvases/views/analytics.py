@@ -113,7 +113,8 @@ def _table(
         response = _answer(
             request, {"form": form, "is_invalid": True}, part=INVALID_TEMPLATE, status=422
         )
-        response["HX-Push-Url"] = "false"  # htmx shows no error page when it goes back to one
+        # Keep the address out of the history: htmx shows no error page when it goes back to one.
+        response["HX-Push-Url"] = "false"
         return response
     query = form.query()
     table = lines.read(query, now=now)
@@ -143,7 +144,7 @@ def _table(
         "now": now,
     }
     response = _answer(request, context, part=CONTENT_TEMPLATE)
-    if request.headers.get("HX-Trigger") != POLL:  # it asks for the page that is shown
+    if request.headers.get("HX-Trigger") != POLL:  # the poll asks for the page that is shown
         response["HX-Push-Url"] = address
     return response
 

@@ -49,7 +49,7 @@ def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
         edition = canvas.edition()
         if request.POST.get("edition", edition) != edition:
             return _refuse_outdated(request, canvas, now=now)
-        # Before the transaction: it reads whole segments, in many transactions.
+        # Call it before the transaction: it reads whole segments, in many transactions.
         engine.prepare_waits(canvas, now=now)
     with transaction.atomic():
         by, edited_at = access.user(request), canvas.edited_at
@@ -91,7 +91,7 @@ def stop(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     canvas = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     if _wants_discard(request) and canvas.state == Canvas.State.LIVE and canvas.launched_at:
         launched_at = canvas.launched_at.isoformat()
-        # The form is older than the last launch: people pending by now entered after that.
+        # If the form is older than the last launch, the people who are pending now entered later.
         if request.POST.get("launched_at", launched_at) != launched_at:
             text = _(
                 "This canvas was launched again since this page was loaded. Nothing is changed "

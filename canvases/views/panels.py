@@ -97,7 +97,7 @@ def _step_panel(request: HttpRequest, flow: Flow, card: Card, *, now: datetime) 
     if params.get("tab") in TABS and not with_reasons:
         tab = params["tab"]
     panel = of_step(card, tab=tab, with_reasons=with_reasons)
-    # A tab keeps the focus, as does a link inside it.
+    # A tab that was clicked keeps the focus, and so does a link inside it.
     stays = request.headers.get("HX-Trigger", "").startswith("tab-") or "people" in params
     panel.context["takes_focus"] = "HX-Request" in request.headers and not (stays or with_reasons)
     if tab == WHO:
@@ -247,8 +247,8 @@ def of_launch(
 def _forecast(canvas: Canvas, segment: Segment, *, now: datetime) -> dict[str, Any]:
     """Return how many would enter at a launch now, how many not and why, and their forecast.
 
-    ``been``: in the segment, but the re-entry rule keeps them out; ``kept_out``: an exit segment or
-    a cap does. Counts for a bounded time; ``is_cut``: not all could be counted.
+    ``been``: people of the segment whom the re-entry rule keeps out; ``kept_out``: people whom an
+    exit segment or a cap keeps out. Counting takes a bounded time; ``is_cut``: not all are counted.
     """
     ends_at, forecast = time.monotonic() + FORECAST_SECONDS, dict[str, Any](prospects=[])
     if canvas.entry_by == Canvas.EntryBy.SCHEDULE:

@@ -165,7 +165,7 @@ def _redirect_to_person(
     except (TooSlow, filters.FilterError):
         context |= {"no_person": _("Reading the people took too long. Search for one instead.")}
     if pk is None:
-        # A text that a slow search has set above wins.
+        # The text that a slow search has set above takes precedence.
         return _page(request, {"no_person": PICKS[who][1]} | context)
     params = request.GET.copy()
     del params["who"]
@@ -230,7 +230,7 @@ def _link(params: QueryDict, stop: Stop, branch: RehearsedBranch) -> str:
     other_choices = [
         choice for choice in params.getlist("take") if not choice.startswith(f"{stop.step.pk}-")
     ]
-    # The branch that is shown without a choice needs none.
+    # The address names no choice for the branch that is shown without one.
     params.setlist(
         "take",
         [*other_choices, f"{stop.step.pk}-{branch.number}"]

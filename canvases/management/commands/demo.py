@@ -82,7 +82,7 @@ class Command(BaseCommand):
             )
         if not 0 <= people <= MOST_PEOPLE:
             raise CommandError(f"--people takes 0 to {MOST_PEOPLE}.")
-        # With the demo admin present, the other users were invited into the demo.
+        # If the demo admin exists, the other users were invited into the demo.
         is_demo = User.objects.filter(email=ADMIN).exists()
         if not (force or is_demo) and User.objects.exists():
             raise CommandError(

@@ -31,7 +31,8 @@ class Command(BaseCommand):
         except FileNotFoundError as error:
             if file != Path(settings.ERASURE_LEDGER):
                 raise CommandError(f"There is no ledger {file}.") from error
-            # Without an erasure there is no ledger; a restore script must go on.
+            # There is no ledger before the first erasure: this is no error, as a restore script
+            # must go on.
             self.stderr.write(
                 f"There is no ledger {file}: no person is erased again. "
                 "Name the file of the former installation."

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from canvases.views.stage.cards import Card
 
 HEAD_CHARACTERS = 8
-"""Of the hash of the page, and of that of the structure."""
+"""The length of the hash of the page, and of the hash of the structure."""
 CARD_CHARACTERS = 4
 
 
@@ -57,7 +57,7 @@ def changes(flow: Flow, shown_version: str) -> Changes | None:
 
 
 def _hash(content: object, length: int) -> str:
-    # base64 makes four characters of three bytes.
+    # Base64 turns three bytes into four characters.
     digest = hashlib.blake2b(repr(content).encode(), digest_size=length * 3 // 4).digest()
     return base64.urlsafe_b64encode(digest).decode()
 

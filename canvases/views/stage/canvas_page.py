@@ -94,7 +94,7 @@ class Flow:
     can_undo: bool = False  # whether the last removal can be undone; set by `answer`
     focus: str = ""  # the step whose card takes the focus
     announcement: Text = ""  # of an edit, for screen readers
-    changes: counters.Changes | None = None  # since the page was drawn; None: all of the flow
+    changes: counters.Changes | None = None  # since the page was drawn; None: draw all of the flow
 
     @property
     def is_editable(self) -> bool:

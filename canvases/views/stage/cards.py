@@ -91,7 +91,7 @@ class Card:
     branches: list[FlowBranch] = field(default_factory=list)  # of a split
     number: int = 0  # in the order of reading, from 1
     n_merged: int | None = None  # people who went on where its branches meet; None: not known
-    is_folded: bool = False  # whether its branches are; set by `answer`
+    is_folded: bool = False  # whether its branches are folded; set by `answer`
     fold_query: str = ""  # folds or unfolds its branches; set by `answer`
     wipe: str = ""  # the class that hides the end of the merge line (flow_layout.py)
     branch_label: Text = ""  # of the branch that it stands in, at any place of it
