@@ -69,7 +69,7 @@ def _audience(row: Audience, counts: dict[str, Any]) -> dict[str, object]:
 
 
 class PersonQuery(Schema):
-    """One person, but not by e-mail or phone, because the URLs of calls are logged."""
+    """The person asked for, not by e-mail or phone, because the URLs of calls are logged."""
 
     external_id: str | None = None
     braze_id: door.BrazeId | None = None

@@ -182,18 +182,18 @@ class Partner(Protocol):
     kinds: tuple[str, ...]  # kinds of identifiers that are accepted, a subset of KINDS
     created_type: str  # the type that the list of audiences gives those created here
     ad_account_statuses: Mapping[str, "StrOrPromise"]  # words for RemoteAdAccount.status
-    active_statuses: frozenset[str]  # those of ad accounts in which ads can run
+    active_statuses: frozenset[str]  # the statuses of ad accounts in which ads can run
     audience_types: Mapping[str, "StrOrPromise"]  # words for RemoteAudience.type
     requirement: "StrOrPromise"  # what connecting needs, in a sentence, for the first steps
     needed_role: "StrOrPromise"  # the roles in an ad account that may sync
-    access_lost: "StrOrPromise"  # why it may refuse a token: the end of a sentence
+    access_lost: "StrOrPromise"  # why the partner may refuse a token: the end of a sentence
     matching_hours: tuple[int, int]  # how long matching takes, from and to
     smallest_audience: int  # matched people from which a size is shown and ads run
     ads_manager: str  # the name of the partner's own list of audiences
     faq: tuple[FaqEntry, ...]  # for the partner page; partners/faq.py has some for all partners
     codes: Mapping[str, tuple[str, ...]]  # cause (errors.py) -> answer codes, for the help
     lookalike_reaches: Mapping[str, "StrOrPromise"]  # how wide a lookalike may be; empty: none
-    lookalike_seed: int  # matched people that its source needs
+    lookalike_seed: int  # matched people that the source of a lookalike needs
     lookalike_type: str  # the type that the list gives lookalikes: no other is made of one
     code_parameter: str  # the query parameter of the callback that carries the code
     max_audience_name: int

@@ -81,7 +81,7 @@ class RetryCause(StrEnum):
 
 
 class Retry(PartnerError):
-    """Not done, or perhaps done: the caller sends the request again later."""
+    """A request was not applied, or perhaps was: the caller sends it again later."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class RejectedCause(StrEnum):
 
 
 class Rejected(PartnerError):
-    """Understood and refused: the same request will be refused again.
+    """The partner understood the request and refused it: it would refuse the same request again.
 
     ``failed_rows``, only with the cause PARTIAL: the indexes of the refused rows, None if the
     partner named none.

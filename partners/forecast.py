@@ -45,7 +45,7 @@ class Forecast:
 
     @property
     def text(self) -> str:
-        """For example: 674 people will be sent, 86 not: 30 without consent, 56 without a field."""
+        """Return words such as: 674 people will be sent, 86 not: 30 without consent, 56 ..."""
         sent = ngettext(
             "%(n)s person will be sent", "%(n)s people will be sent", self.sent
         ) % _n_params(self.sent)
@@ -101,7 +101,7 @@ def first_people(
 ) -> list[Profile]:
     """Return the first people behind one number of the forecast.
 
-    ``selector``: SENT, a kind of identifier, or a Reason. No one for any other.
+    ``selector``: SENT, a kind of identifier, or a Reason. Any other selector gives no one.
     """
     if selector not in (SENT, *sync.kinds, *Reason.values):
         return []
@@ -143,7 +143,7 @@ class OnePerson:
         self._cache: dict[tuple[str, ...], tuple[Reason | None, list[push.Row]]] = {}
 
     def entering(self, sync: Sync) -> Sending:
-        """Return the request that would be sent if no one else entered the Sync, or why none."""
+        """Return the request that would be sent if no one else entered the Sync, or why none is."""
         reason, rows = self._rows(sync)
         if reason is not None:
             return Sending(reason)

@@ -82,7 +82,10 @@ def purge(*, now: datetime) -> None:
 
 
 def _ping_deadman() -> None:
-    """Call DEADMAN_URL: a service there alerts when the calls stop. It may hold a key: no log."""
+    """Call DEADMAN_URL: a service there alerts when the calls stop.
+
+    The URL may hold a key, so it is not logged.
+    """
     if not settings.DEADMAN_URL:
         return
     try:

@@ -98,7 +98,7 @@ def _people(batches: QuerySet[Batch]) -> int:
 
 
 def _enter_to_synced(*, now: datetime) -> HistogramMetricFamily:
-    """Return how long the people synced within the last hour took, in buckets that also fall."""
+    """Return how long people synced within the last hour took; the counts of buckets may fall."""
     batches = Batch.objects.filter(settled_at__gt=now - HOUR, state=Outcome.SYNCED, n__gt=0)
     delays = [
         ((settled_at - created_at).total_seconds(), n)

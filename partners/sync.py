@@ -69,7 +69,7 @@ def withdraw(
 
 
 def standing_adds(sync_ids: Iterable[int]) -> "QuerySet[Delivery]":
-    """Return the adds of these Syncs that are neither void nor discarded nor reverted."""
+    """Return the adds of these Syncs that have arrived or may arrive, and are not reverted."""
     return removals_withdraw.standing_adds(sync_ids)
 
 
@@ -90,7 +90,7 @@ class Want:
 def wanted_elsewhere(sync_ids: Iterable[int]) -> list[Want]:
     """Return the steps for which people stay in an audience although they left these Syncs.
 
-    Only of the MAX_KEPT people who left last; the step with most people first.
+    Only the MAX_KEPT people who left last are counted; the step with most people comes first.
     """
     steps = removals_withdraw.steps_that_want(sync_ids, most=MAX_KEPT)
     return [Want(label, url, n) for label, url, n in steps]
@@ -156,7 +156,7 @@ def retry_now(connection: Connection) -> None:
     )
     for chunk in Batch.objects.waiting().filter(ad_account__in=accounts).chunks():
         with transaction.atomic():
-            # In the order in which their people entered.
+            # Batches are due in the order in which their people entered.
             Batch.objects.filter(pk__in=chunk.lock_ids()).update(due_at=F("created_at"))
     wake(flush.TASK)
 
@@ -164,7 +164,7 @@ def retry_now(connection: Connection) -> None:
 def n_sendable(connection: Connection) -> int:
     """Return how many people are sent as soon as the partner answers.
 
-    Not those of stopped canvases or of ad accounts that were left out.
+    People of stopped canvases and of ad accounts that are not chosen do not count.
     """
     pending = _batches_of(connection, None).pending().filter(ad_account__is_chosen=True)
     return pending.not_paused().aggregate(n=Sum("n"))["n"] or 0
@@ -175,9 +175,9 @@ def discard(
 ) -> int:
     """Cancel the pending people of steps in a connection or an ad account. Return how many.
 
-    Pass exactly one of the two. A batch in flight is decided by its answer. What nothing would
-    enqueue again stays, and waits for a reconnect: removals of people who left a step, removals
-    by the app group (such as those after an erasure), and repeats.
+    Pass exactly one of the two. A batch in flight is decided by its answer. Removals of people who
+    left a step, removals by the app group (such as those after an erasure) and repeats stay and
+    wait for a reconnect: nothing would enqueue them a second time.
     """
     with tally.atomic(now=now):
         pending = _batches_of(connection, ad_account).pending()

@@ -28,7 +28,7 @@ from partners.errors import scrub
 MAX_ANSWER = 1024 * 1024  # bytes
 CHUNK = 64 * 1024  # bytes
 _BEGIN_OF_QUERY = re.compile(r"\?|\(url=")
-_running = threading.local()  # .watch: that of the exchange that this thread is making
+_running = threading.local()  # .watch: the watch of the exchange that this thread makes
 
 
 class NoAnswer(Exception):
@@ -88,7 +88,7 @@ def fetch(
     except _TooLarge:
         reason = "answer too large"
     except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-        # Only the type: the text may hold the URL with the secret, or the token.
+        # Keep only the type of the error: its text may hold the URL with the secret, or the token.
         reason = type(error).__name__
     finally:
         watch.finish()
@@ -119,7 +119,7 @@ class _TooLarge(Exception):
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Return None: else `send` reads the whole body of a redirect, however large."""
+        """Return None, so that `send` does not read the body of a redirect, however large it is."""
         return
 
 

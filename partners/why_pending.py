@@ -24,11 +24,11 @@ from partners.queue.push import NO_ANSWER
 OVERDUE_AFTER = timedelta(seconds=30)
 """People due for longer than this and not sent get an explanation."""
 HEARTBEAT_TIMEOUT = timedelta(seconds=60)
-"""Without a heartbeat for so long, no engine is running."""
+"""If the last heartbeat is older than this, no engine is running."""
 
 
 def of_sync(sync: Sync, *, now: datetime) -> Problem | None:
-    """Return why people of a Sync are not sent now; None if none wait or they are being sent."""
+    """Return why people of a Sync are not sent now; None if no one waits or they are being sent."""
     return _explain(sync.audience.ad_account, risks.pending_batches_of(sync), now=now)
 
 

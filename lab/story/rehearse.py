@@ -47,7 +47,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every number is right."""
+        """Return whether every number is right."""
         return not self.broken
 
     def as_dict(self) -> dict[str, Any]:

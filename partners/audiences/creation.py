@@ -28,7 +28,7 @@ from partners.queue import budget
 
 logger = logging.getLogger(__name__)
 REPEAT_WINDOW = timedelta(seconds=30)
-"""So long, a second creation of the same name by the same user counts as a double click."""
+"""Within this time, a second creation of a name by the same user counts as a double click."""
 WAIT_SECONDS = 8.0
 CREATE_RATE = 0.9
 """Creations a second and ad account. Partners allow 1, but two may arrive closer than sent."""
@@ -229,7 +229,7 @@ def _store_id(lease: Lease, remote_id: str, *, by: User, is_listed: bool) -> Aud
 
 
 def _delete_duplicate(lease: Lease, remote_id: str) -> Audience:
-    """Delete our audience at the partner: another process stored its own. Return that one."""
+    """Delete our audience at the partner, and return the one that another process has stored."""
     ad_account = lease.row.ad_account
     try:
         listing.partner_of(ad_account).delete_audience(

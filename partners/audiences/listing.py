@@ -75,7 +75,7 @@ def _is_phone(name: str) -> bool:
 def choices(ad_account: AdAccount) -> QuerySet[Audience]:
     """Return the known audiences by name.
 
-    Also those that take no people: see ``is_appendable`` and ``why_not``.
+    Audiences that take no people are included: see ``is_appendable`` and ``why_not``.
     """
     return ad_account.audiences.exclude(remote_id="").filter(gone_at=None).order_by("name", "pk")
 

@@ -57,7 +57,8 @@ def _create(
 ) -> Audience:
     """Create the lookalike, unless there is one.
 
-    ``has_waited``: for another process, which may have created it: then one of this name is it.
+    ``has_waited``: we waited for another process, which may have created it; then an audience of
+    this name is the wanted lookalike.
     """
     ad_account = source.ad_account
     partner, token = listing.partner_of(ad_account), listing.token_for(ad_account, now=now)

@@ -1,8 +1,9 @@
 """Count once a day how many people are in each large audience, by the deliveries that we sent.
 
-A page cannot count so many within its time. A count is about one time in the past (``until``), and
-goes part by part in the order of the batches (Batch.seq): what is sent meanwhile does not change
-it, and nothing is locked. A row of MemberCount is both: the last count, and the unfinished one.
+A page cannot count that many people while a member waits for it. A count is about one time in the
+past (``until``), and goes part by part in the order of the batches (Batch.seq): what is sent
+meanwhile does not change it, and nothing is locked. A row of MemberCount holds both the last
+complete count and the unfinished one.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from audiencesync.people.models import Profile
 from partners.audiences import sent
 from partners.models import Action, Audience, Batch, Delivery, MemberCount, Outcome
 
-MIN_ADDS = 10_000  # accepted ones; the page itself counts audiences with fewer
+MIN_ADDS = 10_000  # accepted adds; the page itself counts audiences with fewer
 COUNT_EVERY = timedelta(days=1)
 SETTLE_TIME = timedelta(minutes=5)  # no transaction that settles batches is open longer than this
 MAX_SECONDS = 2.0  # of one call; there is one a minute
@@ -64,7 +65,7 @@ def _begin_count(*, now: datetime) -> MemberCount | None:
 def _count_part(row: MemberCount) -> bool:
     """Count the next part; return False if another process has done it."""
     until, last_seq = row.until, _last_seq_of_part(row)
-    if until is None:  # not unfinished; of no row that `_unfinished_count` returns
+    if until is None:  # for the type checker: the count of every caller is unfinished
         return False
     unchanged = MemberCount.objects.filter(pk=row.pk, until=until, after=row.after)
     if last_seq is None:
@@ -97,7 +98,7 @@ def _members(row: MemberCount, *, until: datetime, last_seq: int) -> QuerySet[De
     existing = Profile.objects.filter(pk=OuterRef("profile"), app_group=group)
     adds = Delivery.objects.filter(batch__in=list(batches.values_list("pk", flat=True)))
     newest = sent.last_id(row.pk, until=until)  # of the person: add or removal
-    # outcome None: that of the batch, which is synced.
+    # A delivery with the outcome None has that of its batch, which is synced.
     return (
         adds.filter(Exists(existing), outcome=None).annotate(newest=newest).filter(newest=F("pk"))
     )

@@ -13,14 +13,14 @@ from audiencesync.people.segments.audiences import Source
 from partners.models import Action, Audience, Batch, Delivery, Outcome
 
 MAX_LISTED = 50_000
-"""With at most so many accepted deliveries, a list begins with them instead of with all people."""
+"""Up to this many accepted deliveries, a list is read from the deliveries, not from all people."""
 
 
 def members_q(audience: int) -> Q:
     """Return the Q of the profiles whose newest accepted delivery to the audience is an add.
 
-    Reads the deliveries of each person, which are few. Pending ones, and those that were not
-    accepted, do not count. Retention keeps the newest accepted one.
+    Reads the deliveries of each person, which are few. Deliveries that are pending or were not
+    accepted do not count. Retention keeps the newest accepted delivery.
     """
     newest_action = _newest_sent(audience, "batch__action")
     return Q(Exact(Coalesce(newest_action, Value("")), Value(str(Action.ADD))))

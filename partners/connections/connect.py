@@ -54,7 +54,7 @@ def choose(state: OAuthState, remote_ids: Collection[str], *, now: datetime) -> 
     offer = Offer.of(state)
     token, refresh_token = oauth.token_of(state), oauth.refresh_token_of(state)
     with transaction.atomic():
-        # Before the state: a disconnect locks both in this order.
+        # Lock the connection before the state, as a disconnect does.
         connection = _locked_connection(state)
         unused = OAuthState.objects.filter(
             pk=state.pk, chosen_at=None, used_at__gt=now - oauth.CHOICE_LIFETIME
@@ -66,7 +66,7 @@ def choose(state: OAuthState, remote_ids: Collection[str], *, now: datetime) -> 
         old_grant = _write_connection(
             connection, state, offer, token, refresh_token=refresh_token, now=now
         )
-        # A partner may issue the same grant again: it is in use now.
+        # A partner may issue the same grant again: then it is in use, and must not be revoked.
         is_spent = old_grant != (refresh_token or token)
         spent_token = _schedule_revocation(connection, old_grant, now=now) if is_spent else None
         _write_ad_accounts(connection, offer, remote_ids)
@@ -102,10 +102,10 @@ def disconnect(
     spent_token, revocation, unchosen_tokens, was_connected = None, Revocation.DONE, [], True
     with transaction.atomic():
         if isinstance(subject, Connection):
-            # Read again under the lock: it may have been reconnected meanwhile.
+            # Read the connection again under the lock: it may have been reconnected meanwhile.
             locked = Connection.objects.select_for_update().get(pk=subject.pk)
             was_connected = locked.is_connected
-            # Stays so without a token that opens: then the partner cannot be asked.
+            # It stays REFUSED if the token cannot be decrypted: then the partner cannot be asked.
             revocation = Revocation.REFUSED if locked.is_connected else Revocation.DONE
             spent_token = _schedule_revocation(locked, _readable_grant(locked), now=now)
             unchosen_tokens = oauth.schedule_unchosen(locked.app_group, locked.partner, now=now)

@@ -168,7 +168,7 @@ def schedule_unchosen(app_group: AppGroup, partner: str, *, now: datetime) -> li
     states = OAuthState.objects.filter(app_group=app_group, partner=partner)
     unchosen = list(states.exclude(token_sealed="").order_by("pk").select_for_update())
     spent_tokens = [_schedule_revocation(state, now=now) for state in unchosen]
-    # Only these: another one may have got its token since.
+    # Delete only these states: another state may have got its token since.
     states.filter(pk__in=[state.pk for state in unchosen]).delete()
     return [token for token in spent_tokens if token]
 
@@ -176,7 +176,7 @@ def schedule_unchosen(app_group: AppGroup, partner: str, *, now: datetime) -> li
 def session_hash(session: SessionBase, *, is_new: bool = False) -> str:
     """Return the hash of a random value in the session, which binds a state to the browser.
 
-    Empty if the session has none.
+    Return "" if the session holds no such value.
     """
     if is_new and SESSION_KEY not in session:
         session[SESSION_KEY] = secrets.token_urlsafe(32)
@@ -193,7 +193,8 @@ def _claim_state(
         pk=state.pk, used_at=None, created_at__gt=now - STATE_LIFETIME
     )
     if not claimable.update(used_at=now):
-        # Used before, or by the same visit sent twice: then it is young, and used only now.
+        # The state was used before, or a second request of the same visit has used it just now:
+        # then it is within its lifetime.
         is_repeated = state.used_at is not None or state.created_at > now - STATE_LIFETIME
         raise NotAuthorized(
             _used_text() if is_repeated else _too_old_text(),

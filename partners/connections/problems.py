@@ -110,8 +110,8 @@ def _problem(code: str, params: Mapping[str, object], url: str, risk: Risk) -> P
 def of_sync(sync: Sync) -> Problem | None:
     """Return the first problem of a Sync, the widest place first; warnings last.
 
-    Its people are counted only if there is a problem. The url of a problem of its audience leads to
-    the step, where another audience is chosen.
+    The people of the Sync are counted only if there is a problem. The url of a problem of the
+    audience leads to the step, where another audience is chosen.
     """
     if not any(_problems_by_place(sync, Risk())):
         return None
@@ -123,7 +123,7 @@ def of_sync(sync: Sync) -> Problem | None:
 def _problems_by_place(sync: Sync, risk: Risk) -> tuple[Problem | None, ...]:
     """Return the problems of connection, ad account and audience of a Sync, None for each without.
 
-    ``risk``: the people of the Sync. With an empty one, no text names people, and nothing is read.
+    ``risk``: the people of the Sync. With an empty risk, no text names people, and nothing is read.
     """
     ad_account = sync.audience.ad_account
     audience_problem = of_audience(sync.audience, risk=risk)

@@ -80,7 +80,7 @@ def _store(connection: Connection, token: Token) -> None:
         refresh_sealed=connection.refresh_sealed,
         token_expires_at=connection.token_expires_at,
     )
-    # A refused token was parked: the new one works.
+    # If the former token was refused, its connection is parked: unpark it for the new token.
     if Connection.objects.filter(
         pk=connection.pk, token_sealed=connection.token_sealed, parked_by=ParkedBy.TOKEN
     ).update(**park.NOT_PARKED):

@@ -23,7 +23,7 @@ MAX_PER_RUN = 3
 
 
 class Revocation(Enum):
-    """The state of a revocation. DONE: the token is void, or in use again and need not be."""
+    """The state of a revocation. DONE: the token is no longer valid, or it is in use again."""
 
     DONE = auto()
     RETRYING = auto()
@@ -47,7 +47,7 @@ def revoke(spent: SpentToken) -> Revocation:
         if not _is_in_use(spent.partner, token):
             registry.get(spent.partner).revoke(token)
     except Disconnected:
-        pass  # it was void already
+        pass  # the token was invalid already
     except Retry as error:
         logger.warning("spent token %s: not revoked yet: %s", spent.pk, error.message_for_log)
         return Revocation.RETRYING

@@ -16,10 +16,10 @@ Key: TypeAlias = tuple[str, int | None]
 """Kind of a check, and the id of its ad account."""
 
 MAX_ACCOUNTS = 10
-"""One run checks at most so many ad accounts: those whose audiences were read longest ago."""
+"""The most ad accounts that one run checks: those whose audiences were read longest ago."""
 MAX_RUNS = 20
 MAX_ROWS = MAX_RUNS * (2 + 3 * MAX_ACCOUNTS)
-"""More rows than this MAX_RUNS runs cannot have: two checks, and three for each ad account."""
+"""The most rows of MAX_RUNS runs: each has two checks, and three for each ad account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Line:
 
 @dataclass(slots=True)
 class Run:
-    """All checks of one time. ``lines``: those that were not good.
+    """All checks of one time. ``lines``: the checks that were not good.
 
     ``ms_of``: question (a kind of check, and its ad account) -> how long its answer took.
     """

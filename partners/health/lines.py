@@ -188,7 +188,7 @@ def _rank(line: Line) -> tuple[bool, datetime, int, int]:
 
 def _line(row: Incident, risk: Risk, steps: list[Step]) -> Line | None:
     problem = _problem(row, risk)
-    if problem is None:  # over, and the row not ended yet
+    if problem is None:  # the trouble is over, but the row has not ended yet
         return None
     if row.audience_id is not None and steps and problem.severity is Severity.DANGER:
         problem = replace(problem, url=steps[0].url + AUDIENCE_FIELD)

@@ -29,11 +29,11 @@ from partners.models.batch_queries import SEALED
 from partners.models.checks import MAX_ANSWER
 
 MAX_SECONDS = 5.0
-"""After so long, a run asks nothing more."""
+"""Seconds after which a run asks nothing more."""
 MAX_CONNECTIONS = 100
-"""A run reads at most so many connections."""
+"""The most connections that a run reads."""
 MIN_PAUSE = timedelta(minutes=1)
-"""At least so long between two runs of one connection that a member starts."""
+"""The shortest time between two runs of one connection that a member starts."""
 
 
 def beat() -> None:
@@ -171,7 +171,7 @@ def _audiences(account: AdAccount, *, now: datetime) -> CheckOutcome:
 def _allow_list(connection: Connection, accounts: list[AdAccount]) -> list[CheckOutcome]:
     """Return the last answers to requests with people: only these show whether the app may send.
 
-    A request of our own for it would change an audience.
+    A request sent only to find this out would change an audience.
     """
     partner, outcomes = registry.get(connection.partner), []
     for account in accounts:

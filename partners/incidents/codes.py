@@ -20,7 +20,7 @@ def of_connection(connection: Connection, *, lacks_key: bool = False) -> str:
         return "not_connected"
     if lacks_key or connection.parked_code == SEALED:
         return SEALED
-    # Before the keys of this machine: machines with other keys must give the same answer.
+    # Checked before the keys of this machine: machines with other keys must give the same answer.
     if connection.parked_by == ParkedBy.TOKEN:
         return "token_refused"
     return "" if connection.opens_here else SEALED

@@ -31,7 +31,7 @@ class _Callbacks:
     people: CountHeld
 
 
-_callbacks: list[_Callbacks] = []  # empty before `provide`, then one
+_callbacks: list[_Callbacks] = []  # empty until `provide` is called, then one entry
 
 
 def provide(syncs: FindHolding, people: CountHeld) -> None:
@@ -53,7 +53,7 @@ def troubles(*, app_group: int | None = None) -> list[Trouble]:
     sync_ids_with_incident = set(rows.values_list("sync", flat=True))
 
     def place_id(syncs: Sequence[int]) -> int:
-        # The Sync of the open incident, although the step may use another one since then.
+        # Keep the Sync of the open incident, although the step may use another Sync since then.
         return next((sync for sync in syncs if sync in sync_ids_with_incident), syncs[0])
 
     return [
@@ -63,7 +63,7 @@ def troubles(*, app_group: int | None = None) -> list[Trouble]:
 
 
 def people(incidents: Sequence[Incident]) -> dict[int, int]:
-    """Return incident id -> how many people wait, for those about held removals."""
+    """Return incident id -> how many people wait, for the incidents about held removals."""
     incident_of_sync = {
         incident.sync_id: incident.pk
         for incident in incidents

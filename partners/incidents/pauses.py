@@ -1,7 +1,7 @@
 """Pauses of incidents: a threshold that is passed again soon is the same incident.
 
-Numbers near a threshold go over it and back. The row of the incident is opened again, so that its
-messages are not repeated; its end is notified only once it can no longer come back.
+A number near a threshold may pass it again and again. The row of the incident is opened again, so
+that its messages are not repeated; its end is notified only once it can no longer come back.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ MAX_PAUSES = {
     codes.NEARLY_FULL: timedelta(hours=1),
     codes.TOO_SMALL: timedelta(hours=48),  # partners count an audience again once a day or two
 }
-"""How long an incident may be over and come back as the same; those of other codes never do."""
+"""How long after its end an incident may come back; incidents of other codes never come back."""
 CLOCK_SKEW = timedelta(minutes=2)
-"""Between the last possible return and the notice of the end, as clocks of machines differ."""
+"""How long after the last possible return the end is final, as the clocks of machines differ."""
 
 
 def final_q(*, now: datetime) -> Q:

@@ -47,12 +47,13 @@ class Trouble:
 
 
 SOON_HOURS = 6
-"""People who are errored within so many hours are errored soon.
+"""People who are errored within this many hours count as errored soon.
 
-Hours of the default retry window; with another one, in proportion (deadlines.share_of_delivery).
+These are hours of the default retry window; for another window they change in proportion
+(deadlines.share_of_delivery).
 """
 RECONNECT_GRACE = timedelta(minutes=5)
-"""After an incident has ended, the people who waited need so long to be sent."""
+"""The time in which the people who waited are sent after an incident has ended."""
 
 RELEVANT = Q(is_live=True) | Q(purpose__in=OF_STEPS, paused=False, tally__pending__gt=0)
 """Syncs whose troubles are shown: of live canvases, or with pending people."""

@@ -19,7 +19,7 @@ Kind = Notice.Kind
 HOURS = {Kind.ONE_HOUR: 1, Kind.SIX_HOURS: present.SOON_HOURS}
 """The hours of each reminder, the most urgent first."""
 KINDS_IN_ORDER = (Kind.BEGUN, Kind.SIX_HOURS, Kind.ONE_HOUR)
-"""The kinds in order of time: after one of these, none before it is written."""
+"""The kinds in order of time: once one of these is written, no earlier one is."""
 
 
 def due_q(kind: Kind, *, now: datetime) -> Q:
@@ -35,7 +35,7 @@ def due_kind(incident: Incident, *, now: datetime) -> Kind | None:
 def batches(incident: Incident, kind: Kind, *, now: datetime) -> QuerySet[Batch]:
     """Return the batches that an incident holds, with people errored within the hours of a kind.
 
-    Without those of which another incident reminds.
+    Batches of which another incident reminds are left out.
     """
     until = now + deadlines.share_of_delivery(HOURS[kind])
     soon_errored = risks.batches_of(incident).filter(deadline_at__gt=now, deadline_at__lte=until)
@@ -52,11 +52,11 @@ def released_batches(incident: Incident) -> QuerySet[Batch]:
 
 def _held_by_others_q(incident: Incident) -> Q:
     held_q = Q(pk__in=[])
-    for place in risks.PATHS:  # the widest first: narrower places do not count
+    for place in risks.PATHS:  # the widest first: incidents at wider places remind of their batches
         if place == incident.place:
             break
         held_q |= _held_by_q(place, _open_incidents())
-    if incident.code == codes.BACKLOG:  # a refusal of the same ad account says why
+    if incident.code == codes.BACKLOG:  # a refusal of the same ad account reminds: it says why
         held_q |= _held_by_q(incident.place, _open_incidents().exclude(code=codes.BACKLOG))
     return held_q
 

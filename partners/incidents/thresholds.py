@@ -26,14 +26,14 @@ MIN_ERRORED = 20
 """A share of fewer errored people says nothing yet."""
 ERROR_WINDOW = timedelta(hours=2)
 MIN_AUDIENCES_LEFT = 10
-"""Members are warned if only so many audiences still fit into an ad account."""
+"""Members are warned if at most this many audiences still fit into an ad account."""
 MATCH_TIME = timedelta(hours=48)
-"""A partner needs so long to match people; only then the size of an audience says something."""
+"""The time a partner needs to match people; before, the size of an audience says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """From when a group is warned; ``fewest_people`` is None if the partner says it."""
+    """The limits from which a group is warned; None: the partner's own number holds."""
 
     error_percent: int = MAX_ERRORED_PERCENT
     audiences_left: int = MIN_AUDIENCES_LEFT

@@ -47,45 +47,45 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         return self.filter(state=Outcome.PENDING)
 
     def waiting(self) -> Self:
-        """Pending, and leased to no worker."""
+        """Return the pending batches that no worker has leased."""
         return self.filter(state=Outcome.PENDING, lease="")
 
     def settled(self) -> Self:
         return self.exclude(state=Outcome.PENDING)
 
     def leased_to(self, lease: str) -> Self:
-        """Pending, and leased under this id."""
+        """Return the pending batches that are leased under this id."""
         return self.filter(lease=lease, state=Outcome.PENDING)
 
     def abandoned(self, now: datetime) -> Self:
-        """Pending, and leased to a worker that did not answer before its lease ended."""
+        """Return the pending batches of workers that did not answer before their lease ended."""
         return self.filter(lease_expired(now), state=Outcome.PENDING).exclude(lease="")
 
     def not_paused(self) -> Self:
         return self.exclude(PAUSED)
 
     def not_in_swap(self) -> Self:
-        """Of connections whose account is not being changed (a swap, see queue/park.py)."""
+        """Leave out connections whose account is being changed (a swap, see queue/park.py)."""
         return self.filter(ad_account__connection__swap_until=None)
 
     def discarded(self) -> Self:
-        """Waiting to be cancelled: discarded, and leased to no worker any more."""
+        """Return the batches to cancel: discarded, and no longer leased to a worker."""
         return self.waiting().filter(cancel_requested=True, repeat_of=None)
 
     def to_move(self) -> Self:
-        """Waiting to enter another Sync (queue/move.py)."""
+        """Return the waiting batches whose people are to enter another Sync (queue/move.py)."""
         return self.waiting().filter(moves_to__isnull=False, cancel_requested=False)
 
     def sendable(self) -> Self:
-        """Waiting, and neither discarded nor about to be moved."""
+        """Return the waiting batches that are neither discarded nor about to be moved."""
         return self.waiting().filter(cancel_requested=False, moves_to=None)
 
     def of_steps(self) -> Self:
-        """Batches of steps, without removals after an erasure or withdrawn consent."""
+        """Return the batches of steps, without removals after an erasure or withdrawn consent."""
         return self.filter(sync__purpose__in=OF_STEPS, repeat_of=None)
 
     def due(self, now: datetime) -> Self:
-        """Batches that may be sent now, in the order in which they should be.
+        """Return the batches that may be sent now, in the order in which to send them.
 
         Batches behind a parked connection, ad account or audience are left out until their
         deadline has come: then they are tried once more.
@@ -108,20 +108,21 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         )
 
     def without_key(self, now: datetime) -> Self:
-        """Batches whose token no machine could decrypt within a minute."""
+        """Return the batches whose token no machine could decrypt within a minute."""
         marked = self.pending().filter(last_code=SEALED, n__gt=0).not_paused()
         return marked.filter(first_failed_at__lte=now - timedelta(seconds=OTHER_MACHINES_SECONDS))
 
     def unreachable(self) -> Self:
-        """Batches that cannot be tried: their connection has no token, or their ad account is no
-        longer chosen.
+        """Return the batches that cannot be tried.
+
+        Their connection has no token, or their ad account is no longer chosen.
         """
         return self.filter(
             Q(ad_account__connection__token_sealed="") | Q(ad_account__is_chosen=False)
         )
 
     def blocked(self, now: datetime) -> Self:
-        """Batches that cannot be tried, or whose connection, ad account or audience is parked."""
+        """Return batches that cannot be tried, or are behind a parked row (Parkable)."""
         return self.filter(
             Q(ad_account__connection__token_sealed="")
             | Q(ad_account__is_chosen=False)

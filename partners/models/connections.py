@@ -37,7 +37,7 @@ class ParkedBy(models.TextChoices):
 class Parkable(models.Model):
     """A row through which nothing is sent until ``parked_until`` (a circuit breaker).
 
-    The next request is the only one then, a probe: its success unparks the row.
+    Then one request alone is sent, a probe: its success unparks the row.
     """
 
     parked_until = models.DateTimeField(null=True, blank=True)
@@ -198,7 +198,7 @@ class Audience(Parkable):
     size = models.BigIntegerField(null=True, blank=True)
     is_appendable = models.BooleanField(default=True)
     why_not = models.CharField(max_length=200, blank=True)
-    # As the partner says: ads can use it; it is deleted there soon, and when.
+    # What the partner says: whether ads can use it, whether it is deleted there soon, and when.
     is_valid = models.BooleanField(default=True, db_default=True)
     is_expiring = models.BooleanField(default=False, db_default=False)
     expires_at = models.DateTimeField(null=True, blank=True)

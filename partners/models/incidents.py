@@ -51,7 +51,7 @@ class Incident(models.Model):
     code = models.CharField(max_length=30)
     begun_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
-    people = models.PositiveIntegerField(default=0)  # that wait; when it ended, that waited then
+    people = models.PositiveIntegerField(default=0)  # who wait now, or waited at its end
     most_people = models.PositiveIntegerField(default=0)  # the largest ``people`` so far
     deadline_at = models.DateTimeField(null=True)  # when the first of them count as errored
 
@@ -132,7 +132,7 @@ class Notice(models.Model):
 
 
 class NoticeChoice(models.Model):
-    """Of which incidents a member is notified; without a row, of those that concern the member."""
+    """The incidents a member is notified of; without a row, those that concern the member."""
 
     class Choice(models.TextChoices):
         ALL = "all", _("All of them")

@@ -36,7 +36,7 @@ class Webhook(models.Model):
 
     @property
     def secret_context(self) -> str:
-        """Return what is authenticated with the encrypted secret: in another group it is void."""
+        """Return what is authenticated with the encrypted secret, which opens in no other group."""
         return f"webhook:v1:{self.app_group_id}"
 
     @sensitive_variables()

@@ -34,7 +34,8 @@ DAY_SECONDS = 24 * 3600.0
 def send_due(*, now: datetime) -> int:
     """Write and send all mails that are due, each once. Return how many were sent.
 
-    About incidents that began, run out of time or are over. Refused mails are sent later.
+    The mails are about incidents that began, run out of time or are over, and the daily ones about
+    people who were not sent. Mails that the mail server refuses are sent later.
     """
     reconcile.run(now=now)
     notify.write(now=now)
@@ -78,8 +79,9 @@ def _enqueue_daily(
             return write_mail(connection, of_connection)
 
         recipients.log_if_none(members, connection)
-        # The day on which the last of them ended: else what ended shortly before midnight (UTC)
-        # would be mailed again after it, and that day would have no mail left for what ends then.
+        # The key has the day on which the last of these batches ended. With the present day,
+        # batches that ended shortly before midnight (UTC) would be mailed again after it, and those
+        # that end on the new day would get no mail.
         ended_at = of_connection.aggregate(last=Max("settled_at"))["last"]
         outbox.enqueue(
             f"{mail_key}:{connection.pk}:{_day_of(ended_at or now)}",

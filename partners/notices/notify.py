@@ -23,17 +23,17 @@ from partners.notices import recipients, texts
 logger = logging.getLogger(__name__)
 Kind = Notice.Kind
 QUIET_CODES = ("not_connected", "ad_account_disconnected")
-"""Codes of what members did themselves: no message when they begin, only reminders."""
+"""Codes of what members did themselves: these incidents have reminders, but no first message."""
 MAX_END_AGE = timedelta(days=3)
-"""The end of an incident is notified for so long."""
+"""How long after the end of an incident its end is notified."""
 LOG_WITHIN = timedelta(minutes=2)
-"""So long after its begin, an incident without a recipient is logged."""
+"""Until this long after its begin, an incident without a recipient is logged."""
 MAX_PER_RUN = 100  # incidents
 
 
 def write(*, now: datetime) -> None:
     """Queue what is due; drop unsent mails that are of no use any more."""
-    note_sent()  # mailing.beat may have sent some: only their recipients are notified of the end
+    note_sent()  # mailing.beat may have sent mails: only their recipients hear of the end
     _drop_unsent(Q(incident__ended_at__isnull=False) & ~Q(kind=Kind.OVER))
     _drop_unsent(~Q(Exists(_active_membership())))
     for incident in _open_incidents_due(now=now)[:MAX_PER_RUN]:
@@ -62,7 +62,7 @@ def _open_incidents_due(*, now: datetime) -> QuerySet[Incident]:
         this_or_later = reminders.KINDS_IN_ORDER[reminders.KINDS_IN_ORDER.index(kind) :]
         due_q |= reminders.due_q(kind, now=now) & ~Q(Exists(notices.filter(kind__in=this_or_later)))
     rows = Incident.objects.open().filter(due_q)
-    # In random order: those without a recipient stay due, and must not fill every run.
+    # In random order: incidents without a recipient stay due, and would otherwise fill every run.
     return rows.select_related("app_group", *lines.RELATED).order_by("?")
 
 
@@ -164,7 +164,8 @@ def _active_membership() -> QuerySet[Membership]:
 def _ended_incidents_due(*, now: datetime) -> list[list[Incident]]:
     """Return the incidents whose end is to be notified, oldest first.
 
-    One list for each place, and one for each threshold there: its end says nothing about the place.
+    Each place has one list of incidents, and each threshold there a list of its own: the end of a
+    threshold says nothing about the place.
     """
     notices = Notice.objects.filter(incident=OuterRef("pk"))
     is_notified = Exists(notices.exclude(kind=Kind.OVER).exclude(sent_at=None))
@@ -192,8 +193,8 @@ def _is_cured(incident: Incident) -> bool:
         case Connection() as connection:
             return not codes.of_connection(connection)
         case AdAccount() as ad_account:
-            # No "it is over" for a backlog that ended because people were errored: for these
-            # there is a mail of its own.
+            # A backlog that ended because people were errored gets no "it is over": the errored
+            # people have a mail of their own.
             settled = Batch.objects.filter(ad_account=ad_account, settled_at__gt=incident.begun_at)
             errored = settled.filter(state=Outcome.ERRORED, n__gt=0)
             has_errored = incident.code == codes.BACKLOG and errored.exists()

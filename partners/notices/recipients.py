@@ -16,7 +16,7 @@ from partners.models import Connection, Incident, NoticeChoice, Sync
 logger = logging.getLogger(__name__)
 Choice = NoticeChoice.Choice
 AuthorsOf = Callable[[Iterable[int]], dict[int, int]]
-_find_authors: list[AuthorsOf] = []  # empty before `provide`, then one
+_find_authors: list[AuthorsOf] = []  # empty until `provide` is called, then one entry
 
 
 def provide(authors: AuthorsOf) -> None:
@@ -40,9 +40,9 @@ class Notified:
 
 
 def of_incident(incident: Incident) -> list[Membership]:
-    """Return whom to notify: of a trouble of steps their authors, else those who can cure it.
+    """Return whom to notify: the authors of steps in trouble, else those who can cure it.
 
-    With the members who chose to be notified of all, and without those who chose none.
+    Members who chose all incidents are added, and those who chose none are left out.
     """
     connection = titles.connection_of(titles.place_of(incident))
     members = list(_active_members(connection))

@@ -61,12 +61,13 @@ def enqueue(*, now: datetime) -> None:
 
 
 def _add_reminders(incidents: QuerySet[Incident], *, now: datetime) -> None:
-    """Queue the reminders that are due, each once; none of six hours after that of one hour."""
+    """Queue the due reminders, each once; one of six hours never follows one of one hour."""
     due_q = Q(pk__in=[])
     for kind in reminders.HOURS:
         due_q |= reminders.due_q(kind, now=now) & ~Q(_is_queued(kind, Kind.ONE_HOUR))
     ids_by_kind: dict[Kind, list[int]] = {}
-    # In random order: those of which another incident reminds must not fill every run.
+    # In random order: incidents whose people another one reminds of stay due, and would otherwise
+    # fill every run.
     for incident in incidents.filter(due_q).order_by("?")[:REMINDERS_PER_RUN]:
         due_kind = reminders.due_kind(incident, now=now)
         if due_kind is not None:
@@ -174,7 +175,7 @@ def body_of_test(webhook: Webhook) -> dict[str, Any]:
 
 @sensitive_variables("secret")
 def post(webhook: Webhook, body: dict[str, Any], *, delivery: str, now: datetime) -> bool | None:
-    """Send one call and store its answer; return whether it was accepted, None without one."""
+    """Send one call and store its answer; return whether it was accepted, None if unanswered."""
     payload = json.dumps(body, separators=(",", ":")).encode()
     try:
         secret = webhook.secret

@@ -34,7 +34,7 @@ def count_at(day: date, name: str) -> Subquery:
 def _rows_since(day: date) -> QuerySet[TallyDay]:
     """Return the rows from that day on, oldest first: the first one has the counts.
 
-    One index lookup, however long ago the day is. Not a join: PostgreSQL would read the whole
-    table for it.
+    This takes one index lookup, however long ago the day is; for a join, PostgreSQL would read the
+    whole table.
     """
     return TallyDay.objects.filter(sync=OuterRef("pk"), day__gte=day).order_by("day")

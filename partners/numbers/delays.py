@@ -12,7 +12,7 @@ from audiencesync.core import deadlines
 from partners.models import Batch, Outcome, Sync
 
 MAX_BATCHES = 2_000
-"""Of each Sync, at most so many batches are read: the newest."""
+"""The most batches of each Sync that are read: the newest ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def of_syncs(syncs: Iterable[Sync]) -> Delays | None:
 def _newest_batches(sync: Sync) -> Iterable[tuple[datetime, datetime | None, int]]:
     """Return created_at, settled_at and n of the newest synced batches of a Sync.
 
-    In the order of their audience (seq), for which there is an index.
+    They come in the order of their audience (seq), for which there is an index.
     """
     batches = Batch.objects.filter(
         audience=sync.audience_id, action=sync.action, sync=sync, n__gt=0

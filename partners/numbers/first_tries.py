@@ -1,4 +1,4 @@
-"""Of the people who were in a request for the first time today (UTC), how many were accepted.
+"""How many of the people who were in a request for the first time today (UTC) were accepted.
 
 A `Push` is one call (a request to the partner); a `PushShare` is its part with people of one Sync.
 """
@@ -14,7 +14,7 @@ from partners.models import Push, PushShare
 
 
 def of_today(*, now: datetime) -> QuerySet[PushShare]:
-    """Return the calls of today with such people. One query, for the id of the first call."""
+    """Return today's calls with people tried for the first time. Reads the id of the first call."""
     calls = Push.objects.filter(at__gte=utc_midnight(now)).order_by("at")
     first_call = calls.values_list("pk").first()
     tried_first = PushShare.objects.filter(first_people__gt=0).order_by()

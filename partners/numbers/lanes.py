@@ -20,7 +20,7 @@ from partners.numbers import pace
 from partners.queue import budget, collect
 
 RATE_WINDOW = timedelta(seconds=10)
-"""The present rate of requests is that of so long."""
+"""The time over which the present rate of requests is measured."""
 MAX_KINDS = 4  # kinds of identifiers in one request
 
 

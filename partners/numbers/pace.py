@@ -63,7 +63,7 @@ def of_sync(sync: Sync, *, now: datetime) -> Pace | None:
     ad_account = sync.audience.ad_account
     limit = budget.limit_of(collect.partner_of(ad_account), ad_account.lane)
     throttle = budget.next_try([limit.key, budget.lane_key(ad_account.lane)])
-    # While the account is changed, nothing is sent; until then at the latest.
+    # Nothing is sent while the account is changed, which ends by then at the latest.
     paused_until = ad_account.connection.swap_until
     starts_at = max(totals["first_due"], throttle.at if throttle else now, paused_until or now, now)
     batches_ahead = risks.pending_batches().filter(

@@ -8,9 +8,9 @@ from partners.models import Batch, Outcome, Tally
 from partners.people import counted
 
 MAX_COUNTED = 50_000
-"""Of one Sync, outcome and reason, at most so many people are counted."""
+"""The most people of one Sync, outcome and reason that are counted."""
 MAX_BATCHES = 10_000
-"""Of one Sync and outcome, at most so many batches are read: the newest."""
+"""The most batches of one Sync and outcome that are read: the newest ones."""
 UNSYNCED = tuple(outcome for outcome in Outcome if outcome != Outcome.SYNCED)
 # Outcomes that people may have with their whole batch, and those that they may have on their own:
 BATCH_OUTCOMES = (Outcome.PENDING, Outcome.ERRORED, Outcome.CANCELLED)
@@ -20,8 +20,8 @@ OWN_OUTCOMES = (Outcome.NOT_SYNCED, Outcome.ERRORED, Outcome.CANCELLED)
 class Reasons(dict[str, dict[str, int]]):
     """Outcome -> reason or code -> people who are not synced.
 
-    ``uncounted``: outcome -> how many people are in no reason, as there are too many to count. Then
-    the numbers of its reasons are lower bounds.
+    ``uncounted``: outcome -> how many people are in no reason, as there are too many to count. The
+    numbers of the reasons of such an outcome are lower bounds.
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ def _add_outcome(reasons: Reasons, outcome: Outcome, tallies: Iterable[Tally]) -
         return
     if has_more_batches or len(cut_reasons) > 1:
         reasons.uncounted[outcome] = n_uncounted
-    else:  # all else was counted: the others have the one reason that was cut
+    else:  # the uncounted people all have the one reason that was cut
         reasons.add(outcome, cut_reasons.pop(), n_uncounted)
 
 

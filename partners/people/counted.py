@@ -87,7 +87,7 @@ class DeliveriesWithBatchOutcome:
 def parts(syncs: Iterable[int], outcome: Outcome, asked_reason: str | None) -> list[Part]:
     """Return the sources that list the deliveries of ``syncs`` with this outcome and reason.
 
-    ``asked_reason``: empty for those without one; None for all but moved people.
+    ``asked_reason``: empty for deliveries without a reason; None for all but moved people.
     """
     sync_ids = tuple(syncs)
     own_outcomes: list[Part] = [
@@ -144,7 +144,8 @@ def _nulls_first() -> OrderBy:
 
 def n_deleted(syncs: Iterable[int], outcome: Outcome, asked_reason: str | None) -> int:
     """Return how many were counted whose deliveries were deleted since (queue/retention.py)."""
-    # Tally.base: outcome -> reason -> count of deleted deliveries. Its key is that of the Sync.
+    # Tally.base: outcome -> reason -> count of deleted deliveries. The primary key of a tally is
+    # that of its Sync.
     deleted_counts = Tally.objects.filter(pk__in=list(syncs)).values_list("base", flat=True)
     return sum(
         n

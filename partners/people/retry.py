@@ -25,8 +25,8 @@ def in_same_sync(
 ) -> int:
     """Put errored people of ``sync`` into new batches of it. Return how many were errored.
 
-    ``reason``: only people with this Reason or partner's code. ``only``: ids of deliveries. In
-    transactions of about 10,000 people.
+    ``reason``: only people with this Reason or partner's code. ``only``: ids of deliveries. Each
+    transaction takes about 10,000 people.
     """
     return sum(_retry(sync, rows, now=now) for rows in _chunks(sync, reason, only))
 

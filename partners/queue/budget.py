@@ -25,7 +25,7 @@ LONGEST_RETRY_AFTER = 3600.0
 LONGEST_PAUSE = 60.0
 """At most so many seconds after the end of a park count as locked out, until the next answer.
 
-If it comes later, the engine was off.
+A later answer means that the engine was off.
 """
 MAX_DOUBLINGS = 8
 """After more throttle answers in a row, a park is the longest, even if 2 ** n seconds are less."""
@@ -171,8 +171,9 @@ def record_throttle(limit: Limit, *, sent_us: int, retry_after: float | None = N
 def _seconds_locked_out(row: Budget, now: int) -> float:
     """Return the seconds of a daily limit since the answer before, or 0 for another limit.
 
-    The partner does not say which limit was hit. All but the daily one are over after the
-    longest park, so another throttle answer after it tells. ``row``: as it was before the answer.
+    The partner does not say which limit was hit. All limits but the daily one are over after the
+    longest park, so another throttle answer after such a park shows a daily limit. ``row``: as it
+    was before the answer.
     """
     longest: float = settings.SYNC.throttle_park
     if not row.throttles or throttle_seconds(row.throttles - 1) < longest:
@@ -182,7 +183,7 @@ def _seconds_locked_out(row: Budget, now: int) -> float:
 
 
 def throttled_lanes() -> dict[str, bool]:
-    """Return lane -> whether it is parked now, of the throttled lanes."""
+    """Return throttled lane -> whether it is parked now."""
     now = now_us()
     rows = Budget.objects.filter(key__startswith=_LANE, throttles__gt=0).values_list(
         "key", "parked_us"

@@ -18,9 +18,9 @@ from partners.models import Action, Batch, Delivery, Outcome
 def repair_late_push(sent: Iterable[Batch], *, now: datetime) -> int:
     """Repeat the later, opposite operations after a worker sent these batches too late.
 
-    Only those that may have reached the partner before the late request: all others are sent after
-    it anyway. Adds of these batches that were discarded are taken back. Return how many repeats
-    are queued.
+    Only operations that may have reached the partner before the late request are repeated: all
+    others are sent after it anyway. Adds of these batches that were discarded are taken back.
+    Return how many repeats are queued.
     """
     late = list(sent)
     repeats = [

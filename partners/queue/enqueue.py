@@ -146,8 +146,8 @@ def _insert(
 ) -> None:
     """Insert the deliveries.
 
-    Most crowds fill one batch, which spares sorting them. Most are new, which spares PostgreSQL
-    a third of the work: it looks for existing entry keys row by row.
+    Most crowds fill one batch and need no sorting. In most crowds all people are new: then
+    PostgreSQL need not look for existing entry keys row by row, which is a third of the work.
     """
     people_sql, people_params = sql_of(people.order_by())
     placed = _IN_ONE_BATCH if len(batches) == 1 else _IN_BATCHES

@@ -187,14 +187,14 @@ class Flush:
     def _book(self, lane: str, requests: list[Request]) -> list[float]:
         """Return the seconds to wait for as many of the requests as may be sent.
 
-        A throttled lane gets one.
+        A throttled lane may send one request.
         """
         limit = budget.limit_of(collect.partner_of(requests[0].ad_account), lane)
         lane_limit = budget.Limit(budget.lane_key(lane), limit.rate)
         within = self._seconds_to_send()
         if lane not in self.throttled_lanes or limit.key == lane_limit.key:
             return budget.book_many(limit, len(requests), within=within)
-        # The lane is throttled, and all lanes of the app share another limit: it needs both.
+        # The lane is throttled, and all lanes of the app share another limit: a request needs both.
         if not budget.book_many(lane_limit, 1, within=within):
             return []
         return budget.book_many(limit, 1, within=within)

@@ -95,7 +95,7 @@ def _next_marked(after: int) -> tuple[Move, list[int]] | None:
 def _take_alike(batches: Iterable[tuple[int, Move, int]]) -> tuple[Move, list[int]] | None:
     """Return the move of the first of these batches (id, move, people), and ids that share it.
 
-    As many of the following batches with the same move as fit into one transaction.
+    The ids are those of as many following batches with the same move as fit into one transaction.
     """
     first: Move | None = None
     ids: list[int] = []
@@ -201,7 +201,7 @@ def _move_batches(
 def _move_deliveries(ids: Sequence[int], *, to: int, now: datetime) -> int:
     """Let the people of single deliveries that are errored enter ``to``. Return how many.
 
-    Their batches are not errored. In one transaction.
+    The batches of these deliveries are not errored. All people move in one transaction.
     """
     with tally.atomic(now=now) as changes:
         rows = Delivery.objects.filter(pk__in=ids)
@@ -229,8 +229,8 @@ def _move_deliveries(ids: Sequence[int], *, to: int, now: datetime) -> int:
 def _lock_target(to: int, batches: Q) -> tuple[Sync, int]:
     """Lock the audience of ``to``, then these batches and those that may be superseded there.
 
-    Always in this order, so that no two transactions deadlock. Return the Sync and the seq of its
-    audience.
+    The locks are always taken in this order, so that no two transactions deadlock. Return the Sync
+    and the seq of its audience.
     """
     target = Sync.objects.select_related("app_group", "audience__ad_account__connection").get(pk=to)
     row = Audience.objects.select_for_update(no_key=True).filter(pk=target.audience_id)
@@ -242,7 +242,7 @@ def _lock_target(to: int, batches: Q) -> tuple[Sync, int]:
 
 
 def _has_opposite_since(target: Sync, since: datetime) -> bool:
-    """Return whether ``_superseded_q`` may match at all: a cheap query that spares it."""
+    """Return whether ``_superseded_q`` may match at all, by a cheaper query."""
     opposite = Action(target.action).opposite
     return Batch.objects.filter(
         audience=target.audience_id, action=opposite, created_at__gt=since
@@ -252,7 +252,8 @@ def _has_opposite_since(target: Sync, since: datetime) -> bool:
 def _superseded_q(target: Sync) -> Exists:
     """Match deliveries that an operation opposite to ``target`` superseded while they waited.
 
-    By time: the old batches may be of another audience, which has another order (seq).
+    Operations are compared by time, because the old batches may be of another audience, which has
+    another order (seq).
     """
     return Exists(
         supersede.opposite_deliveries(target).filter(

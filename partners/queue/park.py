@@ -23,7 +23,7 @@ from partners.models.batch_queries import CLOCK_SKEW
 
 TASK = "partners.queue.flush.beat"
 MAX_SWAP = timedelta(minutes=20)
-"""A swap ends by itself so long after the admin confirmed it or came back from the partner."""
+"""How long after the admin confirmed it or came back from the partner a swap ends by itself."""
 MAX_SWAP_CHECK = timedelta(minutes=2)
 """The longest time from the choice of ad accounts until they are checked."""
 NOT_PARKED = {"parked_until": None, "parked_by": "", "parked_code": "", "parked_since": None}

@@ -332,7 +332,7 @@ def send(parcel: Parcel, *, at: float) -> PushAnswer:
 def named_rows(parcel: Parcel, indexes: Sequence[int]) -> dict[int, list[int]]:
     """Return batch id -> deliveries in the rows (indexes in the body) that the partner named.
 
-    None of repeats, which have no deliveries of their own.
+    A repeat has an empty list, because it has no deliveries of its own.
     """
     by_batch: dict[int, list[int]] = {}
     named = set(indexes)

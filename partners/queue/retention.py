@@ -144,7 +144,10 @@ def _unneeded(rows: QuerySet[Delivery], ended_ids: list[int]) -> QuerySet[Delive
 
 
 def _followed_q(same: QuerySet[Delivery], later: Q, is_synced: Q) -> Q:
-    """Match deliveries with a later one in ``same`` that was synced; any, if not synced itself."""
+    """Match deliveries that a later one in ``same`` follows.
+
+    A synced delivery must be followed by a synced one.
+    """
     return Q(Exists(same.filter(later, is_synced))) | (~is_synced & Q(Exists(same.filter(later))))
 
 

@@ -62,7 +62,7 @@ def _revalidate(batch: Batch, error: NeedsRevalidation, *, most_rows: int, now: 
 
 def _settle_unsendable(batch: Batch, *, now: datetime) -> None:
     """Give an outcome to people of the batch whose profile is gone or has nothing to send."""
-    # NULL, or an id that no profile has any more.
+    # The profile of these deliveries is NULL, or an id that no profile has any more.
     without_profile = ~Exists(Profile.everybody.filter(pk=OuterRef("profile_id")))
     erased = list(
         Delivery.objects.filter(without_profile, batch=batch, outcome=None).values_list(

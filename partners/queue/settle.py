@@ -31,7 +31,7 @@ def settle(answer: PushAnswer, *, now: datetime) -> None:
     if _was_late(answer.request):
         compensation.repair_late_push(answer.request.batches, now=now)
     else:
-        # For the lists of errored and waiting people, which show the id.
+        # The lists of errored and waiting people show the request id.
         Batch.objects.leased_to(answer.request.lease).update(last_request_id=answer.request_id[:80])
         _settle_error(answer, now=now)
 
@@ -39,14 +39,14 @@ def settle(answer: PushAnswer, *, now: datetime) -> None:
 def _settle_error(answer: PushAnswer, *, now: datetime) -> None:
     """Choose the action for an error: the table of answers, one line each."""
     match answer.error:
-        case Retry(is_throttled=True) as error:  # come back later
+        case Retry(is_throttled=True) as error:  # the partner asked for fewer requests
             _park_limit(answer, error, now=now)
         case Retry(cause=RetryCause.UNKNOWN_CODE):  # a code that is not in the partner's table
             _log_once(answer.code)
             _retry_unclear(answer, now=now)
         case Retry():  # no clear answer: it may have been applied
             _retry_unclear(answer, now=now)
-        case Disconnected():  # the token is void
+        case Disconnected():  # the token is no longer accepted
             park.park_connection(answer.request.connection, answer.code, now)
             _wait_for_probe(answer, now=now)
         case Rejected(cause=RejectedCause.TOO_MANY) as error:
@@ -55,7 +55,7 @@ def _settle_error(answer: PushAnswer, *, now: datetime) -> None:
             _park_place(answer, error, now=now)
         case Rejected(cause=RejectedCause.PARTIAL) as error:  # some rows were refused
             _apply_partial(answer, error, now=now)
-        case Rejected(cause=RejectedCause.CONTENT) as error:  # all rows, for some of them
+        case Rejected(cause=RejectedCause.CONTENT) as error:  # some rows made it refuse all
             _isolate_bad_content(answer, error, now=now)
         case Rejected():  # refused for a reason that no request should give, and not applied
             _log_once(answer.code)
@@ -127,7 +127,8 @@ def _cut_too_large(answer: PushAnswer, error: Rejected, *, now: datetime) -> Non
     """Learn a cap for the ad account and cut the batches, after too many people in a request."""
     request, n_rows = answer.request, answer.parcel.n_rows
     if n_rows != request.n_people and len(request.batches) > 1:
-        # It had more rows than people, for their past hashes: that says nothing about people.
+        # The request had more rows than people because of past hashes, so its refusal says nothing
+        # about a cap of people.
         transitions.narrow_sharing(request, Batch.Sharing.ALONE, now=now)
     elif request.n_people > 1 or request.batches[0].repeat_of_id:
         split.learn_cap(request.ad_account, n_rows // 2)
@@ -211,7 +212,7 @@ def _count_refusal(batch: Batch, error: Rejected, *, code: str, now: datetime) -
     if batch.refusals < most_tries:
         transitions.put_back([batch], now=now, due_at=None)
     elif batch.n > 1:
-        # The number of people may be the true cause of CONTENT (see split), not of the others.
+        # The number of people may be the true cause of CONTENT (see split), not of other refusals.
         refused_n = batch.n if error.cause == RejectedCause.CONTENT else None
         split.bisect(batch, now=now, refusals=most_tries - 1, refused_n=refused_n)
     elif not (batch.repeat_of_id and split.cut_repeat(batch, now=now)):
@@ -239,7 +240,7 @@ def _cut_to(request: Request, cap: int, *, code: str, now: datetime) -> None:
                 split.split_to_cap(batch, cap, now=now)
             elif not split.cut_repeat(batch, now=now):
                 transitions.finish([batch], Outcome.ERRORED, now=now, code=code)
-        # Those that were small enough: the others were put back by the cut, or have ended.
+        # These batches were small enough; the cut has put back or ended all others.
         uncut = transitions.still_leased(request)
         for batch in uncut:
             batch.last_code = code

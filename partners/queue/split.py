@@ -63,7 +63,8 @@ def release_second_halves(batches: Sequence[Batch], state: Outcome, *, now: date
     )
     for half in waiting.filter(state=Outcome.PENDING).order_by("pk"):
         if state != Outcome.SYNCED or _has_lost_people(half):
-            # Then it need not have the bad data, and its acceptance contradicts nothing.
+            # Then the second half need not have the bad data, and its acceptance contradicts
+            # nothing.
             half.refused_n = None
         half.waits_for = None
         half.save(update_fields=["waits_for", "refused_n"])

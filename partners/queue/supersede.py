@@ -38,7 +38,7 @@ def cancel_opposite(sync: Sync, entered: Iterable[Batch], *, now: datetime) -> N
 def _waiting_opposite(sync: Sync) -> BatchQuerySet:
     """Return the waiting batches of the same audience with the opposite action.
 
-    Not those that are about to move to another audience (queue/move.py).
+    Batches that are about to move to another audience (queue/move.py) are left out.
     """
     opposite = Action(sync.action).opposite
     stays = Q(moves_to=None) | Q(moves_to__audience=sync.audience_id)
@@ -59,7 +59,7 @@ def cancel_superseded(batches: Iterable[Batch], *, now: datetime) -> None:
 def opposite_deliveries(operation: Batch | Sync) -> "QuerySet[Delivery]":
     """Return a subquery: deliveries of an outer delivery's person with the opposite action.
 
-    Only those to the same audience that were not cancelled.
+    Deliveries to other audiences do not count, nor do those that were cancelled or not synced.
     """
     opposite = Delivery.objects.filter(
         profile=OuterRef("profile"),

@@ -13,7 +13,8 @@ from partners.models.tallies import COLUMNS
 
 # ruff: noqa: S608  # every statement is made of our own names of tables and columns
 
-# Also tells when the newest day of the Sync began, so that most changes need no other query.
+# The statement also returns when the newest day of the Sync began, so that most changes need no
+# other query.
 _ADD_TO_HOUR = """
 INSERT INTO {table} (sync_id, hour, {columns}) VALUES (%s, %s, {marks})
 ON CONFLICT (sync_id, hour) DO UPDATE SET {sums}
@@ -63,7 +64,8 @@ _open_changes: ContextVar[Changes | None] = ContextVar("open_changes", default=N
 def atomic(*, now: datetime) -> Iterator[Changes]:
     """Open a transaction whose last statements change the tallies, in the order of their ids.
 
-    So two transactions cannot deadlock on tallies. Inside another one, the outer one does it.
+    So two transactions cannot deadlock on tallies. Inside another such block, the outer block
+    changes the tallies.
     """
     outer = _open_changes.get()
     if outer is not None:

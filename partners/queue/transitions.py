@@ -52,7 +52,7 @@ def finish(
         lease_until=None,
         settled_at=now,
         last_code=code or "0",
-        # Without one, the id of the last error stays (see settle).
+        # Without a request id, that of the last error stays (see settle).
         **({"last_request_id": request_id} if request_id else {}),
     )
     split.release_second_halves(batches, state, now=now)
@@ -205,7 +205,7 @@ def retry_window(purpose: str) -> timedelta:
     """Return how long people are tried after the first failure.
 
     Removals for an erasure, a consent or a misread address are tried much longer than those of
-    steps: no later operation repeats them.
+    steps: if they are given up, no later operation removes these people.
     """
     times = settings.SYNC
     return timedelta(seconds=times.deadline if purpose in OF_STEPS else times.erasure_deadline)
@@ -236,7 +236,8 @@ def extend_deadlines(limit: budget.Limit, seconds: float) -> None:
     if limit.lane:
         pending = pending.filter(lane_q(limit.lane, "ad_account__"))
     for chunk in pending.chunks():
-        # A transaction each, apart from that of `retry_or_error`: they lock other batches.
+        # Each chunk has its own transaction, not that of `retry_or_error`, as it locks other
+        # batches.
         with transaction.atomic():
             locked = Batch.objects.filter(pk__in=chunk.lock_ids())
             locked.update(deadline_at=F("deadline_at") + timedelta(seconds=seconds))

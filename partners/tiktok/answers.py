@@ -165,7 +165,7 @@ def _error_without_envelope(answer: Answer) -> Retry:
 def _failed_rows(envelope: dict[str, Any]) -> tuple[int, ...] | None:
     """Return the indexes of the refused rows of a partial success, from `data.failed_rows`.
 
-    TikTok documents no shape for them: this is a guess. None if it is another one.
+    TikTok documents no shape for them: this is a guess. Return None if the shape is another one.
     """
     data = envelope.get("data")
     rows = data.get("failed_rows") if isinstance(data, dict) else None

@@ -190,8 +190,8 @@ class Client:
     ) -> None:
         """POST /dmp/custom_audience/delete/ (docs 1739940539757569): delete an audience.
 
-        For types that segment/audience/ does not create, such as lookalikes and customer files. The
-        docs do not say that it would delete them.
+        It is for types that segment/audience/ does not create, such as lookalikes and customer
+        files: the docs do not say that segment/audience/ would delete those.
         """
         body = {"advertiser_id": advertiser_id, "custom_audience_ids": [audience_id]}
         self._post("dmp/custom_audience/delete/", body, access_token=access_token)
@@ -212,8 +212,8 @@ class Client:
     def list_audiences(self, access_token: str, advertiser_id: str) -> list[RemoteAudience]:
         """GET /dmp/custom_audience/list/ (docs 1739940506015746): list the audiences.
 
-        Those of the ad account, and those that others share with it. At most 5,000. Sizes count
-        matched people and lag up to 48 h.
+        Lists the audiences of the ad account and those that other ad accounts share with it, at
+        most 5,000. Sizes count matched people and lag up to 48 h.
         """
         by_id: dict[str, RemoteAudience] = {}
         for page in range(1, MAX_PAGES + 1):
@@ -314,7 +314,7 @@ def _read_list(parse: Callable[[Any], T], envelope: dict[str, Any]) -> list[T]:
 
 
 def _is_last_page(data: dict[str, Any], page: int, n_on_page: int) -> bool:
-    """Return whether no page follows this one. Without page_info, one that is not full is last."""
+    """Return whether no page follows this one. Without page_info, a page not full is last."""
     n_pages = data.get("page_info", {}).get("total_page")
     if n_on_page == 0:
         return True

@@ -1,6 +1,7 @@
 """Write the body of a mapping request, which adds or removes people.
 
-By hand: this is the hot path, and joining hex text is faster than every JSON library.
+The JSON is written by hand, as this is the hot path: joining hex text is faster than every JSON
+library.
 """
 
 from collections.abc import Iterable, Sequence
@@ -80,7 +81,7 @@ def _rows_of_cells(columns: Sequence[Sequence[bytes | None]], tail: str) -> str:
 
 
 def _check_lengths(column: Iterable[bytes | None]) -> None:
-    """Raise ValueError unless all are 32 bytes or None: others could be personal data unhashed."""
+    """Raise ValueError unless all are 32 bytes or None: others may be unhashed personal data."""
     lengths = {len(value) for value in column if value is not None}
     if lengths - {32}:
         raise ValueError("an identifier that is not 32 bytes")

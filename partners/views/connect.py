@@ -60,7 +60,7 @@ def connect(request: HttpRequest, group: str, partner_key: str) -> HttpResponse:
 def callback(request: HttpRequest, partner_key: str) -> HttpResponse:
     """Take the return from the partner.
 
-    The one GET that changes something, because the partner sends people by GET.
+    This is the only GET that changes something, because the partner sends people by GET.
     """
     partner = partner_or_404(partner_key)
     try:
@@ -177,7 +177,7 @@ def _closed_offer_response(
 def _ticked_ids(request: HttpRequest, state: OAuthState, offer: Offer) -> set[str]:
     """Return the ids to tick: of connected accounts and those that live steps need.
 
-    For Search and Select all, the posted ones.
+    For Search and Select all, these are the posted ids.
     """
     if request.method != "POST":
         return connecting.ids_to_tick(state)

@@ -39,7 +39,7 @@ class ChooseForm(forms.Form):
 
 
 class DisconnectForm(forms.Form):
-    """What happens to pending people; without any, there is nothing to choose: no field."""
+    """What happens to pending people; without any, there is no choice and no field."""
 
     people = forms.ChoiceField(
         label=_("What should happen to the pending people?"),

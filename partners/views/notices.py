@@ -204,7 +204,7 @@ def _new_secret(request: HttpRequest, app_group: AppGroup) -> str:
         return ""
     row = _webhook(app_group) if request.session.pop(NEW_WEBHOOK_KEY) == app_group.pk else None
     try:
-        # The stored one: of two saved at the same time, it is the one that signs calls.
+        # Show the stored secret: if two are saved at the same time, the stored one signs the calls.
         return row.secret if row else ""
     except crypto.CannotOpen:
         return ""

@@ -97,7 +97,8 @@ class Command(BaseCommand):
                 values["refresh_sealed"] = _reseal(row.refresh_sealed, row.refresh_context)
         except crypto.CannotOpen:
             return "unreadable"
-        # Only over the value read: a token that changed meanwhile has the first key already.
+        # Replace only the value that was read: a token that changed meanwhile has the first key
+        # already.
         unchanged = rows.filter(pk=row.pk, token_sealed=row.token_sealed)
         return "resealed" if unchanged.update(**values) else "changed meanwhile"
 

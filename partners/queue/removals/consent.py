@@ -35,7 +35,7 @@ def _act(rows: list[Withdrawal], *, now: datetime) -> None:
         .values_list("pk", flat=True)
     )
     by_profile = {row.profile_id: row for row in rows if row.pk in still_withdrawn}
-    # family(): also the profiles that were merged into these.
+    # family() adds the profiles that were merged into these.
     removal.cancel_adds(sorted(family(list(by_profile))), Reason.NO_CONSENT, now=now)
     to_remove = {pk: row.pk for pk, row in by_profile.items() if row.app_group.remove_on_withdrawal}
     person_of = family(list(to_remove))

@@ -27,7 +27,8 @@ Hash = tuple[int, str, bytes]  # app group, kind, SHA-256
 def act(*, now: datetime, seconds: float = math.inf) -> bool:
     """Act on misreadings of groups whose profiles were all read again; return whether time ran out.
 
-    Not of other groups: there, another person may still have the same hash by misreading.
+    Other groups wait: a profile there that was not read again yet may hold the same misread hash,
+    and would count as its true owner.
     """
     ends_at = time.monotonic() + seconds
     ready = Misreading.objects.filter(app_group__rework_cursor=None).order_by("pk")

@@ -37,7 +37,7 @@ def _cancel_unsent(deliveries: QuerySet[Delivery], reason: Reason, *, now: datet
     """Cancel deliveries with a batch that no worker has leased, under the locks of the batches."""
     unsent = Batch.objects.waiting().filter(pk__in=deliveries.values("batch"))
     with tally.atomic(now=now):
-        # Again until there are none: people may have moved to a new batch meanwhile.
+        # Repeat until there are none: people may have moved to a new batch meanwhile.
         while batch_ids := unsent.lock_ids():
             outcomes.cancel(deliveries.filter(batch__in=batch_ids), reason, now=now)
 

@@ -18,15 +18,15 @@ from partners.queue import collect, enqueue, supersede, tally
 ENDS_CLAIMS = ~Q(sync__purpose__in=[Sync.Purpose.LEFT, Sync.Purpose.MISREAD])
 """Removals that end the claims of earlier adds.
 
-Not those of people who left a step: other steps still want them. Nor those of misread addresses:
-only a hash by a former rule is removed, and the person stays.
+Two purposes end no claim: the removal of people who left a step, as other steps still want them,
+and that of misread addresses, as only a hash by a former rule is removed and the person stays.
 """
 
 NOT_VOID = ~Q(outcome__in=supersede.VOID) & ~Q(batch__state=Outcome.CANCELLED)
-"""Deliveries that are neither cancelled nor not synced."""
+"""Deliveries that may have been sent or may be: outcomes other than cancelled and "not synced"."""
 
 MAY_ARRIVE = NOT_VOID & Q(batch__cancel_requested=False)
-"""Adds that have arrived or may: neither void nor discarded. An errored one may have arrived."""
+"""Adds that have arrived or may arrive, without discarded ones. An errored add may have arrived."""
 
 
 def withdraw(
@@ -47,7 +47,7 @@ def withdraw(
         undoing = undoing_sync(sync)
         # Some adds are reverted without sending a removal.
         if even_if_wanted:
-            # They were removed since: a second removal would supersede later adds, too.
+            # These people were removed since: a second removal would supersede later adds, too.
             unsent = adds.filter(Exists(_removed_since(sync.audience_id)))
             outcome, reason = Outcome.CANCELLED, Reason.SUPERSEDED
         else:
@@ -58,7 +58,7 @@ def withdraw(
             for pk, profile in unsent.values_list("pk", "profile")
         )
         changes.add(undoing.pk, entered=len(reverted), **{outcome: len(reverted)})
-        # ``adds`` is read again: without the adds that were reverted above.
+        # ``adds`` is read again, now without the adds that were reverted above.
         others = adds.values_list("pk", "profile_id")
         return len(reverted) + enqueue.enqueue(undoing, others, now=now)
 
@@ -66,8 +66,8 @@ def withdraw(
 def not_reverted(sync: Sync, profile_ids: Iterable[int]) -> QuerySet[Delivery]:
     """Return the adds of these profiles that a removal must revert and none has.
 
-    Those that have arrived or may. Also void and discarded ones of people who left a Sync of the
-    audience and stayed, wanted elsewhere: they may have stayed because of this add.
+    These are the adds that have arrived or may arrive, and all adds of people who left a Sync
+    of the audience but stayed as wanted elsewhere: they may have stayed because of this add.
     """
     kept = Delivery.objects.filter(
         profile=OuterRef("profile"),
@@ -83,7 +83,7 @@ def not_reverted(sync: Sync, profile_ids: Iterable[int]) -> QuerySet[Delivery]:
 
 
 def standing_adds(sync_ids: Iterable[int]) -> QuerySet[Delivery]:
-    """Return the adds of these Syncs that are neither void nor discarded nor reverted."""
+    """Return the adds of these Syncs that have arrived or may arrive, and are not reverted."""
     adds = Delivery.objects.filter(MAY_ARRIVE, sync__in=list(sync_ids), profile__isnull=False)
     return adds.filter(~supersede.reverted_q())
 
@@ -144,7 +144,7 @@ def undoing_sync(sync: Sync) -> Sync:
         "app_group_id": sync.app_group_id,
         "audience_id": sync.audience_id,
         "action": Action.REMOVE,
-        # All kinds: others may have been sent by Syncs whose people stayed because of this one.
+        # All kinds: Syncs whose people stayed because of this one may have sent other kinds.
         "kinds": list(collect.partner_of(account).kinds),
         "label": sync.label,
         "url": sync.url,

@@ -75,7 +75,7 @@ def test_a_disconnect_names_the_step_and_keeps_removals_for_a_reconnect(
     Sync.objects.update(is_live=False)
     [step] = affected.steps_of(world.eu)
     assert (step.label, step.url, step.n_pending) == ("Winback", "/winback", 2)
-    # Only adds are discarded: nothing would ask for the removals again.
+    # Only adds are discarded: nothing would enqueue the removals a second time.
     connect.disconnect(world.eu, discard=True, by=alice, now=timezone.now())
     assert world.counts(removal_sync) == {"entered": 2, "pending": 2}
     AdAccount.objects.filter(pk=world.eu.pk).update(is_chosen=True)  # as a reconnect does

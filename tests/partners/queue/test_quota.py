@@ -104,7 +104,7 @@ def test_a_throttled_lane_extends_only_its_own_deadlines(world, settings):
 def test_each_throttled_request_has_a_last_attempt_at_the_deadline(
     world, settings, is_of_ad_account
 ):
-    """Whether the limit of the app or that of the ad account is used up."""
+    """This holds whether the limit of the app or that of the ad account is used up."""
     settings.SYNC = settings.SYNC | {"throttle_park": 300.0}
     world.eu.learned_cap = 10
     world.eu.save()

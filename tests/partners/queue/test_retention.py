@@ -195,7 +195,7 @@ def test_events_activities_and_sessions_are_purged_by_age(world, alice):
 def test_numbers_by_hour_and_day_are_purged_by_age_in_chunks(
     world, settings, monkeypatch, keep, left
 ):
-    """Not those of the last three days, which incidents read."""
+    """Numbers of the last three days stay, because incidents read them."""
     settings.KEEP_DAYS = settings.KEEP_DAYS | {"step_hours": keep}
     monkeypatch.setattr(groups_retention, "CHUNK", 1)
     now, sync = timezone.now(), world.create_sync()

@@ -1,4 +1,4 @@
-"""Of two Syncs that people leave at the same time, exactly one removes them."""
+"""When people leave two Syncs at the same time, exactly one of the two removes them."""
 
 from contextlib import suppress
 from threading import Barrier, BrokenBarrierError

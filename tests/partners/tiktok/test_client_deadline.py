@@ -16,7 +16,7 @@ pytestmark = pytest.mark.thorough
 
 DEADLINE = 0.6
 LONGER = 2.5  # in which a busy machine answers a call
-"""For calls that a busy machine must have finished."""
+"""The deadline of calls that even a busy machine answers in time."""
 
 
 def drip(connection: socket.socket, content: bytes) -> None:
