@@ -118,7 +118,7 @@ def test_a_wait_says_who_did_it_lately(canvas, people):
     wait = place(row, steps["wait"])
 
     assert counted(wait.outlook().branches) == {
-        "branch-1": 1,  # the one of 4 days ago is too old, and Germans have left before
+        "branch-1": 1,  # the event of 4 days ago is too old, and Germans have left before
         f"branch-{EVERYONE_ELSE}": 5,
     }
     assert [one.pk for one in wait.first_people("branch-1")] == [people[6].pk]

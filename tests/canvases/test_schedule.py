@@ -16,8 +16,8 @@ KINDS = {
     "week": {"every": "week", "on": "2026-01-01", "weekdays": [6]},
     "month": {"every": "month", "on": "2026-01-01"},
 }
-# The clock of a zone goes forward or back in these nights, all of a Sunday. Local time of the
-# schedule, and the run in UTC.
+# In these nights, all on a Sunday, the clock of a zone goes forward or back. Each row has the local
+# time of the schedule, and the run in UTC.
 ODD_NIGHTS = [
     (BERLIN, "2026-03-29", "02:30", "2026-03-29T01:00"),  # 03:00, the first that exists
     (BERLIN, "2026-10-25", "02:30", "2026-10-25T00:30"),  # the first of two

@@ -33,9 +33,9 @@ class StoppedTime:
 class Clock:
     """A slow clock that `wait` moves forward, in memory that forked children share.
 
-    It goes so slowly that no lease and no pause ends by itself, on a busy machine either: only
-    ``wait`` ends them. One that ended by itself would change the statements of a process, and a
-    kill point would no longer have its number.
+    It goes so slowly that no lease and no pause ends by itself, even on a busy machine: only
+    ``wait`` ends them. A lease that ended by itself would change the statements of a process, and
+    with them the numbers of the kill points.
     """
 
     def __init__(self) -> None:

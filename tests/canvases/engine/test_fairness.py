@@ -80,7 +80,7 @@ def test_a_beat_with_time_moves_all_of_them(canvas_world):
 
 
 def test_people_who_come_in_behind_the_last_crowd_are_not_lost(canvas_world, one_round_per_beat):
-    """Where crowds ended is kept in memory; those who are due earlier come with the last crowd."""
+    """Memory holds where the last crowd ended; visits that are due earlier move in the last one."""
     canvas = canvas_with_due_people(canvas_world, n_steps=1, n_each=4 * CROWD)
     [step] = canvas.steps.all()
     now, ends = timezone.now(), crowds.Ends()
@@ -91,13 +91,13 @@ def test_people_who_come_in_behind_the_last_crowd_are_not_lost(canvas_world, one
     while engine.advance(step.pk, now=now, ends=ends):
         was_waiting.append(Visit.objects.filter(pk=earlier.pk, step=step).exists())
 
-    # Only when no full crowd is left behind the last one, all are searched.
+    # All due visits are searched only when no full crowd is left behind the last one.
     assert was_waiting == [True, True, False]
     assert count_due(canvas) == 0
 
 
 def test_crowds_at_one_due_time_are_read_behind_the_last_one(canvas_world, one_round_per_beat):
-    """Not past those who have moved: an old snapshot keeps them in the index."""
+    """The query does not read past visits that have moved: an old snapshot keeps their entries."""
     canvas = canvas_with_due_people(canvas_world, n_steps=1, n_each=4 * CROWD)
     [step] = canvas.steps.all()
     now, ends = timezone.now(), crowds.Ends()
@@ -173,7 +173,7 @@ def test_due_steps_are_found_by_the_index_of_open_visits(canvas_world):
 
 
 def test_due_steps_are_found_without_reading_all_who_wait(canvas_world):
-    """As after a launch whose people have all left: the statistics know of no open visit."""
+    """The statistics know of no open visit, as after a launch whose people have all left."""
     former, _steps = canvas_world.create_canvas(DELAY)
     now = timezone.now()
     Visit.objects.bulk_create(

@@ -103,7 +103,7 @@ def test_a_run_that_waited_for_its_lock_uses_the_zone_stored_meanwhile(
 
     def late(canvas_id):
         row = locked_live(canvas_id)
-        row.app_group.time_zone = NEW_YORK  # as read before the wait
+        row.app_group.time_zone = NEW_YORK  # the zone as it was read before the wait
         return row
 
     monkeypatch.setattr(rows, "locked_live", late)

@@ -76,11 +76,11 @@ def test_the_next_of_many_who_are_due_at_one_time_are_read_in_order(
         assert "visit_due" in plan
         assert "Sort" not in plan
         assert "TEMP B-TREE" not in plan
-    assert "visit_open_once" not in profile_range  # it holds the visits of all steps
+    assert "visit_open_once" not in profile_range  # this index holds the visits of all steps
 
 
 def test_a_crowd_is_read_in_order_where_the_statistics_know_of_no_open_visit(canvas_world, canvas):
-    """As after a launch whose people have all left; the next one brings those who wait."""
+    """The statistics know only people who have all left; the next launch brings people who wait."""
     row, steps = canvas
     canvas_world.create_people(300)
     canvas_world.launch(row)
@@ -90,14 +90,14 @@ def test_a_crowd_is_read_in_order_where_the_statistics_know_of_no_open_visit(can
         lambda: movement.advance(steps["split"].pk, now=timezone.now()), ("SELECT", "UPDATE")
     )
 
-    assert len(plans) == 6  # three updates, and what chooses the crowd
+    assert len(plans) == 6  # three updates, and three queries that choose the crowd
     for plan in plans:
         assert "visit_due" in plan
         assert "visit_open_once" not in plan
 
 
 def test_those_who_wait_for_an_event_are_found_by_person(canvas_world):
-    """Not by their step, at which a million may wait."""
+    """The query does not find them by their step, at which a million people may wait."""
     row = {"number": 1, "label": "Order", "kind": "event", "name": "order", "where": []}
     canvas, _steps = canvas_world.create_canvas(("wait_until", DAY | {"events": [row]}))
     people = canvas_world.create_people(300)

@@ -140,7 +140,7 @@ class Walk:
         while moved:
             moved = live.work(now=timezone.now(), seconds=9)
             moved |= bool(self.move())
-            if self.is_live:  # else adds are paused
+            if self.is_live:  # adds are paused while the canvas is stopped
                 self.world.drain()
             moved |= bool(self.move())
 
@@ -158,13 +158,13 @@ class Walk:
             at += timedelta(seconds=self.pick(1, 1, 60, 3600, 9 * 3600))
             with time_machine.travel(at):
                 self.act()
-        # By then a filter that depends on the time is compared again (TIMED_INTERVAL).
+        # After 16 minutes a filter that depends on the time is compared again (TIMED_INTERVAL).
         with time_machine.travel(at + timedelta(minutes=16)):
             self.launch()
             self.settle()
             return list(self.broken())
 
-    # What must hold when all is quiet.
+    # Yield what does not hold, though it must when no work is left.
     def broken(self):
         yield from [*self.missed, *laws.broken(now=timezone.now()), *wrong_lists(self.canvas)]
         self.canvas.refresh_from_db()

@@ -118,10 +118,10 @@ def killed(*, before):
 
     def watch(execute, sql, *rest):
         nonlocal n
-        # A savepoint stands for a transaction here: its end cannot be cut in half.
+        # A savepoint stands for a transaction here, so the process cannot die within its end.
         n += not sql.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK"))
         if n == before:
-            n += 1  # the rollback goes through
+            n += 1  # the rollback itself is executed
             raise Killed
         return execute(sql, *rest)
 
@@ -146,7 +146,9 @@ def test_everybody_is_in_one_place_and_no_step_is_passed_twice(canvas_world, mon
     canvas_world.launch(canvas)
     movement.admission.admit(canvas.pk, now=timezone.now())
     watch, now = Watch(canvas), timezone.now()
-    ends = crowds.Ends()  # kept through all rounds: people arrive before an end, none is lost
+    ends = (
+        crowds.Ends()
+    )  # kept through all rounds: people who arrive before an end must not be lost
 
     for round_ in range(26):
         happen(dice, canvas_world, canvas, people, now)

@@ -26,7 +26,7 @@ GERMAN = {"filter": {"field": "country", "op": "is", "value": "DE"}}
 
 @pytest.fixture
 def sent(step):
-    """A canvas with a step that sends: every outcome, visits with and without a trail, purged."""
+    """A step with deliveries of every outcome, one of them purged, and visits with old trails."""
     purged = Tally.objects.first()
     row = purged.sync.deliveries.filter(outcome="not_synced", reason="no_identifier").first()
     row.delete()
@@ -80,7 +80,7 @@ def pages(canvas):
 
 
 def is_explained(name, inner):
-    """Whether a marked number is a link or zero, or counts what no list can have."""
+    """Return whether a marked number is a link or zero, or counts people whom no list can have."""
     text = re.sub("<[^>]*>", " ", inner).split()
     is_zero = not text or text[0] in {"0", "–"}
     return is_zero or "people-link" in inner or name in NO_LIST

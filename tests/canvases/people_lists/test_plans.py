@@ -83,7 +83,7 @@ def test_pages_of_a_canvas(step, whole_reads, name, where):
 def keep_index():
     """keep_index(name) -> PostgreSQL has no other index of visits, and walks along no key.
 
-    Of tables of a few rows, which of two indexes it takes is luck.
+    In tables of a few rows, PostgreSQL may take either of two indexes.
     """
 
     def run(name):

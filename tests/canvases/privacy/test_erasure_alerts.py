@@ -11,7 +11,7 @@ from partners.models import Connection
 from partners.notices import alerts
 from partners.queue import park
 
-# amid_an_hour: a mail is sent once per day (UTC), and no day begins within a test.
+# amid_an_hour: a mail is sent once per day (UTC), so no day may begin within a test.
 pytestmark = [pytest.mark.thorough, pytest.mark.usefixtures("amid_an_hour")]
 
 SUBJECT = "People who must leave are still in audiences of Acme"

@@ -111,7 +111,7 @@ def test_who_is_in_a_canvas_twice_goes_on_once(world, acme, canvas, anonymous, a
 def test_a_visit_goes_on_if_the_person_may_enter_once_more(
     world, acme, canvas, anonymous, ann, reentry, goes_on
 ):
-    """Both were let in one after the other; the person has left."""
+    """Both profiles entered, one after the other, and the visit of the person has ended."""
     Visit.objects.all().delete()
     Canvas.objects.update(reentry=reentry, entered=0)
     CanvasHour.objects.all().delete()

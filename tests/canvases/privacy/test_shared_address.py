@@ -59,7 +59,7 @@ def test_a_person_who_only_shares_the_address_is_not_erased_again(family, settin
 
 @pytest.fixture
 def restored(family):
-    """The backup is older than the erasure."""
+    """The family after a restore of a backup that is older than the erasure."""
     ErasedName.objects.all().delete()
     Erasure.objects.all().delete()
     return family

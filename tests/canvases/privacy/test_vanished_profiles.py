@@ -15,7 +15,7 @@ pytestmark = pytest.mark.thorough
 
 
 def delete_row(person):
-    """Delete the row only, as an erasure does that missed a concurrent transaction."""
+    """Delete only the row, as if an erasure had missed a concurrent transaction."""
     with connection.cursor() as cursor:
         cursor.execute(f"DELETE FROM {Profile._meta.db_table} WHERE id = %s", [person.pk])
 

@@ -61,7 +61,7 @@ def test_the_list_of_found_people_needs_as_many_queries_for_ten_as_for_one(
     editor_of, bob, acme, person, django_assert_num_queries
 ):
     bob_editor = editor_of(bob)
-    bob_editor.post("canvas_rehearse", q="crm-")  # logs the view
+    bob_editor.post("canvas_rehearse", q="crm-")  # the first view is logged
     with CaptureQueriesContext(connection) as one:
         assert bob_editor.post("canvas_rehearse", q="crm-").content.count(b"?person=") == 1
     Profile.objects.bulk_create(

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 @pytest.fixture(params=[("wait_until", EVENTS, ONE_EVENT), ("audience_paths", PATHS, ONE_PATH)])
 def step(request, bob_editor):
-    """A split of which five people took branch 2, which is removed; the form of the rest."""
+    """A split whose branch 2 was removed after five people took it; the form with the others."""
     kind, whole, rest = request.param
     step = bob_editor.add_step(kind)
     assert bob_editor.post("step", step.pk, version=1, **whole).status_code == 302

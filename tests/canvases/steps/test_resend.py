@@ -68,9 +68,9 @@ def test_nothing_is_asked_where_nobody_is_sent_again(bob_editor, mirror, winback
 
 def test_a_tick_to_remove_people_sends_those_again_who_are_there(bob_editor, mirror, winback):
     bob_editor.save_sync(mirror, winback)
-    # What is sent for them has not changed since.
+    # No question is asked, as what is sent for these people has not changed since.
     assert bob_editor.save_sync(mirror, winback, removes="on").status_code == 302
     bob_editor.save_sync(mirror, winback)
-    SegmentMember.objects.update(fingerprint="")  # as of a canvas that never removed people
+    SegmentMember.objects.update(fingerprint="")  # as in a canvas that never removed people
     page = bob_editor.save_sync(mirror, winback, removes="on").content.decode()
     assert "10 people are removed from the audience" in page

@@ -119,7 +119,7 @@ def test_members_of_a_segment_are_noted_part_by_part_before_the_launch(waiting, 
 
 
 def test_members_of_a_segment_are_noted_before_a_live_wait_names_it(waiting, acme, monkeypatch):
-    """Part by part, too; the events that wait for the canvas are kept."""
+    """They are noted part by part, too, and the events that wait for the canvas stay."""
     monkeypatch.setattr(live, "SWEPT", 2)
     french = {"field": "country", "op": "is", "value": "FR"}
     segment = Segment.objects.create(app_group=acme, name="French", filter=french)
@@ -235,7 +235,7 @@ def test_a_canvas_hears_only_of_what_it_waits_for(waiting):
 
 @pytest.fixture
 def ranked(canvas_world):
-    """One person waits for an order, or else for a look; the order is the more important."""
+    """One person waits for an order or a look, of which the order is more important."""
     canvas_world.create_people(1)
     names = {1: "look", 2: "order"}
     rows = [{"number": n, "label": name, **named(name)} for n, name in names.items()]

@@ -136,7 +136,7 @@ def test_no_branch_is_kept(bob_editor, split, canvas):
 def test_people_who_wait_at_a_removed_component(
     bob_editor, split, canvas, vip, people, go, withdrawn, alice
 ):
-    """They wait in a branch that goes, and pass on to what follows the block, or leave."""
+    """People wait in a branch that is removed: they pass on to what follows the block, or leave."""
     choose(bob_editor, split, vip)
     bob_editor.post("step_remove", split.after.pk)
     after = bob_editor.add_step("delay", split)

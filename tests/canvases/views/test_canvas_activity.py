@@ -60,7 +60,7 @@ def test_a_save_without_changes_is_not_logged(bob_editor, winback):
 
 
 def test_a_renamed_canvas_logs_its_old_name(bob_editor, canvas, segment):
-    # The form of the entry has the name, too; ``version`` is the one that the form began from.
+    # The form of the entry has the name, too; ``version`` is that of the canvas it showed.
     bob_editor.post("canvas_entry", name="Basket", segment=segment.pk, version=1)
 
     assert logged() == [("changed", "canvas", "Cart", [("Name", "Cart", "Basket")])]

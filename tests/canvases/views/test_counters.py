@@ -54,7 +54,7 @@ def test_a_changed_number_brings_only_the_cards_that_show_it(bob_editor, steps):
 
 
 def test_who_went_through_to_the_end_is_shown_and_brought(bob_editor, steps):
-    """Who took an exit has not come to the end."""
+    """People who took an exit have not come to the end."""
     _split, inside, sends = steps
     StepTally.objects.filter(step=sends).update(exited=3, waiting=2)
     StepTally.objects.create(step=bob_editor.add_step("exit", inside), entered=9, exited=9)

@@ -1,4 +1,4 @@
-"""Pages with lists need no more queries for more rows. Those of other pages stand beside theirs."""
+"""Pages with lists need no more queries for more rows. Other pages have such tests of their own."""
 
 import uuid
 

@@ -54,7 +54,7 @@ def test_the_poll_updates_banner_card_and_panel(bob_editor, step):
     Connection.objects.update(parked_by="token")
     reconcile.run(now=timezone.now())
     answer = bob_editor.get("canvas_counts", htmx=True, v=version, open=step.pk).content.decode()
-    # Morphed, not replaced: a screen reader announces the problem once, not at every poll.
+    # The problem is morphed, not replaced: a screen reader announces it once, not at every poll.
     assert 'id="trouble" role="status" aria-live="polite" hx-swap-oob="morph"' in answer
     assert "People are not being sent." in answer
     assert f'id="problems-{step.pk}" hx-swap-oob="morph"' in answer
