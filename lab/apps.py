@@ -4,6 +4,6 @@ from django.apps import AppConfig
 
 
 class LabConfig(AppConfig):
-    """Only commands, no models."""
+    """The lab has only commands, no models."""
 
     name = "lab"

@@ -52,10 +52,10 @@ def withdraw(
 ) -> int:
     """Remove people again whom ``sync`` added, inside the caller's transaction.
 
-    At most 10,000 profiles. Return how many adds were reverted. Each is reverted once: a repeated
-    call changes nothing. People whom another Sync added to the same audience stay, and count as
-    wanted elsewhere. ``even_if_wanted``: they are removed, too, as their identifiers have changed
-    and the former ones must leave the audience.
+    Pass at most 10,000 profiles. Return how many adds were reverted. Each is reverted once: a
+    repeated call changes nothing. People whom another Sync added to the same audience stay, and
+    count as wanted elsewhere. ``even_if_wanted``: these people are removed, too, as their
+    identifiers have changed and the former ones must leave the audience.
 
     With several Syncs in one transaction, pass them in the order of their audiences' ids: each
     call locks the row of the audience until the end of the transaction.

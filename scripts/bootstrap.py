@@ -49,7 +49,7 @@ def install(packages: "list[str]", why: str) -> None:
         stop(f"{why} Please run: sudo apt-get install {' '.join(packages)}")
     print("Installing from Debian:", " ".join(packages), flush=True)
     env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-    # A list that cannot be updated may still do.
+    # If the list of packages cannot be updated, the old one may still do.
     subprocess.call(["apt-get", "update", "-q"], env=env, stdout=subprocess.DEVNULL)
     if subprocess.call(command, env=env, stdout=subprocess.DEVNULL):
         stop("apt-get could not install: " + " ".join(packages))

@@ -12,9 +12,9 @@ _given: set[int] = set()
 def free_port() -> int:
     """Return a port that is not in use and that this process did not give before.
 
-    It lies below the range from which the system gives ports to outgoing connections: one of
-    those may take a port between this answer and the start of the server. Two processes draw at
-    random, so they rarely draw the same.
+    The port lies below the range from which the system gives ports to outgoing connections, because
+    such a connection may take a port between this answer and the start of the server. Two processes
+    draw at random, so they rarely draw the same port.
     """
     highest = min(_first_outgoing_port(), 49_152)
     while True:

@@ -15,11 +15,11 @@ from pathlib import Path
 from scripts.ports import free_port
 
 WITHOUT_FSYNC = "-c fsync=off -c full_page_writes=off -c max_connections=200"
-"""Nothing waits for the disk: a commit survives a kill of the server, not one of the machine."""
+"""No commit waits for the disk: it survives a kill of the server, but no power cut."""
 WITHOUT_WAITING = f"{WITHOUT_FSYNC} -c synchronous_commit=off"
-"""A kill of the server loses the commits of its last second."""
+"""As above, and a kill of the server loses the commits of its last second."""
 FOR_TESTS = f"{WITHOUT_WAITING} -c max_parallel_workers_per_gather=0 -c synchronize_seqscans=off"
-"""The pages that tests leave behind change neither a plan nor an order."""
+"""As above; what earlier tests left in the tables changes neither query plans nor row orders."""
 
 
 def binary(name: str) -> str:

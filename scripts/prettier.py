@@ -13,7 +13,7 @@ VENDORED = "static/vendor/"
 
 
 def files() -> "list[str]":
-    """Return the CSS and JavaScript files of the repository, those of others aside."""
+    """Return the CSS and JavaScript files of the repository, without third-party ones."""
     command = ["git", "ls-files", "*.css", "*.js"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return [name for name in listed.stdout.splitlines() if not name.startswith(VENDORED)]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tiktok_sandbox.store import Store, digest
 from tiktok_sandbox.wire import TikTokError
 
-CODE_SECONDS = 3600  # for which an authorisation code is valid
+CODE_SECONDS = 3600  # seconds for which an authorisation code is valid
 AD_ACCOUNTS, AUDIENCES = 1, 3  # permissions ("scope"), as TikTok numbers them
 
 

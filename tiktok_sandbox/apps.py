@@ -4,6 +4,6 @@ from django.apps import AppConfig
 
 
 class TiktokSandboxConfig(AppConfig):
-    """Only a command, no models."""
+    """The sandbox has only a command, no models."""
 
     name = "tiktok_sandbox"

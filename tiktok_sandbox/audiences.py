@@ -1,6 +1,7 @@
 """Audiences and their members: a journal of accepted mapping requests.
 
-Members are computed ("folded") from the journal when they are read, from the last such read on.
+Members are computed ("folded") from the journal when they are read; each read goes on where the
+last one ended.
 """
 
 import time
@@ -14,7 +15,7 @@ from tiktok_sandbox.store import Store
 
 PARTNER = "Partner"
 LOOKALIKE = "Lookalike Audience"
-ENTRIES_PER_READ = 4  # of the journal; one may hold 10,000 people
+ENTRIES_PER_READ = 4  # entries of the journal; one may hold 10,000 people
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Audiences:
         lookalike_spec: str | None = None,
     ) -> str:
         """Create an audience; return its id."""
-        # From the table with the deleted ones, so that no id is used twice.
+        # The table still has the deleted audiences, so no id is used twice.
         sql = """
             INSERT INTO audience
                 (id, advertiser_id, name, type, calculate_type, lookalike_spec, created_at)
@@ -93,7 +94,7 @@ class Audiences:
             self.store.write("DELETE FROM mapping WHERE audience_id = ?", int(audience_id))
 
     def map(self, action: str, parts: Iterable[tuple[str, list[Column]]]) -> None:
-        """Store one accepted request: for each of its audiences (id, columns)."""
+        """Store one accepted request; ``parts`` are (audience id, columns)."""
         sql = """INSERT INTO mapping (audience_id, action, schemas, n, people, at, block)
                  VALUES (?, ?, ?, ?, ?, ?, ?)"""
         now = time.time()
@@ -105,7 +106,7 @@ class Audiences:
 
     def members(self, audience_id: str) -> Members:
         """Return the members, folding the requests accepted since the last read."""
-        # A few requests at a time, so that other threads can use the store meanwhile.
+        # Read a few requests at a time, so that other threads can use the store meanwhile.
         sql = """SELECT seq, action, schemas, n, block FROM mapping
                  WHERE audience_id = ? AND seq > ? ORDER BY seq LIMIT ?"""
         with self.folding:

@@ -178,7 +178,7 @@ class Faults:
 def parse(fields: Mapping[str, object]) -> Fault:
     """Read a fault from JSON or from a form, whose values are texts. Raises TikTokError."""
     kind = params.choice(fields, "kind", KINDS)
-    # Refuse a misspelt parameter, else a test would wait for a fault that never comes.
+    # Refuse a misspelt parameter: otherwise a test would wait for a fault that never comes.
     unknown = fields.keys() - KINDS[kind].keys() - COMMON
     if unknown:
         raise params.wrong(", ".join(sorted(unknown)), f"does not go with {kind}")

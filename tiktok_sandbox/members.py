@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# Bytes of a hash. Strongest first: a person is counted by the first identifier of their row.
+# Schema -> bytes of a hash, the strongest first: a person is counted by the first one of their row.
 WIDTHS = {
     "EMAIL_SHA256": 32,
     "PHONE_SHA256": 32,
@@ -79,14 +79,14 @@ class Members:
 
     def __init__(self) -> None:
         self.owners: dict[str, dict[bytes, bytes]] = {}
-        self.n_people: int | None = 0  # None: to be counted again
+        self.n_people: int | None = 0  # None: they must be counted again
 
     def apply(self, action: str, columns: list[Column]) -> None:
         self.n_people = None
         strongest_first = sorted(columns, key=lambda column: RANK[column.schema])
         if action == "delete":
             self.remove(strongest_first)
-        elif len(strongest_first) == 1:  # as `add`, but faster
+        elif len(strongest_first) == 1:  # the same as `add`, but faster
             [column] = strongest_first
             owners = self.owners.setdefault(column.schema, {})
             for id_ in filter(None, column.cells()):

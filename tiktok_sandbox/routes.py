@@ -114,7 +114,7 @@ def throttle(call: Call, endpoint: Endpoint) -> None:
 
 
 def handle(call: Call, endpoint: Endpoint) -> Answer:
-    """Return the handler's answer. Its TikTokError becomes one: a fault may damage that, too."""
+    """Return the handler's answer. A TikTokError becomes one, which a fault may damage, too."""
     try:
         if endpoint.needs_token:
             call.authenticate()

@@ -13,7 +13,7 @@ EU, UK, US, OUTLET = (str(7012345678901234567 + n) for n in range(4))  # ad acco
 FIRST_AUDIENCE = 7112345678901234567
 N_READERS = 1_500
 DAY = 86_400
-YEAR_2024 = 1_704_067_200  # its begin, in seconds since 1970
+YEAR_2024 = 1_704_067_200  # when 2024 began, in seconds since 1970
 
 USERS = (
     User(MARA, "Mara Lindner", "m***r@acme.example", YEAR_2024),
@@ -48,7 +48,7 @@ ADVERTISERS = (
     ),
 )
 ACCESS = {MARA: (EU, UK, US, OUTLET), JONAS: (EU, UK, OUTLET)}
-# name, type, calculate_type, size. Of the first one the members are known: its journal is filled.
+# name, type, calculate_type, size. Only the first one has known members: its journal is filled.
 AUDIENCES = (
     ("Newsletter readers", PARTNER, "MULTIPLE_TYPES", 0),
     ("Customers of last year", "Customer File Audience", "EMAIL_SHA256", 48_210),

@@ -44,7 +44,7 @@ NAMES = (
     "churn",
     "backlog",
 )
-# Most people of a measurement; it takes fewer if the database has fewer.
+# The most people of each measurement; it takes fewer if the database has fewer.
 MAX_BODIES = 200_000
 MAX_EVENTS = 40
 MAX_INGEST = 30_000
@@ -57,7 +57,7 @@ SETTLE_SECONDS = 5  # until the cluster has started and its first beats are over
 # A run with fewer people is a trial of the bench: its times do not matter, so it does not wait
 # until the engine has started.
 TRIAL_PEOPLE = 1_000
-REST_SECONDS = 30  # most that an engine may take to come to rest
+REST_SECONDS = 30  # the most that an engine may take to come to rest
 IDLE_CPU_SECONDS = 0.06  # in one second; some seconds contain a beat
 NOT_INSTALLED = "not installed"
 
@@ -205,11 +205,11 @@ class Run:
         return self.run_task("splits", limit=self.bench.walkers)
 
     def splits_spread(self) -> dict[str, Any]:
-        """Measure the same with every tenth person: each profile is read from a page of its own."""
+        """Measure splits with every tenth person: each profile is on a database page of its own."""
         return self.run_task("splits", limit=self.bench.walkers, every=10)
 
     def splits_beside_backup(self) -> dict[str, Any]:
-        """Measure the same while an old snapshot keeps the index entries of people who moved on."""
+        """Measure splits while an old snapshot keeps the index entries of people who moved on."""
         return self.run_task("splits", limit=self.bench.walkers, has_backup=True)
 
     def page(self) -> dict[str, Any]:
@@ -312,7 +312,7 @@ class Run:
     def engine(self, *arguments: str, rest: float | None = None) -> Iterator[None]:
         """Run the engine; enter once it is at rest, ``rest`` seconds after its start at least.
 
-        0 enters at once; so does the default in a trial.
+        0 enters at once, as does the default in a trial.
         """
         if rest is None:
             rest = 0 if self.n < TRIAL_PEOPLE else SETTLE_SECONDS

@@ -43,9 +43,9 @@ MAX_SECONDS = 300.0  # until people have moved
 def splits(*, limit: int = 0, every: int = 1, has_backup: bool = False) -> dict[str, Any]:
     """Move people through a delay and a split by an attribute and an event.
 
-    In this process; no engine may run beside it. ``limit``: so many people, 0 for all. ``every``:
-    only every n-th person. ``has_backup``: another connection keeps a snapshot from before the
-    first crowd to after the last, as a backup does.
+    Runs in this process; no engine may run beside it. ``limit``: the most people, 0 for all.
+    ``every``: only every n-th person takes part. ``has_backup``: another connection keeps a
+    snapshot from before the first crowd to after the last, as a backup does.
     """
     if not Event.objects.exists():
         live.make_events()
@@ -209,7 +209,7 @@ def page(*, times: int) -> dict[str, Any]:
     results["counters"] = fastest(poll, **htmx)
     tallies.update(entered=11, waiting=11)
     results["counters_all_changed"] = fastest(poll, **htmx)
-    tallies.delete()  # they count visits that are not there
+    tallies.delete()  # the made-up counters would count visits that do not exist
     cpu, wall = _timed(client.post, duplicate)
     n = Canvas.objects.latest("pk").steps.count()
     if n != edit.MAX_STEPS:

@@ -21,7 +21,7 @@ from lab.stack.sandbox import SandboxClient
 from partners.models import Audience
 
 CHUNK = 10_000
-QUIET_SECONDS = settings.BEAT_SECONDS + 1  # without work: all is done
+QUIET_SECONDS = settings.BEAT_SECONDS + 1  # after this long without work, all is done
 MAX_SECONDS = 1800.0  # until all is done
 # Last digits of ids: 20 % of the people move away, 10 % come home.
 LEAVING, COMING = (0, 1), (9,)
@@ -32,7 +32,7 @@ GERMAN = {"field": "language", "op": "is", "value": "de"}
 
 
 def begin(*, kinds: Sequence[str]) -> dict[str, Any]:
-    """Launch three canvases. Two share an audience: who leaves one of them may join the other."""
+    """Launch three canvases. Two share an audience: a person who leaves one may join the other."""
     _people().update(country=HOME)
     _people(*COMING).update(country=AWAY)
     _mirror("home", [AT_HOME], kinds)

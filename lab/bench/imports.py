@@ -16,7 +16,7 @@ HEADERS = ("external_id", "email", "phone", "country", "newsletter", "orders")
 
 
 def measure(*, n: int) -> dict[str, Any]:
-    """Import ``n`` new people; the same with one attribute changed; the same file once more."""
+    """Import ``n`` new people, then a file that changes one attribute, then that file again."""
     results: dict[str, Any] = {"rows": n}
     for name, newsletter in (("new", "true"), ("changed", "false"), ("same", "false")):
         run = _start_import(_file(n, newsletter))

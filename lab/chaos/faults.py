@@ -70,7 +70,7 @@ class FaultInjector:
             self.sandbox.set_fault({"kind": "http_error", "status": 503, "for_seconds": 1.5})
         elif draw < 0.45:
             self.sandbox.set_fault({"kind": "revoke_token"})
-        elif draw < 0.55:  # rarely, because the cap that is learned from it lasts
+        elif draw < 0.55:  # rarely, because the cap that the product learns from this fault lasts
             too_many = {"kind": "code", "code": 40061, "endpoint": "segment/mapping", "count": 1}
             self.sandbox.set_fault(too_many)
 

@@ -86,7 +86,7 @@ def calm(*, journals: list[str], seconds: float) -> dict[str, Any]:
 
 def _repair() -> None:
     disconnected = Connection.objects.filter(token_sealed="")
-    parked = Connection.objects.exclude(parked_by="")  # its token may have been revoked
+    parked = Connection.objects.exclude(parked_by="")  # their tokens may have been revoked
     for connection in (*disconnected, *parked):
         with suppress(*world.REFUSALS):
             world.connect(group=connection.app_group.slug)

@@ -52,7 +52,7 @@ class Nemesis:
         self.n_strikes: Counter[str] = Counter()
         self.log: list[str] = []
         self.started = self.next_at = time.monotonic()
-        self.stopped: list[tuple[float, list[psutil.Process]]] = []  # until when, which
+        self.stopped: list[tuple[float, list[psutil.Process]]] = []  # (until, which)
 
     def tick(self) -> None:
         """Continue stopped processes whose time is over; strike if it is time."""

@@ -1,6 +1,6 @@
 """Run chaos: engines on one database are killed and stopped at random amid faults and user acts.
 
-It looks for failures that the enumerated points of tests/system/crash do not include.
+A chaos run looks for failures that the enumerated points of tests/system/crash do not include.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ class Chaos:
         while targets := processes(self.folder):
             send(signal.SIGKILL, targets)
             for process in self.running.values():
-                process.poll()  # reaps it
+                process.poll()  # lets the system forget the ended process
             time.sleep(TICK_SECONDS)
 
 

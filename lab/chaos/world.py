@@ -1,6 +1,7 @@
 """The rows of a chaos run, two groups on the same ad accounts, and the acts of its users.
 
-Every act may be done twice, or repeated after its process was killed: callers behave like that.
+Every act may be done twice, or repeated after its process was killed: callers of the product repeat
+calls, too.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pathlib import Path
 from scripts import postgres as postgres_script
 from scripts import redis_server
 
-# As durable as in production; raises only what every handbook raises first.
+# As durable as in production; raises only the settings that every handbook raises first.
 POSTGRES_SETTINGS = "-c shared_buffers=1GB -c max_wal_size=4GB -c max_connections=100"
 
 
@@ -20,10 +20,10 @@ def has_postgres() -> bool:
 
 
 def postgres() -> AbstractContextManager[str]:
-    """Run a private PostgreSQL; gives its URL."""
+    """Run a private PostgreSQL; the context manager gives its URL."""
     return postgres_script.server(POSTGRES_SETTINGS)
 
 
 def redis() -> AbstractContextManager[str]:
-    """Run a private Redis; gives its URL."""
+    """Run a private Redis; the context manager gives its URL."""
     return redis_server.server()

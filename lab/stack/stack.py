@@ -167,7 +167,7 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 def prepare(var: Path, *, env: dict[str, str] | None = None, people: int | None = None) -> str:
     """Make database, static files and demo in ``var``; return the output of the demo command.
 
-    Without ``env``: with keys of its own, which a `Stack` started there does not know.
+    Without ``env``, the demo gets keys of its own, which a `Stack` started there does not know.
     """
     env = env or environment(var)
     manage(env, "migrate", "--no-input")

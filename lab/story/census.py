@@ -69,8 +69,8 @@ def count(database_url: str, group: str) -> Census:
 def _sendable(consent: Any, tracking: Any, *hashes: Any) -> set[tuple[str, str]]:
     """Return the identifiers sent to add one person.
 
-    None are sent if consent is refused (NULL: not asked, which is no refusal), and no device ids if
-    tracking is switched off.
+    No identifiers are sent if consent is refused (NULL: the person was not asked, which is no
+    refusal), and no device ids if tracking is switched off.
     """
     if consent is not None and not consent:
         return set()

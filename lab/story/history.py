@@ -82,17 +82,17 @@ def make(*, days: int, seed: int, now: datetime) -> int:
 
 
 def _rows(month: Month, tally: Model, names: Sequence[str]) -> dict[datetime, dict[str, int]]:
-    """Return hour -> counts. What is pending now came in the last hour."""
+    """Return hour -> counts. People who are pending now entered in the last hour."""
     rows: dict[datetime, dict[str, int]] = {}
     entered: dict[datetime, int] = {}
     for name in names:
         n = getattr(tally, name)
         if name == "entered" and "synced" in names:
-            continue  # the sum of the others, hour by hour
+            continue  # computed below: the sum of the other counts, hour by hour
         parts = {month.hours[-1]: n} if name == "pending" else month.spread(n)
         for hour, part in parts.items():
             rows.setdefault(hour, dict.fromkeys(names, 0))[name] += part
-            if name != "moved":  # counted in "cancelled"
+            if name != "moved":  # moved people are counted in "cancelled"
                 entered[hour] = entered.get(hour, 0) + part
     if "synced" in names:
         for hour, part in entered.items():
@@ -106,7 +106,7 @@ def _write(model: Any, owner: dict[str, Model], rows: dict[datetime, dict[str, i
 
 
 def _write_days(tally: Tally, rows: dict[datetime, dict[str, int]]) -> None:
-    """Write the counts at the start of each day: those of now without what later hours add."""
+    """Write the counts at the start of each day: the present ones less those of later hours."""
     counts = {name: getattr(tally, name) for name in COLUMNS}
     days = {}
     for hour in sorted(rows, reverse=True):

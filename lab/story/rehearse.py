@@ -182,7 +182,8 @@ class Rehearsal:
     def members(self) -> dict[str, int]:
         """Return the number of people in the two audiences of the story, by name."""
         listed = self.sandbox.audiences()
-        # Several ad accounts have an audience with the old name: that of the new one counts.
+        # Several ad accounts have an audience with the old name: the ad account of the new audience
+        # counts.
         accounts = {row["advertiser_id"] for row in listed if row["name"] == NEW_AUDIENCE}
         names = (NEW_AUDIENCE, OLD_AUDIENCE)
         return {

@@ -35,13 +35,13 @@ class Findings:
     n_enter: int  # announced by the checklist
     is_at_rest: bool
     cards: dict[str, dict[str, int]]  # summary of a step -> its metrics, in the order of the flow
-    table: dict[str, dict[str, int]]  # the same from the analytics of the staff
+    table: dict[str, dict[str, int]]  # the same metrics from the staff's analytics
     can_add: int  # people who can be added by any identifier, counted one by one
     can_remove: int
     preset: str
     n_shared: int = 0  # identifiers that several people have in common
     n_missing: int = 0  # identifiers that the new audience should hold and does not
-    n_extra: int = 0  # identifiers that it holds and should not
+    n_extra: int = 0  # identifiers that the new audience holds and should not
     counters: list[str] = field(default_factory=list)  # broken laws found by check_counters
     before: dict[str, int] = field(default_factory=dict)  # audience -> members before the launch
     after: dict[str, int] = field(default_factory=dict)

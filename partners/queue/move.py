@@ -33,7 +33,7 @@ Move = tuple[int, int]  # ids of the Sync that people leave, and of the one they
 def move(syncs: Iterable[Sync], *, to: Sync) -> int:
     """Mark the pending people of ``syncs`` to enter ``to``. Return how many are newly marked.
 
-    Inside the caller's transaction.
+    Runs inside the caller's transaction.
     """
     return _mark(_pending(syncs).filter(cancel_requested=False), moves_to=to)
 
@@ -41,7 +41,7 @@ def move(syncs: Iterable[Sync], *, to: Sync) -> int:
 def discard(syncs: Iterable[Sync]) -> int:
     """Mark the pending people of ``syncs`` to be cancelled. Return how many are newly marked.
 
-    Inside the caller's transaction.
+    Runs inside the caller's transaction.
     """
     return _mark(_pending(syncs), moves_to=None, cancel_requested=True)
 

@@ -223,7 +223,7 @@ def _count_refusal(batch: Batch, error: Rejected, *, code: str, now: datetime) -
 def _without_discarded(request: Request, *, now: datetime, is_unclear: bool = False) -> list[Batch]:
     """Cancel batches that were discarded while in flight; return the others that are still ours.
 
-    Inside the caller's transaction.
+    Runs inside the caller's transaction.
     """
     batches = transitions.still_leased(request)
     discarded = [batch for batch in batches if batch.cancel_requested]

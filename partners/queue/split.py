@@ -22,7 +22,7 @@ def learn_cap(ad_account: AdAccount, people: int) -> None:
 def split_to_cap(batch: Batch, cap: int, *, now: datetime) -> None:
     """Cut a batch into pieces of at most ``cap`` people, due at once.
 
-    Inside the caller's transaction.
+    Runs inside the caller's transaction.
     """
     if batch.n > cap:
         _cut(batch, max(1, cap), now=now)
@@ -38,7 +38,7 @@ def bisect(
 ) -> None:
     """Halve a batch that was refused as a whole, or killed its workers.
 
-    Inside the caller's transaction. The first half is tried alone, while the second half waits
+    Runs inside the caller's transaction. The first half is tried alone, while the second half waits
     (``waits_for``). If the first half is refused, it is halved in turn, and the second half is
     sent. If it is accepted, the bad data is in the second half, which is halved without a try. So
     one bad person costs about log2(n) requests. ``refused_n``: how many people were refused

@@ -39,7 +39,7 @@ def test_a_share_hits_some_calls_and_not_others(mara_client, set_fault):
     assert {code(mara_client) for _ in range(40)} == {
         0,
         50000,
-    }  # the same side of a coin 40 times: never
+    }  # 40 equal answers in a row: practically never
 
 
 def test_a_throttle_of_an_ad_account_hits_only_that(mara_client, set_fault, person_row):

@@ -34,8 +34,9 @@ def withdraw(
 ) -> int:
     """Enqueue the removal of people whom ``sync`` added. Return how many adds are reverted.
 
-    Inside the caller's transaction, for at most 10,000 profiles. ``even_if_wanted``: remove them
-    although other Syncs claim them, because their identifiers changed and the former ones must go.
+    Runs inside the caller's transaction, for at most 10,000 profiles. ``even_if_wanted``: remove
+    people although other Syncs claim them, because their identifiers changed and the former ones
+    must go.
     """
     adds = not_reverted(sync, profile_ids)
     if not adds.exists():

@@ -90,7 +90,7 @@ def test_a_request_that_was_planned_before_is_not_sent(alice_flow, step):
 
 
 def test_a_change_that_begins_while_a_request_is_leased_waits_for_it(alice_flow, step):
-    """What is sent is leased: else a second worker sends it at the same time."""
+    """What is sent must be leased: otherwise a second worker would send it at the same time."""
     [request] = flush.collect.plan(step.audience.ad_account.lane, most=1, now=timezone.now())
     begun = []
 

@@ -1,4 +1,4 @@
-"""One open incident per trouble: it begins and ends with it, once, however many workers look."""
+"""Each trouble has one open incident, which begins and ends with it, however many workers look."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta

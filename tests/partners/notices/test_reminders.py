@@ -1,4 +1,4 @@
-"""Reminders of people who are errored soon: one of six hours and one of one hour, no more."""
+"""Members are reminded of people who are errored soon: once six hours and once one hour before."""
 
 from datetime import timedelta
 

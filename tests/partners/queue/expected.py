@@ -75,7 +75,7 @@ def expected_states(world):
         elif row.status == Outcome.ERRORED or row.batch.attempts or row.batch.crashes:
             states_of[place] = states_of[place] | {is_add}  # attempted, result unknown
         else:
-            states_of[place]  # never attempted: only makes the entry, {OUT} if it is the first
+            states_of[place]  # never attempted: makes the entry {OUT} if there is none
     return states_of
 
 

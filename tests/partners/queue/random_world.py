@@ -29,7 +29,7 @@ from tiktok_sandbox.limits import DEFAULT
 from tiktok_sandbox.seed import EU, MARA, UK
 
 N_PEOPLE = 4
-KINDS = (["email"], ["email", "phone"])  # of the two audiences
+KINDS = (["email"], ["email", "phone"])  # the kinds of identifiers of each of the two audiences
 CROWD_KEYS = 1_000_000  # distance between the entry keys of two crowds
 MAX_FREEZE = timedelta(minutes=10)  # hashes of an erasure stay for 15 minutes
 

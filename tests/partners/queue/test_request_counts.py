@@ -18,7 +18,7 @@ from tiktok_sandbox.seed import EU
 
 pytestmark = pytest.mark.thorough
 
-ONE_AT_A_TIME = 5  # threads; four of them are reserved for planning
+ONE_AT_A_TIME = 5  # threads; four of these are reserved for planning
 DOC = Path(conf.BASE_DIR) / "docs" / "reliability.md"
 
 

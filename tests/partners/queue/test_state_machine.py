@@ -102,8 +102,8 @@ class Machine(RuleBasedStateMachine):
     def enter(self, audience, action, crowd, mode):
         """Enqueue a crowd.
 
-        "sent": send it and enqueue it again, which adds nothing. "twice": so, and a frozen worker
-        has the request, too.
+        "sent": send it and enqueue it again, which adds nothing. "twice": do the same while a
+        frozen worker has the request, too.
         """
         self.world.enqueue_crowd(audience, action, sorted(crowd))
         if mode == "twice":

@@ -1,4 +1,4 @@
-"""A TallyDay is a tally as the day began: counts now less those are the sum of the hours since."""
+"""A TallyDay is the tally when the day began: the hours since add up to the difference to now."""
 
 from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
