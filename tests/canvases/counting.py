@@ -18,7 +18,8 @@ def every_number(canvas):
     for step in canvas.steps.all():
         branches = BranchTally.objects.filter(step=step).values_list("branch", flat=True)
         names = [f"{step_visits.BRANCH}{branch}" for branch in branches]
-        for name in [*sorted(numbers.OF_STEPS - {requests.NAME}), *names]:  # it needs a call
+        # The number of people of a request is left out: it would need the key of a request.
+        for name in [*sorted(numbers.OF_STEPS - {requests.NAME}), *names]:
             yield numbers.of_step(step, name)
     for name in ["entered", "inside", "through", "left", *canvas_numbers.REASONS]:
         yield numbers.of_canvas(canvas, name)

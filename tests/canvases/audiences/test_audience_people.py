@@ -44,7 +44,7 @@ def test_members_are_listed_with_the_time_of_their_addition(bob_editor, members,
 
 @pytest.mark.parametrize("few", [0, 8], ids=["all of the group", "those sent"])
 def test_of_a_small_audience_only_those_sent_are_asked(few, bob_editor, members, url, monkeypatch):
-    monkeypatch.setattr(sent, "MAX_LISTED", few)  # seven deliveries were sent: five adds
+    monkeypatch.setattr(sent, "MAX_LISTED", few)  # seven were sent: five adds, two removals
     with CaptureQueriesContext(connection) as asked:
         lines = bob_editor.client.get(url).context["people"]
 

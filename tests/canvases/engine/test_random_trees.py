@@ -146,9 +146,7 @@ def test_everybody_is_in_one_place_and_no_step_is_passed_twice(canvas_world, mon
     canvas_world.launch(canvas)
     movement.admission.admit(canvas.pk, now=timezone.now())
     watch, now = Watch(canvas), timezone.now()
-    ends = (
-        crowds.Ends()
-    )  # kept through all rounds: people who arrive before an end must not be lost
+    ends = crowds.Ends()  # kept through all rounds: no one who arrives before an end is lost
 
     for round_ in range(26):
         happen(dice, canvas_world, canvas, people, now)

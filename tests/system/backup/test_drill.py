@@ -12,7 +12,7 @@ from tiktok_sandbox.server import Server
 
 pytestmark = pytest.mark.slow
 N_PEOPLE = 8_000
-# Pending when the backup is written, erased afterwards.
+# People who are pending when the backup is written, and erased afterwards.
 ERASED = [N_PEOPLE, N_PEOPLE + 1, N_PEOPLE + 2]
 LATEST = 1_000_000  # the number of a profile created just before the backup
 

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
-MOST_OF_A_KIND = 3  # that differ only in their numbers
+MOST_OF_A_KIND = 3  # pages whose addresses differ only in numbers
 
 
 def crawl(session, start):

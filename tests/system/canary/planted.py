@@ -16,7 +16,7 @@ def word(name):
 
 @dataclass
 class Planted:
-    """Planted values by name: secrets may be found nowhere, people only in their columns."""
+    """Planted values by name: no secret may be found; personal data only in their columns."""
 
     secrets: dict[str, str] = field(default_factory=dict)
     people: dict[str, str] = field(default_factory=dict)

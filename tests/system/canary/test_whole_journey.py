@@ -62,7 +62,7 @@ def test_logs_hold_no_planted_value(journey, name):
 
 @pytest.mark.parametrize("name", ["web", "engine"])
 def test_the_logs_include_debug_lines(journey, name):
-    # Otherwise the other tests search too little.
+    # Without DEBUG lines the other tests would search too little.
     debug = {line["logger"] for line in log_lines(journey, name) if line["level"] == "debug"}
     assert debug >= {"urllib3.connectionpool", "partners.tiktok.client"}
 
@@ -82,7 +82,7 @@ def test_every_line_names_its_request(journey, name, logger, words):
 
 
 def test_the_logs_include_the_faults(journey):
-    # Otherwise the lines of the faults are not searched.
+    # Without the faults, no test would search the lines that they log.
     codes = [
         line["code"]
         for line in log_lines(journey, "engine")
@@ -124,7 +124,7 @@ def test_personal_data_is_only_in_its_columns_and_erased_data_in_none(journey):
     for where, text in artefacts.cells(journey.database_url).items():
         seen |= {(*where, name): name for name in journey.planted.found(text)}
     assert {place[:2] for place in seen} >= set(PLACES)  # proves that the search finds values
-    # The key of these tables is the session's secret.
+    # The primary key of these tables is the secret of a session.
     tables = ("django_session", "usersessions_usersession")
     sessions = {
         place for place in seen if place[:2] in [(table, "session_key") for table in tables]

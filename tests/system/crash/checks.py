@@ -22,7 +22,7 @@ def tallies() -> dict[str, dict[str, int]]:
     """Return Sync label -> counts other than zero."""
     rows = {row.sync_id: row.as_dict() for row in Tally.objects.all()}
     labels = {
-        # A Sync that removes those who left a step has the label of the step's own Sync.
+        # A Sync that removes people who left a step has the same label as the Sync of the step.
         pk: f"{label}, left" if undoes else label
         for pk, label, undoes in Sync.objects.values_list("pk", "label", "undoes")
     }
@@ -53,7 +53,7 @@ def _expected_members(states: tuple[str, ...]) -> dict[str, list[str]]:
         state__in=states
     )
     if states == ("synced",):
-        # A batch discarded while under way is compensated.
+        # A batch that was discarded while under way is compensated: its people are no members.
         rows = rows.exclude(batch__cancel_requested=True)
     rows = rows.exclude(profile__email_sha256=None)  # erased
     rows = rows.order_by("batch__seq", "pk").values_list(

@@ -10,8 +10,8 @@ from django.db import connections
 from tests.support import migrated
 from tests.system.crash.processes import MAX_SECONDS, Child
 
-# Connections inherited from the test process: a reference keeps them from being closed here, which
-# would disturb the test process.
+# Connections that a child inherits from the test process. A reference keeps Python from closing
+# them in the child, which would disturb the test process.
 _inherited = []
 
 

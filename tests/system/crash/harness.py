@@ -93,7 +93,7 @@ class Stage:
 
     def _strike_all(self, mode: str, first: int, step: int) -> Result:
         result, points = Result(), self.points()
-        undisturbed = len(points)  # after the last point: the run ends before the signal
+        undisturbed = len(points)  # a point after the last one: the run ends without a signal
         for members in [*self._classes(points, mode), [undisturbed]][first::step]:
             at = members[-1]
             has_ended = self._strike(at, mode, result, points)
@@ -107,7 +107,7 @@ class Stage:
         self, points: list[Point], mode: str, *, is_finest: bool = False
     ) -> list[list[int]]:
         """Return the numbers of the points by class; a strike at the last one stands for all."""
-        # Threads: the order of the points varies, so a number stands for no class.
+        # With threads the order of the points varies, so a number does not stand for a class.
         if self.at_every_point or self.scenario.in_threads:
             return [[at] for at in range(len(points))]
         if mode == "kill":
@@ -169,8 +169,8 @@ class Stage:
         result.violations += [
             f"{self.scenario.name}, {run.__name__[1:]} at {where}: {text}" for text in violations
         ]
-        # On a busy machine a run may take another way than the numbered one: then `at` is another
-        # point, of another epoch.
+        # On a busy machine a run may take another way than the run that numbered the points. Then
+        # the number `at` belongs to another point, of another epoch.
         is_numbered_way = point and point["path"] == path_of(points[: at + 1])
         if self.at_every_point and mode == "kill" and is_numbered_way:
             states = [
@@ -202,7 +202,7 @@ class Stage:
             frozen.go_on()
             if "running" in (frozen.wait(), other.wait()):
                 yield "two workers wait for each other"
-            if other.state != "stopped":  # it died of an error: a third process recovers
+            if other.state != "stopped":  # it died of an error, so a third process recovers
                 yield from self._errors(other)
                 other = None
         yield from self._errors(frozen)

@@ -3,7 +3,7 @@
 A point stands before each SQL statement, and before and after each COMMIT and HTTP exchange.
 Points without a lasting change between them form an epoch: no commit of a transaction that wrote,
 no write outside a transaction, no exchange with the partner, no write to a file. A write that met
-no row is none. A death at any point of an epoch leaves the same state behind, which
+no row counts as no change. A death at any point of an epoch leaves the same state behind, which
 `--every-point` checks.
 """
 
@@ -22,7 +22,7 @@ from django.db import connections
 from partners.queue import flush
 from partners.tiktok import client
 
-FREEZE_STEP = 5  # of the points inside one transaction of PostgreSQL, each fifth is struck
+FREEZE_STEP = 5  # each fifth point inside one transaction of PostgreSQL is struck
 READ_ONLY = ("SELECT", "BEGIN", "PRAGMA", "SAVEPOINT", "RELEASE", "ROLLBACK TO", "SET LOCAL")
 
 
@@ -36,7 +36,7 @@ class Point:
 
 
 def path_of(points: list[Point]) -> int:
-    """Return a number for the way of a process to the last of these points."""
+    """Return a number that two processes share if both have passed exactly these points."""
     return zlib.crc32(repr([(point.label, point.epoch) for point in points]).encode())
 
 
@@ -87,7 +87,7 @@ class Points:
     ) -> None:
         self.at, self.signal, self.send, self.file = at, signal, send, file
         self.numbered: list[Point] = []
-        self.n_changes = 0  # lasting ones so far: the number of the epoch
+        self.n_changes = 0  # lasting changes so far: the number of the epoch
         self.size = self._size()  # of ``file`` at the last point
         self.lock = threading.Lock()
         self.connection = connections["default"]  # of this thread; other threads make calls only
@@ -131,7 +131,7 @@ class Points:
             try:
                 answer = fetch(session, request, seconds=seconds)
             finally:
-                self.n_changes += 1  # without an answer, too, the partner may have acted
+                self.n_changes += 1  # the partner may have acted even if there is no answer
             self.reach(f"after {name}")
             return answer
 
@@ -156,7 +156,7 @@ class Points:
 
 
 def _writes(sql: str, cursor) -> bool:
-    """Return whether a statement may have written: it is no read, and met a row."""
+    """Return whether a statement may have written: it is not a read, and it met a row."""
     if sql.lstrip().startswith(READ_ONLY):
         return False
     # SQLite counts the rows of RETURNING only when they are read.

@@ -14,7 +14,8 @@ class Result:
 
     n_points: int = 0  # in the classes that were struck
     n_struck: int = 0  # classes, each at one of its points
-    # Points numbered in a run without a strike, but not reached in the run to be struck there.
+    # Points that were numbered in a run without a strike, and not reached when they were to be
+    # struck.
     n_missed: int = 0
     n_compared: int = 0  # deaths whose state is in ``states``
     # epoch -> distinct states that deaths at its points left behind; only with `--every-point`

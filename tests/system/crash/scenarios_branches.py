@@ -108,7 +108,7 @@ REMOVES = Scenario(
     prepare=_before_removal,
     interrupted=_remove,
     allowed_ends=(End({"add": {"entered": 4, "synced": 4}}, {"winback": {1, 2, 3, 4}}),),
-    allowed_errors=("NotAllowed",),  # removed and launched by others meanwhile
+    allowed_errors=("NotAllowed",),  # another process has removed the step, or launched the canvas
     check=_check_cleared,
 )
 SPLITS = [BRANCHES, WAITS, REMOVES]

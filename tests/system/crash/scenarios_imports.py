@@ -31,7 +31,7 @@ COLUMNS = (
     Column("email", "email"),
     Column("plan", "text", "plan"),
 )
-# "lines": of rejected rows in the file; "past": identifiers that profiles had before
+# "lines": the numbers of the rejected lines of the file; "past": former identifiers of profiles
 WHOLE = {"created": 4, "updated": 4, "rejected": 2, "people": 6, "lines": [4, 10], "past": 2}
 WITHOUT_N3 = {
     "created": 3,
@@ -95,7 +95,7 @@ def _write_chunk_as_another(_world: World) -> None:
     ends_at = real_monotonic() + 1
     while real_monotonic() < ends_at and Import.objects.filter(state=Import.State.RUNNING).exists():
         if run := runner.lease(now=timezone.now()):
-            # No longer: the end of a lease far ahead counts as written by a wrong clock.
+            # The lease must not be longer: an end far ahead counts as written by a wrong clock.
             runner.LEASE = timedelta(seconds=100)
             with runner.Worker(run) as worker:
                 worker.write_chunk(now=timezone.now())

@@ -56,7 +56,8 @@ FLUSH = Scenario(
     prepare=_before_flush,
     interrupted=World.flush,
     allowed_ends=(BOTH_ARRIVED,),
-    # One by the dead worker, and one for each of two batches: after a death each is sent alone.
+    # One call by the dead worker, and one for each of two batches: after a death, each batch is
+    # sent alone.
     max_calls=3,
 )
 THREADS = Scenario(

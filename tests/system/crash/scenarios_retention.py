@@ -19,8 +19,8 @@ from tests.support.clock import real_monotonic
 from tests.system.crash.scene import End, Scenario
 from tests.system.crash.world import World
 
-SECONDS_PER_TABLE = 5.0  # of one call of housekeeping: no walk ends for lack of time
-FINISH_SECONDS = 4  # in which the walks of one day end, call after call
+SECONDS_PER_TABLE = 5.0  # in one call of housekeeping: enough for each walk through a table
+FINISH_SECONDS = 4  # within which repeated calls end the walks of one day
 DAYS = 100  # between the deliveries and the purge
 
 
@@ -28,7 +28,8 @@ def _before_the_purge(world: World) -> None:
     """Add 1, 2 and 3 twice and remove 3; 4 may not be sent, and 5 enters later."""
     for label, action in (("add", "add"), ("again", "add"), ("out", "remove")):
         world.create_sync(label, action=action)
-    # As for an archived canvas. While a Sync claims people, its newest add of each stays.
+    # This Sync claims no people, as if its canvas were archived: otherwise the purge would keep the
+    # newest add of each person.
     Sync.objects.filter(label="add").update(claims=False)
     world.create_people(1, 2, 3, 5)
     world.create_people(4, ads_consent=False)
@@ -50,7 +51,7 @@ def _before_the_purge(world: World) -> None:
 def _purge(_world: World, days: int = DAYS) -> None:
     """Call housekeeping once, with small chunks and enough time for each run's points to agree."""
     retention.CHUNK = 3
-    # The default of the argument was read when the function was defined.
+    # Change the default of the argument: Python read it when the function was defined.
     retention.walk_in_chunks.__kwdefaults__["seconds"] = SECONDS_PER_TABLE
     retention.TABLE_SECONDS = delivery_retention.SECONDS_PER_CALL = SECONDS_PER_TABLE
     housekeeping.purge(now=timezone.now() + timedelta(days=days))
@@ -97,8 +98,8 @@ def _check_purged(_world: World) -> Iterator[str]:
         Event.objects.count(),
         Activity.objects.count(),
     )
-    # Batches of "again" with 1, 2 and 3, of "again" with 5, of "out"; the new event of each of 1 to
-    # 4; the new activity.
+    # Left are two batches of "again" (with 1, 2, 3 and with 5), one of "out", the new events of 1
+    # to 4, and the new activity.
     if n_left != (3, 0, 4, 1):
         yield f"batches, pushes, events, activities: {n_left}"
 

@@ -29,17 +29,17 @@ class Scenario:
     prepare: Work  # creates the rows from which each run starts
     interrupted: Work  # is killed or frozen at one of its points
     allowed_ends: tuple[End, ...]
-    # After a kill: a repeated task, a second press of a button. None: ``interrupted`` once more.
+    # What runs after a kill: a repeated task, a second press of a button. None: ``interrupted``.
     retry: Work | None = None
-    # By another process during a freeze, and in its place after that. None: as ``retry``.
+    # What another process runs during a freeze. None: the same as ``retry``.
     concurrent: Work | None = None
     # False: ``concurrent`` finishes only its own work, and leaves alone the lease of the frozen one
     concurrent_drains: bool = True
     finish: Work | None = None  # in every run, before the end is checked
     check: Check | None = None  # yields one sentence per violation in the rows of the end
-    faults: tuple[tuple[str, dict], ...] = ()  # of the sandbox: (kind, details)
+    faults: tuple[tuple[str, dict], ...] = ()  # faults of the sandbox: (kind, details)
     people_per_request: int = 10_000
-    # HTTP in threads as in production: the order of the points varies then
+    # Whether HTTP runs in threads, as in production: the order of the points varies then.
     in_threads: bool = False
     allowed_errors: tuple[str, ...] = ()  # names of errors that are a right answer
     # name -> number of audiences of this name that must exist at the partner
@@ -48,9 +48,9 @@ class Scenario:
     possible_states: tuple[str, ...] = ()
     max_calls: int | None = None  # successful calls to the partner
     is_connected_at_end: bool | None = None  # None: not checked
-    void_tokens: tuple[int, ...] = ()  # indexes of the tokens that must be void at the partner
+    void_tokens: tuple[int, ...] = ()  # indexes of the tokens that the partner must have revoked
     n_valid_tokens: int | None = None  # at the partner
-    # beginnings of point labels: a death there leaves one more valid token, unknown to us
+    # beginnings of point labels: a death there leaves one more valid token, which we do not know
     token_lost_at: tuple[str, ...] = ()
 
     def run_retry(self, world: World) -> None:

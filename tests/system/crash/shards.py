@@ -15,7 +15,7 @@ from tiktok_sandbox.server import serve
 
 N_SHARDS = 1  # enough as long as no scenario waits
 MAX_SECONDS = 600
-MAX_SECONDS_EVERY_POINT = 3600  # beside other work
+MAX_SECONDS_EVERY_POINT = 3600  # the machine may have other work
 
 
 class Shards:

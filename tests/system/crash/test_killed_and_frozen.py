@@ -33,13 +33,14 @@ ALL = [  # killed and frozen
     *JOURNEYS,
     *SPLITS,
 ]
-# PostgreSQL writes these in statements of its own (COPY, UNNEST, its clock). A kill of another one
-# leaves the same rows on either database, and PostgreSQL recovers from them after each freeze.
+# In these scenarios PostgreSQL has statements of its own (COPY, UNNEST, its clock). A kill in
+# another one leaves the same rows on either database, and PostgreSQL recovers from them after each
+# freeze.
 OWN_STATEMENTS = {"enqueue", "flush", "import", "call with a key", "live segment", "advance"}
 ONLY_FROZEN = [UNDER_WAY, UNDER_WAY_AND_FAILING, AT_WORK, CANCELLED_LATE]
 FROZEN = [*ALL, *ONLY_FROZEN]
-# Scenario -> least number of points, some two thirds of the present one: with fewer, the scenario
-# has changed.
+# Scenario -> least number of points, about two thirds of the present number. If a run has fewer,
+# the scenario has changed.
 LEAST = {
     "branches of a split": 44,
     "wait until an event": 50,
@@ -106,7 +107,7 @@ def _check(scenario, result, record_property):
     record_property("struck", result.n_struck)
     record_property("missed", result.n_missed)
     assert result.violations == []
-    # A number stands for another point where threads vary in their order; each point is struck.
+    # Where threads vary in their order, a number may stand for another point, so states differ.
     assert scenario.in_threads or result.mixed_epochs() == []
     assert scenario.in_threads or not result.states or result.n_compared > result.n_struck // 2
     assert result.n_points >= LEAST[scenario.name]

@@ -34,7 +34,7 @@ FAST = {
     "lease": LEASE,
     "create_lease": LEASE,
     "request_deadline": 0.0,
-    # Over before the next beat, but not within one.
+    # These times are over before the next beat, but not within one beat.
     "backoff_base": 0.1,
     "backoff_max": 0.15,
     "probe": 0.1,

@@ -50,7 +50,7 @@ def image_without(image):
             less.WORKDIR("/app")
             less.inside(".venv").symlink_to(image.inside(".venv"))
             less.build([pair for pair in LINES if pair[0] != "FROM" and "-m venv" not in pair[1]])
-            migrated.into(less.inside("var"))  # the whole image has shown that it migrates
+            migrated.into(less.inside("var"))  # the complete image shows that it can migrate
             return less
 
         yield build

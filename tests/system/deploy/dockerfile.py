@@ -29,7 +29,7 @@ def lines_of(text):
 
 
 def _matches(pattern, path):
-    """Whether a pattern of Docker matches a path or one of its parent folders."""
+    """Return whether a pattern of Docker matches a path or one of its parent folders."""
     regex = (
         re.escape(pattern)
         .replace(r"\*\*/", "(.*/)?")
@@ -40,7 +40,7 @@ def _matches(pattern, path):
 
 
 def let_through(path, patterns):
-    """Whether .dockerignore keeps a path in the build context."""
+    """Return whether .dockerignore keeps a path in the build context."""
     ignored = False
     for line in patterns:
         pattern = line.strip().removeprefix("!").strip("/")

@@ -11,7 +11,7 @@ from tests.system.deploy.compose import SERVICES, words_of
 from tests.system.deploy.conftest import PATTERNS, running, settings_of
 from tests.system.machines.servers import database
 
-# One worker builds the image, for all of them.
+# One worker of pytest builds the image, and runs all of these tests.
 pytestmark = [pytest.mark.slow, pytest.mark.machines, pytest.mark.xdist_group("image")]
 HOST = "audiences.test"
 

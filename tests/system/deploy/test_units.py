@@ -78,7 +78,7 @@ def test_every_used_variable_is_documented():
         if word == "ENV"
         for pair in rest.split()
     }
-    # Left are those of the build of the image.
+    # The variables of the build of the image are left.
     assert used - DOCUMENTED - OF_OTHERS == {
         "PATH",
         "PIP_NO_CACHE_DIR",
@@ -166,7 +166,7 @@ def test_units_are_sandboxed_by_systemd(path):
     assert service["User"] == "audiencesync"
     assert {service[name] for name in ("NoNewPrivileges", "PrivateTmp", "ProtectHome")} == {"yes"}
     assert service["ProtectSystem"] == "strict"
-    assert service["StateDirectory"] == "audiencesync"  # the one place it may write to: VAR_DIR
+    assert service["StateDirectory"] == "audiencesync"  # VAR_DIR; it may write nowhere else
     assert "VAR_DIR=/var/lib/audiencesync" in service["Environment"]
 
 

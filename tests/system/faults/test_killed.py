@@ -163,7 +163,7 @@ def _flush_with_poison(world: World, person: int) -> None:
 def test_f19_a_profile_that_kills_workers_is_isolated_and_errored(stage):
     ready = stage(IN_ONE_REQUEST)
     name = ready.databases.copy(ready.template)
-    states = []  # in which the workers ended
+    states = []  # the states in which the workers ended
     while len(states) < 60 and states[-1:] != ["ended"]:
         worker = ready.databases.child(
             name, lambda _send: _flush_with_poison(ready.roles.world(), 537)

@@ -84,7 +84,7 @@ def test_f15_an_endless_answer_ends_at_the_deadline_of_the_request(world, set_sy
     world.beat_until(Push.objects.exists)
     [push] = Push.objects.all()
     assert push.code == "no_answer"
-    # At its deadline and within the lease; the whole answer would have taken a minute.
+    # The call ended at its deadline, within the lease; the whole answer would take a minute.
     assert 2_900 < push.ms < 6_000
     assert Batch.objects.get().n == N_PEOPLE
     set_sync_times(**FAST, lease=60.0)

@@ -133,7 +133,7 @@ def test_an_invalid_certificate_is_refused(world, settings, tls_server, kind):
 
 
 def test_a_valid_certificate_is_accepted(world, settings, tls_server):
-    # Proves that the others are refused for their certificate; this server never answers.
+    # This server, which never answers, proves that the others are refused for their certificate.
     address, _first_bytes, requests = tls_server("good")
     assert_people_wait_for_a_good_address(world, settings, address)
     assert set(requests) == {b"POST /open"}

@@ -73,7 +73,7 @@ def test_all_webs_share_the_sessions(start_machines, visitor):
 def test_all_webs_share_the_limit_of_failed_sign_ins(cluster, start_machines):
     first, second = start_machines(webs=2)
     stranger = Visitor(cluster)
-    # Behind a proxy the host is the same, whichever web answers.
+    # Behind a proxy the host is the same for each web.
     stranger.session.headers["Host"] = urlsplit(first.url).netloc
     for web in (first, second, first, second, first):
         assert "There is a problem" in stranger.sign_in(web, password="wrong").text

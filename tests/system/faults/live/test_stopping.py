@@ -11,7 +11,7 @@ MAX_SECONDS = 25  # from SIGTERM to the end of the engine
 
 
 def test_a_stopped_engine_settles_its_requests_and_loses_no_people(make_site):
-    # On a busy machine no request ends at its deadline: TikTok would have its people once more.
+    # The deadline is long enough for a busy machine: if it were missed, people would be sent again.
     site = make_site(30_000, SYNC_REQUEST_DEADLINE="15", SYNC_LEASE="20")
     site.server.sandbox.faults.set("slow", endpoint="segment/mapping", seconds=2.0)
     site.do(crowd.launch)
