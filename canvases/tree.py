@@ -110,8 +110,8 @@ def _is_inside(steps: Mapping[int, Step], step: Step, split: Step) -> bool:
 class Path:
     """A branch of a split, or the whole flow (number 0).
 
-    ``ends``: no person comes out of it, since it ends with an exit or with a split of which each
-    branch does.
+    ``ends``: no person comes out of it, since it ends with an exit, or with a split whose branches
+    all end.
     """
 
     number: int
@@ -145,7 +145,7 @@ class Node:
 def outline(steps: Sequence[Step], branch_numbers: Callable[[Step], Sequence[int]]) -> Path:
     """Return the flow as nested paths.
 
-    ``branch_numbers``: of a step; (0,) where all go on, () where all leave.
+    ``branch_numbers``: returns those of a step; (0,) if all people go on, () if all leave.
     """
     return _Outline(steps_by_place(steps), branch_numbers).path(None, 0)
 

@@ -33,7 +33,7 @@ from partners.models import Action, AdAccount, Audience
 PAGE = 50
 DAYS = 30
 NEAR_CUTOFF = timedelta(days=1)
-"""If the first kept addition is so near to the oldest kept hour, there may be earlier ones."""
+"""If the first kept addition is this near to the oldest kept hour, earlier ones may be deleted."""
 
 
 @dataclass(frozen=True, slots=True)

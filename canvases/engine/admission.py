@@ -40,7 +40,7 @@ class Entrants:
     """People who may enter. ``signals``: one for each person, with the time of the entry event.
 
     ``is_new``: none of them has a visit yet, and none can get one under the lock of the canvas.
-    Then PostgreSQL need not check for conflicts row by row, a third of its work.
+    Then PostgreSQL need not check for conflicts row by row, which is a third of its work.
     """
 
     people: QuerySet[Profile]

@@ -237,8 +237,8 @@ def _branch_q(
 ) -> Q:
     """Return the condition on the visits of a crowd that take a branch.
 
-    ``profile_range``: the lowest and highest profile of the crowd. Without both, PostgreSQL may
-    read all profiles for each crowd.
+    ``profile_range``: the lowest and highest profile of the crowd. Without both
+    limits, PostgreSQL may read all profiles for each crowd.
     """
     if branch.condition is None or isinstance(branch.condition, Q):
         return branch.condition or Q()

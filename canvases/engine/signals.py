@@ -279,7 +279,7 @@ def _enter(canvas: Canvas, entries: dict[int, Signal], *, now: datetime) -> None
 def _people_already_out(canvas: Canvas, entries: dict[int, Signal], *, now: datetime) -> set[int]:
     """Return the people for whom an exit event happened at or after the event of their entry.
 
-    It may have arrived before that event, when there was no visit to end.
+    The exit event may have arrived before the event of the entry, when there was no visit to end.
     """
     oldest = min(signal.at for signal in entries.values())
     events = Event.objects.filter(

@@ -185,8 +185,9 @@ def _people_of_branch(
 def _choose_branch(step: Step, rank: int, people: Mapping[int, datetime], *, now: datetime) -> None:
     """Let people who wait at a step take a branch, if what happened lies within their wait.
 
-    ``rank``: of the branch, 0 is the topmost. Where the most important decides, it replaces one of
-    a lower rank, and people go on waiting until the topmost happens or their time is over.
+    ``rank``: the rank of the branch; 0 is the topmost. If the most important event decides at this
+    step, the branch replaces one of a lower rank, and people go on waiting until the topmost event
+    happens or their time is over.
     """
     if not people:
         return

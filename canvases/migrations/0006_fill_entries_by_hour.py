@@ -1,4 +1,4 @@
-"""Counts by the hour who entered before hours were counted."""
+"""Count by the hour the entries from before hours were counted."""
 
 from django.db import migrations
 from django.db.models import Count, Max, Min

@@ -9,7 +9,7 @@ MODELS = ("canvas", "step")
 
 
 def fill(apps, schema_editor):
-    """In chunks; a default of the column would give all rows the same id."""
+    """Fill the rows in chunks; a default of the column would give all rows the same id."""
     for name in MODELS:
         model = apps.get_model("canvases", name)
         while rows := list(

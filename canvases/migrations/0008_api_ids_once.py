@@ -1,4 +1,4 @@
-"""Each of the canvases and steps has an id for programs, and no two the same."""
+"""Each canvas and each step has an id for programs, and no two ids are the same."""
 
 from uuid import uuid4
 

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    """Add one: it is written only for early exits."""
+    """Add the index, which is written only for early exits."""
 
     dependencies = [("canvases", "0022_clear_removed_steps")]
 

@@ -1,4 +1,4 @@
-"""Index the visits at a step by that they are at one: no other index serves a crowd then."""
+"""Index the visits that are at a step: PostgreSQL then takes no other index for a crowd."""
 
 from django.db import migrations, models
 

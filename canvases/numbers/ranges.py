@@ -27,8 +27,8 @@ CHART, TABLE = "chart", "table"
 VIEWS: dict[str, Text] = {CHART: _("Chart"), TABLE: _("Table")}
 MAX_HOURLY_BARS = 190  # a week with a day of 25 hours has 169; a little more is still readable
 Choice = tuple[Text, str, bool]  # words, query string, whether it is the present one
-MOST_BARS = 100  # of days; a longer range has several days in a bar
-BAR_DAYS = (1, 7, 28, 91, 364)  # how many these may be
+MOST_BARS = 100  # bars of a day each; in a longer range, each bar has several days
+BAR_DAYS = (1, 7, 28, 91, 364)  # how many days a bar may have
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 """The people behind every number: one list, in pages and as a CSV file.
 
-A number (number.py) is its name in the address, its count and the queries of the rows it counts,
-its parts. Rows become lines of a table (lines.py).
+A number (number.py) has a name for the address, a count, and parts: queries of the rows that it
+counts. Rows become lines of a table (lines.py).
 """

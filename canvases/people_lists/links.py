@@ -12,7 +12,7 @@ from canvases.models import Canvas, Step
 def step_people(step: Step, number: str, reason: str | None = None) -> str:
     """Return the address of the people of a number of a step.
 
-    ``reason``: only those of this reason or code; empty: those without one.
+    ``reason``: list only people with this reason or code; empty: only people without a reason.
     """
     path = reverse("step_people", args=[step.canvas.app_group.slug, step.canvas_id, step.pk])
     params = {"number": number} | ({} if reason is None else {"reason": reason})
@@ -28,6 +28,6 @@ def canvas_people(canvas: Canvas, number: str) -> str:
 def people_url_prefix(canvas_url: str, step: object) -> str:
     """Return the address of the people of a step up to the name of the number.
 
-    For pages with thousands of numbers: ``canvas_url`` is that of the page of the canvas.
+    Pages with thousands of numbers use this prefix. ``canvas_url``: the address of the canvas page.
     """
     return f"{canvas_url}steps/{step}/people/?number="

@@ -37,7 +37,7 @@ def retry_errored(
     """Enqueue the errored people of ``step`` again in its current Sync; return how many.
 
     Removals of people who left are retried as they are. ``is_removal``: only removals, or only
-    the others. ``reason``: only those of this reason or code. ``only``: ids of deliveries.
+    the others. ``reason``: only people with this reason or code. ``only``: ids of deliveries.
     """
     filters: Any = {"reason": reason, "only": only, "now": now}
     adds = [] if is_removal else list(step.syncs.order_by("pk"))

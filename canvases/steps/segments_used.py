@@ -1,4 +1,4 @@
-"""The segments that the settings of a step name: they cannot be deleted as long as it does."""
+"""The segments that the settings of a step name, which keeps them from being deleted."""
 
 from __future__ import annotations
 

@@ -315,7 +315,7 @@ def refuse(
 
 
 def posted_version(request: HttpRequest) -> int:
-    """Return the version that the form was opened with; if it is invalid -1, which none has."""
+    """Return the version that the form was opened with; -1, which no row has, if it is invalid."""
     try:
         return int(request.POST.get("version", ""))
     except ValueError:

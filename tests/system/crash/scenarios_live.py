@@ -64,7 +64,7 @@ def record_event(world: World, name: str, number: int, seconds: int) -> None:
 def _before_events(world: World) -> None:
     """Launch a canvas that `cart` enters and `buy` exits, with a delay; 3 is inside.
 
-    Left for the next beat: entries of 1 and 2, then exits of 2 and 3.
+    The next beat has signals to process: entries of 1 and 2, then exits of 2 and 3.
     """
     world.create_people(1, 2, 3)
     exits = {"events": [{"kind": "event", "name": "buy"}]}

@@ -37,7 +37,7 @@ def start_machines(cluster):
         return machines
 
     yield start
-    for machine in cluster.machines[1:]:  # the first is the sandbox
+    for machine in cluster.machines[1:]:  # the first machine runs the sandbox
         machine.kill_all()
 
 

@@ -47,7 +47,7 @@ def test_without_redis_people_are_sent_sessions_last_and_pages_say_so(
     audiences = cluster.launch(cap=10)
     cluster.wait_for_synced(200)
     cluster.redis.kill()
-    n_synced = cluster.synced()  # of all: the pages below take longer on a busy machine
+    n_synced = cluster.synced()  # read it first: the pages below may take long
     try:
         assert visitor.get(second).status_code == 200
         refused = Visitor(cluster).sign_in(second)

@@ -130,6 +130,6 @@ def descendants(pid: int) -> list[int]:
             parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
         except (FileNotFoundError, ProcessLookupError):
             continue
-    for ancestor in pids:  # grows meanwhile: children of children follow
+    for ancestor in pids:  # the loop appends to the list, so it also finds children of children
         pids += [child for child, parent in parents.items() if parent == ancestor]
     return [pid for pid in pids if pid != os.getpid()]
