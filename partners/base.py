@@ -171,7 +171,7 @@ class FaqEntry:
 class Partner(Protocol):
     """One ad partner. Methods that call it raise only Retry, Rejected or Disconnected."""
 
-    key: str  # at most 20 lower-case letters; stored, and part of URLs
+    key: str  # at most 20 lower-case letters; it is stored, and part of URLs
     label: str  # stands in texts as %(partner)s
     category: "StrOrPromise"
     summary: "StrOrPromise"

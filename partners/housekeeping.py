@@ -25,7 +25,7 @@ from partners.notices import alerts
 from partners.queue import retention
 
 logger = logging.getLogger(__name__)
-MAX_PROBES = 5  # in one run
+MAX_PROBES = 5  # the most probes of one run
 KEEP_TASKS = timedelta(days=7)
 REFRESH_EVERY = timedelta(minutes=15)
 

@@ -89,7 +89,8 @@ def of_sync(sync: Sync) -> Risk:
 
 def pending_batches_of(sync: Sync) -> QuerySet[Batch]:
     """Return the pending batches of a Sync and of the one that undoes it."""
-    # By their ids: "this one or the one that undoes it" would read all pending batches.
+    # Filter by the ids: a condition "this Sync or the one that undoes it" reads all pending
+    # batches.
     syncs = [sync.pk, *Sync.objects.filter(undoes=sync).values_list("pk", flat=True)]
     return pending_batches().filter(sync__in=syncs)
 

@@ -108,7 +108,7 @@ def _exchange(session: requests.Session, request: requests.Request, watch: "_Wat
             body += chunk
             if len(body) > MAX_ANSWER:
                 raise _TooLarge
-        if watch.is_over:  # without a Content-Length, a cut looks like a regular end
+        if watch.is_over:  # without a Content-Length, a cut answer looks complete
             raise TimeoutError
         return Answer(response.status_code, bytes(body), response.headers)
 

@@ -127,7 +127,7 @@ class Audiences:
         return audience.base_size + self.members(audience.id).people
 
     def cover_num(self, audience: Audience) -> int:
-        """Return the size as the API shows it: until `size_delay` has passed, the former one."""
+        """Return the size as the API shows it: the former size until `size_delay` has passed."""
         if not self.size_delay:
             return self.people(audience)
         cover_num, covered_at = self.store.all(

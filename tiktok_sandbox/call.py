@@ -26,7 +26,7 @@ class Call:
     endpoint: str
     request: Request
     log_line: Line
-    applied_faults: list[Fault] = field(default_factory=list)  # for the log
+    applied_faults: list[Fault] = field(default_factory=list)  # the log names them
     known_token: Token | None = None  # once `authenticate` has found it
 
     @cached_property

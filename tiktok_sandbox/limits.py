@@ -13,9 +13,9 @@ class Limits:
     name: str
     people_per_request: int | None
     ids_per_request: int | None
-    app_rate: int | None  # of all calls of the app
-    mapping_rate: int | None = None  # of segment/mapping, per ad account
-    audience_rate: int | None = 1  # of segment/audience, per ad account
+    app_rate: int | None  # all calls of the app
+    mapping_rate: int | None = None  # calls of segment/mapping, per ad account
+    audience_rate: int | None = 1  # calls of segment/audience, per ad account
     audiences_per_request: int = 10
     audiences_per_account: int = 400
 

@@ -19,7 +19,7 @@ class Endpoint:
     method: str
     handle: Callable[[Call], dict[str, object]]
     needs_token: bool = True
-    is_streaming: bool = False  # of the streaming API, which has limits per ad account
+    is_streaming: bool = False  # part of the streaming API, with limits per ad account
 
 
 ENDPOINTS = {

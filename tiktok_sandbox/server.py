@@ -18,7 +18,7 @@ from tiktok_sandbox.wire import Answer, Request, envelope, text
 logger = logging.getLogger(__name__)
 MAX_BODY = 64 << 20  # bytes
 SMALL_BODY = 64 << 10  # bytes; requests with larger ones are handled one after the other
-IDLE_SECONDS = 75  # after which a kept-alive connection is closed
+IDLE_SECONDS = 75  # seconds after which a kept-alive connection is closed
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -39,7 +39,7 @@ class Transmission:
 
     delay: float = 0  # seconds before the first byte
     drip: float = 0  # seconds before each byte of the body
-    is_cut: bool = False  # in the middle of the body
+    is_cut: bool = False  # the connection ends in the middle of the body
     is_dropped: bool = False  # the connection ends without an answer
 
 

@@ -53,12 +53,12 @@ MAX_IMPORTS = 300_000
 CHANGES_PER_SECOND = 200
 FLOOD_PER_SECOND = 2_000
 KILL_INTERVAL = (3.0, 12.0)  # seconds between two kills of an engine
-SETTLE_SECONDS = 5  # until the cluster has started and its first beats are over
+SETTLE_SECONDS = 5  # seconds until the cluster has started and its first beats are over
 # A run with fewer people is a trial of the bench: its times do not matter, so it does not wait
 # until the engine has started.
 TRIAL_PEOPLE = 1_000
 REST_SECONDS = 30  # the most that an engine may take to come to rest
-IDLE_CPU_SECONDS = 0.06  # in one second; some seconds contain a beat
+IDLE_CPU_SECONDS = 0.06  # per second of an engine at rest; some seconds contain a beat
 NOT_INSTALLED = "not installed"
 
 
@@ -72,7 +72,7 @@ class Bench:
     kinds: Sequence[str]
     say: Callable[[str], None]
     idle_seconds: int = 20
-    busy_seconds: int = 60  # of changes, of the flood and of the work at the backlog
+    busy_seconds: int = 60  # seconds of changes, of the flood and of the work at the backlog
     backlog: int = 0
     walkers: int = 0  # most people that go through splits; 0: all
     results: dict[str, Any] = field(default_factory=dict)

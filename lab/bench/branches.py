@@ -37,7 +37,7 @@ WAITED_FOR = {"number": 1, "label": "Order", "kind": "event", "name": "bench ord
 WAIT = {"amount": 9, "unit": "days", "events": [WAITED_FOR]}
 EVENTS_PER_CALL = 20
 ATTRIBUTES_PER_CALL = 75
-MAX_SECONDS = 300.0  # until people have moved
+MAX_SECONDS = 300.0  # seconds until people have moved
 
 
 def splits(*, limit: int = 0, every: int = 1, has_backup: bool = False) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def splits(*, limit: int = 0, every: int = 1, has_backup: bool = False) -> dict[
 
 def _admit(canvas: Canvas, *, limit: int, every: int) -> int:
     """Let people enter as after a launch; return how many."""
-    Canvas.objects.filter(pk=canvas.pk).update(entry_until=None)  # the engine admits no one
+    Canvas.objects.filter(pk=canvas.pk).update(entry_until=None)  # so that the engine admits no one
     profiles = Profile.objects.filter(app_group=canvas.app_group)
     profiles = profiles.alias(remainder=F("pk") % every).filter(remainder=0)
     n = 0

@@ -22,7 +22,7 @@ from partners.models import Audience
 
 CHUNK = 10_000
 QUIET_SECONDS = settings.BEAT_SECONDS + 1  # after this long without work, all is done
-MAX_SECONDS = 1800.0  # until all is done
+MAX_SECONDS = 1800.0  # seconds until all is done
 # Last digits of ids: 20 % of the people move away, 10 % come home.
 LEAVING, COMING = (0, 1), (9,)
 HOME, AWAY = "DE", "FR"

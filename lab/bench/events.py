@@ -16,7 +16,7 @@ from lab.bench import world
 from partners.models import Delivery, Outcome, Sync, Tally
 
 CALL_INTERVAL = 0.37  # seconds; calls fall at different times between two beats
-MAX_SECONDS = 120.0  # until all are synced
+MAX_SECONDS = 120.0  # seconds until all people are synced
 
 
 def measure(*, n: int, kinds: Sequence[str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from lab.stack.processes import peak_memory_mb
 def measure() -> dict[str, Any]:
     """Export all people of the group; the bytes are counted and dropped."""
     people = Profile.objects.filter(app_group=world.group())
-    processes = [psutil.Process()]  # this one
+    processes = [psutil.Process()]  # the process of the bench itself
     memory_before, started = peak_memory_mb(processes), time.perf_counter()
     n_bytes = n_lines = 0
     for part in csv_files.stream(csv_export.rows(people)):

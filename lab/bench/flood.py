@@ -22,8 +22,8 @@ from lab.bench import live, world
 
 PER_CALL = 75
 CLIENTS = 4
-SAMPLE_SECONDS = 1.0  # at most; there are at least ten samples
-MAX_SECONDS = 300.0  # until the engine is at rest
+SAMPLE_SECONDS = 1.0  # the longest time between two samples; there are at least ten
+MAX_SECONDS = 300.0  # seconds until the engine is at rest
 
 
 def measure(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def measure(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str,
     _launch(kinds)
     world.await_rest(quiet=1, longest=MAX_SECONDS)
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")  # as autovacuum does within a minute
+        cursor.execute("ANALYZE")  # autovacuum would do it within a minute
     everybody = Profile.objects.filter(app_group=world.group()).order_by("pk")
     ids = everybody.values_list("external_id", flat=True)[: seconds * per_second]
     names = [name for name in ids if name]

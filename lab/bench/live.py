@@ -24,8 +24,8 @@ from partners.models import Audience, Delivery, Outcome, Sync, Tally
 
 CHUNK = 10_000
 CHANGES_PER_CALL = 20
-MAX_SECONDS = 300.0  # until people are synced
-# No one who bought within 30 days, of two countries or of one language: time alone changes it.
+MAX_SECONDS = 300.0  # seconds until people are synced
+# People without an order for 30 days, of two countries or one language: time alone adds members.
 LAPSED = {
     "all": [
         {"event": "order", "op": "never", "days": 30},
@@ -130,7 +130,7 @@ def changes(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str,
 
 
 def _await_removal(sync: Sync) -> Sync:
-    """Return the Sync that removes those who leave; it is made for the first of them."""
+    """Return the Sync that removes people who leave; it is made for the first of them."""
     deadline = time.monotonic() + MAX_SECONDS
     while time.monotonic() < deadline:
         if (removal := Sync.objects.filter(undoes=sync).first()) is not None:

@@ -39,7 +39,7 @@ from partners.models import Batch, Outcome, Push, Tally
 from partners.queue import flush
 
 POLL_SECONDS = 0.25
-MAX_SECONDS = 600.0  # for a launch
+MAX_SECONDS = 600.0  # seconds for a launch
 
 
 def people(*, n: int) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def _copy_people(invented: int, n: int) -> None:
     for column in HASHES:
         digest = _RANDOM[connection.vendor]
         values[column] = f"CASE WHEN p.{column} IS NULL THEN NULL ELSE {digest} END"
-    copies = -(-n // invented)  # of each person, rounded up
+    copies = -(-n // invented)  # copies of each person, rounded up
     step = max(1, COPIES_PER_STATEMENT // invented)
     for first in range(1, copies + 1, step):
         sql = _COPY.format(

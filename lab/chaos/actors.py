@@ -28,10 +28,10 @@ WEIGHTS = {  # how often each act is done compared with the others
     "disconnect": 3,
     "create": 3,
 }
-REPEATED_SHARE = 0.2  # of all acts are done twice
+REPEATED_SHARE = 0.2  # the share of acts that are done twice
 MAX_CROWD = 300  # people of one "enter"
-MAX_NEW_PROFILES = 120  # of one "add_profiles"
-N_NAMES = 3  # of audiences to create, per group
+MAX_NEW_PROFILES = 120  # profiles of one act "add_profiles"
+N_NAMES = 3  # names of audiences to create, per group
 MAX_PAUSE = 0.25  # seconds
 
 

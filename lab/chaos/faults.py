@@ -31,8 +31,9 @@ FAULTS: tuple[dict[str, Any], ...] = (
         for code in (40002, 40007, 40050, 40105, 40118, 40133, 50000, 59999)
     ),
 )
-FAILING_SHARE = 0.4  # of the calls
-# Mappings, creating and listing. With faults at authorisation hardly any connection would succeed.
+FAILING_SHARE = 0.4  # the share of calls that fail
+# These map people, and create and list audiences. If authorisation failed as often, hardly any
+# connection would succeed.
 ENDPOINTS = ("segment/", "dmp/")
 N_POISON = 3  # people whose batches are rejected
 CHANGE_INTERVAL = (4.0, 9.0)  # seconds between two changes of the special faults

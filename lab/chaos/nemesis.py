@@ -24,7 +24,7 @@ ROLE = "CHAOS_ROLE"
 # strike -> how often compared with the others; "one", "all": processes of an engine
 STRIKES = {"kill one": 40, "stop one": 35, "kill all": 8, "stop all": 7, "kill actor": 10}
 STRIKE_INTERVAL = (0.4, 2.0)  # seconds
-SPARED_SECONDS = 10.0  # for which an engine is spared
+SPARED_SECONDS = 10.0  # seconds for which an engine is spared
 RESTART_DELAY = (0.2, 2.0)  # seconds between a supervisor's death and its restart
 
 

@@ -34,11 +34,11 @@ def parse(content: bytes, url: str) -> HtmlElement:
     for field in page.xpath(IN_DISABLED_FIELDSET):
         field.set("disabled", "")
     for field in page.xpath(WITHOUT_VALUE):
-        field.set("value", "")  # lxml leaves such a field out of a form, a browser sends it
+        field.set("value", "")  # lxml leaves out a field without a value, a browser sends it
     for area in page.xpath("//textarea[not(*)]"):
         area.text = (area.text or "").removeprefix("\n")  # HTML ignores a first line break
     for element in page.iterdescendants("*"):
-        if element.tag not in INLINE:  # blocks and cells are apart even if no space is between
+        if element.tag not in INLINE:  # blocks and cells are shown apart, even without a space
             element.tail = f" {element.tail or ''}"
     page.make_links_absolute(handle_failures="ignore")
     return page

@@ -28,7 +28,7 @@ from partners.queue import missing_keys, park
 logger = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 60
-MAX_READ_FIRST = 5  # ad accounts that are read at once after they were connected
+MAX_READ_FIRST = 5  # ad accounts that are read immediately after they were connected
 _INVISIBLE = frozenset(
     "\u200b\u2060\ufeff\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
@@ -39,7 +39,7 @@ _DATE = re.compile(
     rf"(?<!\d)(?:{_YEAR}[-./]?{_MONTH}[-./]?{_DAY}(?:[ -]?(?:[01]\d|2[0-3])[0-5]\d)?"
     rf"|{_DAY}[-./]{_MONTH}[-./](?:{_YEAR}|\d\d))(?!\d)"
 )
-MIN_PHONE_DIGITS = 7  # of a phone number
+MIN_PHONE_DIGITS = 7  # a shorter number is no phone number
 
 
 class AudienceNameError(ValueError):
@@ -96,7 +96,7 @@ def check_name(name: str, partner: Partner) -> str:
         raise AudienceNameError(
             _("The name holds characters that cannot be seen. Type it instead of pasting it.")
         )
-    # A symbol, such as an emoji, or punctuation is enough, too.
+    # A name of symbols, such as an emoji, or of punctuation is accepted, too.
     if not any(unicodedata.category(char)[0] in "LNSP" for char in name):
         raise AudienceNameError(_("The name needs at least one letter or digit."))
     if _E_MAIL.search(name) or _is_phone(name):

@@ -21,9 +21,9 @@ from partners.models import Action, Audience, Batch, Delivery, MemberCount, Outc
 MIN_ADDS = 10_000  # accepted adds; the page itself counts audiences with fewer
 COUNT_EVERY = timedelta(days=1)
 SETTLE_TIME = timedelta(minutes=5)  # no transaction that settles batches is open longer than this
-MAX_SECONDS = 2.0  # of one call; there is one a minute
-MAX_PEOPLE = 2_000  # of one part, but at least one batch
-MAX_BATCHES = 500  # of one part
+MAX_SECONDS = 2.0  # the longest time of one call; there is one call a minute
+MAX_PEOPLE = 2_000  # the most people of one part, unless its only batch has more
+MAX_BATCHES = 500  # the most batches of one part
 
 
 def beat() -> None:
@@ -97,7 +97,7 @@ def _members(row: MemberCount, *, until: datetime, last_seq: int) -> QuerySet[De
     group = Audience.objects.values_list("ad_account__connection__app_group").get(pk=row.pk)[0]
     existing = Profile.objects.filter(pk=OuterRef("profile"), app_group=group)
     adds = Delivery.objects.filter(batch__in=list(batches.values_list("pk", flat=True)))
-    newest = sent.last_id(row.pk, until=until)  # of the person: add or removal
+    newest = sent.last_id(row.pk, until=until)  # an add or a removal of the person
     # A delivery with the outcome None has that of its batch, which is synced.
     return (
         adds.filter(Exists(existing), outcome=None).annotate(newest=newest).filter(newest=F("pk"))

@@ -157,7 +157,7 @@ def _compare(question: _Question, listed: list[RemoteAudience], *, now: datetime
         audience = sync_row.audience
         if audience.remote_id in listed_ids:
             continue
-        if audience.seen_at is not None:  # it was listed before: it is gone
+        if audience.seen_at is not None:  # the audience was listed before, so it is gone
             park.park_audience(audience, None, now)
             continue
         text = gettext(

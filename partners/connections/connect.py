@@ -26,7 +26,7 @@ from partners.models import AdAccount, Connection, OAuthState, SpentToken
 from partners.queue import missing_keys, park
 
 logger = logging.getLogger(__name__)
-MAX_TOKENS_TRIED = 5  # by the health check of TOKEN_KEYS
+MAX_TOKENS_TRIED = 5  # the most tokens that the health check of TOKEN_KEYS tries
 
 
 class AlreadyChosen(Exception):

@@ -141,7 +141,7 @@ def _ad_accounts(connection: Connection, accounts: list[AdAccount]) -> list[Chec
 def _ad_account(
     account: AdAccount, outcome: CheckOutcome, status_of: dict[str, str]
 ) -> CheckOutcome:
-    # Without NUL, which PostgreSQL does not store.
+    # PostgreSQL does not store NUL.
     status = status_of.get(account.remote_id, answers.NOT_LISTED).replace("\0", "")
     result, answer = outcome.result, ""
     if result == Result.GOOD and account.remote_id in status_of:

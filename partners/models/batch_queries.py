@@ -156,7 +156,7 @@ def lease_expired(now: datetime) -> Q:
 def _rank(last_try: Q) -> Case:
     """Return the rank of a batch: the lowest is sent first."""
     return Case(
-        When(crashes__gt=0, then=Value(4)),  # may kill the worker: after all others
+        When(crashes__gt=0, then=Value(4)),  # it may kill the worker, so it comes last
         When(last_try, then=Value(0)),
         When(n__gte=LARGE, then=Value(3)),
         When(repeat_of__isnull=True, then=Value(2)),

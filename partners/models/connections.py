@@ -44,7 +44,8 @@ class Parkable(models.Model):
     parked_by = models.CharField(max_length=10, choices=ParkedBy.choices, blank=True)
     parked_code = models.CharField(max_length=MAX_CODE, blank=True)
     parked_since = models.DateTimeField(null=True, blank=True)
-    # No longer in use: migration 0023 has made notices of it (models/incidents.py).
+    # This column is no longer used: migration 0023 has turned it into notices
+    # (models/incidents.py).
     alerted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -159,11 +160,11 @@ class AdAccount(Parkable):
     currency = models.CharField(max_length=8, blank=True)
     time_zone = models.CharField(max_length=64, blank=True)
     status = models.CharField(max_length=40, blank=True)
-    # False: disconnected. Steps keep pointing here, a reconnect resumes them.
+    # False: disconnected. Steps still point to this row, and a reconnect resumes them.
     is_chosen = models.BooleanField(default=True)
     # How many people a request may carry, learned from refusals; None: no limit was learned.
     learned_cap = models.PositiveIntegerField(null=True, blank=True)
-    n_audiences = models.PositiveIntegerField(null=True, blank=True)  # at the partner
+    n_audiences = models.PositiveIntegerField(null=True, blank=True)  # those that the partner lists
     refreshed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -232,11 +233,11 @@ class Audience(Parkable):
 class SpentToken(models.Model):
     """A token that we no longer use and still have to revoke (connections/revoke.py)."""
 
-    key = models.CharField(max_length=32, unique=True, default=_key)  # for the context
+    key = models.CharField(max_length=32, unique=True, default=_key)  # part of `token_context`
     partner = models.CharField(max_length=20)
     token_sealed = models.TextField()
     created_at = models.DateTimeField()
-    due_at = models.DateTimeField(db_index=True)  # of the next attempt
+    due_at = models.DateTimeField(db_index=True)  # when to try next
 
     def __str__(self) -> str:
         return f"spent token {self.pk}"

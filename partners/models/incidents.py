@@ -140,7 +140,7 @@ class NoticeChoice(models.Model):
         NONE = "none", _("None")
 
     membership = models.OneToOneField(Membership, models.CASCADE, related_name="notice_choice")
-    # For incidents of a connection or an ad account, and for those of a step's audience.
+    # ``connections``: incidents of a connection or an ad account; ``steps``: of a step's audience.
     connections = models.CharField(max_length=4, choices=Choice.choices, default=Choice.MINE)
     steps = models.CharField(max_length=4, choices=Choice.choices, default=Choice.MINE)
 

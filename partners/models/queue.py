@@ -86,7 +86,7 @@ class Batch(models.Model):
     """The deliveries of one Sync that travel together and have one outcome."""
 
     class Sharing(models.IntegerChoices):
-        """What may travel in the same request. Each refusal narrows it."""
+        """What may travel in the same request. Each refusal narrows the choice."""
 
         ANY = 0, _("other audiences of the ad account")
         AUDIENCE = 1, _("its own audience")
@@ -97,7 +97,8 @@ class Batch(models.Model):
     ad_account = models.ForeignKey(AdAccount, models.CASCADE, related_name="+", db_index=False)
     action = models.CharField(max_length=6, choices=Action.choices)
     kinds: models.JSONField[list[str], list[str]] = models.JSONField(default=list)
-    # Its place in the order of the audience. The pieces of a split batch keep it.
+    # The place of the batch in the order of its audience. The pieces of a split batch keep the
+    # number.
     seq = models.BigIntegerField()
     n = models.PositiveIntegerField(default=0)  # deliveries without an outcome of their own
     state = models.CharField(max_length=10, choices=Outcome.choices, default=Outcome.PENDING)
@@ -106,8 +107,8 @@ class Batch(models.Model):
     waits_for = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="held"
     )
-    # A repeat has no deliveries of its own and is not counted: it sends again (or takes back)
-    # those of another batch, all of them or those with ids > repeat_after and <= repeat_until.
+    # A repeat has no deliveries of its own and is not counted: it sends again (or takes back) the
+    # deliveries of another batch with ids > repeat_after and <= repeat_until (None: no limit).
     repeat_of = models.ForeignKey(
         "self", models.CASCADE, null=True, blank=True, related_name="repeats"
     )
@@ -122,12 +123,13 @@ class Batch(models.Model):
     # The people of the smallest refused batch that this one was cut from (queue/split.py).
     refused_n = models.PositiveIntegerField(null=True, blank=True)
     crashes = models.PositiveSmallIntegerField(default=0)  # leases in a row without an answer
-    # Its people were tried in another batch: they were errored and are tried again, or moved here.
+    # The people of the batch were tried in another one: they were errored or moved, and are tried
+    # again.
     was_tried = models.BooleanField(default=False, db_default=False)
     lease = models.CharField(max_length=32, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
-    # On a pending batch: cancel it when no worker holds it. On an ended one: its adds must be
-    # taken back should a late worker still send them.
+    # On a pending batch: cancel it when no worker holds it. On an ended batch: if a late worker
+    # still sends its adds, they must be taken back.
     cancel_requested = models.BooleanField(default=False)
     # On a pending batch: its people enter that Sync when no worker holds it (queue/move.py).
     moves_to = models.ForeignKey(
@@ -190,7 +192,7 @@ class Delivery(models.Model):
     sync = models.ForeignKey(
         Sync, models.CASCADE, related_name="deliveries", db_index=False, db_constraint=False
     )
-    # Of an erased person: NULL, or an id without a profile.
+    # For an erased person, this is NULL or an id without a profile.
     profile = models.ForeignKey(
         Profile, models.SET_NULL, null=True, related_name="deliveries", db_constraint=False
     )
@@ -204,7 +206,7 @@ class Delivery(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["sync", "entry_key"], name="delivery_once")]
         indexes = [
-            # For lists (people/counted.py). Written only for people with an outcome of their own.
+            # An index for lists (people/counted.py), only of people with an outcome of their own.
             models.Index(
                 fields=["sync", "outcome", "reason", "id"],
                 condition=Q(outcome__isnull=False),
@@ -241,7 +243,7 @@ class Push(models.Model):
     people = models.PositiveIntegerField()
     ids = models.PositiveIntegerField()  # identifiers: a row may have several
     at = models.DateTimeField(db_index=True)
-    ms = models.PositiveIntegerField()  # until the answer
+    ms = models.PositiveIntegerField()  # time until the answer
     code = models.CharField(max_length=MAX_CODE)
     request_id = models.CharField(max_length=80, blank=True)
 
@@ -256,7 +258,7 @@ class PushShare(models.Model):
     sync = models.ForeignKey(Sync, models.CASCADE, related_name="+", db_index=False)
     people = models.PositiveIntegerField()
     is_failed = models.BooleanField(default=False, db_default=False)
-    # Those of them who were in no call before, and how many of these the partner took.
+    # How many people were in no call before, and how many of these the partner took.
     first_people = models.PositiveIntegerField(default=0, db_default=0)
     first_accepted = models.PositiveIntegerField(default=0, db_default=0)
 

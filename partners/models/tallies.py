@@ -67,7 +67,7 @@ class TallyHour(Numbers):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["sync", "hour"], name="tally_hour_once")]
-        # For the newest hours of all Syncs together.
+        # An index for queries of the newest hours of all Syncs.
         indexes = [models.Index(fields=["hour"], name="tally_hour_newest")]
 
     def __str__(self) -> str:
@@ -97,7 +97,7 @@ class TallyDay(Numbers):
 class Count(models.Model):
     """A counter of events in the whole installation, for the metrics; it never resets.
 
-    Not one of COUNTS, which belong to a Sync.
+    It is not one of COUNTS, which belong to a Sync.
     """
 
     LEASE_RECLAIMS = "lease_reclaims"

@@ -70,7 +70,7 @@ class WebhookCall(models.Model):
     incident = models.ForeignKey(Incident, models.CASCADE, related_name="calls", db_index=False)
     kind = models.CharField(max_length=5, choices=Notice.Kind.choices)
     created_at = models.DateTimeField()
-    due_at = models.DateTimeField(null=True)  # of the next attempt; null: accepted, or given up
+    due_at = models.DateTimeField(null=True)  # when to try next; null: accepted, or given up
     tries = models.PositiveIntegerField(default=0)
     sent_at = models.DateTimeField(null=True)  # when it was accepted
 

@@ -31,7 +31,7 @@ from partners.models import Incident, Notice, Webhook, WebhookCall
 
 Kind = Notice.Kind
 ANSWER_SECONDS = 10.0
-TURN_SECONDS = 20.0  # for which one call of `send_due` starts requests
+TURN_SECONDS = 20.0  # one call of `send_due` starts requests for this long
 MAX_TURN = 60.0  # seconds; then another worker may send
 CALLS_PER_TURN = 50
 REMINDERS_PER_RUN = 100  # incidents that are looked at

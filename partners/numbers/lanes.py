@@ -116,7 +116,7 @@ def _add_due_of_partner(partner: str, lanes: dict[str, LaneNumbers], *, now: dat
 
 def _large_counts(preset: Preset) -> dict[str, Count]:
     """Return counts of the batches that never share a request, for 1 to MAX_KINDS identifiers."""
-    unlimited = AdAccount()  # without a limit of its own
+    unlimited = AdAccount()  # an ad account without a learned cap
     return {
         f"large_{n}": Count(
             "pk",

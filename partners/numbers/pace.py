@@ -104,7 +104,7 @@ def _measured_rate(
 ) -> float | None:
     """Return the requests per second over the last minute, or the part in which people waited.
 
-    None if that is too short, or has too few requests.
+    None if that time is too short, or has too few requests.
     """
     since = max(now - MEASURED_WINDOW, waiting_since)
     n, seconds = _recent_requests(ad_account, since=since).count(), (now - since).total_seconds()

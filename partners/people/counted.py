@@ -58,7 +58,7 @@ class DeliveriesWithBatchOutcome:
         if beyond is not None:
             batches = batches.filter(**{"pk__gte" if ascending else "pk__lte": beyond[0]})
         batch_ids, n_people = list[int](), 0
-        # Each batch has at least one such delivery; one more for the batch of ``beyond``.
+        # Each batch has at least one such delivery, so ``limit`` batches and that of ``beyond`` do.
         for pk, n in batches.values_list("pk", "n")[: limit + 1]:
             batch_ids.append(pk)
             n_people += n if beyond is None or pk != beyond[0] else 0
@@ -125,7 +125,7 @@ def own_outcome_reasons(sync_id: int, outcome: Outcome) -> Iterator[str | None]:
     """
     # A loose index scan: one index lookup per reason, instead of reading each delivery.
     rows = Delivery.objects.filter(sync=sync_id, outcome=outcome)
-    # In the order of the index: a plain search for NULL, if there is none, reads all deliveries.
+    # Read in the order of the index: a plain search for NULL reads all deliveries if there is none.
     first_reason = rows.order_by(_nulls_first()).values_list("reason", flat=True)[:1]
     if None in first_reason:
         yield None

@@ -29,7 +29,7 @@ A later answer means that the engine was off.
 """
 MAX_DOUBLINGS = 8
 """After more throttle answers in a row, a park is the longest, even if 2 ** n seconds are less."""
-SECOND = 1_000_000  # in microseconds
+SECOND = 1_000_000  # the microseconds of one second
 _LANE = "lane:"
 
 _NOW_US = {

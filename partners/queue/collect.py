@@ -183,7 +183,8 @@ def lease_batches(request: Request, *, now: datetime) -> bool:
     with transaction.atomic():
         if len(sendable.lock_ids()) < len(ids):
             return False
-        # By id: a swap that begins now ends `not_in_swap`, but the batches are locked for us.
+        # Filter by id alone: with `not_in_swap`, a swap that begins now would hide the locked
+        # batches.
         locked = Batch.objects.filter(pk__in=ids)
         locked.update(lease=request.lease, lease_until=_lease_end(now))
     # An opposite operation that was committed before the lease supersedes these batches now. A

@@ -184,7 +184,7 @@ def _set_sizes(batches: list[Batch], entered: dict[str | None, dict[int | None, 
     Batch.objects.bulk_update([batch for batch in batches if batch.n], ["n"])
     empty = [batch.pk for batch in batches if not batch.n]
     if empty:
-        # They were made above, so nothing refers to them.
+        # These batches were made in this transaction, so nothing refers to them.
         Batch.objects.filter(pk__in=empty)._raw_delete("default")
 
 

@@ -63,8 +63,8 @@ def beat() -> None:
 def age_blocked(*, now: datetime) -> None:
     """Start the retry window of newly blocked batches, and error those that cannot be tried.
 
-    Those are errored after their deadline. A batch behind something parked is tried once more
-    then, like all others.
+    Batches that cannot be tried are errored at their deadline. A batch behind a parked row is tried
+    once more then, like all others.
     """
     waiting = Batch.objects.waiting().filter(moves_to=None).not_paused().not_in_swap()
     blocked = waiting.blocked(now)

@@ -122,7 +122,7 @@ def end_swap(connection_id: int, *, now: datetime) -> bool:
     Retry windows are extended by the time in which nothing was sent.
     """
     with transaction.atomic():
-        # Connections before batches, as a disconnect locks them.
+        # Lock the connection before its batches, as a disconnect does.
         in_swap = Connection.objects.select_for_update(no_key=True).filter(
             pk=connection_id, swap_until__isnull=False
         )

@@ -48,7 +48,7 @@ _PAST_OF_ONE = "SELECT z.kind, z.sha256 FROM {past} z WHERE z.profile_id = %s OR
 # A repeat sends the deliveries of another batch again, under these conditions.
 # Their ids are in its range (Batch.repeat_after, repeat_until).
 _RANGE = "AND d.id > %s AND d.id <= %s"
-# No later, opposite operation on the same person follows.
+# The condition that no later, opposite operation on the same person follows.
 _NOT_SUPERSEDED = """
 AND NOT EXISTS (SELECT 1 FROM {delivery} e JOIN {batch} b ON b.id = e.batch_id
 WHERE e.profile_id = d.profile_id AND e.outcome IS NULL
@@ -106,7 +106,7 @@ class PushAnswer:
     request_id: str
     sent_at: datetime
     sent_us: int  # the same in microseconds since 1970, for the budget
-    ms: int  # until the answer
+    ms: int  # time until the answer
     was_sent: bool = True  # False: it was too late to send it
 
     @property
@@ -278,7 +278,7 @@ def _rows_to_send(batch: Batch, *, most_rows: int) -> tuple[list[Row], list[int]
         # A profile was deleted, or a person has nothing to send.
         if n_people != batch.n or (empty in rows and _has_unsendable(batch)):
             raise NeedsRevalidation(batch, n_people)
-        # A person's identifiers all stay, as other people in the audience have them.
+        # All identifiers of a person stay, as other people in the audience have them, too.
         if empty in rows and deliveries_without_rows(batch):
             raise NeedsRevalidation(batch, n_people)
         if past:

@@ -36,7 +36,7 @@ from partners.queue import supersede
 
 HOURS_IN_USE = timedelta(days=3)
 """Hours that are kept in any case, for thresholds of incidents and the numbers of a local day."""
-SECONDS_PER_CALL = 0.3  # for deliveries
+SECONDS_PER_CALL = 0.3  # the longest time of one call for deliveries
 # In these states, the last code of the batch is the reason of its deliveries.
 STATES_WITH_CODE = (Outcome.ERRORED, Outcome.CANCELLED)
 

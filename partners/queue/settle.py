@@ -175,7 +175,7 @@ def _apply_partial(answer: PushAnswer, error: Rejected, *, now: datetime) -> Non
 def _refused_by_batch(answer: PushAnswer) -> dict[int, list[int]] | None:
     """Return batch id -> ids of the deliveries that a partial success named as refused.
 
-    None for other answers, and if it named no rows, or rows that were not sent.
+    Return None for other answers, and if the answer named no rows, or rows that were not sent.
     """
     match answer.error:
         case Rejected(cause=RejectedCause.PARTIAL, failed_rows=[*rows]):

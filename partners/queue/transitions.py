@@ -108,7 +108,7 @@ def retry_or_error(
 
 def _is_expired(batch: Batch, tried_at: datetime) -> bool:
     if batch.cancel_requested or batch.moves_to_id is not None:
-        return False  # its people are cancelled or moved instead
+        return False  # the people of the batch are cancelled or moved instead
     return batch.deadline_at is not None and batch.deadline_at <= tried_at
 
 

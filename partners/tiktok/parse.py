@@ -19,7 +19,7 @@ STREAMED = "Partner"
 USABLE_STATUS = "STATUS_ENABLE"
 MAX_ID_LENGTH = 64
 """The longest id that fits into a column (MAX_REMOTE_ID in models/connections.py)."""
-MAX_SIZE = 2**63 - 1  # of a column of 64 bits
+MAX_SIZE = 2**63 - 1  # the largest number in a column of 64 bits
 
 NOT_STREAMED = _(
     "People can only be sent to audiences created through the API; this one was made another way."

@@ -37,7 +37,8 @@ from partners.views.pages import connection_of, get_ad_account, partner_or_404
 def connect(request: HttpRequest, group: str, partner_key: str) -> HttpResponse:
     """Send an admin to the partner's consent page, to connect or to change the account.
 
-    A change that affects steps is confirmed first (change.py). From then on the queue is held.
+    A change that affects steps is confirmed first (change.py). From the confirmation on, the queue
+    is held.
     """
     app_group, partner = access.group(request, Role.ADMIN), partner_or_404(partner_key)
     if not partner.is_configured():

@@ -60,7 +60,7 @@ def test_a_choice_and_a_disconnect_do_not_wait_for_each_other(alice_flow, alice)
         result = execute(sql, params, many, context)
         if sql.startswith("UPDATE") and OAuthState._meta.db_table in sql and not threads.running:
             threads.start(lambda: disconnect(row, alice))
-            time.sleep(0.5)  # until it waits for a lock
+            time.sleep(0.5)  # until the other one waits for a lock
         return result
 
     with connection.execute_wrapper(disconnect_meanwhile):

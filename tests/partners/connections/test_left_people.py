@@ -36,7 +36,7 @@ def test_pending_removals_are_a_risk_of_the_step(add_sync):
 
 
 def test_removals_are_retried_as_long_as_adds(removal_sync, settings):
-    # Without a token they are blocked: that starts their retry window.
+    # Without a token, the removals are blocked, which starts their retry window.
     Connection.objects.update(token_sealed="")
     flush.age_blocked(now=timezone.now())
     batch = Batch.objects.get(sync=removal_sync)

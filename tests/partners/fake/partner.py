@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 SCHEMA = {"email": "EMAIL_SHA256", "idfa": "IDFA_SHA256", "gaid": "AAID_SHA256"}
 METHODS: dict[Action, Literal["POST", "DELETE"]] = {Action.ADD: "POST", Action.REMOVE: "DELETE"}
 LABEL = "FakeAds"
-SECONDS = 5.0  # for a whole request
+SECONDS = 5.0  # the longest time of a request
 
 
 class FakePartner:
@@ -58,7 +58,7 @@ class FakePartner:
     prerequisites: tuple[Link, ...] = (Link("A FakeAds account."),)
     settings_hint: str = "FAKE_CLIENT_ID, FAKE_CLIENT_SECRET"
     kinds: tuple[str, ...] = ("email", "idfa", "gaid")
-    lookalike_reaches: "Mapping[str, StrOrPromise]" = {}  # it makes none
+    lookalike_reaches: "Mapping[str, StrOrPromise]" = {}  # FakeAds makes no lookalikes
     lookalike_seed: int = 0
     lookalike_type: str = ""
     code_parameter: str = "code"

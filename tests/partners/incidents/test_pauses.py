@@ -90,7 +90,7 @@ def test_no_end_is_mailed_while_the_threshold_is_passed_again(step, mailoutbox):
     alerts.send_due(now=timezone.now())
     share(is_high=False)
     age(hours=1, minutes=1)
-    share(is_high=True)  # too late to be the same one
+    share(is_high=True)  # too late to be the same incident
     alerts.send_due(now=timezone.now())
     age(minutes=2)
     alerts.send_due(now=timezone.now())

@@ -42,7 +42,7 @@ def step(acme, alice, people_of, settings):
 
 
 def look(hours):
-    """Write what is due if the people are errored in so many hours."""
+    """Write what is due if the people are errored in this many hours."""
     now = timezone.now()
     ends_at = now + timedelta(hours=hours)
     Batch.objects.update(first_failed_at=ends_at - timedelta(hours=13), deadline_at=ends_at)

@@ -50,7 +50,7 @@ def test_no_call_is_made_after_its_deadline(world):
 
 
 def test_a_run_books_no_call_after_its_own_end(world, settings):
-    """At one request in five seconds, a run of four seconds leaves the second to the next."""
+    """At one request in five seconds, a run of four seconds leaves the second to the next run."""
     settings.SYNC = settings.SYNC | {"requests_per_second": 0.2}
     for name in ("one", "two"):
         sync_row = world.create_sync(world.create_audience(name))

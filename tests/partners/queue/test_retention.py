@@ -180,7 +180,7 @@ def test_nothing_is_purged_when_retention_is_disabled(world, settings):
 def test_events_activities_and_sessions_are_purged_by_age(world, alice):
     now = timezone.now()
     (person,) = world.create_people(1)
-    for days in (700, 740):  # they are kept for 730 days
+    for days in (700, 740):  # these rows are kept for 730 days
         at = now - timedelta(days=days)
         Event.objects.create(app_group=world.app_group, profile=person, name="bought", at=at)
         Activity.objects.create(

@@ -58,7 +58,7 @@ def test_requests_planned_with_a_slow_lease_are_booked_again(world, monkeypatch)
     def slow_at_first(request, *, now):
         leases_per_plan[-1] += 1
         if sum(leases_per_plan) == 1:
-            time.sleep(0.5)  # longer than the time booked for all of them
+            time.sleep(0.5)  # longer than the booked times of all requests
         return lease_batches(request, now=now)
 
     monkeypatch.setattr(collect, "plan", planning)

@@ -54,7 +54,7 @@ def purge(days):
 def test_a_retry_does_not_add_people_who_left(world, leave):
     to_sync, people = world.create_sync(), world.create_people(3)
     enter_errored(world, to_sync, people)
-    assert leave(to_sync, people[:2]) == 2  # they may have arrived
+    assert leave(to_sync, people[:2]) == 2  # their adds may have arrived
     assert sync.retry_errored(to_sync, now=timezone.now()) == 3
     world.drain()
     assert world.members(to_sync.audience) == 1

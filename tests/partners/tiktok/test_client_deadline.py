@@ -15,7 +15,7 @@ from tests.support.odd_servers import OK_BODY, http, read_request, serve
 pytestmark = pytest.mark.thorough
 
 DEADLINE = 0.6
-LONGER = 2.5  # in which a busy machine answers a call
+LONGER = 2.5  # seconds
 """The deadline of calls that even a busy machine answers in time."""
 
 
