@@ -69,7 +69,7 @@ def _steps() -> Iterator[str]:
 
 
 def _branches() -> Iterator[str]:
-    """Check L4 of splits: who went on or left took one of the branches."""
+    """Check L4 of splits: all visits that went on or left took one of the branches."""
     splits = [key for key, kind in KINDS.items() if kind.splits]
     took = Sum("step__branch_tallies__n", default=0)
     for tally in StepTally.objects.filter(step__kind__in=splits).annotate(took=took):

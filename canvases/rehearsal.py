@@ -221,7 +221,7 @@ class _Walk:
     def explain(self, condition: Mapping[str, Any], *, now: datetime) -> Part:
         """Return a filter with what the person meets of it.
 
-        Its data are read together with those of the next steps, to save queries.
+        The data for it are read together with the data for the next steps, to save queries.
         """
         if not self.explained.knows(condition, now=now):
             self.explained.read([condition, *self._conditions(self._until_a_wait(now))], now=now)

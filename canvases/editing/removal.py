@@ -30,7 +30,7 @@ class Removal:
     head: Step | None
     tail: Step | None  # the last step of the branch that stays
     after: Step | None  # what came after the step or its block
-    next_of: dict[int, Step | None]  # where people go on who wait at a step that goes
+    next_of: dict[int, Step | None]  # removed step -> the step to which its waiting people go
 
 
 def plan(steps: Sequence[Step], step: Step, keep: int) -> Removal:
@@ -74,7 +74,7 @@ def relink(removal: Removal, *, now: datetime) -> None:
 
 
 def n_waiting(steps: Sequence[Step]) -> int:
-    """Return how many people wait at these steps, or at removed steps that are cleared to them."""
+    """Return how many people wait at these steps, or are still to be moved there from others."""
     there_q = Q(step__in=list(steps)) | Q(step__clears_to__in=list(steps))
     n: int = StepTally.objects.filter(there_q).aggregate(n=Sum("waiting", default=0))["n"]
     return n

@@ -51,7 +51,8 @@ class Entrants:
 def admit(canvas_id: int, *, now: datetime) -> int:
     """Admit the next profiles of the entry segment.
 
-    Return how many were read, or entered if these were the last; above 0 while more are left.
+    Return how many were read, or how many entered if no more are left. The result is above 0 while
+    more are left.
     """
     with transaction.atomic():
         canvas = rows.locked_live(canvas_id)
@@ -77,7 +78,7 @@ def admit(canvas_id: int, *, now: datetime) -> int:
 def _entrants(canvas: Canvas, people: QuerySet[Profile], *, upto: int, now: datetime) -> Entrants:
     """Return the profiles up to an id; with a subscription, those that are its members now.
 
-    Members are stored before they enter: who joins or leaves the segment later gets a signal.
+    Members are stored before they enter, so that each later change of the segment gives a signal.
     """
     earlier_visits = Visit.objects.filter(
         canvas=canvas, profile_id__gt=canvas.entry_cursor, profile_id__lte=upto
@@ -165,7 +166,7 @@ def admit_some(canvas_id: int, people: Iterable[int], *, now: datetime) -> int:
 
 
 def in_segment(canvas: Canvas, ids: Sequence[int], *, now: datetime) -> QuerySet[Profile]:
-    """Return those of these profiles that are in the entry segment; all if there is no segment.
+    """Return the profiles that are in the entry segment; all of them if there is no segment.
 
     With a subscription they are members from now on, so that a signal says when they leave.
     """

@@ -39,7 +39,7 @@ def unheld_signals(listener: int) -> QuerySet[Signal]:
 
     People who came back are found by their other signals: after very many have left, a look at each
     LEFT signal would read all of them each time. LEFT signals of people who are members again and
-    have no other signal are left out: nothing is to be done for them.
+    have no other signal are left out: they have no effect.
     """
     signals = Signal.objects.filter(listener=listener)
     others = signals.exclude(kind=Signal.Kind.LEFT)

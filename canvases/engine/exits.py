@@ -42,7 +42,7 @@ def end_visits(
 
 
 def entered_later(canvas: Canvas, people: Mapping[int, datetime | None]) -> set[int]:
-    """Return those of these people who entered after their exit event, which arrived late.
+    """Return the people who entered after their exit event, which arrived late.
 
     Such an event does not end their visit: they stay in the audience, even if the visit is over.
     """

@@ -1,4 +1,4 @@
-"""Delete the old numbers by hour of steps and canvases; those on cards are in tallies and stay."""
+"""Delete the old numbers by hour of steps and canvases. Cards show tallies, which stay."""
 
 from __future__ import annotations
 

@@ -241,7 +241,7 @@ def _matching_ids(
 def _fitting_event_ids(
     canvas: Canvas, subscription: Subscription, event_ids: set[int], *, now: datetime
 ) -> set[int]:
-    """Return those of these events that fit the conditions of a subscription."""
+    """Return the ids of the events that fit the conditions of a subscription."""
     fitting = Event.objects.filter(pk__in=event_ids)
     if subscription.role == Subscription.Role.ENTRY:
         fitting = _drop_too_old(canvas, fitting.filter(filters.of_event(canvas.entry, now=now)))
@@ -263,7 +263,7 @@ def _drop_too_old(canvas: Canvas, events: QuerySet[Event]) -> QuerySet[Event]:
 
 
 def _enter(canvas: Canvas, entries: dict[int, Signal], *, now: datetime) -> None:
-    """Let the people of these signals enter who are in the segment, if the canvas has one."""
+    """Let the people of these signals enter; if the canvas has a segment, only its members."""
     if not entries:
         return
     people = admission.in_segment(canvas, list(entries), now=now)

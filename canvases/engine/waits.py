@@ -116,7 +116,7 @@ def catch_up_at(step: Step, *, now: datetime) -> None:
 def _catch_up(
     step: Step, since: Mapping[int, datetime], entry_event_ids: Collection[int], *, now: datetime
 ) -> None:
-    """Choose the branch of people by their events since a time, without those that let them in.
+    """Choose the branch of people by their events since a time, except their entry events.
 
     ``since``: person -> time.
     """

@@ -259,7 +259,7 @@ class EntryForm(forms.ModelForm):
 
     @property
     def all_forms(self) -> list[forms.BaseForm]:
-        """Return the form and those inside it whose fields count."""
+        """Return the form and the inner forms whose fields count for the chosen entry."""
         inside = [self.schedule] if self.by == By.SCHEDULE and not self.is_launched else []
         return [self, *inside, *(self.exits.forms if self.exits.is_bound else [])]
 

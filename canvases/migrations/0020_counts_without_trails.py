@@ -1,4 +1,4 @@
-"""Visits that have passed steps by now have no trail: their counts become the base."""
+"""Visits from before this migration have no trail: their counts become the base."""
 
 from django.db import migrations
 from django.db.models import F

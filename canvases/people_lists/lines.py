@@ -128,9 +128,9 @@ def _visits_by_id(canvas: Canvas, ids: Iterable[int]) -> dict[int, Visit]:
 def _visits_of(step: Step | None, rows: Sequence[Delivery]) -> dict[int, int]:
     """Return delivery -> visit; of a removal, the visit of the add that it reverts.
 
-    The entry key of a delivery is the id of its visit; that of a removal of people who left is the
-    id of the delivery that it reverts. ``step``: None for a number of a canvas, which counts no
-    such removals.
+    The entry key of a delivery is the id of its visit. If it removes a person who left, the entry
+    key is the id of the delivery that it reverts. ``step``: None for a number of a canvas, which
+    counts no such removals.
     """
     key_of = {row.pk: row.entry_key for row in rows}
     if not rows or step is None:

@@ -19,8 +19,8 @@ class UnknownNumber(Exception):
 class Number:
     """A number and the people behind it.
 
-    ``n``: how many; None if it is not counted. ``gone``: how many of them have no rows any more;
-    the others are the rows of ``parts``. If there are too many people to count by
+    ``n``: how many; None if it is not counted. ``gone``: how many of these people have no rows
+    any more; the others are the rows of ``parts``. If there are too many people to count by
     reason, ``n`` is a lower limit (Why.is_at_least).
     """
 

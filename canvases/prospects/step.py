@@ -98,9 +98,9 @@ class Reach:
 class Place:
     """A step of a canvas, and the people who would come to it. Some queries, none of them a count.
 
-    ``is_launch``: the people are those who would enter at a launch; else all who fit the entry,
-    also those who have been in the canvas. Raise FilterError if a condition before the step cannot
-    be read.
+    ``is_launch``: the people are those who would enter at a launch; otherwise all who fit the
+    entry, including people who have been in the canvas. Raise FilterError if a condition before the
+    step cannot be read.
     """
 
     def __init__(self, canvas: Canvas, steps: Sequence[Step], step: Step, *, now: datetime) -> None:

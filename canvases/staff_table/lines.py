@@ -113,7 +113,7 @@ class Group:
 
     @property
     def rank(self) -> int:
-        """Return 0 in trouble, 1 with a warning, else 2."""
+        """Return 0 for a group in trouble, 1 for one with a warning, 2 for others."""
         if not self.incidents:
             return 2
         return int(self.incidents[0].code in thresholds.CODES)

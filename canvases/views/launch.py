@@ -54,7 +54,7 @@ def launch(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     with transaction.atomic():
         by, edited_at = access.user(request), canvas.edited_at
         is_launched = engine.launch(canvas, by=by, now=now, edited_at=edited_at)
-        # A second click discards no one: people who are pending by now entered after the first one.
+        # A second click discards no one: people who are pending now entered after the first click.
         discarded = _discard(request, canvas) if is_launched else pending.Decision()
     canvas.refresh_from_db()
     if canvas.state != Canvas.State.LIVE:

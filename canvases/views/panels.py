@@ -230,7 +230,7 @@ def of_launch(
 ) -> Panel:
     """Return the checklist, the forecast and the launch button.
 
-    ``partner_problems``: those of checklist.partner_problems, if the partner was asked.
+    ``partner_problems``: the result of checklist.partner_problems, if the partner was asked.
     """
     canvas = flow.canvas
     items = checklist.items(canvas, now=now, partner_items=partner_problems)

@@ -21,7 +21,7 @@ MAX_NEWEST = 8  # on the page of the step
 @require_safe
 @access.signed_in
 def page(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
-    """List the calls with people of a step; ``?failed=1`` only those with an error."""
+    """List the calls with people of a step; with ``?failed=1`` only failed calls."""
     step = access.get(request, Step, pk=step_id, canvas=canvas_id)
     failed = request.GET.get("failed") == "1"
     page_of_calls = requests.page(

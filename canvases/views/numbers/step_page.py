@@ -42,7 +42,7 @@ FILL_CLASSES = {
 
 @dataclass(slots=True)
 class Group:
-    """People with one outcome, by reason. ``list_name``: of the list of all of them."""
+    """People with one outcome, by reason. ``list_name``: the name of their list."""
 
     outcome: str
     list_name: str
@@ -56,7 +56,7 @@ class Group:
 
     @property
     def rest(self) -> int:
-        """Return how many of them are not counted by reason; each reason has this number."""
+        """Return how many are not counted by reason, a number that each of the reasons has."""
         return max((why.rest for why in self.whys), default=0)
 
 
@@ -153,7 +153,7 @@ def groups_of(step: Step) -> list[Group]:
         Outcome.ERRORED.value: Group("errored", "errored", _("Errored")),
     }
     for why in reasons.reasons(step):
-        # People who left have the same outcomes: what became of their removal.
+        # People who left have the same outcomes, which say what became of their removal.
         key = f"left-{why.outcome}" if why.is_removal else why.outcome
         groups.setdefault(key, Group(key, why.list_name, why.heading)).whys.append(why)
     return list(groups.values())

@@ -217,7 +217,7 @@ class Card:
 
     @property
     def wanted_by(self) -> list[sync.Want]:
-        """Return what else keeps people in the audience who left: other steps that add them."""
+        """Return the other steps that keep people in the audience although they left."""
         if self.removed is None or not self.removed.wanted:
             return []
         return sync.wanted_elsewhere(self.step.syncs.values_list("pk", flat=True))

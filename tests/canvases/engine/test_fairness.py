@@ -87,7 +87,7 @@ def test_people_who_come_in_behind_the_last_crowd_are_not_lost(canvas_world, one
     engine.advance(step.pk, now=now, ends=ends)
     earlier = Visit.objects.filter(step=step, left_at=None).last()
     Visit.objects.filter(pk=earlier.pk).update(due_at=earlier.due_at - timedelta(hours=1))
-    was_waiting = []  # after each crowd, the person who is due earlier
+    was_waiting = []  # after each crowd: does the person who is due earlier still wait
     while engine.advance(step.pk, now=now, ends=ends):
         was_waiting.append(Visit.objects.filter(pk=earlier.pk, step=step).exists())
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 
 class Flow:
-    """A canvas that sends those with an e-mail: split, Audience Sync, exit."""
+    """A canvas that sends people with an e-mail address: split, Audience Sync, exit."""
 
     def __init__(self, world, user, **fields):
         group = world.app_group

@@ -1,4 +1,4 @@
-"""When those who wait are done: from the requests they need and the pace; held and slow people."""
+"""When all people are sent: from the requests they need and the pace; held and slow people."""
 
 from datetime import timedelta
 
