@@ -36,7 +36,7 @@ def identify(
 def _hand_over(visitor: int, *, to: int, now: datetime) -> None:
     """Reassign visits and deliveries of an anonymous profile.
 
-    A person is in a canvas once at a time, and has one visit per slot. If this forbids to reassign
+    A person is in a canvas once at a time, and has one visit per slot. If this forbids reassigning
     an open visit of the anonymous profile, the visit ends. If both profiles wait at one step, the
     branch that was chosen for the ended visit passes to the other visit.
     """

@@ -54,7 +54,7 @@ def launch_canvas(canvas_world, entry_by, *kinds, **fields):
 
 
 def let_enter(canvas_world, canvas, *names):
-    """Let people enter as the canvas does: these by an event or call, otherwise the segment."""
+    """Let people enter: those named, by an event or a call, or else all of the segment."""
     now = timezone.now()
     if canvas.entry_by == "event":
         sent = [{"external_id": name, "name": "cart", "time": now.isoformat()} for name in names]
