@@ -340,7 +340,8 @@ API_PATHS = r"(?:users|canvas|segments|audiences|deliveries|campaigns|feed|event
 SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$", f"^{API_PATHS}"]
 BEHIND_PROXY = env.flag("BEHIND_PROXY", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
-# Else rate limits would see only the proxy's IP address, and one client could lock out all.
+# Without the count, rate limits would see only the proxy's IP address, and one client could lock
+# out all.
 ALLAUTH_TRUSTED_PROXY_COUNT = int(BEHIND_PROXY)
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
@@ -350,11 +351,11 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 if HTTPS:  # browsers accept cookies with these names from exactly this host only
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = "Lax"  # Strict would drop the session on the way back from a partner
+SESSION_COOKIE_SAMESITE = "Lax"  # with Strict, the way back from a partner would have no session
 SESSION_COOKIE_AGE = 14 * 24 * 3600  # seconds
 # 0: sessions do not end when idle.
 SESSION_IDLE_MINUTES = env.whole("SESSION_IDLE_MINUTES", 0, least=0, most=14 * 24 * 60)
-# Where staff read the tables; empty: nowhere.
+# The path under which staff read the tables; empty: there is none.
 ADMIN_PATH = addresses.path("ADMIN_PATH", env.str("ADMIN_PATH", "staff/tables/"))
 STAFF_REQUIRE_SECOND_FACTOR = env.flag("STAFF_REQUIRE_SECOND_FACTOR", False)
 X_FRAME_OPTIONS = "DENY"

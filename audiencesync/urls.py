@@ -26,7 +26,7 @@ urlpatterns = [
     path("groups/", my_groups.groups, name="groups"),
     path("", include("audiencesync.groups.urls")),
     path("setup/<str:token>/", setup.setup, {"load_demo": people.load}, name="setup"),
-    # Before allauth's own URLs.
+    # This comes before allauth's own URL of the same path.
     path("accounts/login/", setup.explained_before_setup(login), name="account_login"),
     path("accounts/", include("allauth.urls")),
     path("g/<slug:group>/people/", include("audiencesync.people.urls")),

@@ -9,5 +9,6 @@ from audiencesync.core.process.start import exit_if_unsafe
 
 exit_if_unsafe()
 application = get_wsgi_application()
-# Imported now: else the first request waits for it, and some API clients wait only two seconds.
+# The URLs are imported now: otherwise the first request would wait for that, and some API clients
+# wait only two seconds.
 import_module(settings.ROOT_URLCONF)

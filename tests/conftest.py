@@ -77,7 +77,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 def _runs_once(item):
-    """Return whether a test touches no database: `make test` runs it on one of the two only.
+    """Return whether a test touches no database: `make test` runs it on one database only.
 
     Tests that start processes without a fixture of this list give them SQLite.
     """
@@ -156,7 +156,7 @@ def _fresh_limits():
 
 @pytest.fixture(autouse=True)
 def _fresh_language_and_time_zone():
-    """Forget those of the last request: a test without one must not depend on the one before."""
+    """Reset both: a test must not depend on the last request of the test before it."""
     translation.deactivate()
     timezone.deactivate()
 

@@ -36,7 +36,7 @@ from audiencesync.core.process.supervisor import HEARTBEAT_FILE_VARIABLE
 
 Packages = list[tuple[Any, Any]] | None  # (acknowledgement id, signed task), as brokers return
 
-HEARTBEAT = "pulse"  # primary key of its row in BeatSlot; the slot is the last heartbeat's time
+HEARTBEAT = "pulse"  # key of the heartbeat's row in BeatSlot; its slot is the time of the last one
 HEARTBEAT_SECONDS = 5.0
 WAKE_SECONDS = 0.3  # `wake` queues a function this often at most
 MAX_QUEUED = 10  # with so many tasks queued, another `wake` would change nothing
@@ -232,7 +232,7 @@ class TickRedis(Redis):
         return [(None, task[1])] if task else None
 
 
-_monitor = Ticker()  # of the monitor process: here it only remembers the slot of the heartbeat
+_monitor = Ticker()  # in the monitor process it only remembers the slot of the heartbeat
 
 
 def heartbeat() -> None:
@@ -259,8 +259,9 @@ def _write_heartbeat(**_kwargs: Any) -> None:
 
 
 def last_heartbeat() -> datetime | None:
-    """Return when a task last passed through any engine, to about five seconds; None before the
-    first.
+    """Return when a task last passed through any engine; None before the first heartbeat.
+
+    The time is accurate to about five seconds.
     """
     slot = BeatSlot.objects.filter(pk=HEARTBEAT).values_list("slot", flat=True).first()
     return None if slot is None else datetime.fromtimestamp(slot / 1000, UTC)

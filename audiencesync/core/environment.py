@@ -26,7 +26,7 @@ class Environment(environ.Env):
         """Return the value of a variable in its type. Raises ImproperlyConfigured."""
         text = self.ENVIRON.get(var, "")
         try:
-            # environ takes "$NAME" for the name of another variable; ours may be a password.
+            # environ takes "$NAME" for the name of another variable, but it may be a password.
             if text.startswith("$"):
                 return self.parse_value(text, args[0] if args else kwargs.get("cast"))
             return super().get_value(var, *args, **kwargs)

@@ -37,7 +37,8 @@ def my_groups(request: HttpRequest) -> QuerySet[AppGroup]:
 def membership(request: HttpRequest) -> Membership:
     """Return the user's membership in the group of the URL. Raises Http404 for non-members."""
     if request.resolver_match is None or "group" not in request.resolver_match.kwargs:
-        # allauth repeats a request after it asked for the password; that one is not resolved yet.
+        # allauth repeats a request after it asked for the password. The repeated request has not
+        # been resolved to a view yet.
         request.resolver_match = resolve(request.path_info)
     slug = request.resolver_match.kwargs["group"]
     cached: Membership | None = getattr(request, "membership", None)
@@ -76,7 +77,7 @@ def get(request: HttpRequest, model: type[M], role: Role = Role.VIEWER, **lookup
     does_not_exist = model.DoesNotExist  # type: ignore[attr-defined]  # every concrete model has it
     try:
         return all_of(request, model, role).get(**lookup)
-    except (does_not_exist, ValueError, OverflowError):  # the last two: no value of the column
+    except (does_not_exist, ValueError, OverflowError):  # the value may not fit the column
         raise Http404 from None
 
 

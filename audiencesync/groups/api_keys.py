@@ -91,7 +91,7 @@ def find(text: str, *, now: datetime) -> ApiKey | None:
         return None
     outdated_before = now - LAST_USED_PRECISION
     if key.last_used_at is None or key.last_used_at <= outdated_before:
-        # Compared again in the statement, so that of parallel calls one writes.
+        # The statement compares the time again, so that only one of parallel calls writes.
         outdated_q = Q(last_used_at=None) | Q(last_used_at__lte=outdated_before)
         ApiKey.objects.filter(outdated_q, pk=key.pk).update(last_used_at=now)
     return key

@@ -186,12 +186,12 @@ class GroupForm(EditedMeanwhile, forms.ModelForm):
 
     @property
     def wipes_identifiers(self) -> bool:
-        """Whether raw identifiers will be deleted, which needs a confirmation."""
+        """Return whether raw identifiers will be deleted, which needs a confirmation."""
         return "hash_only" in self.changed_data and bool(self.cleaned_data.get("hash_only"))
 
     @property
     def changes_profiles(self) -> bool:
-        """Whether stored profiles must be updated, too (people/writing/rework.py)."""
+        """Return whether stored profiles must be updated, too (people/writing/rework.py)."""
         privacy_fields = {"hash_only", "consent_attribute", "consent_values", "consent_required"}
         return not privacy_fields.isdisjoint(self.changed_data)
 

@@ -10,7 +10,7 @@ from django.utils import translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 
-MAX_LENGTH = 200  # of a value that is no text of ours
+MAX_LENGTH = 200  # characters of a value that is not one of our own texts
 
 Value = str | Promise | bool | int | None
 LoggedChange = tuple[str | Promise, Value, Value]

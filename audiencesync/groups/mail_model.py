@@ -46,5 +46,5 @@ class OutgoingMail(models.Model):
 
     @property
     def is_requested(self) -> bool:
-        """Whether a visitor requested the mail, such as a password reset."""
+        """Return whether a visitor requested the mail, such as a password reset."""
         return bool(self.kind)

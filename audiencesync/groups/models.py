@@ -48,7 +48,7 @@ class UserManager(BaseUserManager["User"]):
 
     def get_by_natural_key(self, username: str | None) -> User:
         """Return the user with an address, whatever its case."""
-        # Not ``iexact``: in PostgreSQL a dotless i or a long s would match another address.
+        # ``iexact`` is not used: in PostgreSQL a dotless i or a long s would match another address.
         return self.get(email=(username or "").strip().lower())
 
 
@@ -307,7 +307,7 @@ class KeptAnswer(models.Model):
 class Activity(models.Model):
     """A line of a group's activity log: actor, verb, object, time.
 
-    Never personal data of profiles.
+    It never holds personal data of profiles.
     """
 
     class Verb(models.TextChoices):
@@ -351,7 +351,7 @@ class Activity(models.Model):
     # One of Kind; empty in lines of older versions.
     kind = models.CharField(max_length=20, blank=True, default="")
     subject = models.CharField(max_length=200)
-    # Of the request; null: the engine, a command, or a line of an older version.
+    # The IP address of the request; null: the engine, a command, or a line of an older version.
     address = models.GenericIPAddressField(null=True, blank=True)
     changes: models.JSONField[list[dict[str, Any]], list[dict[str, Any]]] = models.JSONField(
         default=list

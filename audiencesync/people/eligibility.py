@@ -46,7 +46,7 @@ def barred_sql(kind: str, *, is_strict: bool) -> str:
 def usable_sql(kind: str) -> str:
     """Return SQL over profile ``q``: it has a usable identifier of this kind.
 
-    A device id is none while ad tracking is switched off.
+    A device id is not usable while ad tracking is switched off.
     """
     tracking_condition = f" AND NOT ({NOT_TRACKED.sql})" if kind in DEVICE_KINDS else ""
     return f"(q.{kind}_sha256 IS NOT NULL{tracking_condition})"

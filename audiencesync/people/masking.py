@@ -26,7 +26,7 @@ LABELS = {
     "gaid": gettext_lazy("Android GAID"),
 }
 PHONE_PROBLEMS: dict[str | None, str | Promise] = {
-    # Valid by the rules and the country of today; the stored result is of former ones.
+    # Valid by the present rules and country; the stored result is of former ones.
     None: gettext_lazy("Cannot be sent: this phone number has not been read yet"),
     "invalid": gettext_lazy("Cannot be sent: this is not a valid phone number"),
     "ambiguous": gettext_lazy(
@@ -120,7 +120,7 @@ def person(profile: Profile, *, masked: bool) -> Person:
 
 
 def is_name(attribute: str) -> bool:
-    """Whether an attribute of this name usually holds the name of a person."""
+    """Return whether an attribute of this name usually holds the name of a person."""
     letters = "".join(filter(str.isalpha, attribute.casefold()))
     return any(letters in synonyms for synonyms in NAME_ATTRIBUTES)
 

@@ -39,7 +39,8 @@ def _length(request: HttpRequest, *, longest: int | None) -> int:
     """Return the length of the body; read a chunked body first. Raises ApiError."""
     max_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     if _is_chunked(request):
-        # Django itself reads no more than Content-Length says, here nothing: set what it caches.
+        # Django reads as much as Content-Length says, which is nothing here: set the attribute in
+        # which it caches the body.
         request._body = _chunked_body(request, longest or max_bytes)
     length = request.headers.get("Content-Length") or (
         "" if not _is_chunked(request) else str(len(request.body))

@@ -159,7 +159,7 @@ def check_scope(request: ApiRequest, scope: str) -> None:
 
 def _count(request: ApiRequest, limit: str) -> None:
     """Count the call against a limit. Raises ApiError."""
-    # Outside any transaction, because parallel calls wait for this row.
+    # No transaction is open here: parallel calls would wait for this row until its end.
     request.rate = rate_limits.count(request.app_group, limit, now=timezone.now())
     if request.rate.is_over:
         raise ApiError(429, "Too many calls. Wait as Retry-After says.")

@@ -26,7 +26,7 @@ def processes_of(pgid):
         except (FileNotFoundError, ProcessLookupError):
             continue
         if state != "Z" and int(its_group) == pgid:
-            # By the time of the start first: process ids begin again after the highest one.
+            # The start time comes first: process ids begin again after the highest one.
             found.append((int(more[STARTED]), int(stat.parent.name)))
     return [pid for _started, pid in sorted(found)]
 

@@ -17,13 +17,13 @@ from audiencesync.core.charts.bins import Bins
 
 PLOT_HEIGHT = 160  # pixels from the lowest to the highest line
 SPACE_ABOVE = 8  # pixels above the highest line
-BAR_SHARE = 0.72  # of the width of its place
+BAR_SHARE = 0.72  # part of the width of its place that a bar fills
 MIN_HEIGHT = 1.5  # pixels: a number that is not zero is seen
-MAX_STEPS = 4  # of the axis of counts
+MAX_STEPS = 4  # steps of the axis of counts, at most
 MILLION = 1_000_000
 YEAR = timedelta(days=365)
-MAX_LABELS = 9  # of the time axis
-# How far apart these may be: the smallest gap is taken that needs at most MAX_LABELS.
+MAX_LABELS = 9  # labels of the time axis
+# Possible gaps between two labels: the smallest one that needs at most MAX_LABELS is taken.
 HOURS_BETWEEN = (1, 2, 3, 4, 6, 12, 24, 48)
 DAYS_BETWEEN = (1, 2, 7, 14, 28, 56, 91, 182, 364)
 

@@ -36,8 +36,8 @@ def write(target: Path) -> None:
             raise BackupError(
                 f"{file} is there already. A backup overwrites nothing: choose another name."
             )
-    # Only the owner may read either file, from its first byte on. The empty target keeps its name
-    # from another backup meanwhile.
+    # Only the owner may read either file, from its first byte on. The empty target reserves its
+    # name meanwhile, so that no other backup takes it.
     for file in (target, part):
         os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:

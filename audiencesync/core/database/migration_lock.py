@@ -32,7 +32,7 @@ def hold(alias: str, *, on_wait: Callable[[], object] = lambda: None) -> Iterato
 def _hold_advisory_lock(
     connection: BaseDatabaseWrapper, on_wait: Callable[[], object]
 ) -> Iterator[None]:
-    # In a session of its own, because commands may close the connection they work with.
+    # The lock has a session of its own, because commands may close the connection they use.
     session = connection.copy()
     try:
         with session.cursor() as cursor:

@@ -121,7 +121,7 @@ def _db_values(fields: list[Field[Any, Any]], row: tuple[Any, ...]) -> list[Any]
 
 def _reset_sequences() -> None:
     """Let each sequence continue above the highest id that was ever used."""
-    # Above those of deleted rows, too: ids are the entry keys of deliveries, which stay unique.
+    # Ids of deleted rows count, too: an id is the entry key of a delivery, which stays unique.
     with connections[SOURCE].cursor() as cursor:
         cursor.execute("SELECT name, seq FROM sqlite_sequence")
         highest_ids = dict(cursor.fetchall())

@@ -31,7 +31,7 @@ def exit_on_bad_settings() -> Iterator[None]:
 
 def exit_if_unsafe() -> None:
     """End this process with one line per failed system check."""
-    # For web and engine only: the other commands of manage.py run the checks themselves.
+    # Only web and engine need this: the other commands of manage.py run the checks themselves.
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audiencesync.settings")
     with exit_on_bad_settings():
         django.setup()

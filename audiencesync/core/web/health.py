@@ -85,7 +85,7 @@ def _state(name: str, check: Check) -> str:
 def _should_log(name: str) -> bool:
     """Return whether to log a failure, and remember the time of the log line.
 
-    It is logged when it begins, and once a minute while it lasts.
+    A failure is logged when it begins, and once a minute while it lasts.
     """
     now = time.monotonic()
     if name in _logged_at and now - _logged_at[name] < LOG_SECONDS:

@@ -72,8 +72,8 @@ class InvitationAdapter(DefaultAccountAdapter):
             )
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
-        # By account alone: allauth adds the host to the key, and a caller who varies its port would
-        # get a new count of attempts each time.
+        # Attempts are counted by account alone. allauth adds the host to the key, and a caller who
+        # varies its port would get a new count of attempts each time.
         login: str = credentials.get("email", credentials.get("username", ""))
         return login.strip().lower()
 

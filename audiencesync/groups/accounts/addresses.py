@@ -41,7 +41,8 @@ def is_confirmed(user: User) -> bool:
 
 def confirm(user: User) -> None:
     """Mark the address of an account as confirmed, because its owner opened a mailed link."""
-    # In this order: allauth's constraints allow an address one confirmed row, a user one primary.
+    # Conflicting rows are deleted first: allauth's constraints allow each address one confirmed
+    # row, and each user one primary row.
     EmailAddress.objects.filter(email=user.email).exclude(user=user).delete()
     address = EmailAddress.objects.filter(user=user, email=user.email).first()
     address = address or EmailAddress(user=user, email=user.email.lower())

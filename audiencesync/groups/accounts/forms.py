@@ -23,7 +23,7 @@ class ChangeEmailForm(AddEmailForm):
     """A change of the address, for accounts whose present address is confirmed."""
 
     def clean_email(self) -> str:
-        # Else the unconfirmed address would be lost, and with it the way to sign in.
+        # Otherwise the unconfirmed address would be lost, and with it the way to sign in.
         if not addresses.is_confirmed(self.user):
             raise forms.ValidationError(
                 _("Confirm your present address first: open the link that we mailed to it.")
@@ -51,7 +51,7 @@ class ResetForm(ResetPasswordForm):
     """A request for a password reset. The engine sends the mail, to the account's address only."""
 
     def clean_email(self) -> str:
-        # Without the lookup of allauth in the accounts, so that the response does not reveal them.
+        # allauth would look the account up here; the response would then reveal whether it exists.
         email: str = self.cleaned_data["email"]
         return email
 

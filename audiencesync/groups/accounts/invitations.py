@@ -135,7 +135,7 @@ def why_closed(invitation: Invitation | None, *, now: datetime) -> tuple[str, st
         )
         return reason, _("Ask an admin of the app group for a new link.")
     is_old = now >= invitation.created_at + INVITATION_LIFETIME
-    # Not too old either: another request is accepting it at the same time.
+    # If it is not too old, another request is accepting it at the same time.
     return _("It is too old.") if is_old else was_used, ask_again
 
 
@@ -187,7 +187,8 @@ def accept(invitation: Invitation, user: User, *, now: datetime) -> bool:
         raise Unconfirmed
     if not _acceptable(invitation.pk, now=now).update(accepted_at=now):
         return False
-    # Else a change requested before could move the account, now a member, to another mailbox.
+    # A change of the address that was requested before could move the account, which is now a
+    # member, to another mailbox.
     addresses.end_pending_changes(user)
     _membership, is_new_member = Membership.objects.get_or_create(
         app_group=invitation.app_group,

@@ -57,7 +57,7 @@ class NewGroupForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         self.fields["name"].label = _("Name of the app group")
         self.initial.setdefault("language", get_language() or "en")
-        # No default of the model: the reader has to choose.
+        # The form shows no default of the model, so that the user has to choose.
         self.initial["time_zone"] = self.initial["phone_region"] = ""
 
     def clean_name(self) -> str:

@@ -93,7 +93,7 @@ def find(token: str) -> SetupLink | None:
 def create(token: str, account: Account, app_group: AppGroup, *, now: datetime) -> User:
     """Save the first account and its group, and delete every link. Raises NotOpen."""
     with transaction.atomic():
-        # All links are locked, in the same order: of two used at the same time, one finds none.
+        # All links are locked in the same order: of two requests at the same time, one finds none.
         links = list(SetupLink.objects.select_for_update().order_by("pk"))
         link = next((link for link in links if link.token_hash == _hash(token)), None)
         if link is None or not link.is_open(now=now) or has_staff():

@@ -27,7 +27,7 @@ SWITCHES = {
 
 
 class UserRows(ReadOnly):
-    """Users: whether they may sign in, and are staff, can be changed; not of oneself."""
+    """Users. An operator may change who can sign in and who is staff, except for themselves."""
 
     personal = EMAIL | {"name": presence}
 

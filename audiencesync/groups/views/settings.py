@@ -53,7 +53,8 @@ def _save(request: HttpRequest, form: GroupForm) -> None:
     with transaction.atomic():
         rows = AppGroup.objects.filter(pk=edited.pk)
         stored = get_object_or_404(rows.select_for_update(no_key=True))
-        # No other columns: staff may archive the group, or the engine move the cursor, meanwhile.
+        # Other columns are not written: staff may have archived the group, or the engine moved the
+        # cursor, meanwhile.
         rows.update(**{name: getattr(edited, name) for name in columns})
         if "time_zone" in columns:
             for on_zone_change in _on_zone_change:

@@ -52,7 +52,7 @@ def setup(request: HttpRequest, token: str, load_demo: LoadDemo) -> HttpResponse
     try:
         user = domain.create(token, _account(form), form.instance, now=timezone.now())
     except domain.NotOpen:
-        # Without a reason now: another request has used the link at the same time.
+        # If no reason is found now, another request has used the link at the same time.
         return _closed_page(request, _why_closed(domain.find(token)) or _has_staff_text())
     if form.cleaned_data["demo_people"]:
         load_demo(form.instance, by=user)

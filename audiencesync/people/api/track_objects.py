@@ -1,7 +1,7 @@
 """Read an object of ``/users/track``: attributes, an event or a purchase.
 
-A field that cannot be read is left out and reported; the rest of its object is written. Only
-without a name, a time or a price there is no event and no purchase.
+A field that cannot be read is left out and reported; the rest of its object is written. An
+event needs a valid name and time, or it is rejected; a purchase also a currency and a price.
 """
 
 from __future__ import annotations

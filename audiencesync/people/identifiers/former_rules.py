@@ -20,7 +20,7 @@ def former_hashes(kind: str, raw: str, *, region: str) -> set[bytes]:
     current = normalise(kind, raw, region=region)
     former = normalise(kind, raw, region=region, rule=FORMER_RULE).sha256
     hashes = {former}
-    if current.value is not None and current.sha256 == digest(current.value):  # else it is a hash
+    if current.value is not None and current.sha256 == digest(current.value):  # else raw is a hash
         spellings = _former_phones(current.value, region) if kind == "phone" else None
         hashes |= set(map(digest, spellings or _former_emails(current.value)))
     return {sha256 for sha256 in hashes if sha256 is not None and sha256 != current.sha256}

@@ -1,7 +1,7 @@
 """Identifiers (e-mail, phone, IDFA, GAID) in the spelling that partners expect, and their SHA-256.
 
 A removal must send the hash that was once added. So a change of how values are spelt is a new
-RULE_VERSION, and former_rules.py keeps the spelling of before.
+RULE_VERSION, and former_rules.py keeps the former spelling.
 """
 
 from __future__ import annotations
@@ -129,7 +129,10 @@ def without_placeholder(raw: str) -> str:
 
 
 def is_placeholder(raw: str) -> bool:
-    """Return whether a value is present but says nothing. The empty text is none: it may delete."""
+    """Return whether a value is present but says nothing.
+
+    The empty text is not a placeholder: it may delete the stored value.
+    """
     return bool(raw) and not without_placeholder(raw)
 
 

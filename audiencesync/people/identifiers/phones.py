@@ -255,7 +255,7 @@ def parse(raw: str, region: str) -> str | None:
 
 
 def is_clean(raw: str) -> bool:
-    """Whether ``raw`` equals what ``parse`` would return."""
+    """Return whether ``raw`` equals what ``parse`` would return."""
     return PATTERNS[raw[1:4]].fullmatch(raw) is not None
 
 

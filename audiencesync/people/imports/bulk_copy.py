@@ -240,7 +240,8 @@ class _Writer:
         """Update the known people and insert the others."""
         n_known = self._find_known()
         self.columns.expects_only_new = not n_known
-        # Asked after the search: a person erased from now on was found, and is missed when locked.
+        # The ledger is read after the search: the profile of a person who is erased from now on
+        # was found, and is missing when it is locked.
         if self._is_anybody_erased(copied):
             raise Unusual
         n_created = self._insert_new() if n_known < copied.n_people else 0
@@ -434,7 +435,7 @@ class _Writer:
             f" compared AS (UPDATE import_rows t SET {assignments}"
             f" is_changed = {' OR '.join(differences) or 'false'},"
             f" is_unusual = {needs_upsert_sql(columns.kinds)} OR"
-            # The size is known without counting: so many attributes need more bytes.
+            # Only large values are counted: fewer bytes cannot hold so many attributes.
             " CASE WHEN pg_column_size(known.attributes) > 1000"
             " THEN (SELECT count(*) FROM jsonb_object_keys(known.attributes)) > %s ELSE false END"
             " FROM known WHERE known.id = t.profile_id RETURNING t.is_changed, t.is_unusual)"

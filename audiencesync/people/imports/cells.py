@@ -138,7 +138,7 @@ _READERS: dict[str, tuple[Reader, str]] = {
 }
 
 
-# Without identifiers, whose placeholders are recognised where they are normalised.
+# Identifiers are not among these: `normalise` recognises their placeholders.
 _PLACEHOLDER_TARGETS = frozenset(
     {"country", "language", "text", "number", "truth", "day", "ads_consent", "ad_tracking_enabled"}
 )

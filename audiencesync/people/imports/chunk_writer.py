@@ -167,7 +167,7 @@ class Writer:
                 Reject(parsed.lines[row_index], _REASONS.get(problem, "stored"), "", cells)
             )
         profile_ids = [pk for pk in result.profile_ids if pk is not None]
-        # Unchanged profiles, too: a segment may ask for the people of an import.
+        # Unchanged profiles are marked, too: a segment may ask for the people of an import.
         live_marks.note(self.app_group.pk, profile_ids)
         rejected_lines = {reject.line for reject in rejects if not reject.is_imported}
         rejects = sorted(

@@ -200,8 +200,9 @@ class _ExportGuesser(_Guesser):
 
     def __init__(self, app_group: AppGroup, headers: Sequence[str]) -> None:
         super().__init__(app_group, "")
-        # Each once: a later column of the same name is an attribute. Those of REJECT_COLUMNS are
-        # attributes, too, unless they come first, as in the file of rejected rows.
+        # Each name is left out once: a later column of the same name is an attribute. The names of
+        # REJECT_COLUMNS are attributes, too, unless they come first, as in the file of rejected
+        # rows.
         is_reject_file = tuple(headers[: len(REJECT_COLUMNS)]) == REJECT_COLUMNS
         self.left_out_names = {
             csv_export.ID_COLUMN,
@@ -242,7 +243,7 @@ def _attribute_type(values: Sequence[str], delimiter: str, style: str) -> tuple[
     """Return the type that fits all values, or text with a reason; empty for nested values."""
     if values and sum(map(_is_nested, values)) >= MIN_SHARE * len(values):
         return "", "nested", ""
-    # For numbers, days and booleans alike: NA is no value, either.
+    # All three types are tried without cells that are empty for a number, such as NA.
     values = [value for value in values if not cells.is_empty("number", value)]
     misfits = {}  # type that half of the values or more fit -> the first misfit
     for target in ("number", "truth", "day") if values else ():

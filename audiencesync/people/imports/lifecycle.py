@@ -73,7 +73,7 @@ class CheckResult:
 
 def preview(run: Import, layout: Layout) -> Preview:
     """Read the beginning of the file by this layout. An unreadable first row names no columns."""
-    # Without a number of columns: rows of any length are shown.
+    # The reader is given no number of columns, so that it returns rows of any length.
     reader = Reader(uploads.StoredFile(run.upload, run.size), layout, n_columns=0)
     names = reader.take(1).rows if layout.has_header else []
     rows = reader.take(SAMPLE).rows if names or not layout.has_header else []

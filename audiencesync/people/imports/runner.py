@@ -98,7 +98,7 @@ def release(run: Import) -> None:
     """End the lease; after a turn without a chunk the import pauses."""
     now = timezone.now()
     leased_run = Import.objects.filter(pk=run.pk, lease=run.lease)
-    # After the first update the second finds no row with the lease.
+    # If the first update has ended the lease, the second one finds no row with it.
     leased_run.filter(n_tries__gt=0).update(lease="", leased_until=now + PAUSE)
     leased_run.update(lease="", leased_until=now)
 

@@ -95,7 +95,7 @@ class SegmentMember(models.Model):
 
 
 class Signal(models.Model):
-    """Something that a listener subscribed to has happened. A queue: what is consumed is deleted.
+    """Something that a listener subscribed to has happened; deleted once the listener has read it.
 
     A profile or an event may be gone by the time its signal is read.
     """

@@ -103,7 +103,7 @@ class AttributeKind(_Attribute):
 
 
 class AttributeHolds(_Attribute):
-    """Whether the attribute is a list with this element; a number also matches as text."""
+    """True if the attribute is a list with this element; a number also matches as text."""
 
     output_field = BooleanField()
     sqlite = (
@@ -179,65 +179,65 @@ def null_as_false(condition: Expression) -> Expression:
 
 
 def contains(text: Text, part: str) -> Expression:
-    """Whether ``part`` is in ``text``; case and composition do not matter."""
+    """Return the condition: ``part`` is in ``text``; case and composition do not matter."""
     return null_as_false(GreaterThan(StrIndex(Fold(text), Value(fold(part))), Value(0)))
 
 
 def starts_with(text: Text, part: str) -> Expression:
-    """Whether ``text`` begins with ``part``; case and composition do not matter."""
+    """Return the condition: ``text`` begins with ``part``; case and composition do not matter."""
     return null_as_false(Exact(Left(Fold(text), len(fold(part))), Value(fold(part))))
 
 
 def is_one_of(text: Text, values: Sequence[str]) -> Expression:
-    """Whether ``text`` is one of these; case and composition do not matter."""
+    """Return the condition: ``text`` is one of these; case and composition do not matter."""
     return null_as_false(In(Fold(text), [fold(value) for value in values]))
 
 
 def has_kind(name: str, kind: str, column: str = "attributes") -> Expression:
-    """Whether an attribute is ``true``, ``false`` or ``null``."""
+    """Return the condition: an attribute is ``true``, ``false`` or ``null``."""
     return null_as_false(Exact(AttributeKind(name, column), Value(kind)))
 
 
 def exists(name: str, column: str = "attributes") -> Expression:
-    """Whether there is an attribute of that name, other than null."""
+    """Return the condition: there is an attribute of that name, other than null."""
     kind = NullIf(AttributeKind(name, column), Value("null"), output_field=TextField())
     return IsNull(kind, False)
 
 
 def holds(name: str, part: str, column: str = "attributes") -> Expression:
-    """Whether an attribute is a list with this element; case and composition do not matter."""
+    """Return the condition: a list has this element; case and composition do not matter."""
     return null_as_false(AttributeHolds(name, part, column))
 
 
 def is_text(name: str, values: Sequence[str], column: str = "attributes") -> Expression:
-    """Whether an attribute is one of these texts; case and composition do not matter."""
+    """Return the condition: a text is one of these; case and composition do not matter."""
     return is_one_of(AttributeText(name, column), values)
 
 
 def is_day(name: str, days: Sequence[str], column: str = "attributes") -> Expression:
-    """Whether an attribute is one of these days, such as 2026-11-23, or a time on one."""
+    """Return the condition: an attribute is one of these days (2026-11-23), or a time on one."""
     return null_as_false(In(Day(AttributeText(name, column)), [Value(day) for day in days]))
 
 
 def holds_day(name: str) -> Expression:
-    """Whether an attribute is a day, or a time on one."""
+    """Return the condition: an attribute is a day, or a time on one."""
     return IsNull(Day(AttributeText(name)), False)
 
 
 def between_days(name: str, first: str, last: str, column: str = "attributes") -> Expression:
-    """Whether an attribute is a day, or a time on one, from ``first`` to ``last``."""
+    """Return the condition: an attribute is a day, or a time on one, from ``first`` to ``last``."""
     return null_as_false(Range(Day(AttributeText(name, column)), (Value(first), Value(last))))
 
 
 def is_number(name: str, values: Sequence[float], column: str = "attributes") -> Expression:
-    """Whether an attribute is one of these numbers; 5 is 5.0."""
+    """Return the condition: an attribute is one of these numbers; 5 is 5.0."""
     return null_as_false(In(AttributeNumber(name, column), [Number(value) for value in values]))
 
 
 def compare(
     name: str, value: float | str, *, greater: bool, column: str = "attributes"
 ) -> Expression:
-    """Whether an attribute is greater (else: less) than a number or a day such as 2026-11-23."""
+    """Return the condition: an attribute is greater (else: less) than a number or a day."""
     lookup = GreaterThan if greater else LessThan
     if isinstance(value, str):
         return null_as_false(lookup(Day(AttributeText(name, column)), Value(value)))
@@ -245,10 +245,10 @@ def compare(
 
 
 def is_amount(amount: Combinable, values: Sequence[float]) -> Expression:
-    """Return whether a number is one of these."""
+    """Return the condition: a number is one of these."""
     return null_as_false(In(amount, list(values)))
 
 
 def is_beyond(amount: Combinable, value: float, *, greater: bool) -> Expression:
-    """Return whether a number is greater (else: less) than another."""
+    """Return the condition: a number is greater (else: less) than another."""
     return null_as_false((GreaterThan if greater else LessThan)(amount, Value(value)))

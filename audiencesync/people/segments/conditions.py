@@ -47,8 +47,8 @@ def day_or_number(text: str) -> int | float | str:
 def equality_value(text: str, kinds: set[str]) -> int | float | str:
     """Return the value for an equality test with an attribute of these types.
 
-    A number where only numbers are stored. Else a text, which a filter also reads as a number or a
-    day, unless only the current language decides which number is meant: ``1.000``.
+    It is a number where only numbers are stored. Otherwise it is a text, which a filter also reads
+    as a number or a day, unless only the current language decides which number is meant: ``1.000``.
     """
     as_number = number(text)
     if (

@@ -201,7 +201,8 @@ def remove(segment: Segment, *, by: User) -> None:
                 return  # another request has deleted it meanwhile
             if uses := usage.direct(segment):
                 raise InUse([use.name for use in uses])
-            # Paused ones were left behind by a canvas that named the segment until it stopped.
+            # Paused subscriptions are left over from canvases that named the segment until they
+            # stopped.
             Subscription.objects.filter(segment=segment, is_paused=True).delete()
             segment.delete()
             Activity.log(
@@ -251,7 +252,7 @@ def counts(segments: list[Segment]) -> dict[int, int | None]:
     new_counts: dict[int, int] = {}
     if sum(map(_n_values, uncounted)) <= MOST_VALUES:
         new_counts = _count_in_time(uncounted, seconds=COUNT_SECONDS / 2)
-    # Too many values, or too slow together.
+    # With too many values, or if one statement was too slow, each segment is counted alone.
     for segment in uncounted if not new_counts else ():
         new_counts |= _count_in_time([segment], seconds=ends_at - time.monotonic())
     cache.set_many({keys[pk]: n for pk, n in new_counts.items()}, CACHE_SECONDS)

@@ -94,7 +94,7 @@ def parse(
     """Return the query of a filter. Raise FilterError.
 
     ``segments``: those it refers to, by api_id, if they are loaded already (``load_segments``).
-    ``app_group``: the group of the profiles that the query filters; some are faster with it.
+    ``app_group``: the group of the profiles that the query reads; some queries are faster with it.
     """
     tree = read(raw)
     loaded = references.load([tree]) if segments is None else segments
@@ -194,15 +194,15 @@ def segments_in(raw: object) -> set[str]:
 
 
 def is_timed(raw: object) -> bool:
-    """Whether time alone changes what a filter finds, itself or through another segment.
+    """Return whether time alone changes what a filter finds, itself or through another segment.
 
-    Also true of a condition on an audience: what is sent to it changes no profile.
+    It also counts a condition on an audience: what is sent to the audience changes no profile.
     """
     return any(map(is_timed_leaf, _all_leaves(raw)))
 
 
 def is_timed_leaf(leaf: Leaf) -> bool:
-    """Whether time alone changes what a condition finds, apart from a segment that it names."""
+    """Return whether time alone changes what a condition finds, leaving out a segment it names."""
     if isinstance(leaf, Condition):
         return leaf.op in RELATIVE
     if isinstance(leaf, EventCondition):

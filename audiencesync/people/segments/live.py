@@ -94,7 +94,8 @@ def prepare(
         segment=segment,
         defaults={"app_group": app_group, "collecting_since": now, "is_paused": True},
     )
-    # Empty if a second launch resumed it meanwhile: then that sweep signals who joins.
+    # If a second launch has resumed it meanwhile, no row matches: the sweep of that launch signals
+    # who joins.
     unfinished = Subscription.objects.filter(pk=subscription.pk, is_paused=True, sweep_at=None)
     low = 0
     while low < HIGHEST_ID:
@@ -201,7 +202,7 @@ def members(subscription: Subscription) -> QuerySet[Profile]:
 def segment_saved(segment: Segment, now: datetime) -> None:
     """Make the sweeps of a changed segment due at once, inside the transaction of the change.
 
-    Also those of segments that refer to it, directly or through others.
+    The sweeps of segments that refer to it, directly or through others, become due as well.
     """
     affected = Subscription.objects.filter(segment__in=[segment, *references.all_users(segment)])
     if locked := _lock(affected):
@@ -227,8 +228,8 @@ class Difference:
 def difference(segment: Segment, new_filter: object, *, seconds: float = 2.0) -> Difference | None:
     """Return what an edit of a segment would do in live canvases; None if that takes too long.
 
-    Of several subscriptions, also to segments that refer to it, the one with the largest share.
-    Raise FilterError.
+    Subscriptions to segments that refer to it count, too; the difference of the subscription with
+    the largest share is returned. Raise FilterError.
     """
     ends_at, largest = time.monotonic() + seconds, Difference()
     affected = [segment, *references.all_users(segment)]
@@ -239,8 +240,8 @@ def difference(segment: Segment, new_filter: object, *, seconds: float = 2.0) ->
     )
     active = Subscription.objects.filter(segment__in=affected, is_paused=False)
     # Subscriptions to one segment have the same members, apart from the last seconds: only one of
-    # them is compared; the order makes it the same one each time. Leave-only ones have members of
-    # their own.
+    # them is compared; the order makes it the same one each time. Leave-only subscriptions have
+    # members of their own.
     compared = {
         (subscription.segment_id, subscription.is_leave_only and subscription.pk): subscription
         for subscription in active.order_by("-role", "-pk")
@@ -281,7 +282,7 @@ def compare_changed(*, now: datetime) -> bool:
         group = oldest.app_group_id
         group_changes = ChangedProfile.objects.filter(app_group=group).order_by("pk")
         compared = list(group_changes.values_list("pk", "profile_id")[:CHUNK])
-        # Read after the changes: a subscription that a writer saw is seen here, too.
+        # Subscriptions are read after the changes, so that each one that a writer saw is included.
         collecting = Subscription.objects.filter(
             app_group=group, kind=Kind.SEGMENT, is_paused=False
         )
@@ -326,8 +327,9 @@ def sweep_some(*, now: datetime) -> bool:
         _part_end(subscription.app_group_id, above=subscription.sweep_cursor),
     )
     try:
-        # Compared without a lock first: most parts have no difference. What differs is compared
-        # again under the lock; what changes meanwhile is marked by its writer.
+        # The part is compared without a lock first, because most parts have no difference.
+        # Profiles that differ are compared again under the lock; a profile that changes meanwhile
+        # is marked by its writer.
         moves = live_changes.moves(subscription, Within(low=low, high=high), now=now)
     except filters.FilterError as error:
         logger.warning("The segment of %s cannot be read: %s.", subscription, error)

@@ -41,7 +41,7 @@ FROM ({{people}}) now_in {{join}} JOIN (
 WHERE now_in.id IS NULL OR was_in.profile_id IS NULL {{or_refreshed}}
 ORDER BY 1
 """
-# How many leave, join, and are members.
+# How many profiles would leave, how many would join, and how many are members.
 _COUNTS = f"""
 SELECT COUNT(*) - COUNT(now_in.id), COUNT(*) - COUNT(was_in.profile_id), COUNT(was_in.profile_id)
 FROM ({{people}}) now_in {{join}} JOIN (

@@ -132,7 +132,7 @@ class EventCondition:
 class SegmentCondition:
     """In or not in another segment of the same group, named by its api_id.
 
-    Not by its primary key: the REST API shows filters, and programs know segments by api_id only.
+    The primary key is not used: the REST API shows filters, and programs know only the api_id.
     """
 
     segment: str

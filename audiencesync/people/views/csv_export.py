@@ -37,7 +37,7 @@ COLUMNS = {
 }
 _BOOLEANS = {"true": True, "false": False}
 _JSON_BEGINNINGS = ("", '"', "[", "{")
-# What a reader may take for a number, and what this one takes for one.
+# What some program may read as a number, and what `read_attribute` reads as one.
 _LOOKS_NUMERIC = re.compile(r"[+-]?[0-9.,'’\s]*(?:e[+-]?[0-9]*)?", re.IGNORECASE)
 _NUMBER = re.compile(
     r"-?(?:0|[1-9][0-9]{0,400})(?:[.,][0-9]{1,400})?(?:e[+-]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE

@@ -136,7 +136,7 @@ def whole_identifier_q(text: str, app_group: AppGroup) -> Q:
 
 
 def _parts_q(text: str, app_group: AppGroup) -> Q:
-    """Find each word as a part of the e-mail or a name. Not for viewers, see `search`."""
+    """Find each word as a part of the e-mail or a name. Viewers may not: see `search`."""
     words = text.split()[:MOST_WORDS]
     if any(len(word) < SHORTEST_WORD for word in words):
         return Q(pk__in=[])
@@ -153,7 +153,10 @@ def _parts_q(text: str, app_group: AppGroup) -> Q:
 
 
 def _ids_by_id_or_alias(text: str, app_group: AppGroup) -> list[int]:
-    """Return ids of profiles by id or alias. A list: with a subquery all profiles are read."""
+    """Return ids of profiles by id or alias.
+
+    It is a list, because with a subquery the database would read all profiles.
+    """
     aliases = UserAlias.objects.filter(app_group=app_group, name=text)
     ids = list(aliases.values_list("profile", flat=True)[:PAGE])
     if person_reference.BRAZE_ID.fullmatch(text.lower()) and int(text, 16) <= sent_numbers.MAX_ID:

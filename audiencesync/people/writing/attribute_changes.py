@@ -88,7 +88,7 @@ def apply_changes(
 
 
 def _is_same(old: Any, new: Any) -> bool:
-    """Whether two values are the same in JSON; true is not 1, and 1 is not 1.0."""
+    """Return whether two values are the same in JSON; true is not 1, and 1 is not 1.0."""
     if type(old) is not type(new) or old != new:
         return False
     return not isinstance(new, dict | list) or _sorted_json(old) == _sorted_json(new)

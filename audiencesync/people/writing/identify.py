@@ -83,7 +83,8 @@ def identify(
 
 
 def _lock(app_group: AppGroup, ids: Iterable[int]) -> None:
-    # All at once, in the order of ids as all writers do: one by one they could deadlock.
+    # All are locked at once, in the order of ids as by all writers: one by one, two calls could
+    # deadlock.
     rows.lock(app_group.pk, ids)
 
 
@@ -119,7 +120,7 @@ def _retry(
 
 def _add_alias(app_group: AppGroup, request: NewAlias, *, now: datetime) -> IdentifyProblem | None:
     owner_id = lookup.find(app_group, [("alias", request.alias)]).get(("alias", request.alias))
-    # After the lookup, as in upsert.
+    # The ledger is read after the lookup, for the reason in `upsert`.
     if erasure_ledger.blocked_indexes(
         app_group, [Change(alias=request.alias)], {}, now=now, from_file=False
     ):
@@ -147,7 +148,7 @@ def _identify(app_group: AppGroup, request: Identity, *, now: datetime) -> Ident
     person_id = rows.by_external_id(app_group.pk, [request.external_id]).get(request.external_id)
     if visitor is None:
         return None if person_id is not None and _has_address(request, person_id) else "unknown"
-    # After the lookup, as in upsert.
+    # The ledger is read after the lookup, for the reason in `upsert`.
     if erasure_ledger.blocked_indexes(
         app_group, [Change(external_id=request.external_id)], {}, now=now, from_file=False
     ):
@@ -237,7 +238,7 @@ def _past_hashes(visitor: columns.Row, person: columns.Row) -> list[tuple[int, s
 
 def _fill_gaps(person: columns.Row, visitor: columns.Row) -> None:
     """Copy values that the person lacks, or has unusable where the visitor has a usable one."""
-    # Tracking refused on one device: its id must not be sent by the permission of another one.
+    # The id of a device that refuses tracking must not be sent by the permission of another one.
     refused_kinds = DEVICE_KINDS if visitor.ad_tracking_enabled is False else ()
     for bit, kind in enumerate(KINDS):
         if kind in refused_kinds and person.ad_tracking_enabled:

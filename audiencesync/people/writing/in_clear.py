@@ -112,7 +112,7 @@ def _looks_like_a_number(value: Any) -> bool:
 
 
 def holds(name: str, value: Any, *, region: str) -> bool:
-    """Whether an attribute, or a change of one, holds an address or a number at any depth."""
+    """Return whether an attribute, or a change of one, has an address or number at any depth."""
     return has_email(name) or any(_is_address(*item, region) for item in _leaves(name, value))
 
 

@@ -60,8 +60,8 @@ def hand_over(app_group_id: int, visitor: int, *, to: int) -> None:
     person_subscriptions = {pk for profile, pk in pairs if profile == to}
     shared = {pk for profile, pk in pairs if profile == visitor} & person_subscriptions
     visitor_only = {pk for profile, pk in pairs if profile == visitor} - person_subscriptions
-    # Where both were members the visitor's identifiers must be removed, even if the person stays: a
-    # changed fingerprint does it. An empty one says that nothing was sent.
+    # Where both were members, the visitor's identifiers must be removed, even if the person stays:
+    # a changed fingerprint does it. An empty fingerprint says that nothing was sent.
     sent_members = members.filter(profile=to, subscription__in=shared).exclude(fingerprint="")
     sent_members.update(fingerprint=MERGED)
     members.filter(profile=visitor, subscription__in=visitor_only).update(profile=to)

@@ -113,7 +113,8 @@ def _by_hash(kind: str) -> Callable[[AppGroup, list[bytes]], dict[Key, int]]:
 
 
 def _by_device(app_group: AppGroup, device_ids: list[str]) -> dict[Key, int]:
-    # Reads every profile of the group: seldom asked, and an index would slow every import.
+    # This reads every profile of the group: calls by device id are rare, and an index would slow
+    # down every import.
     ids: dict[Key, int] = {}
     for device_id in device_ids:
         matches_q = Q()
@@ -145,8 +146,8 @@ def lock_newcomers(app_group: AppGroup) -> None:
 def lock_names(app_group: AppGroup, *, alone: bool) -> None:
     """Lock against creating external ids (shared) or giving them to known profiles (``alone``).
 
-    Without it they could deadlock: a creator holds a name and waits for profiles; the other holds
-    a profile and waits for the name.
+    Without this lock the two could deadlock: the creator holds a name and waits for profiles, the
+    other holds a profile and waits for the name.
     """
     _lock(
         "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared", _NAMES + app_group.pk
@@ -154,7 +155,7 @@ def lock_names(app_group: AppGroup, *, alone: bool) -> None:
 
 
 def _lock(function: str, lock_key: int) -> None:
-    # Until the end of the transaction. SQLite has one writer anyway.
+    # PostgreSQL holds the lock until the transaction ends. SQLite has one writer anyway.
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT {function}(%s)", [lock_key])  # constants of this module

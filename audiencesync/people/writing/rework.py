@@ -49,7 +49,7 @@ def _rework_chunk(group_id: int) -> bool:
             no_key=True
         )
         profiles = next(chunks.read(profiles_to_lock, AT_ONCE, after=app_group.rework_cursor), [])
-        # Before a hash-only group blanks the raw values, from which hashes are made.
+        # Hashes are made from the raw values, so this comes before a hash-only group blanks them.
         rehash.rehash(app_group, [profile.pk for profile in profiles], now=now)
         _apply_settings(app_group, profiles, now=now)
         live_marks.note(app_group.pk, [profile.pk for profile in profiles])

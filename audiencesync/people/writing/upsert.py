@@ -144,8 +144,8 @@ class _Upsert:
         return {key: getattr(self.changes[self.indexes[key][0]], key[0]) for key in keys}
 
     def _leave_out_erased(self) -> None:
-        # Called after the lookup: a profile erased in between is either in the ledger by now, or
-        # was found and is missing when it is locked.
+        # The ledger is read after the lookup: a profile erased in between is either in the ledger
+        # by now, or was found and is missing when it is locked.
         profiles = {
             index: self.ids[key]
             for key, indexes in self.indexes.items()

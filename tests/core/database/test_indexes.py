@@ -1,4 +1,4 @@
-"""Django knows every index of our tables: on SQLite it makes them again when it rebuilds one.
+"""Django knows every index of our tables: on SQLite it makes them again when it rebuilds a table.
 
 An index that a migration makes by SQL alone would be lost then, without an error.
 """

@@ -22,7 +22,7 @@ def small_chunks(monkeypatch):
 
 
 def create_unmarked(make_profile, n=1):
-    """Make people as a writer does that read the subscriptions before there was one."""
+    """Make people without marks, as a writer that read the subscriptions before there was one."""
     return [make_profile(attributes={"plan": "gold"}).pk for _n in range(n)]
 
 

@@ -46,7 +46,7 @@ def test_another_database_error_is_raised_unchanged():
 
 @pytest.fixture
 def time_for_one(monkeypatch):
-    """The first count has all the time that a busy machine needs, the others have none."""
+    """Give the first count all the time that a busy machine needs, and the others none."""
     times = iter([0.0, 0.0, 99.0, 99.0])
     monkeypatch.setattr(edit, "COUNT_SECONDS", 60.0)
     clock = SimpleNamespace(monotonic=lambda: next(times, 99.0))

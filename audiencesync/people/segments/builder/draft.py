@@ -50,7 +50,7 @@ class Draft:
 
     @property
     def is_blank(self) -> bool:
-        """Whether nothing has been typed in a new condition."""
+        """Return whether nothing has been typed in a new condition."""
         return self.kind == "attribute" and not any(
             self.texts.get(name) for name in ("field", "value")
         )

@@ -73,7 +73,7 @@ class Numbers:
 
     @property
     def is_without_reason(self) -> bool:
-        """Whether no person matches although each condition finds people."""
+        """Return whether no person matches although each condition finds people."""
         return (
             self.of != 0
             and self.coverage is not None

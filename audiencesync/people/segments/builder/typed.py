@@ -69,7 +69,7 @@ def filter_part(draft: Draft, reading: Reading) -> Part | None:
 
 def _control(path: str, condition_path: str) -> str:
     """Return the control that an error of a filter belongs to."""
-    # Such as "n", "value[3]" or "where[0].value"; "" is the condition as a whole.
+    # ``path`` is such as "n", "value[3]" or "where[0].value"; "" is the condition as a whole.
     head, _dot, tail = path.partition(".")
     if head.startswith("where["):
         i = head.removeprefix("where[").rstrip("]")

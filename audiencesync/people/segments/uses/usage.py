@@ -25,7 +25,7 @@ class Use:
     through: str = ""
 
 
-# Of several segments at once: (primary key of the segment, its use).
+# A source returns the uses of several segments: (primary key of the segment, its use).
 Source = Callable[[Sequence[Segment]], Iterable[tuple[int, Use]]]
 _sources: list[Source] = []
 
@@ -38,7 +38,7 @@ def provide(source: Source) -> None:
 def of(segment: Segment) -> list[Use]:
     """Return what uses a segment: what other packages report, then other segments.
 
-    Also what uses it through another segment, which a change of the segment changes as well.
+    What uses it through another segment is included: a change of the segment affects that, too.
     """
     referring = references.all_users(segment)
     names = {segment.pk: segment.name for segment in referring}
