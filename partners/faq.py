@@ -1,4 +1,4 @@
-"""Frequently asked questions: those that fit every partner, and a partner's with its words."""
+"""Frequently asked questions: the ones for every partner, and each partner's own."""
 
 from django.utils.translation import gettext_lazy as _
 

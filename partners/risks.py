@@ -134,9 +134,9 @@ def _of_batches(batches: QuerySet[Batch]) -> Risk:
 
 
 def _risk(people: int, first_deadline: datetime | None) -> Risk:
-    """Return the risk of ``people``. Until a batch fails, it has no deadline yet (None).
+    """Return the risk of ``people``.
 
-    Its whole retry window is still ahead then.
+    Until a batch fails, it has no deadline (None): its whole retry window is still ahead.
     """
     if not people:
         return Risk()

@@ -218,8 +218,8 @@ def retry_errored(
     ``reason``: only people with this Reason or partner's code. ``only``: ids of deliveries.
     ``to``: the Sync that they enter, if the step has another one by now.
 
-    They are sent in new batches at the end of the audience's order. People with a later, opposite
-    operation are cancelled instead; the result counts them, too.
+    The people are sent in new batches at the end of the audience's order. People with a later,
+    opposite operation are cancelled instead; the result counts them, too.
     """
     if to is not None and to.pk != sync.pk:
         return move.retry(sync, to=to, reason=reason, only=only, now=now)  # wakes the queue itself

@@ -71,7 +71,7 @@ def _sync(audience: Audience, action: str, *, label: str) -> Sync:
 
 
 def _canvas(account: AdAccount) -> None:
-    """Make a canvas that adds everybody to one audience, then removes them from the other."""
+    """Make a canvas that adds everybody to one audience, then removes them from another one."""
     group = account.connection.app_group
     everybody, _ = Segment.objects.get_or_create(app_group=group, name="Everybody")
     canvas = Canvas.objects.create(

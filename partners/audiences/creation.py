@@ -1,8 +1,8 @@
 """Create an audience at the partner exactly once, also on double clicks, time-outs and races.
 
-A row without a remote id is unique per ad account and name, and carries a lease. Only the holder
-of the lease calls the partner, and it lists audiences before it creates one. Others wait for the
-row.
+A row without a remote id is unique per ad account and name, and carries a lease. Only the holder of
+the lease calls the partner, and it lists audiences before it creates one. Other processes wait
+until the row has its remote id.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Lease:
         self.until = until
 
     def release(self) -> None:
-        """End the lease if it is still held. Delete the row if no creation was sent for it."""
+        """End the lease if it has not ended. Delete the row if no creation was sent for it."""
         still_leased = Audience.objects.filter(
             pk=self.row.pk, remote_id="", create_until=self.until
         )

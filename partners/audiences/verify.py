@@ -77,7 +77,7 @@ def check(syncs: Iterable[Sync], *, now: datetime) -> list[Finding]:
 
 @sensitive_variables()
 def _questions(syncs: Iterable[Sync]) -> list[_Question]:
-    """Return one question per ad account that has a token; the others have a known problem."""
+    """Return one question per ad account that has a token; without one, the problem is known."""
     questions: dict[int, _Question] = {}
     for sync_row in syncs:
         account = sync_row.audience.ad_account

@@ -252,7 +252,7 @@ def _schedule_revocation(connection: Connection, grant: str, *, now: datetime) -
 def token_keys_error() -> str:
     """Return what is wrong with TOKEN_KEYS, for /readyz; "" if nothing is.
 
-    They are wrong if they open none of the newest tokens.
+    The keys are wrong if they open none of the newest tokens.
     """
     newest = list(Connection.objects.exclude(token_sealed="").order_by("-pk")[:MAX_TOKENS_TRIED])
     if not newest or any(connection.opens_here for connection in newest):

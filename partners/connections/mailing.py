@@ -13,7 +13,7 @@ MAX_TURN = 90.0  # seconds; then another worker may send
 
 
 def beat() -> None:
-    """Send due mails. One worker at a time: a hanging mail server must not hold all of them."""
+    """Send due mails. One worker does so: a hanging mail server must not block all workers."""
     with exclusive("letters", MAX_TURN) as is_mine:  # the former name of mails
         if is_mine:
             send_due(now=timezone.now())

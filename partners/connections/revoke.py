@@ -1,8 +1,8 @@
 """Revoke, at the partner, the tokens that we no longer use; failures are retried for one day.
 
 A disconnect stores its token here in its own transaction and revokes it after the commit. If the
-process dies in between, or the partner does not answer, housekeeping tries again; not after a
-final refusal. Nothing else reads these rows.
+process dies in between, or the partner does not answer, housekeeping tries again. After a final
+refusal, it does not.
 """
 
 import logging

@@ -1,8 +1,8 @@
 """Swap: change the account of a connection, from the confirmation to the check of the new one.
 
-Meanwhile the queue is held: nothing is sent for the connection (queue/park.py). A swap ends with
-the choice of ad accounts, with Cancel at the partner or here, with a disconnect, or by itself
-after some minutes.
+Meanwhile nothing is sent for the connection: its queue is held (queue/park.py). A swap ends with
+the choice of ad accounts, with Cancel at the partner or here, with a disconnect, or by itself after
+some minutes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from partners import registry
 from partners.models import Connection
 from partners.queue import park
 
-# A change in the activity log: "Sending: as usual" becomes "held ...", and back.
+# The activity log shows a change: "Sending: as usual" becomes "held ...", and back.
 LOG_LABEL, AS_USUAL, HELD = _("Sending"), _("as usual"), _("held while the account is changed")
 
 

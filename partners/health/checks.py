@@ -29,7 +29,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check. ``at``: when its answer came, or since when it is so; None if never asked.
+    """One check. ``at``: when its answer came, or since when it lasts; None if never asked.
 
     ``since``: since when all answers were like this one; None if unknown. ``ms``: how long the
     last answer took.

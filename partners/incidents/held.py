@@ -1,6 +1,7 @@
 """Held removals: they wait until a member confirms them (the brake of a canvas).
 
-The package canvases, which may not be imported here, passes functions that find them: `provide`.
+The package canvases, which may not be imported here, passes the functions that find held
+removals to `provide`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """When members are reminded that people are errored soon: six hours and one hour before.
 
-Each incident has each reminder at most once, and none for people that another incident, at a wider
-place, holds too: that one reminds of them.
+Each incident has each reminder at most once. It has none for people whom another incident, at a
+wider place, holds (keeps from being sent), too: the wider incident reminds of them.
 """
 
 from __future__ import annotations

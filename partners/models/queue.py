@@ -27,7 +27,7 @@ class Sync(models.Model):
     """
 
     class Purpose(models.TextChoices):
-        """STEP and LEFT belong to a step; the others are removals by the group (queue/removals)."""
+        """STEP and LEFT belong to a step; all others are removals by the group (queue/removals)."""
 
         STEP = "", _("Step")
         ERASURE = "erasure", _("Erasure")
@@ -128,10 +128,10 @@ class Batch(models.Model):
     was_tried = models.BooleanField(default=False, db_default=False)
     lease = models.CharField(max_length=32, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
-    # On a pending batch: cancel it when no worker holds it. On an ended batch: if a late worker
-    # still sends its adds, they must be taken back.
+    # On a pending batch: cancel it once no worker has leased it. On an ended batch: if a late
+    # worker still sends its adds, they must be taken back.
     cancel_requested = models.BooleanField(default=False)
-    # On a pending batch: its people enter that Sync when no worker holds it (queue/move.py).
+    # On a pending batch: its people enter this Sync once no worker has leased it (queue/move.py).
     moves_to = models.ForeignKey(
         Sync, models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
     )
@@ -185,10 +185,10 @@ class Batch(models.Model):
 class Delivery(models.Model):
     """One person entering one Sync. Its state is its own outcome, else that of its batch."""
 
-    # The database checks none of the three foreign keys: PostgreSQL checks row by row, which took
-    # a third of a launch. They hold nevertheless: a batch is made in the transaction that fills
-    # it, a Sync is deleted only under the lock of its step and while no one has entered it, and
-    # the deliveries of a deleted profile settle as erased (push.py, revalidate.py).
+    # The database checks none of the three foreign keys: PostgreSQL checks row by row, which took a
+    # third of a launch. The references hold nevertheless: a batch is made in the transaction that
+    # fills it, a Sync is deleted only under the lock of its step and while no one has entered it,
+    # and the deliveries of a deleted profile settle as erased (push.py, revalidate.py).
     sync = models.ForeignKey(
         Sync, models.CASCADE, related_name="deliveries", db_index=False, db_constraint=False
     )

@@ -41,7 +41,7 @@ NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def beat() -> None:
-    """Send due calls. One worker at a time: a hanging receiver must not hold all of them."""
+    """Send due calls. One worker sends at a time: a hanging receiver must not block all workers."""
     with exclusive("webhooks", MAX_TURN) as is_mine:
         if is_mine:
             send_due(now=timezone.now())
@@ -135,7 +135,7 @@ def _next_try(call: WebhookCall, *, now: datetime) -> datetime:
 def _postpone_others(call: WebhookCall, *, now: datetime) -> None:
     """Postpone the other due calls of a webhook that gave no answer.
 
-    Each would take the whole ANSWER_SECONDS, while the calls of other groups wait.
+    Each of them would take all of ANSWER_SECONDS, while the calls of other groups wait.
     """
     due_calls = WebhookCall.objects.filter(webhook=call.webhook_id, due_at__lte=now)
     due_calls.filter(created_at__lt=now - GIVE_UP_AFTER).update(due_at=None)

@@ -35,7 +35,7 @@ class Delays:
 
 
 def of_syncs(syncs: Iterable[Sync]) -> Delays | None:
-    """Return the delays of the people synced last whose batches are kept; None without any."""
+    """Return the delays of the last synced people whose batches still exist; None without any."""
     delays = sorted(
         (settled_at - created_at, n)
         for sync in syncs

@@ -31,7 +31,7 @@ class Line:
     """One call.
 
     ``tries``: how often its people were tried, this call included; None if they were tried again
-    later, or their batches are no longer kept.
+    later, or their batches were deleted by retention.
     """
 
     key: str

@@ -52,7 +52,8 @@ class DeliveriesWithBatchOutcome:
     def _batch_ids(self, limit: int, beyond: Keys | None, *, ascending: bool) -> list[int]:
         """Return the ids of enough batches for ``limit`` deliveries after ``beyond``.
 
-        The batch of ``beyond`` comes first. It is partly read, so its people do not count.
+        The batch of ``beyond`` comes first. Part of that batch was read before, so its people do
+        not count.
         """
         batches = self.batches().order_by("pk" if ascending else "-pk")
         if beyond is not None:
@@ -107,7 +108,7 @@ def deliveries(sync_id: int, outcome: Outcome, reason: str | None) -> QuerySet[D
 def _matching_reasons(
     sync_id: int, outcome: Outcome, asked_reason: str | None
 ) -> Iterator[str | None]:
-    """Yield the stored reasons (None: NULL) that the asked one stands for."""
+    """Yield the stored reasons (None: NULL) that ``asked_reason`` stands for."""
     if asked_reason:
         yield asked_reason
         return

@@ -85,9 +85,9 @@ def book(key: str, *, rate: float) -> float:
 def book_many(limit: Limit, n: int, *, within: float = HORIZON) -> list[float]:
     """Book up to ``n`` sends in one statement and return the seconds to wait for each.
 
-    Return nothing if the first would be further ahead than ``within``, and fewer if the others
-    would be so in any case. A booked time that is not used just passes. After a throttle answer,
-    sends are booked one at a time.
+    Return nothing if the first send would be further ahead than ``within``, and fewer than ``n`` if
+    later sends would be. A booked time that is not used just passes. After a throttle answer, sends
+    are booked one at a time.
     """
     within = min(HORIZON, within)
     n = min(n, 1 + int(within * limit.rate))
@@ -116,7 +116,7 @@ def _make_row(limit: Limit) -> bool:
 def _correct_clock(limit: Limit) -> bool:
     """Reset times that a wrong clock of the database wrote. Return whether there were any.
 
-    They lie further ahead than the free time after any send that is booked.
+    Such times lie further ahead than any that a booking can write.
     """
     now = now_us()
     latest = _latest_park(now)

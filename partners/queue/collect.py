@@ -209,9 +209,9 @@ def reclaim(*, now: datetime) -> int:
         return Batch.objects.filter(pk__in=[batch.pk for batch in abandoned]).update(
             lease="",
             lease_until=None,
-            # They may have reached the partner, so a discard must compensate them.
+            # These batches may have reached the partner, so a discard must compensate them.
             attempts=Greatest(F("attempts"), 1),
-            # They may have killed the worker: from now on each is sent alone, and may be
+            # These batches may have killed the worker: from now on each is sent alone, and may be
             # quarantined (transitions.quarantine_crashing).
             crashes=F("crashes") + 1,
             sharing=Batch.Sharing.ALONE,

@@ -1,7 +1,7 @@
 """Send operations again where a late request or a discard left the audience wrong.
 
-A worker that lost its lease may still send its request, after later operations on the same
-people. A repeat is a batch without deliveries of its own that sends those of another batch again,
+A worker that lost its lease may still send its request, after later operations on the same people.
+A repeat is a batch without deliveries of its own that sends the deliveries of another batch again,
 or takes them back. The tallies do not count repeats.
 """
 

@@ -60,7 +60,7 @@ def _may_log(key: str) -> bool:
     try:
         return cache.add(key, "1", LOG_EVERY)
     except RedisError:
-        return True  # better one line too many
+        return True  # a repeated line is better than none
 
 
 def _mark_batches(connection_id: int, *, now: datetime) -> None:
@@ -74,5 +74,5 @@ def _mark_batches(connection_id: int, *, now: datetime) -> None:
 
 
 def expired_q(*, now: datetime) -> Q:
-    """Match marked batches past their deadline, by so much that others could have sent them."""
+    """Match marked batches so long past their deadline that other machines could have sent them."""
     return Q(last_code=CODE, deadline_at__lte=now - timedelta(seconds=settings.SYNC.probe))

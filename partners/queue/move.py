@@ -168,8 +168,8 @@ def _move_batches(
 ) -> int:
     """Let the people of these batches enter ``to``, in one transaction. Return how many.
 
-    Their old deliveries count as cancelled and moved. ``expected``: the state of the batches;
-    others are left alone.
+    Their old deliveries count as cancelled and moved. ``expected``: a condition on the state of the
+    batches; batches that do not meet it are left alone.
     """
     with tally.atomic(now=now) as changes:
         target, seq = _lock_target(to, Q(pk__in=ids))

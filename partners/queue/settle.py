@@ -221,7 +221,7 @@ def _count_refusal(batch: Batch, error: Rejected, *, code: str, now: datetime) -
 
 
 def _without_discarded(request: Request, *, now: datetime, is_unclear: bool = False) -> list[Batch]:
-    """Cancel batches that were discarded while in flight; return the others that are still ours.
+    """Cancel batches that were discarded while in flight; return the others that we still lease.
 
     Runs inside the caller's transaction.
     """
@@ -300,7 +300,7 @@ def _record_shares(push: Push, answer: PushAnswer) -> None:
 
 def _log_once(code: str) -> None:
     """Log an answer for which there is no remedy here, once per code."""
-    # One slot for all time. Its name has at most 40 characters.
+    # One slot for all time means one line. The name of a slot has at most 40 characters.
     if claim(f"unknown-answer:{code[:24]}", 1):
         logger.error(
             "The partner answered with the unknown code %s; people wait and are tried again.", code

@@ -131,7 +131,8 @@ def cut_repeat(repeat: Batch, *, now: datetime) -> bool:
 def _release_second_half(batch: Batch, *, now: datetime) -> None:
     """Release the half that waits for ``batch``: as ``batch`` is cut in turn, it has the bad data.
 
-    It is due a little later, so that the second halves of the next levels may be sent with it.
+    The released half is due a little later, so that the second halves of the next levels may be
+    sent with it.
     """
     later = now + timedelta(seconds=settings.SYNC.backoff_base)
     Batch.objects.filter(waits_for=batch.pk).update(

@@ -75,7 +75,7 @@ def reverted_q() -> Exists:
 
 
 def maybe_superseded(batches: Iterable[Batch]) -> list[Batch]:
-    """Return the batches with a later, opposite batch in the audience; it may have other people."""
+    """Return the batches with a later, opposite batch in the audience, maybe with other people."""
     pairs = [(batch, Action(batch.action).opposite) for batch in batches]
     newest = {
         pair: _newest_seq(*pair)

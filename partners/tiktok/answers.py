@@ -72,7 +72,7 @@ CODES = _codes_by_cause()
 def unwrap(
     answer: Answer, *, secrets: tuple[str, ...] = (), ok_codes: tuple[int, ...] = (0,)
 ) -> dict[str, Any]:
-    """Return the whole envelope of a success; raise Retry, Rejected or Disconnected.
+    """Return the whole envelope of a success; else raise Retry, Rejected or Disconnected.
 
     ``secrets``: texts that must not reach the log, should TikTok's message repeat them.
     """

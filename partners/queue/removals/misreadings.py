@@ -1,7 +1,8 @@
 """Remove hashes of misread addresses, made by an old rule of normalising, from audiences.
 
 The person stays in the audience with the right hashes, and the removal must not supersede their
-adds. So the removal has a profile of its own, merged into theirs, which has only the hash.
+adds. So the removal has a profile of its own, which has only the hash and is merged into the
+person's profile.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ def _owned(misreadings: Sequence[Misreading]) -> dict[Hash, set[int]]:
 def _make_profiles(misreadings: dict[int, Misreading], *, now: datetime) -> dict[int, int]:
     """Return misreading id -> id of a new profile that has only its hash.
 
-    It is merged into the person's profile, so that it is deleted with that.
+    The new profile is merged into the person's profile, so that both are deleted together.
     """
     rows: Iterable[Misreading] = list(misreadings.values())
     profiles = Profile.everybody.bulk_create(

@@ -1,6 +1,6 @@
 """What must hold for the state machine: the laws after every step, and the audiences at rest.
 
-The expected members of an audience are the fold of all deliveries in order, by outcome.
+The expected members of an audience follow from the outcomes of all deliveries, in their order.
 """
 
 from collections import defaultdict

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.thorough
 
 
 def _enter_errored(world, n):
-    """Enqueue people: seven are errored by name (40002), the others with their batch (50000)."""
+    """Enqueue people: seven are named by the partner (40002); the rest err with their batch."""
     sync_row = world.create_sync()
     world.enter(sync_row, world.create_people(n))
     now = timezone.now()
