@@ -65,7 +65,7 @@ def decreased_counts(
 def calm(*, journals: list[str], seconds: float) -> dict[str, Any]:
     """After the faults: finish all acts, connect, launch and retry until no person is pending.
 
-    Return {"seconds": how long it took, "rests": whether that was reached in time}.
+    Return {"seconds": how long it took, "rests": whether all came to rest in time}.
     """
     started = time.monotonic()
     unfinished = [line for file in journals for line in Journal(Path(file)).unfinished()]

@@ -23,7 +23,7 @@ HORIZON = 20.0
 LONGEST_RETRY_AFTER = 3600.0
 """Seconds for which the answer of a partner may park a limit (its client cuts it)."""
 LONGEST_PAUSE = 60.0
-"""At most so many seconds after the end of a park count as locked out, until the next answer.
+"""At most this many seconds after the end of a park count as locked out, until the next answer.
 
 A later answer means that the engine was off.
 """

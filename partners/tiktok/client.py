@@ -126,7 +126,7 @@ class Client:
     def user_info(self, access_token: str) -> PartnerUser:
         """GET /user/info/: the user who authorised; the e-mail address comes masked.
 
-        The cheapest test of a token.
+        This is the cheapest test of a token.
         """
         return _read(user, self._get("user/info/", {}, access_token=access_token))
 
@@ -200,8 +200,8 @@ class Client:
     def push(self, access_token: str, body: bytes) -> Receipt:
         """POST /segment/mapping/ (docs 1739940585975809): add or remove people.
 
-        `body` comes from wire.build_mapping_body. Accepted at once, applied within 48 h, no result
-        per person. Repeating is harmless: audiences are sets.
+        `body` comes from wire.build_mapping_body. TikTok accepts a request at once, applies it
+        within 48 h, and gives no result per person. Repeating is harmless: audiences are sets.
         """
         envelope = self._post(
             "segment/mapping/", body, access_token=access_token, ok_codes=SEGMENT_OK
@@ -212,8 +212,8 @@ class Client:
     def list_audiences(self, access_token: str, advertiser_id: str) -> list[RemoteAudience]:
         """GET /dmp/custom_audience/list/ (docs 1739940506015746): list the audiences.
 
-        Lists the audiences of the ad account and those that other ad accounts share with it, at
-        most 5,000. Sizes count matched people and lag up to 48 h.
+        The list has the audiences of the ad account and those that other ad accounts share with it,
+        at most 5,000. Sizes count matched people and lag up to 48 h.
         """
         by_id: dict[str, RemoteAudience] = {}
         for page in range(1, MAX_PAGES + 1):

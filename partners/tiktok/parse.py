@@ -1,7 +1,7 @@
-"""Turn the `data` of TikTok's answers into our dataclasses: ids become text, other fields are
-ignored.
+"""Turn the `data` of TikTok's answers into our dataclasses.
 
-An unexpected shape raises KeyError, TypeError, ValueError or AttributeError.
+Ids become text; fields that we do not need are ignored. An unexpected shape raises KeyError,
+TypeError, ValueError or AttributeError.
 """
 
 from datetime import UTC, datetime

@@ -146,7 +146,7 @@ def choose(request: HttpRequest, group: str, partner_key: str, state_id: int) ->
 
 
 def _connected_text(n: int, n_waiting: int) -> str:
-    """Return what was connected, and how many pending people are sent now."""
+    """Return the text about what was connected, and how many pending people are sent now."""
     text = ngettext("Connected %(n)d ad account", "Connected %(n)d ad accounts", n) % {"n": n}
     if not n_waiting:
         return text

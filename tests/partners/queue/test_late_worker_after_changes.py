@@ -21,7 +21,7 @@ def sync_row(world):
 
 @pytest.fixture
 def send_late_request(world, sync_row):
-    """send_late_request() sends the request that a worker had built before its lease expired."""
+    """send_late_request(): send the request that a worker had built before its lease expired."""
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.lease_batches(request, now=timezone.now())
     parcel = pack(request, post_by=float("inf"), most_rows=10_000)
