@@ -98,7 +98,7 @@ def check_name(name: str, partner: Partner) -> str:
         )
     # A name of symbols, such as an emoji, or of punctuation is accepted, too.
     if not any(unicodedata.category(char)[0] in "LNSP" for char in name):
-        raise AudienceNameError(_("The name needs at least one letter or digit."))
+        raise AudienceNameError(_("The name needs at least one letter, digit or symbol."))
     if _E_MAIL.search(name) or _is_phone(name):
         raise AudienceNameError(
             _(
