@@ -74,7 +74,7 @@ class Environment(environ.Env):
     def place(self, var: str, default: Path) -> Path:
         """Return the absolute path of a file or folder. Raises ImproperlyConfigured.
 
-        Not named path: environ.Env has a method of that name.
+        It is not named ``path``, because environ.Env has a method of that name.
         """
         text = self.str(var, str(default))
         if not text.strip() or not text.isprintable():

@@ -16,14 +16,14 @@ class SyncTimes:
 
     requests_per_second: float  # to one partner, over all machines
     deadline: float  # the retry window: from the first failure until a person is errored
-    erasure_deadline: float  # the same for removals after an erasure or a withdrawn consent
+    erasure_deadline: float  # the retry window of removals after an erasure or a withdrawn consent
     erasure_rest: float  # hashes of an erased profile are kept so long after its last removal
     backoff_base: float  # the first pause between retries
     backoff_max: float  # the longest pause
-    lease: float  # of a batch, or of a privacy job
-    create_lease: float  # of the creation of an audience
+    lease: float  # length of the lease of a batch, or of a privacy job
+    create_lease: float  # length of the lease for the creation of an audience
     request_deadline: float  # the longest request to a partner, everything included
-    flush_seconds: float  # after which a run of the sync queue starts no further request
+    flush_seconds: float  # then a run of the sync queue starts no further request
     probe: float  # how often a lost connection is tried again
     throttle_park: float  # the longest pause after a partner refused a request as too many
     threads: int
@@ -31,7 +31,7 @@ class SyncTimes:
     def check(self, *, is_demo: bool) -> None:
         """Raise ImproperlyConfigured if times contradict each other. In the demo all are short."""
         pairs = [("request_deadline", "lease"), ("request_deadline", "create_lease")]
-        if not is_demo:  # else a late add could follow the last removal of an erased profile
+        if not is_demo:  # a late add must not follow the last removal of an erased profile
             pairs += [("lease", "erasure_rest"), ("erasure_rest", "erasure_deadline")]
         for name, longer in pairs:
             environment.require_shorter(

@@ -50,7 +50,7 @@ def issue(
     prefix = "".join(secrets.choice(_PREFIX_LETTERS) for _ in range(8))
     text = f"ask_{prefix}_{secrets.token_urlsafe(32)}"
     with transaction.atomic():
-        # Concurrent requests run one after the other: else neither would see the other's key.
+        # Concurrent requests run one after the other, so that the second sees the first's key.
         AppGroup.objects.select_for_update(no_key=True).get(pk=app_group.pk)
         submitted_since = timezone.now() - deadlines.DOUBLE_SUBMIT_WINDOW
         # A key that was used already was seen, so another one is no double submit.

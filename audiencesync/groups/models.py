@@ -23,8 +23,8 @@ from audiencesync.groups.mail_model import OutgoingMail  # noqa: F401 - a table 
 INVITATION_LIFETIME = timedelta(days=7)
 SETUP_LIFETIME = timedelta(days=1)
 VIEW_LOG_INTERVAL = timedelta(hours=1)  # views of the same object are logged this often at most
-# From the change of privacy settings to the second pass over the profiles: longer than any API call
-# or chunk of an import takes, which may have begun with the old settings.
+# The second pass over the profiles begins so long after a change of privacy settings. No API call
+# or chunk of an import that began with the old settings takes longer.
 REWORK_AGAIN = timedelta(minutes=2)
 
 
@@ -131,7 +131,7 @@ class AppGroup(models.Model):
     )
     # Profiles up to this id conform to the settings above; null: all profiles do.
     rework_cursor = models.BigIntegerField(null=True, blank=True)
-    # A second pass, for writes that were in progress when the settings changed.
+    # The time of a second pass, for writes that were in progress when the settings changed.
     rework_again_at = models.DateTimeField(null=True, blank=True)
     # When the rule that normalises phones and e-mails changed for this group. Older entries of the
     # erasure ledger have hashes by the former rule.
@@ -142,8 +142,8 @@ class AppGroup(models.Model):
     quota_stops_clock = models.BooleanField(
         _("daily limits of partners stop the clock"), default=False
     )
-    # Archived by staff: hidden, nothing runs, keys are refused. With ``deleting_at`` the group is
-    # deleted once its profiles are removed from every audience
+    # Set when staff archive the group: it is hidden, nothing runs, and its keys are refused. A
+    # group with ``deleting_at`` is deleted once its profiles are removed from every audience
     # (canvases/privacy/group_deletion.py).
     archived_at = models.DateTimeField(null=True, blank=True)
     deleting_at = models.DateTimeField(null=True, blank=True)

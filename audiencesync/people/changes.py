@@ -19,7 +19,7 @@ class Change:
     """Values to set on one profile, found by the first given of the five names below.
 
     ``fields``: columns of Profile. ``attributes``: JSON, or an Inc, Edit, Merge or EditObjects.
-    None deletes.
+    A value of None deletes the stored one.
     """
 
     external_id: str | None = None

@@ -147,7 +147,7 @@ class ApiKeyAuth(HttpBearer):
         return key
 
     def authenticate(self, request: HttpRequest, token: str) -> ApiKey | None:
-        """Never called: __call__ is overridden, because the key may be in the body."""
+        """This is never called: __call__ is overridden, because the key may be in the body."""
         raise NotImplementedError
 
 

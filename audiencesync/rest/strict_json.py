@@ -86,7 +86,7 @@ _DECODER = json.JSONDecoder(
 def _check_document(document: Json, *, check_text: bool) -> None:
     """Raise NotJson if the document is nested too deep.
 
-    With ``check_text`` also if it has texts that no database stores.
+    With ``check_text``, raise it also for texts that no database stores.
     """
     level = [document]  # all values at one depth; from one depth to the next, without recursion
     for _depth in range(MAX_DEPTH + 1):

@@ -42,7 +42,7 @@ def invite(app_group: AppGroup, *, email: str, role: str, by: User) -> tuple[Inv
 
     Returns the invitation with its token. Raises JustInvited, unless the first mail failed.
     """
-    # Concurrent requests run one after the other: else neither would see the other's invitation.
+    # Concurrent requests run one after the other, so that the second sees the first's invitation.
     AppGroup.objects.select_for_update(no_key=True).get(pk=app_group.pk)
     unaccepted = app_group.invitations.filter(email=email.strip().lower(), accepted_at=None)
     # A shown link means that the mail failed: to invite again is then no double submit.

@@ -28,7 +28,7 @@ BRAZE_ID = re.compile(r"[0-9a-f]{24}", re.ASCII)
 
 
 class ObjectError(Exception):
-    """An error about one object of a call: a code, a sentence and the field. Never a value."""
+    """An error about one object of a call: a code, a sentence and the field, but no value."""
 
     def __init__(self, code: str, message: str | Promise, field: str = "") -> None:
         super().__init__(code)

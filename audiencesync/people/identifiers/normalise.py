@@ -36,7 +36,7 @@ _HASHED = re.compile(r"[0-9a-f]{64}", re.ASCII | re.IGNORECASE)
 # Hashes of no value: systems that hash every cell send them for profiles without one.
 _HASHES_OF_NO_VALUE = frozenset({sha256(b"").digest(), sha256(ZERO.encode()).digest()})
 _HASH_OF_ZERO = sha256(ZERO.encode()).hexdigest()
-# Without hyphens, or in braces as programs for Windows write a UUID.
+# The device id of zeros, also without hyphens or in braces, as programs for Windows write a UUID.
 _ZEROS = re.compile(r"\{?0{8}-?(?:0{4}-?){3}0{12}\}?")
 _EMAIL = (  # a part of what the library accepts, by far the most common one
     rf"(?!{placeholders.EMAIL_LOCAL_PART}@)"

@@ -57,7 +57,7 @@ _IN_A_LIST = re.compile(r"[1-9][0-9]?\. +0")
 _NUMBER_GAP = re.compile(r"[/\uff0f]|[ -]+(?=[(+]*0|\+)|[ -]+(?=\()")
 _MIN_NATIONAL_DIGITS = 6  # digits without the country code: an area code has 5 at most
 _OPEN_NUMBERING = ("DE", "AT")  # land lines of almost any length
-# From so many digits on, a number in these countries is more likely one with a mistyped country
+# A number in these countries with so many digits or more is more likely one with a mistyped country
 # code than a land line without its zero.
 _LONG_NATIONAL = 11
 # Digits of a country and an area code. More before a slash are a number, and another one follows.

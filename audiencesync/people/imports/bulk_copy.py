@@ -160,7 +160,7 @@ class Columns:
                     fields[kind][kept_index] = value
                     for name in hashes_of(kind):
                         fields[name][kept_index] = fields[name][index]
-                    fields["invalid"][kept_index] = (  # takes over the bit of this kind
+                    fields["invalid"][kept_index] = (  # the later row's bit of this kind
                         fields["invalid"][kept_index] & ~(1 << bit)
                         | fields["invalid"][index] & 1 << bit
                     )

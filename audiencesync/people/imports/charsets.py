@@ -67,7 +67,7 @@ def detect(sample: bytes) -> DetectedEncoding:
         if _fits(sample, name, alphabets)
     }
     if texts.get("cp1254") == sample.decode("cp1252", "replace"):
-        # Only letters that both have at the same bytes: report the more common cp1252.
+        # Both encodings give the same text: report cp1252, which is more common.
         texts = {"cp1252": texts.pop("cp1254")} | texts
     if not texts:
         return DetectedEncoding(east_asian[0].encoding if east_asian else "cp1252", is_sure=False)

@@ -85,7 +85,7 @@ def is_sure(source: Source, encoding: str, *, is_utf8: bool) -> bool:
 def _delimiter(text: str, *, is_cut: bool) -> str:
     """Return the delimiter that cuts most of the first rows into equally many cells.
 
-    Of several, the one that yields a known column name, then the one with more cells.
+    Among several, one that yields a known column name is preferred, then the one with more cells.
     """
 
     def fitness(delimiter: str) -> tuple[float, bool, int]:

@@ -45,7 +45,7 @@ _DECIMAL_SIGNS = {COMMA: ",", POINT: "."}
 def exact(text: str) -> Number | None:
     """Return the number; None if a digit would change, as in most numbers of 17 digits.
 
-    0.30000000000000004 keeps all of them.
+    0.30000000000000004 keeps all its digits.
     """
     if not re.search("[.eE]", text):
         whole = int(text) if len(text) < 20 else BIGGEST + 1

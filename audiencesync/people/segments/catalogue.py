@@ -84,7 +84,10 @@ def types(app_group: AppGroup, *, is_fresh: bool = False) -> Types | None:
 
 
 def examples(app_group: AppGroup) -> dict[str, str]:
-    """Return name -> a value of one of the newest profiles. Not cached: it is personal data."""
+    """Return name -> a value of one of the newest profiles.
+
+    The values are not cached, because they are personal data.
+    """
     examples: dict[str, str] = {}
     for attributes in _newest_attributes(app_group):
         for name, value in attributes.items() if isinstance(attributes, dict) else ():

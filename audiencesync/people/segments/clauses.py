@@ -185,7 +185,7 @@ def of_event(node: EventCondition, subject: str, *, is_negated: bool) -> str:
 def _times(node: EventCondition, *, is_negated: bool) -> tuple[str, int, bool]:
     """Return operator, number and negation of the same condition in the words that read best.
 
-    Not at least once is never; not at least 3 times is at most twice.
+    "Not at least once" becomes "never", and "not at least 3 times" becomes "at most twice".
     """
     op, n = node.op, node.n
     if op == "never" or (n == 0 and op != "at_least"):

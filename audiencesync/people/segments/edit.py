@@ -239,7 +239,8 @@ def segments_about(app_group: AppGroup, profile_ids: Iterable[int]) -> list[Segm
 def counts(segments: list[Segment]) -> dict[int, int | None]:
     """Return segment id -> number of people; None if the filter is unreadable or time ran out.
 
-    One statement if the lists are short, else one by one, the shortest first, within two seconds.
+    One statement counts all if their lists of values are short. Otherwise they are counted one by
+    one, the shortest first, within two seconds.
     Counts are cached for half a minute; a missing one is counted at the next request.
     """
     keys = {segment.pk: f"segment-n-{segment.pk}-{segment.version}" for segment in segments}

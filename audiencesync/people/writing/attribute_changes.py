@@ -119,7 +119,7 @@ def _new_value(old: Any, change: Any) -> Any:
             )
         case Merge(parts):
             result = _check_size(_merge(old if isinstance(old, dict) else {}, parts))
-            # No part is left: an empty object if there was one, else nothing was removed.
+            # An object without parts stays as an empty one; without an object, nothing changes.
             return result if result or isinstance(old, dict) else old
         case EditObjects(add, update, remove):
             objects = [
