@@ -26,7 +26,7 @@ class OutgoingMail(models.Model):
     subject = models.CharField(max_length=250, blank=True)
     body = models.TextField(blank=True)
     created_at = models.DateTimeField(db_index=True)
-    due_at = models.DateTimeField(null=True)  # of the next attempt; null: sent, or given up
+    due_at = models.DateTimeField(null=True)  # time of the next attempt; null: sent, or given up
     tries = models.PositiveIntegerField(default=0)
     sent_at = models.DateTimeField(null=True)
 

@@ -25,7 +25,7 @@ from audiencesync.groups.models import AppGroup, Membership, User
 
 logger = logging.getLogger(__name__)
 MAX_MAILS_PER_CALL = 100
-SENDING_SECONDS = 20.0  # after which one call of `send_due` begins no further mail
+SENDING_SECONDS = 20.0  # then one call of `send_due` begins no further mail
 BACKOFF_BASE, BACKOFF_MAX = 60.0, 3600.0  # seconds
 DEADLINE = timedelta(days=3)  # then a mail that was not accepted is given up
 KEEP_ROWS = timedelta(days=7)

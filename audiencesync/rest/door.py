@@ -51,7 +51,7 @@ class ApiRequest(HttpRequest):
     rate: rate_limits.Rate
 
 
-MAX_ERRORS = 100  # in one response
+MAX_ERRORS = 100  # errors in one response
 
 
 class Success(Schema):

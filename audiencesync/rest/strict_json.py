@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 Json = Any  # None, bool, int, float, str, or lists and dicts of them
-MAX_DEPTH = 24  # of a whole body; attributes have their own, lower limit
+MAX_DEPTH = 24  # levels of a whole body; attributes have their own, lower limit
 MAX_INT = 2**63 - 1
 _BOM = b"\xef\xbb\xbf"
 # NUL and surrogates, which no database stores. Only escapes can hold them: UTF-8 and JSON refuse

@@ -109,7 +109,7 @@ def test_the_engine_continues_after_its_main_process_was_killed(engine):
 
 def test_sigterm_stops_all_processes_in_time(engine):
     engine.process.terminate()
-    assert engine.process.wait(30) == 0  # its tasks have 3 s
+    assert engine.process.wait(30) == 0  # running tasks have 3 s to end
     assert processes_of(engine.groups()[-1]) == []
 
 

@@ -53,7 +53,7 @@ def test_a_rolled_back_transaction_queues_nothing():
 
 
 def test_wake_is_throttled_for_each_function(monkeypatch):
-    monkeypatch.setattr(beat, "WAKE_SECONDS", 60.0)  # whatever else the machine does
+    monkeypatch.setattr(beat, "WAKE_SECONDS", 60.0)  # longer than this test takes on a busy machine
     for _ in range(5):
         beat.wake("canvases.engine.beat")
     beat.wake("partners.sync.beat")
@@ -72,7 +72,7 @@ def test_tasks_do_not_pile_up_without_an_engine(monkeypatch):
 
 def test_wake_never_raises(database_away, monkeypatch, caplog):
     with database_away(), monkeypatch.context() as patch:
-        # the queue is in one of the two
+        # whether the queue is in the database or in Redis, it does not answer
         patch.setattr(Conf, "REDIS", "redis://127.0.0.1:9/0")
         beat.wake("canvases.engine.beat")
     assert "could not be woken" in caplog.text

@@ -24,7 +24,7 @@ Check = Callable[[], str]  # returns what is wrong, in words for the log, or an 
 
 logger = logging.getLogger(__name__)
 MAX_HEARTBEAT_AGE = timedelta(seconds=30)
-MIN_FREE_SHARE = 0.05  # of the disk
+MIN_FREE_SHARE = 0.05  # part of the disk that must be free
 LOG_SECONDS = 60.0  # a failing check is logged this often; probes come every few seconds
 PROBES = frozenset({"/healthz", "/readyz"})
 

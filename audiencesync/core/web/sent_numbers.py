@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-MAX_ID = 2**63 - 1  # of a BigAutoField
+MAX_ID = 2**63 - 1  # the highest id of a BigAutoField
 
 
 def whole(text: object, *, most: int = MAX_ID) -> int | None:

@@ -35,7 +35,7 @@ MAX_ROWS = 1_000
 Older rows are found by their key: a page far down the list would scan all rows before it.
 """
 PER_PAGE = 50
-MAX_COLUMNS = 8  # of a list; the page of a row has all
+MAX_COLUMNS = 8  # columns of a list; the page of a row shows all
 # Names of columns.
 SECRET_NAME = re.compile(
     r"sealed|hash|sha256|digest|secret|token|salt|password|fingerprint|_key$|^key$"

@@ -37,7 +37,7 @@ _FREQUENT_LETTERS = {
     "ru": frozenset("оеаинтсрвл"),
     "el": frozenset("αοιετσνηυρ"),
 }
-_NEUTRAL_SHARE = 0.5  # of encodings without frequent letters; better ones are above it
+_NEUTRAL_SHARE = 0.5  # assumed where frequent letters are unknown; likely encodings exceed it
 _WORD = re.compile(r"[^\W\d_]+")
 
 

@@ -34,7 +34,7 @@ _FIELD_BY_SYNONYM = {word: name for name, words in _SYNONYMS.items() for word in
 _PHONE_LIKE = re.compile(r"(?:\+|00|\(?0)[0-9 ()/-]{7,24}", re.ASCII)
 # Other words are booleans only beside their opposite: NO is Norway, ON Ontario.
 _PLAIN_BOOLEANS = frozenset({"true", "false"})
-MIN_SHARE = 0.5  # of the values of a sample that must fit a target
+MIN_SHARE = 0.5  # part of the values of a sample that must fit a target
 REASONS: dict[str, str | Promise] = {
     "second": _(
         "Left out: another column holds this field already."

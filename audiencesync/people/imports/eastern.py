@@ -47,7 +47,7 @@ _SIGNS = frozenset("　、。，．・·：；？！（）「」『』【】《�
 _WITHIN_WORD = re.compile(r"[A-Za-z][^\x00-\x7f]{1,2}[a-z]")
 # A clear decoding has this share of frequent characters, this lead over others, and this length.
 _MIN_SHARE, _MIN_LEAD, _MIN_CHARACTERS = 0.5, 0.5, 6
-_ISO_2022_ESCAPES = {  # by which 7-bit encodings switch their characters
+_ISO_2022_ESCAPES = {  # escape sequences by which 7-bit encodings switch character sets
     "iso2022_jp_ext": re.compile(rb"\x1b(?:\$[@B]|\(I|\$\(D)"),
     "iso2022_kr": re.compile(rb"\x1b\$\)C"),
 }

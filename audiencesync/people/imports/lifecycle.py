@@ -26,7 +26,7 @@ from audiencesync.people.views import csv_export
 from audiencesync.people.writing.upsert import erased_indexes
 
 CHECK_ROWS, CHECK_SECONDS, CHECK_CHUNK = 50_000, 3.0, 1000
-MOST_PROBLEMS = 20  # of a check that are shown
+MOST_PROBLEMS = 20  # problems of a check that are shown
 PREVIEW_ROWS, SAMPLE = 5, 2000  # rows to show; rows from which the meaning of columns is guessed
 State = Import.State
 
@@ -62,9 +62,9 @@ class PhoneSample:
 class CheckResult:
     """Findings of a dry run. ``usable``: kind of identifier -> (cells, usable cells)."""
 
-    n_rows: int = 0  # that were read
+    n_rows: int = 0  # rows that were read
     n_rejected: int = 0
-    n_cells_left_out: int = 0  # of rows that would be imported without them
+    n_cells_left_out: int = 0  # cells without which their rows would be imported
     is_whole_file: bool = False  # whether all rows were read in the time of a check
     problems: list[Reject] = field(default_factory=list)  # the first ones
     phones: list[PhoneSample] = field(default_factory=list)

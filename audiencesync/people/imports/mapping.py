@@ -35,7 +35,7 @@ ATTRIBUTES: dict[str, str | Promise] = {
     "truth": _("Attribute: true or false"),
     "day": _("Attribute: day"),
 }
-AS_EXPORTED: dict[str, str | Promise] = {  # of columns of our own export
+AS_EXPORTED: dict[str, str | Promise] = {  # targets of columns of our own export
     "kept": _("Attribute: as it was exported"),
     "rest": _("Several attributes, as they were exported"),
 }
@@ -91,7 +91,7 @@ class Plan:
 class ConvertedRows:
     """Rows with the values of their cells, column by column; None where a cell is empty."""
 
-    row_indexes: list[int]  # of each row in its ParsedRows
+    row_indexes: list[int]  # index of each row in ParsedRows
     fields: dict[str, list[Any]]  # by the names of FIELDS
     attributes: list[dict[str, Any]]
 

@@ -30,7 +30,7 @@ CHUNK = 5000  # rows
 TURN_SECONDS = 8.0  # for which a worker writes chunks before it lets another import go on
 LEASE_SECONDS = 60.0
 LEASE = timedelta(seconds=LEASE_SECONDS)
-PAUSE = timedelta(seconds=5)  # after a turn that wrote no chunk
+PAUSE = timedelta(seconds=5)  # pause of an import after a turn that wrote no chunk
 MOST_TRIES = 20  # turns in a row that wrote no chunk
 AT_ONCE = 1  # imports that run at the same time; the other workers stay free for other tasks
 State = Import.State

@@ -46,7 +46,7 @@ class Subscription(models.Model):
     is_leave_only = models.BooleanField(default=False, db_default=False)
     is_paused = models.BooleanField(default=False)
     collecting_since = models.DateTimeField(default=timezone.now)  # made or last resumed
-    sweep_at = models.DateTimeField(null=True)  # of segments: when the next full sweep begins
+    sweep_at = models.DateTimeField(null=True)  # when the next full sweep of the segment begins
     sweep_cursor = models.BigIntegerField(default=0)  # highest profile id that this sweep has done
 
     class Meta:
@@ -122,7 +122,7 @@ class Signal(models.Model):
     event = models.ForeignKey(
         Event, models.DO_NOTHING, null=True, related_name="+", db_constraint=False, db_index=False
     )
-    at = models.DateTimeField()  # of the event, or when the change of the segment was noticed
+    at = models.DateTimeField()  # time of the event, or when the change of the segment was noticed
 
     class Meta:
         indexes = [

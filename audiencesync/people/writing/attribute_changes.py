@@ -11,7 +11,7 @@ from audiencesync.people.parsers.numbers import BIGGEST
 
 MOST_ATTRIBUTES = 500
 LONGEST_LIST = 500
-MOST_BYTES = 100_000  # of one attribute as JSON
+MOST_BYTES = 100_000  # size of one attribute as JSON
 
 
 AttributeProblem = Literal["not_a_number", "not_a_list", "too_long", "too_many"]

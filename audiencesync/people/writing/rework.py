@@ -18,7 +18,7 @@ from audiencesync.people.privacy.consent import after_change, record_withdrawals
 from audiencesync.people.writing import live_marks, rehash
 
 AT_ONCE = 5000  # profiles of a chunk
-CHUNKS = 20  # of one group before the next group has its turn
+CHUNKS = 20  # chunks of one group before the next group has its turn
 
 
 def rework(*, seconds: float = math.inf) -> bool:

@@ -37,7 +37,7 @@ BAD_TIMES = [
     "1e9",
     "2026-11-01T",
 ]
-BAD = {  # without a valid value here the object names no person, event or purchase: refused
+BAD = {  # a bad value here: the object names no person, event or purchase and is refused
     "attributes": {
         "external_id": [*NOT_AN_ID, *BLANK, "ä" * 494, "x" * 988],
         "user_alias": [

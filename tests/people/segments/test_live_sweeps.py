@@ -151,7 +151,7 @@ def test_a_paused_listener_hears_nothing_until_it_resumes(api, person, listen):
 def test_a_late_event_of_the_pause_is_dropped_when_it_ends(listen):
     carts = listen(segment=None, kind="event", name="cart")
     live.pause(carts.subscription.listener)
-    Signal.objects.create(  # by a writer that read the subscriptions before the pause
+    Signal.objects.create(  # as by a writer that read the subscriptions before the pause
         listener=7, subscription=carts.subscription, profile_id=1, kind="event", at=timezone.now()
     )
     live.resume(carts.subscription.listener, timezone.now())

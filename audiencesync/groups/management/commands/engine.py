@@ -19,7 +19,7 @@ from audiencesync.core.process.start import exit_if_unsafe, log_warnings
 from audiencesync.core.process.supervisor import HEARTBEAT_FILE_VARIABLE, Engine, Timeouts
 from audiencesync.groups.first_start import setup_link
 
-STALE_SECONDS = 86_400.0  # after which a heartbeat file belongs to no running engine
+STALE_SECONDS = 86_400.0  # an older heartbeat file belongs to no running engine
 
 
 def missing_backend(heartbeat_file: Path) -> str:
