@@ -20,7 +20,7 @@ class Bins:
 
     edges: tuple[datetime, ...]
     zone: ZoneInfo
-    days: int  # how many days each has; 0: an hour
+    days: int  # how many days each bin has; 0: each is an hour
 
     @property
     def begin(self) -> datetime:

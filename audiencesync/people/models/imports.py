@@ -58,7 +58,8 @@ class Import(models.Model):
     progressed_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     lease = models.CharField(max_length=32, blank=True)  # token of the worker; "": none has it
-    leased_until = models.DateTimeField(null=True)  # without one: no new lease before
+    # the end of the lease; without a lease, the time before which no worker takes the import
+    leased_until = models.DateTimeField(null=True)
     # consecutive turns of workers that ended without a chunk; more than a few stop the import
     n_tries = models.PositiveSmallIntegerField(default=0)
     segment = models.ForeignKey("people.Segment", models.SET_NULL, null=True, related_name="+")

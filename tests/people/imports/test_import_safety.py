@@ -58,7 +58,7 @@ def test_a_segment_on_an_import_of_another_group_is_empty(
 
 
 def test_other_pages_take_no_files(bob, signed_in):
-    # Such a file is neither stored nor read into memory.
+    # A file sent to another page is neither stored nor read into memory.
     for address in (
         "/accounts/login/",
         "/g/acme/people/segments/new/",
@@ -75,7 +75,7 @@ def test_a_rejects_file_is_safe_in_a_spreadsheet_and_can_be_imported(import_page
         [["external_id", "note"], *([f"c-{n}", cell] for n, cell in enumerate(cells))]
     )
     text = body.getvalue()
-    # Such cells are valid external ids: the second column is the id, the first one is left out.
+    # These cells are valid external ids: the second column is the id, the first is left out.
     row = import_pages.run_to_end(
         text, target_0="", target_1="external_id", key="external_id", name_1="note"
     )

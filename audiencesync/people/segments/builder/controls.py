@@ -212,7 +212,7 @@ def _event(draft: Draft, number: str, offers: Offers) -> dict[str, forms.Field]:
         "op": _ops(draft, number, list(EVENT_OPS.items()), default="at_least"),
     }
     op = draft.texts.get("op", "")
-    op = op if op in EVENT_OPS else "at_least"  # else it belongs to the kind chosen before
+    op = op if op in EVENT_OPS else "at_least"  # another operator belongs to the kind chosen before
     if op in COUNTED:
         fields["n"] = _amount(_("How often, condition %(number)s"), number, MAX_TIMES)
         fields["n"].initial = "1"
