@@ -240,8 +240,7 @@ class _Writer:
         """Update the known people and insert the others."""
         n_known = self._find_known()
         self.columns.expects_only_new = not n_known
-        # The ledger is read after the search: the profile of a person who is erased from now on
-        # was found, and is missing when it is locked.
+        # Read after the search: who is erased from now on was found, and is missed when locked.
         if self._is_anybody_erased(copied):
             raise Unusual
         n_created = self._insert_new() if n_known < copied.n_people else 0
