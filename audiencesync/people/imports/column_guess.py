@@ -145,9 +145,7 @@ class _Guesser:
             name.casefold(),
         ):
             return Guess(Column(header, self._consent_type(values), self.consent_attribute, style))
-        # The consent attribute decides ads_consent, so no other column may.
-        is_decided_elsewhere = self.consent_attribute and field == "ads_consent"
-        if field and field not in self.taken and not is_decided_elsewhere:
+        if field and field not in self.taken and not self._is_decided_elsewhere(field):
             if self._fits(field, values):
                 return Guess(Column(header, field, name, style))
             guess = self._attribute(header, name, values, style)
@@ -156,6 +154,10 @@ class _Guesser:
         if address_kind in self.taken and _may_be_addresses(address_kind, values):
             return Guess(Column(header, "", name), "second")
         return self._attribute(header, name, values, style)
+
+    def _is_decided_elsewhere(self, field: str) -> bool:
+        """Return whether the consent attribute decides this field, so that no other column may."""
+        return bool(self.consent_attribute) and field == "ads_consent"
 
     def _fits(self, field: str, values: list[str]) -> bool:
         """Return whether enough values fit the field that a column is named as."""
@@ -184,12 +186,18 @@ class _Guesser:
         )
 
     def _attribute(self, header: str, name: str, values: list[str], style: str) -> Guess:
-        if filters.CUSTOM + name in self.taken:
-            return Guess(Column(header, "", name, style), "twice")
-        if self.app_group.hash_only and _looks_like_addresses(header, values):
-            return Guess(Column(header, "", name, style), "address")
+        if why := self._why_no_attribute(header, name, values):
+            return Guess(Column(header, "", name, style), why)
         target, why, cell = _attribute_type(values, self.delimiter, style)
         return Guess(Column(header, target, name, style), why, cell)
+
+    def _why_no_attribute(self, header: str, name: str, values: list[str]) -> str:
+        """Return why a column cannot be an attribute: a key of REASONS; empty if it can."""
+        if filters.CUSTOM + name in self.taken:
+            return "twice"
+        if self.app_group.hash_only and _looks_like_addresses(header, values):
+            return "address"
+        return "" if cells.is_name(name) else "misnamed"
 
 
 class _ExportGuesser(_Guesser):
@@ -217,20 +225,14 @@ class _ExportGuesser(_Guesser):
             return Guess(Column(header, "", name, cells.EXACT), "ours")
         field = csv_export.COLUMNS.get(name, "")
         if field and field not in self.taken:
-            is_decided_elsewhere = self.consent_attribute and field == "ads_consent"
             self.taken.add(field)
-            return Guess(Column(header, "" if is_decided_elsewhere else field, name, cells.EXACT))
+            target = "" if self._is_decided_elsewhere(field) else field
+            return Guess(Column(header, target, name, cells.EXACT))
         if name == csv_export.REST_COLUMN:
             return Guess(Column(header, "rest", name, cells.EXACT))
-        # A name that means an e-mail or phone is enough, whatever the values. Under other names
-        # the import leaves out single phone numbers (mapping.py).
-        if self.app_group.hash_only and _looks_like_addresses(name, values):
-            return Guess(Column(header, "", name, cells.EXACT), "address")
-        if filters.CUSTOM + name in self.taken:
-            return Guess(Column(header, "", name, cells.EXACT), "twice")
-        if not cells.is_name(name):
-            return Guess(Column(header, "", name, cells.EXACT), "misnamed")
-        return Guess(Column(header, "kept", name, cells.EXACT))
+        # A single address in a column that is kept is left out by the import (mapping.py).
+        why = self._why_no_attribute(header, name, values)
+        return Guess(Column(header, "" if why else "kept", name, cells.EXACT), why)
 
 
 def attribute_name(header: str, index: int) -> str:
