@@ -1,0 +1,27 @@
+"""Keep the frames of a deep call stack in one piece of memory.
+
+CPython 3.11 to 3.14 keeps the frames of a thread in chunks of 16 KB. Where a chunk ends, each call
+maps memory and each return unmaps it, so that a loop there is several times slower
+(https://github.com/python/cpython/issues/142183, mended in later releases of 3.13 and 3.14). The
+frames of a page with middleware fill about one chunk, so the end is often amid the queries.
+"""
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+FRAME_WORDS = 70_000  # of 8 bytes: more than half a megabyte, and chunks are powers of two
+
+
+def with_large_stack(
+    function: Callable[Parameters, Result], /, *args: Parameters.args, **kwargs: Parameters.kwargs
+) -> Result:
+    """Call ``function``; its calls find room in the chunk of this frame, which is 1 MB large.
+
+    Only the memory that they use is taken. Each thread has a stack of its own.
+    """
+    return function(*args, **kwargs)
+
+
+with_large_stack.__code__ = with_large_stack.__code__.replace(co_stacksize=FRAME_WORDS)
