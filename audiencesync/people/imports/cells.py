@@ -1,7 +1,6 @@
 """Convert the cells of a column to what its target takes.
 
-The target of a column is a field of a profile, or the type of an attribute (mapping.py). A reader
-returns None for a cell that does not fit.
+The target of a column is a field of a profile, or the type of an attribute (mapping.py).
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from audiencesync.people.parsers import numbers, placeholders, spellings
 from audiencesync.people.views import csv_export
 from audiencesync.people.writing.attribute_changes import LONGEST_LIST, MOST_ATTRIBUTES
 
-Value = Any  # a JSON value; None: no value
-Reader = Callable[[str], Value]
+Value = Any  # a JSON value
+Reader = Callable[[str], Value]  # returns None for a cell that does not fit
 EXACT = "exact"  # the style of columns of our own export
 MOST_TEXT = 5000  # characters
-DEEPEST = 8  # levels of lists and objects in an attribute
+DEEPEST = 8  # lists and objects, at most, around another one in an attribute
 LONGEST_NAME = 255  # characters
 _TIME = (
     r"(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
@@ -60,7 +59,7 @@ def _gender(cell: str) -> str | None:
     return spellings.gender(cell) or _at_most(MOST_TEXT)(cell)
 
 
-def is_name(name: str) -> bool:
+def is_attribute_name(name: str) -> bool:
     """Return whether an attribute may have this name, by the rule of the API."""
     return (
         bool(name.strip())
@@ -78,34 +77,37 @@ def _several_attributes(cell: str) -> Value:
         return None
     if not isinstance(attributes, dict) or len(attributes) > MOST_ATTRIBUTES:
         return None
-    return _storable_or_none(attributes)
+    return attributes if _is_storable(attributes) else None
 
 
 def _refuse_constant(_constant: str) -> NoReturn:
     raise ValueError  # NaN and Infinity, which are no JSON
 
 
-def _storable_or_none(value: Value, depth: int = 0) -> Value:
-    """Return the value if it may be stored, by the rule of the API; else None."""
+def _exported_attribute(cell: str) -> Value:
+    """Read an attribute as our export wrote it."""
+    value = csv_export.read_attribute(cell)
+    return value if _is_storable(value) else None
+
+
+def _is_storable(value: Value, depth: int = 0) -> bool:
+    """Return whether a value may be stored. ``depth``: the number of lists and objects around it.
+
+    The API (api/track_objects.py) has the same limits, but a lower one for texts, and there DEEPEST
+    holds for texts and numbers, too.
+    """
     if isinstance(value, str):
-        is_storable = len(value) <= MOST_TEXT and "\0" not in value and _is_encodable(value)
-    elif isinstance(value, bool) or value is None:
-        is_storable = True
-    elif isinstance(value, int | float):
-        is_storable = abs(value) <= numbers.BIGGEST
-    elif depth > DEEPEST:
-        is_storable = False
-    elif isinstance(value, dict):
-        has_valid_names = all(map(is_name, value))
-        is_storable = has_valid_names and all(
-            item is None or _storable_or_none(item, depth + 1) is not None
-            for item in value.values()
-        )
-    else:
-        is_storable = len(value) <= LONGEST_LIST and all(
-            item is None or _storable_or_none(item, depth + 1) is not None for item in value
-        )
-    return value if is_storable else None
+        return len(value) <= MOST_TEXT and "\0" not in value and _is_encodable(value)
+    if isinstance(value, bool) or value is None:
+        return True
+    if isinstance(value, int | float):
+        return abs(value) <= numbers.BIGGEST
+    if depth > DEEPEST:
+        return False
+    if isinstance(value, dict):
+        has_valid_names = all(map(is_attribute_name, value))
+        return has_valid_names and all(_is_storable(item, depth + 1) for item in value.values())
+    return len(value) <= LONGEST_LIST and all(_is_storable(item, depth + 1) for item in value)
 
 
 def _is_encodable(text: str) -> bool:
@@ -130,10 +132,11 @@ _READERS: dict[str, tuple[Reader, str]] = {
     "country": (spellings.country, "country"),
     "language": (spellings.language, "language"),
     "text": (_at_most(MOST_TEXT), "text"),
-    "number": (numbers.exact, "number"),
+    "number": (numbers.unambiguous, "number"),  # `reader` returns another, by style
     "truth": (spellings.boolean, "truth"),
     "day": (day, "day"),
-    "kept": (csv_export.read_attribute, "kept"),  # as in our own export
+    # Columns of our own export: one attribute, and all attributes without a column of their own.
+    "kept": (csv_export.read_attribute, "kept"),
     "rest": (_several_attributes, "kept"),
 }
 
@@ -147,13 +150,14 @@ _PLACEHOLDER_TARGETS = frozenset(
 def is_empty(target: str, cell: str, *, name: str = "") -> bool:
     """Return whether a cell says that there is no value.
 
-    ``NA`` does so for numbers, days and booleans only: it is Namibia as a country, and may be meant
-    as a text.
+    ``NA`` does so only for attributes that are numbers, days or booleans: it is Namibia as a
+    country, may be meant as a text, and may refuse consent or ad tracking.
     """
-    if target not in _PLACEHOLDER_TARGETS or (
-        target == "text" and name == "gender" and spellings.gender(cell)
-    ):
+    if target not in _PLACEHOLDER_TARGETS:
         return False
+    if target == "text" and name == "gender" and spellings.gender(cell):
+        return False  # such as n/a: not applicable
+    # "none" may be a refusal.
     if target in ("ads_consent", "ad_tracking_enabled") and cell.casefold() in placeholders.DENIALS:
         return False
     if placeholders.is_empty_cell(cell):
@@ -169,7 +173,8 @@ def reason(target: str) -> str:
 def reader(target: str, *, delimiter: str, style: str = "", name: str = "") -> Reader:
     """Return the reader of a column. Callers strip cells, but not those of our own export.
 
-    ``delimiter``: of the file. It tells how numbers such as 1,5 and 1.234 are meant.
+    ``delimiter``: of the file. It tells how numbers such as 1,5 and 1.234 are meant. ``style``: how
+    the column writes numbers (numbers.style), or EXACT. ``name``: of the attribute.
     """
     if style == EXACT:
         return _exact_reader(target, delimiter)
@@ -188,7 +193,7 @@ def _exact_reader(target: str, delimiter: str) -> Reader:
             cell if 0 < len(cell) <= spellings.LONGEST_LANGUAGE else plain_reader(cell.strip())
         )
     if target == "kept":
-        return lambda cell: _storable_or_none(csv_export.read_attribute(cell))
+        return _exported_attribute
     if target in ("external_id", "alias", "rest"):
         return lambda cell: plain_reader(cell) if cell.strip() else None
     if target in ("text", "number", "truth", "day"):
@@ -200,12 +205,14 @@ def _exact_reader(target: str, delimiter: str) -> Reader:
 
 def _as_type(target: str, value: Value, plain_reader: Reader) -> Value:
     """Convert a value of our export to the type that was chosen for its column."""
-    if isinstance(value, str) and value:
+    if value == "":
+        return "" if target == "text" else None
+    if isinstance(value, str):
         return plain_reader(value)
     if target == "text":
         if isinstance(value, bool):
             return str(value).lower()
-        return str(value) if isinstance(value, int | float | str) else None
+        return str(value) if isinstance(value, int | float) else None
     if isinstance(value, bool):
         return value if target == "truth" else None
     return value if target == "number" and isinstance(value, int | float) else None
@@ -219,4 +226,5 @@ def clean_cell(raw: str, *, is_exact: bool) -> str:
     if is_exact:
         return csv_files.unguard(raw)
     cell = raw.strip()
+    # Only our export guards places inside a cell, too.
     return csv_files.unguard_start(cell).strip() if cell[:1] == "'" else cell

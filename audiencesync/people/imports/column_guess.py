@@ -197,7 +197,7 @@ class _Guesser:
             return "twice"
         if self.app_group.hash_only and _looks_like_addresses(header, values):
             return "address"
-        return "" if cells.is_name(name) else "misnamed"
+        return "" if cells.is_attribute_name(name) else "misnamed"
 
 
 class _ExportGuesser(_Guesser):
@@ -238,7 +238,7 @@ class _ExportGuesser(_Guesser):
 def attribute_name(header: str, index: int) -> str:
     """Return a header as the name of an attribute: unchanged if the API accepts it."""
     name = re.sub(r"[\x00-\x1f\x7f]+", " ", header).strip()[: cells.LONGEST_NAME]
-    return name if cells.is_name(name) else f"column {index + 1}"
+    return name if cells.is_attribute_name(name) else f"column {index + 1}"
 
 
 def _attribute_type(values: Sequence[str], delimiter: str, style: str) -> tuple[str, str, str]:

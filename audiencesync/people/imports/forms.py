@@ -211,7 +211,7 @@ class MappingForm(forms.Form):
         if not target:
             return
         taken_key = target if target in FIELDS or target == "rest" else filters.CUSTOM + name
-        if taken_key.startswith(filters.CUSTOM) and not cells.is_name(name):
+        if taken_key.startswith(filters.CUSTOM) and not cells.is_attribute_name(name):
             self.add_error(f"name_{i}", _("This needs a name of 1 to 255 characters."))
         elif (
             taken_key.startswith(filters.CUSTOM)
