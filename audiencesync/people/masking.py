@@ -26,7 +26,7 @@ LABELS = {
     "gaid": gettext_lazy("Android GAID"),
 }
 PHONE_PROBLEMS: dict[str | None, str | Promise] = {
-    # Valid by the present rules and country; the stored result is of former ones.
+    # None: valid now, but stored as invalid by a former rule, or for another country.
     None: gettext_lazy("Cannot be sent: this phone number has not been read yet"),
     "invalid": gettext_lazy("Cannot be sent: this is not a valid phone number"),
     "ambiguous": gettext_lazy(
@@ -47,8 +47,8 @@ STARS = "***"
 SMALLEST_PHONE = 1_000_000  # numbers of seven digits and more
 PHONE_DIGITS = 7
 DAY_PATTERN = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-# What `mask_contact_data` shows unmasked, for the viewers' search in the database. SHOWN_ID is
-# stricter: ASCII without @, with at most six digits.
+# External ids that viewers find by the first characters (views/profiles.py): none that
+# `mask_contact_data` would mask. SHOWN_ID matches only ASCII without @, with at most six digits.
 SHOWN_ID = r"^([ -/:-?A-~]*[0-9]){0,6}[ -/:-?A-~]*$"
 UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
@@ -101,7 +101,7 @@ def mask(kind: str, value: str) -> str:
 
 
 def person(profile: Profile, *, masked: bool) -> Person:
-    """Return one row of the list."""
+    """Return a profile as a row of a list shows it."""
     identifiers_shown = {
         kind: identifier_text(profile, kind, masked=masked) for kind in ("email", "phone")
     }
@@ -119,7 +119,7 @@ def person(profile: Profile, *, masked: bool) -> Person:
     )
 
 
-def is_name(attribute: str) -> bool:
+def holds_person_name(attribute: str) -> bool:
     """Return whether an attribute of this name usually holds the name of a person."""
     letters = "".join(filter(str.isalpha, attribute.casefold()))
     return any(letters in synonyms for synonyms in NAME_ATTRIBUTES)
@@ -148,7 +148,7 @@ def identifier_text(profile: Profile, kind: str, *, masked: bool) -> str:
 
 
 def external_id(profile: Profile, *, masked: bool) -> str:
-    """Return the external id, else the braze_id, an id of this installation.
+    """Return the external id; of an anonymous profile the id that the API calls ``braze_id``.
 
     Some shops use the e-mail address or the phone as external id: viewers must not read those.
     """

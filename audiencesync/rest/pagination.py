@@ -43,12 +43,12 @@ def api_id(text: str, name: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise door.ApiError(400, f"{name} must be an id as this API gives them.") from None
+        raise door.ApiError(400, f"{name} must be an id that this API returned.") from None
 
 
 def numeric_id(text: str, name: str) -> int:
-    """Parse a numeric id. Raises ApiError."""
+    """Parse an id that is a number, such as that of a delivery. Raises ApiError."""
     pk = sent_numbers.whole(text)
     if pk is None:
-        raise door.ApiError(400, f"{name} must be an id as this API gives them.")
+        raise door.ApiError(400, f"{name} must be an id that this API returned.")
     return pk

@@ -38,6 +38,7 @@ class Profile(models.Model):
     gaid = models.CharField(_("Android GAID"), max_length=64, blank=True)
     country = models.CharField(_("country"), max_length=2, blank=True)
     language = models.CharField(_("language"), max_length=8, blank=True)
+    # An object. The database does not enforce it, so readers pass over anything else.
     attributes = models.JSONField(default=dict, blank=True)
     # null: unknown, treated as allowed
     ad_tracking_enabled = models.BooleanField(_("ad tracking enabled"), null=True)

@@ -60,14 +60,14 @@ def ops_of(field: object) -> frozenset[str] | None:
         return None
     if field in FIELDS:
         return FIELDS[field][1]
-    if field.startswith(CUSTOM) and _is_name(field.removeprefix(CUSTOM)):
+    if field.startswith(CUSTOM) and _is_storable_name(field.removeprefix(CUSTOM)):
         return frozenset(OPS)
     return None
 
 
 def property_ops(kind: str, name: object) -> frozenset[str] | None:
     """Return the operators of a property of an event or purchase; None if it cannot exist."""
-    if not isinstance(name, str) or not _is_name(name):
+    if not isinstance(name, str) or not _is_storable_name(name):
         return None
     if kind == PURCHASE and name in COLUMN_OPS:
         return COLUMN_OPS[name]
@@ -173,7 +173,9 @@ class _Reader:
             raise FilterError(path, _("A condition on events has no such parts."))
         name, op = raw[kind], raw.get("op")
         may_be_empty = kind == PURCHASE
-        if not isinstance(name, str) or not (_is_name(name) or (may_be_empty and name == "")):
+        if not isinstance(name, str) or not (
+            _is_storable_name(name) or (may_be_empty and name == "")
+        ):
             raise FilterError(
                 _join_path(path, kind),
                 _("This needs the name of an event.")
@@ -282,8 +284,8 @@ def _join_path(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def _is_name(name: str) -> bool:
-    """Return whether the API and imports would store an attribute of this name."""
+def _is_storable_name(name: str) -> bool:
+    """Return whether an attribute, event or property of this name can be stored."""
     return 0 < len(name) <= LONGEST_NAME and not _UNSTORABLE.search(name)
 
 

@@ -140,7 +140,7 @@ def _parts_q(text: str, app_group: AppGroup) -> Q:
     words = text.split()[:MOST_WORDS]
     if any(len(word) < SHORTEST_WORD for word in words):
         return Q(pk__in=[])
-    names = [name for name in catalogue.types(app_group) or {} if masking.is_name(name)][
+    names = [name for name in catalogue.types(app_group) or {} if masking.holds_person_name(name)][
         :MOST_WORDS
     ]
     query = Q()
