@@ -1,4 +1,7 @@
-"""The numbers at the foot of a card. A flow has up to 200, and each poll may bring all of them."""
+"""The numbers at the foot of a card, made without a template.
+
+A canvas has up to 200 cards, and a poll may return all of them: a template for each takes longer.
+"""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -17,14 +20,14 @@ register = template.Library()
 
 @register.simple_tag
 def card_foot(card: Card, *, is_launched: bool) -> SafeString:
-    """The numbers of a card; the poll sends them alone."""
+    """Return the foot of a card. Of a card without problems, a poll sends only this part."""
     parts = (
         _sending_parts(card)
         if card.sends and is_launched
         else _passing_parts(card, is_launched=is_launched)
     )
     html = f'<span class="step-tally" id="foot-{card.id}">{"".join(parts)}</span>'
-    return mark_safe(html)  # noqa: S308  # each part is a number, or escaped
+    return mark_safe(html)  # noqa: S308  # names are escaped, the rest is our own
 
 
 def _sending_parts(card: Card) -> Iterator[str]:
@@ -45,15 +48,15 @@ def _sending_parts(card: Card) -> Iterator[str]:
 
 
 def _passing_parts(card: Card, *, is_launched: bool) -> Iterator[str]:
-    """Yield who came, what is missing, and who waits or took the first branch."""
+    """Yield who came, whether settings are missing, and who waits or took the first branch."""
     counts = card.numbers
     yield '<span class="step-foot">'
     if is_launched:
         word = gettext("left") if card.ends_path else gettext("entered")
-        n_text = _number_text(counts.entered or 0)
+        n_text = _number_text(counts.entered or 0)  # None only where dates are chosen
         yield f'<span><b class="step-count" id="count-{card.id}">{n_text}</b> '
         yield f"{word}</span>"
-    if card.is_unfinished:
+    if card.is_incomplete:
         word = gettext("Incomplete")
         yield f'<span class="chip chip-warn">{word}</span>'
     if is_launched and not counts.waiting and (share := card.first_share):
@@ -71,5 +74,5 @@ def _number_text(n: int) -> str:
 
 @lru_cache(maxsize=4096)
 def _number_text_in(n: int, language: str | None) -> str:
-    """Return a number as the active ``language`` writes it."""
+    """Return a number as the active language writes it; ``language`` is for the cache only."""
     return str(number_format(n))

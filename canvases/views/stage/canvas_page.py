@@ -135,9 +135,9 @@ class Flow:
         return [card for card in self.cards if card.tone == "trouble"]
 
     @property
-    def unfinished(self) -> list[Card]:
+    def incomplete(self) -> list[Card]:
         """Return the cards that lack settings."""
-        return [card for card in self.cards if card.is_unfinished]
+        return [card for card in self.cards if card.is_incomplete]
 
     @property
     def waited_at(self) -> list[Card]:

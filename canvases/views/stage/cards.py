@@ -62,7 +62,7 @@ class FlowBranch:
     @property
     def n_incomplete(self) -> int:
         """Return how many of its cards lack settings."""
-        return sum(card.is_unfinished for card in self.cards)
+        return sum(card.is_incomplete for card in self.cards)
 
     @property
     def place(self) -> str:
@@ -141,8 +141,8 @@ class Card:
         return round(100 * first.n / total), first.label
 
     @property
-    def is_unfinished(self) -> bool:
-        """Return whether settings are missing."""
+    def is_incomplete(self) -> bool:
+        """Return whether settings are missing, be the step new or saved."""
         return self.tone in ("new", "incomplete")
 
     @property
