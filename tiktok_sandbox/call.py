@@ -48,6 +48,7 @@ class Call:
 
     @property
     def body(self) -> Mapping[str, object]:
+        """The parameters: the JSON body, or the query of a GET. Raises TikTokError."""
         if isinstance(self.content, TikTokError):
             raise self.content
         return self.content

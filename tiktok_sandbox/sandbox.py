@@ -18,7 +18,7 @@ DEMO_APP_ID, DEMO_SECRET = "7000000000000000001", "sandbox-secret"
 class Options:
     """`allowed_redirects`: registered beginnings of redirect addresses; empty allows all.
 
-    `size_delay`: seconds until a size shows new members. `strict_slash`: a path must end with one.
+    `size_delay`: seconds between two counts of a size. `strict_slash`: a path must end with one.
     """
 
     app_id: str = DEMO_APP_ID

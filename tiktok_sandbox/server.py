@@ -37,7 +37,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             answer = self.server.answer(request)
         self.write(answer)
-        if self.server.is_loud:
+        if self.server.logs_requests:
             path = unquote(urlsplit(self.path).path).encode("unicode_escape").decode()
             ms = (time.perf_counter() - started) * 1000
             sys.stderr.write(f"{self.command} {path} {answer.status} {ms:.1f} ms\n")
@@ -122,10 +122,10 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
     allow_reuse_address = True
 
-    def __init__(self, host: str, port: int, sandbox: Sandbox, *, is_loud: bool) -> None:
+    def __init__(self, host: str, port: int, sandbox: Sandbox, *, logs_requests: bool) -> None:
         super().__init__((host, port), Handler)
         self.sandbox = sandbox
-        self.is_loud = is_loud
+        self.logs_requests = logs_requests
         # Two large bodies read in parallel take twice as long as one after the other.
         self.large_bodies = threading.Lock()
         self.url = f"http://{host}:{self.server_address[1]}"
@@ -186,10 +186,10 @@ def serve(
     db: str = ":memory:",
     host: str = "127.0.0.1",
     *,
-    is_loud: bool = False,
+    logs_requests: bool = False,
     options: Options | None = None,
 ) -> Server:
     """Start a sandbox; port 0 takes a free one. Raises OSError if the port is taken."""
-    server = Server(host, port, open_sandbox(db, options or Options()), is_loud=is_loud)
+    server = Server(host, port, open_sandbox(db, options or Options()), logs_requests=logs_requests)
     server.thread.start()
     return server

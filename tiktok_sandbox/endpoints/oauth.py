@@ -37,24 +37,24 @@ FIELDS_ON_REQUEST = ("company_name_editable", "can_use_custom_identity", "ads_on
 
 def access_token(call: Call) -> dict[str, object]:
     call.require_app(call.body)
-    token = call.sandbox.accounts.redeem(params.text(call.body, "auth_code"))
-    secret = call.sandbox.accounts.issue_token(token.user_id, token.scope)
-    advertisers = call.sandbox.accounts.advertisers_of(token.user_id)
+    grant = call.sandbox.accounts.redeem(params.text(call.body, "auth_code"))
+    token = call.sandbox.accounts.issue_token(grant.user_id, grant.scope)
+    advertisers = call.sandbox.accounts.advertisers_of(grant.user_id)
     with_ids = call.body.get("return_advertiser_ids", True)
     return {
-        "access_token": secret,
+        "access_token": token,
         "advertiser_ids": [advertiser.id for advertiser in advertisers] if with_ids else [],
-        "scope": sorted(token.scope),
+        "scope": sorted(grant.scope),
     }
 
 
 def revoke_token(call: Call) -> dict[str, object]:
     call.require_app(call.body)
-    secret = params.text(call.body, "access_token")
-    if secret != call.request.headers.get("access-token"):
+    token = params.text(call.body, "access_token")
+    if token != call.request.headers.get("access-token"):
         raise params.wrong("access_token", "should be the token of the header Access-Token")
     advertisers = call.sandbox.accounts.advertisers_of(call.token.user_id)
-    call.sandbox.accounts.revoke(secret)
+    call.sandbox.accounts.revoke(token)
     return {
         "app_id": call.sandbox.options.app_id,
         "advertiser_ids": [advertiser.id for advertiser in advertisers],
@@ -84,10 +84,12 @@ def advertiser_info(call: Call) -> dict[str, object]:
 
 
 def info(advertiser: Advertiser) -> dict[str, object]:
+    """Return INFO_FIELDS of an ad account; None for what the sandbox does not know."""
     fields = asdict(advertiser)
+    advertiser_id, create_time = fields.pop("id"), fields.pop("created_at")
     return dict.fromkeys(INFO_FIELDS) | {
-        "advertiser_id": fields.pop("id"),
-        "create_time": fields.pop("created_at"),
+        "advertiser_id": advertiser_id,
+        "create_time": create_time,
         **fields,
         "role": "ROLE_ADVERTISER",
         "company": "Acme GmbH",
@@ -102,9 +104,9 @@ def info(advertiser: Advertiser) -> dict[str, object]:
 
 
 def select(info: dict[str, object], fields: list[str]) -> dict[str, object]:
-    """Return these fields, or all but FIELDS_ON_REQUEST.
+    """Return the id and the named ``fields`` of an ad account; all of ``info`` if none is named.
 
-    With a field of FIELDS_ON_REQUEST TikTok returns only those fields and the id.
+    If some of them are of FIELDS_ON_REQUEST, TikTok returns only those and the id.
     """
     on_request = [name for name in FIELDS_ON_REQUEST if name in fields]
     if on_request:
