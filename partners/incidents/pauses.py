@@ -23,11 +23,11 @@ MAX_PAUSES = {
 }
 """How long after its end an incident may come back; incidents of other codes never come back."""
 CLOCK_SKEW = timedelta(minutes=2)
-"""How long after the last possible return the end is final, as the clocks of machines differ."""
+"""An end is final only this long after the longest pause, as the clocks of machines differ."""
 
 
 def final_q(*, now: datetime) -> Q:
-    """Match ended incidents that do not come back."""
+    """Match, among ended incidents, those that cannot come back."""
     query = ~Q(code__in=MAX_PAUSES)
     for code, max_pause in MAX_PAUSES.items():
         query |= Q(code=code, ended_at__lte=now - max_pause - CLOCK_SKEW)
@@ -35,7 +35,7 @@ def final_q(*, now: datetime) -> Q:
 
 
 def resume(troubles: Iterable[Trouble], *, app_group: int, now: datetime) -> list[Trouble]:
-    """Open the rows again of troubles that came back; return the other troubles."""
+    """Reopen the rows of troubles that came back; return the other troubles."""
     troubles = list(troubles)
     if not any(trouble.code in MAX_PAUSES for trouble in troubles):
         return troubles
