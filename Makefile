@@ -10,14 +10,19 @@ TEMPLATES = '*templates/*.html' '*templates/*.txt'
 PYTEST = $(BIN)/pytest -q -rs -p no:cacheprovider
 # On two cores: a part of the tests waits.
 WORKERS = 3
+CRASH_PARALLEL = -n 2 --dist loadgroup
 # Folders and files of which make test-fast runs nothing are not collected: each worker would.
 FAST = --ignore tests/browser --ignore tests/system/crash --ignore tests/rest/test_fuzzing.py
 PARALLEL = -n $(WORKERS) --dist loadgroup
+ON_SERVERS = $(BIN)/python -m scripts.postgres $(BIN)/python -m scripts.redis_server
+# Jobs beside each other: the first shows its progress, the others print their output at their end.
+AT_ONCE = @$(MAKE) --no-print-directory -j3
+IN_LOG = > build/$@.log 2>&1; code=$$?; cat build/$@.log; exit $$code
 
 # Compiled modules are kept, whatever the caller's shell says: the tests start some hundred processes.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help run test test-fast prove lint format bench chaos messages style frontend types walls templates deploy german venv venv-dev python
+.PHONY: help run test test-sqlite test-postgresql crash-sqlite crash-postgresql lint-in-log test-fast prove lint format bench chaos messages style frontend types walls templates deploy german venv venv-dev python
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1 : /'
@@ -26,11 +31,26 @@ run: python ## install, prepare and start AudienceSync with its demo (PORT=8000 
 	@$(PYTHON) scripts/run.py --port "$(PORT)" --sandbox-port "$(SANDBOX_PORT)"
 
 test: venv-dev ## everything: lint, types, contracts, translations, browser, all tests on SQLite and on PostgreSQL with Redis
-	@mkdir -p build; $(MAKE) --no-print-directory lint > build/lint.log 2>&1 & lint=$$!; \
-	$(PYTEST) -m "not browser and not machines and not on_postgresql" $(PARALLEL) --junitxml=build/junit-sqlite.xml; tested=$$?; \
-	wait $$lint; linted=$$?; cat build/lint.log; exit $$((tested + linted))
+	@mkdir -p build
+	$(AT_ONCE) test-sqlite crash-sqlite lint-in-log
 	$(PYTEST) tests/browser -n $(WORKERS) --dist loadfile --junitxml=build/junit-browser.xml
-	$(BIN)/python -m scripts.postgres $(BIN)/python -m scripts.redis_server $(PYTEST) -m "not browser and not once" --ignore tests/system/crash/test_mutants.py $(PARALLEL) --create-db --junitxml=build/junit-postgresql.xml
+	$(AT_ONCE) test-postgresql crash-postgresql
+
+test-sqlite:
+	$(PYTEST) -m "not browser and not machines and not on_postgresql" --ignore tests/system/crash $(PARALLEL) --junitxml=build/junit-sqlite.xml
+
+test-postgresql:
+	$(ON_SERVERS) $(PYTEST) -m "not browser and not once" --ignore tests/system/crash $(PARALLEL) --create-db --junitxml=build/junit-postgresql.xml
+
+# The crash tests fork some 7,000 processes. In processes of their own, which have loaded no other tests, a fork copies half the memory.
+crash-sqlite:
+	@$(PYTEST) -m "not on_postgresql" tests/system/crash $(CRASH_PARALLEL) --junitxml=build/junit-crash-sqlite.xml $(IN_LOG)
+
+crash-postgresql:
+	@$(ON_SERVERS) $(PYTEST) -m "not once" tests/system/crash --ignore tests/system/crash/test_mutants.py $(CRASH_PARALLEL) --create-db --junitxml=build/junit-crash-postgresql.xml $(IN_LOG)
+
+lint-in-log:
+	@$(MAKE) --no-print-directory lint $(IN_LOG)
 
 prove: venv-dev ## kill and freeze at every point instead of once per class of points, check the classes, see the seeded bugs on both databases
 	$(PYTEST) tests/system/crash $(PARALLEL) --every-point

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
-REPORTS = ("junit-sqlite.xml", "junit-browser.xml", "junit-postgresql.xml")
+PARTS = ("sqlite", "crash-sqlite", "browser", "postgresql", "crash-postgresql")
+REPORTS = [f"junit-{part}.xml" for part in PARTS]
 
 
 def problem(report: Path) -> str | None:
