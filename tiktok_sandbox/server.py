@@ -32,7 +32,7 @@ class Handler(BaseHTTPRequestHandler):
         started = time.perf_counter()
         request = self.read()
         if request is None:
-            answer = text("413 or 411: the body is too large, or its length is missing", 413)
+            answer = text("413: the body is too large, or has no usable length", 413)
             self.close_connection = True
         else:
             answer = self.server.answer(request)
@@ -43,7 +43,7 @@ class Handler(BaseHTTPRequestHandler):
             sys.stderr.write(f"{self.command} {path} {answer.status} {ms:.1f} ms\n")
 
     def read(self) -> Request | None:
-        """Return the request, None if its body cannot be read."""
+        """Return the request; None if its body is too large, chunked, or of unknown length."""
         length = self.headers.get("Content-Length", "0")
         if "Transfer-Encoding" in self.headers or not length.isdigit() or int(length) > MAX_BODY:
             return None
@@ -95,7 +95,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"0\r\n\r\n")
 
     def drip(self, head: bytes, body: bytes, seconds: float) -> None:
-        """Send the body byte by byte, with this pause."""
+        """Send the body byte by byte, each after a pause of so many seconds."""
         self.wfile.write(head)
         for at in range(len(body)):
             if self.server.sandbox.closing.wait(seconds):
@@ -115,7 +115,7 @@ for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
 
 
 class Server(ThreadingHTTPServer):
-    """Serves in its own thread until close(). `url` has no slash at the end."""
+    """A sandbox at ``url``, without a slash at the end. ``serve`` starts it, ``close`` stops it."""
 
     daemon_threads = True
     block_on_close = False
@@ -126,11 +126,11 @@ class Server(ThreadingHTTPServer):
         super().__init__((host, port), Handler)
         self.sandbox = sandbox
         self.logs_requests = logs_requests
-        # Two large bodies read in parallel take twice as long as one after the other.
-        self.large_bodies = threading.Lock()
+        # Two requests with large bodies take twice as long in parallel as one after the other.
+        self.large_body_lock = threading.Lock()
         self.url = f"http://{host}:{self.server_address[1]}"
         self.connections: set[socket.socket] = set()
-        poll_seconds = 0.02  # between two looks whether close() was called
+        poll_seconds = 0.02  # how often the thread checks whether close() was called
         self.thread = threading.Thread(
             target=self.serve_forever, args=(poll_seconds,), name="tiktok-sandbox", daemon=True
         )
@@ -138,10 +138,10 @@ class Server(ThreadingHTTPServer):
     def answer(self, request: Request) -> Answer:
         try:
             if request.path.startswith(ROOT):
-                with self.large_bodies if len(request.body) > SMALL_BODY else nullcontext():
+                with self.large_body_lock if len(request.body) > SMALL_BODY else nullcontext():
                     return answer_api(self.sandbox, request)
             return answer_page(self.sandbox, request)
-        except Exception:  # the edge: for any failure the caller gets TikTok's answer
+        except Exception:  # at this edge, any failure becomes an error as TikTok would send it
             logger.exception("The sandbox failed at %s", request.path)
             return envelope(50000, "System error.", {})
 
