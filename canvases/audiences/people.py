@@ -26,7 +26,7 @@ COUNT_SECONDS = 0.3  # short, as each page of this list counts the members again
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An audience as the place of a number."""
+    """An audience as the place of a number (page.Place)."""
 
     audience: Audience
     template: ClassVar[str] = "canvases/audiences/people.html"
@@ -67,6 +67,7 @@ class Place:
         return {"audience": self.audience, "counted": counted}
 
 
+# POST is a search: its text must not stand in an address (sealed_search.py).
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def list_people(request: HttpRequest, group: str, audience_id: int) -> HttpResponse:

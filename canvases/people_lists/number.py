@@ -38,8 +38,8 @@ class Number:
         return self.why.reason if self.why else None
 
     @property
-    def part(self) -> str | None:
-        """Return what the address says after the name: a reason or a request; None for all."""
+    def reason_param(self) -> str | None:
+        """Return ``?reason=`` of the address: the code, or the key of the request; None for all."""
         return self.request or self.reason
 
     @property

@@ -42,7 +42,10 @@ class Place(Protocol):
         """Return its id, for the name of a file."""
 
     def number(self, data: QueryDict, *, is_counted: bool = True) -> Number:
-        """Return the number asked for. Raise Http404 for one that does not exist."""
+        """Return the number in the query. Raise Http404 for one that does not exist.
+
+        Without ``is_counted``, nothing that takes long is counted: its ``n`` may be None.
+        """
 
     def lines(self, rows: Sequence[lines.Row]) -> list[lines.Line]:
         """Return a line per row."""
