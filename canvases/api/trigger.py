@@ -26,13 +26,13 @@ MAX_CONTEXT_BYTES = 50_000
 class Triggered:
     """The number of entries, and errors by recipient.
 
-    A profile outside the segment, or with a visit, does not enter; that is no error.
+    It is no error if a rule of the canvas keeps a profile out: its segment, re-entry, caps, exits.
     """
 
     entered: int = 0
-    processed: int = 0  # known recipients, whether they entered or not
+    processed: int = 0  # recipients that were not rejected, whether they entered or not
     is_live: bool = True  # False: nothing was written
-    errors: list[dict[str, object]] = field(default_factory=list)
+    errors: list[dict[str, Any]] = field(default_factory=list)
 
 
 def trigger(canvas: Canvas, recipients: Sequence[Any], *, now: datetime) -> Triggered:
@@ -50,28 +50,28 @@ def trigger(canvas: Canvas, recipients: Sequence[Any], *, now: datetime) -> Trig
             triggered.processed = len(changes)
             return triggered
         upserted = upsert(
-            canvas.app_group, [change for _index, change, _problems in changes], now=now
+            canvas.app_group, [change for _index, change, _left_out in changes], now=now
         )
         live_marks.note(canvas.app_group_id, upserted.changed)
         people = {pk for pk in upserted.profile_ids if pk is not None}
         if people:
             triggered.entered = engine.admit_some(canvas.pk, people, now=now)
-    for position, (index, _change_of_it, left_out) in enumerate(changes):
+    for position, (index, _change_of_one, left_out) in enumerate(changes):
         if problem := upserted.problems.get(position):
             errors = [ObjectError(*track.PROBLEMS[problem])]
         else:
             errors = [*left_out, *track.attribute_errors(upserted.unfit.get(position, {}))]
             errors += [
-                ObjectError(*track.VALUE_STAYS, kind) for kind in upserted.kept.get(position, ())
+                ObjectError(*track.UNUSABLE_VALUE, kind) for kind in upserted.kept.get(position, ())
             ]
             triggered.processed += 1
         triggered.errors += [one.as_dict("recipients", index) for one in errors]
-    triggered.errors.sort(key=lambda error: str(error["index"]).zfill(3))
+    triggered.errors.sort(key=lambda error: error["index"])
     return triggered
 
 
 def writes(recipients: Sequence[Any]) -> bool:
-    """Return whether a call writes attributes or may create profiles."""
+    """Return whether a call may write profiles, for which it needs the scope users.track."""
     return any(
         isinstance(recipient, dict)
         and (recipient.get("attributes") or recipient.get("send_to_existing_only") is False)
@@ -81,26 +81,24 @@ def writes(recipients: Sequence[Any]) -> bool:
 
 def _change(app_group: AppGroup, item: Any) -> tuple[Change, list[ObjectError]]:
     """Return the change of one recipient, and the errors of left out fields. Raise ObjectError."""
-    only_existing = (
-        person_reference.boolean(person_reference.require_object(item), "send_to_existing_only")
-        is not False
-    )
+    item = person_reference.require_object(item)
+    # Only an explicit false lets this create a person.
+    only_existing = person_reference.boolean(item, "send_to_existing_only") is not False
     attributes = item.get("attributes") or {}  # an empty list is PHP's spelling of an empty object
     if not isinstance(attributes, dict):
         raise ObjectError("NOT_AN_OBJECT", "It must be an object.", "attributes")
     for name in ("context", "canvas_entry_properties"):
         _check_context(name, item.get(name))
-    fields, custom, problems = track_objects.attributes(attributes, app_group)
+    fields, custom, left_out = track_objects.attributes(attributes, app_group)
     reference = _reference(app_group, item)
-    if "alias" in reference and not only_existing:
+    if "alias" in reference and not only_existing:  # the alias of a new person would be stored
         track_objects.refuse_addresses(*reference["alias"], app_group, field="user_alias")
-    return Change(
-        **reference, fields=fields, attributes=custom, only_existing=only_existing
-    ), problems
+    change = Change(**reference, fields=fields, attributes=custom, only_existing=only_existing)
+    return change, left_out
 
 
 def _check_context(name: str, context: object) -> None:
-    """Raise ObjectError."""
+    """Raise ObjectError for a context that is no object or too large. No context is stored."""
     if context is not None and context != [] and not isinstance(context, dict):
         raise ObjectError("NOT_AN_OBJECT", "It must be an object.", name)
     if len(json.dumps(context)) > MAX_CONTEXT_BYTES:
@@ -108,11 +106,12 @@ def _check_context(name: str, context: object) -> None:
 
 
 def _reference(app_group: AppGroup, item: Mapping[str, Any]) -> person_reference.Name:
-    """Return the reference; its external id is called external_user_id here. Raise ObjectError."""
-    reference, order = (
-        person_reference.read(item, id_field="external_user_id"),
-        person_reference.prioritization(item),
-    )
+    """Return the reference; its external id is called external_user_id here. Raise ObjectError.
+
+    Of several people with one e-mail or phone, ``prioritization`` chooses; without it, `upsert`.
+    """
+    reference = person_reference.read(item, id_field="external_user_id")
+    order = person_reference.prioritization(item)
     key = lookup.key(Change(**reference), region=app_group.phone_region)
     if order and key and key[0] in ("email", "phone"):
         profile_id = lookup.find_preferred(app_group, key, order)

@@ -35,7 +35,7 @@ PROBLEMS: dict[ChangeProblem, tuple[str, str | Promise]] = {
     "too_many": ("TOO_MANY_ATTRIBUTES", "The person would have more than 500 attributes."),
 }
 
-VALUE_STAYS = (
+UNUSABLE_VALUE = (
     "UNUSABLE_VALUE",
     "This value cannot be used; the usable one that is known stays."
     " The rest of the object was written.",
@@ -83,7 +83,7 @@ def track(app_group: AppGroup, body: dict[str, Sequence[Any]], *, now: datetime)
             result.processed[accepted.array] += 1
             for kind in written.kept.get(position, ()):
                 result.errors.append(
-                    ObjectError(*VALUE_STAYS, kind).as_dict(accepted.array, accepted.index)
+                    ObjectError(*UNUSABLE_VALUE, kind).as_dict(accepted.array, accepted.index)
                 )
             left_out = [*accepted.problems, *attribute_errors(written.unfit.get(position, {}))]
             result.errors += [error.as_dict(accepted.array, accepted.index) for error in left_out]
