@@ -1,4 +1,4 @@
-"""Admins are mailed once a day while an erasure waits for access; the mail names no person."""
+"""Admins are mailed once a day while the removals of an erasure wait for access to the partner."""
 
 from datetime import timedelta
 
@@ -14,6 +14,7 @@ from partners.queue import park
 # amid_an_hour: a mail is sent once per day (UTC), so no day may begin within a test.
 pytestmark = [pytest.mark.thorough, pytest.mark.usefixtures("amid_an_hour")]
 
+NAMES = ("erased-anna", "erased-ben")
 SUBJECT = "People who must leave are still in audiences of Acme"
 DAY = timedelta(days=1)
 
@@ -23,6 +24,9 @@ def blocked_erasure(world, alice, settings, tmp_path):
     """Two people erased from two audiences while the token is rejected."""
     settings.ERASURE_LEDGER = str(tmp_path / "erasures.jsonl")
     people = world.create_people(2)
+    for person, name in zip(people, NAMES, strict=True):
+        person.external_id, person.email = name, f"{name}@example.org"
+        person.save()
     for name in ("one", "two"):
         world.enter(world.create_sync(world.create_audience(name)), people)
     world.drain()
@@ -51,6 +55,11 @@ def test_admins_are_mailed_once_a_day(blocked_erasure, mailoutbox, bob):
         assert mail.body.startswith("2 people were erased here")
         assert "30 days" in mail.body
         assert "/g/acme/partners/tiktok/" in mail.body
+
+
+def test_the_mail_names_no_person(blocked_erasure, mailoutbox):
+    [mail] = mails(mailoutbox, timezone.now())
+    assert not any(name in mail.body for name in NAMES)
 
 
 def test_an_inactive_admin_is_not_mailed(blocked_erasure, mailoutbox, alice):

@@ -17,6 +17,7 @@ from tiktok_sandbox.seed import MARA
 
 pytestmark = [pytest.mark.thorough, pytest.mark.usefixtures("amid_an_hour")]
 
+EXTERNAL_ID, EMAIL = "customer-anna", "anna@example.org"
 WAITING = "People who must leave are still in audiences of Acme"
 EXPIRED = "People were not taken out of audiences of Acme"
 
@@ -28,6 +29,8 @@ def audience(world, alice, settings, tmp_path):
     world.app_group.remove_on_withdrawal = True
     world.app_group.save()
     audience, [person] = world.create_audience(), world.create_people()
+    person.external_id, person.email = EXTERNAL_ID, EMAIL
+    person.save()
     world.enter(world.create_sync(audience), [person])
     world.drain()
     connect.disconnect(world.connection, discard=False, by=alice, now=timezone.now())
@@ -66,6 +69,7 @@ def test_admins_are_mailed_while_a_removal_waits(audience, mailoutbox):
     alerts.send_due(now=timezone.now())
     [mail] = [mail for mail in mailoutbox if mail.subject == WAITING]
     assert mail.body.startswith("1 person was erased here or withdrew their consent")
+    assert not any(name in mail.body for name in (EXTERNAL_ID, EMAIL))
 
 
 def test_the_mail_about_an_expired_removal_links_to_the_partner_page(audience, mailoutbox):
