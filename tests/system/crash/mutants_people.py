@@ -132,7 +132,7 @@ def only_synced_audiences():
 @seeded(erasures.ERASED_UNDER_WAY, "freeze")
 def no_rest():
     """the hashes of an erased person go as soon as the last removal has ended"""
-    world.FAST["erasure_rest"] = 0.0
+    world.SYNC_TIMES["erasure_rest"] = 0.0
 
 
 @seeded(erasures.ERASE, "kill")

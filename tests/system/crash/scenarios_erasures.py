@@ -26,11 +26,11 @@ from audiencesync.people.privacy import erasure_ledger
 from canvases.privacy import erase
 from tests.support.clock import CLOCK, real_monotonic
 from tests.system.crash.scene import End, Scenario
-from tests.system.crash.world import FAST, PAUSE, World, sha256
+from tests.system.crash.world import PAUSE, SYNC_TIMES, World, sha256
 
 GONE = "the-erased-one"
 EMAIL, ALIAS, PLAN = "erased-one@example.org", "erased-alias", "erased-plan"
-REST = timedelta(seconds=FAST["erasure_rest"])
+REST = timedelta(seconds=SYNC_TIMES["erasure_rest"])
 OLD_HASH = 11  # number of the hash that the profile had before
 TRACES = (GONE, EMAIL, ALIAS, PLAN, sha256(1).hex(), sha256(OLD_HASH).hex())
 

@@ -1,4 +1,4 @@
-"""Build the world of a scenario: ad account, two audiences, numbered people; time scaled down.
+"""Build the world of a scenario: ad account, two audiences, numbered people; short sync times.
 
 A *beat* is one run of a periodic job (docs/architecture.md): of the queue or of the canvas engine.
 """
@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection as database
 from django.utils import timezone
 
 from audiencesync.groups.models import AppGroup, Membership, Role, User
@@ -25,23 +25,25 @@ from partners.tiktok import client
 from tests.support import builder
 from tests.support.clock import CLOCK, real_monotonic, real_sleep
 
-LEASE = 0.6  # on the clock of the scenario, like each time here but DATABASE_PAUSE
-DATABASE_PAUSE = 0.025
+# Seconds on the clock of the scenario (CLOCK), unless they are called real.
+LEASE = 0.6
 PAUSE = LEASE / 3  # between two beats
-FAST = {
+SYNC_TIMES = {
     "deadline": 3600.0,
     "erasure_rest": 900.0,  # some scenarios let it pass
     "lease": LEASE,
     "create_lease": LEASE,
-    "request_deadline": 0.0,
-    # These times are over before the next beat, but not within one beat.
+    "request_deadline": 0.0,  # no part of a lease is kept for it; see `allow_slow_answers`
+    "flush_seconds": 3.0,
+    "requests_per_second": 5000.0,
+    # These are over before the next beat, but not within one beat.
     "backoff_base": 0.1,
     "backoff_max": 0.15,
     "probe": 0.1,
     "throttle_park": 0.15,
-    "flush_seconds": 3.0,
-    "requests_per_second": 5000.0,
 }
+DATABASE_PAUSE = 0.025  # real seconds
+ANSWER_SECONDS = 20.0  # real seconds that a call to the sandbox may take
 AUDIENCES = ("winback", "other")
 
 
@@ -51,9 +53,11 @@ def sha256(number: int) -> bytes:
 
 
 def allow_slow_answers() -> None:
-    """Allow each call 20 s: the time of the engine is scaled down, that of the sandbox is not."""
+    """Allow each call ANSWER_SECONDS, as the sandbox answers in real time."""
     fetch = client.fetch
-    client.fetch = lambda session, request, *, seconds: fetch(session, request, seconds=20.0)
+    client.fetch = lambda session, request, *, seconds: fetch(
+        session, request, seconds=ANSWER_SECONDS
+    )
 
 
 @dataclass(frozen=True)
@@ -61,29 +65,28 @@ class Remote:
     """Address and rows of the sandbox before the scenario began."""
 
     url: str
-    tokens: tuple[str, str]
+    tokens: tuple[str, str]  # of the connection, and for a reconnect
     audiences: dict[str, str]  # name -> id
-    ledger: Path  # the erasure ledger, an empty file
+    ledger: Path  # the file of the erasure ledger; each run begins without it
 
 
 class World:
-    """Create, change and read the rows of a scenario; used in a child."""
+    """Create, change and read the rows of a scenario; used in a child process."""
 
     def __init__(self, remote: Remote) -> None:
         self.remote = remote
         settings.TIKTOK_API_URL = remote.url
         settings.ERASURE_LEDGER = str(remote.ledger)
-        settings.SYNC = settings.SYNC | FAST
+        settings.SYNC = settings.SYNC | SYNC_TIMES
         CLOCK.install()
         allow_slow_answers()
 
     def create_rows(self) -> None:
-        """Create the first rows of the template."""
+        """Create the first rows of the database that each run copies."""
         group = AppGroup.objects.create(name="Acme", slug="acme")
         alice = User.objects.create(email="alice@example.org")
         Membership.objects.create(user=alice, app_group=group, role=Role.ADMIN)
-        connection = builder.connect(group, token=self.remote.tokens[0], by=alice)
-        account = builder.add_account(connection)
+        account = builder.add_account(builder.connect(group, token=self.remote.tokens[0], by=alice))
         for name in AUDIENCES:
             Audience.objects.create(
                 ad_account=account, remote_id=self.remote.audiences[name], name=name
@@ -122,22 +125,25 @@ class World:
         return builder.enter(sync, profiles, now)
 
     def has_pending(self) -> bool:
-        """Return whether people are pending, or a repeat that can be sent."""
+        """Return whether people are pending, or a repeat (Batch.repeat_of) that has a token."""
         pending = Batch.objects.filter(state="pending")
         return pending.exclude(n=0, ad_account__connection__token_sealed="").exists()
 
     def flush(self, seconds: float = 4.0, wait: Callable[[float], None] = CLOCK.wait) -> None:
-        """Run beat after beat, as the schedule does, until no delivery is pending."""
+        """Run beat after beat of the queue until no work is pending, or for ``seconds`` (real)."""
         ends_at = real_monotonic() + seconds
         flush.beat()
         while real_monotonic() < ends_at and self.has_pending():
             wait(PAUSE)
-            if connection.vendor == "postgresql":  # its own clock decides the send times
+            if database.vendor == "postgresql":  # its clock decides the send times, not CLOCK
                 real_sleep(DATABASE_PAUSE)
             flush.beat()
 
     def drain(self, seconds: float = 6.0) -> None:
-        """Run both beats until no work is left; leases of dead processes end meanwhile."""
+        """Run both beats until no work is left, or for ``seconds`` (real).
+
+        Leases of dead processes end meanwhile.
+        """
         ends_at = real_monotonic() + seconds
         while real_monotonic() < ends_at:
             engine.beat()
@@ -145,7 +151,8 @@ class World:
             revoke.retry_due(now=timezone.now())
             has_due_visits = Visit.objects.filter(left_at=None, due_at__lte=timezone.now()).exists()
             has_signals = Signal.objects.exists() or ChangedProfile.objects.exists()
-            has_tokens = SpentToken.objects.exists()
-            if not (self.has_pending() or has_tokens or has_due_visits or has_signals):
+            has_tokens_to_revoke = SpentToken.objects.exists()
+            has_more = has_tokens_to_revoke or has_due_visits or has_signals
+            if not (self.has_pending() or has_more):
                 return
             CLOCK.wait(PAUSE)
