@@ -23,8 +23,8 @@ from canvases.steps.base import Text
 
 By, Reentry = Canvas.EntryBy, Canvas.Reentry
 MAX_ENTRIES, MAX_DAYS, MAX_EXITS = 1_000_000_000, 730, 10
-# People who enter by an event, or by a segment that is kept up to date, usually come back, such as
-# with a second cart. By other entries each person enters once, unless a marketer chooses otherwise.
+# Kinds of entry after which people may enter again, unless a marketer chooses otherwise: they
+# usually come back, such as with a second cart.
 REENTERED_BY_DEFAULT = (By.SEGMENT, By.EVENT)
 HELP: dict[str, Text] = {
     By.LAUNCH: _("They enter once, as soon as the canvas is launched."),
@@ -38,7 +38,7 @@ EVENT_KINDS: list[tuple[str, Text]] = [
     (Event.Kind.PURCHASE, _("Purchase")),
 ]
 DAYS = [*((str(n), str(n)) for n in range(1, 32)), (schedule.LAST, _("last day"))]
-KNOWN_EVENTS = {"list": "known-events", "autocomplete": "off"}
+EVENT_NAME_ATTRS = {"list": "known-events", "autocomplete": "off"}
 
 
 class ScheduleForm(forms.Form):
@@ -69,7 +69,7 @@ class ScheduleForm(forms.Form):
     )
 
     def read(self, zone: ZoneInfo, now: datetime) -> schedule.Schedule | None:
-        """Return the schedule; None, with errors at the fields, if it has no run left."""
+        """Return the schedule; None, with errors, if it is invalid or has no run left."""
         if not self.is_valid():
             return None
         cleaned = self.cleaned_data
@@ -100,7 +100,7 @@ class Runs:
 
     @classmethod
     def of(cls, data: Any, *, zone: ZoneInfo, now: datetime) -> Runs:
-        """Read typed fields of a schedule."""
+        """Return the next runs by the fields of a schedule, or the first error in them."""
         form = ScheduleForm(data)
         if parsed := form.read(zone, now):
             return cls(schedule.next_runs(parsed, zone, now))
@@ -117,7 +117,7 @@ class ExitForm(conditions.EventForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["name"].widget.attrs |= KNOWN_EVENTS
+        self.fields["name"].widget.attrs |= EVENT_NAME_ATTRS
 
 
 ExitForms = forms.formset_factory(
@@ -143,11 +143,11 @@ class EntryForm(forms.ModelForm):
         label=_("Name of the event or product"),
         required=False,
         max_length=255,
-        widget=forms.TextInput(KNOWN_EVENTS),
+        widget=forms.TextInput(EVENT_NAME_ATTRS),
         help_text=_("As your program sends it. Empty for a purchase: any product."),
     )
-    # One column has two fields, since their first choices differ, and must do so without a script:
-    # ``reentry_live`` is shown for entries in REENTERED_BY_DEFAULT.
+    # The column ``reentry`` has two fields, as the choice that is set at first depends on the kind
+    # of entry, also without a script: ``reentry_live`` is shown for those in REENTERED_BY_DEFAULT.
     reentry = forms.ChoiceField(
         label=_("May a person enter again?"),
         choices=Reentry.choices,
@@ -169,8 +169,8 @@ class EntryForm(forms.ModelForm):
     cap_per_day = forms.IntegerField(
         label=_("Most entries a day"), required=False, min_value=1, max_value=MAX_ENTRIES
     )
-    # One column has two fields, as above: ``exit_left`` is for canvases that are kept up to date
-    # with their segment, and ticked at first.
+    # One value has two fields for the same reason: ``exit_left`` is for canvases that are kept up
+    # to date with their segment, and ticked at first.
     exit_left = forms.BooleanField(label=_("They leave the entry segment"), required=False)
     exit_left_others = forms.BooleanField(
         label=_("They leave the entry segment"),
@@ -192,15 +192,16 @@ class EntryForm(forms.ModelForm):
         fields = ["name", "description", "cap_total", "cap_per_day"]
 
     def __init__(self, data: Any = None, *, instance: Canvas, now: datetime) -> None:
-        self.stored_by, self.now = instance.entry_by, now
+        self.stored_entry_by, self.now = instance.entry_by, now
         self.is_launched = instance.state != Canvas.State.DRAFT
         super().__init__(data, instance=instance, initial=_initial(instance))
         conditions.add_fields(self, "event_")
         self.zone = ZoneInfo(instance.app_group.time_zone)
         segments = instance.app_group.segments.order_by("name", "pk")
         for name in ("segment", "exit_segments"):
-            self.fields[name].queryset = segments  # type: ignore[attr-defined]  # of model rows
+            self.fields[name].queryset = segments  # type: ignore[attr-defined]  # both choose model rows
         self.schedule = ScheduleForm(data, initial=_schedule_initial(instance, self.zone, now))
+        # Without its management form a POST is valid, and stores no exit events.
         self.exits = ExitForms(
             data if data and "exit-TOTAL_FORMS" in data else None,
             prefix="exit",
@@ -215,7 +216,8 @@ class EntryForm(forms.ModelForm):
     def unvalidated(cls, data: QueryDict, *, instance: Canvas, now: datetime) -> EntryForm:
         """Return a form of typed values that is not validated yet.
 
-        ``add_exit`` adds a row of exit events, ``remove_exit`` names the row to leave out.
+        The button ``add_exit`` adds a row of exit events, ``remove_exit`` leaves out the row whose
+        number it sends.
         """
         form = cls(instance=instance, now=now)
         for part in (form, form.schedule):
@@ -229,12 +231,13 @@ class EntryForm(forms.ModelForm):
         """Return the fields that a launched canvas does not have."""
         if not self.is_launched:
             return []
-        other_reentry = "reentry" if self.stored_by in REENTERED_BY_DEFAULT else "reentry_live"
+        reenters_by_default = self.stored_entry_by in REENTERED_BY_DEFAULT
+        other_reentry = "reentry" if reenters_by_default else "reentry_live"
         event_fields = [name for name in self.fields if name.startswith("event_")]
-        left_fields = {"exit_left", "exit_left_others"}
+        other_left = {"exit_left", "exit_left_others"}
         if self.instance.segment_id:
-            left_fields -= {self._left_field}
-        return ["segment", "entry_by", *event_fields, other_reentry, *left_fields]
+            other_left -= {self._left_field}
+        return ["segment", "entry_by", *event_fields, other_reentry, *other_left]
 
     @property
     def _left_field(self) -> str:
@@ -244,7 +247,7 @@ class EntryForm(forms.ModelForm):
     def by(self) -> str:
         """Return the chosen kind of entry, typed or stored."""
         typed_by = None if self.is_launched else self["entry_by"].value()
-        return typed_by if typed_by in By.values else self.stored_by
+        return typed_by if typed_by in By.values else self.stored_entry_by
 
     @property
     def entry_choices(self) -> Iterator[tuple[BoundWidget, Text]]:
@@ -282,6 +285,7 @@ class EntryForm(forms.ModelForm):
 
     def _entry(self, cleaned: dict[str, Any]) -> dict[str, Any]:
         """Return ``Canvas.entry``; add errors for what is missing."""
+        # An invalid choice is not in ``cleaned``: it has its own error.
         if self.by in words.BY_SEGMENT and "segment" in cleaned and not cleaned["segment"]:
             self.add_error("segment", _("Choose a segment."))
         if self.by == By.EVENT:
@@ -293,7 +297,7 @@ class EntryForm(forms.ModelForm):
             event = {"kind": kind, "name": name}
             return event | {"where": conditions.read(self, event, cleaned, "event_")}
         if self.by == By.SCHEDULE:
-            parsed = self.schedule.read(self.zone, self.now)
+            parsed = self.schedule.read(self.zone, self.now)  # ``is_valid`` looks at its errors
             return parsed.as_json() if parsed else {}
         return {}
 
@@ -320,7 +324,10 @@ class EntryForm(forms.ModelForm):
         return valid and not any(form.errors for form in self.all_forms)
 
     def changes(self) -> dict[str, Any]:
-        """Return the new values of the columns. Only for valid forms."""
+        """Return the new values of the columns, for a valid form.
+
+        Exit segments are rows of their own: ``cleaned_data`` has them.
+        """
         cleaned = self.cleaned_data
         names = ["name", "description", "reentry", "reentry_days", "cap_total", "cap_per_day"]
         if not self.is_launched:
@@ -332,6 +339,7 @@ class EntryForm(forms.ModelForm):
         ]
         is_left = bool(cleaned.get(self._left_field))
         segment = self.instance.segment if self.is_launched else cleaned["segment"]
+        # For this kind of entry False is stored, too: `_initial` ticks what was never stored.
         left_exit = {"left": is_left} if self.by == By.SEGMENT or is_left and segment else {}
         return {name: cleaned[name] for name in names} | {"exits": {"events": events} | left_exit}
 
@@ -346,6 +354,7 @@ def _initial(canvas: Canvas) -> dict[str, Any]:
         "event_kind": event.get("kind", Event.Kind.EVENT),
         "event_name": event.get("name", ""),
         **conditions.initial(event, "event_"),
+        # The field that another kind of entry would show has its own first choice.
         "reentry": stored if not (reenters_by_default and is_draft) else Reentry.NEVER,
         "reentry_live": stored if reenters_by_default else Reentry.LEFT,
         "reentry_days": canvas.reentry_days,
@@ -356,7 +365,7 @@ def _initial(canvas: Canvas) -> dict[str, Any]:
 
 
 def _schedule_initial(canvas: Canvas, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
-    """Return the stored schedule; for another entry tomorrow at nine, every day."""
+    """Return the stored schedule; for another kind of entry, every day at nine from tomorrow."""
     if canvas.entry_by == By.SCHEDULE:
         return {**canvas.entry, "day": str(canvas.entry.get("day") or 1)}
     tomorrow = schedule.tomorrow(zone, now)
