@@ -45,6 +45,20 @@ def test_a_role_is_shown_in_the_language_of_the_reader(acme, alice, bob, signed_
         assert newest_line()[2] == [("Rolle", "Marketer", "Betrachter:in")]
 
 
+def test_long_texts_that_differ_at_their_end_are_a_change(acme, alice):
+    Activity.log(
+        acme,
+        alice,
+        "changed",
+        "Winter",
+        kind="segment",
+        changes=[("Description", "x" * 200 + "old", "x" * 200 + "new")],
+    )
+
+    [(_what, before, after)] = newest_line()[2]
+    assert before == after == "x" * 199 + "…"
+
+
 def test_values_of_a_segment_filter_are_not_logged(acme, bob, signed_in):
     old = {"all": [{"field": "email", "op": "is", "value": "maria@example.org"}]}
     segment = Segment.objects.create(app_group=acme, name="Maria", filter=old)
