@@ -1,4 +1,4 @@
-"""Clock skew errors no untried person and blocks no batch."""
+"""A clock that jumps ahead errors no person without one more try, and blocks no batch."""
 
 from datetime import timedelta
 
@@ -12,24 +12,25 @@ from partners.queue.push import pack, send
 
 pytestmark = pytest.mark.thorough
 
+# A right clock writes none of the times below so far ahead.
 AHEAD = timedelta(hours=2)
+AHEAD_US = AHEAD // timedelta(microseconds=1)  # the unit of budgets
 
 
 def test_a_clock_jump_during_a_call_errors_no_person(world):
-    """The clock jumps ahead by 14 hours between the request and its answer."""
+    """The clock jumps ahead by 14 hours, past the deadline, between a request and its answer."""
     world.set_fault("code", code=50000)
     sync_row = world.create_sync()
     world.enter(sync_row, world.create_people(3))
-    world.flush(seconds=0.3)
+    world.flush(seconds=0.3)  # the first failure starts the retry window
     Batch.objects.update(due_at=timezone.now())
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.lease_batches(request, now=timezone.now())
     answer = send(pack(request, post_by=float("inf"), most_rows=10_000), at=0)
     settle.settle(answer, now=timezone.now() + timedelta(hours=14))
     assert world.counts(sync_row) == {"entered": 3, "pending": 3}
-    Batch.objects.update(
-        deadline_at=timezone.now(), due_at=timezone.now()
-    )  # one more attempt after the jump is enough
+    # One more attempt after the jump is enough.
+    Batch.objects.update(deadline_at=timezone.now(), due_at=timezone.now())
     world.flush()
     assert world.counts(sync_row) == {"entered": 3, "errored": 3}
 
@@ -53,13 +54,13 @@ def _lane_held_for_two_hours(world):
 
 def _budget_booked_for_two_hours(world):
     Budget.objects.create(
-        key=f"app:tiktok:{settings.TIKTOK_APP_ID}", next_us=budget.now_us() + 7_200_000_000
+        key=f"app:tiktok:{settings.TIKTOK_APP_ID}", next_us=budget.now_us() + AHEAD_US
     )
 
 
 def _budget_parked_for_two_hours(world):
     key = f"app:tiktok:{settings.TIKTOK_APP_ID}"
-    Budget.objects.create(key=key, throttles=3, parked_us=budget.now_us() + 7_200_000_000)
+    Budget.objects.create(key=key, throttles=3, parked_us=budget.now_us() + AHEAD_US)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,6 @@ def test_timestamps_two_hours_ahead_block_no_batch(world, set_ahead):
     sync_row = world.create_sync()
     world.enter(sync_row, world.create_people(3))
     set_ahead(world)
-    flush.beat()
     flush.beat()
     assert world.counts(sync_row) == {"entered": 3, "synced": 3}
 
