@@ -123,7 +123,7 @@ REMOVED: dict[str, Text] = {
 
 
 def removal_numbers(steps: Iterable[Step]) -> dict[int, Removed]:
-    """Return the numbers of each step that has removed people again. One query."""
+    """Return the numbers of each step that has removed people who left. One query."""
     tallies = Tally.objects.filter(sync__undoes__steps__in=[step.pk for step in steps])
     rows = tallies.order_by().values_list("sync__undoes__steps").annotate(*SUMS.values())
     removed_of = {}

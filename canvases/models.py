@@ -231,7 +231,7 @@ class StepQuerySet(models.QuerySet["Step"]):
     """Steps, by what they do."""
 
     def removing(self) -> StepQuerySet:
-        """Keep the Audience Sync steps that remove people again when they leave."""
+        """Keep the Audience Sync steps that remove the people they added when these leave."""
         return self.filter(removed_at=None, settings__removes=True, sync__action=Action.ADD)
 
 

@@ -208,11 +208,11 @@ def _is_code_of_partner(reason: str) -> bool:
 
 
 def syncs_of(step: Step, *, is_removal: bool) -> list[int]:
-    """Return the Syncs of a step, or those that remove people again."""
+    """Return the Syncs of a step, or those that remove people who left."""
     syncs = Sync.objects.filter(undoes__steps=step) if is_removal else step.syncs
     return list(syncs.order_by("pk").values_list("pk", flat=True))
 
 
 def all_syncs_of(step: Step) -> list[int]:
-    """Return the Syncs of a step and those that remove people again."""
+    """Return the Syncs of a step and those that remove people who left."""
     return [*syncs_of(step, is_removal=False), *syncs_of(step, is_removal=True)]

@@ -83,7 +83,7 @@ def of_place(place: Connection | AdAccount | Audience) -> Risk:
 
 
 def of_sync(sync: Sync) -> Risk:
-    """Return what a problem of a Sync risks, with the people who are removed again."""
+    """Return what a problem of a Sync risks, with the removals of people who left."""
     return _of_batches(pending_batches_of(sync))
 
 

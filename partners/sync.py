@@ -50,7 +50,7 @@ def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: dateti
 def withdraw(
     sync: Sync, profile_ids: Iterable[int], *, now: datetime, even_if_wanted: bool = False
 ) -> int:
-    """Remove people again whom ``sync`` added, inside the caller's transaction.
+    """Remove people whom ``sync`` added, inside the caller's transaction.
 
     Pass at most 10,000 profiles. Return how many adds were reverted. Each is reverted once: a
     repeated call changes nothing. People whom another Sync added to the same audience stay, and
@@ -74,7 +74,7 @@ def standing_adds(sync_ids: Iterable[int]) -> "QuerySet[Delivery]":
 
 
 def set_claims(syncs: "QuerySet[Sync]", *, claims: bool) -> None:
-    """Set whether people whom these Syncs added stay when another Sync would remove them again."""
+    """Set whether people whom these Syncs added stay when another Sync would remove them."""
     syncs.update(claims=claims)
 
 
@@ -133,7 +133,7 @@ def _reconcile(syncs: "QuerySet[Sync]") -> None:
 
 
 def _with_undoing(syncs: "QuerySet[Sync]") -> "QuerySet[Sync]":
-    """Return these Syncs and those that remove their people again when they leave."""
+    """Return these Syncs and those that remove their people when these leave."""
     sync_ids = syncs.values("pk")
     return Sync.objects.filter(Q(pk__in=sync_ids) | Q(undoes__in=sync_ids))
 

@@ -1,4 +1,4 @@
-"""End visits early, and take people who left out of the audiences again."""
+"""End visits early, and remove people who left from the audiences that they were added to."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def end_visits(
 ) -> int:
     """End the open visits of these people at once, in whatever step; return how many.
 
-    ``people``: profile -> when the exit event happened; visits that began later go on. None: the
-    time does not matter. Call it under the lock of the canvas.
+    ``people``: profile -> when the exit event happened; visits that began later (`_ends`) go on.
+    None: the time does not matter. Call it under the lock of the canvas.
     """
     visits = Visit.objects.filter(canvas=canvas, left_at=None, profile__in=list(people))
     open_visits = list(visits.values_list("pk", "profile", "began_at", "entered_at"))
@@ -35,6 +35,7 @@ def end_visits(
     by_step = list(ended.order_by().values_list("step").annotate(n=Count("pk")))
     trail = trails.trail_when_withdrawn()
     n = ended.update(step=None, due_at=None, left_at=now, left_by=reason, trail=trail)
+    # This counts visits that ended at a step; `withdraw` is about audiences.
     for step_id, n_there in by_step:
         rows.count_departures(step_id, n_there, to="withdrawn", now=now)
     rows.count_exits(canvas, reason, n)
@@ -59,24 +60,25 @@ def entered_later(canvas: Canvas, people: Mapping[int, datetime | None]) -> set[
 
 def _ends(exit_at: datetime | None, began_at: datetime | None, entered_at: datetime) -> bool:
     """Return whether an exit event ends a visit: it did not happen before the visit began."""
-    # Programs often send times in whole seconds, so the time of entry is rounded down.
+    # A visit begins with the event that let the person in, or else with the entry. Programs often
+    # send times in whole seconds, so the time of entry is rounded down.
     return exit_at is None or exit_at >= (began_at or entered_at.replace(microsecond=0))
 
 
-def events_q(canvas: Canvas, name: tuple[str, str] | None = None, *, now: datetime) -> Q:
+def events_q(canvas: Canvas, only: tuple[str, str] | None = None, *, now: datetime) -> Q:
     """Return the condition on events that end visits of a canvas.
 
-    ``name``: (kind, name), for only the exits by this event.
+    ``only``: kind and name of the only events to include.
     """
     condition = Q(pk__in=[])
     for event in canvas.exits.get("events", []):
-        if name is None or name == (event["kind"], event["name"]):
+        if only is None or only == (event["kind"], event["name"]):
             condition |= filters.of_event(event, now=now)
     return condition
 
 
 def removing_steps(canvas: Canvas) -> list[Step]:
-    """Return the Audience Sync steps that remove people again when they leave."""
+    """Return the Audience Sync steps that remove the people they added when these leave."""
     steps = Step.objects.filter(canvas=canvas).removing()
     return list(steps.select_related("sync").prefetch_related("syncs"))
 
@@ -84,10 +86,10 @@ def removing_steps(canvas: Canvas) -> list[Step]:
 def withdraw(
     steps: Sequence[Step], people: Collection[int], *, changed: Collection[int], now: datetime
 ) -> set[int]:
-    """Remove people again from each audience that these steps added them to.
+    """Remove people from each audience that these steps added them to.
 
-    ``changed``: people whose identifiers changed. Their former identifiers are removed even if
-    another step wants the people in the audience.
+    ``changed``: those of them whose identifiers changed. Their former identifiers are removed even
+    if another step wants the people in the audience.
     Return the people whose removal is pending now.
     """
     if not steps or not people:
@@ -96,6 +98,7 @@ def withdraw(
     add_syncs = {
         add_sync for step in steps for add_sync in step.syncs.all() if add_sync.action == Action.ADD
     }
+    # the order in which `sync.withdraw` must lock audiences
     for add_sync in sorted(add_syncs, key=lambda add_sync: (add_sync.audience_id, add_sync.pk)):
         sync.withdraw(add_sync, unchanged, now=now)
         sync.withdraw(add_sync, list(changed), even_if_wanted=True, now=now)

@@ -186,7 +186,7 @@ def _people_inside(canvas: Canvas) -> QuerySet[Profile]:
 
 
 def remove_former_members(canvas: Canvas, *, now: datetime) -> None:
-    """Write a LEFT signal for people who left before a step began to remove them again."""
+    """Write a LEFT signal for people who left before a step began to remove such people."""
     subscription = entry_subscription(canvas)
     if subscription is None:
         return

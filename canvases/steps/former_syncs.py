@@ -46,7 +46,7 @@ def n_on_their_way(step: Step) -> list[tuple[Sync, int]]:
 
 
 def n_leaving(row: Sync) -> int:
-    """Return how many people who left are still to be removed again."""
+    """Return how many people who left are still to be removed."""
     undoing: Sync | None = getattr(row, "undone_by", None)
     return undoing.tally.pending if undoing is not None else 0
 

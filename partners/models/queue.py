@@ -48,12 +48,12 @@ class Sync(models.Model):
     purpose = models.CharField(
         max_length=8, choices=Purpose.choices, default=Purpose.STEP, blank=True
     )
-    # The Sync that added the people whom this one removes again when they leave. The entry key of
+    # The Sync that added the people whom this one removes when they leave. The entry key of
     # each removal is the id of the delivery that it reverts.
     undoes = models.OneToOneField(
         "self", models.CASCADE, null=True, blank=True, related_name="undone_by"
     )
-    # The people it added stay in the audience when another Sync removes them again.
+    # The people it added stay in the audience when another Sync removes them.
     claims = models.BooleanField(default=True, db_default=True)
     created_at = models.DateTimeField(default=timezone.now)
 

@@ -85,7 +85,7 @@ class Card:
     problems: list[StepProblem]
     numbers: Numbers
     shares: list[Share] = field(default_factory=list)  # for a step with several audiences
-    removed: Removed | None = None  # for a step that has removed people again
+    removed: Removed | None = None  # for a step that has removed people who left
     conflicts: list[Conflict] = field(default_factory=list)
     is_holding: bool = False  # whether its removals wait for a confirmation (engine/brake.py)
     branches: list[FlowBranch] = field(default_factory=list)  # of a split
