@@ -7,7 +7,7 @@ from django.urls import include, path
 from audiencesync.api import api
 from audiencesync.core.web import health
 from audiencesync.groups.operators import site as operators
-from audiencesync.groups.operators import tables as _tables_of_groups  # noqa: F401 - registers them
+from audiencesync.groups.operators import tables as _tables_of_groups  # noqa: F401 - adds tables
 from audiencesync.groups.views import setup
 from audiencesync.people.demo import people
 from audiencesync.people.operators import tables as _tables_of_people  # noqa: F401 - as above
@@ -21,13 +21,18 @@ from partners.operators import tables as _tables_of_partners  # noqa: F401 - as 
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
-    path("readyz", health.readyz, {"more": {"tokens": connect.token_keys_error}}, name="readyz"),
+    path(
+        "readyz",
+        health.readyz,
+        {"more_checks": {"tokens": connect.token_keys_error}},
+        name="readyz",
+    ),
     path("metrics", metrics.metrics, name="metrics"),
     path("groups/", my_groups.groups, name="groups"),
     path("", include("audiencesync.groups.urls")),
     path("setup/<str:token>/", setup.setup, {"load_demo": people.load}, name="setup"),
     # This comes before allauth's own URL of the same path.
-    path("accounts/login/", setup.explained_before_setup(login), name="account_login"),
+    path("accounts/login/", setup.with_setup_hint(login), name="account_login"),
     path("accounts/", include("allauth.urls")),
     path("g/<slug:group>/people/", include("audiencesync.people.urls")),
     path("g/<slug:group>/people/", include("canvases.urls.people")),

@@ -14,7 +14,7 @@ from canvases.models import Canvas
 from partners import registry
 from partners.models import AdAccount, Connection
 
-MAX_COUNTED = 10_000  # at most so many people are counted for a line of text
+MAX_COUNTED = 10_000  # profiles: they are counted for a line of text
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,11 @@ class FirstSteps:
         return sum(step.is_done for step in self.steps)
 
 
-def of_group(membership: Membership) -> FirstSteps | None:
-    """Return the list, or None once a canvas was launched. A constant number of queries."""
+def of_member(membership: Membership) -> FirstSteps | None:
+    """Return the list of a group, with the buttons that its member may use.
+
+    Return None once a canvas was launched. A constant number of queries.
+    """
     app_group = membership.app_group
     canvases = Canvas.objects.filter(app_group=app_group)
     if canvases.exclude(launched_at=None).exists():

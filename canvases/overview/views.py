@@ -18,10 +18,11 @@ from canvases.models import Canvas
 from canvases.numbers import ranges
 from canvases.numbers.ranges import Range
 from canvases.overview import first_steps, numbers
-from partners.health import checks, lines
+from partners.health import checks as health_checks
+from partners.health import lines as health_lines
 
 RANGES = (ranges.WEEK, ranges.MONTH)
-MAX_COUNTED = 100_000  # at most so many profiles are counted, each half minute, for a line of text
+MAX_COUNTED = 100_000  # profiles: they are counted every half minute, for a line of text
 
 
 @require_safe
@@ -32,7 +33,7 @@ def overview(request: HttpRequest, group: str) -> HttpResponse:
     Answer htmx with only the part that is read again every half minute.
     """
     app_group = access.group(request)
-    steps = first_steps.of_group(access.membership(request))
+    steps = first_steps.of_member(access.membership(request))
     if steps is not None:
         context: dict[str, Any] = {"first_steps": steps, "recipes": recipes.RECIPES.values()}
         return render(request, "canvases/overview/new.html", context)
@@ -46,7 +47,7 @@ def overview(request: HttpRequest, group: str) -> HttpResponse:
 def _numbers(request: HttpRequest, app_group: AppGroup) -> dict[str, Any]:
     now = timezone.now()
     zone = ZoneInfo(app_group.time_zone)
-    # Each of RANGES has a fixed length: `since`, the begin of the range "all", is not used.
+    # `since` is where the range "all" begins: it is not used, as RANGES does not have it.
     span = Range.of_query(request.GET, since=now, zone=zone, names=RANGES)
     live, n_live = numbers.live_canvases(app_group, now=now)
     audiences, n_audiences = numbers.audiences(app_group)
@@ -55,7 +56,7 @@ def _numbers(request: HttpRequest, app_group: AppGroup) -> dict[str, Any]:
         "now": now,
         "n_people": min(n_people, MAX_COUNTED),
         "is_more": n_people > MAX_COUNTED,
-        "attention": lines.of_group(app_group),
+        "attention": health_lines.of_group(app_group),
         "synced": numbers.synced(app_group, ranges.DAYS[span.name], now=now),
         "span": span,
         "ranges": span.ranges(RANGES),
@@ -67,5 +68,5 @@ def _numbers(request: HttpRequest, app_group: AppGroup) -> dict[str, Any]:
         .count(),
         "audiences": audiences,
         "n_audiences": n_audiences,
-        "reports": checks.of_group(app_group),
+        "reports": health_checks.of_group(app_group),
     }

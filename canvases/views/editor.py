@@ -159,7 +159,7 @@ def remove(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
 
 @access.signed_in
 @require_POST
-def restore(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
+def undo_removal(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
     """Undo the last removal that this user made in this canvas; focus the card that is back."""
     now = timezone.now()
     row = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)

@@ -58,12 +58,12 @@ def healthz(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 @never_cache
-def readyz(request: HttpRequest, more: dict[str, Check] | None = None) -> JsonResponse:
+def readyz(request: HttpRequest, more_checks: dict[str, Check] | None = None) -> JsonResponse:
     """Answer 200, or 503 if a check fails: {"database": "ok", "engine": "fail", ...}.
 
-    ``more``: checks of the apps above this one, given in urls.py.
+    ``more_checks``: those of the apps above this one, given in urls.py.
     """
-    states = {name: _state(name, check) for name, check in (CHECKS | (more or {})).items()}
+    states = {name: _state(name, check) for name, check in (CHECKS | (more_checks or {})).items()}
     return JsonResponse(states, status=503 if "fail" in states.values() else 200)
 
 

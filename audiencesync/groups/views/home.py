@@ -7,13 +7,13 @@ from django.views.decorators.http import require_safe
 
 from audiencesync.groups import access
 from audiencesync.groups.models import AppGroup
-from audiencesync.groups.views.setup import explained_before_setup
+from audiencesync.groups.views.setup import with_setup_hint
 
 LAST_GROUP = "last_group"  # session key
 
 
 @require_safe
-@explained_before_setup
+@with_setup_hint
 @access.signed_in
 def home(request: HttpRequest) -> HttpResponse:
     """Redirect to the group visited last, else to the only group, else to the list of groups."""

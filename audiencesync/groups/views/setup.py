@@ -25,8 +25,8 @@ LoadDemo = Callable[..., object]  # (app_group, by=user); given in urls.py, from
 View = Callable[..., HttpResponseBase]
 
 
-def explained_before_setup(view: View) -> View:
-    """Decorate a view: until there is an account, show how to create the first one."""
+def with_setup_hint(view: View) -> View:
+    """Decorate a view: until there is an account, show how to create the first one instead."""
 
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
