@@ -77,7 +77,10 @@ def _several_attributes(cell: str) -> Value:
         return None
     if not isinstance(attributes, dict) or len(attributes) > MOST_ATTRIBUTES:
         return None
-    return attributes if _is_storable(attributes) else None
+    are_storable = all(
+        is_attribute_name(name) and _is_storable(value) for name, value in attributes.items()
+    )
+    return attributes if are_storable else None
 
 
 def _refuse_constant(_constant: str) -> NoReturn:

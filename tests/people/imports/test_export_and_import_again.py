@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from audiencesync.core import csv_files
 from audiencesync.groups.models import AppGroup
+from audiencesync.people.api import track_objects
 from audiencesync.people.changes import Change
 from audiencesync.people.imports import column_guess, detection, lifecycle, mapping, uploads
 from audiencesync.people.models import Profile
@@ -152,6 +153,31 @@ def test_the_largest_attribute_is_imported_again(acme, text):
         "more": ["x" * 255] * 300,
     }
     assert len(json.dumps(attributes["list"])) <= attribute_changes.MOST_BYTES
+    upsert(acme, [Change(external_id="c-1", attributes=attributes)], now=timezone.now())
+    data = exported(acme)
+    Profile.objects.all().delete()
+    assert (imported(acme, data).n_created, Profile.objects.get().attributes) == (1, attributes)
+
+
+def at_limits(mark):
+    """Return attributes at each limit of the API, with names that begin with ``mark``."""
+    deepest = []
+    for _level in range(track_objects.DEEPEST):
+        deepest = [deepest]
+    return {
+        f"{mark} deepest": deepest,
+        f"{mark} list": [0] * attribute_changes.LONGEST_LIST,
+        f"{mark} number": -(2**53),
+        f"{mark} object": {"n" * 255: [None, True]},
+        mark * 255: "x" * 255,
+    }
+
+
+@pytest.mark.django_db
+def test_attributes_at_the_limits_of_the_api_are_imported_again(acme):
+    with_column = at_limits("a") | {f"m {n:03}": n for n in range(csv_export.MOST_NAMES)}
+    attributes = with_column | at_limits("z")
+    assert track_objects.attributes(attributes, acme) == ({}, attributes, [])
     upsert(acme, [Change(external_id="c-1", attributes=attributes)], now=timezone.now())
     data = exported(acme)
     Profile.objects.all().delete()
