@@ -38,6 +38,7 @@ class Handler(BaseHTTPRequestHandler):
             answer = self.server.answer(request)
         self.write(answer)
         if self.server.logs_requests:
+            # without the query, which holds secrets, and without characters that move the cursor
             path = unquote(urlsplit(self.path).path).encode("unicode_escape").decode()
             ms = (time.perf_counter() - started) * 1000
             sys.stderr.write(f"{self.command} {path} {answer.status} {ms:.1f} ms\n")
@@ -63,7 +64,8 @@ class Handler(BaseHTTPRequestHandler):
         if answer.chunks is not None and self.command != "HEAD":
             self.write_chunks(answer)
             return
-        head, body = self.head(answer), b"" if self.command == "HEAD" else answer.body
+        head = self.head(answer)
+        body = b"" if self.command == "HEAD" else answer.body
         if transmission.drip:
             self.drip(head, body, transmission.drip)
         elif transmission.is_cut:
@@ -145,13 +147,13 @@ class Server(ThreadingHTTPServer):
             logger.exception("The sandbox failed at %s", request.path)
             return envelope(50000, "System error.", {})
 
-    def process_request(  # type: ignore[override]  # TCP only
+    def process_request(  # type: ignore[override]  # UDP is not served
         self, request: socket.socket, client_address: object
     ) -> None:
         self.connections.add(request)
         super().process_request(request, client_address)
 
-    def shutdown_request(  # type: ignore[override]  # TCP only
+    def shutdown_request(  # type: ignore[override]  # UDP is not served
         self, request: socket.socket
     ) -> None:
         self.connections.discard(request)
