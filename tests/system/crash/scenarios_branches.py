@@ -64,14 +64,16 @@ BRANCHES = Scenario(
     "branches of a split",
     prepare=_before_split,
     interrupted=lambda _world: engine.beat(),
-    allowed_ends=(End({"add": {"entered": 2, "synced": 2}}, {"winback": {1, 2}}),),
+    allowed_ends=(End(counts={"add": {"entered": 2, "synced": 2}}, members={"winback": {1, 2}}),),
     check=_check_branches,
 )
 WAITS = Scenario(
     "wait until an event",
     prepare=_before_order,
     interrupted=lambda _world: engine.beat(),
-    allowed_ends=(End({"add": {"entered": 3, "synced": 3}}, {"winback": {1, 2, 3}}),),
+    allowed_ends=(
+        End(counts={"add": {"entered": 3, "synced": 3}}, members={"winback": {1, 2, 3}}),
+    ),
     check=_check_one_waits,
 )
 
@@ -107,7 +109,9 @@ REMOVES = Scenario(
     "remove a step with people",
     prepare=_before_removal,
     interrupted=_remove,
-    allowed_ends=(End({"add": {"entered": 4, "synced": 4}}, {"winback": {1, 2, 3, 4}}),),
+    allowed_ends=(
+        End(counts={"add": {"entered": 4, "synced": 4}}, members={"winback": {1, 2, 3, 4}}),
+    ),
     allowed_errors=("NotAllowed",),  # another process has removed the step, or launched the canvas
     check=_check_cleared,
 )

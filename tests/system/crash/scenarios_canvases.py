@@ -18,7 +18,7 @@ def _canvas(world: World, *labels: str) -> Canvas:
     for label in labels:
         sync = Sync.objects.get(label=label)
         parent = Step.objects.create(canvas=canvas, kind="audience_sync", parent=parent, sync=sync)
-        parent.syncs.add(sync)
+        parent.syncs.add(sync)  # its current Sync and all former ones
     return canvas
 
 
@@ -36,9 +36,10 @@ def _before_admit(world: World) -> None:
 
 
 ALL_THROUGH = End(
-    {"add": {"entered": 3, "synced": 3}, "add too": {"entered": 3, "synced": 3}},
-    {"winback": {1, 2, 3}, "other": {1, 2, 3}},
+    counts={"add": {"entered": 3, "synced": 3}, "add too": {"entered": 3, "synced": 3}},
+    members={"winback": {1, 2, 3}, "other": {1, 2, 3}},
 )
+# The beats only enqueue. `World.drain`, which each run ends with, sends.
 ADVANCE = Scenario(
     "advance",
     prepare=_before_advance,

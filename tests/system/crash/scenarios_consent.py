@@ -40,14 +40,14 @@ def _check_withdrawn(_world: World) -> Iterator[str]:
 def _end(**outcome: int) -> End:
     """Return an allowed end; ``outcome``: of the delivery that waits when consent is withdrawn."""
     return End(
-        {
+        counts={
             "add": {"entered": 3, "synced": 3},
             "add again": {"entered": 1, "synced": 1},
             "add too": {"entered": 2, "synced": 1, **outcome},
             "Withdrawn consent: winback": {"entered": 1, "synced": 1},
             "Withdrawn consent: other": {"entered": 1, "synced": 1},
         },
-        {"winback": {2, 3}, "other": {2}},
+        members={"winback": {2, 3}, "other": {2}},
     )
 
 

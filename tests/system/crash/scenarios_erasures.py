@@ -181,14 +181,14 @@ ERASE = Scenario(
     check=_check_erased,
     allowed_ends=(
         End(
-            {
+            counts={
                 "add": {"entered": 3, "synced": 3},
                 "add again": {"entered": 1, "synced": 1},
                 "add too": {"entered": 2, "synced": 1, "cancelled": 1},
                 "Erasure: other": {"entered": 1, "synced": 1},
             }
             | REMOVED,
-            {"winback": {2, 3}, "other": {2}},
+            members={"winback": {2, 3}, "other": {2}},
         ),
     ),
 )
@@ -204,7 +204,7 @@ ERASED_UNDER_WAY = Scenario(
     finish=_erase,
     check=_check_erased,
     allowed_ends=tuple(
-        End({"add": added} | REMOVED, {"winback": {2, 3}})
+        End(counts={"add": added} | REMOVED, members={"winback": {2, 3}})
         for added in ({"entered": 3, "synced": 3}, {"entered": 3, "synced": 2, "cancelled": 1})
     ),
 )

@@ -158,7 +158,7 @@ def _check_end(**expected) -> dict:
         ]:
             yield f"import: the last row of a person does not count: {plans}"
 
-    return {"check": check, "allowed_ends": (End({}),)}
+    return {"check": check, "allowed_ends": (End(counts={}),)}
 
 
 def _check_cancelled(_world: World) -> Iterator[str]:
@@ -207,7 +207,7 @@ CANCELLED = Scenario(
     interrupted=_write_chunk_and_cancel,
     retry=_cancel_and_run,
     finish=_run_to_end,
-    allowed_ends=(End({}),),
+    allowed_ends=(End(counts={}),),
     check=_check_cancelled,
 )
 CANCELLED_LATE = Scenario(
@@ -216,7 +216,7 @@ CANCELLED_LATE = Scenario(
     interrupted=_write_chunk_and_cancel,
     concurrent=_run_to_end,
     finish=_run_to_end,
-    allowed_ends=(End({}),),
+    allowed_ends=(End(counts={}),),
     check=_check_cancelled,
 )
 AT_WORK = replace(

@@ -46,8 +46,8 @@ LIVE = Scenario(
     allowed_ends=(
         End(
             # 1 and the old hash of 2 are removed; 4 and the new hash of 2 are added.
-            {"add": {"entered": 5, "synced": 5}, "add, left": {"entered": 2, "synced": 2}},
-            {"winback": {3, 4, 5}},
+            counts={"add": {"entered": 5, "synced": 5}, "add, left": {"entered": 2, "synced": 2}},
+            members={"winback": {3, 4, 5}},
         ),
     ),
 )
@@ -98,7 +98,7 @@ EVENTS = Scenario(
     "entry and exit by events",
     prepare=_before_events,
     interrupted=lambda _world: engine.beat(),
-    allowed_ends=(End({}),),
+    allowed_ends=(End(counts={}),),
     check=_check_one_inside,
 )
 
@@ -130,7 +130,9 @@ SCHEDULE = Scenario(
     "run of a schedule",
     prepare=_before_schedule,
     interrupted=lambda _world: engine.beat(),
-    allowed_ends=(End({"add": {"entered": 3, "synced": 3}}, {"winback": {1, 2, 3}}),),
+    allowed_ends=(
+        End(counts={"add": {"entered": 3, "synced": 3}}, members={"winback": {1, 2, 3}}),
+    ),
     check=_check_next_run,
 )
 JOURNEYS = [LIVE, EVENTS, SCHEDULE]

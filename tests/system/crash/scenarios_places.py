@@ -38,7 +38,7 @@ CREATE = Scenario(
     prepare=lambda _world: None,
     interrupted=_create,
     retry=_create_until_it_is_there,
-    allowed_ends=(End({}),),
+    allowed_ends=(End(counts={}),),
     audiences={"Fresh": 1},
     allowed_errors=("AudienceCallFailed",),
 )
@@ -61,15 +61,15 @@ def _disconnect_again(world: World) -> None:
         _disconnect(world)
 
 
-ARRIVED = End({"add": {"entered": 3, "synced": 3}}, {"winback": {1, 2, 3}})
-DISCARDED = End({"add": {"entered": 3, "cancelled": 3}})
+ARRIVED = End(counts={"add": {"entered": 3, "synced": 3}}, members={"winback": {1, 2, 3}})
+DISCARDED = End(counts={"add": {"entered": 3, "cancelled": 3}})
 DISCARD = Scenario(
     "disconnect and discard",
     prepare=enter_three,
     interrupted=_disconnect,
     retry=_disconnect_again,
     concurrent=World.flush,
-    allowed_ends=(ARRIVED, DISCARDED, End(DISCARDED.counts, ARRIVED.members)),
+    allowed_ends=(ARRIVED, DISCARDED, End(counts=DISCARDED.counts, members=ARRIVED.members)),
     # A delivery under way is compensated as soon as there is a token again.
     possible_states=("cancelled",),
     is_connected_at_end=False,
@@ -81,7 +81,7 @@ CUT_OFF = Scenario(
     interrupted=World.flush,
     retry=_disconnect_again,
     concurrent=_disconnect_again,
-    allowed_ends=(ARRIVED, DISCARDED, End(DISCARDED.counts, ARRIVED.members)),
+    allowed_ends=(ARRIVED, DISCARDED, End(counts=DISCARDED.counts, members=ARRIVED.members)),
     possible_states=("cancelled",),
     is_connected_at_end=False,
     void_tokens=(0,),
@@ -197,7 +197,7 @@ SWAP = replace(
     interrupted=_choose_and_check,
     retry=_choose_and_check,
 )
-COMPENSATED = End(ARRIVED.counts)  # counted as synced, then removed at the partner
+COMPENSATED = End(counts=ARRIVED.counts)  # counted as synced, then removed at the partner
 CUT_OFF_AND_BACK = replace(
     CUT_OFF,
     name="flush meets a disconnect and a reconnect",

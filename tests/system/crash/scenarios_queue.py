@@ -29,11 +29,11 @@ ENQUEUE = Scenario(
     interrupted=lambda world: world.enter("add", 1, 2, 3, 4, 5),
     allowed_ends=(
         End(
-            {
+            counts={
                 "add": {"entered": 5, "synced": 4, "not_synced": 1},
                 "remove": {"entered": 2, "cancelled": 2},
             },
-            {"winback": {1, 2, 3, 4}},
+            members={"winback": {1, 2, 3, 4}},
         ),
     ),
 )
@@ -48,8 +48,8 @@ def _before_flush(world: World) -> None:
 
 
 BOTH_ARRIVED = End(
-    {"add": {"entered": 3, "synced": 3}, "add too": {"entered": 2, "synced": 2}},
-    {"winback": {1, 2, 3}, "other": {3, 4}},
+    counts={"add": {"entered": 3, "synced": 3}, "add too": {"entered": 2, "synced": 2}},
+    members={"winback": {1, 2, 3}, "other": {3, 4}},
 )
 FLUSH = Scenario(
     "flush",
@@ -93,8 +93,10 @@ def _answer(name: str, end: End, *faults: tuple[str, dict], **limits: int) -> Sc
     )
 
 
-ARRIVED = End({"add": {"entered": 3, "synced": 3}}, {"winback": {1, 2, 3}})
-ONE_ERRORED = End({"add": {"entered": 3, "synced": 2, "errored": 1}}, {"winback": {1, 3}})
+ARRIVED = End(counts={"add": {"entered": 3, "synced": 3}}, members={"winback": {1, 2, 3}})
+ONE_ERRORED = End(
+    counts={"add": {"entered": 3, "synced": 2, "errored": 1}}, members={"winback": {1, 3}}
+)
 MAPPING = {"endpoint": "segment/mapping"}
 BAD = {"hash": sha256(2).hex()}
 POISON = replace(
@@ -129,11 +131,11 @@ RETRY = Scenario(
     ),
     allowed_ends=(
         End(
-            {
+            counts={
                 "add": {"entered": 4, "synced": 3, "cancelled": 1},
                 "remove": {"entered": 1, "synced": 1},
             },
-            {"winback": {1, 2, 3}},
+            members={"winback": {1, 2, 3}},
         ),
     ),
 )
@@ -158,15 +160,15 @@ OVERTAKEN = Scenario(
     concurrent=_remove_and_flush,
     allowed_ends=(
         End(
-            {"add": {"entered": 3, "synced": 3}, "remove": {"entered": 2, "synced": 2}},
-            {"winback": {3}},
+            counts={"add": {"entered": 3, "synced": 3}, "remove": {"entered": 2, "synced": 2}},
+            members={"winback": {3}},
         ),
         End(
-            {
+            counts={
                 "add": {"entered": 3, "synced": 1, "cancelled": 2},
                 "remove": {"entered": 2, "synced": 2},
             },
-            {"winback": {3}},
+            members={"winback": {3}},
         ),
     ),
 )
@@ -211,12 +213,12 @@ COMES_BACK = Scenario(
     concurrent=_again_and_flush,
     allowed_ends=tuple(
         End(
-            {
+            counts={
                 "add": {"entered": 3, "synced": 3},
                 "remove": removed,
                 "again": {"entered": 1, "synced": 1},
             },
-            {"winback": {1, 3}},
+            members={"winback": {1, 3}},
         )
         for removed in ({"entered": 2, "synced": 2}, {"entered": 2, "synced": 1, "cancelled": 1})
     ),

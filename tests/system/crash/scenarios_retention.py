@@ -113,12 +113,12 @@ PURGE = Scenario(
     check=_check_purged,
     allowed_ends=(
         End(
-            {
+            counts={
                 "add": {"entered": 4, "synced": 3, "not_synced": 1},
                 "again": {"entered": 4, "synced": 4},
                 "out": {"entered": 1, "synced": 1},
             },
-            {"winback": {1, 2, 5}},  # the audience of all three Syncs
+            members={"winback": {1, 2, 5}},  # the audience of all three Syncs
         ),
     ),
 )

@@ -9,7 +9,7 @@ Work = Callable[[World], object]
 Check = Callable[[World], Iterable[str]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class End:
     """One allowed end.
 
