@@ -2,13 +2,19 @@
 
 import os
 import shutil
+from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from django.db import connections
 
+from audiencesync.core import beat
 from tests.support import migrated
-from tests.system.crash.processes import MAX_SECONDS, Child
+from tests.system.crash.processes import MAX_SECONDS, Child, Worker
+
+if TYPE_CHECKING:
+    from tests.system.crash.roles import Roles
 
 # Connections that a child inherits from the test process. A reference keeps Python from closing
 # them in the child, which would disturb the test process.
@@ -50,6 +56,30 @@ class Databases:
 
         return Child(run, max_seconds=max_seconds)
 
+    def worker(self, roles: "Roles") -> Worker:
+        """Fork a worker for orders with a ``database``, a ``work`` of the roles, ``arguments``.
+
+        It keeps its connection, as the processes in production do.
+        """
+        names = []
+
+        def work_of(order):
+            if not names:
+                self.unblock()
+            elif names[-1] != order["database"]:
+                connections["default"].close()
+            if names[-1:] != [order["database"]]:
+                enter(order["database"])
+                self.name_sessions()
+            names.append(order["database"])
+            beat._woken_at.clear()  # so that each run has the statements of a new process
+            return getattr(roles, order["work"])(*order["arguments"])
+
+        return Worker(work_of)
+
+    def name_sessions(self) -> None:
+        """Name the sessions of this process, if the server shows whose they are."""
+
     def create(self, template: str | None = None) -> str:
         """Create a database, a copy of ``template`` if given; return its name."""
         raise NotImplementedError
@@ -60,8 +90,11 @@ class Databases:
     def apart(self) -> None:
         """Share nothing with sibling processes; call it in a child that creates databases."""
 
-    def copy(self, template: str) -> str:
-        """Return the name of a copy of the template for a single point."""
+    def copy(self, template: str, workers: Iterable[Worker] = ()) -> str:
+        """Return the name of a copy of the template for a single point.
+
+        ``workers`` are idle and may keep their connections.
+        """
         return self.create(template)
 
     def give_back(self, name: str) -> None:

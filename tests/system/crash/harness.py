@@ -18,7 +18,7 @@ from tests.system.crash.points import (
     kill_classes,
     path_of,
 )
-from tests.system.crash.processes import MAX_SECONDS, Child
+from tests.system.crash.processes import MAX_SECONDS, Child, Worker
 from tests.system.crash.result import Result
 from tests.system.crash.roles import Mutant, Roles
 from tests.system.crash.scene import Scenario
@@ -72,9 +72,14 @@ class Stage:
         assert (child.wait(), child.reports("error")) == ("ended", [])
         child.end()
         self.snapshot = Snapshot(self.sandbox)
+        self.workers: dict[str, Worker] = {}  # by role; they outlive the runs
+        self.struck: Child | None = None  # in the present run
+        self.state_left: dict = {}  # by the process that was killed last
 
     def close(self) -> None:
-        """Drop the template."""
+        """End the workers and drop the template."""
+        for worker in self.workers.values():
+            worker.end()
         self.databases.drop(self.template)
         self.snapshot.close()
 
@@ -92,7 +97,7 @@ class Stage:
         return result
 
     def _strike_all(self, mode: str, first: int, step: int) -> Result:
-        result, points = Result(), self.points()
+        result, points = Result(), self.points(mode)
         undisturbed = len(points)  # a point after the last one: the run ends without a signal
         for members in [*self._classes(points, mode), [undisturbed]][first::step]:
             at = members[-1]
@@ -124,7 +129,7 @@ class Stage:
 
         Calls and commits come first, because most bugs are there.
         """
-        result, points = Result(), self.points()
+        result, points = Result(), self.points(mode)
         numbers = [members[-1] for members in self._classes(points, mode, is_finest=True)]
 
         def is_quiet(at: int) -> bool:
@@ -136,15 +141,33 @@ class Stage:
                 break
         return result
 
-    def points(self) -> list[Point]:
+    def points(self, mode: str = "kill") -> list[Point]:
         """Return the points of a run without a strike."""
+        name = self._begin()
+        if mode == "kill":
+            child = self.databases.child(name, self.roles.interrupted_work(None, 0))
+            child.wait()
+            child.end()
+        else:
+            child = self._order("interrupted", name, "interrupted_work", None, 0)
+            child.wait()
+        reports = child.reports("points")
+        self._finish(name)
+        return [Point(**point) for points in reports for point in points]
+
+    def _begin(self) -> str:
+        """Prepare a run; return the name of its database."""
+        for worker in self.workers.values():
+            worker.forget_reports()
         self._reset()
-        name = self.databases.copy(self.template)
-        child = self.databases.child(name, self.roles.interrupted_work(None, 0))
-        child.wait()
-        child.end()
+        return self.databases.copy(self.template, self.workers.values())
+
+    def _finish(self, name: str) -> None:
+        """Give the database back, and end the workers that are not ready for another run."""
+        for role, worker in list(self.workers.items()):
+            if worker.state != "idle":
+                self._end_worker(role)
         self.databases.give_back(name)
-        return [Point(**point) for points in child.reports("points") for point in points]
 
     def _reset(self) -> None:
         """Restore the sandbox, the ledger file and the clock; callers copy the database."""
@@ -155,16 +178,14 @@ class Stage:
     def _strike(self, at: int, mode: str, result: Result, points: list[Point]) -> bool:
         """Strike at one point, add the violations; return whether the run ended before it."""
         run = self._killed if mode == "kill" else self._frozen
-        self._reset()
-        name = self.databases.copy(self.template)
-        children: list[Child] = []
+        name = self._begin()
         try:
-            violations = list(run(name, at, children))
+            violations = list(run(name, at))
+            point = self.struck.point
         finally:
-            for child in children:
-                child.end()
-            self.databases.give_back(name)
-        point = children[0].point
+            if mode == "kill":
+                self.struck.end()
+            self._finish(name)
         where = f"{at} {point['label']}" if point else "to the end"
         result.violations += [
             f"{self.scenario.name}, {run.__name__[1:]} at {where}: {text}" for text in violations
@@ -173,79 +194,69 @@ class Stage:
         # the number `at` belongs to another point, of another epoch.
         is_numbered_way = point and point["path"] == path_of(points[: at + 1])
         if self.at_every_point and mode == "kill" and is_numbered_way:
-            states = [
-                json.dumps(before["left"] | {"calls": self.n_calls}, sort_keys=True)
-                for before in children[-1].reports("before")
-            ]
-            result.add(Result(n_compared=1, states={str(points[at].epoch): states}))
+            left = json.dumps(self.state_left | {"calls": self.n_calls}, sort_keys=True)
+            result.add(Result(n_compared=1, states={str(points[at].epoch): [left]}))
         return point is None
 
-    def _killed(self, name: str, at: int, children: list[Child]) -> Iterator[str]:
-        killed = self._start(children, name, self.roles.interrupted_work(at, signal.SIGKILL))
+    def _killed(self, name: str, at: int) -> Iterator[str]:
+        killed = self.databases.child(name, self.roles.interrupted_work(at, signal.SIGKILL))
+        self.struck = killed
         if killed.wait() == "running":
             yield "hangs"
         yield from self._errors(killed)
-        yield from self._recover_and_check(
-            children, name, is_repeated=True, died_at=(killed.point or {}).get("label", "")
-        )
+        died_at = (killed.point or {}).get("label", "")
+        yield from self._recover_and_check(name, is_repeated=True, died_at=died_at)
 
-    def _frozen(self, name: str, at: int, children: list[Child]) -> Iterator[str]:
-        frozen = self._start(children, name, self.roles.interrupted_work(at, signal.SIGSTOP))
-        other = None
+    def _frozen(self, name: str, at: int) -> Iterator[str]:
+        frozen = self._order("interrupted", name, "interrupted_work", at, signal.SIGSTOP)
+        self.struck = frozen
         if frozen.wait() == "stopped":
             CLOCK.wait(LEASE + 0.01)
             holds_lock = frozen.point["holds_lock"]
-            other = self._start(children, name, self.roles.concurrent_work())
+            other = self._order("other", name, "concurrent_work")
             seconds = LOCK_WAIT_SECONDS if holds_lock else MAX_SECONDS - 5
             if other.wait(seconds) == "running" and not holds_lock:
                 yield "another worker waits for a process that holds nothing"
             frozen.go_on()
             if "running" in (frozen.wait(), other.wait()):
                 yield "two workers wait for each other"
-            if other.state != "stopped":  # it died of an error, so a third process recovers
+            if other.state != "idle":  # it died of an error, so a third process recovers
                 yield from self._errors(other)
-                other = None
+                self._end_worker("other")
         yield from self._errors(frozen)
-        yield from self._recover_and_check(
-            children, name, is_repeated=frozen.point is None, by=other
-        )
+        yield from self._recover_and_check(name, is_repeated=frozen.point is None)
 
     def _recover_and_check(
-        self,
-        children: list[Child],
-        name: str,
-        *,
-        is_repeated: bool,
-        by: Child | None = None,
-        died_at: str = "",
+        self, name: str, *, is_repeated: bool, died_at: str = ""
     ) -> Iterator[str]:
-        """Recover in a new process, or in ``by``, which waits after its concurrent work.
-
-        Yield the violations.
-        """
+        """Recover in another process than the one that was struck, and yield the violations."""
         is_valid = {
             token: self.sandbox.accounts.token(token) is not None for token in self.remote.tokens
         }
         self.n_calls = len(self.sandbox.log.lines)
-        last = by or self._start(children, name, self.roles.recovery_work(is_repeated))
-        if by:
-            by.go_on()
-        last.wait()
-        yield from self._errors(last)
-        if not last.reports("after"):
+        other = self._order("other", name, "recovery_work", is_repeated)
+        other.wait()
+        yield from self._errors(other)
+        if not other.reports("after"):
             yield "the recovery did not end"
             return
-        [before], [after] = last.reports("before"), last.reports("after")
+        [before], [after] = other.reports("before"), other.reports("after")
+        self.state_left = before["left"]
         if before["token"] and not is_valid.get(before["token"], True):
             yield "still connected, but the token is void at the partner"
         yield from find_violations(
             self.scenario, self.remote, self.sandbox, before, after, died_at=died_at
         )
 
-    def _start(self, children: list[Child], name: str, work: Callable) -> Child:
-        child = self.databases.child(name, work)
-        children.append(child)
-        return child
+    def _order(self, role: str, name: str, work: str, *arguments: object) -> Worker:
+        """Give work to the worker of a role, a new one if the last one has died."""
+        if role not in self.workers:
+            self.workers[role] = self.databases.worker(self.roles)
+        self.workers[role].order(database=name, work=work, arguments=arguments)
+        return self.workers[role]
+
+    def _end_worker(self, role: str) -> None:
+        self.workers.pop(role).end()
 
     def _errors(self, child: Child) -> list[str]:
         return [

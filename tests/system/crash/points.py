@@ -10,11 +10,13 @@ no row counts as no change. A death at any point of an epoch leaves the same sta
 import os
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from unittest.mock import patch
 
 import psycopg
 from django.db import connections
@@ -111,10 +113,10 @@ class Points:
     def _size(self) -> int:
         return self.file.stat().st_size if self.file and self.file.exists() else 0
 
-    def install(self) -> None:
-        """Watch the database connection and the HTTP client of this process until it ends."""
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Watch the database connection and the HTTP client of this process."""
         self.connection.ensure_connection()
-        self.connection.execute_wrappers.append(self._statement)
         commit, fetch, copy = self.connection._commit, client.fetch, psycopg.Cursor.copy
 
         def committing():
@@ -140,9 +142,13 @@ class Points:
             self.has_written = True
             return copy(cursor, statement, *args, **kwargs)
 
-        self.connection._commit = committing
-        psycopg.Cursor.copy = copying  # execute_wrappers do not see COPY
-        client.fetch = fetching
+        with (
+            patch.object(self.connection, "_commit", committing),
+            patch.object(psycopg.Cursor, "copy", copying),  # execute_wrappers do not see COPY
+            patch.object(client, "fetch", fetching),
+            self.connection.execute_wrapper(self._statement),
+        ):
+            yield
 
     def _statement(self, execute, sql, params, many, context):
         self.reach(f"before {' '.join(str(sql).split())[:70]}")

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import psycopg
 from django.db import connections
 
 from tests.system.crash.databases import Databases
+from tests.system.crash.processes import Worker
 
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
 _SEQUENCES = (
@@ -16,7 +18,10 @@ _SEQUENCES = (
 )
 _NUMBERS = count()  # one counter per process: several folders of tests create databases
 _inherited = []  # sessions of the test process: closing them in a child would end them there
-_OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+_OTHERS = (
+    "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    " AND application_name <> ALL(%s)"
+)
 
 
 class Postgres(Databases):
@@ -52,12 +57,15 @@ class Postgres(Databases):
             self.drop(copy.name)
         self.admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
-    def copy(self, template: str) -> str:
+    def name_sessions(self) -> None:
+        connections.databases["default"]["OPTIONS"]["application_name"] = _session_name(os.getpid())
+
+    def copy(self, template: str, workers: Iterable[Worker] = ()) -> str:
         """Return the name of the one copy of the template, with its first rows restored."""
         if template not in self.copies:
             name = self.create(template)
             self.copies[template] = Copy(name, self._session(name))
-        self.copies[template].restore()
+        self.copies[template].restore([_session_name(worker.pid) for worker in workers])
         return self.copies[template].name
 
     def give_back(self, name: str) -> None:
@@ -69,6 +77,10 @@ class Postgres(Databases):
             key.lower(): values[key] for key in ("HOST", "PORT", "USER", "PASSWORD") if values[key]
         }
         return psycopg.connect(dbname=name, autocommit=True, **server)
+
+
+def _session_name(pid: int) -> str:
+    return f"worker {pid}"
 
 
 class Copy:
@@ -94,9 +106,9 @@ class Copy:
             ]
         )
 
-    def restore(self) -> None:
+    def restore(self, kept_sessions: list[str]) -> None:
         """End the sessions that dead processes left, then restore every row and sequence."""
-        self.session.execute(f"SELECT pg_terminate_backend(pid) {_OTHERS}")
-        while self.session.execute(f"SELECT 1 {_OTHERS} LIMIT 1").fetchone():
+        self.session.execute(f"SELECT pg_terminate_backend(pid) {_OTHERS}", [kept_sessions])
+        while self.session.execute(f"SELECT 1 {_OTHERS} LIMIT 1", [kept_sessions]).fetchone():
             time.sleep(0.002)
         self.session.execute(self.script)

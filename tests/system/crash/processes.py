@@ -1,4 +1,4 @@
-"""Fork children of the test process, which start in milliseconds, die, freeze, wake and report."""
+"""Fork children of the test process, which start in milliseconds, die, freeze, wake, report."""
 
 import faulthandler
 import gc
@@ -52,11 +52,18 @@ class Child:
             and select.select([self.reader], [], [], max(0, ends_at - time.monotonic()))[0]
         ):
             is_over = not self._listen()
-            if is_over or (self.point and not self.has_waited):
+            if self.is_idle:
+                self.state = "idle"
+            elif is_over or (self.point and not self.has_waited):
                 self.has_waited = True
                 self.state = _state(os.waitpid(self.pid, os.WUNTRACED)[1])
         self._listen()
         return self.state
+
+    @property
+    def is_idle(self) -> bool:
+        """Return whether it lives and has nothing to do: only a `Worker` can be."""
+        return False
 
     def go_on(self) -> None:
         """Wake the process."""
@@ -65,7 +72,7 @@ class Child:
 
     def end(self) -> None:
         """Kill the process if it is alive, and close its pipe."""
-        if self.state in ("running", "stopped"):
+        if self.state in ("running", "stopped", "idle"):
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
         os.close(self.reader)
@@ -90,6 +97,51 @@ class Child:
         *lines, self.rest = self.rest.split(b"\n")
         self.messages += [json.loads(line) for line in lines]
         return is_open
+
+
+class Worker(Child):
+    """Fork a process that runs one work after another, as the processes in production do.
+
+    A fork for each work would cost more than the work: memory is copied, and caches are empty.
+    ``work_of(order)`` returns a work as `Child` takes it; it and the work run in the child.
+    """
+
+    def __init__(self, work_of: Callable[[dict], Callable], max_seconds: int = MAX_SECONDS) -> None:
+        orders, self.writer = os.pipe()
+        writer = self.writer
+
+        def run(send: Callable[[dict], None]) -> None:
+            os.close(writer)
+            gc.freeze()
+            gc.enable()
+            with os.fdopen(orders) as lines:
+                for line in lines:
+                    signal.alarm(max_seconds)
+                    work_of(json.loads(line))(send)
+                    signal.alarm(0)
+                    send({"idle": True})
+
+        super().__init__(run, max_seconds=0)
+        os.close(orders)
+        self.state, self.n_orders = "idle", 0
+
+    @property
+    def is_idle(self) -> bool:
+        return len(self.reports("idle")) == self.n_orders
+
+    def forget_reports(self) -> None:
+        """Drop what it reported in the last run."""
+        self.messages, self.n_orders, self.has_waited = [], 0, False
+
+    def order(self, **order: object) -> None:
+        """Give it the next work; `wait` returns "idle" once it is done."""
+        self.state, self.n_orders = "running", self.n_orders + 1
+        os.write(self.writer, json.dumps(order).encode() + b"\n")
+
+    def end(self) -> None:
+        """Kill the process if it is alive, and close its pipes."""
+        os.close(self.writer)
+        super().end()
 
 
 def _state(status: int) -> str:

@@ -3,11 +3,10 @@
 The methods of `Roles` return functions that a child runs; ``send`` writes a report to the test.
 """
 
-import os
 import re
-import signal
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import cached_property
 
 from django.apps import apps
 
@@ -33,8 +32,9 @@ class Roles:
         self.scenario, self.remote, self.mutant = scenario, remote, mutant
         self.at_every_point = at_every_point
 
+    @cached_property
     def world(self) -> World:
-        """Return the world, with the seeded bug if there is one; call it in a child."""
+        """Return the world of this process, with the seeded bug if there is one; for a child."""
         if not self.scenario.in_threads:
             make_calls_in_line()
         if self.mutant:
@@ -51,7 +51,7 @@ class Roles:
         """Return a function that calls ``work(world)``."""
 
         def run(_send):
-            work(self.world())
+            work(self.world)
 
         return run
 
@@ -59,28 +59,19 @@ class Roles:
         """Send the signal ``strike`` at point ``at``; report all points unless killed."""
 
         def run(send):
-            world = self.world()
+            world = self.world
             points = Points(at, strike, send, self.remote.ledger)
-            points.install()
             try:
-                self.scenario.interrupted(world)
+                with points.watched():
+                    self.scenario.interrupted(world)
             finally:
                 send({"points": [asdict(point) for point in points.numbered]})
 
         return run
 
     def concurrent_work(self) -> Callable:
-        """Work while another process is frozen, stop until woken, then recover."""
-
-        def run(send):
-            world = self.world()
-            self.scenario.run_concurrent(world)
-            # ``Child.wait`` expects a stop or an end after such a report.
-            send({"point": None, "label": "its work is done"})
-            os.kill(os.getpid(), signal.SIGSTOP)
-            self._recover(world, send, is_repeated=False)
-
-        return run
+        """Work while another process is frozen."""
+        return self.with_world(self.scenario.run_concurrent)
 
     def recovery_work(self, is_repeated: bool) -> Callable:
         """Report the state left behind, go on until no work is left, report the end.
@@ -89,7 +80,7 @@ class Roles:
         """
 
         def run(send):
-            self._recover(self.world(), send, is_repeated=is_repeated)
+            self._recover(self.world, send, is_repeated=is_repeated)
 
         return run
 

@@ -45,4 +45,4 @@ def test_others_get_an_error_or_wait_and_nothing_is_half_written(frozen):
     assert reader.reports("result") == [{"remove": {"entered": 2, "pending": 2}}]
     child.go_on()
     assert (child.wait(), other.wait()) == ("ended", "ended")
-    assert list(stage._recover_and_check([], name, is_repeated=True)) == []
+    assert list(stage._recover_and_check(name, is_repeated=True)) == []

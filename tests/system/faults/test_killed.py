@@ -86,7 +86,7 @@ def _flush_and_report(world: World) -> dict:
 
 def _finish(stage, name):
     """Flush with another worker; assert that each person is a member and counted once."""
-    second = stage.databases.child(name, lambda _send: _flush_and_report(stage.roles.world()))
+    second = stage.databases.child(name, lambda _send: _flush_and_report(stage.roles.world))
     assert (second.wait(), second.reports("error")) == ("ended", [])
     second.end()
     assert second.reports("result") == [
@@ -166,7 +166,7 @@ def test_f19_a_profile_that_kills_workers_is_isolated_and_errored(stage):
     states = []  # the states in which the workers ended
     while len(states) < 60 and states[-1:] != ["ended"]:
         worker = ready.databases.child(
-            name, lambda _send: _flush_with_poison(ready.roles.world(), 537)
+            name, lambda _send: _flush_with_poison(ready.roles.world, 537)
         )
         states.append(worker.wait())
         worker.end()
