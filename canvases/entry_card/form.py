@@ -201,7 +201,7 @@ class EntryForm(forms.ModelForm):
         for name in ("segment", "exit_segments"):
             self.fields[name].queryset = segments  # type: ignore[attr-defined]  # both choose model rows
         self.schedule = ScheduleForm(data, initial=_schedule_initial(instance, self.zone, now))
-        # Without its management form a POST is valid, and stores no exit events.
+        # A POST without the management form says nothing about exit events: the stored ones stay.
         self.exits = ExitForms(
             data if data and "exit-TOTAL_FORMS" in data else None,
             prefix="exit",
@@ -332,11 +332,13 @@ class EntryForm(forms.ModelForm):
         names = ["name", "description", "reentry", "reentry_days", "cap_total", "cap_per_day"]
         if not self.is_launched:
             names += ["segment", "entry_by", "entry"]
-        events = [
-            {"kind": event["kind"], "name": event["name"], "where": event["where"]}
-            for event in (self.exits.cleaned_data if self.exits.is_bound else [])
-            if event
-        ]
+        events = words.exit_events(self.instance.exits)
+        if self.exits.is_bound:
+            events = [
+                {"kind": event["kind"], "name": event["name"], "where": event["where"]}
+                for event in self.exits.cleaned_data
+                if event
+            ]
         is_left = bool(cleaned.get(self._left_field))
         segment = self.instance.segment if self.is_launched else cleaned["segment"]
         # For this kind of entry False is stored, too: `_initial` ticks what was never stored.

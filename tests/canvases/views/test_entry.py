@@ -118,6 +118,15 @@ def test_caps_and_exits_are_stored(save, canvas, segment, acme):
     assert [one.segment for one in canvas.exit_segments.all()] == [joined]
 
 
+def test_exit_events_stay_where_their_part_of_the_form_is_missing(save, canvas, segment):
+    save(segment=segment.pk, **exits(("event", "login")))
+    stored = canvas.exits
+
+    assert save(segment=segment.pk, cap_total=7).status_code == 302
+    assert (canvas.cap_total, canvas.exits) == (7, stored)
+    assert stored["events"] == [{"kind": "event", "name": "login", "where": []}]
+
+
 @pytest.mark.parametrize(("fields", "left"), [({"exit_left": "on"}, True), ({}, False)])
 def test_people_may_stay_who_leave_a_segment_that_is_kept_up_to_date(
     save, canvas, segment, fields, left
