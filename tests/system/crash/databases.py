@@ -61,17 +61,18 @@ class Databases:
 
         It keeps its connection, as the processes in production do.
         """
-        names = []
+        entered = ""
 
         def work_of(order):
-            if not names:
+            nonlocal entered
+            if not entered:
                 self.unblock()
-            elif names[-1] != order["database"]:
-                connections["default"].close()
-            if names[-1:] != [order["database"]]:
+            if entered != order["database"]:
+                if entered:
+                    connections["default"].close()
                 enter(order["database"])
                 self.name_sessions()
-            names.append(order["database"])
+                entered = order["database"]
             beat._woken_at.clear()  # so that each run has the statements of a new process
             return getattr(roles, order["work"])(*order["arguments"])
 
