@@ -45,12 +45,12 @@ def _run_import(send, kill_at, point):
     """Write chunk after chunk; die at the ``point``-th kill point after ``kill_at`` bytes."""
     runner.LEASE, runner.TURN_SECONDS = timedelta(seconds=0.05), 0.0
     points = Points(None, signal.SIGKILL, send)
-    points.install()
-    while (run := runner.lease(now=timezone.now())) is not None:
-        if kill_at is not None and points.at is None and run.position >= kill_at:
-            points.at = len(points.numbered) + point
-        runner.turn(run)
-        runner.release(run)
+    with points.watched():
+        while (run := runner.lease(now=timezone.now())) is not None:
+            if kill_at is not None and points.at is None and run.position >= kill_at:
+                points.at = len(points.numbered) + point
+            runner.turn(run)
+            runner.release(run)
 
 
 def _file_size():
