@@ -15,14 +15,14 @@ CRASH_PARALLEL = -n 2 --dist loadgroup
 FAST = --ignore tests/browser --ignore tests/system/crash --ignore tests/rest/test_fuzzing.py
 PARALLEL = -n $(WORKERS) --dist loadgroup
 ON_SERVERS = $(BIN)/python -m scripts.postgres $(BIN)/python -m scripts.redis_server
-# Jobs beside each other: the first shows its progress, the others print their output at their end.
+# Jobs beside each other: the first shows its progress, the others print their output when they end.
 AT_ONCE = @$(MAKE) --no-print-directory -j3
 IN_LOG = > build/$@.log 2>&1; code=$$?; cat build/$@.log; exit $$code
 
 # Compiled modules are kept, whatever the caller's shell says: the tests start some hundred processes.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help run test test-sqlite test-postgresql crash-sqlite crash-postgresql lint-in-log test-fast prove lint format bench chaos messages style frontend types walls templates deploy german venv venv-dev python
+.PHONY: help run test most-tests other-tests test-sqlite test-postgresql test-browser crash-sqlite crash-postgresql lint-in-log test-fast prove lint format bench chaos messages style frontend types walls templates deploy german venv venv-dev python
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1 : /'
@@ -32,9 +32,17 @@ run: python ## install, prepare and start AudienceSync with its demo (PORT=8000 
 
 test: venv-dev ## everything: lint, types, contracts, translations, browser, all tests on SQLite and on PostgreSQL with Redis
 	@mkdir -p build
-	$(AT_ONCE) test-sqlite crash-sqlite lint-in-log
-	$(PYTEST) tests/browser -n $(WORKERS) --dist loadfile --junitxml=build/junit-browser.xml
-	$(AT_ONCE) test-postgresql crash-postgresql
+	$(AT_ONCE) most-tests other-tests lint-in-log
+
+# Two rows of parts beside each other: while tests of one wait, those of the other compute.
+most-tests:
+	@$(MAKE) --no-print-directory test-sqlite
+	@$(MAKE) --no-print-directory test-postgresql
+
+other-tests:
+	@$(MAKE) --no-print-directory crash-sqlite
+	@$(MAKE) --no-print-directory test-browser
+	@$(MAKE) --no-print-directory crash-postgresql
 
 test-sqlite:
 	$(PYTEST) -m "not browser and not machines and not on_postgresql" --ignore tests/system/crash $(PARALLEL) --junitxml=build/junit-sqlite.xml
@@ -42,7 +50,10 @@ test-sqlite:
 test-postgresql:
 	$(ON_SERVERS) $(PYTEST) -m "not browser and not once" --ignore tests/system/crash $(PARALLEL) --create-db --junitxml=build/junit-postgresql.xml
 
-# The crash tests fork some 7,000 processes. In processes of their own, which have loaded no other tests, a fork copies half the memory.
+test-browser:
+	@$(PYTEST) tests/browser -n $(WORKERS) --dist loadfile --junitxml=build/junit-browser.xml $(IN_LOG)
+
+# The crash tests fork a process for each kill: in processes of their own, which have loaded no other tests, a fork copies half the memory.
 crash-sqlite:
 	@$(PYTEST) -m "not on_postgresql" tests/system/crash $(CRASH_PARALLEL) --junitxml=build/junit-crash-sqlite.xml $(IN_LOG)
 
