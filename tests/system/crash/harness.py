@@ -74,7 +74,7 @@ class Stage:
         self.snapshot = Snapshot(self.sandbox)
         self.workers: dict[str, Worker] = {}  # by role; they outlive the runs
         self.struck: Child | None = None  # in the present run
-        self.state_left: dict = {}  # by the process that was killed last
+        self.state_left: dict | None = None  # by the process that was killed in the present run
 
     def close(self) -> None:
         """End the workers and drop the template."""
@@ -159,6 +159,7 @@ class Stage:
         """Prepare a run; return the name of its database."""
         for worker in self.workers.values():
             worker.forget_reports()
+        self.struck = self.state_left = None
         self._reset()
         return self.databases.copy(self.template, self.workers.values())
 
@@ -183,7 +184,7 @@ class Stage:
             violations = list(run(name, at))
             point = self.struck.point
         finally:
-            if mode == "kill":
+            if mode == "kill" and self.struck:
                 self.struck.end()
             self._finish(name)
         where = f"{at} {point['label']}" if point else "to the end"
@@ -193,7 +194,7 @@ class Stage:
         # On a busy machine a run may take another way than the run that numbered the points. Then
         # the number `at` belongs to another point, of another epoch.
         is_numbered_way = point and point["path"] == path_of(points[: at + 1])
-        if self.at_every_point and mode == "kill" and is_numbered_way:
+        if self.at_every_point and mode == "kill" and is_numbered_way and self.state_left:
             left = json.dumps(self.state_left | {"calls": self.n_calls}, sort_keys=True)
             result.add(Result(n_compared=1, states={str(points[at].epoch): [left]}))
         return point is None
@@ -201,7 +202,7 @@ class Stage:
     def _killed(self, name: str, at: int) -> Iterator[str]:
         killed = self.databases.child(name, self.roles.interrupted_work(at, signal.SIGKILL))
         self.struck = killed
-        if killed.wait() == "running":
+        if killed.wait() == "running" or (killed.state == "killed" and not killed.point):
             yield "hangs"
         yield from self._errors(killed)
         died_at = (killed.point or {}).get("label", "")
@@ -218,11 +219,14 @@ class Stage:
             if other.wait(seconds) == "running" and not holds_lock:
                 yield "another worker waits for a process that holds nothing"
             frozen.go_on()
-            if "running" in (frozen.wait(), other.wait()):
+            # One that waits for the other is still running, or was killed by its alarm.
+            if not {frozen.wait(), other.wait()} <= {"idle", "ended"}:
                 yield "two workers wait for each other"
             if other.state != "idle":  # it died of an error, so a third process recovers
                 yield from self._errors(other)
                 self._end_worker("other")
+        elif frozen.state not in ("idle", "ended"):
+            yield "hangs"
         yield from self._errors(frozen)
         yield from self._recover_and_check(name, is_repeated=frozen.point is None)
 

@@ -145,6 +145,7 @@ def names_after_the_wipe():
         with transaction.atomic():
             for group, names in later:
                 erasure_ledger.write(group, names, erasure=None, now=now)
+            later.clear()
         return made
 
     def remember(app_group, who, made, *, now):
