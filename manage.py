@@ -7,7 +7,6 @@ import sys
 from django.core.management import execute_from_command_line
 from django.db import OperationalError
 
-from audiencesync.core.process.call_stack import with_large_stack
 from audiencesync.core.process.start import exit_on_bad_settings
 
 
@@ -16,7 +15,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "audiencesync.settings")
     try:
         with exit_on_bad_settings():
-            with_large_stack(execute_from_command_line, sys.argv)
+            execute_from_command_line(sys.argv)
     except OperationalError as error:
         if "--traceback" in sys.argv:
             raise

@@ -1,8 +1,8 @@
-"""Deep stacks cost no memory traffic: see `audiencesync.core.process.call_stack`."""
+"""Deep stacks cost no memory traffic: see `tests.support.call_stack`."""
 
 import resource
 
-from audiencesync.core.process.call_stack import with_large_stack
+from tests.support.call_stack import with_large_stack
 
 MOST_FRAMES, N_CALLS = 400, 200
 
