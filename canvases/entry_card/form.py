@@ -199,7 +199,7 @@ class EntryForm(forms.ModelForm):
         self.zone = ZoneInfo(instance.app_group.time_zone)
         segments = instance.app_group.segments.order_by("name", "pk")
         for name in ("segment", "exit_segments"):
-            self.fields[name].queryset = segments  # type: ignore[attr-defined]  # both choose model rows
+            self.fields[name].queryset = segments  # type: ignore[attr-defined]  # it chooses rows
         self.schedule = ScheduleForm(data, initial=_schedule_initial(instance, self.zone, now))
         # A POST without the management form says nothing about exit events: the stored ones stay.
         self.exits = ExitForms(
