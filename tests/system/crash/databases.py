@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,6 +93,10 @@ class Databases:
     def apart(self) -> None:
         """Share nothing with sibling processes; call it in a child that creates databases."""
 
+    def is_locked(self, name: str) -> bool:
+        """Return whether a process may keep others waiting there, a frozen one included."""
+        raise NotImplementedError
+
     def copy(self, template: str, workers: Iterable[Worker] = ()) -> str:
         """Return the name of a copy of the template for a single point.
 
@@ -109,6 +115,15 @@ class Sqlite(Databases):
         if template:
             shutil.copyfile(template, name)
         return name
+
+    def is_locked(self, name: str) -> bool:
+        """Return whether a process holds the lock for writers."""
+        with closing(sqlite3.connect(name, timeout=0, isolation_level=None)) as session:
+            try:
+                session.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return True
+        return False
 
     def drop(self, name: str) -> None:
         """Delete the file and the files that SQLite keeps beside it."""

@@ -213,7 +213,8 @@ class Stage:
         self.struck = frozen
         if frozen.wait() == "stopped":
             CLOCK.wait(LEASE + 0.01)
-            holds_lock = frozen.point["holds_lock"]
+            # Not as the point says: another thread may have been amid a statement.
+            holds_lock = self.databases.is_locked(name)
             other = self._order("other", name, "concurrent_work")
             seconds = LOCK_WAIT_SECONDS if holds_lock else MAX_SECONDS - 5
             if other.wait(seconds) == "running" and not holds_lock:

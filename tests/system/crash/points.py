@@ -107,7 +107,7 @@ class Points:
             self.numbered.append(Point(label, self.n_changes, holds_lock))
         if n == self.at:
             path = path_of(self.numbered)
-            self.send({"point": n, "label": label, "holds_lock": holds_lock, "path": path})
+            self.send({"point": n, "label": label, "path": path})
             os.kill(os.getpid(), self.signal)
 
     def _size(self) -> int:

@@ -23,6 +23,8 @@ _OTHERS = (
     " AND application_name <> ALL(%s)"
 )
 
+_OPEN_TRANSACTION = "SELECT 1 FROM pg_stat_activity WHERE datname = %s AND state <> 'idle' LIMIT 1"
+
 
 class Postgres(Databases):
     """Databases on the server of DATABASE_URL."""
@@ -56,6 +58,10 @@ class Postgres(Databases):
             copy.session.close()
             self.drop(copy.name)
         self.admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def is_locked(self, name: str) -> bool:
+        """Return whether a transaction is open in the database."""
+        return self.admin.execute(_OPEN_TRANSACTION, [name]).fetchone() is not None
 
     def name_sessions(self) -> None:
         connections.databases["default"]["OPTIONS"]["application_name"] = _session_name(os.getpid())

@@ -32,6 +32,7 @@ def frozen(stage):
 
 def test_others_get_an_error_or_wait_and_nothing_is_half_written(frozen):
     child, name, stage = frozen
+    assert stage.databases.is_locked(name)
     other = stage.databases.child(
         name, stage.roles.with_world(ENQUEUE.interrupted), busy_seconds=BUSY_SECONDS
     )
@@ -45,4 +46,5 @@ def test_others_get_an_error_or_wait_and_nothing_is_half_written(frozen):
     assert reader.reports("result") == [{"remove": {"entered": 2, "pending": 2}}]
     child.go_on()
     assert (child.wait(), other.wait()) == ("ended", "ended")
+    assert not stage.databases.is_locked(name)
     assert list(stage._recover_and_check(name, is_repeated=True)) == []
