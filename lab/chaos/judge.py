@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,19 @@ from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from audiencesync.core import beat
 from audiencesync.people.models import Profile
 from canvases import laws
 from canvases.models import Canvas, Visit
 from lab.chaos import world
 from lab.chaos.actors import Journal
 from lab.stack.sandbox import SandboxClient
+from partners.laws import LEASE_GRACE
 from partners.models import Audience, Batch, Connection, Delivery, Outcome, Reason, Sync, Tally
 
 NEVER_DECREASE = ("entered", "synced", "not_synced", "cancelled")
 WATCH_SECONDS = 0.5
+SILENCE = timedelta(seconds=beat.HEARTBEAT_SECONDS + 2)  # a heartbeat this old: no engine works
 LOG_LIMIT = 100_000
 Hashes = set[str]
 
@@ -35,8 +39,9 @@ Hashes = set[str]
 def watch(*, file: str) -> None:
     """Check the laws until killed; append a line of JSON per check."""
     before: dict[int, dict[str, int]] = {}
+    working_time = WorkingTime(timezone.now())
     while True:
-        broken = laws.broken(now=timezone.now())
+        broken = laws.broken(now=working_time.read(timezone.now(), beat.last_heartbeat()))
         tallies = {tally.pk: tally.as_dict() for tally in Tally.objects.all()}
         broken += decreased_counts(before, tallies)
         before = tallies
@@ -48,6 +53,25 @@ def watch(*, file: str) -> None:
             line = {"at": round(time.time(), 1), "broken": broken, "connected": n_tokens, **sums}
             opened.write(json.dumps(line) + "\n")
         time.sleep(WATCH_SECONDS)
+
+
+class WorkingTime:
+    """The time for laws that set engines a time limit: it stops while no engine works.
+
+    Strikes, and a stopped process that holds a lock of the database, can keep every engine from
+    working for longer than the limit. Afterwards the engines have the whole limit once more.
+    """
+
+    def __init__(self, now: datetime) -> None:
+        self.stopped_at = self.shown = now
+
+    def read(self, now: datetime, heartbeat: datetime | None) -> datetime:
+        """Return ``now`` if engines have worked all the time of the limit, else an earlier time."""
+        if heartbeat is None or now - heartbeat > SILENCE:
+            self.stopped_at = now
+        if now - self.stopped_at >= LEASE_GRACE:
+            self.shown = now
+        return self.shown
 
 
 def decreased_counts(

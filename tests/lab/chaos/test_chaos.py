@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.conf import settings
@@ -61,6 +62,19 @@ def test_a_count_that_fell_is_found():
     after = {1: before[1] | {"synced": 4}}
     assert judge.decreased_counts(before, before) == []
     assert judge.decreased_counts(before, after) == ["L3 sync 1: synced fell from 5 to 4"]
+
+
+def test_the_time_for_leases_stops_while_no_engine_works():
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    time = judge.WorkingTime(began)
+
+    def read(seconds, heartbeat):
+        heartbeat = began + timedelta(seconds=heartbeat)
+        return (time.read(began + timedelta(seconds=seconds), heartbeat) - began).total_seconds()
+
+    assert [read(9, 5), read(10, 10), read(17, 10)] == [0, 10, 17]
+    assert [read(18, 10), read(40, 10), read(41, 40), read(49, 45)] == [17, 17, 17, 17]
+    assert read(50, 50) == 50
 
 
 def test_a_law_that_was_broken_twice_is_one_sentence(tmp_path):
