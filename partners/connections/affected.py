@@ -50,8 +50,9 @@ def steps_losing_accounts(
 
 @sensitive_variables()
 def steps_losing_audiences(state: OAuthState, remote_ids: Collection[str]) -> list[AffectedStep]:
-    """Return the steps whose ad account stays but whose audience the new user does not reach.
+    """Return the steps on chosen ad accounts with audiences that the new user does not reach.
 
+    ``state`` is the authorisation of the new user, ``remote_ids`` are the accounts chosen there.
     Raises PartnerError or crypto.CannotOpen.
     """
     partner = registry.get(state.partner)
@@ -61,19 +62,17 @@ def steps_losing_audiences(state: OAuthState, remote_ids: Collection[str]) -> li
     syncs = _syncs_in_use(syncs).filter(
         audience__ad_account__remote_id__in=remote_ids, audience__gone_at=None
     )
-    audience_keys = set(syncs.values_list("audience__ad_account__remote_id", "audience__remote_id"))
-    if not audience_keys:
+    rows = syncs.values_list("pk", "audience__ad_account__remote_id", "audience__remote_id")
+    keys = {pk: (ad_account_id, audience_id) for pk, ad_account_id, audience_id in rows}
+    if not keys:
         return []
     token = oauth.token_of(state)
-    lost_ids: set[str] = set()
-    for ad_account_id in sorted({ad_account_id for ad_account_id, _audience in audience_keys}):
-        reached_ids = {audience.id for audience in partner.list_audiences(token, ad_account_id)}
-        lost_ids |= {
-            audience_id
-            for owner_id, audience_id in audience_keys
-            if owner_id == ad_account_id and audience_id not in reached_ids
-        }
-    return _lines_of(syncs.filter(audience__remote_id__in=lost_ids))
+    reached = {
+        (ad_account_id, audience.id)
+        for ad_account_id in sorted({ad_account_id for ad_account_id, _id in keys.values()})
+        for audience in partner.list_audiences(token, ad_account_id)
+    }
+    return _lines_of(syncs.filter(pk__in=[pk for pk, key in keys.items() if key not in reached]))
 
 
 def steps_of(subject: Connection | AdAccount | Audience) -> list[AffectedStep]:
@@ -124,6 +123,7 @@ def _first_deadlines(syncs: Iterable[int]) -> dict[int, datetime]:
 
 
 def _merge_lines(lines: Iterable[AffectedStep]) -> list[AffectedStep]:
+    """Merge the lines of one step: it can have several Syncs, such as former ones."""
     line_of: dict[tuple[str, str], AffectedStep] = {}
     for line in lines:
         key = (line.label, line.url)

@@ -121,6 +121,16 @@ class TestLosses:
         assert answer.status_code == 422
         assert "Winback / Step 2" in answer.content.decode()
 
+    def test_only_the_account_that_lost_an_audience_of_two_with_one_id_is_named(
+        self, alice_flow, audience, live_sync
+    ):
+        live_sync(audience, label="Kept / Step 1", url="/kept/")
+        us = alice_flow.connection().ad_accounts.get(remote_id=US)
+        live_sync(us.audiences.create(name="Same", remote_id=audience.remote_id), url="/lost/")
+        page = alice_flow.connect(EU, US).content.decode()
+        assert "Winback / Step 2" in page
+        assert "Kept / Step 1" not in page
+
     def test_nothing_is_saved_if_the_losses_cannot_be_checked(self, alice_flow, lost_step, sandbox):
         page = alice_flow.authorise(user=JONAS)
         sandbox.faults.set("http_error", endpoint="dmp/custom_audience/list")
