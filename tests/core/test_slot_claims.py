@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from audiencesync.core import beat
-from tests.support import stack
+from tests.support import migrated, stack
 
 CLAIM_FIFTY = """
 import django; django.setup()
@@ -48,9 +48,7 @@ def test_slots_are_equal_for_all_engines_and_without_gap():
 def shared_database(transactional_db, tmp_path):
     """Return the environment of processes that share one database of the kind under test."""
     if connection.vendor == "sqlite":
-        env = stack.environment(tmp_path)
-        stack.manage(env, "migrate", "groups")
-        return env
+        return stack.environment(migrated.into(tmp_path))
     s = connection.settings_dict
     url = f"postgres://{s['USER']}:{s['PASSWORD']}@{s['HOST']}:{s['PORT']}/{s['NAME']}"
     return stack.environment(tmp_path, DATABASE_URL=url)

@@ -38,6 +38,12 @@ def into(var: Path) -> Path:
     return var
 
 
+def migrate(url: str) -> None:
+    """Create the tables in the PostgreSQL database of this URL."""
+    with tempfile.TemporaryDirectory() as folder:
+        manage(environment(Path(folder), DATABASE_URL=url), "migrate", "--no-input")
+
+
 def _digest() -> str:
     changes = [*ROOT.glob("*/migrations/*.py"), *ROOT.glob("*/*/migrations/*.py")]
     text = b"".join(
@@ -73,7 +79,5 @@ def _postgresql(name: str) -> str:
         exists = session.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
         if not exists:
             session.execute(f"CREATE DATABASE {name} TEMPLATE template0")
-            with tempfile.TemporaryDirectory() as folder:
-                env = environment(Path(folder), DATABASE_URL=f"{address}/{name}")
-                manage(env, "migrate", "--no-input")
+            migrate(f"{address}/{name}")
     return name

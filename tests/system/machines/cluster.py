@@ -85,8 +85,7 @@ class Cluster:
         return machine
 
     def open(self, people):
-        """Migrate, create the demo, start the sandbox and connect the group."""
-        manage(self.env, "migrate", "--no-input")
+        """Create the demo, start the sandbox and connect the group."""
         self.demo_output = manage(self.env, "demo", "--people", str(people))
         sandbox = self.machine()
         sandbox.spawn("sandbox", "manage.py", "tiktok_sandbox", "--port", str(self.sandbox_port))
@@ -178,7 +177,7 @@ def running_cluster(people):
     """Yield an open cluster with so many people in the demo's group."""
     folder = Path(tempfile.mkdtemp(prefix="audiencesync-cluster-"))
     try:
-        with database() as url:
+        with database(has_tables=True) as url:
             redis = Redis(folder)
             redis.start()
             cluster = Cluster(url, redis, folder)

@@ -8,19 +8,23 @@ import psycopg
 
 from scripts import postgres, redis_server
 from scripts.ports import free_port
+from tests.support import migrated
 
 
 @contextmanager
-def database():
+def database(*, has_tables=False):
     """Yield the URL of an empty database at the server of DATABASE_URL, else at a private one."""
     server_url = os.environ.get("DATABASE_URL", "")
     if not server_url.startswith("postgres"):
         with postgres.server() as url:
+            if has_tables:
+                migrated.migrate(url)
             yield url
         return
+    template = migrated.template() if has_tables else "template0"
     name = f"cluster_{secrets.token_hex(4)}"
     with psycopg.connect(server_url, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         yield f"{server_url.rpartition('/')[0]}/{name}"
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

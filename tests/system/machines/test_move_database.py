@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from audiencesync.core.database import move_database
+from tests.support import migrated
 from tests.support.stack import environment, manage
 from tests.system.machines.servers import database
 
@@ -43,9 +44,8 @@ for profile in Profile.objects.all()[:3]:  # the sequence of a table without row
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     """Return a SQLite file with people, a launched canvas and pending deliveries."""
-    var = tmp_path_factory.mktemp("one")
+    var = migrated.into(tmp_path_factory.mktemp("one"))
     env = environment(var)
-    manage(env, "migrate", "--no-input")
     manage(env, "demo", "--people", "200")
     manage(env, "shell", "-c", ADD_LIVE_CANVAS)
     return var / "audiencesync.sqlite3"
@@ -54,10 +54,8 @@ def file(tmp_path_factory):
 @pytest.fixture
 def target(tmp_path):
     """Yield the environment of an empty, migrated PostgreSQL."""
-    with database() as url:
-        env = environment(tmp_path, DATABASE_URL=url)
-        manage(env, "migrate", "--no-input")
-        yield env
+    with database(has_tables=True) as url:
+        yield environment(tmp_path, DATABASE_URL=url)
 
 
 def row_counts(execute):
