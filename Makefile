@@ -10,6 +10,7 @@ TEMPLATES = '*templates/*.html' '*templates/*.txt'
 PYTEST = $(BIN)/pytest -q -rs -p no:cacheprovider
 # On two cores: a part of the tests waits.
 WORKERS = 3
+LONG_SLICES = -p tests.support.time_slice
 CRASH_PARALLEL = -n 2 --dist loadgroup
 # Folders and files of which make test-fast runs nothing are not collected: each worker would.
 FAST = --ignore tests/browser --ignore tests/system/crash --ignore tests/rest/test_fuzzing.py
@@ -45,7 +46,7 @@ other-tests:
 	@$(MAKE) --no-print-directory crash-postgresql
 
 test-sqlite:
-	$(PYTEST) -m "not browser and not machines and not on_postgresql" --ignore tests/system/crash $(PARALLEL) --junitxml=build/junit-sqlite.xml
+	$(PYTEST) $(LONG_SLICES) -m "not browser and not machines and not on_postgresql" --ignore tests/system/crash $(PARALLEL) --junitxml=build/junit-sqlite.xml
 
 test-postgresql:
 	$(ON_SERVERS) $(PYTEST) -m "not browser and not once" --ignore tests/system/crash $(PARALLEL) --create-db --junitxml=build/junit-postgresql.xml
@@ -55,7 +56,7 @@ test-browser:
 
 # The crash tests fork a process for each kill: in processes of their own, which have loaded no other tests, a fork copies half the memory.
 crash-sqlite:
-	@$(PYTEST) -m "not on_postgresql" tests/system/crash $(CRASH_PARALLEL) --junitxml=build/junit-crash-sqlite.xml $(IN_LOG)
+	@$(PYTEST) $(LONG_SLICES) -m "not on_postgresql" tests/system/crash $(CRASH_PARALLEL) --junitxml=build/junit-crash-sqlite.xml $(IN_LOG)
 
 crash-postgresql:
 	@$(ON_SERVERS) $(PYTEST) -m "not once" tests/system/crash --ignore tests/system/crash/test_mutants.py $(CRASH_PARALLEL) --create-db --junitxml=build/junit-crash-postgresql.xml $(IN_LOG)

@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone, translation
 
 from audiencesync.groups.models import AppGroup, Membership, Role, User
-from tests.support import migrated, time_slice
+from tests.support import migrated
 from tests.support.call_stack import with_large_stack
 
 pytest_plugins = [
@@ -35,10 +35,6 @@ PATIENT = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.to
 hypothesis.settings.register_profile("searching", **PATIENT)
 hypothesis.settings.register_profile("patient", **PATIENT, derandomize=True)
 hypothesis.settings.load_profile("patient")
-
-
-def pytest_configure():
-    time_slice.lengthen()
 
 
 def pytest_addoption(parser):
