@@ -15,7 +15,6 @@ from tiktok_sandbox.seed import EU, MARA
 from tiktok_sandbox.server import serve
 
 UNLIMITED = dataclasses.replace(DEFAULT, app_rate=None, audience_rate=None)
-# The sandbox does not use the project's settings, and nothing here uses Django's database.
 
 
 class ApiClient:
@@ -25,7 +24,7 @@ class ApiClient:
         self.server = server
         self.sandbox = server.sandbox
         self.token = server.sandbox.accounts.issue_token(user_id)
-        self.session = requests.Session()
+        self.session = requests.Session()  # for tests that keep a connection open
 
     def url(self, endpoint):
         return f"{self.server.url}/open_api/v1.3/{endpoint}/"

@@ -32,7 +32,7 @@ def listing(call: Call) -> dict[str, object]:
     if "custom_audience_ids" in call.body:
         ids = params.digits_list(call.body, "custom_audience_ids", most=100)
         audiences = [audience for audience in audiences if audience.id in ids]
-    require_access(call, advertiser_id)
+    require_access(call, advertiser_id)  # after the parameters: their errors come first
     on_page = audiences[(page - 1) * page_size : page * page_size]
     return {
         "list": [
@@ -105,6 +105,7 @@ def details(call: Call, audience: Audience) -> dict[str, object]:
 
 def history(call: Call, audience: Audience, size: int) -> list[dict[str, object]]:
     """Return the changes, newest first; the last is the creation."""
+    # TikTok's spellings differ in the dash.
     rows = [
         ("upload - add" if entry.action == "add" else "upload remove", entry.people, entry.at)
         for entry in call.sandbox.audiences.history(audience.id, size)
@@ -146,6 +147,7 @@ def lookalike_create(call: Call) -> dict[str, object]:
         raise params.wrong(
             "lookalike_spec.source_audience_id", "should not be a lookalike audience"
         )
+    # The true size, which `cover_num` may show later.
     if call.sandbox.audiences.people(source) < MIN_SEED_SIZE:
         raise TikTokError(
             40002, f"The source audience is too small: at least {MIN_SEED_SIZE} people are needed."

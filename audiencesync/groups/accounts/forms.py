@@ -1,4 +1,4 @@
-"""Account forms of allauth, changed so that a pending address never counts as the account's own."""
+"""The account forms of allauth with our rules for addresses, guessed passwords and privacy."""
 
 from typing import Any
 
@@ -23,7 +23,8 @@ class ChangeEmailForm(AddEmailForm):
     """A change of the address, for accounts whose present address is confirmed."""
 
     def clean_email(self) -> str:
-        # Otherwise the unconfirmed address would be lost, and with it the way to sign in.
+        # An account keeps one unconfirmed address: the new one would replace the present one, which
+        # is the only way to sign in, before it is confirmed.
         if not addresses.is_confirmed(self.user):
             raise forms.ValidationError(
                 _("Confirm your present address first: open the link that we mailed to it.")

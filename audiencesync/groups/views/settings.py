@@ -47,8 +47,8 @@ def _save(request: HttpRequest, form: GroupForm) -> None:
     edited, columns, now = form.instance, list(form.changed_data), timezone.now()
     if not columns:
         return
-    if form.changes_profiles:  # the engine updates the stored profiles
-        edited.rework(now=now)
+    if form.changes_profiles:
+        edited.rework(now=now)  # sets these two columns: the engine will update all profiles
         columns += ["rework_cursor", "rework_again_at"]
     with transaction.atomic():
         rows = AppGroup.objects.filter(pk=edited.pk)
@@ -72,6 +72,7 @@ def settings(request: HttpRequest, group: str) -> HttpResponse:
     app_group = copy(access.group(request, Role.ADMIN))
     form = GroupForm(request.POST or None, instance=app_group)
     if request.method == "POST" and form.is_valid():
+        # Switching to hashes only deletes e-mails and phones of every profile.
         is_confirmed = not form.wipes_identifiers or "sure" in request.POST
         if not is_confirmed and (n_wiped := app_group.profiles.count()):
             context = {"form": form, "n_wiped": n_wiped}

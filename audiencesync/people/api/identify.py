@@ -30,10 +30,10 @@ _PROBLEMS: dict[IdentifyProblem, tuple[str, str | Promise]] = {
 
 @dataclass(slots=True)
 class ProcessedObjects:
-    """Number of processed objects, their external ids, and the errors of the others."""
+    """Number of processed objects, and the errors of the others."""
 
     processed: int = 0
-    external_ids: set[str] = field(default_factory=set)
+    external_ids: set[str] = field(default_factory=set)  # of all valid objects of identify
     errors: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -48,7 +48,7 @@ def add_aliases(app_group: AppGroup, items: Sequence[Any], *, now: datetime) -> 
                 if external_id_value is None
                 else person_reference.external_id(external_id_value)
             )
-            alias_value = item.get("user_alias")
+            alias_value = item.get("user_alias")  # or its fields are those of the object
             alias = person_reference.alias(item if alias_value is None else alias_value)
             track_objects.refuse_addresses(*alias, app_group, field="alias_name")
             requests["user_aliases", index] = NewAlias(alias, external_id)
@@ -61,7 +61,7 @@ def add_aliases(app_group: AppGroup, items: Sequence[Any], *, now: datetime) -> 
 def identify(
     app_group: AppGroup, arrays: Mapping[str, Sequence[Any]], *, now: datetime
 ) -> ProcessedObjects:
-    """Write the valid objects and wake the engine, which may wait for these people."""
+    """Write the valid objects, and wake the engine: a canvas may wait for these people."""
     result, requests = ProcessedObjects(), {}
     for array in IDENTIFY:
         for index, item in enumerate(arrays[array]):

@@ -21,6 +21,10 @@ def _resume(sync_row):
     sync.resume(Sync.objects.filter(pk=sync_row.pk))
 
 
+def _send_now(parcel):
+    return send(parcel, at=0)
+
+
 def _age_batches(days):
     """Shift the retry window of every tried batch into the past."""
     for row in Batch.objects.exclude(first_failed_at=None):
@@ -38,7 +42,8 @@ def failed_sync(world):
     world.set_fault("code", code=50000, count=1)
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.lease_batches(request, now=timezone.now())
-    settle.settle(send(pack(request, post_by=float("inf"), most_rows=10), at=0), now=timezone.now())
+    parcel = pack(request, post_by=float("inf"), most_rows=10)
+    settle.settle(_send_now(parcel), now=timezone.now())
     assert Batch.objects.get().deadline_at is not None
     return sync_row
 
@@ -49,7 +54,7 @@ def test_paused_time_does_not_count_in_the_retry_window(world, failed_sync):
     flush.beat()
     assert world.counts(failed_sync) == {"entered": 3, "pending": 3}
     _resume(failed_sync)
-    world.set_fault("code", code=50000, count=1)
+    world.set_fault("code", code=50000, count=1)  # in the old window, this would be the last try
     world.drain()
     assert world.counts(failed_sync) == {"entered": 3, "synced": 3}
 
@@ -61,7 +66,7 @@ def test_people_are_errored_after_the_retry_window_without_a_pause(world, failed
     assert world.counts(failed_sync) == {"entered": 3, "errored": 3}
 
 
-def test_the_repeat_of_a_paused_add_blocks_no_removal(world):
+def test_the_repeat_of_a_paused_add_is_sent_and_blocks_no_removal(world):
     audience, people = world.create_audience(), world.create_people(5)
     first, remove, add = (
         world.create_sync(audience),
@@ -71,6 +76,7 @@ def test_the_repeat_of_a_paused_add_blocks_no_removal(world):
     world.enter(first, people)
     world.flush()
     world.enter(remove, people[:2])
+    # A worker prepares the removal and loses its lease; another one sends it.
     [late] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.lease_batches(late, now=timezone.now())
     parcel = pack(late, post_by=float("inf"), most_rows=10)
@@ -80,11 +86,10 @@ def test_the_repeat_of_a_paused_add_blocks_no_removal(world):
     world.enter(add, people[:2])
     world.flush()
     _pause(add)
-    settle.settle(
-        send(parcel, at=0), now=timezone.now()
-    )  # sent late: the add of the same people is repeated
+    # The first worker sends it after all: the two are removed again, so their add is repeated.
+    settle.settle(_send_now(parcel), now=timezone.now())
     later = world.create_sync(audience, "remove")
     world.enter(later, people[2:])
     world.drain()
     assert world.counts(later) == {"entered": 3, "synced": 3}
-    assert world.members(audience) == 2
+    assert world.members(audience) == 2  # a repeat is sent although its sync is paused

@@ -14,11 +14,14 @@ from dataclasses import dataclass, field
 from audiencesync.core.web import sent_numbers
 from audiencesync.people.segments.nodes import MAX_NODES, MAX_WHERE
 
-ROOT, DEEPEST = "0", 2  # path of the outermost group; levels of groups
+ROOT = "0"  # path of the outermost group
+MAX_GROUP_LEVELS = 2  # that the builder shows; a filter may have more (nodes.MAX_DEPTH)
 # In the order of the sentence that they form.
 CONTROLS = ("kind", "field", "event", "op", "value", "n", "day", "days", "segment", "audience")
+GROUP_CONTROL = "match"
 PROPERTY_CONTROLS = ("property", "compare", "amount")
-# Kind of condition -> the control with what it compares; "field" for all others.
+# Kind of condition -> the control that names its event, segment or audience. The control of all
+# other kinds is "field".
 SUBJECT_CONTROL = {
     "event": "event",
     "purchase": "event",
@@ -69,25 +72,28 @@ def from_data(data: Mapping[str, object]) -> Draft:
     """Return the tree that a form sent; parts of a missing group are left out."""
     by_path: dict[str, Draft] = {}
     for key, value in data.items():
-        match = _CONTROL_NAME.fullmatch(key)
-        if match and (match["name"] in CONTROLS or match["name"] == "match") and not match["where"]:
-            by_path.setdefault(match["path"], Draft()).texts[match["name"]] = str(value)
-        elif match and match["where"] and match["name"] in PROPERTY_CONTROLS:
-            condition, i = by_path.setdefault(match["path"], Draft()), int(match["where"])
-            # One more than allowed is kept, as it is of conditions: the reader reports it.
+        parsed = _CONTROL_NAME.fullmatch(key)
+        if parsed and not parsed["where"] and parsed["name"] in (*CONTROLS, GROUP_CONTROL):
+            by_path.setdefault(parsed["path"], Draft()).texts[parsed["name"]] = str(value)
+        elif parsed and parsed["where"] and parsed["name"] in PROPERTY_CONTROLS:
+            condition, i = by_path.setdefault(parsed["path"], Draft()), int(parsed["where"])
+            # Keep one property more than is allowed, so that `reader` reports it as an error.
             condition.where += [{} for _i in range(min(i, MAX_WHERE) + 1 - len(condition.where))]
-            condition.where[min(i, MAX_WHERE)][match["name"]] = str(value)
+            condition.where[min(i, MAX_WHERE)][parsed["name"]] = str(value)
     for draft in by_path.values():
         if "match" in draft.texts:
             draft.parts = []
         elif SUBJECT_CONTROL.get(draft.kind, "field") not in draft.texts and draft.kind != "import":
-            draft.texts.pop("op", None)  # it belongs to the kind that was chosen before
+            # The user has changed the kind: the page has not had the controls of the new kind yet,
+            # and its operator is one of the former kind. Imports are chosen without such a control.
+            draft.texts.pop("op", None)
     root = by_path.get(ROOT)
     if root is None or root.parts is None:
         root = group("", [])
+    # One part more than is allowed, as above.
     for path in sorted(by_path.keys() - {ROOT}, key=_indexes)[: MAX_NODES + 1]:
         parent = by_path.get(path.rpartition(".")[0])
-        if parent and parent.parts is not None and path.count(".") <= DEEPEST:
+        if parent and parent.parts is not None and path.count(".") <= MAX_GROUP_LEVELS:
             parent.parts.append(by_path[path])
     return set_paths(root)
 
@@ -143,7 +149,7 @@ def _add(root: Draft, by_path: Mapping[str, Draft], path: str) -> str:
 
 def _add_group(root: Draft, by_path: Mapping[str, Draft], path: str) -> str:
     parent = by_path.get(path)
-    if parent is None or parent.parts is None or path.count(".") + 2 > DEEPEST:
+    if parent is None or parent.parts is None or path.count(".") + 2 > MAX_GROUP_LEVELS:
         return ""
     parent.parts.append(group("any", [Draft({"kind": "attribute"})]))
     return f"kind-{path}.{len(parent.parts) - 1}.0"
@@ -166,7 +172,10 @@ def _copy(root: Draft, by_path: Mapping[str, Draft], path: str) -> str:
 
 
 def _remove(root: Draft, by_path: Mapping[str, Draft], value: str) -> str:
-    """Remove the part, or the property, of a path such as 0.1 or 0.1w0; focus the next one."""
+    """Remove the part of a path such as 0.1, or the property of one such as 0.1w0.
+
+    The focus moves to the part that takes its place, or to the condition of the property.
+    """
     path, _w, where = value.partition("w")
     if where:
         condition = by_path.get(path)

@@ -18,7 +18,7 @@ from audiencesync.groups.models import AppGroup
 from audiencesync.people.models import Segment
 from audiencesync.people.segments import catalogue
 from audiencesync.people.segments.builder import controls, draft, typed
-from audiencesync.people.segments.builder.draft import DEEPEST, PROPERTY_CONTROLS, Draft
+from audiencesync.people.segments.builder.draft import MAX_GROUP_LEVELS, PROPERTY_CONTROLS, Draft
 from audiencesync.people.segments.builder.shown import parts_of, tree_or_none
 from audiencesync.people.segments.nodes import (
     CUSTOM,
@@ -301,7 +301,7 @@ def view(form: BuilderForm, node: Draft) -> View:
     if node.parts is not None:
         match = form[f"match-{node.path}"]
         parts = [view(form, part) for part in node.parts]
-        may_nest = node.path.count(".") + 2 <= DEEPEST
+        may_nest = node.path.count(".") + 2 <= MAX_GROUP_LEVELS
         return View(
             node.path,
             form.counts.get(node.path),

@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.formats import get_format
 
 from audiencesync.people.segments.builder import draft
-from audiencesync.people.segments.builder.draft import DEEPEST, Draft, Texts
+from audiencesync.people.segments.builder.draft import MAX_GROUP_LEVELS, Draft, Texts
 from audiencesync.people.segments.nodes import (
     BOOLEAN,
     CUSTOM,
@@ -61,7 +61,7 @@ def _raw_by_place(raw: Any, place: str) -> dict[str, Any]:
 def _part(node: Node, depth: int) -> Draft:
     if not isinstance(node, Group):
         return _condition(node)
-    if depth > DEEPEST:
+    if depth > MAX_GROUP_LEVELS:
         raise NotShowable
     return draft.group(node.match, [_part(part, depth + 1) for part in node.parts])
 
