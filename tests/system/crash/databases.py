@@ -13,6 +13,7 @@ from django.db import connections
 
 from audiencesync.core import beat
 from tests.support import migrated
+from tests.support.clock import CLOCK
 from tests.system.crash.processes import MAX_SECONDS, Child, Worker
 
 if TYPE_CHECKING:
@@ -58,9 +59,10 @@ class Databases:
 
         return Child(run, max_seconds=max_seconds)
 
-    def worker(self, roles: "Roles") -> Worker:
+    def worker(self, number: int, roles: "Roles") -> Worker:
         """Fork a worker for orders with a ``database``, a ``work`` of the roles, ``arguments``.
 
+        ``number``: of the worker, for the clock.
         It keeps its connection, as the processes in production do.
         """
         entered = ""
@@ -76,7 +78,13 @@ class Databases:
                 self.name_sessions()
                 entered = order["database"]
             beat._woken_at.clear()  # so that each run has the statements of a new process
-            return getattr(roles, order["work"])(*order["arguments"])
+            work = getattr(roles, order["work"])(*order["arguments"])
+
+            def run(send):
+                with CLOCK.at_work(number):
+                    return work(send)
+
+            return run
 
         return Worker(work_of)
 

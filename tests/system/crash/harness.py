@@ -31,6 +31,7 @@ from tiktok_sandbox.server import Server
 BUG_PRONE = ("COMMIT", " POST ")  # parts of point labels
 LOCK_WAIT_SECONDS = 0.12  # for a process that may wait for a lock of the frozen one
 ERROR_MARK = "it says: "  # stands before an error that a process logged or died of
+WORKERS = ("interrupted", "other")
 ViolationTest = Callable[[str], bool]
 
 
@@ -256,7 +257,7 @@ class Stage:
     def _order(self, role: str, name: str, work: str, *arguments: object) -> Worker:
         """Give work to the worker of a role, a new one if the last one has died."""
         if role not in self.workers:
-            self.workers[role] = self.databases.worker(self.roles)
+            self.workers[role] = self.databases.worker(WORKERS.index(role), self.roles)
         self.workers[role].order(database=name, work=work, arguments=arguments)
         return self.workers[role]
 

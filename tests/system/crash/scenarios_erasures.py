@@ -90,7 +90,7 @@ def _send_all(world: World) -> None:
         erase.beat()
         if real_monotonic() > ends_at or not (_has_privacy_work() or world.has_pending()):
             return
-        CLOCK.wait(PAUSE)
+        CLOCK.pause(PAUSE)
 
 
 def send_and_conclude(world: World) -> None:

@@ -29,7 +29,7 @@ def _create_until_it_is_there(world: World) -> None:
     for _ in range(20):
         with suppress(AudienceCallFailed):
             return _create(world)
-        CLOCK.wait(PAUSE)
+        CLOCK.pause(PAUSE)
     raise TimeoutError("never created")
 
 

@@ -4,7 +4,6 @@ A *beat* is one run of a periodic job (docs/architecture.md): of the queue or of
 """
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -129,12 +128,12 @@ class World:
         pending = Batch.objects.filter(state="pending")
         return pending.exclude(n=0, ad_account__connection__token_sealed="").exists()
 
-    def flush(self, seconds: float = 4.0, wait: Callable[[float], None] = CLOCK.wait) -> None:
+    def flush(self, seconds: float = 4.0) -> None:
         """Run beat after beat of the queue until no work is pending, or for ``seconds`` (real)."""
         ends_at = real_monotonic() + seconds
         flush.beat()
         while real_monotonic() < ends_at and self.has_pending():
-            wait(PAUSE)
+            CLOCK.pause(PAUSE)
             if database.vendor == "postgresql":  # its clock decides the send times, not CLOCK
                 real_sleep(DATABASE_PAUSE)
             flush.beat()
@@ -155,4 +154,4 @@ class World:
             has_more = has_tokens_to_revoke or has_due_visits or has_signals
             if not (self.has_pending() or has_more):
                 return
-            CLOCK.wait(PAUSE)
+            CLOCK.pause(PAUSE)
