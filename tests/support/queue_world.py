@@ -92,6 +92,13 @@ class World:
     def members(self, audience):
         return self.sandbox.audiences.members(audience.remote_id).people
 
+    def absent(self, audience, people):
+        """Return the ids of the people whose e-mail is not in the audience at the sandbox."""
+        members = {
+            sha256 for _schema, sha256 in self.sandbox.audiences.member_ids(audience.remote_id)
+        }
+        return {person.pk for person in people if person.email_sha256.hex() not in members}
+
     def mappings(self):
         return [line for line in self.sandbox.log.all() if line.endpoint == "segment/mapping"]
 

@@ -54,9 +54,8 @@ def test_a_named_row_errors_the_person_of_that_row(world):
     people[0].email_sha256 = None
     people[0].save()
     world.enter(remove, people)
-    world.set_fault(
-        "partial", rows=[0], named=True, count=1
-    )  # row 0 is people[1]: people[0] has only a past hash
+    # A row of people[1] stands before that of people[0], who has only a past hash.
+    world.set_fault("partial", hash=people[1].email_sha256.hex(), named=True, count=1)
     world.drain()
     [wrong] = Delivery.objects.filter(outcome="errored").values_list("profile", flat=True)
     assert wrong == people[1].pk

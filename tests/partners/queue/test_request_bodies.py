@@ -31,7 +31,7 @@ def test_a_past_hash_stored_during_the_call_shifts_no_named_row(world):
     parcel = _lease_request(world)
     for digest in b"bcd":
         PastIdentifier.objects.create(profile=people[0], kind="email", sha256=bytes([digest]) * 32)
-    world.set_fault("partial", rows=[2], named=True, count=1)
+    world.set_fault("partial", hash=people[2].email_sha256.hex(), named=True, count=1)
     settle.settle(send(parcel, at=0), now=timezone.now())
     assert list(Delivery.objects.filter(outcome="errored").values_list("profile", flat=True)) == [
         people[2].pk
