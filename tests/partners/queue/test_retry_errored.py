@@ -108,12 +108,11 @@ def test_errored_people_are_retried_with_the_new_sync_of_the_step(world, monkeyp
 
 def test_a_retry_does_not_overrule_a_newer_removal(world):
     sync_row, new_sync = _enter_errored(world, 10), world.create_sync(world.create_audience("new"))
-    profiles = Profile.objects.filter(
-        deliveries__in=sync_row.deliveries.order_by("pk")[5:8]
-    )  # some errored by name, some with their batch
+    rows = sync_row.deliveries.order_by("pk")
+    removed = [*rows[5:8], rows.last()]  # some errored by name, some with their batch
     world.enter(
         world.create_sync(new_sync.audience, "remove"),
-        profiles | Profile.objects.filter(pk=Profile.objects.last().pk),
+        Profile.objects.filter(deliveries__in=removed),
     )
     assert sync.retry_errored(sync_row, to=new_sync, now=timezone.now()) == 10
     world.drain()

@@ -4,6 +4,7 @@ A *beat* is one run of a periodic job (docs/architecture.md): of the queue or of
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -128,12 +129,12 @@ class World:
         pending = Batch.objects.filter(state="pending")
         return pending.exclude(n=0, ad_account__connection__token_sealed="").exists()
 
-    def flush(self, seconds: float = 4.0) -> None:
+    def flush(self, seconds: float = 4.0, wait: Callable[[float], None] = CLOCK.pause) -> None:
         """Run beat after beat of the queue until no work is pending, or for ``seconds`` (real)."""
         ends_at = real_monotonic() + seconds
         flush.beat()
         while real_monotonic() < ends_at and self.has_pending():
-            CLOCK.pause(PAUSE)
+            wait(PAUSE)
             if database.vendor == "postgresql":  # its clock decides the send times, not CLOCK
                 real_sleep(DATABASE_PAUSE)
             flush.beat()
