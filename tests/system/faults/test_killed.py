@@ -14,6 +14,7 @@ from audiencesync.people.models import Profile
 from canvases import laws
 from partners.models import AdAccount, Batch, Delivery
 from partners.tiktok.partner import TikTok
+from tests.support.clock import CLOCK
 from tests.system.crash.checks import tallies
 from tests.system.crash.scene import Scenario
 from tests.system.crash.world import LEASE, World, sha256
@@ -170,7 +171,7 @@ def test_f19_a_profile_that_kills_workers_is_isolated_and_errored(stage):
         )
         states.append(worker.wait())
         worker.end()
-        time.sleep(LEASE)
+        CLOCK.wait(LEASE)
     reader = ready.databases.child(
         name, lambda _send: [tallies(), laws.broken(now=timezone.now()), _errored_people()]
     )
