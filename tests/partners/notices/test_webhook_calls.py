@@ -175,7 +175,7 @@ def test_four_workers_post_once(hook, receiver):
 
 def hang(connection):
     connection.recv(1)
-    Event().wait(20)
+    Event().wait(60)
 
 
 def lose_audiences(group, n):
@@ -191,8 +191,8 @@ def test_a_receiver_that_hangs_does_not_take_the_turns_of_others(
 ):
     settings.WEBHOOK_ALLOW_PRIVATE = True
     # Four hung calls would outlast a turn; one leaves a busy machine time for the other receiver.
-    monkeypatch.setattr(webhooks, "ANSWER_SECONDS", 1.0)
-    monkeypatch.setattr(webhooks, "TURN_SECONDS", 3.0)
+    monkeypatch.setattr(webhooks, "ANSWER_SECONDS", 4.0)
+    monkeypatch.setattr(webhooks, "TURN_SECONDS", 12.0)
     with serve(hang) as (url, tries):
         for group, where in ((other_group, url), (acme, receiver.url)):
             row = Webhook(app_group=group, url=f"{where}/hook")

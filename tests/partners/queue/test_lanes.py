@@ -24,7 +24,7 @@ def test_a_throttled_ad_account_gets_no_further_requests(world, settings):
 
 def test_new_people_are_sent_during_a_slow_call(world, settings):
     settings.SYNC = settings.SYNC | {"request_deadline": 30.0, "lease": 60.0}
-    world.set_fault("slow", seconds=4, advertiser_id=world.eu.remote_id)
+    world.set_fault("slow", seconds=8, advertiser_id=world.eu.remote_id)
     eu, uk = world.create_sync(), world.create_sync(world.create_audience("uk", world.uk))
     world.enter(eu, world.create_people(1))
     run, entered = flush.Flush(seconds=60), []

@@ -46,7 +46,8 @@ def test_no_second_probe_starts_while_one_is_open(hanging_world):
     assert Connection.objects.exclude(probed_at=None).count() == 1
 
 
-def test_other_tokens_are_probed_after_the_deadline_of_an_open_probe(hanging_world):
+def test_other_tokens_are_probed_after_the_deadline_of_an_open_probe(hanging_world, settings):
+    settings.SYNC = settings.SYNC | {"flush_seconds": 60.0}
     hanging_world.sandbox.faults.clear()
     open_since = timezone.now() - timedelta(seconds=FAST["request_deadline"])
     Connection.objects.filter(app_group__slug="g0").update(probed_at=open_since)

@@ -84,7 +84,7 @@ def test_the_laws_hold_and_all_people_are_synced(world, errored_syncs, monkeypat
     ]
     threads = [in_thread(errors, function) for function in functions]
     for thread in threads:
-        thread.join(60)
+        thread.join(150)
     assert not any(thread.is_alive() for thread in threads)
     world.drain()
     assert errors == []

@@ -29,8 +29,11 @@ def throttled_sync(world, settings):
 
 
 def _approach_deadline():
-    """Put the deadline of every pending batch just ahead."""
-    at = timezone.now() + timedelta(seconds=PARK_SECONDS / 2)
+    """Put the deadline of every pending batch shortly after the end of the present park.
+
+    A last try amid a park would lengthen no park, and so extend no deadline.
+    """
+    at = timezone.now() + timedelta(seconds=PARK_SECONDS * 1.5)
     Batch.objects.update(
         deadline_at=at, first_failed_at=at - timedelta(seconds=3600), due_at=timezone.now()
     )

@@ -49,6 +49,7 @@ def test_no_call_is_made_after_its_deadline(world):
     assert world.counts(sync_row) == {"entered": 3, "synced": 3}
 
 
+@pytest.mark.usefixtures("late_requests_are_sent")
 def test_a_run_books_no_call_after_its_own_end(world, settings):
     """At one request in five seconds, a run of four seconds leaves the second to the next run."""
     settings.SYNC = settings.SYNC | {"requests_per_second": 0.2}

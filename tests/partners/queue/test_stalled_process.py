@@ -22,6 +22,8 @@ def submitted_calls(monkeypatch):
         def submit(self, call, /, *arguments, **named):
             submitted.append(call)
             if len(submitted) == 1:
+                # Only the first one may be too late, also if the machine is busy.
+                monkeypatch.setattr(flush, "SEND_TOLERANCE", 60.0)
                 return super().submit(self._later, call, *arguments, **named)
             return super().submit(call, *arguments, **named)
 
@@ -61,6 +63,7 @@ def test_requests_planned_with_a_slow_lease_are_booked_again(world, monkeypatch)
             time.sleep(0.5)  # longer than the booked times of all requests
         return lease_batches(request, now=now)
 
+    monkeypatch.setattr(flush, "SEND_TOLERANCE", 60.0)  # a busy machine sends late
     monkeypatch.setattr(collect, "plan", planning)
     monkeypatch.setattr(collect, "lease_batches", slow_at_first)
     world.flush(seconds=10.0)
@@ -83,6 +86,7 @@ def test_a_run_that_stood_still_books_its_only_request_again(world, monkeypatch)
     assert world.counts(sync_row) == {"entered": 3, "synced": 3}
 
 
+@pytest.mark.usefixtures("late_requests_are_sent")
 def test_a_request_booked_after_the_end_of_the_run_is_not_leased(world, settings, monkeypatch):
     leased, lease_batches = [], collect.lease_batches
     monkeypatch.setattr(

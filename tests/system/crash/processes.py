@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from tiktok_sandbox.store import Store
 
-MAX_SECONDS = 40
+MAX_SECONDS = 90
 STDERR = 2
 
 

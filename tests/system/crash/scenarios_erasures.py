@@ -26,7 +26,7 @@ from audiencesync.people.privacy import erasure_ledger
 from canvases.privacy import erase
 from tests.support.clock import CLOCK, real_monotonic
 from tests.system.crash.scene import End, Scenario
-from tests.system.crash.world import PAUSE, SYNC_TIMES, World, sha256
+from tests.system.crash.world import LONGEST, PAUSE, SYNC_TIMES, World, sha256
 
 GONE = "the-erased-one"
 EMAIL, ALIAS, PLAN = "erased-one@example.org", "erased-alias", "erased-plan"
@@ -83,7 +83,7 @@ def _has_privacy_work() -> bool:
 
 def _send_all(world: World) -> None:
     """Run the beats of privacy and queue until no work is left."""
-    ends_at = real_monotonic() + 8
+    ends_at = real_monotonic() + LONGEST
     while True:
         erase.beat()
         world.flush(seconds=0.5)

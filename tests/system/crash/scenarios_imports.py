@@ -16,7 +16,7 @@ from audiencesync.people.models.imports import Import, ImportMember, UploadPart
 from audiencesync.people.privacy import erasure_ledger
 from tests.support.clock import CLOCK, real_monotonic
 from tests.system.crash.scene import End, Scenario
-from tests.system.crash.world import LEASE, PAUSE, World
+from tests.system.crash.world import LEASE, LONGEST, PAUSE, World
 
 CHUNK = 3
 HEADER = "external_id,email,plan"
@@ -74,10 +74,10 @@ def speed_up() -> None:
 def _run_to_end(_world: World) -> None:
     """Run beat after beat, as the schedule does, until the import is over."""
     speed_up()
-    ends_at = real_monotonic() + 6
+    ends_at = real_monotonic() + LONGEST
     runner.beat()
     while real_monotonic() < ends_at and Import.objects.filter(state=Import.State.RUNNING).exists():
-        CLOCK.wait(PAUSE)
+        CLOCK.pause(PAUSE)
         runner.beat()
 
 
@@ -104,7 +104,7 @@ def _write_chunk_as_another(_world: World) -> None:
                 file_name=F("n_rows")
             )
             return
-        CLOCK.wait(PAUSE)
+        CLOCK.pause(PAUSE)
 
 
 def _only_the_other_wrote(world: World) -> None:

