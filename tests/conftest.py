@@ -26,6 +26,7 @@ pytest_plugins = [
     "tests.support.queue_world",
     "tests.support.rest_api",
     "tests.support.scrape",
+    "tests.support.time_limits",
 ]
 
 

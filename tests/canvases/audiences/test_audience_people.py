@@ -121,7 +121,7 @@ def test_an_odd_place_shows_a_page(bob_editor, members, url, query):
 
 def test_a_list_that_takes_too_long_says_so(bob_editor, members, url, monkeypatch):
     monkeypatch.setattr(page.lists, "requested_page", endless.run)
-    monkeypatch.setattr(page, "READ_SECONDS", 0.5)
+    monkeypatch.setattr(page, "READ_SECONDS", 0.2)
 
     text = bob_editor.client.get(url).content.decode()
 

@@ -43,7 +43,7 @@ SYNC_TIMES = {
     "throttle_park": 0.15,
 }
 DATABASE_PAUSE = 0.025  # real seconds
-LONGEST = 25.0  # real seconds that a process works, should work be left that it cannot end
+LONGEST = 12.0  # real seconds that a process works, should work be left that it cannot end
 ANSWER_SECONDS = 20.0  # real seconds that a call to the sandbox may take
 AUDIENCES = ("winback", "other")
 
