@@ -1,4 +1,4 @@
-"""Calls the periodic jobs ("beats") of settings.BEATS through django-q2; offers `wake`.
+"""Calls the periodic jobs ("beats") of settings.BEATS through django-q2, and wakes them.
 
 It also writes the heartbeat, by which supervisor and web see that an engine works: a task that
 passes through all processes of a django-q2 cluster (pusher, worker, monitor).
@@ -277,6 +277,12 @@ def wake(function: str) -> None:
         transaction.on_commit(lambda: _queue(function))
     except db.Error:  # without a connection it is not known whether a transaction is open
         logger.exception("The engine could not be woken; the next beat does it.")
+
+
+def wake_job(name: str) -> None:
+    """Wake a job by its name in settings.BEATS, for callers that must not know its module."""
+    _seconds, function = settings.BEATS[name]
+    wake(function)
 
 
 def _queue(function: str) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.utils.functional import Promise
 
 from audiencesync.core import beat
@@ -73,7 +72,7 @@ def identify(
                 result.errors.append(error.as_dict(array, index))
     problems = writing_identify.identify(app_group, list(requests.values()), now=now)
     result.external_ids = {request.external_id for request in requests.values()}
-    beat.wake(settings.BEATS["journeys"][1])
+    beat.wake_job("journeys")
     return _count_results(result, list(requests), problems)
 
 
@@ -81,8 +80,10 @@ def _identity(array: str, item: Mapping[str, Any], *, region: str) -> Identity:
     external_id = person_reference.external_id(item.get("external_id"))
     if array == "aliases_to_identify":
         return Identity(("alias", person_reference.alias(item.get("user_alias"))), external_id)
-    kind = "email" if array == "emails_to_identify" else "phone"
-    raw = getattr(person_reference, kind)(item.get(kind))
+    if array == "emails_to_identify":
+        kind, raw = "email", person_reference.email(item.get("email"))
+    else:
+        kind, raw = "phone", person_reference.phone(item.get("phone"))
     digest = normalise.normalise(kind, raw, region=region).sha256
     if digest is None:
         raise ObjectError(

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.utils.functional import Promise
 
@@ -95,7 +94,7 @@ def track(app_group: AppGroup, body: dict[str, Sequence[Any]], *, now: datetime)
         Event.objects.bulk_create(events)
         live_marks.note(app_group.pk, written.changed, events)
         if any(result.processed.values()):
-            beat.wake(settings.BEATS["journeys"][1])
+            beat.wake_job("journeys")
     result.errors.sort(key=lambda error: (ARRAYS.index(error["input_array"]), error["index"]))
     return result
 

@@ -11,9 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
-
-from audiencesync.core.beat import wake
+from audiencesync.core.beat import wake_job
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.models import Withdrawal
 
@@ -45,4 +43,4 @@ def record_withdrawals(app_group: AppGroup, profile_ids: Iterable[int], *, now: 
     withdrawals = [Withdrawal(app_group=app_group, profile_id=pk, at=now) for pk in profile_ids]
     if withdrawals:
         Withdrawal.objects.bulk_create(withdrawals)
-        wake(settings.BEATS["privacy"][1])
+        wake_job("privacy")
