@@ -195,6 +195,11 @@ def launch(page):
     open_launch(page)
     expect(page.locator("#checklist .text-bad")).to_have_count(0)
     page.locator("#panel form button").click()
+    expect_live(page)
+
+
+def expect_live(page):
+    """Expect a canvas that is live and has no problem."""
     # On a busy machine a call to the sandbox may fail; the retry takes up to 30 s.
     expect(page.locator("#canvas-head .pill-good")).to_be_visible(timeout=90_000)
 

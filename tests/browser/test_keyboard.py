@@ -57,7 +57,7 @@ def test_a_canvas_is_built_and_launched_by_keyboard(admin_page):
     admin_page.locator("#main").focus()
     press(admin_page, "#canvas-head a.btn-primary")
     press(admin_page, "#panel form[action$='/launch/'] button")
-    expect(admin_page.locator("#canvas-head .pill-good")).to_be_visible()
+    actions.expect_live(admin_page)
 
 
 def choose_by_arrows(page):
