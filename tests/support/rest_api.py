@@ -11,6 +11,10 @@ from audiencesync.people.models import Profile, Segment
 from canvases import engine
 from canvases.models import Canvas, Step
 
+# Seconds of a rate limit. Windows are multiples of this since 1970, so this one lasts from 2019 to
+# 2069: no test sees the next one begin.
+LONG_WINDOW = 86400.0 * 365 * 50
+
 
 class Caller:
     """A client of the API. Bodies are dicts, or bytes to send as they are."""

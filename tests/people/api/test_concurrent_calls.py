@@ -10,7 +10,7 @@ from django.utils import timezone
 from audiencesync.groups.models import KeptAnswer
 from audiencesync.people.models import Event, Profile, UserAlias
 from audiencesync.rest import idempotency
-from tests.support.rest_api import Caller
+from tests.support.rest_api import LONG_WINDOW, Caller
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 LEAD = {"alias_label": "lead", "alias_name": "L1"}
@@ -132,7 +132,7 @@ def test_a_visitor_is_identified_while_the_profile_is_written(key):
 
 
 def test_the_rate_limit_counts_concurrent_calls(key, settings):
-    settings.API_LIMITS = settings.API_LIMITS | {"track": (10, 86400.0 * 365)}
+    settings.API_LIMITS = settings.API_LIMITS | {"track": (10, LONG_WINDOW)}
 
     def job():
         body = {"attributes": [{"external_id": "a"}]}
