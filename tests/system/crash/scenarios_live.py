@@ -108,7 +108,9 @@ def _before_schedule(world: World) -> None:
     world.create_people(1, 2, 3)
     sync = world.create_sync("add")
     segment = Segment.objects.create(app_group=world.group, name="everybody", filter={})
-    daily = {"every": "day", "on": "2026-01-01", "at": "09:00"}
+    # Far from now: no run comes due between the end of a scenario's work and its check.
+    at = timezone.now() + timedelta(hours=12)
+    daily = {"every": "day", "on": "2026-01-01", "at": f"{at:%H:%M}"}
     canvas = Canvas.objects.create(
         app_group=world.group, name="Daily", segment=segment, entry_by="schedule", entry=daily
     )
