@@ -4,10 +4,11 @@ import json
 import re
 import sqlite3
 import urllib.request
+from contextlib import closing, contextmanager
 
 from playwright.sync_api import expect
 
-from tests.support.stack import ADMIN, PASSWORD
+from tests.support.stack import ADMIN, PASSWORD, wait_until
 
 METRICS = ("entered", "proceeded", "synced", "not_synced", "pending", "errored", "exited")
 PARTNER = re.compile("/partners/tiktok/$")
@@ -20,6 +21,11 @@ SELECT p.ads_consent, p.ad_tracking_enabled,
   p.email_sha256, p.phone_sha256, p.idfa_sha256, p.gaid_sha256
 FROM people_profile p JOIN groups_appgroup g ON g.id = p.app_group_id
 WHERE g.slug = 'acme' AND json_extract(p.attributes, '$.newsletter')
+"""
+ALL_ENTERED_SQL = "SELECT entry_until IS NULL FROM canvases_canvas WHERE name = ?"
+END_DELAY_SQL = """
+UPDATE canvases_visit SET due_at = entered_at
+WHERE due_at IS NOT NULL AND canvas_id = (SELECT id FROM canvases_canvas WHERE name = ?)
 """
 
 
@@ -204,6 +210,17 @@ def expect_live(page):
     expect(page.locator("#canvas-head .pill-good")).to_be_visible(timeout=90_000)
 
 
+def end_delay(stack, canvas):
+    """Let all people of a live canvas leave its delay now, however long it is."""
+    with connect_database(stack) as database:
+
+        def all_have_entered():
+            return database.execute(ALL_ENTERED_SQL, [canvas]).fetchone()[0]
+
+        wait_until(all_have_entered, seconds=120, what="people are still entering")
+        database.execute(END_DELAY_SQL, [canvas])
+
+
 def stop(page):
     show_flow(page)
     page.locator("#canvas-head a[href$='?stop=1']:not(.no-js-only)").click()
@@ -234,9 +251,18 @@ def sandbox_audiences(stack, name):
     return [row for row in call_sandbox(stack, "audiences")["audiences"] if row["name"] == name]
 
 
+@contextmanager
+def connect_database(stack):
+    """Yield a connection to the database of the stack, which commits each statement."""
+    file = stack.var / "audiencesync.sqlite3"
+    # The engine holds the lock for a while on a busy machine.
+    with closing(sqlite3.connect(file, timeout=60, isolation_level=None)) as database:
+        yield database
+
+
 def count_subscribers(stack):
     """Count subscribers one by one; return how many there are, can be added, can be removed."""
-    with sqlite3.connect(stack.var / "audiencesync.sqlite3") as database:
+    with connect_database(stack) as database:
         rows = database.execute(SUBSCRIBERS_SQL).fetchall()
     n_addable = n_removable = 0
     for consent, tracking, email, phone, idfa, gaid in rows:

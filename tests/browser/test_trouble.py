@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from tests.browser import actions
 
 TIMEOUT_MS = 60_000  # until a problem or a number is shown
-DELAY = 10  # seconds in which a test makes trouble before people reach the audience
+DELAY = 3600  # seconds: a test makes trouble, then ends the delay
 SITE_WIDE = "#trouble .alert-danger"
 
 
@@ -16,11 +16,11 @@ def _clear_faults(stack):
     actions.call_sandbox(stack, "faults", method="DELETE")
 
 
-def live_canvas(page, name, *audiences, delay=DELAY):
-    """Launch a canvas that adds the newsletter's subscribers to new audiences."""
+def live_canvas(page, name, *audiences):
+    """Launch a canvas that adds the newsletter's subscribers to new audiences after a delay."""
     actions.ensure_connected(page)
     actions.new_canvas(page, name)
-    actions.add_delay(page, delay)
+    actions.add_delay(page, DELAY)
     for audience in audiences:
         actions.add_sync(page, audience)
     actions.launch(page)
@@ -50,6 +50,7 @@ def test_a_revoked_token_is_shown_on_all_pages_and_another_user_can_reconnect(
     canvas = page.url
     actions.open_step(page, 2)
     actions.call_sandbox(stack, "faults", {"kind": "revoke_token"})
+    actions.end_delay(stack, name)
     _n, can_add, _can_remove = actions.count_subscribers(stack)
 
     expect_metric(page, "pending", can_add, language)  # by itself, without a reload
@@ -84,6 +85,7 @@ def test_an_audience_deleted_at_tiktok_stops_its_own_step_only(
     canvas = page.url
     audience_id = actions.sandbox_audiences(stack, "Deleted soon")[0]["audience_id"]
     actions.call_sandbox(stack, "faults", {"kind": "delete_audience", "audience_id": audience_id})
+    actions.end_delay(stack, "Deleted")
     _n, can_add, _can_remove = actions.count_subscribers(stack)
 
     actions.open_step(page, 3)
@@ -107,12 +109,13 @@ def card_id(page, nth):
     return page.locator("#flow .step").nth(nth).get_attribute("id").removeprefix("card-")
 
 
-def launch_while_failing(page, stack, name):
-    """Launch a canvas while TikTok fails; return the number of pending people."""
+def launch_then_fail(page, stack, name):
+    """Launch a canvas, then let TikTok fail; return the number of pending people."""
+    live_canvas(page, name, name)
     actions.call_sandbox(
         stack, "faults", {"kind": "http_error", "status": 502, "endpoint": "segment/mapping"}
     )
-    live_canvas(page, name, name, delay=1)
+    actions.end_delay(stack, name)
     _n, can_add, _can_remove = actions.count_subscribers(stack)
     actions.open_step(page, 2)
     expect_metric(page, "pending", can_add)
@@ -138,7 +141,7 @@ def test_people_kept_pending_at_a_disconnect_are_sent_after_the_reconnect(
 ):
     page = open_page("en", 1280)
     sign_in(page)
-    n = launch_while_failing(page, stack, "Waits")
+    n = launch_then_fail(page, stack, "Waits")
     canvas = page.url
     disconnect(page, "Waits", n, "wait")
     page.goto("/g/acme/canvases/")
@@ -157,7 +160,7 @@ def test_people_discarded_at_a_disconnect_are_cancelled_and_never_sent(
 ):
     page = open_page("en", 1280)
     sign_in(page)
-    n = launch_while_failing(page, stack, "Discards")
+    n = launch_then_fail(page, stack, "Discards")
     canvas = page.url
     disconnect(page, "Discards", n, "discard")
     expect(page.locator("#messages")).to_contain_text(f"{n:,}")
