@@ -27,6 +27,11 @@ END_DELAY_SQL = """
 UPDATE canvases_visit SET due_at = entered_at
 WHERE due_at IS NOT NULL AND canvas_id = (SELECT id FROM canvases_canvas WHERE name = ?)
 """
+IN_FLIGHT_SQL = "SELECT count(*) FROM partners_batch WHERE state = 'pending' AND lease <> ''"
+POSTPONE_SQL = """
+UPDATE partners_batch SET due_at = datetime(due_at, '+1 hour')
+WHERE state = 'pending' AND lease = ''
+"""
 
 
 def sign_in(page, email=ADMIN):
@@ -219,6 +224,17 @@ def end_delay(stack, canvas):
 
         wait_until(all_have_entered, seconds=120, what="people are still entering")
         database.execute(END_DELAY_SQL, [canvas])
+
+
+def postpone_retries(stack):
+    """Let no pending people be in flight for the next hour, unless a reconnect sends them."""
+    with connect_database(stack) as database:
+
+        def none_is_in_flight():
+            database.execute(POSTPONE_SQL)
+            return database.execute(IN_FLIGHT_SQL).fetchone() == (0,)
+
+        wait_until(none_is_in_flight, seconds=60, what="people are in flight")
 
 
 def stop(page):
