@@ -62,9 +62,10 @@ class Cluster:
             "REDIS_URL": redis.url,
             "STATICFILES_BACKEND": STATICFILES,
             "ENGINE_WORKERS": "2",
-            "ENGINE_STOP_SECONDS": "12",
-            "SYNC_LEASE": "6",
-            "SYNC_REQUEST_DEADLINE": "3",
+            "ENGINE_STOP_SECONDS": "20",
+            # Long enough for a busy machine: if they were missed, people would be sent again.
+            "SYNC_LEASE": "20",
+            "SYNC_REQUEST_DEADLINE": "15",
             "SYNC_FLUSH_SECONDS": "3",
             "TASK_LOG_LEVEL": "INFO",
             "LOG_FORMAT": "json",
