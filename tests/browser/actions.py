@@ -2,36 +2,17 @@
 
 import json
 import re
-import sqlite3
 import urllib.request
-from contextlib import closing, contextmanager
 
 from playwright.sync_api import expect
 
-from tests.support.stack import ADMIN, PASSWORD, wait_until
+from tests.support.stack import ADMIN, PASSWORD
 
 METRICS = ("entered", "proceeded", "synced", "not_synced", "pending", "errored", "exited")
 PARTNER = re.compile("/partners/tiktok/$")
 CHOICE = re.compile(r"/partners/tiktok/choose/\d+/$")
 CANVAS = re.compile(r"/canvases/\d+/")
 IDENTIFIERS = ("email", "phone", "idfa", "gaid")
-# Subscribers of the newsletter.
-SUBSCRIBERS_SQL = """
-SELECT p.ads_consent, p.ad_tracking_enabled,
-  p.email_sha256, p.phone_sha256, p.idfa_sha256, p.gaid_sha256
-FROM people_profile p JOIN groups_appgroup g ON g.id = p.app_group_id
-WHERE g.slug = 'acme' AND json_extract(p.attributes, '$.newsletter')
-"""
-ALL_ENTERED_SQL = "SELECT entry_until IS NULL FROM canvases_canvas WHERE name = ?"
-END_DELAY_SQL = """
-UPDATE canvases_visit SET due_at = entered_at
-WHERE due_at IS NOT NULL AND canvas_id = (SELECT id FROM canvases_canvas WHERE name = ?)
-"""
-IN_FLIGHT_SQL = "SELECT count(*) FROM partners_batch WHERE state = 'pending' AND lease <> ''"
-POSTPONE_SQL = """
-UPDATE partners_batch SET due_at = datetime(due_at, '+1 hour')
-WHERE state = 'pending' AND lease = ''
-"""
 
 
 def sign_in(page, email=ADMIN):
@@ -215,28 +196,6 @@ def expect_live(page):
     expect(page.locator("#canvas-head .pill-good")).to_be_visible(timeout=90_000)
 
 
-def end_delay(stack, canvas):
-    """Let all people of a live canvas leave its delay now, however long it is."""
-    with connect_database(stack) as database:
-
-        def all_have_entered():
-            return database.execute(ALL_ENTERED_SQL, [canvas]).fetchone()[0]
-
-        wait_until(all_have_entered, seconds=120, what="people are still entering")
-        database.execute(END_DELAY_SQL, [canvas])
-
-
-def postpone_retries(stack):
-    """Let no pending people be in flight for the next hour, unless a reconnect sends them."""
-    with connect_database(stack) as database:
-
-        def none_is_in_flight():
-            database.execute(POSTPONE_SQL)
-            return database.execute(IN_FLIGHT_SQL).fetchone() == (0,)
-
-        wait_until(none_is_in_flight, seconds=60, what="people are in flight")
-
-
 def stop(page):
     show_flow(page)
     page.locator("#canvas-head a[href$='?stop=1']:not(.no-js-only)").click()
@@ -265,28 +224,6 @@ def call_sandbox(stack, path, body=None, method=None):
 def sandbox_audiences(stack, name):
     """Return the sandbox's audiences with this name, in any ad account."""
     return [row for row in call_sandbox(stack, "audiences")["audiences"] if row["name"] == name]
-
-
-@contextmanager
-def connect_database(stack):
-    """Yield a connection to the database of the stack, which commits each statement."""
-    file = stack.var / "audiencesync.sqlite3"
-    # The engine holds the lock for a while on a busy machine.
-    with closing(sqlite3.connect(file, timeout=60, isolation_level=None)) as database:
-        yield database
-
-
-def count_subscribers(stack):
-    """Count subscribers one by one; return how many there are, can be added, can be removed."""
-    with connect_database(stack) as database:
-        rows = database.execute(SUBSCRIBERS_SQL).fetchall()
-    n_addable = n_removable = 0
-    for consent, tracking, email, phone, idfa, gaid in rows:
-        # NULL is unknown, which is no refusal; a refused tracking excludes the device ids.
-        devices = (idfa, gaid) if tracking != 0 else ()
-        n_addable += consent != 0 and any((email, phone, *devices))
-        n_removable += any((email, phone, idfa, gaid))
-    return len(rows), n_addable, n_removable
 
 
 def format_thousands(number, language):

@@ -1,12 +1,11 @@
 """The entry panel: the fields of each entry, by keyboard, without JavaScript; its questions."""
 
 import re
-import sqlite3
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import actions
+from tests.browser import actions, database
 from tests.browser.keys import expect_settled
 from tests.browser.test_every_page import violations
 
@@ -107,12 +106,6 @@ def test_entry_and_exit_are_saved_without_javascript(open_page, sign_in, draft, 
     expect(page.locator("[name=exit-0-property2]")).to_have_value("land")
 
 
-def execute(stack, *statements):
-    with sqlite3.connect(stack.var / "audiencesync.sqlite3", timeout=20) as database:
-        for statement in statements:
-            database.execute(statement)
-
-
 def live_canvas(page, name):
     """Launch a canvas that is kept up to date; wait until people are in."""
     actions.new_canvas(page, name)
@@ -132,7 +125,7 @@ def test_held_removals_and_what_a_stop_missed_are_asked(page, look, sign_in, sta
     address = live_canvas(page, f"Brake {look[0]}")
     pk = int(address.rstrip("/").rsplit("/", 1)[1])
     subscription = f"FROM people_subscription WHERE listener = {pk}"
-    execute(
+    database.execute(
         stack,
         f"UPDATE canvases_canvas SET braked_at = '2026-01-01 10:00:00' WHERE id = {pk}",
         "INSERT INTO people_signal (listener, subscription_id, profile_id, kind, at)"
@@ -148,7 +141,7 @@ def test_held_removals_and_what_a_stop_missed_are_asked(page, look, sign_in, sta
     shoot("brake")
     actions.stop(page)
     visit_ids = f"SELECT id FROM canvases_visit WHERE canvas_id = {pk} LIMIT 7"
-    execute(
+    database.execute(
         stack,
         f"UPDATE canvases_visit SET due_at = '2026-01-01 10:00:00' WHERE id IN ({visit_ids})",
     )

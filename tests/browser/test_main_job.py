@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import actions
+from tests.browser import actions, database
 
 TIMEOUT_MS = 90_000  # until all people are synced
 
@@ -26,7 +26,7 @@ def numbered_picture(look, keep_picture):
 
 def expected_metrics(stack):
     """Return the expected metrics of the two Audience Sync steps."""
-    n, can_add, can_remove = actions.count_subscribers(stack)
+    n, can_add, can_remove = database.count_subscribers(stack)
     assert 0 < can_add < can_remove < n
     nothing = dict.fromkeys(actions.METRICS, 0) | {"entered": n}
     return (

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import actions
+from tests.browser import actions, database
 
 TIMEOUT_MS = 60_000  # until a problem or a number is shown
 DELAY = 3600  # seconds: a test makes trouble, then ends the delay
@@ -50,8 +50,8 @@ def test_a_revoked_token_is_shown_on_all_pages_and_another_user_can_reconnect(
     canvas = page.url
     actions.open_step(page, 2)
     actions.call_sandbox(stack, "faults", {"kind": "revoke_token"})
-    actions.end_delay(stack, name)
-    _n, can_add, _can_remove = actions.count_subscribers(stack)
+    database.end_delay(stack, name)
+    _n, can_add, _can_remove = database.count_subscribers(stack)
 
     expect_metric(page, "pending", can_add, language)  # by itself, without a reload
     expect(page.locator("#flow .step.has-problem")).to_have_count(1, timeout=TIMEOUT_MS)
@@ -85,8 +85,8 @@ def test_an_audience_deleted_at_tiktok_stops_its_own_step_only(
     canvas = page.url
     audience_id = actions.sandbox_audiences(stack, "Deleted soon")[0]["audience_id"]
     actions.call_sandbox(stack, "faults", {"kind": "delete_audience", "audience_id": audience_id})
-    actions.end_delay(stack, "Deleted")
-    _n, can_add, _can_remove = actions.count_subscribers(stack)
+    database.end_delay(stack, "Deleted")
+    _n, can_add, _can_remove = database.count_subscribers(stack)
 
     actions.open_step(page, 3)
     expect_metric(page, "synced", can_add)
@@ -115,8 +115,8 @@ def launch_then_fail(page, stack, name):
     actions.call_sandbox(
         stack, "faults", {"kind": "http_error", "status": 502, "endpoint": "segment/mapping"}
     )
-    actions.end_delay(stack, name)
-    _n, can_add, _can_remove = actions.count_subscribers(stack)
+    database.end_delay(stack, name)
+    _n, can_add, _can_remove = database.count_subscribers(stack)
     actions.open_step(page, 2)
     expect_metric(page, "pending", can_add)
     return can_add
@@ -162,7 +162,7 @@ def test_people_discarded_at_a_disconnect_are_cancelled_and_never_sent(
     sign_in(page)
     n = launch_then_fail(page, stack, "Discards")
     canvas = page.url
-    actions.postpone_retries(stack)  # people in flight are discarded later, with their answer
+    database.postpone_retries(stack)  # people in flight are discarded later, with their answer
     disconnect(page, "Discards", n, "discard")
     expect(page.locator("#messages")).to_contain_text(f"{n:,}")
     keep_picture(page, "en-1280-discarded")

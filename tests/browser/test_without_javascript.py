@@ -4,7 +4,7 @@ import time
 
 from playwright.sync_api import expect
 
-from tests.browser import actions
+from tests.browser import actions, database
 
 NAME = "Plain winback"
 
@@ -42,7 +42,7 @@ def test_the_main_job_without_javascript(open_page, stack, sign_in, keep_picture
     actions.add_sync(page, "Newsletter readers", action="remove", is_new=False)
     actions.launch(page)
 
-    n, can_add, can_remove = actions.count_subscribers(stack)
+    n, can_add, can_remove = database.count_subscribers(stack)
     nothing = dict.fromkeys(actions.METRICS, 0) | {"entered": n}
     actions.open_step(page, 2)
     expect_numbers(page, nothing | {"proceeded": n, "synced": can_add, "not_synced": n - can_add})
