@@ -4,7 +4,7 @@ from django.apps import AppConfig
 from django.db.backends.signals import connection_created
 
 from audiencesync.core import checks
-from audiencesync.core.database import postgresql
+from audiencesync.core.database import postgresql, sqlite
 from audiencesync.core.process import interpreter
 
 
@@ -17,5 +17,6 @@ class CoreConfig(AppConfig):
     def ready(self) -> None:
         """Register the system checks; tune the database connections and the interpreter."""
         checks.register()
+        sqlite.expect_json()
         connection_created.connect(postgresql.tune)
         interpreter.tune()

@@ -1,4 +1,4 @@
-"""SQLite: choose the library and its journal mode, and empty the write-ahead log (WAL).
+"""SQLite: choose the library and its journal mode, empty the write-ahead log (WAL), ask less.
 
 pysqlite3 is used if it is installed, because SQLite before 3.51.3 has a race that can damage the
 database when the WAL is reset.
@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from django.db import connection
 
 SAFE_WAL = (3, 51, 3)
+HAS_JSON = (3, 38)  # since then, JSON is a part of every SQLite
 
 
 def install() -> None:
@@ -29,6 +30,16 @@ def version() -> tuple[int, ...]:
 def journal_mode() -> str:
     """Return WAL if the library is safe for it, else DELETE, the mode of the rollback journal."""
     return "WAL" if version() >= SAFE_WAL else "DELETE"
+
+
+def expect_json() -> None:
+    """Let Django not ask whether SQLite has JSON.
+
+    It would ask inside a transaction and take "database is locked" for no: a command that starts
+    while another process migrates for more than 20 s would end with the error fields.E180.
+    """
+    if connection.vendor == "sqlite" and version() >= HAS_JSON:
+        connection.features_class.supports_json_field = True
 
 
 def empty_wal() -> None:
