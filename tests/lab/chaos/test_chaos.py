@@ -42,7 +42,7 @@ def test_the_laws_hold_in_a_short_run(tmp_path):
     assert report["people"]["synced"] > 0
     assert report["checks"] > 5
     assert sum(report["strikes"].values()) > 3
-    assert sum(n for name, n in report["requests"].items() if name != "0") > 3
+    assert sum(n for name, n in report["requests"].items() if name != "0") > 0  # faults
     assert processes(report["folder"]) == []
 
 
