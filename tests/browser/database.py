@@ -19,7 +19,7 @@ WHERE due_at IS NOT NULL AND canvas_id = (SELECT id FROM canvases_canvas WHERE n
 """
 IN_FLIGHT_SQL = "SELECT count(*) FROM partners_batch WHERE state = 'pending' AND lease <> ''"
 POSTPONE_SQL = """
-UPDATE partners_batch SET due_at = datetime(due_at, '+1 hour')
+UPDATE partners_batch SET due_at = datetime('now', '+1 hour')
 WHERE state = 'pending' AND lease = ''
 """
 
@@ -69,7 +69,10 @@ def postpone_retries(stack):
     with connect(stack) as session:
 
         def none_is_in_flight():
+            session.execute("BEGIN IMMEDIATE")
             session.execute(POSTPONE_SQL)
-            return session.execute(IN_FLIGHT_SQL).fetchone() == (0,)
+            n_in_flight = session.execute(IN_FLIGHT_SQL).fetchone()[0]
+            session.execute("COMMIT")
+            return n_in_flight == 0
 
         wait_until(none_is_in_flight, seconds=60, what="people are in flight")

@@ -39,11 +39,12 @@ class Clock:
     """A slow clock that `wait` moves forward, in memory that forked children share.
 
     It goes so slowly that no lease and no pause ends by itself, even on a busy machine: only
-    ``wait`` ends them. A lease that ended by itself would change the statements of a process, and
-    with them the numbers of the kill points.
+    ``wait``, `pause` and sleeping end them. A lease that ended by itself would change the
+    statements of a process, and with them the numbers of the kill points.
 
     Two processes may work beside each other as *workers*. In `pause` one lets the other end its
-    present work first: the other's lease would end amid the work, only because the machine is busy.
+    present work first. Otherwise the other's lease would end amid its work, only because the
+    machine is busy.
     """
 
     def __init__(self) -> None:
@@ -81,24 +82,22 @@ class Clock:
             self._set_at_work(False)
             self.worker = None
 
-    @contextmanager
-    def away(self) -> Iterator[None]:
-        """Be not at work for a while, if this process is a worker."""
-        self._set_at_work(False)
-        yield
-        self._set_at_work(True)
+    def mark(self, worker: int, *, is_at_work: bool) -> None:
+        """Say for a worker that it is frozen, or goes on."""
+        self._shared[FIRST_WORKER + worker] = is_at_work
 
     def pause(self, seconds: float) -> None:
         """Move the clock forward once no other worker is at work."""
         ends_at = real_monotonic() + LONGEST_PAUSE
-        with self.away():
-            while any(self._shared[FIRST_WORKER:]) and real_monotonic() < ends_at:
-                real_sleep(0.001)
-            self.wait(seconds)
+        self._set_at_work(False)
+        while any(self._shared[FIRST_WORKER:]) and real_monotonic() < ends_at:
+            real_sleep(0.001)
+        self.wait(seconds)
+        self._set_at_work(True)
 
     def _set_at_work(self, is_at_work: bool) -> None:
         if self.worker is not None:
-            self._shared[FIRST_WORKER + self.worker] = is_at_work
+            self.mark(self.worker, is_at_work=is_at_work)
 
     def install(self) -> None:
         """Make the code of this process read this clock, and move it to sleep; for a child."""

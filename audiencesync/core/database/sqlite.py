@@ -1,4 +1,4 @@
-"""SQLite: choose the library and its journal mode, empty the write-ahead log (WAL), ask less.
+"""SQLite: choose the library and its journal mode, empty the write-ahead log (WAL).
 
 pysqlite3 is used if it is installed, because SQLite before 3.51.3 has a race that can damage the
 database when the WAL is reset.
@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from django.db import connection
 
 SAFE_WAL = (3, 51, 3)
-HAS_JSON = (3, 38)  # since then, JSON is a part of every SQLite
+HAS_JSON = (3, 38)  # since then, JSON is built in by default
 
 
 def install() -> None:
@@ -35,8 +35,8 @@ def journal_mode() -> str:
 def expect_json() -> None:
     """Let Django not ask whether SQLite has JSON.
 
-    It would ask inside a transaction and take "database is locked" for no: a command that starts
-    while another process migrates for more than 20 s would end with the error fields.E180.
+    It would ask inside a transaction and take "database is locked" for no: `migrate` would end
+    with the error fields.E180 while another process migrates for more than 20 s.
     """
     if connection.vendor == "sqlite" and version() >= HAS_JSON:
         connection.features_class.supports_json_field = True

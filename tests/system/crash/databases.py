@@ -129,7 +129,9 @@ class Sqlite(Databases):
         with closing(sqlite3.connect(name, timeout=0, isolation_level=None)) as session:
             try:
                 session.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError:
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    raise
                 return True
         return False
 

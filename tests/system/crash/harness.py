@@ -213,6 +213,8 @@ class Stage:
         frozen = self._order("interrupted", name, "interrupted_work", at, signal.SIGSTOP)
         self.struck = frozen
         if frozen.wait() == "stopped":
+            # Not by itself: its threads would go on for a moment after the signal.
+            CLOCK.mark(WORKERS.index("interrupted"), is_at_work=False)
             CLOCK.wait(LEASE + 0.01)
             # Not as the point says: another thread may have been amid a statement.
             holds_lock = self.databases.is_locked(name)
@@ -220,6 +222,7 @@ class Stage:
             seconds = LOCK_WAIT_SECONDS if holds_lock else MAX_SECONDS - 5
             if other.wait(seconds) == "running" and not holds_lock:
                 yield "another worker waits for a process that holds nothing"
+            CLOCK.mark(WORKERS.index("interrupted"), is_at_work=True)
             frozen.go_on()
             # One that waits for the other is still running, or was killed by its alarm.
             if not {frozen.wait(), other.wait()} <= {"idle", "ended"}:

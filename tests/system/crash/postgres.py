@@ -23,7 +23,10 @@ _OTHERS = (
     " AND application_name <> ALL(%s)"
 )
 
-_OPEN_TRANSACTION = "SELECT 1 FROM pg_stat_activity WHERE datname = %s AND state <> 'idle' LIMIT 1"
+_OPEN_TRANSACTION = (
+    "SELECT 1 FROM pg_stat_activity WHERE datname = %s AND state <> 'idle'"
+    " AND backend_type = 'client backend' LIMIT 1"  # autovacuum is none
+)
 
 
 class Postgres(Databases):

@@ -104,7 +104,7 @@ def _write_chunk_as_another(_world: World) -> None:
                 file_name=F("n_rows")
             )
             return
-        CLOCK.pause(PAUSE)
+        CLOCK.wait(PAUSE)  # also past the lease of one that is at work
 
 
 def _only_the_other_wrote(world: World) -> None:
