@@ -1,4 +1,4 @@
-"""SQLite: choose the library and its journal mode, empty the write-ahead log (WAL).
+"""SQLite: choose the library and its journal mode; empty the write-ahead log (WAL).
 
 pysqlite3 is used if it is installed, because SQLite before 3.51.3 has a race that can damage the
 database when the WAL is reset.

@@ -33,7 +33,7 @@ def run_chaos(var, *arguments):
 @pytest.mark.slow
 def test_the_laws_hold_in_a_short_run(tmp_path):
     database = "sqlite" if SQLITE else "postgresql"
-    options = ["--seconds", "20", "--seed", "7", "--engines", "2", "--database", database]
+    options = ["--seconds", "40", "--seed", "7", "--engines", "2", "--database", database]
     process = run_chaos(tmp_path, *options, "--json")
     assert process.returncode == 0, process.stdout + process.stderr
     report = json.loads(process.stdout)
@@ -42,7 +42,7 @@ def test_the_laws_hold_in_a_short_run(tmp_path):
     assert report["people"]["synced"] > 0
     assert report["checks"] > 5
     assert sum(report["strikes"].values()) > 3
-    assert sum(n for name, n in report["requests"].items() if name != "0") > 0  # faults
+    assert sum(n for name, n in report["requests"].items() if name != "0") > 3
     assert processes(report["folder"]) == []
 
 
