@@ -39,9 +39,13 @@ Hashes = set[str]
 def watch(*, file: str) -> None:
     """Check the laws until killed; append a line of JSON per check."""
     before: dict[int, dict[str, int]] = {}
-    working_time = WorkingTime(timezone.now())
+    began = timezone.now()
+    lease_time = LeaseTime(began)
     while True:
-        broken = laws.broken(now=working_time.read(timezone.now(), beat.last_heartbeat()))
+        now = timezone.now()
+        heartbeat = beat.last_heartbeat() or began
+        law_time = lease_time.read(now, heartbeat)
+        broken = laws.broken(now=law_time)
         tallies = {tally.pk: tally.as_dict() for tally in Tally.objects.all()}
         broken += decreased_counts(before, tallies)
         before = tallies
@@ -50,24 +54,32 @@ def watch(*, file: str) -> None:
             sums.update(counts)
         n_tokens = Connection.objects.exclude(token_sealed="").filter(parked_by="").count()
         with Path(file).open("a") as opened:
-            line = {"at": round(time.time(), 1), "broken": broken, "connected": n_tokens, **sums}
+            line = {
+                "at": round(now.timestamp(), 1),
+                "broken": broken,
+                "leases": law_time == now,
+                "silence": round((now - heartbeat).total_seconds(), 1),
+                "connected": n_tokens,
+                **sums,
+            }
             opened.write(json.dumps(line) + "\n")
         time.sleep(WATCH_SECONDS)
 
 
-class WorkingTime:
-    """The time for laws that set engines a time limit: it stops while no engine works.
+class LeaseTime:
+    """The time for the law that leases are reclaimed (L6): it stops while no engine works.
 
     Strikes, and a stopped process that holds a lock of the database, can keep every engine from
-    working for longer than the limit. Afterwards the engines have the whole limit once more.
+    working for longer than LEASE_GRACE. Afterwards the engines have the whole grace once more.
+    The other limit of L6, DEADLINE_GRACE, is so long that a standstill does not matter.
     """
 
     def __init__(self, now: datetime) -> None:
         self.stopped_at = self.shown = now
 
-    def read(self, now: datetime, heartbeat: datetime | None) -> datetime:
-        """Return ``now`` if engines have worked all the time of the limit, else an earlier time."""
-        if heartbeat is None or now - heartbeat > SILENCE:
+    def read(self, now: datetime, heartbeat: datetime) -> datetime:
+        """Return ``now`` if engines have worked for all of LEASE_GRACE, else an earlier time."""
+        if now - heartbeat > SILENCE:
             self.stopped_at = now
         if now - self.stopped_at >= LEASE_GRACE:
             self.shown = now

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 # Errors that a strike must cause. Any other error or traceback in a log is a violation.
 EXPECTED_ERRORS = (
@@ -32,6 +32,8 @@ class Report:
     folder: str
     strikes: dict[str, int] = field(default_factory=dict)
     checks: int = 0
+    lease_checks: int = 0
+    longest_silence: float = 0.0  # seconds without an engine's heartbeat
     calm: dict[str, Any] = field(default_factory=dict)
     people: dict[str, int] = field(default_factory=dict)
     acts: dict[str, int] = field(default_factory=dict)
@@ -52,7 +54,9 @@ class Report:
             f"acts:     {_counts(self.acts)}",
             f"requests: {sum(self.requests.values()):,} ({_counts(self.requests)})",
             f"people:   {_counts(self.people)}",
-            f"laws:     checked {self.checks} times; calm after {self.calm.get('seconds', '?')} s",
+            f"laws:     checked {self.checks} times, the time of leases {self.lease_checks} times",
+            f"engines:  none worked for {self.longest_silence:.1f} s at the longest",
+            f"calm:     after {self.calm.get('seconds', '?')} s",
             f"logs:     {self.folder}",
             *(f"VIOLATION {sentence}" for sentence in self.violations),
             "ok" if not self.violations else f"NOT ok: {len(self.violations)} violations",
@@ -63,11 +67,26 @@ def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {n:,}" for name, n in counts.items())
 
 
-def read_watch(file: Path) -> tuple[int, list[str]]:
-    """Read what the watcher wrote: how often it checked the laws, and each violation once."""
-    lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+class Watched(NamedTuple):
+    """What the watcher of a run wrote."""
+
+    checks: int
+    lease_checks: int  # of them, those that could check whether leases are reclaimed in time
+    longest_silence: float
+    violations: list[str]  # each sentence once
+
+
+def read_watch(file: Path) -> Watched:
+    """Read the lines of the watcher; the last may be written at this moment."""
+    text = file.read_text() if file.exists() else ""
+    lines = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
     violations = Counter(sentence for line in lines for sentence in line["broken"])
-    return len(lines), [f"{sentence} (seen {n} times)" for sentence, n in violations.items()]
+    return Watched(
+        checks=len(lines),
+        lease_checks=sum(line["leases"] for line in lines),
+        longest_silence=max((line["silence"] for line in lines), default=0.0),
+        violations=[f"{sentence} (seen {n} times)" for sentence, n in violations.items()],
+    )
 
 
 def log_errors(logs: Iterable[Path]) -> list[str]:

@@ -22,11 +22,16 @@ from lab.chaos.faults import FaultInjector
 from lab.chaos.nemesis import ROLE, Nemesis, Restarter, processes, send
 from lab.chaos.report import Report
 from lab.stack import servers
+from lab.stack.sandbox import SandboxClient
 from lab.stack.stack import ROOT, Stack, StackError
 
 ACTORS = 2
 CALM_SECONDS = 90.0  # within which the engines finish after the faults; usually a few
 TICK_SECONDS = 0.1
+# A storm proves little before it has met this many of each; on a busy machine it lasts longer.
+LEAST = {"strikes": 5, "failed calls": 5, "checks of leases": 5}
+MORE_SECONDS = 300  # so much longer at most
+NEWEST_CALLS = 1000  # of the sandbox, read to count those that failed
 LEASE_SECONDS = 2.0
 # Leases, back-offs and the deadline of 13 hours are scaled down to seconds.
 SCALED_ENV = {
@@ -92,12 +97,12 @@ class Chaos:
         self.spawn("sandbox", "manage.py", "tiktok_sandbox", "--port", str(self.stack.sandbox_port))
         self.stack.await_answer("sandbox", self.stack.sandbox_url)
         self.run_task("make")
-        self.spawn("watch", *worker("watch", file=str(self.folder / "watch.jsonl")))
+        self.spawn("watch", *worker("watch", file=str(self.watch_file)))
         for spawn in self.killable().values():
             spawn()
 
     def storm(self) -> None:
-        """Inject faults and strike until the time is over."""
+        """Inject faults and strike until the time is over and the least of everything is met."""
         self.say(f"Storm of {self.seconds:.0f} s, seed {self.seed} ...")
         roles = list(self.killable())
         engines, actors = roles[: self.engines], roles[self.engines :]
@@ -107,16 +112,38 @@ class Chaos:
         restarter = self.restarter(roles)
         faults = FaultInjector(self.stack.sandbox_url, seed=self.seed)
         faults.begin()
-        ends_at = time.monotonic() + self.seconds
-        while time.monotonic() < ends_at:
-            faults.change()
-            nemesis.tick()
-            restarter.tick()
-            time.sleep(TICK_SECONDS)
+        self.tick(self.seconds, faults.change, nemesis.tick, restarter.tick)
+        for _second in range(MORE_SECONDS):
+            if not self.too_few(nemesis):
+                break
+            self.tick(1.0, faults.change, nemesis.tick, restarter.tick)
+        self.report.violations += self.too_few(nemesis)
         nemesis.end()
         faults.clear()
         self.report.strikes = dict(nemesis.n_strikes)
         (self.folder / "strikes.txt").write_text("\n".join(nemesis.log) + "\n")
+
+    def tick(self, seconds: float, *ticks: Callable[[], object]) -> None:
+        """Call these again and again for so long."""
+        ends_at = time.monotonic() + seconds
+        while time.monotonic() < ends_at:
+            for tick in ticks:
+                tick()
+            time.sleep(TICK_SECONDS)
+
+    def too_few(self, nemesis: Nemesis) -> list[str]:
+        """Return a sentence for each of LEAST that the storm has not met yet."""
+        calls = SandboxClient(self.stack.sandbox_url).requests(limit=NEWEST_CALLS)["requests"]
+        met = {
+            "strikes": nemesis.n_strikes.total(),
+            "failed calls": sum(bool(call["fault"]) for call in calls),
+            "checks of leases": chaos_report.read_watch(self.watch_file).lease_checks,
+        }
+        return [
+            f"the storm met {met[name]} {name}, at least {least} are needed"
+            for name, least in LEAST.items()
+            if met[name] < least
+        ]
 
     def end(self) -> None:
         """Kill the actors, let the engines finish, and judge."""
@@ -133,8 +160,15 @@ class Chaos:
         end = self.run_task("judge", journals=journals)
         self.report.people, self.report.acts = end["people"], end["acts"]
         self.report.requests = end["requests"]
-        self.report.checks, violations = chaos_report.read_watch(self.folder / "watch.jsonl")
-        self.report.violations += [*violations, *end["broken"]]
+        watched = chaos_report.read_watch(self.watch_file)
+        self.report.checks, self.report.lease_checks = watched.checks, watched.lease_checks
+        self.report.longest_silence = watched.longest_silence
+        self.report.violations += [*watched.violations, *end["broken"]]
+
+    @property
+    def watch_file(self) -> Path:
+        """Where the watcher writes a line per check of the laws."""
+        return self.folder / "watch.jsonl"
 
     def killable(self) -> dict[str, Callable[[], None]]:
         """Return the roles that may be killed and how each is started, engines first."""
