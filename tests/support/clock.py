@@ -3,6 +3,7 @@
 Waiting for a lease moves the first forward instead of sleeping.
 """
 
+import logging
 import mmap
 import struct
 import time
@@ -17,6 +18,8 @@ SPEED = 0.05  # of the clock of several processes, in its seconds per real secon
 FIRST_WORKER = 24  # the byte of the shared memory that says whether worker 0 is at work
 N_WORKERS = 2
 LONGEST_PAUSE = 10.0  # real seconds, in case a worker that others pause for hangs
+
+logger = logging.getLogger(__name__)
 
 
 class StoppedTime:
@@ -39,8 +42,8 @@ class Clock:
     """A slow clock that `wait` moves forward, in memory that forked children share.
 
     It goes so slowly that no lease and no pause ends by itself, even on a busy machine: only
-    ``wait``, `pause` and sleeping end them. A lease that ended by itself would change the
-    statements of a process, and with them the numbers of the kill points.
+    `wait` and `pause` end them, and code that sleeps, which pauses. A lease that ended by itself
+    would change the statements of a process, and with them the numbers of the kill points.
 
     Two processes may work beside each other as *workers*. In `pause` one lets the other end its
     present work first. Otherwise the other's lease would end amid its work, only because the
@@ -86,12 +89,17 @@ class Clock:
         """Say for a worker that it is frozen, or goes on."""
         self._shared[FIRST_WORKER + worker] = is_at_work
 
+    def is_at_work(self, worker: int) -> bool:
+        return bool(self._shared[FIRST_WORKER + worker])
+
     def pause(self, seconds: float) -> None:
         """Move the clock forward once no other worker is at work."""
         ends_at = real_monotonic() + LONGEST_PAUSE
         self._set_at_work(False)
         while any(self._shared[FIRST_WORKER:]) and real_monotonic() < ends_at:
             real_sleep(0.001)
+        if any(self._shared[FIRST_WORKER:]):
+            logger.error("A pause did not wait any longer for the other worker")
         self.wait(seconds)
         self._set_at_work(True)
 
@@ -100,10 +108,10 @@ class Clock:
             self.mark(self.worker, is_at_work=is_at_work)
 
     def install(self) -> None:
-        """Make the code of this process read this clock, and move it to sleep; for a child."""
+        """Make the code of this process read this clock, and pause to sleep; for a child."""
         timezone.now = self._now
         time.monotonic = self._monotonic
-        time.sleep = self.wait
+        time.sleep = self.pause
 
     def _now(self) -> datetime:
         waited, began, began_at = self._read()

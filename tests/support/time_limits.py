@@ -1,7 +1,8 @@
 """A plugin of pytest: statements of a page get the time they need on a busy machine.
 
 The product cuts some off after 0.3 to 10 seconds, and shows less. Only tests that are about a limit
-should meet one: they set a shorter one.
+should meet one: they set a shorter one. Not lengthened is what is left of the time of several
+statements once it is below SHORTEST (live segments, the counts of the list of segments).
 """
 
 import time
@@ -11,7 +12,7 @@ import pytest
 from audiencesync.core.database import time_limit
 
 MORE_SECONDS = 60
-SHORTEST = 0.25  # seconds; the limits of the product are longer, those that tests set are shorter
+SHORTEST = 0.25  # seconds; the product's limits of one statement are longer, those of tests shorter
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -72,7 +72,7 @@ def settings(request: HttpRequest, group: str) -> HttpResponse:
     app_group = copy(access.group(request, Role.ADMIN))
     form = GroupForm(request.POST or None, instance=app_group)
     if request.method == "POST" and form.is_valid():
-        # Switching to hashes only deletes e-mails and phones of every profile.
+        # A switch to hash-only mode deletes the e-mail and the phone of every profile.
         is_confirmed = not form.wipes_identifiers or "sure" in request.POST
         if not is_confirmed and (n_wiped := app_group.profiles.count()):
             context = {"form": form, "n_wiped": n_wiped}

@@ -62,8 +62,8 @@ class Databases:
     def worker(self, number: int, roles: "Roles") -> Worker:
         """Fork a worker for orders with a ``database``, a ``work`` of the roles, ``arguments``.
 
-        ``number``: of the worker, for the clock.
-        It keeps its connection, as the processes in production do.
+        The worker keeps its connection, as the processes in production do. ``number`` is that of
+        the worker at the clock (0 or 1).
         """
         entered = ""
 

@@ -266,6 +266,7 @@ class Stage:
 
     def _end_worker(self, role: str) -> None:
         self.workers.pop(role).end()
+        CLOCK.mark(WORKERS.index(role), is_at_work=False)
 
     def _errors(self, child: Child) -> list[str]:
         return [

@@ -92,7 +92,7 @@ def _write_chunk_as_another(_world: World) -> None:
     It waits for the end of the frozen engine's lease.
     """
     speed_up()
-    ends_at = real_monotonic() + 1
+    ends_at = real_monotonic() + LONGEST
     while real_monotonic() < ends_at and Import.objects.filter(state=Import.State.RUNNING).exists():
         if run := runner.lease(now=timezone.now()):
             # The lease must not be longer: an end far ahead counts as written by a wrong clock.
@@ -105,6 +105,7 @@ def _write_chunk_as_another(_world: World) -> None:
             )
             return
         CLOCK.wait(PAUSE)  # also past the lease of one that is at work
+    assert not Import.objects.filter(state=Import.State.RUNNING).exists(), "it got no lease"
 
 
 def _only_the_other_wrote(world: World) -> None:

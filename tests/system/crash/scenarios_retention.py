@@ -20,7 +20,7 @@ from tests.system.crash.scene import End, Scenario
 from tests.system.crash.world import World
 
 SECONDS_PER_TABLE = 5.0  # in one call of housekeeping: enough for each walk through a table
-FINISH_SECONDS = 4  # within which repeated calls end the walks of one day
+FINISH_SECONDS = 30  # within which repeated calls end the walks of one day
 DAYS = 100  # between the deliveries and the purge
 
 

@@ -65,7 +65,7 @@ def new_tree() -> Draft:
 
 
 def group(match: str, parts: list[Draft]) -> Draft:
-    return Draft({"match": match}, parts)
+    return Draft({GROUP_CONTROL: match}, parts)
 
 
 def from_data(data: Mapping[str, object]) -> Draft:
@@ -81,7 +81,7 @@ def from_data(data: Mapping[str, object]) -> Draft:
             condition.where += [{} for _i in range(min(i, MAX_WHERE) + 1 - len(condition.where))]
             condition.where[min(i, MAX_WHERE)][parsed["name"]] = str(value)
     for draft in by_path.values():
-        if "match" in draft.texts:
+        if GROUP_CONTROL in draft.texts:
             draft.parts = []
         elif SUBJECT_CONTROL.get(draft.kind, "field") not in draft.texts and draft.kind != "import":
             # The user has changed the kind: the page has not had the controls of the new kind yet,
@@ -199,8 +199,8 @@ def _parent(by_path: Mapping[str, Draft], path: str) -> tuple[Draft | None, int]
 def _first_control(parent: Draft, i: int) -> str:
     """Return the name of the first control of a part; of its group if there is none."""
     if not parent.parts or i < 0:
-        return f"match-{parent.path}"
-    name = "kind" if parent.parts[i].parts is None else "match"
+        return f"{GROUP_CONTROL}-{parent.path}"
+    name = "kind" if parent.parts[i].parts is None else GROUP_CONTROL
     return f"{name}-{parent.path}.{i}"
 
 
