@@ -15,8 +15,8 @@ from django.utils import timezone
 
 real_monotonic, real_now, real_sleep = time.monotonic, timezone.now, time.sleep
 SPEED = 0.05  # of the clock of several processes, in its seconds per real second
-FIRST_WORKER = 24  # the byte of the shared memory that says whether worker 0 is at work
-N_WORKERS = 2
+TIMES = "ddd"  # waited seconds; the real monotonic clock and timestamp when the clock was reset
+PHASES = "II"  # of each worker: it grows when work begins, pauses or ends, and is odd at work
 LONGEST_PAUSE = 10.0  # real seconds, in case a worker that others pause for hangs
 
 logger = logging.getLogger(__name__)
@@ -45,9 +45,9 @@ class Clock:
     `wait` and `pause` end them, and code that sleeps, which pauses. A lease that ended by itself
     would change the statements of a process, and with them the numbers of the kill points.
 
-    Two processes may work beside each other as *workers*. In `pause` one lets the other end its
-    present work first. Otherwise the other's lease would end amid its work, only because the
-    machine is busy.
+    Two processes may work beside each other as *workers*. In `pause` one waits until the other
+    pauses, too, or ends its work. Otherwise the other's lease would end amid its work, only because
+    the machine is busy.
     """
 
     def __init__(self) -> None:
@@ -56,12 +56,13 @@ class Clock:
 
     def fresh(self) -> None:
         """Use memory of its own for this process and the children it forks from now on."""
-        self._shared = mmap.mmap(-1, FIRST_WORKER + N_WORKERS)
+        self._shared = mmap.mmap(-1, struct.calcsize(TIMES) + struct.calcsize(PHASES))
         self.reset()
 
     def reset(self) -> None:
         """Show the real time again, and go on slowly from there; no worker is at work."""
-        self._shared[FIRST_WORKER:] = bytes(N_WORKERS)
+        for worker in range(len(PHASES)):
+            self._write_phase(worker, 0)
         self._write(0.0, real_monotonic(), real_now().timestamp())
 
     @property
@@ -87,19 +88,24 @@ class Clock:
 
     def mark(self, worker: int, *, is_at_work: bool) -> None:
         """Say for a worker that it is frozen, or goes on."""
-        self._shared[FIRST_WORKER + worker] = is_at_work
+        if self.is_at_work(worker) != is_at_work:
+            self._write_phase(worker, self._phases()[worker] + 1)
 
     def is_at_work(self, worker: int) -> bool:
-        return bool(self._shared[FIRST_WORKER + worker])
+        return self._phases()[worker] % 2 == 1
 
     def pause(self, seconds: float) -> None:
-        """Move the clock forward once no other worker is at work."""
-        ends_at = real_monotonic() + LONGEST_PAUSE
+        """Move the clock forward once the other worker pauses or is not at work."""
+        if seconds <= 0:
+            return
         self._set_at_work(False)
-        while any(self._shared[FIRST_WORKER:]) and real_monotonic() < ends_at:
+        present = {worker: phase for worker, phase in enumerate(self._phases()) if phase % 2}
+        ends_at = real_monotonic() + LONGEST_PAUSE
+        while any(self._phases()[worker] == phase for worker, phase in present.items()):
+            if real_monotonic() > ends_at:
+                logger.error("A pause did not wait any longer for the other worker")
+                break
             real_sleep(0.001)
-        if any(self._shared[FIRST_WORKER:]):
-            logger.error("A pause did not wait any longer for the other worker")
         self.wait(seconds)
         self._set_at_work(True)
 
@@ -123,10 +129,17 @@ class Clock:
         return began + waited + SPEED * (real_monotonic() - began)
 
     def _read(self) -> tuple[float, float, float]:
-        return struct.unpack("ddd", self._shared[:FIRST_WORKER])
+        return struct.unpack_from(TIMES, self._shared)
 
     def _write(self, waited: float, began: float, began_at: float) -> None:
-        self._shared[:FIRST_WORKER] = struct.pack("ddd", waited, began, began_at)
+        struct.pack_into(TIMES, self._shared, 0, waited, began, began_at)
+
+    def _phases(self) -> list[int]:
+        return list(struct.unpack_from(PHASES, self._shared, struct.calcsize(TIMES)))
+
+    def _write_phase(self, worker: int, phase: int) -> None:
+        place = struct.calcsize(TIMES) + struct.calcsize(PHASES[:worker])
+        struct.pack_into(PHASES[worker], self._shared, place, phase)
 
 
 CLOCK = Clock()

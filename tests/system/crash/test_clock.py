@@ -29,6 +29,28 @@ def test_a_pause_does_not_move_the_clock_while_the_other_worker_is_at_work():
     assert clock.moved == 5
 
 
+def test_a_pause_ends_once_the_other_worker_has_paused_and_works_again():
+    clock = Clock()
+
+    def work(send):
+        with clock.at_work(1):
+            send({"began": True})
+            while clock.is_at_work(0):
+                real_sleep(0.001)
+            clock.pause(1)
+            while not clock.is_at_work(0):
+                real_sleep(0.001)
+
+    with clock.at_work(0):
+        other = Child(work)
+        while not other.reports("began"):
+            assert other.wait(0.01) == "running"
+        clock.pause(5)
+        assert clock.moved == 6
+        assert other.wait() == "ended"
+    other.end()
+
+
 def test_a_pause_does_not_wait_for_a_frozen_worker(caplog):
     clock = Clock()
     clock.mark(1, is_at_work=True)
