@@ -101,6 +101,7 @@ def test_an_admin_deletes_it_at_the_partner(editor_of, alice, sandbox, eu):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.each_database
 def test_two_deletions_at_once_count_once(alice, sandbox, eu):
     row = audiences.create(eu, "Spring", by=alice, now=timezone.now())
     AdAccount.objects.update(n_audiences=7)
@@ -177,6 +178,7 @@ def test_a_lookalike_that_was_made_without_an_answer_is_not_made_again(
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.each_database
 def test_a_second_click_shows_the_same_lookalike(bob, signed_in, customers, sandbox, eu):
     url, answers, clicks = f"{LIST}{customers.pk}/lookalike/", [], Threads()
     for client in [signed_in(bob) for _click in range(3)]:

@@ -56,6 +56,7 @@ def test_a_second_click_returns_the_same_audience(create, at_tiktok):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.each_database
 def test_concurrent_clicks_create_one_audience(create, at_tiktok):
     def click(_):
         try:

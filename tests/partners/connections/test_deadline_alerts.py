@@ -73,6 +73,7 @@ def test_paused_syncs_are_not_mailed(ends_in, mailoutbox):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.each_database
 def test_only_one_of_four_workers_mails(ends_in, mailoutbox):
     ends_in(1)
 

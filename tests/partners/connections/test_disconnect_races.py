@@ -51,6 +51,7 @@ def test_a_disconnect_keeps_a_state_whose_token_came_meanwhile(alice_flow, alice
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.each_database
 def test_a_choice_and_a_disconnect_do_not_wait_for_each_other(alice_flow, alice):
     alice_flow.connect(EU)
     page = alice_flow.authorise()

@@ -109,6 +109,7 @@ def test_only_the_hash_of_a_state_is_stored(alice_flow):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.each_database
 def test_concurrent_callbacks_exchange_the_code_once(alice_flow, sandbox):
     address = alice_flow.confirm(alice_flow.start())
 

@@ -192,6 +192,7 @@ def test_a_mail_is_given_up_after_days(broken, backend):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.each_database
 def test_only_one_of_four_workers_retries_a_mail(broken, backend, works, mailoutbox):
     backend(Unreachable)
     send()

@@ -112,6 +112,7 @@ def test_a_changed_threshold_repeats_no_message(step, acme, mailoutbox):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.each_database
 def test_four_workers_open_a_paused_incident_again_once(step):
     for is_high in (True, False, True, False, True):
         TallyHour.objects.update(synced=100 if is_high else 9000)

@@ -178,6 +178,7 @@ def test_open_incidents_cost_a_constant_number_of_queries(
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.each_database
 def test_four_workers_open_one_incident_and_end_it_once(step):
     def look(_):
         try:

@@ -164,6 +164,7 @@ def test_the_mail_of_a_warning_names_no_people_who_wait(step, mailoutbox):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.each_database
 def test_four_workers_remind_once_of_people_whom_two_incidents_hold(step, mailoutbox):
     AdAccount.objects.update(parked_by="ad_account")
     look(8)

@@ -159,6 +159,7 @@ def test_only_public_addresses_are_allowed(settings, address, allowed):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.each_database
 def test_four_workers_post_once(hook, receiver):
     Connection.objects.update(parked_by="token")
 
