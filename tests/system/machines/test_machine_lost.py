@@ -12,6 +12,7 @@ from tests.system.machines.conftest import Visitor
 pytestmark = [pytest.mark.slow, pytest.mark.machines]
 FEW_PER_SECOND = "20"  # requests per second, so that faults happen in the middle of the work
 STOP_SECONDS = 25
+READ_PAUSE = 0.05  # seconds between two requests of a reader
 
 
 def last_push(machine):
@@ -70,7 +71,7 @@ class Crowd:
         self.bad_statuses, self.n = [], 0
 
     def read(self, number):
-        while not self.has_ended.is_set():
+        while not self.has_ended.wait(READ_PAUSE):
             number += 1
             try:
                 status = self.visitor.get(self.webs[number % 2]).status_code

@@ -99,7 +99,7 @@ class Site(stack.Stack):
             assert time.monotonic() < ends_at, (
                 f"{what}: {self.do(crowd.counts)}\n{self.log('engine')}"
             )
-            time.sleep(0.2)
+            time.sleep(0.5)  # most conditions fork a process
 
     def await_rest(self, seconds: float = 240.0) -> dict[str, int]:
         """Wait until all people have entered and none is pending; return the counts."""
