@@ -16,10 +16,10 @@ ChangeProblem = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Values to set on one profile, found by the first given of the five names below.
+    """Values to set on one profile, found by the first of the five names below that is given.
 
-    ``fields``: columns of Profile. ``attributes``: JSON, or an Inc, Edit, Merge or EditObjects.
-    A value of None deletes the stored one.
+    ``fields``: columns of Profile. ``attributes``: new values, or changes of the stored ones (Inc,
+    Edit, Merge, EditObjects of writing/attribute_changes.py). None deletes the stored value.
     """
 
     external_id: str | None = None

@@ -12,7 +12,7 @@ DEVICE_KINDS = ("idfa", "gaid")
 
 @dataclass(frozen=True, slots=True)
 class FalseColumn:
-    """A boolean column of a profile is False, or (``or_unknown``) False or NULL."""
+    """The condition that a boolean column is False; with ``or_unknown``, that it is not True."""
 
     column: str
     or_unknown: bool = False
@@ -33,7 +33,7 @@ NOT_TRACKED = FalseColumn("ad_tracking_enabled")
 
 
 def no_consent(*, is_strict: bool) -> FalseColumn:
-    """Return the condition: no consent to ads. ``is_strict``: an unknown consent is none, too."""
+    """Return the condition that consent is refused; with ``is_strict``, refused or unknown."""
     return FalseColumn("ads_consent", or_unknown=is_strict)
 
 
@@ -53,13 +53,14 @@ def usable_sql(kind: str) -> str:
 
 
 def has_device_sql(kinds: Iterable[str]) -> str:
-    """Return SQL over profile ``q``: it has a device id of these kinds; "" without such a kind."""
+    """Return SQL over profile ``q``: it has a device id of these kinds; "" if none is a device."""
     return " OR ".join(f"q.{kind}_sha256 IS NOT NULL" for kind in kinds if kind in DEVICE_KINDS)
 
 
 def has_none_q(kinds: Sequence[str]) -> Q:
     """Return the condition of profiles without an identifier of these kinds."""
-    # An empty Q would vanish from a condition, even negated; without kinds this one is always true.
+    # Django drops an empty Q from a condition, even a negated one. `pk__isnull=False` is always
+    # true, so that the Q is not empty without kinds.
     return Q(pk__isnull=False, **{f"{kind}_sha256__isnull": True for kind in kinds})
 
 

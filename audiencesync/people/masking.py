@@ -26,7 +26,7 @@ LABELS = {
     "gaid": gettext_lazy("Android GAID"),
 }
 PHONE_PROBLEMS: dict[str | None, str | Promise] = {
-    # None: valid now, but stored as invalid by a former rule, or for another country.
+    # None: valid by the current rule and country, but stored as invalid under former ones.
     None: gettext_lazy("Cannot be sent: this phone number has not been read yet"),
     "invalid": gettext_lazy("Cannot be sent: this is not a valid phone number"),
     "ambiguous": gettext_lazy(
@@ -47,8 +47,8 @@ STARS = "***"
 SMALLEST_PHONE = 1_000_000  # numbers of seven digits and more
 PHONE_DIGITS = 7
 DAY_PATTERN = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-# External ids that viewers find by the first characters (views/profiles.py): none that
-# `mask_contact_data` would mask. SHOWN_ID matches only ASCII without @, with at most six digits.
+# External ids that viewers may find by their first characters (views/profiles.py): only ids that
+# `mask_contact_data` leaves as they are. SHOWN_ID: ASCII without @, with at most six digits.
 SHOWN_ID = r"^([ -/:-?A-~]*[0-9]){0,6}[ -/:-?A-~]*$"
 UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
@@ -76,7 +76,7 @@ class Person:
 
 
 def mask_email(email: str) -> str:
-    """max@mail.example.de -> m***@m***.de; a text that is no address is hidden completely."""
+    """Mask max@mail.example.de as m***@m***.de, and any text that is no address as ***."""
     local, at, domain = email.strip().rpartition("@")
     if not (local and at and domain):
         return STARS if email.strip() else ""
@@ -88,7 +88,7 @@ def mask_email(email: str) -> str:
 
 
 def mask_end(value: str, keep: int) -> str:
-    """Return the last ``keep`` characters of a phone or device id, if enough others stay hidden."""
+    """Mask all but the last ``keep`` characters of a phone or device id; all if it is short."""
     value = value.strip()
     return f"{STARS}{value[-keep:]}" if len(value) > 3 * keep else STARS * bool(value)
 
@@ -200,9 +200,10 @@ def _identifier_problem(kind: str, raw: str, *, region: str) -> str:
 
 
 def attributes(profile: Profile, *, masked: bool) -> list[tuple[str, str]]:
-    """Return custom attributes by name. Viewers see booleans and short numbers.
+    """Return (name, value as text) of the custom attributes, sorted by name.
 
-    A text may identify the person, and a long number may be a phone.
+    ``masked`` shows only booleans and short numbers: a text may identify the person, and a long
+    number may be a phone.
     """
     attributes: Any = profile.attributes
     if not isinstance(attributes, dict):
@@ -215,7 +216,7 @@ def attributes(profile: Profile, *, masked: bool) -> list[tuple[str, str]]:
 
 
 def attribute(value: object, *, masked: bool) -> str:
-    """Return the value of a custom attribute."""
+    """Return the value of a custom attribute as text."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -232,7 +233,7 @@ def attribute(value: object, *, masked: bool) -> str:
 
 
 def event(row: Event, *, masked: bool) -> tuple[Event, str]:
-    """Return an event with its properties in one line; viewers do not see them."""
+    """Return an event with its properties as one line of text; ``masked`` hides the properties."""
     text = "" if masked or not row.properties else attribute(row.properties, masked=False)
     return row, text
 

@@ -17,7 +17,7 @@ from audiencesync.groups.models import AppGroup, User
 class Import(models.Model):
     """One uploaded file.
 
-    ``position``, ``line`` and the counts move in the transaction of the rows they count.
+    ``position``, ``line`` and the counts change in the same transaction as the rows they count.
     """
 
     class State(models.TextChoices):
@@ -35,13 +35,13 @@ class Import(models.Model):
     file_name = models.CharField(max_length=255)  # only to show: parts are found by ``upload``
     upload = models.UUIDField(unique=True, default=uuid.uuid4)
     size = models.BigIntegerField()
-    is_utf8 = models.BooleanField(default=True)  # all of the file, but for some broken bytes
+    is_utf8 = models.BooleanField(default=True)  # true even with a few broken bytes
     state = models.CharField(max_length=10, choices=State.choices, default=State.UPLOADED)
     # mapping.Plan.as_json
     plan: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
 
-    position = models.BigIntegerField(default=0)  # bytes of the file that are done
-    line = models.BigIntegerField(default=0)  # physical lines that are done
+    position = models.BigIntegerField(default=0)  # bytes of the file that are processed
+    line = models.BigIntegerField(default=0)  # physical lines that are processed
     n_rows = models.BigIntegerField(default=0)
     n_created = models.BigIntegerField(default=0)
     n_updated = models.BigIntegerField(default=0)
@@ -57,10 +57,10 @@ class Import(models.Model):
     started_at = models.DateTimeField(null=True)
     progressed_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
-    lease = models.CharField(max_length=32, blank=True)  # token of the worker; "": none has it
+    lease = models.CharField(max_length=32, blank=True)  # token of the worker; "": not leased
     # the end of the lease; without a lease, the time before which no worker takes the import
     leased_until = models.DateTimeField(null=True)
-    # consecutive turns of workers that ended without a chunk; more than a few stop the import
+    # consecutive attempts that finished no chunk; after a few the import fails
     n_tries = models.PositiveSmallIntegerField(default=0)
     segment = models.ForeignKey("people.Segment", models.SET_NULL, null=True, related_name="+")
 
@@ -96,7 +96,7 @@ class Import(models.Model):
 
     @property
     def n_changed(self) -> int:
-        """Return how many people it named that had existed before, changed or not."""
+        """Return how many people of the file had existed before, whether a value changed or not."""
         return self.n_people - self.n_created
 
     @property
@@ -105,7 +105,7 @@ class Import(models.Model):
         return self.n_created + self.n_updated - self.n_people
 
     def percent(self) -> int:
-        """Return the processed part of the file."""
+        """Return how much of the file is processed, in per cent; 100 only when it is done."""
         return (
             100
             if self.state == self.State.DONE

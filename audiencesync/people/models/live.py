@@ -1,6 +1,6 @@
-"""Who listens to segments and events, who is in a live segment, and what happened since.
+"""Subscriptions to segments and events, the members of live segments, and waiting signals.
 
-A listener is a number that means nothing here: canvases use their ids.
+A listener is known only as a number: the id of a canvas.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Subscription(models.Model):
         WAIT = "wait"
 
     class Kind(models.TextChoices):
-        """What the listener is signalled."""
+        """What the listener gets signals of."""
 
         EVENT = "event"
         PURCHASE = "purchase"
@@ -45,7 +45,7 @@ class Subscription(models.Model):
     # Only members who leave are signalled. The listener writes the members itself.
     is_leave_only = models.BooleanField(default=False, db_default=False)
     is_paused = models.BooleanField(default=False)
-    collecting_since = models.DateTimeField(default=timezone.now)  # made or last resumed
+    collecting_since = models.DateTimeField(default=timezone.now)  # when created or last resumed
     sweep_at = models.DateTimeField(null=True)  # when the next full sweep of the segment begins
     sweep_cursor = models.BigIntegerField(default=0)  # highest profile id that this sweep has done
 
@@ -76,7 +76,7 @@ class Subscription(models.Model):
 class SegmentMember(models.Model):
     """A profile in a live segment, as one subscription knows it.
 
-    Erased profiles leave by a signal; a row that is left over goes with the row of the profile.
+    An erased profile leaves with a signal. A row that remains is deleted with the profile's row.
     """
 
     pk = models.CompositePrimaryKey("subscription_id", "profile_id")
@@ -127,7 +127,7 @@ class Signal(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["listener", "id"], name="signal_of_listener"),
-            # A listener may hold very many people who left: the others are found beside them.
+            # A listener may have very many signals of people who left; this index finds the others.
             models.Index(
                 fields=["listener", "id"], condition=~models.Q(kind="left"), name="signal_not_left"
             ),
@@ -143,10 +143,7 @@ class Signal(models.Model):
 
 
 class ChangedProfile(models.Model):
-    """A profile that changed while its group has live segments; deleted when it is compared.
-
-    There is a row per change.
-    """
+    """One change of a profile in a group with live segments, until live.py has compared it."""
 
     app_group = models.ForeignKey(
         AppGroup, models.CASCADE, related_name="+", db_constraint=False, db_index=False

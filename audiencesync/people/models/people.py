@@ -38,11 +38,11 @@ class Profile(models.Model):
     gaid = models.CharField(_("Android GAID"), max_length=64, blank=True)
     country = models.CharField(_("country"), max_length=2, blank=True)
     language = models.CharField(_("language"), max_length=8, blank=True)
-    # An object. The database does not enforce it, so readers pass over anything else.
+    # A JSON object. The database does not enforce this, so readers ignore any other value.
     attributes = models.JSONField(default=dict, blank=True)
     # null: unknown, treated as allowed
     ad_tracking_enabled = models.BooleanField(_("ad tracking enabled"), null=True)
-    # False: never added, always removable
+    # False: never added to an audience, but removed from one if needed. null: unknown
     ads_consent = models.BooleanField(_("consent to advertising"), null=True)
     email_sha256 = models.BinaryField(max_length=32, null=True)
     phone_sha256 = models.BinaryField(max_length=32, null=True)
@@ -50,14 +50,15 @@ class Profile(models.Model):
     gaid_sha256 = models.BinaryField(max_length=32, null=True)
     # bit i set: KINDS[i] is present but unusable
     invalid_kinds = models.PositiveSmallIntegerField(default=0)
-    # Alternative hashes, for partners that spell differently: the e-mail by Gmail's rule, the phone
-    # without its plus. Null also where the identifier arrived hashed. No partner is sent them yet,
-    # so past identifiers and misreadings are kept for the main hashes only.
+    # Alternative hashes, for partners with other rules of normalising: the e-mail without the dots
+    # and +tag that Gmail ignores, the phone without its plus. Null also if the identifier arrived
+    # hashed. No partner receives them yet, so PastIdentifier and Misreading hold no such hashes.
     email_gmail_sha256 = models.BinaryField(max_length=32, null=True)
     phone_digits_sha256 = models.BinaryField(max_length=32, null=True)
-    rule_version = models.PositiveSmallIntegerField(default=8)  # normalise.RULE_VERSION
-    # The profile that this one was merged into, with all its values. The row stays for its visits
-    # and deliveries; erasing or exporting the target includes it.
+    # the normalise.RULE_VERSION that made the hashes
+    rule_version = models.PositiveSmallIntegerField(default=8)
+    # The profile that this one was merged into, and that has taken over its values. The row stays,
+    # because visits and deliveries refer to it; erasing or exporting the target includes it.
     merged_into = models.ForeignKey(
         "self",
         models.CASCADE,
@@ -146,7 +147,7 @@ class Event(models.Model):
     """An event or purchase of a profile. Written once, by api/track.py."""
 
     class Kind(models.TextChoices):
-        """Purchases have a product for a name, a price and a quantity."""
+        """Kinds of events. The name of a purchase is its product; only a purchase has a price."""
 
         EVENT = "event", _("event")
         PURCHASE = "purchase", _("purchase")
@@ -195,7 +196,7 @@ class Erasure(models.Model):
     asked_by = models.CharField(max_length=200)  # the name of a user, or see BY_KEY
     requested_at = models.DateTimeField()
     asked_at = models.DateTimeField(null=True)  # when the removals were queued
-    look_at = models.DateTimeField(db_default=Now())  # when the beat checks it next
+    look_at = models.DateTimeField(db_default=Now())  # when the periodic job checks it next
     done_at = models.DateTimeField(null=True)
     # One dict per audience from which the person is removed.
     places: models.JSONField[list[dict[str, Any]], list[dict[str, Any]]] = models.JSONField(
@@ -233,7 +234,7 @@ class ErasedName(models.Model):
     digest = models.BinaryField(max_length=32)
     erasure = models.ForeignKey(Erasure, models.SET_NULL, null=True, related_name="names")
     at = models.DateTimeField()
-    is_filed = models.BooleanField(default=False)  # stands in the file that survives a restore
+    is_filed = models.BooleanField(default=False)  # is in the erasure ledger, a file
 
     class Meta:
         constraints = [
@@ -250,7 +251,7 @@ class ErasedName(models.Model):
 
 
 class Withdrawal(models.Model):
-    """A withdrawal of consent that waits for the queue to cancel and remove.
+    """A withdrawal of consent, kept until the queue has cancelled adds and queued removals.
 
     Handled by partners/queue/removals/consent.py.
     """
@@ -264,7 +265,7 @@ class Withdrawal(models.Model):
 
 
 class Misreading(models.Model):
-    """A hash that was sent for a person and is not theirs, until it is removed from audiences.
+    """A hash that a former rule made wrongly, kept until its removal from audiences is queued.
 
     The removal is queued by partners/queue/removals/misreadings.py.
     """
@@ -280,7 +281,7 @@ class Misreading(models.Model):
 
 
 class Segment(models.Model):
-    """A saved filter over profiles (filters.py)."""
+    """A saved filter over profiles (people/segments/filters.py)."""
 
     app_group = models.ForeignKey(AppGroup, models.CASCADE, related_name="segments")
     api_id = models.UUIDField(default=uuid4, unique=True, editable=False)  # how programs name it
@@ -290,7 +291,7 @@ class Segment(models.Model):
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
-    version = models.PositiveIntegerField(default=1)  # an edit names the one it started from
+    version = models.PositiveIntegerField(default=1)  # an edit sends the version it started from
 
     class Meta:
         ordering = ["name"]

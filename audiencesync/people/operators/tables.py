@@ -1,6 +1,6 @@
-"""The tables of people, without what would name one.
+"""The tables of the people app; values that identify a person are shown as present or absent.
 
-Two have a key of two columns, which Django's admin cannot show: members of imports and segments.
+ImportMember and SegmentMember are left out: Django's admin cannot show a composite primary key.
 """
 
 from audiencesync.groups.operators.read_only import EMAIL, presence, register

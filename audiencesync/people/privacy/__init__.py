@@ -1,1 +1,1 @@
-"""Consent, the ledger of erased people, how long things are kept."""
+"""Consent, the ledger of erased people, and the retention of events."""

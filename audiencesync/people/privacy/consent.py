@@ -1,8 +1,8 @@
 """Consent to advertising: derive it from an attribute, and record withdrawals.
 
-The queue reads ``Profile.ads_consent`` alone. A group may name an attribute that decides it; then
-the column follows the attribute at every write, and a background pass reworks all profiles after a
-change of the settings.
+The sync queue reads only ``Profile.ads_consent``. A group may name an attribute that decides it:
+then every write of a profile sets the column from the attribute. After a change of this setting,
+a background job (writing/rework.py) sets the column of all profiles.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ def after_change(
 ) -> bool | None:
     """Return the consent after a change of attributes.
 
-    ``stored``: before it. A stored refusal stands until the attribute holds a value.
+    ``stored``: the consent before. A refusal stays until the attribute holds a value.
     """
     consent = from_attribute(app_group, attributes)
     return False if consent is None and stored is False else consent
 
 
 def record_withdrawals(app_group: AppGroup, profile_ids: Iterable[int], *, now: datetime) -> None:
-    """Record withdrawals inside the caller's transaction, and request the job that handles them."""
+    """Record withdrawals inside the caller's transaction, and wake the job that handles them."""
     withdrawals = [Withdrawal(app_group=app_group, profile_id=pk, at=now) for pk in profile_ids]
     if withdrawals:
         Withdrawal.objects.bulk_create(withdrawals)

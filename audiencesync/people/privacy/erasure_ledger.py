@@ -1,8 +1,8 @@
 """The suppression list of erased people: salted hashes of their names, which survive a restore.
 
-A name is an external id, an alias, an e-mail or a phone. An import cannot bring an erased person
-back. A call is blocked only if it names the old id or alias, or an address alone
-(`blocked_indexes`).
+A name is an external id, an alias, an e-mail or a phone; the latter two are called addresses.
+An import cannot bring an erased person back. An API call is blocked only if it names the erased
+id or alias, or names a person by an address alone (`blocked_indexes`).
 
 The file (settings.ERASURE_LEDGER) holds a line per name:
 {"group": 1, "kind": "email", "digest": "...", "at": "..."}.
@@ -37,7 +37,7 @@ CHUNK = 2000
 
 
 def digest(app_group: AppGroup, kind: str, value: bytes) -> bytes:
-    """Return the salted hash of a name. ``value``: an id as text; an e-mail or phone as SHA-256."""
+    """Return the salted hash of a name. ``value``: an encoded id, or the SHA-256 of an address."""
     return hmac.digest(bytes(app_group.erasure_salt), kind.encode() + b"\0" + value, "sha256")
 
 
@@ -74,7 +74,7 @@ def write(
 ) -> None:
     """Record names inside the caller's transaction."""
     on_conflict: dict[str, Any] = {"ignore_conflicts": True}
-    if erasure is not None:  # a person erased again is blocked from now on
+    if erasure is not None:  # a second erasure replaces the time of the first
         on_conflict = {"update_conflicts": True, "unique_fields": ["app_group", "kind", "digest"]}
         on_conflict["update_fields"] = ["at", "erasure"]
     ErasedName.objects.bulk_create(
@@ -87,7 +87,10 @@ def write(
 
 
 def restore(app_group: AppGroup, names: Mapping[Name, datetime]) -> None:
-    """Record names of the file with their time: it tells whether a former rule hashed them."""
+    """Record names read from the file, with the time of their erasure.
+
+    `_hits_by_former_rule` compares this time with the end of the former rule.
+    """
     ErasedName.objects.bulk_create(
         [
             ErasedName(app_group=app_group, kind=kind, digest=value, at=at)
@@ -103,7 +106,10 @@ def is_used(app_group: AppGroup) -> bool:
 
 
 def blocks_addresses_since(app_group: AppGroup, now: datetime) -> datetime:
-    """Return since when erasures block e-mails and phones; ids and aliases always block."""
+    """Return the time after which an erasure still blocks its e-mails and phones.
+
+    External ids and aliases are blocked for ever.
+    """
     return now - timedelta(days=app_group.suppression_days)
 
 
@@ -117,10 +123,11 @@ def blocked_indexes(
 ) -> set[int]:
     """Return the indexes of changes that name an erased person or set the address of one.
 
-    A file may be older than the erasure, so its addresses count for `suppression_days`. A call
-    with an id or alias of its own means the present owner: an erased person may sign up again.
-    ``profile_ids``: index -> id of the profile found by an id or alias. A profile may share an
-    address with an erased person: a change may name an address that its profile has already.
+    A file may be older than the erasure, so all its addresses are checked, for `suppression_days`.
+    In an API call an address is checked only in changes without an id or alias: an erased person
+    may sign up again under a new id. An address that the profile of the change has already is
+    never blocked: two people may share it.
+    ``profile_ids``: index -> id of the profile found by an id or alias.
     """
     if not is_used(app_group):
         return set()
@@ -156,7 +163,8 @@ def _hits(
 ) -> list[tuple[int, Name]]:
     """Return index and name of changes with a blocked name.
 
-    ``address_indexes``: the changes whose addresses count, where erased later than ``since``.
+    ``address_indexes``: the changes of which addresses are checked, against erasures after
+    ``since``.
     """
     indexed_names = [
         (index, name) for index, change in enumerate(changes) for name in _names(app_group, change)
@@ -174,12 +182,12 @@ def _hits(
 
 
 def names_with_receipt(app_group: AppGroup) -> QuerySet[ErasedName]:
-    """Return the blocked names of erasures whose receipt exists, so that it can release them."""
+    """Return the blocked names that `release` can unblock: those with the row of their erasure."""
     return ErasedName.objects.filter(app_group=app_group, erasure__isnull=False).order_by()
 
 
 def release(erasure: Erasure, *, now: datetime) -> int:
-    """Unblock the person of a receipt, also after a restore. Return the number of names."""
+    """Unblock the names of an erasure, in the file too. Return how many."""
     with transaction.atomic():
         rows = list(ErasedName.objects.select_for_update().filter(erasure=erasure).order_by("pk"))
         lines = [
@@ -196,7 +204,7 @@ def release(erasure: Erasure, *, now: datetime) -> int:
 
 
 def receipt_keys(app_group: AppGroup, changes: Sequence[Change]) -> dict[int, str]:
-    """Return index -> key of the receipt, for changes of people who were erased before."""
+    """Return index -> key of the erasure, for changes that name an erased person."""
     if not is_used(app_group):
         return {}
     indexed_names = [
@@ -239,7 +247,10 @@ def _hits_by_former_rule(
 def digests(
     app_group: AppGroup, kind: str, values: Iterable[bytes | None], texts: Iterable[str | None] = ()
 ) -> bytes:
-    """Return the digests of some names, joined. ``texts``: the e-mails or phones as received."""
+    """Return the digests of names, joined, and those of raw addresses by former rules.
+
+    ``values``: as in `digest`. ``texts``: e-mails or phones as received.
+    """
     digests = [digest(app_group, kind, value) for value in values if value]
     for text in filter(None, texts) if app_group.reread_at else ():
         digests += former_digests(app_group, kind, text)
@@ -247,7 +258,7 @@ def digests(
 
 
 def former_digests(app_group: AppGroup, kind: str, text: str) -> list[bytes]:
-    """Return digests by former rules of an e-mail or phone; none in groups without such rules."""
+    """Return the digests of an e-mail or phone by former rules; none if the group had none."""
     if app_group.reread_at is None:
         return []
     hashes = former_rules.former_hashes(kind, text, region=app_group.phone_region)
@@ -283,8 +294,8 @@ def _address_texts(kind: str, changes: Sequence[Change]) -> Iterator[tuple[int, 
 def restored_people(app_group: AppGroup, names: set[Name]) -> list[int]:
     """Return the ids of erased profiles that a restore brought back.
 
-    External ids and aliases never change, so a profile with one is matched by it alone: others
-    may have the same address.
+    A profile with an external id or alias is matched by these alone: they never change, and an
+    address may belong to another person as well.
     """
     restored_ids: list[int] = []
     for chunk in chunks.walk(Profile.objects.filter(app_group=app_group), CHUNK):
