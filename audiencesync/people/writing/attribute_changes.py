@@ -64,8 +64,8 @@ def apply_changes(
 ) -> dict[str, Any]:
     """Return the attributes after a change; ``stored`` itself if nothing is new.
 
-    An attribute that does not fit stays and is named in ``unfit``. Raise Unfit to reject the whole
-    change.
+    An attribute whose change does not fit keeps its value, and the problem is added to ``unfit``.
+    Raise Unfit if there would be too many attributes.
     """
     result = stored
     for name, value in changes.items():
@@ -95,7 +95,7 @@ def _is_same(old: Any, new: Any) -> bool:
 
 
 def _sorted_json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)  # the order of its keys is no part of an object
+    return json.dumps(value, sort_keys=True)  # objects are equal in any order of their keys
 
 
 def _new_value(old: Any, change: Any) -> Any:
@@ -109,7 +109,7 @@ def _new_value(old: Any, change: Any) -> Any:
             return total
         case Edit(add, remove):
             values = [value for value in _list(old) if not _contains(value, remove)]
-            if not add:  # a removal creates no attribute
+            if not add:  # removing from a missing list creates no attribute
                 return values if old is not None else None
             values += add
             return _check_size(
@@ -119,7 +119,7 @@ def _new_value(old: Any, change: Any) -> Any:
             )
         case Merge(parts):
             result = _check_size(_merge(old if isinstance(old, dict) else {}, parts))
-            # An object without parts stays as an empty one; without an object, nothing changes.
+            # An object that loses all parts stays as {}; a missing object is not created as {}.
             return result if result or isinstance(old, dict) else old
         case EditObjects(add, update, remove):
             objects = [

@@ -1,6 +1,7 @@
 """Split the changes of one call where one must be written before the next can find its profile.
 
-A profile that is given an e-mail is found by it from then on; one that loses it no longer is.
+After a change that sets an e-mail, later changes find the profile by it; after a change that
+deletes the e-mail, they do not.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from audiencesync.people.writing.lookup import Key
 if TYPE_CHECKING:
     from audiencesync.people.changes import Change
 
-_NO_KEY: Key = ("", None)  # of a change that names its profile by an unusable address
+_NO_KEY: Key = ("", None)  # the key of a change that names its profile by an unusable address
 
 
 def split(app_group: AppGroup, changes: Sequence[Change]) -> list[Sequence[Change]]:
@@ -33,8 +34,8 @@ def split(app_group: AppGroup, changes: Sequence[Change]) -> list[Sequence[Chang
     for change, key in zip(changes, keys, strict=True):
         profile, new_keys = profiles.get(key, key), _new_keys(change, app_group.phone_region)
         is_found_by_address = key[0] in erasure_ledger.ADDRESSES
-        # A new part begins if the new address found its former profile in this part, or if the
-        # profile to be found by an address got or lost one in it.
+        # Begin a new part if this part finds a profile by an address that the change sets, or if
+        # the change finds its profile by an address and this part changes an address of it.
         if used_keys & new_keys or (is_found_by_address and profile in changed_profiles):
             parts.append([])
             used_keys, changed_profiles = set(), set()
@@ -47,21 +48,24 @@ def split(app_group: AppGroup, changes: Sequence[Change]) -> list[Sequence[Chang
 
 
 def _is_mixed(kind: str, changes: Sequence[Change]) -> bool:
-    """Return whether some changes find by an e-mail (or phone) and some set another one."""
+    """Return whether some changes find a profile by this kind and some set another address."""
     return any(_sets_other_address(kind, change) for change in changes) and any(
         change.external_id is None and getattr(change, kind) is not None for change in changes
     )
 
 
 def _sets_other_address(kind: str, change: Change) -> bool:
-    """Return whether a change sets or deletes an address other than the one it finds by."""
+    """Return whether a change sets an address other than the one it finds by, or deletes it."""
     return kind in change.fields and (
         change.fields[kind] is None or change.fields[kind] != getattr(change, kind)
     )
 
 
 def _new_keys(change: Change, region: str) -> set[Key]:
-    """Return the keys of the profile after the change; without a hash if deleted or unusable."""
+    """Return the address keys that a change gives its profile.
+
+    The hash of a key is None if the address is deleted or unusable.
+    """
     keys: set[Key] = set()
     for kind in erasure_ledger.ADDRESSES:
         if _sets_other_address(kind, change):

@@ -56,9 +56,10 @@ class Row:
         return values
 
     def set_hashes(self, kind: str, hashes: Hashes) -> None:
-        """Set the hashes of one kind, and whether its value is unusable.
+        """Set the hashes of one kind, and its bit of ``invalid_kinds``.
 
-        Hashed input has no alternative hash; if it is the known hash, the known alternative stays.
+        A value that arrived hashed has no alternative hash. If it equals the stored hash, the
+        stored alternative hash stays.
         """
         index, column, alternative, alternative_index = _HASH_INDEXES[kind]
         digest = hashes[index]
@@ -70,7 +71,7 @@ class Row:
         self.invalid_kinds = self.invalid_kinds & ~bit | hashes.invalid & bit
 
     def clear(self, kind: str) -> None:
-        """Forget the value of one kind and its hashes."""
+        """Delete the value of one kind and its hashes."""
         setattr(self, kind, "")
         self.set_hashes(kind, _NO_HASHES)
 
@@ -80,7 +81,7 @@ ATTRIBUTES = COLUMNS.index("attributes")
 HASHES = tuple(name for name in COLUMNS if name.endswith("_sha256"))
 ALTERNATIVES = {"email": "email_gmail_sha256", "phone": "phone_digits_sha256"}
 CONSENTS = ("ad_tracking_enabled", "ads_consent")
-_SQL_TYPES: dict[type, str] = {  # of PostgreSQL, as records of JSON have them
+_SQL_TYPES: dict[type, str] = {  # PostgreSQL's types, for json_to_recordset (rows.py)
     models.BigAutoField: "bigint",
     models.BinaryField: "bytea",
     models.BooleanField: "boolean",
@@ -93,8 +94,8 @@ _get_columns = attrgetter(*(name for name in COLUMNS if name != "attributes"))
 _get_all = attrgetter(*COLUMNS)
 _NO_HASHES = Hashes(None, None, None, None, 0)
 
-# Kind -> its place in Hashes, its column, the column of its alternative hash, the place of that.
-# Computed here because set_hashes runs for every identifier that is written.
+# Kind -> index in Hashes and column of its hash; column and index of its alternative hash.
+# Computed once because set_hashes runs for every identifier that is written.
 _HASH_INDEXES = {
     kind: (
         KINDS.index(kind),

@@ -49,7 +49,10 @@ class Identity:
 def add_aliases(
     app_group: AppGroup, requests: Sequence[NewAlias], *, now: datetime
 ) -> list[IdentifyProblem | None]:
-    """Return a problem or None (done) per request. An alias that exists already stays as it is."""
+    """Return for each request its problem, or None if it is done.
+
+    An alias that exists already is left as it is; "taken" if it is another profile's.
+    """
 
     def add_all() -> list[IdentifyProblem | None]:
         external_ids = [
@@ -64,7 +67,7 @@ def add_aliases(
 def identify(
     app_group: AppGroup, requests: Sequence[Identity], *, now: datetime
 ) -> list[IdentifyProblem | None]:
-    """Return a problem or None (done) per request."""
+    """Return for each request its problem, or None if it is done."""
 
     def identify_all() -> list[IdentifyProblem | None]:
         lookup.lock_names(app_group, alone=True)
@@ -83,13 +86,13 @@ def identify(
 
 
 def _lock(app_group: AppGroup, ids: Iterable[int]) -> None:
-    # All are locked at once, in the order of ids as by all writers: one by one, two calls could
-    # deadlock.
+    # Lock all profiles at once, in the order of their ids, as all writers do. If each were locked
+    # when it is needed, two calls could deadlock.
     rows.lock(app_group.pk, ids)
 
 
 def family(profile_ids: Sequence[int]) -> dict[int, int]:
-    """Return id -> the one of these ids that it was merged into; each of these for itself."""
+    """Return the id of each profile merged into one of these -> that one, and each id -> itself."""
     targets = {pk: pk for pk in profile_ids}
     frontier = targets
     while frontier:
@@ -106,7 +109,7 @@ def family(profile_ids: Sequence[int]) -> dict[int, int]:
 def _retry(
     action: Callable[[], list[IdentifyProblem | None]], app_group: AppGroup
 ) -> list[IdentifyProblem | None]:
-    """Run ``action`` in one transaction; repeat it if another writer took a name meanwhile."""
+    """Run ``action`` in one transaction; repeat it if another writer creates the same name."""
     for tries_left in reversed(range(TRIES)):
         try:
             with transaction.atomic():
@@ -160,7 +163,7 @@ def _identify(app_group: AppGroup, request: Identity, *, now: datetime) -> Ident
             external_id=request.external_id, updated_at=now
         )
         live_marks.note(app_group.pk, [visitor.pk])
-        return None if n_updated else "unknown"  # erased since
+        return None if n_updated else "unknown"  # erased since it was found
     return _merge(app_group, visitor.pk, person_id, now=now)
 
 
@@ -221,7 +224,10 @@ def _merge(
 
 
 def _past_hashes(visitor: columns.Row, person: columns.Row) -> list[tuple[int, str, bytes]]:
-    """Return all hashes that the visitor has or had, for both: removals of either name them."""
+    """Return all hashes that the visitor has or had, once for each of the two profiles.
+
+    A removal of either profile must send them.
+    """
     past_identifiers = PastIdentifier.objects.filter(profile_id=visitor.id).values_list(
         "kind", "sha256"
     )
@@ -238,7 +244,8 @@ def _past_hashes(visitor: columns.Row, person: columns.Row) -> list[tuple[int, s
 
 def _fill_gaps(person: columns.Row, visitor: columns.Row) -> None:
     """Copy values that the person lacks, or has unusable where the visitor has a usable one."""
-    # The id of a device that refuses tracking must not be sent by the permission of another one.
+    # The person's permission is that of another device: with it, the visitor's device id would be
+    # sent although its own device refuses tracking.
     refused_kinds = DEVICE_KINDS if visitor.ad_tracking_enabled is False else ()
     for bit, kind in enumerate(KINDS):
         if kind in refused_kinds and person.ad_tracking_enabled:

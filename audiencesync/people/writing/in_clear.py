@@ -1,6 +1,7 @@
 """Detect e-mail addresses and phone numbers, which a hash-only group must not store in the clear.
 
-One rule for the API and the import: by the value, and by the name where a value is ambiguous.
+The API and the import share this rule: it decides by the value of an attribute, and by the name
+of the attribute where the value is ambiguous.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from audiencesync.people.identifiers import normalise, phones
 from audiencesync.people.writing.attribute_changes import Edit, EditObjects, Inc, Merge
 
-_NAMES = {  # words of a name, in the plainest spelling
+_NAMES = {  # kind -> words in names of attributes, as `_letters_only` spells them
     "email": "email emails mail mails emailadresse mailadresse emailaddress courriel correo",
     "phone": (
         "phone phones telephone phonenumber cellphone mobilephone mobile mobil mobilnummer mobilnr"
@@ -27,7 +28,7 @@ _NAMES = {  # words of a name, in the plainest spelling
 _KINDS = {word: kind for kind, words in _NAMES.items() for word in words.split()}
 _PHONE_PARTS = re.compile("phone|telefon|handy|whatsapp|rufnummer|mobilnum|mobilenum|msisdn")
 _OTHER_CONTACT_WORDS = "contact kontakt emergency callback rückruf rueckruf durchwahl telegram"
-_NOT_THE_NUMBER = (  # words of a name that mean something other than the number
+_NOT_THE_NUMBER = (  # words that show that a name such as "phone model" means no phone number
     "at date time timestamp datum zeit count anzahl version model modell os app optin consent price"
     " preis plan"
 )
@@ -37,7 +38,7 @@ _CONTACT_WORDS, _OTHER_MEANINGS = (
 )
 _CAMEL_CASE = re.compile(r"(?<=[a-zäöüß])(?=[A-ZÄÖÜ])")
 _EMAIL = re.compile(r"[^\s@/<>(),;:\[\]]\s*(?:@|%40)\s*(?![0-9]x\.)(?:[\w-]+\.)+[^\W\d_][\w-]+")
-_NUMBER = re.compile(  # from its plus or zero on, or in the groups of North America
+_NUMBER = re.compile(  # begins with a plus or zero, or is grouped as in North America
     r"(?<![\w.,+-])(?:(?:\+|\(?00?|\(\+)[ ()]*[1-9](?:[ ()/.-]{0,3}[0-9]){5,14}"
     r"|\(?[2-9][0-9]{2}[) -]{1,2}[0-9]{3}[ -][0-9]{4})(?!\w)",
     re.ASCII,
@@ -49,11 +50,11 @@ _TIMESTAMP = re.compile(
     re.ASCII,
 )
 _HASH = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
-_MIN_DIGITS, _MAX_DIGITS = 6, 15  # digits of a number
+_MIN_DIGITS, _MAX_DIGITS = 6, 15  # digits of a phone number
 
 
 def kind_of(name: str) -> str:
-    """Return ``email`` or ``phone`` if a name means one: "E-Mail 2", "Handy privat"; else ""."""
+    """Return ``email`` or ``phone`` for names such as "E-Mail 2" or "Handy privat"; else ""."""
     words = [*map(_letters_only, re.split(r"[\s_.:/()\d]+", name)), _letters_only(name)]
     return next((_KINDS[word] for word in words if word in _KINDS), "")
 
@@ -88,7 +89,7 @@ def has_email(text: str) -> bool:
 
 
 def _has_phone(text: str, region: str) -> bool:
-    """Return whether a text contains a certain phone number: with a plus, or as dialled at home."""
+    """Return whether a text contains a valid phone number; plain digits count only if mobile."""
     normalised = phones.plain(text)
     if _TIMESTAMP.fullmatch(normalised):
         return False
@@ -100,7 +101,7 @@ def _has_phone(text: str, region: str) -> bool:
 
 
 def _looks_like_a_number(value: Any) -> bool:
-    """Return whether the value of a phone attribute looks like a number, valid or not."""
+    """Return whether a value looks like a phone number, valid or not."""
     if isinstance(value, bool) or value is None:
         return False
     if isinstance(value, int | float):
@@ -112,7 +113,7 @@ def _looks_like_a_number(value: Any) -> bool:
 
 
 def holds(name: str, value: Any, *, region: str) -> bool:
-    """Return whether an attribute, or a change of one, has an address or number at any depth."""
+    """Return whether an attribute, or a change of one, holds an e-mail or phone at any depth."""
     return has_email(name) or any(_is_address(*item, region) for item in _leaves(name, value))
 
 
@@ -129,7 +130,10 @@ def _is_address(name: str, value: Any, region: str) -> bool:
 
 
 def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield texts and numbers with the nearest meaningful name; names of parts are texts."""
+    """Yield (name, value) of each text and number in a value, with the name nearest to it.
+
+    The names of an object's parts are yielded as texts, too, with an empty name.
+    """
     match value:
         case Inc(by):
             yield name, by
@@ -142,9 +146,9 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         case dict():
             for part_name, item in value.items():
                 yield "", part_name
-                # {"mobile": {"private": …}}
-                is_part = kind_of(name) == "phone" and not _may_be_a_phone(part_name)
-                yield from _leaves(name if is_part else part_name, item)
+                # In {"mobile": {"private": …}} the outer name says more about the value.
+                keeps_name = kind_of(name) == "phone" and not _may_be_a_phone(part_name)
+                yield from _leaves(name if keeps_name else part_name, item)
         case list():
             for item in value:
                 yield from _leaves(name, item)

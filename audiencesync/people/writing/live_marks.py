@@ -1,8 +1,8 @@
-"""Mark profiles that changed, and write signals of their events, for subscriptions to either.
+"""Mark changed profiles for live segments, and write signals of events for their subscriptions.
 
 A mark is a row of ChangedProfile: segments/live.py compares the profile with its live segments.
-Every writer of profiles or events calls ``note`` in its own transaction, so that neither a change
-nor its mark can be lost alone.
+Every writer of profiles or events calls ``note`` in its own transaction, so that a change and its
+mark are committed together.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _MARK = (
     " SELECT %s, {}"
 )
 MERGED = "merged"
-"""The fingerprint of a member whose next comparison must find changed identifiers."""
+"""A fingerprint that equals no computed one: the next comparison finds changed identifiers."""
 _SubscriptionRow = tuple[int, int, str, str]  # id, listener, kind, name
 
 
 def note(app_group_id: int, profiles: Iterable[int], events: Sequence[Event] = ()) -> None:
-    """Mark ``profiles`` as changed and signal ``events``, which are saved already.
+    """Mark ``profiles`` as changed, and write signals of ``events``, which are already saved.
 
-    One query if the group has no subscription that collects.
+    In a group without an active subscription this costs one query.
     """
     subscriptions = _subscriptions(app_group_id)
     if not subscriptions:
@@ -47,9 +47,9 @@ def note(app_group_id: int, profiles: Iterable[int], events: Sequence[Event] = (
 def hand_over(app_group_id: int, visitor: int, *, to: int) -> None:
     """Reassign members and signals of a merged profile, and mark both, in the same transaction.
 
-    The person (``to``) takes the visitor's place in the segments. If the next comparison lets it
-    leave, the identifiers that were sent for the visitor are removed with it. That holds in paused
-    subscriptions, too.
+    The person (``to``) takes the visitor's place in the segments, also in paused subscriptions. If
+    the next comparison finds that the person leaves, the identifiers sent for the visitor are
+    removed from audiences as well.
     """
     locked = Subscription.objects.select_for_update(no_key=True).order_by("pk")
     listeners = dict(locked.filter(app_group=app_group_id).values_list("pk", "listener"))
@@ -60,8 +60,8 @@ def hand_over(app_group_id: int, visitor: int, *, to: int) -> None:
     person_subscriptions = {pk for profile, pk in pairs if profile == to}
     shared = {pk for profile, pk in pairs if profile == visitor} & person_subscriptions
     visitor_only = {pk for profile, pk in pairs if profile == visitor} - person_subscriptions
-    # Where both were members, the visitor's identifiers must be removed, even if the person stays:
-    # a changed fingerprint does it. An empty fingerprint says that nothing was sent.
+    # Where both were members, the visitor's identifiers must be removed even if the person stays.
+    # MERGED causes that. Where the fingerprint is empty, nothing was sent.
     sent_members = members.filter(profile=to, subscription__in=shared).exclude(fingerprint="")
     sent_members.update(fingerprint=MERGED)
     members.filter(profile=visitor, subscription__in=visitor_only).update(profile=to)
@@ -69,7 +69,7 @@ def hand_over(app_group_id: int, visitor: int, *, to: int) -> None:
     signals = Signal.objects.filter(listener__in=set(listeners.values()))
     membership_signals = signals.exclude(kind__in=Signal.OF_EVENTS)
     membership_signals.filter(profile=visitor, subscription__in=person_subscriptions).delete()
-    # The last signal about a member must be that it joined.
+    # If signals about the person wait, the last one must be "joined", as the person is a member.
     still_signalled = membership_signals.filter(
         profile=to, subscription__in=visitor_only
     ).values_list("subscription")
@@ -94,9 +94,9 @@ def has_live_segments(app_group_id: int) -> bool:
 
 
 def mark_sql(profile_ids: str) -> str:
-    """Return the statement that marks profiles; its first parameter is their group.
+    """Return the INSERT that marks profiles; its first parameter is the id of their group.
 
-    ``profile_ids``: SQL of an expression and its source, such as "id FROM made".
+    ``profile_ids``: SQL that follows SELECT, such as "id FROM made".
     """
     return _MARK.format(profile_ids)
 

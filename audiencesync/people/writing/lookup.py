@@ -18,19 +18,19 @@ from audiencesync.people.writing import rows
 # external_id: text; alias: (label, name); id: number; email, phone: the hash; device: text
 Key = tuple[str, Any]
 AT_ONCE = 5000  # values in one list of a statement
-# Name in the API -> an expression to order profiles by; of a condition, False comes first.
+# Name in the API -> an expression to order profiles by; False sorts before True.
 PRIORITIES: dict[str, Any] = {
     "identified": IsNull(F("external_id"), True),
     "unidentified": IsNull(F("external_id"), False),
     "most_recently_updated": "-updated_at",
     "least_recently_updated": "updated_at",
 }
-# Keys of advisory locks: the id of the group is added to these.
+# The key of an advisory lock is one of these plus the id of the group.
 _NEWCOMERS, _NAMES = 0x41534E << 32, 0x41534F << 32
 
 
 class ProfileNames(Protocol):
-    """The names of a profile; the first one that is given finds it."""
+    """What a change says to find its profile: the first name that is not None is used."""
 
     @property
     def external_id(self) -> str | None: ...
@@ -58,7 +58,10 @@ def key(names: ProfileNames, *, region: str) -> Key | None:
 
 
 def find(app_group: AppGroup, keys: Iterable[Key]) -> dict[Key, int]:
-    """Return the ids of profiles that exist; of several with one address, the last updated."""
+    """Return key -> profile id; missing profiles are left out.
+
+    Of several profiles with one address, the last updated is found.
+    """
     values_by_kind: dict[str, list[Any]] = defaultdict(list)
     for kind, value in keys:
         values_by_kind[kind].append(value)
@@ -73,7 +76,10 @@ def find(app_group: AppGroup, keys: Iterable[Key]) -> dict[Key, int]:
 
 
 def preferred(profiles: QuerySet[Profile], order: Sequence[str]) -> Profile | None:
-    """Return the profile that ``order`` (of PRIORITIES) puts first; of equals, the last updated."""
+    """Return the profile that ``order`` puts first; of equal ones, the last updated.
+
+    ``order``: names of PRIORITIES.
+    """
     return profiles.order_by(*(PRIORITIES[name] for name in order), "-updated_at", "-pk").first()
 
 
@@ -144,10 +150,10 @@ def lock_newcomers(app_group: AppGroup) -> None:
 
 
 def lock_names(app_group: AppGroup, *, alone: bool) -> None:
-    """Lock against creating external ids (shared) or giving them to known profiles (``alone``).
+    """Lock the external ids of a group: shared to create profiles, ``alone`` to identify some.
 
-    Without this lock the two could deadlock: the creator holds a name and waits for profiles, the
-    other holds a profile and waits for the name.
+    Without this lock the two could deadlock: the creator holds a new external id and waits for
+    profiles, the other holds a profile and waits for the external id.
     """
     _lock(
         "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared", _NAMES + app_group.pk

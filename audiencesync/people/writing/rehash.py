@@ -2,8 +2,8 @@
 
 Rule 1 read some phones as those of other people. Where a hash changes, the old one is kept for
 removals, and a Misreading makes the queue remove it from the audiences it was sent to
-(partners/queue/removals/misreadings.py). Rules before 8 stored no alternative hashes; filling them
-in changes nothing that was sent, so it leaves no trace and keeps ``updated_at``.
+(partners/queue/removals/misreadings.py). Rules before 8 stored no alternative hashes. Adding them
+changes no hash that was sent, so it records no old hash and keeps ``updated_at``.
 """
 
 from __future__ import annotations
@@ -65,10 +65,9 @@ def _alternatives(row: Row) -> tuple[normalise.Digest, normalise.Digest]:
 
 
 def renew(app_group: AppGroup, profiles: Sequence[Row], *, now: datetime) -> list[Row]:
-    """Set the hashes of locked profiles by the current rule; return the rows to write.
+    """Set the hashes of locked profiles by the current rule; return rows with changed main hashes.
 
-    A row with nothing new but its alternative hashes is not returned. Where only hashes are stored
-    they stay until the address arrives again.
+    A value that is stored only as a hash keeps it until the value arrives again.
     """
     outdated = [row for row in profiles if row.rule_version < normalise.RULE_VERSION]
     raws = [(row.email, row.phone, row.idfa, row.gaid) for row in outdated]
@@ -85,7 +84,7 @@ def renew(app_group: AppGroup, profiles: Sequence[Row], *, now: datetime) -> lis
 
 
 def _renew(row: Row, hashes: normalise.Hashes) -> list[rows.PastHash]:
-    """Set the hashes of the stored values; return the hashes that the row loses."""
+    """Set the hashes of the stored values; return the hashes that were replaced."""
     past_hashes = []
     for bit, kind in enumerate(KINDS):
         stored = getattr(row, f"{kind}_sha256")
@@ -106,7 +105,7 @@ def _main_hashes(row: Row) -> tuple[object, ...]:
 def note_misreadings(
     app_group: AppGroup, past_hashes: Sequence[rows.PastHash], *, now: datetime
 ) -> None:
-    """Record replaced hashes, and a Misreading of each so that audiences drop it."""
+    """Record replaced hashes, each with a Misreading so that it is removed from audiences."""
     if not past_hashes:
         return
     rows.record_past_hashes(past_hashes, now=now)

@@ -1,4 +1,4 @@
-"""Apply changed settings of a group to its profiles: consent by an attribute, hashes only."""
+"""Apply changed settings of a group to its profiles: the consent attribute, hash-only storage."""
 
 from __future__ import annotations
 

@@ -50,8 +50,8 @@ def by_external_id(app_group_id: int, external_ids: Iterable[str]) -> dict[str, 
         return dict(cursor.fetchall())
 
 
-# One index lookup per name: with old statistics (an import runs) PostgreSQL would rather read all
-# profiles of the group, once per call.
+# LATERAL forces one index lookup per name. Otherwise PostgreSQL, with statistics that are out of
+# date during an import, would read all profiles of the group in each call.
 _BY_EXTERNAL_ID = f"""
 SELECT found.external_id, found.id FROM json_array_elements_text(%s) AS wanted (name)
 CROSS JOIN LATERAL (
@@ -61,7 +61,7 @@ CROSS JOIN LATERAL (
 
 
 def lock(app_group_id: int, ids: Iterable[int]) -> list[Row]:
-    """Lock and return these profiles, in the order of their ids; not merged or erased ones."""
+    """Lock and return these profiles, in the order of their ids, without merged or erased ones."""
     sorted_ids = sorted(ids)
     if not sorted_ids:
         return []
@@ -71,7 +71,8 @@ def lock(app_group_id: int, ids: Iterable[int]) -> list[Row]:
         cursor.execute(
             f"SELECT {', '.join(COLUMNS)} FROM {_TABLE}"
             f" WHERE id {condition} AND erased_at IS NULL AND merged_into_id IS NULL"
-            f" AND app_group_id + 0 = %s ORDER BY id {lock_clause}",  # + 0: not by its index
+            # + 0 keeps the database from using the index on app_group_id
+            f" AND app_group_id + 0 = %s ORDER BY id {lock_clause}",
             [sorted_ids if _is_postgresql() else json.dumps(sorted_ids), app_group_id],
         )
         return [_row(values) for values in cursor.fetchall()]
@@ -96,7 +97,7 @@ def _row(values: Sequence[Any]) -> Row:
 
 
 def new_ids(n: int) -> list[int]:
-    """Return ids that no other row has or will have. On SQLite: until the transaction ends."""
+    """Reserve ids for new rows. On SQLite they are reserved only until the transaction ends."""
     if not n:
         return []
     with connection.cursor() as cursor:
@@ -153,7 +154,7 @@ def update(rows: Sequence[Row], *, now: datetime | None) -> None:
 
 
 def record_past_hashes(past_hashes: Sequence[PastHash], *, now: datetime) -> None:
-    """Record hashes that profiles had. One that is recorded already keeps its time."""
+    """Record hashes that profiles had. A hash that is recorded already keeps its time."""
     rows_to_create = [
         PastIdentifier(profile_id=pk, kind=kind, sha256=digest, replaced_at=now)
         for pk, kind, digest in past_hashes
@@ -166,5 +167,5 @@ def _as_json(rows: Sequence[Row]) -> str:
 
 
 def _given_sql(name: str) -> str:
-    """Return the SQL for a column of `_JSON_RECORDS`. Hashes travel in it as hex digits."""
+    """Return the SQL for a column of `_JSON_RECORDS`; its hashes are hex digits."""
     return f"decode(given.{name}, 'hex')" if name in HASHES else f"given.{name}"

@@ -1,8 +1,8 @@
 """Create and update profiles: a handful of statements for thousands, safe beside other writers.
 
-No two calls can deadlock. The order of locks: those of the group (``lookup``, only for profiles
-to create), then new rows in the order of their external ids, then known rows in the order of their
-ids.
+No two calls can deadlock, because all take their locks in one order: first those of the group
+(``lookup``; only to create profiles), then new rows in the order of their external ids, then known
+rows in the order of their ids.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from audiencesync.people.writing.lookup import Key
 
 @dataclass(slots=True)
 class UpsertResult:
-    """What was written. The keys of dictionaries are the indexes of changes."""
+    """What was written. Dictionaries are keyed by the index of a change."""
 
     profile_ids: list[int | None]  # one per change, None where there is a problem
     created: int = 0  # number of new profiles
@@ -41,7 +41,7 @@ class UpsertResult:
     unfit: dict[int, dict[str, attribute_changes.AttributeProblem]] = field(default_factory=dict)
 
     def append(self, more: UpsertResult) -> None:
-        """Add the result of the changes after these."""
+        """Append the result of the next part of the changes."""
         n = len(self.profile_ids)
         self.problems |= {n + index: problem for index, problem in more.problems.items()}
         self.kept |= {n + index: kinds for index, kinds in more.kept.items()}
@@ -55,17 +55,18 @@ class UpsertResult:
 def upsert(
     app_group: AppGroup, changes: Sequence[Change], *, now: datetime, from_file: bool = False
 ) -> UpsertResult:
-    """Apply changes in their order, all or (if this raises) none. Call it once in a transaction.
+    """Apply changes in their order. If this raises, none is applied.
 
-    A second call could take locks against the order above. ``from_file``: the changes may be older
-    than an erasure, see erasure_ledger.blocked_indexes.
+    Call it only once in a transaction: a second call would break the order of locks. ``from_file``:
+    the changes may be older than an erasure, see erasure_ledger.blocked_indexes.
     """
     with transaction.atomic(savepoint=False):
         first_part, *later_parts = change_order.split(app_group, changes)
         if later_parts:
             _lock_all(app_group, changes)
         result = _Upsert(app_group, first_part, now, from_file).run()
-        # Each part gets a later time: of several profiles with one address, the last one is found.
+        # Each part gets a later time, so that of several profiles with one address the lookup finds
+        # the one changed last.
         for index, part in enumerate(later_parts, start=1):
             later_time = now + timedelta(microseconds=index)
             result.append(_Upsert(app_group, part, later_time, from_file).run())
@@ -90,7 +91,7 @@ def erased_indexes(app_group: AppGroup, changes: Sequence[Change], *, now: datet
 
 
 def _lock_all(app_group: AppGroup, changes: Sequence[Change]) -> None:
-    """Take every lock before the first of several parts, so that no part waits inside another."""
+    """Take all locks before the first part is written, so that no later part waits for one."""
     lookup.lock_newcomers(app_group)
     lookup.lock_names(app_group, alone=True)
     keys = {lookup.key(change, region=app_group.phone_region) for change in changes}
@@ -107,9 +108,9 @@ class _Upsert:
         self.result = UpsertResult([None] * len(changes))
         self.ids: dict[Key, int] = {}
         self.indexes: dict[Key, list[int]] = {}  # key -> indexes of its changes
-        # (profile, kind) -> index of the last change that gives a value
+        # (profile id, kind) -> index of the last change that gives a value
         self.last_index: dict[tuple[int, str], int] = {}
-        # (profile, kind) that a change deletes, whatever comes after
+        # (profile id, kind) that a change deletes, even if a later one sets it again
         self.deleted: set[tuple[int, str]] = set()
 
     def run(self) -> UpsertResult:
@@ -144,8 +145,8 @@ class _Upsert:
         return {key: getattr(self.changes[self.indexes[key][0]], key[0]) for key in keys}
 
     def _leave_out_erased(self) -> None:
-        # The ledger is read after the lookup: a profile erased in between is either in the ledger
-        # by now, or was found and is missing when it is locked.
+        # The ledger is read after the lookup. So a profile that is being erased meanwhile is either
+        # in the ledger already, or the lookup has found it and locking it fails.
         profiles = {
             index: self.ids[key]
             for key, indexes in self.indexes.items()
@@ -201,7 +202,7 @@ class _Upsert:
     def _creating_indexes(self, key: Key) -> list[int]:
         """Return the indexes of the first change that may create the profile and of all after it.
 
-        Changes before it fail.
+        Changes before it have the problem "unknown".
         """
         indexes = self.indexes[key]
         start = next(
@@ -245,7 +246,7 @@ class _Upsert:
             self.result.profile_ids[index] = None
 
     def _lock_known(self, indexes: dict[int, list[int]]) -> dict[int, Row]:
-        """Lock the known profiles. Changes of one merged since the lookup go to its target."""
+        """Lock the known profiles. The target of one merged since the lookup gets its changes."""
         rows_by_id = {row.id: row for row in rows.lock(self.app_group.pk, indexes)}
         targets = rows.merged_into(indexes.keys() - rows_by_id.keys())
         for pk, target in targets.items():
@@ -260,7 +261,7 @@ class _Upsert:
         return rows_by_id
 
     def _apply_all(self, profiles: list[tuple[Row, list[int]]]) -> list[Row]:
-        """Apply the changes with these indexes to their rows; return the rows that differ."""
+        """Apply to each row the changes with its indexes; return the rows that differ."""
         applied = []
         for row, indexes in profiles:
             columns_before, attributes_before = row.column_values(), row.attributes
@@ -283,7 +284,7 @@ class _Upsert:
         ]
 
     def _is_new(self, row: Row, kind: str, given: str) -> bool:
-        """Return whether an identifier must be written."""
+        """Return whether a given identifier differs from the stored one, or may differ."""
         if self.hashes_only:  # no value is stored to compare it with
             return True
         stored = getattr(row, kind)
@@ -323,10 +324,10 @@ class _Upsert:
             row.ads_consent = consent.after_change(self.app_group, row.attributes, consent_before)
 
     def _collect(self, row: Row, raw: dict[str, str], index: int, kind: str, given: str) -> None:
-        """Add an identifier to ``raw``.
+        """Add an identifier to ``raw``, where a later change replaces the value of an earlier one.
 
-        A placeholder, the hash of the value before it, and an unusable value after a usable one are
-        left out.
+        Left out: a placeholder, the hash of the earlier value, and an unusable value after a usable
+        one.
         """
         before = raw.get(kind, "")
         if normalise.is_placeholder(given) or self._is_hash_of_raw(before, kind, given):
@@ -349,14 +350,14 @@ class _Upsert:
         return new_digest is None and old_digest is not None
 
     def _is_hash_of_raw(self, before: str, kind: str, given: str) -> bool:
-        """Return whether the given value is only the hash of the raw value before it."""
+        """Return whether the given value is the hash of the raw value ``before``."""
         if not before or len(given.strip()) != 64:
             return False
         normalised = normalise.normalise(kind, before, region=self.app_group.phone_region)
         return normalise.is_hash_of(given, normalised.sha256)
 
     def _hash(self, profiles: list[tuple[Row, dict[str, str]]]) -> None:
-        """Set the given identifiers and their hashes; remember the hashes they replace."""
+        """Set the given identifiers and their hashes; record the hashes that they replace."""
         past_hashes: list[rows.PastHash] = []
         raw_values = [
             (raw.get("email", ""), raw.get("phone", ""), raw.get("idfa", ""), raw.get("gaid", ""))
@@ -380,7 +381,7 @@ class _Upsert:
         rows.record_past_hashes(past_hashes, now=self.now)
 
     def _keeps_stored(self, row: Row, kind: str, given: str, hashes: normalise.Hashes) -> bool:
-        """Return whether the known value is usable and the given one is not."""
+        """Return whether the stored value stays: it is usable, and the given one is not."""
         is_unusable = bool(hashes.invalid >> KINDS.index(kind) & 1)
         if getattr(row, f"{kind}_sha256") is None or not is_unusable:
             return False
