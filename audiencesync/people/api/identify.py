@@ -1,4 +1,4 @@
-"""Apply one body of ``/users/alias/new`` or ``/users/identify``: each object is validated alone."""
+"""Apply one body of ``/users/alias/new`` or ``/users/identify``, checking each object by itself."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ProcessedObjects:
 
 
 def add_aliases(app_group: AppGroup, items: Sequence[Any], *, now: datetime) -> ProcessedObjects:
-    """Write the valid objects."""
+    """Add the aliases of the valid objects."""
     result, requests = ProcessedObjects(), {}
     for index, item in enumerate(items):
         try:
@@ -47,7 +47,7 @@ def add_aliases(app_group: AppGroup, items: Sequence[Any], *, now: datetime) -> 
                 if external_id_value is None
                 else person_reference.external_id(external_id_value)
             )
-            alias_value = item.get("user_alias")  # or its fields are those of the object
+            alias_value = item.get("user_alias")  # if missing, the object itself is the alias
             alias = person_reference.alias(item if alias_value is None else alias_value)
             track_objects.refuse_addresses(*alias, app_group, field="alias_name")
             requests["user_aliases", index] = NewAlias(alias, external_id)
@@ -60,7 +60,7 @@ def add_aliases(app_group: AppGroup, items: Sequence[Any], *, now: datetime) -> 
 def identify(
     app_group: AppGroup, arrays: Mapping[str, Sequence[Any]], *, now: datetime
 ) -> ProcessedObjects:
-    """Write the valid objects, and wake the engine: a canvas may wait for these people."""
+    """Identify people by the valid objects, and wake the job that moves people in canvases."""
     result, requests = ProcessedObjects(), {}
     for array in IDENTIFY:
         for index, item in enumerate(arrays[array]):

@@ -17,7 +17,7 @@ from audiencesync.rest.strict_json import number_as_text
 PRIMARY = ("external_id", "user_alias", "braze_id")
 LONGEST_LABEL = 255
 LONGEST_PHONE = 64
-_MIN_LOST_ZEROS = 2  # fewer zeros at the end of a JSON number with a point are its own digits
+_MIN_LOST_ZEROS = 2  # with fewer zeros at its end, a JSON number with a point has lost no digits
 # Names of fields that an error may repeat: none that look like an address or a number.
 _PLAIN_FIELD = re.compile(r"[^\W\d][\w .-]{0,62}")
 _OPPOSITES = (
@@ -160,8 +160,8 @@ def phone(value: object, field: str = "phone") -> str:
 def _digits(value: float) -> str:
     """Return the digits of a whole number.
 
-    Zeros at its end may stand for lost digits: such a number is written as by a spreadsheet, like
-    4.91761E11, and so it is later read like the cell of an import.
+    Several zeros at its end may stand for lost digits. Such a number is returned as a spreadsheet
+    writes it, like 4.91761E+11, so that `phones.read` judges it like a cell of an import.
     """
     digits = str(int(value))
     significant = digits.rstrip("0")

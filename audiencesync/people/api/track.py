@@ -1,6 +1,6 @@
 """Apply one body of ``/users/track``.
 
-Each object is validated alone, and the valid ones are written in one transaction.
+Each object is checked by itself, and all valid ones are written in one transaction.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ LONGEST_NAME = LONGEST_TEXT = 255
 LONGEST_DEVICE_ID = 64
 DEEPEST = 8  # levels of lists and objects
 OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
-_NAME_FIELDS = ("first_name", "last_name")  # no placeholder is recognised: Null is a surname
+_NAME_FIELDS = ("first_name", "last_name")  # any text is a value in these: Null is a surname
 # Standard fields of Braze that are stored as attributes.
 STANDARD = (
     "first_name",
@@ -114,7 +114,7 @@ def refuse_addresses(name: str, value: Any, app_group: AppGroup, *, field: str) 
 
 
 def is_blank(value: object) -> bool:
-    """Return whether a field is null or a blank text: it deletes the stored value."""
+    """Return whether a field is null or a blank text, which deletes the stored value."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
@@ -175,7 +175,7 @@ def _parse_standard(name: str, value: object) -> str | None:
 
 
 def _is_placeholder(value: object) -> bool:
-    """Return whether a value is a placeholder, such as n/a, after which the known value stays."""
+    """Return whether a value is a placeholder, such as n/a, which leaves the stored value."""
     return isinstance(value, str) and placeholders.is_empty_cell(value)
 
 
@@ -211,7 +211,7 @@ def _phone(name: str, value: object, _problems: Problems) -> Fields:
 def _devices(name: str, value: object, problems: Problems) -> Fields:
     """Read devices in the shape of an export from Braze; null deletes the ids.
 
-    A profile stores one id of each kind: the last. See `_joined_devices`.
+    A profile stores only one id of each kind: of several, the last. See `_joined_devices`.
     """
     if value is None:
         return {"idfa": None, "gaid": None}
@@ -236,8 +236,9 @@ def _devices(name: str, value: object, problems: Problems) -> Fields:
 def _joined_devices(devices: Sequence[Fields]) -> Fields:
     """Return the fields of all devices together.
 
-    A profile has one permission for its ids. Where one device allows tracking and another refuses
-    it, the id of the latter is deleted: it would be sent by the permission of the former.
+    A profile has one ``ad_tracking_enabled`` for all its ids. If one device allows tracking and
+    another refuses it, the id of the refusing device is deleted. Otherwise it would be sent,
+    because the other device allows tracking.
     """
     with_id = [device for device in devices if not device.keys().isdisjoint(DEVICE_KINDS)]
     refusing = [device for device in with_id if device.get("ad_tracking_enabled") is False]
@@ -395,7 +396,7 @@ def _price(value: Any) -> Decimal:
 def _quantity(value: Any) -> int:
     """Read a whole number from 1 to 100, also as 2.0 or text; 1 if it is missing.
 
-    Raise ObjectError for other values: the object is no purchase.
+    Raise ObjectError for other values, which rejects the purchase.
     """
     if is_blank(value):
         return 1

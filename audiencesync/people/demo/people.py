@@ -180,13 +180,13 @@ def _rows(
 
 
 def load(app_group: AppGroup, *, by: User) -> None:
-    """Make the people and the segments of the demo in an app group without them."""
+    """Create the people and the segments of the demo in an app group that has none of them yet."""
     make_people(app_group, PEOPLE)
     make_segments(app_group, by=by)
 
 
 def make_people(app_group: AppGroup, n: int, *, seed: int = 7) -> None:
-    """Save ``n`` people, ``demo-000001`` and on, in a group without them.
+    """Create ``n`` people with the external ids ``demo-000001`` and on; the group has none yet.
 
     The same seed makes the same people.
     """

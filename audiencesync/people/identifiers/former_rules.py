@@ -27,13 +27,16 @@ def former_hashes(kind: str, raw: str, *, region: str) -> set[bytes]:
 
 
 def _former_phones(number: str, region: str) -> list[str]:
-    """Return former spellings: digits without a plus as national, ".0" of a decimal as digits."""
+    """Return the numbers that the former rule may have hashed for this one.
+
+    It read digits without a plus as a national number, and the ".0" of a decimal as more digits.
+    """
     as_national = f"+{phonenumbers.country_code_for_region(region.upper())}{number[1:]}"
     return [spelling + zeros for spelling in (number, as_national) for zeros in ("", "0", "00")]
 
 
 def _former_emails(address: str) -> list[str]:
-    """Return former spellings: the dot of a Turkish capital I was kept."""
+    """Return the addresses that the former rule may have hashed: it kept the dot of a Turkish İ."""
     local, at, domain = address.rpartition("@")
     dotted = local.replace("i", "i\u0307")
     return [dotted + at + domain, (dotted + at + domain.replace("i", "i\u0307"))]

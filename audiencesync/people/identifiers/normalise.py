@@ -1,7 +1,7 @@
 """Identifiers (e-mail, phone, IDFA, GAID) in the spelling that partners expect, and their SHA-256.
 
-A removal must send the hash that was once added. So a change of how values are spelt is a new
-RULE_VERSION, and former_rules.py keeps the former spelling.
+A removal must send the hash that was once added. So a change of the spelling needs a new
+RULE_VERSION, and former_rules.py keeps the former rule.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _HASHES_OF_NO_VALUE = frozenset({sha256(b"").digest(), sha256(ZERO.encode()).dig
 _HASH_OF_ZERO = sha256(ZERO.encode()).hexdigest()
 # The device id of zeros, also without hyphens or in braces, as programs for Windows write a UUID.
 _ZEROS = re.compile(r"\{?0{8}-?(?:0{4}-?){3}0{12}\}?")
-_EMAIL = (  # a part of what the library accepts, by far the most common one
+_EMAIL = (  # matches the most common addresses; the library accepts all of these and others
     rf"(?!{placeholders.EMAIL_LOCAL_PART}@)"
     r"[a-z0-9_+-]{1,31}(?:\.[a-z0-9_+-]{1,31})?@(?:[a-z0-9]{1,20}(?:-[a-z0-9]{1,20})?\.){1,3}"
     r"(?!(?:arpa|invalid|local|localhost|onion|test)$)[a-z]{2,20}"
@@ -58,7 +58,7 @@ _AT_GMAIL = tuple(f"@{domain}".encode() for domain in GMAIL)
 
 
 class Normalised(NamedTuple):
-    """One normalised identifier: the hashed ``value`` (in hex if given as a hash), or a problem."""
+    """A normalised identifier, or a problem. ``value``: the hashed text, or the hash if given."""
 
     value: str | None
     sha256: Digest
@@ -90,10 +90,10 @@ def plain_email(raw: str) -> str:
 
 
 def email_spelling(raw: str) -> str:
-    """Return an e-mail as it is hashed; the result of raw text may not be a valid address.
+    """Return an e-mail in the spelling that is hashed; `is_email` checks whether it is an address.
 
-    Words beside a whole address stay, so that the result is no address. Invisible characters go, a
-    Turkish capital I with its dot becomes a plain i, an ideographic full stop a dot.
+    Invisible characters are removed, a Turkish İ becomes a plain i, and an ideographic full stop a
+    dot. Other words beside an address are kept, so that `is_email` rejects the result.
     """
     text = visible(raw).replace("\u3002", ".")
     words = unicodedata.normalize("NFKC", text).split()
@@ -105,7 +105,8 @@ def email_spelling(raw: str) -> str:
 def gmail_spelling(address: str) -> str:
     """Return a normalised address without the dots and the +tag that Gmail ignores.
 
-    Addresses of other providers stay as they are, and so does one with nothing left before its @.
+    Addresses of other providers are returned unchanged. If nothing remained before the @, that
+    part is kept.
     """
     local, at, domain = address.rpartition("@")
     if domain not in GMAIL:
@@ -129,7 +130,7 @@ def without_placeholder(raw: str) -> str:
 
 
 def is_placeholder(raw: str) -> bool:
-    """Return whether a value is present but says nothing.
+    """Return whether a value is a placeholder such as ``n/a``, or invisible characters only.
 
     The empty text is not a placeholder: it may delete the stored value.
     """
@@ -157,7 +158,7 @@ CURRENT_RULE = Rule(email_spelling, phones.read, without_placeholder)
 
 
 def is_email(value: str) -> bool:
-    """Return whether a normalised value is a possible address. Asks no other machine."""
+    """Return whether a normalised value is a valid address, without a query to a mail server."""
     if len(value) > LONGEST_EMAIL:
         return False
     if _clean_email(value):
@@ -284,7 +285,7 @@ def _column(
 
 
 def _alternatives(kind: str, clean: list[bytes], digests: list[Digest]) -> list[Digest]:
-    """Return the alternative hashes of clean values; e-mails of other providers share theirs."""
+    """Return the alternative hashes of clean values; outside Gmail, an e-mail's main hash."""
     if kind == "phone":
         return [sha256(value[1:]).digest() if value else None for value in clean]
     if kind == "email":
@@ -296,9 +297,9 @@ def _alternatives(kind: str, clean: list[bytes], digests: list[Digest]) -> list[
 
 
 def _clean_lines(kind: str, raws: Sequence[str]) -> list[bytes]:
-    """Return each value that needs no library as normalised bytes, empty for others.
+    """Return each value that needs no library as normalised bytes; b"" for all others.
 
-    One search reads all of them, a line each.
+    One search of a regular expression reads all values, each in a line of its own.
     """
     try:
         text = "\n".join(raws).lower().encode()

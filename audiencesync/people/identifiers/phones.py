@@ -33,7 +33,7 @@ _NUMBER_TYPES = (
     "uan",
     "voicemail",
 )
-_NEVER = re.compile(r"(?!)")  # (?!), also below: matches nothing
+_NEVER = re.compile(r"(?!)")  # "(?!)", here and below, matches nothing
 _FLOAT = re.compile(r"(\+?[0-9]+)[.,]0+", re.ASCII)
 _ENDS_LIKE_A_FLOAT = re.compile(r"(.*[^0-9+].*)[.,](0+)", re.ASCII)
 _EXPONENT = re.compile(
@@ -57,10 +57,10 @@ _IN_A_LIST = re.compile(r"[1-9][0-9]?\. +0")
 _NUMBER_GAP = re.compile(r"[/\uff0f]|[ -]+(?=[(+]*0|\+)|[ -]+(?=\()")
 _MIN_NATIONAL_DIGITS = 6  # digits without the country code: an area code has 5 at most
 _OPEN_NUMBERING = ("DE", "AT")  # land lines of almost any length
-# A number in these countries with so many digits or more is more likely one with a mistyped country
-# code than a land line without its zero.
+# In these countries, a number with so many digits or more is rather an international number with a
+# mistyped country code than a land line without its leading zero.
 _LONG_NATIONAL = 11
-# Digits of a country and an area code. More before a slash are a number, and another one follows.
+# Most digits of a country and area code before a slash. With more, the slash separates two numbers.
 _MOST_BEFORE_SLASH = 9
 
 
@@ -160,7 +160,7 @@ def _body(text: str) -> str | None:
 
 
 def _are_two_numbers(body: str, region: str) -> bool:
-    """Return whether the text holds a whole number, and another one or its last digits after it."""
+    """Return whether a whole number is followed by another, or by a slash and other last digits."""
     for gap in _NUMBER_GAP.finditer(body):
         first, following = body[: gap.start()], body[gap.end() :]
         if _is_whole(first, region) and (gap[0] in "/\uff0f" or _is_whole(following, region)):
@@ -234,7 +234,8 @@ def _national(text: str, region: str) -> set[str]:
 def is_mobile(number: str) -> bool:
     """Return whether a number is certainly mobile.
 
-    0 49 176 ... may mean 0176 as well as 0491 76 ...; 0 49 30 ... is 04930.
+    `_candidates` takes 0 49 176 ... also for a mistyped +49 176 ..., as that number is mobile. It
+    reads 0 49 30 ... only as a national number with the area code 04930.
     """
     return (
         phonenumbers.number_type(phonenumbers.parse(number)) == phonenumbers.PhoneNumberType.MOBILE

@@ -1,1 +1,1 @@
-"""Text as people type it: numbers, days, booleans, countries, placeholders."""
+"""Parsers of text as people type it: numbers, days, booleans, countries, placeholders."""

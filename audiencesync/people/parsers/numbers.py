@@ -12,7 +12,7 @@ from decimal import Decimal
 Number = int | float
 BIGGEST = 2**53  # beyond it a float cannot hold every whole number
 LONGEST = 40  # characters
-COMMA, POINT = "comma", "point"  # styles: the decimal sign of a column, where its cells show it
+COMMA, POINT = "comma", "point"  # styles of a column: its decimal sign, if its cells prove one
 _PLAIN = re.compile(r"-?(?:0|[1-9][0-9]{0,13})(?:\.[0-9]{1,9})?", re.ASCII)
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,13})", re.ASCII)
 # 1.234 may mean thousands or three decimals.
@@ -43,9 +43,9 @@ _DECIMAL_SIGNS = {COMMA: ",", POINT: "."}
 
 
 def exact(text: str) -> Number | None:
-    """Return the number; None if a digit would change, as in most numbers of 17 digits.
+    """Return the number that a text of digits means; None if it would lose or change a digit.
 
-    0.30000000000000004 keeps all its digits.
+    Most numbers of 17 digits would; 0.30000000000000004 keeps all its digits.
     """
     if not re.search("[.eE]", text):
         whole = int(text) if len(text) < 20 else BIGGEST + 1

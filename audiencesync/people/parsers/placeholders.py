@@ -51,7 +51,7 @@ def is_empty_cell(text: str) -> bool:
 def is_placeholder(text: str) -> bool:
     """Return whether a text stands for no value.
 
-    A device id of zeros is none of these: it says that tracking is refused.
+    A device id of zeros is no placeholder: it says that tracking is refused.
     """
     if len(text) > LONGEST:
         return False

@@ -37,7 +37,8 @@ COLUMNS = {
 }
 _BOOLEANS = {"true": True, "false": False}
 _JSON_BEGINNINGS = ("", '"', "[", "{")
-# What some program may read as a number, and what `read_attribute` reads as one.
+# _LOOKS_NUMERIC: texts that some program may read as a number. _NUMBER: those that
+# `read_attribute` reads as one.
 _LOOKS_NUMERIC = re.compile(r"[+-]?[0-9.,'’\s]*(?:e[+-]?[0-9]*)?", re.IGNORECASE)
 _NUMBER = re.compile(
     r"-?(?:0|[1-9][0-9]{0,400})(?:[.,][0-9]{1,400})?(?:e[+-]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE
@@ -73,7 +74,7 @@ def rows(people: QuerySet[Profile]) -> Iterator[list[Cell]]:
 
 
 def _names(people: QuerySet[Profile]) -> list[str]:
-    """Return the names of all custom attributes in order, at most one more than have columns."""
+    """Return the sorted names of custom attributes, at most MOST_NAMES + 1."""
     sql, params = sql_of(people.order_by().values("attributes"))
     with connection.cursor() as cursor:
         cursor.execute(

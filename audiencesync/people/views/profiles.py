@@ -126,7 +126,7 @@ def search(
 
 
 def whole_identifier_q(text: str, app_group: AppGroup) -> Q:
-    """Match profiles of a group with this whole identifier. Indexes answer it."""
+    """Match profiles of a group by this whole identifier. The query uses only indexes."""
     query = Q(external_id=text) | Q(pk__in=_ids_by_id_or_alias(text, app_group))
     for kind in ("email", "phone"):
         normalised = normalise.normalise(kind, text, region=app_group.phone_region)
@@ -136,7 +136,7 @@ def whole_identifier_q(text: str, app_group: AppGroup) -> Q:
 
 
 def _parts_q(text: str, app_group: AppGroup) -> Q:
-    """Find each word as a part of the e-mail or a name. Viewers may not: see `search`."""
+    """Match profiles with each word in the e-mail or a name; not for viewers, see `search`."""
     words = text.split()[:MOST_WORDS]
     if any(len(word) < SHORTEST_WORD for word in words):
         return Q(pk__in=[])

@@ -239,7 +239,7 @@ def _preview(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> Ht
 
 
 def _numbers(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> dict[str, Any]:
-    """Return as context what the conditions find, and the conditions in words."""
+    """Return the template context: the people that the conditions find, and these in words."""
     raw_filter = form.segment.filter if form.segment else None
     if form.is_bound:
         raw_filter = form.typed_filter
@@ -278,7 +278,7 @@ def _numbers(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> di
 
 
 def _edit_effect(segment: Segment | None, raw_filter: Any) -> dict[str, Any]:
-    """Return as context what uses a segment, and what saving it would do to live canvases."""
+    """Return the template context: what uses a segment, and the effect of saving it on canvases."""
     uses = usage.of(segment) if segment else []
     n_live = sum(use.is_live for use in uses)
     is_changed = segment is not None and raw_filter is not None and raw_filter != segment.filter
@@ -290,7 +290,7 @@ def _edit_effect(segment: Segment | None, raw_filter: Any) -> dict[str, Any]:
 
 
 def _conflict(request: HttpRequest, app_group: AppGroup, form: SegmentForm) -> HttpResponse:
-    """Show both versions after a concurrent change; saving again is a decision."""
+    """Show the stored and the submitted version; saving again overwrites the stored one."""
     stored = access.get(request, Segment, Role.MARKETER, pk=form.segment.pk if form.segment else 0)
     theirs = {"name": stored.name, "words": _words(stored.filter)}
     mine = {"name": form.cleaned_data["name"], "words": _words(form.cleaned_data["raw_filter"])}
