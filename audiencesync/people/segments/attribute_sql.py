@@ -57,9 +57,9 @@ class _Attribute(Func):
         return self._fill(self.postgresql, compiler, self.name)
 
     def _fill(self, template: str, compiler: SQLCompiler, key: str, path: str = "") -> Sql:
-        """Fill in the column and {key}.
+        """Fill in {json} and {key}.
 
-        With a ``path``, {key} is this constant, and ``key`` goes where {name} stands instead.
+        With a ``path``, {key} becomes this constant, and ``key`` is the parameter for {name}.
         """
         column, params = compiler.compile(self.source_expressions[0])
         if path:

@@ -1,4 +1,4 @@
-"""Who is in an audience, for filters. The app of the partners provides the source."""
+"""Who is in an audience, for filters. The app ``partners`` provides the functions that say so."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from audiencesync.groups.models import AppGroup
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """``members``: audience id -> query over profiles; ``names``: group -> {audience id: name}."""
+    """The functions that the app ``partners`` provides.
+
+    ``members``: audience id -> query over profiles. ``names``: group -> {audience id: name}.
+    ``name``: audience id -> name.
+    """
 
     members: Callable[[int], Q]
     names: Callable[[AppGroup], dict[int, str]]
@@ -23,7 +27,7 @@ _sources: list[Source] = []
 
 
 def provide(source: Source) -> None:
-    """Set the source; the app of the partners calls this once."""
+    """Set the source. The app ``partners`` calls this once, at the start of the process."""
     _sources[:] = [source]
 
 

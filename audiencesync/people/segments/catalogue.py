@@ -1,4 +1,4 @@
-"""List the custom attributes of a group with their types: the material of conditions."""
+"""List the custom attributes of a group with their types, for the builder of segments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read a typed condition: numbers and dates as people write them, and whether it can match."""
+"""Read the numbers, dates and lists that users type in conditions, and say what cannot match."""
 
 from __future__ import annotations
 
@@ -47,8 +47,9 @@ def day_or_number(text: str) -> int | float | str:
 def equality_value(text: str, kinds: set[str]) -> int | float | str:
     """Return the value for an equality test with an attribute of these types.
 
-    It is a number where only numbers are stored. Otherwise it is a text, which a filter also reads
-    as a number or a day, unless only the current language decides which number is meant: ``1.000``.
+    It is a number where only numbers are stored, or where the current language decides which number
+    the text means: ``1.000``. Otherwise, and where only texts are stored, it is the text, which a
+    filter also compares as a number or a day.
     """
     as_number = number(text)
     if (
@@ -106,7 +107,7 @@ def unknown_code_error(field: str, op: str, values: Sequence[str]) -> str:
 
 
 def _may_be_code(field: str, op: str, value: str) -> bool:
-    """Return whether a value can match: a code or a name; as a part, only a part of a code."""
+    """Return whether a value can match: a code or a name, or with "contains" a part of a code."""
     parse, part_pattern = CODES[field]
     code = parse(value)
     if op not in ("contains", "starts_with"):

@@ -31,7 +31,7 @@ from audiencesync.people.segments.nodes import (
 from audiencesync.people.segments.uses import usage
 
 MOST_VALUES = 2000  # values to compare with in one statement that counts several segments
-CONFIRM_ABOVE = 0.2  # changes per member: above it, a change in a live canvas is asked about
+CONFIRM_ABOVE = 0.2  # changes per member above which a change in a live canvas must be confirmed
 COUNT_SECONDS = 2.0  # for all segments of a page together
 CACHE_SECONDS = 30
 
@@ -129,7 +129,7 @@ def change_to_confirm(
 ) -> LiveChange | None:
     """Return the change of people in live canvases if it must be confirmed, else None.
 
-    ``token``: of the change that was confirmed; a greater one is asked about again.
+    ``token``: of the change that the user has confirmed. A greater change must be confirmed again.
     """
     if segment.filter == raw_filter:
         return None
@@ -160,7 +160,7 @@ def _check(raw_filter: Any, app_group: AppGroup, segment: Segment | None = None)
 
 
 def _lock(app_group_id: int) -> None:
-    """Let nothing else save a reference to a segment, or delete a segment, meanwhile."""
+    """Lock the group, so that no other request saves a reference or deletes a segment meanwhile."""
     AppGroup.objects.select_for_update(no_key=True).get(pk=app_group_id)
 
 

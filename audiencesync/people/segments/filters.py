@@ -136,7 +136,7 @@ def _where_of(event_filter: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Query:
-    """Turns a tree into a query at one time."""
+    """Turns a tree into a query, with all times relative to ``now``."""
 
     def __init__(
         self, now: datetime, segments: Mapping[str, ReferencedSegment], app_group: int | None
@@ -196,7 +196,7 @@ def segments_in(raw: object) -> set[str]:
 def is_timed(raw: object) -> bool:
     """Return whether time alone changes what a filter finds, itself or through another segment.
 
-    It also counts a condition on an audience: what is sent to the audience changes no profile.
+    True also for a condition on an audience: what is sent to the audience changes no profile.
     """
     return any(map(is_timed_leaf, _all_leaves(raw)))
 

@@ -44,7 +44,7 @@ class Fold(Func):
     ) -> Sql:
         """Use ICU's root locale, whatever the locale of the database.
 
-        That is slow: a text of ASCII characters only, as most are, needs no more than lower case.
+        That is slow, so a text of ASCII characters only, as most are, is only lower-cased.
         """
         text, params = compiler.compile(self.source_expressions[0])
         sql = f'LOWER(NORMALIZE({text}, NFKC) COLLATE "und-x-icu")'

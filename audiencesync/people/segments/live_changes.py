@@ -58,7 +58,7 @@ ON CONFLICT DO NOTHING
 class Move(NamedTuple):
     """A profile that joins or leaves, or a member whose identifiers changed.
 
-    ``fingerprint``: of the identifiers that may be sent; None if it is no longer in the segment.
+    ``fingerprint``: of the identifiers that may be sent; None for a profile that leaves.
     """
 
     profile_id: int
@@ -67,7 +67,7 @@ class Move(NamedTuple):
 
     @property
     def signals(self) -> list[Signal.Kind]:
-        """Return the signals to write; a changed member leaves (its old identifiers) and joins."""
+        """Return the signals to write; a member with changed identifiers leaves and joins again."""
         left_signals = [Signal.Kind.LEFT] if self.was_member else []
         return left_signals if self.fingerprint is None else [*left_signals, Signal.Kind.JOINED]
 

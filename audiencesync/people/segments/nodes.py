@@ -141,7 +141,7 @@ class SegmentCondition:
 
 @dataclass(frozen=True, slots=True)
 class AudienceCondition:
-    """In or not in an audience, by what we sent."""
+    """In or not in an audience, by what was sent to it."""
 
     audience: int
     op: str

@@ -84,8 +84,8 @@ def from_data(data: Mapping[str, object]) -> Draft:
         if GROUP_CONTROL in draft.texts:
             draft.parts = []
         elif SUBJECT_CONTROL.get(draft.kind, "field") not in draft.texts and draft.kind != "import":
-            # The user has changed the kind: the page has not had the controls of the new kind yet,
-            # and its operator is one of the former kind. Imports are chosen without such a control.
+            # The user has changed the kind, so the operator is one of the former kind: the page had
+            # no controls of the new kind yet. The kind "import" never has this control.
             draft.texts.pop("op", None)
     root = by_path.get(ROOT)
     if root is None or root.parts is None:

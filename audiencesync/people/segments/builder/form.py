@@ -100,7 +100,7 @@ class SegmentForm(forms.Form):
             types_for(self.root, self.app_group),
             conditions_in(self.segment.filter) if self.segment else [],
             bool(cleaned.get("anyway")),
-            self._report,
+            self._add_control_error,
         )
         raw_filter = self._group(self.root)
         self.is_in_doubt = self._reading.is_in_doubt
@@ -133,20 +133,20 @@ class SegmentForm(forms.Form):
         try:
             read(raw_filter)
         except FilterError as error:
-            self._report("", error.message)
+            self._add_control_error("", error.message)
 
-    def _report(self, control: str, message: str) -> None:
+    def _add_control_error(self, control: str, message: str) -> None:
         """Add an error to a control, or to the form if there is none of this name."""
         self.add_error(control if control in self.fields else None, message)
 
     def report(self, error: FilterError) -> None:
-        """Add what is wrong with a reference of the filter, at its control if there is one."""
+        """Add an error about a reference in the filter to its control, if there is one."""
         # "all[2].any[0].value" -> "value" of "0.2.0"
         place, _dot, name = error.path.rpartition(".")
         path = draft.ROOT + "".join(
             f".{part.rpartition('[')[2].rstrip(']')}" for part in place.split(".") if part
         )
-        self._report(f"{name}-{self._place(path)}", error.message)
+        self._add_control_error(f"{name}-{self._place(path)}", error.message)
 
     def _place(self, path: str) -> str:
         """Translate a path in the filter into a place in the form.
@@ -354,7 +354,7 @@ def _common_values(segment: Segment | None) -> dict[str, Any]:
 
 
 def conditions_in(raw: Any) -> list[Any]:
-    """Return the conditions of a saved filter, which are not doubted again."""
+    """Return the conditions of a saved filter; no warning is repeated for these."""
     try:
         return list(leaves(read(raw)))
     except FilterError:

@@ -1,4 +1,4 @@
-"""What the builder counts: the people, by identifier and by condition, and ten of them."""
+"""Count the people that the builder shows, by identifier and by condition, with a sample of ten."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Numbers:
 
     @property
     def share(self) -> float | None:
-        """Return per cent of all people of the group."""
+        """Return how many per cent of the group's people match; None if that is not known."""
         if self.coverage is None or not self.of:
             return None
         return 100 * self.coverage.total / self.of
@@ -105,7 +105,7 @@ def count(
 ) -> Numbers:
     """Count the people of a filter and of its parts (``raw_filter`` None: of the parts only).
 
-    The sample begins behind the profile id ``after``.
+    The sample begins after the profile id ``after``.
     """
     if raw_filter is None:
         by_place = _by_place(app_group, parts, seconds=seconds)
@@ -141,7 +141,7 @@ def _group_size(app_group: AppGroup) -> int:
 
 
 def _sample(people: Any, after: int) -> list[Profile]:
-    """Return the people behind the id ``after``, and the first ones again after the last."""
+    """Return people with ids above ``after``; after the last person, begin again at the first."""
     ordered = people.order_by("pk")
     sample = list(ordered.filter(pk__gt=after)[:SAMPLE_SIZE])
     if after and len(sample) < SAMPLE_SIZE:

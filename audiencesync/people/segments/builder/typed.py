@@ -34,18 +34,18 @@ _WHERE = {"property": "property", "op": "compare", "value": "amount"}  # key in 
 class Reading:
     """What all conditions of one form share while they are read.
 
-    ``stored``: conditions of the saved filter. ``is_in_doubt``: whether one finds no person.
+    ``stored``: conditions of the saved filter. ``is_in_doubt``: whether one of all finds no person.
     """
 
     app_group: AppGroup
     types: catalogue.Types | None
     stored: list[Leaf]
-    is_sure: bool  # save it although it finds no person today
+    is_sure: bool  # the user has chosen to save it although it finds no person today
     add_error: Report
     is_in_doubt: bool = False
 
     def doubt(self, control: str, message: str) -> None:
-        """Report a condition that finds no person, which can be saved nevertheless."""
+        """Report a condition that finds no person; the user can choose to save it all the same."""
         self.is_in_doubt = True
         self.add_error(control, message)
 
@@ -192,7 +192,7 @@ def _number(text: str) -> Any:
 
 
 def _check(draft: Draft, raw_part: Part, reading: Reading, *, is_stored: bool) -> None:
-    """Hide a whole address, and report what can match no profile unless it is saved already."""
+    """Replace a whole address by its hash; report what can match no profile, if it is new."""
     path = draft.path
     if raw_part["field"] == "email" and raw_part["op"] == "contains":
         _hide_whole(path, raw_part, reading)

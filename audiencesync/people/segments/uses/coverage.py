@@ -15,9 +15,8 @@ from audiencesync.people.models import KINDS, Profile
 class Coverage:
     """Of ``total`` people: how many have a usable identifier of each kind, and how many have none.
 
-    Two groups are not added even if they have an identifier: ``refused`` (no consent, with or
-    without identifiers) and ``untracked`` (known only by a device whose ad tracking is off).
-    ``addable``: how many would be sent.
+    ``refused``: people without consent, whether they have an identifier or not. ``untracked``:
+    people known only by a device whose ad tracking is off. ``addable``: how many would be sent.
     """
 
     total: int

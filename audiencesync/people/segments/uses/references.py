@@ -73,7 +73,7 @@ def _tree(raw: Any) -> Node | None:
 def check(raw: object, app_group: AppGroup, *, segment: Segment | None = None) -> None:
     """Raise FilterError unless a group may save this filter, for ``segment`` or elsewhere.
 
-    The caller holds the lock of the group: two segments saved at the same time form no cycle.
+    The caller holds the lock of the group, so that two segments saved at once form no cycle.
     """
     tree = read(raw)
     _check_audiences(tree, app_group)
@@ -108,7 +108,7 @@ def _check_audiences(tree: Node, app_group: AppGroup) -> None:
 
 
 def leaves_with_paths(node: Node, path: str = "") -> Iterable[tuple[str, Node]]:
-    """Yield the conditions of a tree with the beginnings of the paths of their parts."""
+    """Yield (path, condition) of a tree; paths are prefixes for FilterError, such as "all[2]."."""
     if not isinstance(node, Group):
         yield f"{path}." if path else "", node
         return
