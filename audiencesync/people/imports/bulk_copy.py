@@ -43,8 +43,8 @@ NESTED_TARGETS = ("kept", "rest")  # columns whose cells may hold lists and obje
 class Unusual(Exception):
     """A person of the chunk needs ``upsert``.
 
-    They are or may be erased, another writer was faster, they were hashed by a former rule, they
-    would lose a usable identifier, or they may exceed the number of attributes.
+    The person is or may be erased, is written by another process at the same time, was hashed by a
+    former rule, would lose a usable identifier, or may get too many attributes.
     """
 
 
@@ -71,7 +71,7 @@ class Counts:
 
 
 class Columns:
-    """Columns that a plan fills, and the statements that follow. Holds no personal values."""
+    """The columns of the profile that a plan fills, and what the SQL depends on."""
 
     def __init__(self, plan: Plan, app_group: AppGroup) -> None:
         self.plan, self.app_group = plan, app_group
@@ -87,7 +87,8 @@ class Columns:
         # All other targets are types of attributes.
         self.has_attributes = bool(targets - {"external_id", "alias", *KINDS, *self.plain})
         self.checks_erased = erasure_ledger.is_used(app_group)
-        # True while all people of the last chunk were new: then one query searches for all.
+        # True if all people of the last chunk were new. Then one query checks whether those of the
+        # next chunk are new as well, and the search for each is skipped.
         self.expects_only_new = True
         self.key_column = plan.key if plan.key == "external_id" else f"{plan.key}_sha256"
 
@@ -116,7 +117,7 @@ class Columns:
         )
 
     def _digests(self, fields: dict[str, list[Any]]) -> dict[str, bytes] | None:
-        """Return the digests of each kind joined: an array of many values takes longer to send."""
+        """Return the digests of each kind, joined: an array of as many values is slower to send."""
         if not self.checks_erased:
             return None
         app_group, digests = self.app_group, dict[str, bytes]()
@@ -240,7 +241,8 @@ class _Writer:
         """Update the known people and insert the others."""
         n_known = self._find_known()
         self.columns.expects_only_new = not n_known
-        # Read after the search: who is erased from now on was found, and is missed when locked.
+        # The ledger is read after the search: a person who is erased later was found by it, and is
+        # missing when the profile is locked.
         if self._is_anybody_erased(copied):
             raise Unusual
         n_created = self._insert_new() if n_known < copied.n_people else 0
@@ -260,7 +262,7 @@ class _Writer:
         return Counts(n_created, copied.n_rows - n_created, n_members)
 
     def _is_anybody_erased(self, copied: CopyData) -> bool:
-        """Return whether the ledger has one of the names."""
+        """Return whether the erasure ledger has one of the names."""
         group = self.columns.app_group
         if not erasure_ledger.is_used(group):
             return False
@@ -410,7 +412,7 @@ class _Writer:
         differences = differences_sql(columns.kinds, columns.plain)
         if columns.has_attributes:
             targets = {column.target for _index, column in columns.plan.used_columns()}
-            # Quicker, but for flat values only: a part of a list is contained in the list.
+            # @> is faster, but right only for flat values: a list also contains a part of itself.
             is_flat = targets.isdisjoint(NESTED_TARGETS)
             differences.append(
                 "NOT known.attributes @> t.attributes"

@@ -21,7 +21,7 @@ Value = Any  # a JSON value
 Reader = Callable[[str], Value]  # returns None for a cell that does not fit
 EXACT = "exact"  # the style of columns of our own export
 MOST_TEXT = 5000  # characters
-DEEPEST = 8  # lists and objects, at most, around another one in an attribute
+DEEPEST = 8  # most lists and objects around a list or object in an attribute
 LONGEST_NAME = 255  # characters
 _TIME = (
     r"(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
@@ -96,8 +96,8 @@ def _exported_attribute(cell: str) -> Value:
 def _is_storable(value: Value, depth: int = 0) -> bool:
     """Return whether a value may be stored. ``depth``: the number of lists and objects around it.
 
-    The API (api/track_objects.py) has the same limits, but a lower one for texts, and there DEEPEST
-    holds for texts and numbers, too.
+    The API (api/track_objects.py) has the same limits, except that its texts must be shorter, and
+    that its DEEPEST also applies to texts and numbers.
     """
     if isinstance(value, str):
         return len(value) <= MOST_TEXT and "\0" not in value and _is_encodable(value)
@@ -135,7 +135,7 @@ _READERS: dict[str, tuple[Reader, str]] = {
     "country": (spellings.country, "country"),
     "language": (spellings.language, "language"),
     "text": (_at_most(MOST_TEXT), "text"),
-    "number": (numbers.unambiguous, "number"),  # `reader` returns another, by style
+    "number": (numbers.unambiguous, "number"),  # for `reader`, the style decides instead
     "truth": (spellings.boolean, "truth"),
     "day": (day, "day"),
     # Columns of our own export: one attribute, and all attributes without a column of their own.
@@ -153,8 +153,8 @@ _PLACEHOLDER_TARGETS = frozenset(
 def is_empty(target: str, cell: str, *, name: str = "") -> bool:
     """Return whether a cell says that there is no value.
 
-    ``NA`` does so only for attributes that are numbers, days or booleans: it is Namibia as a
-    country, may be meant as a text, and may refuse consent or ad tracking.
+    ``NA`` says so only for attributes that are numbers, days or booleans. As a country it is
+    Namibia, as a text it may be a value, and as consent or ad tracking it may be a refusal.
     """
     if target not in _PLACEHOLDER_TARGETS:
         return False
@@ -176,7 +176,7 @@ def reason(target: str) -> str:
 def reader(target: str, *, delimiter: str, style: str = "", name: str = "") -> Reader:
     """Return the reader of a column. Callers strip cells, but not those of our own export.
 
-    ``delimiter``: of the file. It tells how numbers such as 1,5 and 1.234 are meant. ``style``: how
+    ``delimiter``: of the file; it decides what numbers such as 1,5 and 1.234 mean. ``style``: how
     the column writes numbers (numbers.style), or EXACT. ``name``: of the attribute.
     """
     if style == EXACT:
@@ -224,10 +224,10 @@ def _as_type(target: str, value: Value, plain_reader: Reader) -> Value:
 def clean_cell(raw: str, *, is_exact: bool) -> str:
     """Return a cell without its guard against formulas, and without the spaces around it.
 
-    ``is_exact``: of our own export, whose spaces are kept.
+    ``is_exact``: the cell is of our own export, so its spaces are kept.
     """
     if is_exact:
         return csv_files.unguard(raw)
     cell = raw.strip()
-    # Only our export guards places inside a cell, too.
+    # Other files guard at most the start of a cell.
     return csv_files.unguard_start(cell).strip() if cell[:1] == "'" else cell

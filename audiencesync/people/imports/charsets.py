@@ -31,13 +31,13 @@ _CANDIDATES: list[tuple[str, dict[str, str]]] = [
     ("mac-roman", _WESTERN), ("cp850", _WESTERN),
 ]  # fmt: skip
 _SIGNS = frozenset("€–—„“”‚‘’…§°´•\u00a0№«»™©®¿¡")
-# Signs stand beside words: one between two letters is a letter of another encoding.
+# A sign stands beside a word. Between two letters, it is a misread letter of another encoding.
 _SIGN_WITHIN_WORD = re.compile("[^\\W\\d_][€–—„“”‚‘…§°•№«»™©®][^\\W\\d_]")
 _FREQUENT_LETTERS = {
     "ru": frozenset("оеаинтсрвл"),
     "el": frozenset("αοιετσνηυρ"),
 }
-_NEUTRAL_SHARE = 0.5  # assumed where frequent letters are unknown; likely encodings exceed it
+_NEUTRAL_SHARE = 0.5  # assumed for languages without frequent letters; a likely one exceeds it
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -86,7 +86,7 @@ def detect(sample: bytes) -> DetectedEncoding:
 
 
 def _fits(sample: bytes, encoding: str, alphabets: dict[str, str]) -> bool:
-    """Return whether all letters are of one of the languages, with capitals where they may be."""
+    """Return whether all letters are of one of the languages, and capitals stand where they may."""
     try:
         text = sample.decode(encoding)
     except UnicodeDecodeError:
@@ -99,7 +99,7 @@ def _fits(sample: bytes, encoding: str, alphabets: dict[str, str]) -> bool:
     if not any(letters <= set(alphabet) for alphabet in alphabets.values()):
         return False
     words = [word for word in _WORD.findall(text) if not word.isascii()]
-    # A word of Latin and other letters is a misread one.
+    # A word that mixes Latin and other letters shows a wrong encoding.
     if alphabets in (_CYRILLIC, _GREEK) and any(re.search("[a-zA-Z]", word) for word in words):
         return False
     return all(map(_has_plausible_capitals, words))

@@ -24,7 +24,7 @@ from audiencesync.people.models.imports import Import, ImportMember, RejectPart
 from audiencesync.people.writing import live_marks
 from audiencesync.people.writing.upsert import upsert
 
-# Settings of a group by which a chunk is prepared.
+# Settings of a group that a prepared chunk depends on.
 WATCHED_SETTINGS = ("phone_region", "hash_only", "consent_attribute", "consent_values")
 logger = logging.getLogger(__name__)
 _TABLE = ImportMember._meta.db_table
@@ -69,7 +69,7 @@ class Writer:
         watches_consent = app_group.consent_attribute or (
             app_group.remove_on_withdrawal and "ads_consent" in targets
         )
-        # The fast path is for plain plans; all others go through ``upsert``.
+        # The fast path (bulk_copy.py) is for plain plans; ``upsert`` writes all others.
         is_plain = self.plan.key in bulk_copy.KEYS and not watches_consent and "rest" not in targets
         is_fast = connection.vendor == "postgresql" and is_plain
         self.columns = bulk_copy.Columns(self.plan, app_group) if is_fast else None
@@ -82,7 +82,7 @@ class Writer:
         )
 
     def prepare(self, parsed: ParsedRows) -> PreparedChunk:
-        """Convert and hash the rows; asks the database nothing."""
+        """Convert and hash the rows, without the database."""
         converted, rejects = self.converter.read(parsed)
         copied = self.columns.copy_data(converted) if self.columns else None
         unusable = self._unusable_rejects(
@@ -181,7 +181,7 @@ class Writer:
 
 
 def changes(converted: ConvertedRows, plan: Plan) -> list[Change]:
-    """Return one change per row: found by the key, every cell that is not blank is set."""
+    """Return one change per row. The key finds the profile; blank cells change nothing."""
     keys = converted.fields[plan.key]
     names = [name for name in converted.fields if name not in ("external_id", "alias")]
     columns = [converted.fields[name] for name in names]

@@ -78,14 +78,14 @@ def field_named(header: str) -> str:
 
 
 def is_contact_name(name: str) -> bool:
-    """Return whether an attribute of this name is another e-mail or phone: "email", "Handy 2"."""
+    """Return whether the name of an attribute means an e-mail or phone: "email", "Handy 2"."""
     return field_named(re.sub(r"\d", "", name)) in ("email", "phone")
 
 
 def _may_be_addresses(kind: str, values: Sequence[str]) -> bool:
-    """Return whether a column named as an e-mail or phone may hold some, by its values.
+    """Return whether the values of a column with the name of an e-mail or phone may be addresses.
 
-    "Mail opt-in" is named so, but holds yes and no.
+    "Mail opt-in" has such a name, but holds yes and no.
     """
     if kind == "email":  # in the clear, or as a hash of 64 characters
         return not values or any("@" in value or len(value) == 64 for value in values)
@@ -156,11 +156,11 @@ class _Guesser:
         return self._attribute(header, name, values, style)
 
     def _is_decided_elsewhere(self, field: str) -> bool:
-        """Return whether the consent attribute decides this field, so that no other column may."""
+        """Return whether the group's consent attribute decides this field; no column may set it."""
         return bool(self.consent_attribute) and field == "ads_consent"
 
     def _fits(self, field: str, values: list[str]) -> bool:
-        """Return whether enough values fit the field that a column is named as."""
+        """Return whether enough values fit the field that the column has the name of."""
         if field in KEYS or field in ("idfa", "gaid"):
             return True  # the import checks each identifier by itself
         read_cell = cells.reader(field, delimiter=self.delimiter)
@@ -169,8 +169,8 @@ class _Guesser:
     def _consent_type(self, values: list[str]) -> str:
         """Return the type of the consent attribute.
 
-        Text if the group does not count "true" as consent: as a boolean its own word, such as
-        "ja", would no longer count.
+        Text if "true" is not one of the group's consent values: its own word, such as "ja", would
+        become true and no longer count as consent.
         """
         target = _attribute_type(values, self.delimiter, "")[0]
         if (
@@ -178,7 +178,7 @@ class _Guesser:
             and values
             and all(spellings.boolean(value) is not None for value in values)
         ):
-            target = "truth"  # about consent, a yes needs no opposite beside it
+            target = "truth"  # for consent, a column of only "yes" is boolean as well
         return (
             "text"
             if target == "truth" and "true" not in map(str.lower, self.app_group.consent_values)
@@ -245,9 +245,9 @@ def _attribute_type(values: Sequence[str], delimiter: str, style: str) -> tuple[
     """Return the type that fits all values, or text with a reason; empty for nested values."""
     if values and sum(map(_is_nested, values)) >= MIN_SHARE * len(values):
         return "", "nested", ""
-    # All three types are tried without cells that are empty for a number, such as NA.
+    # Cells that are empty for a number, such as NA, are ignored for all three types.
     values = [value for value in values if not cells.is_empty("number", value)]
-    misfits = {}  # type that half of the values or more fit -> the first misfit
+    misfits = {}  # type that at least half of the values fit -> the first value that does not
     for target in ("number", "truth", "day") if values else ():
         read_cell = cells.reader(
             target, delimiter=delimiter, style=style if target == "number" else ""

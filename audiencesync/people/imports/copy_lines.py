@@ -31,7 +31,7 @@ def hashes(values: Sequence[bytes | None]) -> list[str]:
 
 
 def has_new_value_sql(kind: str) -> str:
-    """Return SQL: ``t`` has a value, and not only the hash of the plain value in ``known``."""
+    """Return SQL: ``t`` has a value other than the hash of the plain value in ``known``."""
     is_known_hash = (
         f"length(t.{kind}) = 64 AND known.{kind} <> ''"
         f" AND lower(t.{kind}) = encode(known.{kind}_sha256, 'hex')"
@@ -40,7 +40,7 @@ def has_new_value_sql(kind: str) -> str:
 
 
 def has_new_hash_sql(kind: str) -> str:
-    """Return SQL: a hash of ``t`` differs from the known one; a missing alternative does not."""
+    """Return SQL: a hash of ``t`` differs from the known one; a missing alternative is ignored."""
     differs = f"t.{kind}_sha256 IS DISTINCT FROM known.{kind}_sha256"
     alternative = ALTERNATIVES.get(kind)
     alternative_differs = (
@@ -55,7 +55,7 @@ def differences_sql(kinds: Sequence[str], columns: Sequence[str]) -> list[str]:
         *(
             f"({has_new_value_sql(kind)}"
             f" AND (t.{kind} <> known.{kind} OR {has_new_hash_sql(kind)}"
-            # Where only hashes are stored, all unusable values look alike, and like none.
+            # A hash-only group stores no texts to tell an unusable value from a missing one.
             f" OR (t.invalid # known.invalid_kinds) & {1 << KINDS.index(kind)} <> 0))"
             for kind in kinds
         ),
@@ -68,7 +68,8 @@ def hash_assignments_sql(kind: str) -> list[str]:
     main = f"{kind}_sha256"
     assignments = [f"{main} = CASE WHEN t.{kind} IS NULL THEN p.{main} ELSE t.{main} END"]
     if alternative := ALTERNATIVES.get(kind):
-        # Hashed input has no alternative: with an equal main hash the known one stays.
+        # A value that arrived hashed has no alternative hash. If its main hash equals the stored
+        # one, the stored alternative stays.
         stays = f"t.{kind} IS NULL OR t.{alternative} IS NULL AND t.{main} = p.{main}"
         assignments.append(
             f"{alternative} = CASE WHEN {stays} THEN p.{alternative} ELSE t.{alternative} END"

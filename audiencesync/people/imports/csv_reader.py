@@ -88,25 +88,25 @@ class Layout:
 
 
 class Reject(NamedTuple):
-    """A row that was rejected, or taken without one cell. ``reason``: a key of words.REASONS.
+    """A row that was rejected, or imported without one cell. ``reason``: a key of words.REASONS.
 
-    ``column``: the header, which several columns may have. ``kind``: of an unusable identifier,
-    until it is counted; it is not stored.
+    ``column``: the header of the cell; several columns may have the same one. ``kind``: of an
+    unusable identifier; needed only for counting, so it is not stored.
     """
 
     line: int
     reason: str
     column: str
     cells: list[str]
-    is_imported: bool = False  # the row was, without the cell of this column
+    is_imported: bool = False  # the row was imported without the cell of this column
     kind: str = ""
 
 
 @dataclass(slots=True)
 class ParsedRows:
-    """Rows in the order of the file, each with the line it begins in, and unreadable rows.
+    """Rows in the order of the file, and rejected rows. ``lines``: the line where each row begins.
 
-    ``is_end``: nothing follows. Empty without ``is_end``: only blank lines were read.
+    ``is_end``: the file has ended. Without it, even an empty result may be followed by rows.
     """
 
     lines: list[int] = field(default_factory=list)
@@ -146,7 +146,10 @@ class Reader:
         return self._start
 
     def take(self, max_rows: int) -> ParsedRows:
-        """Return up to ``max_rows``, none blank: fewer at the end or after MOST_CHUNK_BYTES."""
+        """Return up to ``max_rows`` rows that are not blank; fewer at the end of the file.
+
+        Fewer also after MOST_CHUNK_BYTES.
+        """
         parsed, line, bytes_before = ParsedRows(), self.line, self._bytes_read
         while len(parsed) < max_rows:
             if not self._read_block(parsed, max_rows):
@@ -233,17 +236,17 @@ class Reader:
         return rows[0] if len(rows) == 1 else []
 
     def _load_next(self) -> None:
-        """Load the block behind the last row; a larger one if not a single row fitted."""
+        """Load the block after the last row; a larger one if the last block held no whole row."""
         self._block_size = BLOCK if self._read_to else 2 * self._block_size
         self._start = self.position
         self._load()
 
     def _skip_line(self, parsed: ParsedRows) -> None:
-        """Reject the current line, which begins no row or one too long, and resume behind it."""
+        """Reject the current line, where no row or a too long one begins, and resume after it."""
         self._bytes_read += self._buffer.tell() - self._read_to
         begin = self._read_to
         text = self._rest_of_line()
-        # A row whose only fault are spaces behind a closing mark is read without them.
+        # If spaces after a closing quotation mark are the only fault, read the row without them.
         is_short = len(text) < MOST_CELL and self._spaces_after_mark.search(text)
         if is_short and (cells := self._without_spaces(self._spaces_after_mark.sub('"', text))):
             self.line += 1
@@ -252,7 +255,7 @@ class Reader:
             return
         reason = "long" if len(text) > MOST_CELL else "quotes"
         parsed.rejects.append(Reject(self.line + 1, reason, "", [text.rstrip("\r\n")[:MOST_SHOWN]]))
-        # The rest of a line that goes on in the next blocks.
+        # Skip the rest of a line that continues in the next blocks.
         while self._read_to == len(self._text) and not self._is_last and not text.endswith("\n"):
             ended_in_return = text.endswith("\r")
             self._start = self.position
@@ -287,7 +290,7 @@ class Reader:
         self._restart()
 
     def _restart(self) -> None:
-        """Let a new parser begin at ``_read_to``."""
+        """Start a new parser at ``_read_to``."""
         self._buffer.seek(self._read_to)
         self._line_base = self.line
         self._csv = csv.reader(

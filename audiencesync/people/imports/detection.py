@@ -21,12 +21,12 @@ from audiencesync.people.imports.csv_reader import (
 
 SAMPLE_BYTES = 128 * 1024
 SAMPLE_ROWS = 50
-# Cells that are values, and no names of columns: an address, a number, a boolean.
+# Cells that must be values, not names of columns: an address, a number, a boolean.
 _VALUE = re.compile(r"[^@\s]+@[^@\s]+|\+?[0-9][0-9 ().,:/-]*|true|false", re.IGNORECASE)
 
 
 def layout(source: Source, *, is_utf8: bool) -> Layout:
-    """Guess the layout from the beginning of a file. ``is_utf8``: all of it may be UTF-8."""
+    """Guess the layout from the beginning of a file. ``is_utf8``: the whole file may be UTF-8."""
     sample = source.read(0, SAMPLE_BYTES)
     encoding = _encoding(sample, is_utf8=is_utf8)
     text = sample.decode(encoding, "replace").lstrip("\ufeff")
@@ -62,7 +62,7 @@ def _encoding(sample: bytes, *, is_utf8: bool) -> str:
         return "utf-16-le" if n_odd_zeros > n_even_zeros else "utf-16-be"
     if is_utf8:
         return "utf-8"
-    if sample.isascii():  # only later bytes are not UTF-8
+    if sample.isascii():  # the bytes that are not UTF-8 come after the sample
         return "cp1252"
     return charsets.detect(_whole_lines(sample)).encoding
 
@@ -75,7 +75,7 @@ def _whole_lines(sample: bytes) -> bytes:
 def is_sure(source: Source, encoding: str, *, is_utf8: bool) -> bool:
     """Return whether the bytes prove the encoding. If not, users are asked to check the letters."""
     sample = source.read(0, SAMPLE_BYTES)
-    if b"\x1b" in sample:  # an escape sequence that ``uploads`` did not know
+    if b"\x1b" in sample:  # an escape sequence of an encoding that ``uploads`` does not convert
         return False
     if is_utf8 or encoding.startswith("utf-16") or any(map(sample.startswith, BOMS.values())):
         return True

@@ -74,7 +74,7 @@ class UploadForm(forms.Form):
         return _("Too many files wait to be imported. Start or discard some of them first.")
 
     def _clean_fields(self) -> None:
-        if self.refused:  # there is no file then; that it is required would be the wrong error
+        if self.refused:  # there is no file then, and "This field is required" would be wrong
             self.cleaned_data = {}
             self.add_error("file", self.why_refused())
         else:

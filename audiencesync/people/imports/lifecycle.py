@@ -72,7 +72,7 @@ class CheckResult:
 
 
 def preview(run: Import, layout: Layout) -> Preview:
-    """Read the beginning of the file by this layout. An unreadable first row names no columns."""
+    """Read the beginning of the file by this layout. Without a readable header it has no names."""
     # The reader is given no number of columns, so that it returns rows of any length.
     reader = Reader(uploads.StoredFile(run.upload, run.size), layout, n_columns=0)
     names = reader.take(1).rows if layout.has_header else []
@@ -144,7 +144,7 @@ class WrongState(Exception):
 
 
 def begin(run: Import, plan: Plan, *, segment_name: str, by: User) -> None:
-    """Start an import; a name also makes a segment. Raise WrongState or edit.NameTaken."""
+    """Start an import, with a segment if it has a name. Raise WrongState or edit.NameTaken."""
     now = timezone.now()
     with transaction.atomic():
         uploaded_run = Import.objects.filter(pk=run.pk, state=State.UPLOADED)
@@ -191,7 +191,7 @@ def cancel(run: Import) -> bool:
 def discard(run: Import) -> bool:
     """Delete a file that was never imported. Return whether there was one."""
     with transaction.atomic():
-        # Locked: no request can start it meanwhile. The list is empty or has one row.
+        # The lock keeps another request from starting it meanwhile. The list has at most one row.
         locked_runs = list(
             Import.objects.select_for_update().filter(pk=run.pk, state=State.UPLOADED)
         )
@@ -226,6 +226,6 @@ def _delete_members(*, now: datetime) -> None:
         return
     filters_of = Segment.objects.values_list("app_group_id", "filter")
     keys_in_use = {(group, pk) for group, raw in filters_of for pk in filters.imports_in(raw)}
-    for _group, pk in old_keys - keys_in_use:  # a segment of another group keeps nothing
+    for _group, pk in old_keys - keys_in_use:  # a segment of another group does not keep members
         if ImportMember.objects.filter(run=pk).exists():
             ImportMember.objects.filter(run=pk).delete()

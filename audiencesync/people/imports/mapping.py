@@ -44,7 +44,7 @@ _SHORTENED = re.compile(r"[0-9]([.,][0-9]+)?[eE]\+?[0-9]{2,3}", re.ASCII)
 KEYS = ("external_id", "email", "phone", "alias")
 # The first columns of the file of rejected rows, which may be imported again.
 REJECT_COLUMNS = ("rejected_line", "rejected_reason")
-# Targets in which an unreadable cell may be a refusal, so it rejects its whole row.
+# Targets of which an unreadable cell may be a refusal, so that its whole row is rejected.
 STRICT_TARGETS = ("ad_tracking_enabled", "ads_consent")
 
 
@@ -171,8 +171,8 @@ class Converter:
     ) -> list[Value]:
         """Return the values of one column; None where a cell is blank or does not fit.
 
-        A cell that does not fit is added to ``bad_cells``; in the key, or in one of STRICT_TARGETS,
-        its row to ``bad_rows``.
+        A cell that does not fit is added to ``bad_cells``. If the column is the key or one of
+        STRICT_TARGETS, the row is added to ``bad_rows`` instead.
         """
         delimiter, is_exact = self.plan.layout.delimiter, column.style == cells.EXACT
         read_cell = cells.reader(
@@ -223,7 +223,7 @@ class Converter:
         return without_addresses if column.target == "rest" else None
 
     def _check_aliases(self, keys: list[Value], bad_rows: dict[int, tuple[str, str]]) -> None:
-        """Reject rows whose alias holds an e-mail or phone, as the API does: it would be stored."""
+        """Reject rows whose alias holds an e-mail or phone, as the API does: aliases are stored."""
         header = next(column.header for _index, column in self.columns if column.target == "alias")
         for i, key in enumerate(keys):
             if i not in bad_rows and in_clear.holds(self.plan.alias_label, key, region=self.region):

@@ -27,7 +27,7 @@ from audiencesync.people.models.imports import Import, UploadPart
 logger = logging.getLogger(__name__)
 TASK = "audiencesync.people.imports.runner.beat"
 CHUNK = 5000  # rows
-TURN_SECONDS = 8.0  # for which a worker writes chunks before it lets another import go on
+TURN_SECONDS = 8.0  # a worker writes chunks for so long before another import has its turn
 LEASE_SECONDS = 60.0
 LEASE = timedelta(seconds=LEASE_SECONDS)
 PAUSE = timedelta(seconds=5)  # pause of an import after a turn that wrote no chunk
@@ -159,7 +159,7 @@ class Chunk:
 
     @property
     def is_end(self) -> bool:
-        """Return whether nothing is left of the file."""
+        """Return whether the file has no more rows."""
         return self.rows.parsed.is_end and not self.n_rows
 
 
@@ -170,8 +170,8 @@ class Worker(AbstractContextManager["Worker"]):
         self.run = run
         self.writer = chunk_writer.Writer(run, run.app_group)
         self.source = uploads.StoredFile(run.upload, run.size)
-        # ``size``: rows of the next chunk. ``n_rows`` of the file are written, ``n_planned`` are
-        # read by the thread, too.
+        # ``size``: rows of the next chunk. ``n_rows``: rows of the file that are written.
+        # ``n_planned``: these and the rows that the thread has read.
         self.size, self.n_rows, self.n_planned = CHUNK, run.n_rows, run.n_rows
         self.reader = self._open(run.position, run.line)
         self.pool = ThreadPoolExecutor(1)
@@ -197,12 +197,13 @@ class Worker(AbstractContextManager["Worker"]):
             end(self.run, State.DONE, trouble="rows" if chunk.n_rows else "")
             return False
         if self.writer.is_stale():
-            return False  # the next turn prepares it by the new settings
+            return False  # the next turn prepares the chunk again, by the new settings
         self.next = self._prepare_next()
         try:
             is_leased = self._write(chunk, now=now)
         except (DataError, IntegrityError):
-            # a value that no check caught: its row is found by halving the chunk, and rejected
+            # No check found a value that the database refuses. Halve the chunk until its row is
+            # alone, and reject that row.
             self._go_back(chunk)
             return chunk.n_rows > 1 or self._write(
                 replace(chunk, rows=self.writer.all_rejected(chunk.rows)), now=now
@@ -211,7 +212,7 @@ class Worker(AbstractContextManager["Worker"]):
         return is_leased
 
     def _prepare_next(self) -> Future[Chunk]:
-        """Prepare the next rows in the thread, which has their bytes and uses no database."""
+        """Load the next bytes here and prepare their rows in the thread, which uses no database."""
         self.source.preload(self.reader.position)
         return self.pool.submit(self._prepare, max(1, min(self.size, MOST_ROWS - self.n_planned)))
 
@@ -224,9 +225,9 @@ class Worker(AbstractContextManager["Worker"]):
         )
 
     def _go_back(self, chunk: Chunk) -> None:
-        """Go back to read half of these rows; a single row is passed over."""
+        """Read again from the begin of the chunk, half as many rows; skip a chunk of one row."""
         if self.next:
-            self.next.result()  # until then the thread moves the reader
+            self.next.result()  # wait: the thread still moves the reader
         is_one = chunk.n_rows == 1
         self.next, self.size, self.n_planned = None, max(1, chunk.n_rows // 2), self.n_rows + is_one
         self.reader = (
@@ -255,7 +256,7 @@ class Worker(AbstractContextManager["Worker"]):
         *,
         now: datetime,
     ) -> bool:
-        """Move the counts and the position with the rows; False if the lease was lost."""
+        """Add the chunk to the counts and move the position; return False if the lease was lost."""
         leased_run = Import.objects.filter(
             pk=self.run.pk, lease=self.run.lease, state=State.RUNNING
         )

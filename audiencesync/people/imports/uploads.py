@@ -1,7 +1,7 @@
 """Store the bytes of an upload: first in an unnamed file, then as parts in the database.
 
-Any engine can read the parts. A web process that dies during an upload leaves nothing: its unnamed
-file goes with it, and parts without an import are deleted within the hour.
+Any engine can read the parts. A web process that dies during an upload leaves nothing: the system
+deletes its unnamed file, and `sweep` deletes parts without an import within the hour.
 """
 
 from __future__ import annotations
@@ -75,15 +75,15 @@ def check_room(app_group: AppGroup, size: int) -> None:
 class CsvUploadHandler(FileUploadHandler):
     """Accept one file, on the import page only, from members who may import; skip all others.
 
-    A file that is too long, or finds no room, is read to its end and not kept, so that the view can
-    answer with the reason.
+    A file that is too big, or for which there is no room, is read to its end but not kept, so that
+    the view can answer with the reason.
     """
 
     kept: IO[bytes] | None = None  # not "file": Django would close it too early
     n_files = n_bytes = 0
 
     def new_file(self, *args: object, **kwargs: object) -> None:
-        super().new_file(*args, **kwargs)  # type: ignore[arg-type]  # handed through as they are
+        super().new_file(*args, **kwargs)  # type: ignore[arg-type]  # Django's own arguments
         self._check_request()
         self.n_files += 1
         if self.kept is None:
@@ -220,7 +220,7 @@ def _parts(file: IO[bytes]) -> Iterator[bytes]:
     ISO 2022 becomes UTF-8: it switches character sets by escapes, so that it cannot be read from
     any offset.
     """
-    # The tail of the part before: an escape may be cut by the border.
+    # The tail of the previous part is searched again, because an escape may span two parts.
     tail, iso_2022 = b"", ""
     while not iso_2022 and (part := file.read(PART)):
         iso_2022, tail = eastern.encoding_of_escape(tail + part), part[-4:]
@@ -265,7 +265,7 @@ def sweep(*, now: datetime) -> None:
 
 
 def save_import(run: Import, file: IO[bytes]) -> None:
-    """Store a file, then its import. Raise TooBig, or Full if others came first."""
+    """Store a file, then its import. Raise TooBig, or Full if other uploads have used the room."""
     if run.size > MOST_BYTES:
         raise TooBig
     run.upload, run.size, run.is_utf8 = store(file)

@@ -118,7 +118,7 @@ def import_page(request: HttpRequest, group: str, import_id: int) -> HttpRespons
 def _layout(
     request: HttpRequest, run: Import, source: uploads.StoredFile
 ) -> tuple[LayoutForm, Layout]:
-    """Return the form of the layout, and the layout: as chosen if that is valid, else detected."""
+    """Return the layout form and the layout: the chosen one if it is valid, else the detected."""
     params = request.POST if request.method == "POST" else request.GET
     if "encoding" not in params:
         layout = detection.layout(source, is_utf8=run.is_utf8)
@@ -311,7 +311,8 @@ def _reject_file_rows(
 ) -> Iterator[list[str]]:
     """Yield a header and the rejected rows.
 
-    Line and reason of an earlier rejection are left out. Cells are as an import reads them.
+    If the file was one of rejected rows itself, its columns with line and reason are left out.
+    Cells are written as an import reads them.
     """
     headers = [column["header"] for column in columns]
     unguarded = csv_files.unguard if csv_export.is_ours(headers) else csv_files.unguard_start

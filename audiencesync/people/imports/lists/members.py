@@ -22,7 +22,7 @@ LABELS: dict[str, Promise] = {
     CREATED: pgettext_lazy("people", "Created"),
     UPDATED: _("Updated"),
 }
-MOST_COUNTED = 100_000  # people; of a longer list, those no longer kept are not counted
+MOST_COUNTED = 100_000  # people; in a longer list, deleted people are not counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,6 @@ def people(run: Import, name: str) -> People:
 
 
 def knows_created(run: Import) -> bool:
-    """Return whether members are marked as created or updated: earlier versions did not do so."""
+    """Return whether members are marked as created or updated; earlier versions did not do that."""
     members = ImportMember.objects.filter(run=run).order_by("profile_id")
     return list(members.values_list("is_created", flat=True)[:1]) != [None]

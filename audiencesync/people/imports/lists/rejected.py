@@ -45,7 +45,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class RejectedRows:
-    """A number of rows of an import, and the part of a list (core/lists.py) with these rows."""
+    """A number of rows of an import; these rows are a part of a list in core/lists.py."""
 
     run: Import
     name: str
@@ -105,7 +105,7 @@ class RejectedRows:
         return (row.position, row.place)
 
     def of(self, people: Collection[int]) -> RejectedRows:
-        """Return all rows: a rejected row is of no known person."""
+        """Return all rows: rejected rows belong to no known person, so ``people`` has no effect."""
         return self
 
 
