@@ -43,8 +43,8 @@ NESTED_TARGETS = ("kept", "rest")  # columns whose cells may hold lists and obje
 class Unusual(Exception):
     """A person of the chunk needs ``upsert``.
 
-    The person is or may be erased, is written by another process at the same time, was hashed by a
-    former rule, would lose a usable identifier, or may get too many attributes.
+    The person may be erased, is written by another process meanwhile, was hashed by a former rule,
+    would lose a usable identifier, or may get too many attributes.
     """
 
 
@@ -87,8 +87,7 @@ class Columns:
         # All other targets are types of attributes.
         self.has_attributes = bool(targets - {"external_id", "alias", *KINDS, *self.plain})
         self.checks_erased = erasure_ledger.is_used(app_group)
-        # True if all people of the last chunk were new. Then one query checks whether those of the
-        # next chunk are new as well, and the search for each is skipped.
+        # True if the last chunk held only new people: then one query looks for known ones.
         self.expects_only_new = True
         self.key_column = plan.key if plan.key == "external_id" else f"{plan.key}_sha256"
 
@@ -241,8 +240,7 @@ class _Writer:
         """Update the known people and insert the others."""
         n_known = self._find_known()
         self.columns.expects_only_new = not n_known
-        # The ledger is read after the search: a person who is erased later was found by it, and is
-        # missing when the profile is locked.
+        # Read after the search: a person erased later was found, and is missing when locked.
         if self._is_anybody_erased(copied):
             raise Unusual
         n_created = self._insert_new() if n_known < copied.n_people else 0

@@ -1,4 +1,4 @@
-"""The tables of the people app; values that identify a person are shown as present or absent.
+"""The tables of the people app. Values that identify a person are masked, or shown only as present.
 
 ImportMember and SegmentMember are left out: Django's admin cannot show a composite primary key.
 """

@@ -150,8 +150,9 @@ def lock_newcomers(app_group: AppGroup) -> None:
 
 
 def lock_names(app_group: AppGroup, *, alone: bool) -> None:
-    """Lock the external ids of a group: shared to create profiles, ``alone`` to identify some.
+    """Lock the external ids of a group.
 
+    ``alone``: to give ids to profiles that exist. Else shared, to create profiles with ids.
     Without this lock the two could deadlock: the creator holds a new external id and waits for
     profiles, the other holds a profile and waits for the external id.
     """
