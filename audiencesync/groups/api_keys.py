@@ -32,7 +32,7 @@ _PREFIX_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"  #
 
 
 class JustIssued(Exception):
-    """The same user has created the same key a moment ago; only its first answer shows it."""
+    """The same user sent the same form seconds ago; only the first response shows the key."""
 
 
 def issue(
@@ -53,7 +53,7 @@ def issue(
         # Concurrent requests run one after the other, so that the second sees the first's key.
         AppGroup.objects.select_for_update(no_key=True).get(pk=app_group.pk)
         submitted_since = timezone.now() - deadlines.DOUBLE_SUBMIT_WINDOW
-        # A key that was used already was seen, so another one is no double submit.
+        # A key that is in use was seen by the user, who then wants a second one: no double submit.
         same = app_group.api_keys.filter(name=name, scopes=scopes, created_by=by, last_used_at=None)
         if by and same.filter(revoked_at=None, created_at__gt=submitted_since).exists():
             raise JustIssued

@@ -1,4 +1,4 @@
-"""Changes and removals of members. A group always keeps an admin, also with two changes at once.
+"""Changes and removals of members. A group always keeps an admin, also after concurrent changes.
 
 When a member stops being an admin, the invitations that they issued end.
 """

@@ -133,12 +133,12 @@ class AppGroup(models.Model):
     rework_cursor = models.BigIntegerField(null=True, blank=True)
     # The time of a second pass, for writes that were in progress when the settings changed.
     rework_again_at = models.DateTimeField(null=True, blank=True)
-    # When the rule that normalises phones and e-mails changed for this group. Older entries of the
-    # erasure ledger have hashes by the former rule.
+    # When this group began to normalise phones and e-mails by the current rule. Older entries of
+    # the erasure ledger have hashes by the former rule. null: no former rule was used.
     reread_at = models.DateTimeField(null=True, blank=True)
     # Used by people/privacy/erasure_ledger.py.
     erasure_salt = models.BinaryField(max_length=32, default=erasure_salt)
-    # Whether deadlines of deliveries are put off while a partner's daily limit is used up.
+    # Whether deadlines of deliveries are extended while a partner's daily limit is used up.
     quota_stops_clock = models.BooleanField(
         _("daily limits of partners stop the clock"), default=False
     )
@@ -202,7 +202,7 @@ class Invitation(models.Model):
     invited_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
     accepted_at = models.DateTimeField(null=True, blank=True)
-    # The inviter saw the link because no mail could be sent, so it proves no address.
+    # The inviter saw the link because no mail could be sent, so using it proves no address.
     link_shown = models.BooleanField(default=False, db_default=False)
 
     def __str__(self) -> str:
@@ -230,7 +230,7 @@ class SetupLink(models.Model):
     """A printed link that creates the first account (first_start/setup_link.py); only its hash."""
 
     token_hash = models.CharField(max_length=64, unique=True)
-    # A new link of the same process replaces its former one.
+    # The process that printed it; the next link of the same process replaces this one.
     printed_by = models.CharField(max_length=200)
     created_at = models.DateTimeField()
 

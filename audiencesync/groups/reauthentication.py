@@ -27,7 +27,7 @@ def require(request: HttpRequest) -> None:
         return
     if not htmx.asks(request):
         raise ReauthenticationRequired
-    # htmx would put the page that asks into the present one: let it load that page instead.
+    # htmx would insert the password page into the current page; HX-Redirect makes it load instead.
     query = QueryDict(mutable=True)
     details = request.htmx  # type: ignore[attr-defined]  # set by django-htmx
     query["next"] = details.current_url_abs_path or "/"

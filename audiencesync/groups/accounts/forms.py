@@ -23,8 +23,8 @@ class ChangeEmailForm(AddEmailForm):
     """A change of the address, for accounts whose present address is confirmed."""
 
     def clean_email(self) -> str:
-        # An account keeps one unconfirmed address: the new one would replace the present one, which
-        # is the only way to sign in, before it is confirmed.
+        # An account keeps only one unconfirmed address. If the present one is unconfirmed, the new
+        # one would replace it at once, and with it the way to sign in.
         if not addresses.is_confirmed(self.user):
             raise forms.ValidationError(
                 _("Confirm your present address first: open the link that we mailed to it.")

@@ -33,19 +33,20 @@ class Unconfirmed(Exception):
 
 
 class JustInvited(Exception):
-    """The same person has issued the same invitation a moment ago."""
+    """The same user sent the same invitation seconds ago: the form was submitted twice."""
 
 
 @transaction.atomic
 def invite(app_group: AppGroup, *, email: str, role: str, by: User) -> tuple[Invitation, str]:
     """Issue an invitation and log it. Any unaccepted one for the same address is replaced.
 
-    Returns the invitation with its token. Raises JustInvited, unless the first mail failed.
+    Returns the invitation with its token. Raises JustInvited for a form that was submitted twice,
+    but not if the mail of the first invitation failed.
     """
     # Concurrent requests run one after the other, so that the second sees the first's invitation.
     AppGroup.objects.select_for_update(no_key=True).get(pk=app_group.pk)
     unaccepted = app_group.invitations.filter(email=email.strip().lower(), accepted_at=None)
-    # A shown link means that the mail failed: to invite again is then no double submit.
+    # A shown link means that the mail failed. Then a second invitation is intended.
     same = unaccepted.filter(role=role, invited_by=by, link_shown=False)
     if same.filter(created_at__gt=timezone.now() - deadlines.DOUBLE_SUBMIT_WINDOW).exists():
         raise JustInvited
@@ -66,7 +67,7 @@ def invite(app_group: AppGroup, *, email: str, role: str, by: User) -> tuple[Inv
 def mail(invitation: Invitation, link: str) -> bool:
     """Send the link.
 
-    Return False if the mail server refused; the inviter may then see it (`mark_link_shown`).
+    Return False if the mail server refused; the inviter may then see the link (`mark_link_shown`).
     """
     context = {"invitation": invitation, "link": link, "days": INVITATION_LIFETIME.days}
     group, invitee = invitation.app_group, User.objects.filter(email=invitation.email).first()
@@ -84,7 +85,7 @@ def mail(invitation: Invitation, link: str) -> bool:
 
 
 def mark_link_shown(invitation: Invitation) -> None:
-    """Record that the inviter sees the link: to have it then proves no access to the mailbox."""
+    """Record that the inviter sees the link, so that its use proves no access to the mailbox."""
     Invitation.objects.filter(pk=invitation.pk).update(link_shown=True)
 
 
@@ -207,7 +208,8 @@ def may_accept(invitation: Invitation, user: User) -> bool:
 
     The caller compares the addresses of user and invitation.
     """
-    # A mailed link is meant for the owner of the mailbox, and anyone may have created an account
-    # with that address through a shown link. A link passed on by hand has reached whom the inviter
-    # meant, confirmed or not: the installation may have no mail server.
+    # A mailed link is meant for the owner of the mailbox, but an account with that address may
+    # belong to another person, who made it through a shown link: so the address must be confirmed.
+    # A shown link was passed on by the inviter to the right person. No confirmation is required
+    # then, because the installation may have no mail server.
     return invitation.link_shown or addresses.is_confirmed(user)

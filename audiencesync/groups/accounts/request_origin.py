@@ -10,7 +10,7 @@ from audiencesync.core.web import origin
 
 
 class RequestOrigin:
-    """Offers the IP address of the client, as the limits of sign-in attempts see it."""
+    """Provides `origin.address`: the client's IP address, as allauth's rate limits determine it."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

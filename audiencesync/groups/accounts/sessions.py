@@ -45,7 +45,7 @@ def _end_or_keep(request: HttpRequest, *, now: float) -> None:
 
 
 def _is_background(request: HttpRequest) -> bool:
-    """Return whether an open page asked by itself, which shows no activity of the user."""
+    """Return whether an open page sent the request by a timer, not through an act of the user."""
     return "X-Background" in request.headers  # set by static/app.js
 
 

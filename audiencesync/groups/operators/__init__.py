@@ -1,1 +1,1 @@
-"""Django's admin for operators: every table, read-only where a law or the engine holds the rows."""
+"""Django's admin for operators: every table, read-only except for two columns of users."""

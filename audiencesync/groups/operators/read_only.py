@@ -1,4 +1,4 @@
-"""A table that operators may read: no secret, no personal data, no count of millions of rows."""
+"""Read-only tables for operators: without secrets and personal data, and fast for many rows."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class FixedOrderList(ChangeList):
 
 
 def presence(value: Any) -> str:
-    """Return a sign that a value is there, instead of the value."""
+    """Return dots in place of a value, or a dash if there is none."""
     return "•••" if value else "–"
 
 

@@ -1,4 +1,4 @@
-"""The tables of users and groups. Users may be switched off, and made staff."""
+"""The tables of users and groups. Operators may deactivate users, and make them staff."""
 
 from __future__ import annotations
 

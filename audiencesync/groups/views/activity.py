@@ -74,7 +74,7 @@ def _filter(
 ) -> QuerySet[Activity]:
     if values["q"]:
         lines = lines.filter(subject__icontains=values["q"])
-        if not is_admin:  # a search must not tell what is masked
+        if not is_admin:  # a search must not reveal masked addresses
             lines = lines.exclude(verb=Activity.Verb.INVITED)
     if values["kind"]:
         lines = lines.filter(kind=values["kind"])

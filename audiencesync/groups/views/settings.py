@@ -22,9 +22,9 @@ _on_zone_change: list[OnZoneChange] = []  # empty, or the one function that is s
 
 
 def provide(on_zone_change: OnZoneChange) -> None:
-    """Set what is called when a group has moved from one time zone to another, before the commit.
+    """Set the function to call after a group's time zone was changed, before the commit.
 
-    What happens at local times has to move with it; the apps above this one know what that is.
+    Work that is planned at local times must be moved; only apps above this one know that work.
     """
     _on_zone_change[:] = [on_zone_change]
 

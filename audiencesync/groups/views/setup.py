@@ -69,7 +69,7 @@ def _account(form: SetupForm) -> domain.Account:
 
 
 def _sign_in(request: HttpRequest, user: User) -> None:
-    """Sign in and record the password as just proved, as the sign-in page would."""
+    """Sign in, and record that the password was proved now, as the sign-in page would."""
     login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
     record_authentication(request, user, "password")
 
