@@ -1,1 +1,1 @@
-"""The project package: the roof (settings, urls) and the ground floor (groups, people)."""
+"""The project package: settings and URLs, and the apps core, groups, rest and people."""

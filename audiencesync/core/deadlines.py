@@ -10,7 +10,7 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 DEFAULT_HOURS = 13
 """The retry window of deliveries by default, in hours."""
 DOUBLE_SUBMIT_WINDOW = timedelta(seconds=30)
-"""A request for a new thing that is repeated so soon is a form sent twice."""
+"""The same request to create something, repeated within this time, is a form submitted twice."""
 
 
 def in_words(seconds: float) -> str:
@@ -31,7 +31,7 @@ def delivery_text() -> str:
 
 
 def share_of_delivery(hours: int) -> timedelta:
-    """Return a time that is ``hours`` if the retry window has its default, else in proportion."""
+    """Return ``hours`` scaled with the retry window: unchanged if the window has its default."""
     return timedelta(seconds=settings.SYNC.deadline) * hours / DEFAULT_HOURS
 
 

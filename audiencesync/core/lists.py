@@ -1,7 +1,7 @@
 """Lists made of several parts (tables or conditions), one after the other; keyset pagination.
 
-A page is read from either end, and found again by the place of a row: the number of its part, and
-its keys there.
+A page is read forwards or backwards from a place, which names a row by the number of its part and
+by its keys in that part.
 """
 
 from __future__ import annotations

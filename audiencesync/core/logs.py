@@ -84,7 +84,7 @@ class OncePerMinute(logging.Filter):
         self.logged_at: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.levelno < logging.WARNING:  # these report finished work; none is dropped
+        if record.levelno < logging.WARNING:  # lines about finished work: never dropped
             return True
         text, now = record.getMessage(), record.created
         self.logged_at = {

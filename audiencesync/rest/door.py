@@ -213,7 +213,7 @@ class _Api(openapi.Api):
         """Return the document, cached per language."""
         cache: dict[tuple[object, ...], Any] = self.__dict__.setdefault("kept_schemas", {})
         key = (settings.SITE_URL, get_language(), options.get("path_prefix"))
-        if options.get("path_params"):  # of a prefix of the URLs; ours have none
+        if options.get("path_params"):  # parameters in the URL prefix of the API; ours has none
             return super().get_openapi_schema(**options)
         if key not in cache:
             cache[key] = super().get_openapi_schema(**options)

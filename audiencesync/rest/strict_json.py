@@ -88,7 +88,7 @@ def _check_document(document: Json, *, check_text: bool) -> None:
 
     With ``check_text``, raise it also for texts that no database stores.
     """
-    level = [document]  # all values at one depth; from one depth to the next, without recursion
+    level = [document]  # all values at one depth; a loop, because recursion could overflow
     for _depth in range(MAX_DEPTH + 1):
         if check_text:
             check_texts(text for value in level for text in _texts(value))

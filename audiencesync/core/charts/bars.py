@@ -18,7 +18,7 @@ from audiencesync.core.charts.bins import Bins
 PLOT_HEIGHT = 160  # pixels from the lowest to the highest line
 SPACE_ABOVE = 8  # pixels above the highest line
 BAR_SHARE = 0.72  # part of the width of its place that a bar fills
-MIN_HEIGHT = 1.5  # pixels: a number that is not zero is seen
+MIN_HEIGHT = 1.5  # pixels: so that the smallest number is visible
 MAX_STEPS = 4  # steps of the axis of counts, at most
 MILLION = 1_000_000
 YEAR = timedelta(days=365)
@@ -92,7 +92,7 @@ class Bars:
 
     @property
     def is_empty(self) -> bool:
-        """Return whether no bar is drawn."""
+        """Return whether all values are 0."""
         return not any(n for values in self._values for n in values)
 
     @property
@@ -143,7 +143,7 @@ class Bars:
         gap = possible_gaps[0] if possible_gaps else self._gaps[-1]
         if self.bins.days:
             return index % max(1, gap // per_bin) == 0
-        if gap > 24:  # every second midnight, of the same days in each chart
+        if gap > 24:  # 48: every second midnight, on the same days in each chart
             return start.hour == 0 and start.date().toordinal() % (gap // 24) == 0
         return start.hour % gap == 0
 

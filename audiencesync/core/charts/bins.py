@@ -13,7 +13,7 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Bins:
-    """Consecutive spans of time. ``edges``: their beginnings and the end of the last, in UTC.
+    """Consecutive spans of time. ``edges``: the beginning of each and the end of the last, in UTC.
 
     An hour of a tally belongs to the bin in which it begins.
     """
@@ -24,17 +24,17 @@ class Bins:
 
     @property
     def begin(self) -> datetime:
-        """Return the beginning of the first one."""
+        """Return the beginning of the first bin."""
         return self.edges[0]
 
     @property
     def end(self) -> datetime:
-        """Return the end of the last one."""
+        """Return the end of the last bin."""
         return self.edges[-1]
 
     @property
     def starts(self) -> list[datetime]:
-        """Return the beginning of each one, in the time zone."""
+        """Return the beginning of each bin, in the time zone."""
         return [edge.astimezone(self.zone) for edge in self.edges[:-1]]
 
     def sums(self, rows: Iterable[tuple[datetime, Sequence[int]]], n: int) -> list[list[int]]:

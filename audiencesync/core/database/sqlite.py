@@ -33,10 +33,10 @@ def journal_mode() -> str:
 
 
 def expect_json() -> None:
-    """Let Django not ask whether SQLite has JSON.
+    """Set Django's flag that SQLite has JSON, so that Django does not test it.
 
-    It would ask inside a transaction and take "database is locked" for no: `migrate` would end
-    with the error fields.E180 while another process migrates for more than 20 s.
+    Its test takes the error "database is locked" for a missing feature: `migrate` would end with
+    the error fields.E180 while another process migrates for more than 20 s.
     """
     if connection.vendor == "sqlite" and version() >= HAS_JSON:
         connection.features_class.supports_json_field = True
