@@ -220,9 +220,9 @@ class _Writer:
 
     def write(self, copied: CopyData) -> Counts:
         if self.columns.plan.key != "external_id":
-            lookup.lock_newcomers(self.columns.app_group)
+            lookup.lock_new_anonymous(self.columns.app_group)
         else:
-            lookup.lock_names(self.columns.app_group, alone=False)
+            lookup.lock_external_ids(self.columns.app_group, alone=False)
         self._copy(copied)
         is_all_new = self.columns.expects_only_new and not self._is_anybody_known()
         counts = self._write_all_new(copied) if is_all_new else self._write_mixed(copied)

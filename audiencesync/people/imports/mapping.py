@@ -233,17 +233,17 @@ class Converter:
         self, keys: list[Value], bad_rows: dict[int, tuple[str, str]], *, is_exact: bool
     ) -> None:
         """Reject rows without a usable key. Ids of our own export are accepted as they are."""
-        is_hashed = self.plan.key in ("email", "phone")
+        is_address = self.plan.key in ("email", "phone")
         for i, key in enumerate(keys):
             if i in bad_rows:
                 continue
-            # Some lists of ids begin at 0.
+            # "0" is a placeholder elsewhere, but some lists of ids begin at 0.
             if key is None or (not is_exact and is_placeholder(str(key)) and str(key) != "0"):
                 bad_rows[i] = ("key", "")
             elif not is_exact and _SHORTENED.fullmatch(str(key)):
                 bad_rows[i] = ("key_shortened", "")
             elif (
-                is_hashed
+                is_address
                 and normalise.normalise(self.plan.key, str(key), region=self.region).sha256 is None
             ):
                 bad_rows[i] = ("key_invalid", "")

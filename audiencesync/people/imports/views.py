@@ -325,10 +325,10 @@ def _reject_file_rows(
     ]
     yield [*mapping.REJECT_COLUMNS, *(headers[index] for index in indexes)]
     for reject in reject_rows:
-        is_row = len(reject.cells) >= len(headers)
+        has_all_cells = len(reject.cells) >= len(headers)
         row_cells = (
             [reject.cells[index] for index in indexes] + reject.cells[len(headers) :]
-            if is_row
+            if has_all_cells
             else reject.cells
         )
         yield [str(reject.line), words.reason(reject), *map(unguarded, row_cells)]

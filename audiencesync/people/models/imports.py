@@ -95,7 +95,7 @@ class Import(models.Model):
         return reverse("import", args=[self.app_group.slug, self.pk])
 
     @property
-    def n_changed(self) -> int:
+    def n_existing(self) -> int:
         """Return how many people of the file had existed before, whether a value changed or not."""
         return self.n_people - self.n_created
 

@@ -1,7 +1,7 @@
-"""Why one person fits a filter or not: each of its groups and conditions, met or not.
+"""Explain why one person fits a filter or not: say of each group and condition whether it is met.
 
 The database decides about each part by the query that segments and splits use, so that an empty
-value, a number as text or the case of a letter count here as they count there.
+value, a number as text or the case of a letter has the same effect as there.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ class Part:
 
     @property
     def short(self) -> Part:
-        """Return the only condition of a group that has no other one."""
+        """Return this part, or for a group of one part that part."""
         is_one = self.match in ("all", "any") and len(self.parts) == 1
         return self.parts[0].short if is_one else self
 
 
 class Explained:
-    """Which parts of filters one person meets, asked for many filters with few queries."""
+    """Finds which parts of filters one person meets, with few queries for many filters."""
 
     def __init__(self, profile: Profile, raws: Iterable[object], *, masked: bool) -> None:
         self.profile, self.masked = profile, masked
@@ -107,7 +107,8 @@ class Explained:
         profiles = Profile.objects.filter(pk=self.profile.pk)
         row = profiles.values(**columns).first() if columns else {}
         for n, key in enumerate(queries):
-            # An empty query has no column: all people fit. No row: the profile is erased meanwhile.
+            # A part with an empty query has no column and fits everybody. There is no row if the
+            # profile was erased meanwhile.
             self.answers[key] = row is not None and bool(row.get(f"part_{n}", True))
             last = row.get(f"last_{n}") if row else None
             self.last[key] = last if isinstance(last, datetime) else None

@@ -181,14 +181,14 @@ def fill_some(subscription: Subscription, ids: Sequence[int], *, now: datetime) 
 
 
 def adopt(subscription: Subscription, people: QuerySet[Profile], *, now: datetime) -> None:
-    """Insert profiles as members; a sweep at once removes those that do not match."""
+    """Insert profiles as members; the next sweep, due at once, removes those that do not match."""
     live_changes.add(subscription, people, now=now)
     subscriptions = Subscription.objects.filter(pk=subscription.pk)
     subscriptions.update(sweep_at=now, sweep_cursor=0)
 
 
 def is_member_q(subscription: Subscription) -> Exists:
-    """Return the condition on profiles: they are members."""
+    """Return the condition that a profile is a member, as this subscription knows it."""
     members = SegmentMember.objects.filter(subscription=subscription, profile=OuterRef("pk"))
     return Exists(members)
 

@@ -1,7 +1,7 @@
 """Export people as rows of a table, with one column per custom attribute.
 
-An import reads the table back unchanged. The cell of an attribute is its JSON, but an unambiguous
-text is written plainly: gold, but "123", "true" and "" in quotation marks.
+An import of the file restores the same values. An attribute is written as JSON, except that an
+unambiguous text has no quotation marks: gold, but "123", "true" and "".
 """
 
 from __future__ import annotations

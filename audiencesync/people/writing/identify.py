@@ -70,7 +70,7 @@ def identify(
     """Return for each request its problem, or None if it is done."""
 
     def identify_all() -> list[IdentifyProblem | None]:
-        lookup.lock_names(app_group, alone=True)
+        lookup.lock_external_ids(app_group, alone=True)
         visitor_ids = [
             visitor.pk
             for request in requests
@@ -113,7 +113,7 @@ def _retry(
     for tries_left in reversed(range(TRIES)):
         try:
             with transaction.atomic():
-                lookup.lock_newcomers(app_group)
+                lookup.lock_new_anonymous(app_group)
                 return action()
         except IntegrityError:
             if not tries_left:

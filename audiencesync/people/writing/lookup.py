@@ -26,7 +26,7 @@ PRIORITIES: dict[str, Any] = {
     "least_recently_updated": "updated_at",
 }
 # The key of an advisory lock is one of these plus the id of the group.
-_NEWCOMERS, _NAMES = 0x41534E << 32, 0x41534F << 32
+_NEW_ANONYMOUS, _EXTERNAL_IDS = 0x41534E << 32, 0x41534F << 32
 
 
 class ProfileNames(Protocol):
@@ -141,15 +141,15 @@ _FINDERS: dict[str, Callable[[AppGroup, list[Any]], dict[Key, int]]] = {
 }
 
 
-def lock_newcomers(app_group: AppGroup) -> None:
+def lock_new_anonymous(app_group: AppGroup) -> None:
     """Let one transaction at a time create profiles without an external id.
 
     No constraint of the database keeps two transactions from creating the same one.
     """
-    _lock("pg_advisory_xact_lock", _NEWCOMERS + app_group.pk)
+    _lock("pg_advisory_xact_lock", _NEW_ANONYMOUS + app_group.pk)
 
 
-def lock_names(app_group: AppGroup, *, alone: bool) -> None:
+def lock_external_ids(app_group: AppGroup, *, alone: bool) -> None:
     """Lock the external ids of a group.
 
     ``alone``: to give ids to profiles that exist. Else shared, to create profiles with ids.
@@ -157,7 +157,8 @@ def lock_names(app_group: AppGroup, *, alone: bool) -> None:
     profiles, the other holds a profile and waits for the external id.
     """
     _lock(
-        "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared", _NAMES + app_group.pk
+        "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared",
+        _EXTERNAL_IDS + app_group.pk,
     )
 
 

@@ -92,8 +92,8 @@ def erased_indexes(app_group: AppGroup, changes: Sequence[Change], *, now: datet
 
 def _lock_all(app_group: AppGroup, changes: Sequence[Change]) -> None:
     """Take all locks before the first part is written, so that no later part waits for one."""
-    lookup.lock_newcomers(app_group)
-    lookup.lock_names(app_group, alone=True)
+    lookup.lock_new_anonymous(app_group)
+    lookup.lock_external_ids(app_group, alone=True)
     keys = {lookup.key(change, region=app_group.phone_region) for change in changes}
     rows.lock(app_group.pk, set(lookup.find(app_group, [key for key in keys if key]).values()))
 
@@ -126,11 +126,11 @@ class _Upsert:
         self._leave_out_erased()
         missing_keys = self._missing_keys()
         if any(kind != "external_id" for kind, _value in missing_keys):
-            lookup.lock_newcomers(self.app_group)
+            lookup.lock_new_anonymous(self.app_group)
             self.ids |= lookup.find(self.app_group, missing_keys)
             missing_keys = self._missing_keys()
         if any(kind == "external_id" for kind, _value in missing_keys):
-            lookup.lock_names(self.app_group, alone=False)
+            lookup.lock_external_ids(self.app_group, alone=False)
         created_ids = self._create(missing_keys)
         self._write_known(created_ids)
         return self.result

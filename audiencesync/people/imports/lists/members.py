@@ -46,7 +46,7 @@ class People:
 def people(run: Import, name: str) -> People:
     """Return a number of people of an import. Raise KeyError for an unknown name."""
     profiles = Profile.objects.filter(app_group=run.app_group_id)
-    n = {PEOPLE: run.n_people, CREATED: run.n_created, UPDATED: run.n_changed}[name]
+    n = {PEOPLE: run.n_people, CREATED: run.n_created, UPDATED: run.n_existing}[name]
     if name == PEOPLE:
         return People(name, n, profiles.filter(imported_by__run=run))
     is_created = name == CREATED

@@ -226,17 +226,17 @@ class View:
     """A group or a condition with its controls, for the template."""
 
     path: str
-    n: int | None = None
-    reason: str = ""
+    n: int | None = None  # people it finds; None: not counted
+    reason: str = ""  # why it finds no one
     match: BoundField | None = None
-    match_now: str = ""
+    match_now: str = ""  # the chosen value of ``match``
     parts: list[View] = field(default_factory=list)
-    may_nest: bool = False
+    may_nest: bool = False  # the group may contain another group
     icon: str = ""
-    type: str = ""
+    type: str = ""  # types of the attribute, in words
     texts: dict[str, BoundField] = field(default_factory=dict)
-    where: list[View] = field(default_factory=list)
-    may_have_more: bool = False
+    where: list[View] = field(default_factory=list)  # properties of an event
+    may_have_more: bool = False  # properties
 
     @property
     def controls(self) -> Iterator[BoundField]:
