@@ -23,8 +23,8 @@ class SyncTimes:
     lease: float  # length of the lease of a batch, or of a privacy job
     create_lease: float  # length of the lease for the creation of an audience
     request_deadline: float  # the longest request to a partner, everything included
-    flush_seconds: float  # then a run of the sync queue starts no further request
-    probe: float  # how often a lost connection is tried again
+    flush_seconds: float  # after this time a run of the sync queue starts no request
+    probe: float  # pause between two attempts to use a lost connection
     throttle_park: float  # the longest pause after a partner refused a request as too many
     threads: int
 
