@@ -9,6 +9,9 @@ from typing import Any, Literal
 Json = Any
 
 
+# "unknown": no such profile, and the change may create none. "invalid": an unusable e-mail or phone
+# as key. "gone": erased since it was found. "erased": named in the erasure ledger. The others are
+# those of attribute_changes.AttributeProblem.
 ChangeProblem = Literal[
     "unknown", "invalid", "gone", "erased", "not_a_number", "not_a_list", "too_long", "too_many"
 ]
@@ -29,4 +32,4 @@ class Change:
     phone: str | None = None
     fields: Mapping[str, str | bool | None] = field(default_factory=dict)
     attributes: Mapping[str, Json] = field(default_factory=dict)
-    only_existing: bool = False
+    only_existing: bool = False  # create no profile

@@ -1,8 +1,8 @@
 """Detect the encoding of a file that is not UTF-8.
 
-A single-byte encoding fits if it turns all bytes beyond ASCII into letters of one language. Of
-several, the one with the largest share of frequent letters is suggested, at equal shares the most
-common one. If they differ in the text, ``is_sure`` is false and the page asks users to look.
+A single-byte encoding fits if it turns all bytes beyond ASCII into letters of one language. If
+several fit, the one with the largest share of frequent letters is suggested; at equal shares, the
+most common one. If their texts differ, ``is_sure`` is false and the page asks users to check.
 """
 
 from __future__ import annotations
@@ -42,14 +42,15 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 
 _LANGUAGE_OF = {"cp1251": "ru", "koi8-r": "ru", "cp866": "ru", "cp1253": "el"}
-# Icelandic (cp1252) uses the bytes of ğ, ı and ş. The other Latin encodings raise no doubt.
+# Encodings that make a Turkish result doubtful: in cp1252, the bytes of ğ, ı and ş are Icelandic
+# letters. The other Latin encodings make none.
 _RIVALS_OF_TURKISH = {"cp1252", *_LANGUAGE_OF}
 
 
 class DetectedEncoding(NamedTuple):
-    """An encoding, and whether every other one that fits gives the same text.
+    """An encoding. ``is_sure``: no other encoding that fits gives another text.
 
-    For Turkish, only _RIVALS_OF_TURKISH and East Asian encodings count as others.
+    For Turkish, only _RIVALS_OF_TURKISH and the East Asian encodings are considered.
     """
 
     encoding: str

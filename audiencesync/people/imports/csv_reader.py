@@ -1,7 +1,7 @@
 """Read rows of a CSV file from any byte on, in constant memory.
 
 Python's ``csv`` in strict mode parses the rows. On an error only the line where the row began is
-rejected, and reading resumes behind it: an unclosed quote does not swallow the rows that follow.
+rejected, and reading resumes after it: an unclosed quote does not swallow the rows that follow.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MOST_BYTES, MOST_ROWS, MOST_COLUMNS = 500 * MB, 10_000_000, 100
 MOST_CELL, MOST_ROW = 1 * MB, 1 * MB
 BLOCK = MB // 2  # bytes
 MOST_CHUNK_BYTES = 2 * MB  # rough number of bytes read for one chunk of rows
-# Characters in which a row must end; a longer one is taken for a line that begins no row.
+# A row must end within so many characters. Otherwise the line where it begins is rejected.
 MOST_ROW_CHARACTERS = 8 * MB
 MOST_SHOWN = 2000  # characters kept of a line that is no row
 BOMS = {
@@ -138,7 +138,7 @@ class Reader:
 
     @property
     def position(self) -> int:
-        """Return the byte behind the last row that was read."""
+        """Return the offset in bytes after the last row that was read."""
         self._start += len(
             self._text[self._counted : self._read_to].encode(self.encoding, self.errors)
         )
@@ -184,7 +184,7 @@ class Reader:
         return True
 
     def _accept(self, parsed: ParsedRows, cells: list[str], end: int) -> None:
-        """Add one row unless it is blank, and step behind it."""
+        """Add one row unless it is blank, and move on after it."""
         line, self.line = self.line + 1, self._line_base + self._csv.line_num
         begin, self._read_to = self._read_to, end
         if not any(cells):
@@ -267,7 +267,7 @@ class Reader:
         self._restart()
 
     def _rest_of_line(self) -> str:
-        """Step behind the current line, or to the end of the block, and return the text."""
+        """Move to the end of the current line, or of the block, and return the text passed."""
         self._buffer.seek(self._read_to)
         text = self._buffer.readline()
         self._read_to += len(text)

@@ -1,7 +1,7 @@
 """Detect East Asian encodings by the characters that their languages use most.
 
-The encodings overlap: nearly every Korean text could be an odd Chinese one. If the runner-up is
-plausible, the result is a guess.
+The encodings overlap: nearly every Korean text could be an odd Chinese one. If a second encoding is
+plausible, the result is only a guess.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ _FREQUENT_CHARACTERS = {
 _SIGNS = frozenset("　、。，．・·：；？！（）「」『』【】《》〈〉“”‘’…—～ー々〒№○●☆★※→±×÷°￥㈱")
 # One or two such characters within a Latin word are Western letters that were misread.
 _WITHIN_WORD = re.compile(r"[A-Za-z][^\x00-\x7f]{1,2}[a-z]")
-# A clear decoding has this share of frequent characters, this lead over others, and this length.
+# A clear decoding has at least this share of frequent characters, this lead over all others, and
+# this many characters.
 _MIN_SHARE, _MIN_LEAD, _MIN_CHARACTERS = 0.5, 0.5, 6
 _ISO_2022_ESCAPES = {  # escape sequences by which 7-bit encodings switch character sets
     "iso2022_jp_ext": re.compile(rb"\x1b(?:\$[@B]|\(I|\$\(D)"),
@@ -54,7 +55,7 @@ _ISO_2022_ESCAPES = {  # escape sequences by which 7-bit encodings switch charac
 
 
 class Decoding(NamedTuple):
-    """An encoding that fits. ``frequent_share``: of its characters beyond ASCII."""
+    """An encoding that fits. ``frequent_share``: how many characters beyond ASCII are frequent."""
 
     frequent_share: float
     encoding: str

@@ -87,7 +87,7 @@ class SegmentMember(models.Model):
         Profile, models.CASCADE, related_name="live_segments", db_constraint=False
     )
     # Hash of what would be sent for the kinds of the subscription; "": nothing, or no kinds.
-    fingerprint = models.CharField(max_length=32, blank=True)
+    fingerprint = models.CharField(max_length=32, blank=True)  # live_changes.fingerprint
     since = models.DateTimeField(default=timezone.now)
 
     def __str__(self) -> str:

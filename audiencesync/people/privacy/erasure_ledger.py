@@ -65,7 +65,7 @@ def names_of(app_group: AppGroup, profiles: Sequence[Profile]) -> list[tuple[int
 
 
 def alias_value(label: str, name: str) -> bytes:
-    """Return an alias as one value."""
+    """Return label and name of an alias as one byte string."""
     return f"{label}\0{name}".encode()
 
 

@@ -17,7 +17,7 @@ EQUAL_LETTERS = (("ς", "σ"), ("ß", "ss"), ("i\u0307", "i"), ("ı", "i"))
 
 
 def fold(text: str) -> str:
-    """Return the text as it is compared: NFKC, lower case, ß as ss, composed again."""
+    """Return the text as it is compared: NFKC, in lower case, and with EQUAL_LETTERS replaced."""
     if text.isascii():
         return text.lower()
     folded = unicodedata.normalize("NFKC", text).lower()

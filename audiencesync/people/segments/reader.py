@@ -215,7 +215,7 @@ class _Reader:
 
 
 def _read_times(raw: dict[str, Any], op: str, path: str) -> tuple[int, int | None, str]:
-    """Return how often, within how many days, or since which day."""
+    """Return (n, days, day) of a condition on events: fields of EventCondition."""
     days = raw.get("days")
     if days is not None:
         days = _whole_number(days, _join_path(path, "days"), least=1, most=MAX_DAYS)
@@ -263,7 +263,7 @@ def _audience(raw: dict[str, Any], path: str) -> AudienceCondition:
 
 
 def _check_operator(raw: dict[str, Any], kind: str, path: str) -> None:
-    """Check that there is a valid operator, and nothing else beside the name."""
+    """Raise FilterError unless a condition has only its kind and a valid operator."""
     if raw.keys() != {kind, "op"}:
         raise FilterError(path, _("A condition on “%(kind)s” has an operator.") % {"kind": kind})
     if not isinstance(raw["op"], str) or raw["op"] not in MEMBER_OPS:
@@ -323,6 +323,6 @@ def _number_or_day(value: object, path: str, *, numbers: bool) -> Scalar:
 
 
 def _check_import_numbers(values: tuple[Scalar, ...], path: str) -> None:
-    """Check values of the field ``import``: the primary keys of CSV imports, as text."""
+    """Raise FilterError unless all values are numbers of CSV imports: primary keys as text."""
     if not all(_IMPORT_NUMBER.fullmatch(str(value)) for value in values):
         raise FilterError(path, _("This needs the number of a CSV import, such as 12."))

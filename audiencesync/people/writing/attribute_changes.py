@@ -18,7 +18,7 @@ AttributeProblem = Literal["not_a_number", "not_a_list", "too_long", "too_many"]
 
 
 class Unfit(Exception):
-    """A change that does not fit the stored value."""
+    """A change of an attribute that does not fit the stored value or would exceed a limit."""
 
     def __init__(self, problem: AttributeProblem) -> None:
         super().__init__(problem)

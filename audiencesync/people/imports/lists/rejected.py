@@ -19,6 +19,7 @@ from audiencesync.people.imports.csv_reader import Reject
 from audiencesync.people.models import KINDS
 from audiencesync.people.models.imports import Import, RejectPart
 
+# Names of numbers. The last two are prefixes: a kind of identifier or a column's index follows.
 REJECTED, UNUSABLE, LEFT_OUT = "rejected", "unusable_", "left_out_"
 TIME_LIMIT_SECONDS = 10.0
 MOST_SHOWN = 200  # characters of a row

@@ -45,7 +45,8 @@ class Bar:
 class Numbers:
     """What was counted. ``coverage``: None if it was too slow or there is no valid filter.
 
-    ``of``: the people of the group. ``by_place``: place of a group or condition -> its people.
+    ``of``: number of people in the app group. ``by_place``: place of a group or condition in the
+    tree of the builder -> number of people.
     """
 
     coverage: Coverage | None = None
