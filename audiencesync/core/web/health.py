@@ -68,6 +68,7 @@ def readyz(request: HttpRequest, more_checks: dict[str, Check] | None = None) ->
 
 
 def _state(name: str, check: Check) -> str:
+    """Run a check and log its failure; return "ok" or "fail"."""
     try:
         reason = check()
     except Exception as error:  # any exception of a broken dependency means "fail"

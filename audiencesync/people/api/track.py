@@ -100,6 +100,7 @@ def track(app_group: AppGroup, body: dict[str, Sequence[Any]], *, now: datetime)
 
 
 def _read(app_group: AppGroup, array: str, index: int, item: Any, *, now: datetime) -> _ValidObject:
+    """Validate one object of the body. Raise ObjectError."""
     reference = person_reference.read(person_reference.require_object(item))
     fields, custom_attributes, problems = (
         track_objects.attributes(item, app_group)

@@ -105,7 +105,7 @@ def _is_left_out(name: str, value: object) -> bool:
 
 def refuse_addresses(name: str, value: Any, app_group: AppGroup, *, field: str) -> None:
     """Raise ObjectError if a hash-only group would store an e-mail or phone in this value."""
-    if app_group.hash_only and in_clear.holds(name, value, region=app_group.phone_region):
+    if app_group.hash_only and in_clear.holds_address(name, value, region=app_group.phone_region):
         raise ObjectError(
             "HASHES_ONLY",
             "The group stores only hashes: this holds an e-mail or phone number.",

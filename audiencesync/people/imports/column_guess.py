@@ -136,6 +136,7 @@ class _Guesser:
         return guess
 
     def _guess(self, header: str, index: int, values: list[str]) -> Guess:
+        """Suggest a target by the header and the values that are not empty."""
         name, field = attribute_name(header, index), field_named(header)
         style = numbers.style(values)
         if header in REJECT_COLUMNS:

@@ -86,6 +86,7 @@ def encoding_of_escape(piece: bytes) -> str:
 
 
 def _decoding(sample: bytes, encoding: str) -> Decoding | None:
+    """Return how an encoding fits the sample; None if it does not."""
     try:
         text = sample.decode(encoding)
     except UnicodeDecodeError:

@@ -215,7 +215,7 @@ class Converter:
         without_addresses = {
             name: item
             for name, item in values.items()
-            if not in_clear.holds(name, item, region=self.region)
+            if not in_clear.holds_address(name, item, region=self.region)
         }
         if len(without_addresses) == len(values):
             return value
@@ -226,7 +226,9 @@ class Converter:
         """Reject rows whose alias holds an e-mail or phone, as the API does: aliases are stored."""
         header = next(column.header for _index, column in self.columns if column.target == "alias")
         for i, key in enumerate(keys):
-            if i not in bad_rows and in_clear.holds(self.plan.alias_label, key, region=self.region):
+            if i not in bad_rows and in_clear.holds_address(
+                self.plan.alias_label, key, region=self.region
+            ):
                 bad_rows[i] = ("clear", header)
 
     def _check_keys(

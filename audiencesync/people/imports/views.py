@@ -286,7 +286,7 @@ def segment(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
 def rejects(request: HttpRequest, group: str, import_id: int) -> HttpResponseBase:
     """Download the rejected rows with line and reason, safe to open in a spreadsheet.
 
-    With ``number``, only the rows of this number (lists/rejected.py).
+    With ``number`` in the POST, only the rows behind this number (lists/rejected.py).
     """
     run = access.get(request, Import, MARKETER, pk=import_id)
     reject_rows = chunk_writer.rejects(run)

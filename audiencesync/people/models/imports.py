@@ -60,7 +60,7 @@ class Import(models.Model):
     lease = models.CharField(max_length=32, blank=True)  # token of the worker; "": not leased
     # the end of the lease; without a lease, the time before which no worker takes the import
     leased_until = models.DateTimeField(null=True)
-    # consecutive attempts that finished no chunk; after a few the import fails
+    # consecutive turns that wrote no chunk; after runner.MOST_TRIES the import fails
     n_tries = models.PositiveSmallIntegerField(default=0)
     segment = models.ForeignKey("people.Segment", models.SET_NULL, null=True, related_name="+")
 

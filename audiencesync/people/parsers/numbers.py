@@ -65,6 +65,7 @@ def _money(cell: str) -> re.Match[str] | None:
 
 
 def _proved_style(cell: str) -> str:
+    """Return the decimal sign that one cell proves: COMMA, POINT or empty."""
     if cell.isdecimal() or not (money := _money(cell)):
         return ""
     digits = money[2]

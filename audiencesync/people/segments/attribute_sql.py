@@ -204,7 +204,7 @@ def exists(name: str, column: str = "attributes") -> Expression:
     return IsNull(kind, False)
 
 
-def holds(name: str, part: str, column: str = "attributes") -> Expression:
+def list_has(name: str, part: str, column: str = "attributes") -> Expression:
     """Return the condition: a list has this element; case and composition do not matter."""
     return null_as_false(AttributeHolds(name, part, column))
 

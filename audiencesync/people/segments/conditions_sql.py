@@ -145,7 +145,7 @@ def _has_part_q(op: str, name: str, value: str, column: str) -> Q:
     parts = sorted({value, day(value) or value})  # a typed 23.11.2026 also finds 2026-11-23
     queries = [Q(getattr(attribute_sql, op)(attribute, part)) for part in parts]
     if op == "contains":
-        queries.append(Q(attribute_sql.holds(name, value, column)))
+        queries.append(Q(attribute_sql.list_has(name, value, column)))
     return reduce(or_, queries)
 
 

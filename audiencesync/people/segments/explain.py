@@ -95,6 +95,7 @@ class Explained:
         }
 
     def _ask(self, queries: dict[Key, Q], now: datetime) -> None:
+        """Store the answers to these queries, read by one statement."""
         columns: dict[str, Case | Subquery] = {}
         for n, (key, query) in enumerate(queries.items()):
             if query:

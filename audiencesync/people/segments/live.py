@@ -128,7 +128,7 @@ def pause(listener: int) -> None:
 
 
 def resume(listener: int, now: datetime) -> None:
-    """Collect signals again; a full sweep at once finds who joined and left meanwhile."""
+    """Collect signals again; a full sweep, due at once, finds who joined and left meanwhile."""
     with transaction.atomic():
         paused = Subscription.objects.filter(listener=listener, is_paused=True)
         if _lock(paused):

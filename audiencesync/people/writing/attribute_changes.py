@@ -99,6 +99,7 @@ def _sorted_json(value: Any) -> str:
 
 
 def _new_value(old: Any, change: Any) -> Any:
+    """Return the value of an attribute after a change; None deletes it. Raise Unfit."""
     match change:
         case Inc(by):
             if old is not None and (isinstance(old, bool) or not isinstance(old, int | float)):

@@ -147,6 +147,7 @@ def _add_alias(app_group: AppGroup, request: NewAlias, *, now: datetime) -> Iden
 
 
 def _identify(app_group: AppGroup, request: Identity, *, now: datetime) -> IdentifyProblem | None:
+    """Give the external id to the visitor, or merge the visitor into the person who has it."""
     visitor = _find_visitor(app_group, request)
     person_id = rows.by_external_id(app_group.pk, [request.external_id]).get(request.external_id)
     if visitor is None:

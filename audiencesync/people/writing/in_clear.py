@@ -112,7 +112,7 @@ def _looks_like_a_number(value: Any) -> bool:
     return sum(map(str.isdigit, text)) >= _MIN_DIGITS
 
 
-def holds(name: str, value: Any, *, region: str) -> bool:
+def holds_address(name: str, value: Any, *, region: str) -> bool:
     """Return whether an attribute, or a change of one, holds an e-mail or phone at any depth."""
     return has_email(name) or any(_is_address(*item, region) for item in _leaves(name, value))
 

@@ -69,14 +69,14 @@ OTHERS = [
 
 @pytest.mark.parametrize(("name", "value"), ADDRESSES)
 def test_an_address_is_detected_in_any_value(name, value):
-    assert in_clear.holds(name, value, region="DE")
+    assert in_clear.holds_address(name, value, region="DE")
 
 
 @pytest.mark.parametrize(("name", "value"), OTHERS)
 def test_other_values_are_not_detected(name, value):
-    assert not in_clear.holds(name, value, region="DE")
+    assert not in_clear.holds_address(name, value, region="DE")
 
 
 @pytest.mark.parametrize("text", ["(201) 555-0123", "201-555-0123", "+1 201 555 0123"])
 def test_a_number_in_national_format_is_detected(text):
-    assert in_clear.holds("note", f"ring {text}", region="US")
+    assert in_clear.holds_address("note", f"ring {text}", region="US")

@@ -27,7 +27,7 @@ MOST_COUNTED = 100_000  # people; in a longer list, deleted people are not count
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """A number of people of an import. ``profiles``: those that still exist."""
+    """One number of an import, with its people. ``profiles``: those that still exist."""
 
     name: str
     n: int
@@ -44,7 +44,7 @@ class People:
 
 
 def people(run: Import, name: str) -> People:
-    """Return a number of people of an import. Raise KeyError for an unknown name."""
+    """Return the number called ``name``, with its people. Raise KeyError for an unknown name."""
     profiles = Profile.objects.filter(app_group=run.app_group_id)
     n = {PEOPLE: run.n_people, CREATED: run.n_created, UPDATED: run.n_existing}[name]
     if name == PEOPLE:

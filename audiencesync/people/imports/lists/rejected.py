@@ -46,7 +46,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class RejectedRows:
-    """A number of rows of an import; these rows are a part of a list in core/lists.py."""
+    """One number of an import, with its rows, which are a part of a list (core/lists.py)."""
 
     run: Import
     name: str
@@ -71,7 +71,8 @@ class RejectedRows:
     def read(self, limit: int, *, beyond: Keys | None, ascending: bool) -> Sequence[Row]:
         """Return the next rows in the order of the file, or backwards if ``ascending``.
 
-        Raise ValueError for keys that are not of rows, TooSlow after some seconds.
+        The two directions are those of `lists.Part`, whose first page is in descending order; here
+        it follows the file. Raise ValueError for malformed keys, TooSlow after some seconds.
         """
         if beyond is not None and len(beyond) != 2:
             raise ValueError
@@ -111,14 +112,14 @@ class RejectedRows:
 
 
 def rows(run: Import, name: str) -> RejectedRows:
-    """Return a number of rows of an import. Raise KeyError for an unknown name."""
+    """Return the number called ``name``, with its rows. Raise KeyError for an unknown name."""
     if name == REJECTED:
         return RejectedRows(run, name, run.n_rejected, _("Rejected rows"))
     return {number.name: number for number in with_a_cell_left_out(run)}[name]
 
 
 def with_a_cell_left_out(run: Import) -> list[RejectedRows]:
-    """Return the numbers of rows that were imported without a cell, or with an unusable one."""
+    """Return the numbers that count rows imported without a cell, or with an unusable one."""
     headers = [column["header"] for column in run.plan.get("columns", [])]
     header_of_target = {
         column["target"]: column["header"] for column in run.plan.get("columns", [])

@@ -30,7 +30,7 @@ MARKETER = Role.MARKETER
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def people(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
-    """List the people of a number of an import."""
+    """List the people behind one number of an import."""
     run = access.get(request, Import, MARKETER, pk=import_id)
     form = sealed_search.bind(WholeSearch, request)
     if request.method == "POST" and form.is_valid():
@@ -75,7 +75,7 @@ def people(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
 @require_POST
 @access.signed_in
 def export(request: HttpRequest, group: str, import_id: int) -> HttpResponseBase:
-    """Download the people of a number of an import."""
+    """Download the people behind one number of an import."""
     run = access.get(request, Import, MARKETER, pk=import_id)
     number = _people(run, request.POST.get("number", members.PEOPLE))
     reauthentication.require(request)
@@ -92,7 +92,7 @@ def export(request: HttpRequest, group: str, import_id: int) -> HttpResponseBase
 @require_safe
 @access.signed_in
 def rows(request: HttpRequest, group: str, import_id: int) -> HttpResponse:
-    """List the rows of a number of an import, in the order of the file."""
+    """List the rows behind one number of an import, in the order of the file."""
     run = access.get(request, Import, MARKETER, pk=import_id)
     try:
         number = rejected.rows(run, request.GET.get("number", rejected.REJECTED))

@@ -104,7 +104,7 @@ def count(
     seconds: float,
     after: int = 0,
 ) -> Numbers:
-    """Count the people of a filter and of its parts (``raw_filter`` None: of the parts only).
+    """Count the people of a filter and of its parts. If ``raw_filter`` is None, only of the parts.
 
     The sample begins after the profile id ``after``.
     """

@@ -79,6 +79,7 @@ def _control(path: str, condition_path: str) -> str:
 
 
 def _raw_part(draft: Draft, reading: Reading) -> Part | None:
+    """Return a condition as typed, not validated yet; None if a control is empty (reported)."""
     texts, kind = draft.texts, draft.kind
     if kind in ("event", "purchase"):
         return _event(draft, reading)
