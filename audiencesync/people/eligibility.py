@@ -53,7 +53,7 @@ def usable_sql(kind: str) -> str:
 
 
 def has_device_sql(kinds: Iterable[str]) -> str:
-    """Return SQL over profile ``q``: it has a device id of these kinds; "" if none is a device."""
+    """Return SQL over profile ``q``: it has a device id of these kinds; "" without a device kind."""
     return " OR ".join(f"q.{kind}_sha256 IS NOT NULL" for kind in kinds if kind in DEVICE_KINDS)
 
 

@@ -17,7 +17,7 @@ from audiencesync.rest.strict_json import number_as_text
 PRIMARY = ("external_id", "user_alias", "braze_id")
 LONGEST_LABEL = 255
 LONGEST_PHONE = 64
-_MIN_LOST_ZEROS = 2  # with fewer zeros at its end, a JSON number with a point has lost no digits
+_MIN_LOST_ZEROS = 2  # a JSON float with fewer zeros at its end is taken as exact
 # Names of fields that an error may repeat: none that look like an address or a number.
 _PLAIN_FIELD = re.compile(r"[^\W\d][\w .-]{0,62}")
 _OPPOSITES = (
@@ -35,7 +35,7 @@ class ObjectError(Exception):
         self.code, self.message, self.field = code, message, field
 
     def as_dict(self, array: str, index: int) -> dict[str, Any]:
-        """Return the error as the API answers it: reason and place."""
+        """Return the error as it stands in a response: its reason and its place in the body."""
         error: dict[str, Any] = {
             "type": self.code,
             "message": str(self.message),

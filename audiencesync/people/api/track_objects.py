@@ -61,7 +61,7 @@ NOT_ATTRIBUTES = frozenset(
 NOT_PROPERTIES = frozenset({"time", "event_name"})
 _OBJECT_VERBS = frozenset({"$add", "$remove", "$update"})
 _COLUMNS = {"idfa": "idfa", "google_ad_id": "gaid", "country": "country", "language": "language"}
-# A comma before three digits may separate thousands, so a price with one has two decimals at most.
+# A comma before three digits may separate thousands, so at most two digits may follow a comma.
 _PRICE = re.compile(r"-?\d{1,15}(?:[.,]\d{1,2}|\.\d{1,15})?", re.ASCII)
 Fields = dict[str, str | bool | None]
 Problems = list[ObjectError]
@@ -97,7 +97,7 @@ def attributes(item: Mapping[str, Any], app_group: AppGroup) -> Attributes:
 
 
 def _is_left_out(name: str, value: object) -> bool:
-    """Return whether a standard field holds a placeholder; in custom attributes it is a value."""
+    """Return whether a standard field holds a placeholder, which is a value in other attributes."""
     if name not in STANDARD or name in _NAME_FIELDS or not _is_placeholder(value):
         return False
     return name != "gender" or spellings.gender(str(value)) is None

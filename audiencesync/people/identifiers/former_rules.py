@@ -16,7 +16,7 @@ FORMER_RULE = Rule(plain_email, _phone, clean=str)
 
 
 def former_hashes(kind: str, raw: str, *, region: str) -> set[bytes]:
-    """Return the hashes by the former rule of a value or of other spellings of it."""
+    """Return the hashes that the former rule may have made of a value, in any of its spellings."""
     current = normalise(kind, raw, region=region)
     former = normalise(kind, raw, region=region, rule=FORMER_RULE).sha256
     hashes = {former}

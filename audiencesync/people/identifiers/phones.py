@@ -117,7 +117,7 @@ def _without_float(text: str) -> str | None:
     if exponent := _EXPONENT.fullmatch(text):
         return _expand_exponent(*exponent.groups(default=""))
     ending = _ENDS_LIKE_A_FLOAT.fullmatch(text)
-    # A sign that occurs earlier, too, separates groups of digits and is no decimal sign.
+    # If the same sign occurs earlier, it separates groups of digits and is no decimal sign.
     if ending and (len(ending[2]) == 1 or text[ending.end(1)] not in ending[1]):
         return None
     return text

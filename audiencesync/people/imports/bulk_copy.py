@@ -146,7 +146,7 @@ class Columns:
                 if kind not in fields:
                     continue
                 value, hashes = fields[kind][index], fields[f"{kind}_sha256"]
-                # As in `upsert`: an unusable value replaces no usable one; refused tracking does.
+                # As in `upsert`: only a refusal of tracking replaces a usable value without a hash.
                 loses_hash = (
                     hashes[index] is None
                     and hashes[kept_index] is not None

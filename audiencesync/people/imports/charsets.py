@@ -37,7 +37,7 @@ _FREQUENT_LETTERS = {
     "ru": frozenset("оеаинтсрвл"),
     "el": frozenset("αοιετσνηυρ"),
 }
-_NEUTRAL_SHARE = 0.5  # assumed for languages without frequent letters; a likely one exceeds it
+_NEUTRAL_SHARE = 0.5  # assumed for encodings that _LANGUAGE_OF lacks; a likely one exceeds it
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -107,7 +107,7 @@ def _fits(sample: bytes, encoding: str, alphabets: dict[str, str]) -> bool:
 
 
 def _has_plausible_capitals(word: str) -> bool:
-    # Python's rules of capitals are not those of Turkish: İ passes anywhere.
+    # Python's rules for capitals do not fit Turkish, so İ is accepted anywhere.
     return word[1:].islower() or word.isupper() or len(word) == 1 or "İ" in word
 
 

@@ -171,7 +171,7 @@ class Reader:
                 if len(parsed) >= max_rows:
                     return True
         except csv.Error:
-            # At the end of a block the row may only be cut off: then the next block decides.
+            # At the end of a block the cut may cause the error: then the next block decides.
             if self._is_last or self._buffer.tell() < n_characters:
                 self._skip_line(parsed)
                 return True

@@ -38,7 +38,7 @@ def layout(source: Source, *, is_utf8: bool) -> Layout:
 
 
 def with_marks(source: Source, layout: Layout) -> Layout:
-    """Return the same layout with the quotation marks around its cells (``Layout.marks``)."""
+    """Return the layout with ``marks`` set as the cells of the file are quoted."""
     text = source.read(0, SAMPLE_BYTES).decode(layout.encoding, "replace").lstrip("\ufeff")
     lines = [line.strip() for line in text.splitlines()[: SAMPLE_ROWS + 1] if line.strip()]
     lines = lines[1:] or lines  # without the header

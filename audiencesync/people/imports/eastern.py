@@ -69,7 +69,7 @@ def decodings(sample: bytes) -> list[Decoding]:
 
 
 def is_clear(decodings: list[Decoding]) -> bool:
-    """Return whether the first one is certain: it reads as its language, and no other does."""
+    """Return whether the first decoding is certain: it reads as its language, and no other does."""
     best, *others = decodings
     return (
         best.n_characters >= _MIN_CHARACTERS
@@ -124,5 +124,5 @@ def _is_hangul(character: str) -> bool:
 
 
 def _is_kana(character: str) -> bool:
-    """Return False for half-width kana: misread Latin letters look like them."""
+    """Return whether a character is full-width kana; half-width may be misread Latin letters."""
     return "\u3041" <= character <= "\u30fe"

@@ -72,7 +72,7 @@ class CheckResult:
 
 
 def preview(run: Import, layout: Layout) -> Preview:
-    """Read the beginning of the file by this layout. Without a readable header it has no names."""
+    """Read the beginning of the file by this layout; nothing if its header cannot be read."""
     # The reader is given no number of columns, so that it returns rows of any length.
     reader = Reader(uploads.StoredFile(run.upload, run.size), layout, n_columns=0)
     names = reader.take(1).rows if layout.has_header else []
@@ -86,7 +86,7 @@ def preview(run: Import, layout: Layout) -> Preview:
 
 
 def check(run: Import, plan: Plan) -> CheckResult:
-    """Do a dry run over the first rows. Erased people are rejected, as an import would."""
+    """Do a dry run over the first rows. Erased people are rejected, as in an import."""
     result, ends_at = CheckResult(), time.monotonic() + CHECK_SECONDS
     converter = Converter(
         plan, region=run.app_group.phone_region, hash_only=run.app_group.hash_only
@@ -214,7 +214,7 @@ def tidy() -> None:
 
 
 def _delete_members(*, now: datetime) -> None:
-    """Delete the members of old imports, except of those that a segment's filter names."""
+    """Delete the members of old imports, except of imports that a segment's filter names."""
     cutoff = retention.cutoff("members", now=now)
     old_runs = (
         Import.objects.filter(ended_at__lt=cutoff, n_people__gt=0)

@@ -225,7 +225,7 @@ class Worker(AbstractContextManager["Worker"]):
         )
 
     def _go_back(self, chunk: Chunk) -> None:
-        """Read again from the begin of the chunk, half as many rows; skip a chunk of one row."""
+        """Read again from the beginning of the chunk, half as many rows; skip a single row."""
         if self.next:
             self.next.result()  # wait: the thread still moves the reader
         is_one = chunk.n_rows == 1

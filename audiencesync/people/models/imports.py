@@ -145,7 +145,7 @@ class UploadPart(models.Model):
 
 
 class ImportMember(models.Model):
-    """A profile that an import created or updated; segments of imports are made of these."""
+    """A profile that an import created or updated; a segment of an import selects these."""
 
     pk = models.CompositePrimaryKey("run_id", "profile_id")
     run = models.ForeignKey(

@@ -234,7 +234,7 @@ class ErasedName(models.Model):
     digest = models.BinaryField(max_length=32)
     erasure = models.ForeignKey(Erasure, models.SET_NULL, null=True, related_name="names")
     at = models.DateTimeField()
-    is_filed = models.BooleanField(default=False)  # is in the erasure ledger, a file
+    is_filed = models.BooleanField(default=False)  # is written to the file of the ledger
 
     class Meta:
         constraints = [

@@ -194,7 +194,7 @@ def is_one_of(text: Text, values: Sequence[str]) -> Expression:
 
 
 def has_kind(name: str, kind: str, column: str = "attributes") -> Expression:
-    """Return the condition: an attribute is ``true``, ``false`` or ``null``."""
+    """Return the condition: the value of an attribute is ``kind`` (true, false or null)."""
     return null_as_false(Exact(AttributeKind(name, column), Value(kind)))
 
 

@@ -19,7 +19,7 @@ from audiencesync.people.segments.nodes import (
 )
 
 Text = str | Promise
-# Operator -> what it says, and what it says where it is negated.
+# Operator -> its words, and its words where it is negated.
 _OF_PROFILE: dict[str, tuple[Text, Text]] = {
     "is": (
         gettext_lazy("whose %(field)s is %(value)s"),
@@ -66,7 +66,7 @@ _OF_PROFILE: dict[str, tuple[Text, Text]] = {
         gettext_lazy("whose %(field)s is not known"),
     ),
 }
-# (field, operator) -> the same two texts, where the general ones do not fit.
+# (field, operator) -> the same two, where the words of _OF_PROFILE do not fit.
 _SPECIAL: dict[tuple[str, str], tuple[Text, Text]] = {
     ("ads_consent", "is_true"): (
         gettext_lazy("who consents to advertising"),

@@ -96,7 +96,7 @@ def _has_value_q(field: str, op: str) -> Q:
 
 
 def _same_column_q(field: str, values: tuple[Scalar, ...]) -> Q:
-    """Compare a column with values. External ids are case-sensitive: another case, another id."""
+    """Compare a column with values. Case matters for external ids only."""
     texts = [str(value) for value in values]
     if field == "external_id":
         return Q(external_id__in=texts)

@@ -55,7 +55,7 @@ class InUse(Exception):
 def create(
     app_group: AppGroup, *, name: str, raw_filter: dict[str, Any], by: User, description: str = ""
 ) -> Segment:
-    """Save a new segment. Raise NameTaken, or FilterError for what its filter refers to."""
+    """Save a new segment. Raise NameTaken, or FilterError if its filter has a bad reference."""
     try:
         with transaction.atomic():
             _check(raw_filter, app_group)

@@ -1,7 +1,8 @@
 """Conditions on events and purchases, as queries over profiles.
 
-Each is a correlated look-up of one person's events by name and time. An event counts by its
-``at``: one in the future has not happened within the last days, a back-dated one has long ago.
+Each is a correlated look-up of one person's events by name and time. An event counts by its time
+``at``, not by its arrival: a back-dated event may be long ago, and an event with a time in the
+future is not within the last days.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def query(node: EventCondition, now: datetime, app_group: int | None = None) -> 
 
 
 def _happened_q(node: EventCondition, period_q: Q, now: datetime, *, times: int = 1) -> Q:
-    """Return whether a person has at least ``times`` events: whether the last of them exists."""
+    """Return the condition that a person has ``times`` events or more: that many can be found."""
     events = Event.objects.filter(period_q, of_event(node, now), profile=OuterRef("pk")).order_by()
     return Q(Exists(events if times == 1 else events[times - 1 : times]))
 

@@ -65,8 +65,8 @@ def subscribe(
                 "kinds": list(kinds),
                 "is_leave_only": is_leave_only,
                 "collecting_since": now,
-                # A writer that is at work may have read the subscriptions before this one
-                # existed: it marks no profile for it. The sweep finds those afterwards.
+                # A writer whose transaction is open may have read the subscriptions before this
+                # one existed, and then marks no profile. The sweep finds what it has changed.
                 "sweep_at": now + WRITER_TIMEOUT if segment else None,
             },
         )
@@ -142,18 +142,21 @@ def _drop_events(listener: int) -> None:
 
 
 def _lock(subscriptions: QuerySet[Subscription]) -> list[Subscription]:
-    """Lock subscriptions in the order of their ids, as everything that locks several does."""
+    """Lock subscriptions in the order of their ids, as all code that locks several does."""
     # no_key: rows of members refer to them
     return list(subscriptions.select_for_update(no_key=True).order_by("pk"))
 
 
 def lock(subscription: Subscription) -> None:
-    """Lock a subscription until the transaction ends: its members and signals stay the same."""
+    """Lock a subscription, so that no other process changes its members or writes signals.
+
+    The lock ends with the transaction.
+    """
     _lock(Subscription.objects.filter(pk=subscription.pk))
 
 
 def lock_members(subscription: Subscription, *, low: int, high: int) -> list[int]:
-    """Return the members with ids in (low, high]; they stay the same until the transaction ends."""
+    """Lock the subscription, as `lock` does; return its members with ids in (low, high]."""
     _lock(Subscription.objects.filter(pk=subscription.pk))
     members = SegmentMember.objects.filter(subscription=subscription)
     ids = members.filter(profile__gt=low, profile__lte=high).values_list("profile_id", flat=True)
@@ -355,7 +358,7 @@ def _part_end(app_group: int, *, above: int) -> int:
 
 
 def _move_cursor(subscription: Subscription, cursor: int, *, now: datetime) -> None:
-    """Move the cursor of a sweep, or end it; not if it was made due again meanwhile."""
+    """Move the cursor of a sweep, or end it, unless it was made due again meanwhile."""
     unchanged = Subscription.objects.filter(
         pk=subscription.pk,
         sweep_at=subscription.sweep_at,

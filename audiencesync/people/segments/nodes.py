@@ -115,7 +115,7 @@ class EventCondition:
     """How often, or when, a person performed an event or made a purchase.
 
     ``kind``: EVENT or PURCHASE; ``name``: of the event, or a product, empty for any purchase.
-    ``days``: the last so many days, or so many days ago for a first or last time; None: ever.
+    ``days``: the period, or how many days ago a first or last time was; None: at any time.
     ``day``: such as 2026-11-23, for a first or last time.
     """
 

@@ -113,7 +113,7 @@ def search(
 ) -> QuerySet[Profile]:
     """Search by the start of the external id, or by a whole other identifier.
 
-    Viewers find no parts of an e-mail or name: by many searches they could guess the whole.
+    Viewers cannot search for parts of an e-mail or name, which would reveal the whole bit by bit.
     """
     if not text:
         return everybody

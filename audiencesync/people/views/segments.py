@@ -34,7 +34,7 @@ from audiencesync.people.writing import event_names
 
 PAGE = 25
 MOST_EVENTS = 250  # names that are suggested
-EFFECT_SECONDS = 1.0  # for what saving would do, in a preview
+EFFECT_SECONDS = 1.0  # time limit of the effect of saving, in a preview
 
 
 @require_safe
@@ -62,7 +62,7 @@ def segments(request: HttpRequest, group: str) -> HttpResponse:
 def new(request: HttpRequest, group: str) -> HttpResponse:
     """Create a segment from a name and conditions; the preview saves nothing.
 
-    ``from``: the segment that a new page begins as a copy of.
+    ``from`` in the query string: the segment to begin with a copy of.
     """
     app_group = access.group(request, Role.MARKETER)
     if redrawn := _redrawn_page(request, app_group, None):
@@ -193,7 +193,7 @@ def _copy_form(request: HttpRequest, app_group: AppGroup) -> SegmentForm | None:
 def _page_with_error(
     request: HttpRequest, app_group: AppGroup, form: SegmentForm, error: Exception
 ) -> HttpResponse:
-    """Show the form again after the database found a mistake."""
+    """Show the form again with an error that was found while saving."""
     if isinstance(error, filters.FilterError):
         form.report(error)
     else:

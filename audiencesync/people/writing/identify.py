@@ -92,7 +92,7 @@ def _lock(app_group: AppGroup, ids: Iterable[int]) -> None:
 
 
 def family(profile_ids: Sequence[int]) -> dict[int, int]:
-    """Return the id of each profile merged into one of these -> that one, and each id -> itself."""
+    """Map each id to itself, and each profile that was merged into it (also indirectly) to it."""
     targets = {pk: pk for pk in profile_ids}
     frontier = targets
     while frontier:

@@ -79,7 +79,7 @@ def lock(app_group_id: int, ids: Iterable[int]) -> list[Row]:
 
 
 def merged_into(ids: Iterable[int]) -> dict[int, int]:
-    """Return merged profile -> the profile it was merged into, of these ids."""
+    """Return merged profile -> the profile it was merged into, for these ids."""
     pairs = Profile.everybody.filter(pk__in=list(ids)).values_list("pk", "merged_into")
     return {pk: target for pk, target in pairs if target is not None}
 

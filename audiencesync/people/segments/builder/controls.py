@@ -134,7 +134,7 @@ def _group(fields: dict[str, forms.Field], draft: Draft, offers: Offers) -> None
 
 
 def _number(path: str) -> str:
-    """Return the place of a part as people count: 0.1 is part 2."""
+    """Return the number of a part in labels, counted from 1: the path 0.1 is part 2."""
     return ".".join(str(int(index) + 1) for index in path.split(".")[1:])
 
 

@@ -15,8 +15,8 @@ from audiencesync.core.web import sent_numbers
 from audiencesync.people.segments.nodes import MAX_NODES, MAX_WHERE
 
 ROOT = "0"  # path of the outermost group
-MAX_GROUP_LEVELS = 2  # that the builder shows; a filter may have more (nodes.MAX_DEPTH)
-# In the order of the sentence that they form.
+MAX_GROUP_LEVELS = 2  # shown by the builder; a filter may have more (nodes.MAX_DEPTH)
+# The controls of a condition, in the order of the sentence that they form.
 CONTROLS = ("kind", "field", "event", "op", "value", "n", "day", "days", "segment", "audience")
 GROUP_CONTROL = "match"
 PROPERTY_CONTROLS = ("property", "compare", "amount")
@@ -90,7 +90,7 @@ def from_data(data: Mapping[str, object]) -> Draft:
     root = by_path.get(ROOT)
     if root is None or root.parts is None:
         root = group("", [])
-    # One part more than is allowed, as above.
+    # Keep one part more than is allowed, for the same reason.
     for path in sorted(by_path.keys() - {ROOT}, key=_indexes)[: MAX_NODES + 1]:
         parent = by_path.get(path.rpartition(".")[0])
         if parent and parent.parts is not None and path.count(".") <= MAX_GROUP_LEVELS:

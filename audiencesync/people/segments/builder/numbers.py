@@ -34,7 +34,7 @@ LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """How many people have a usable identifier; ``width``: of all in the segment, for SVG."""
+    """How many people have a usable identifier; ``width``: their share of the segment, for SVG."""
 
     label: str
     n: int

@@ -33,7 +33,7 @@ class NotShowable(Exception):
 
 
 def tree_or_none(raw: Any) -> Draft | None:
-    """Return the tree of a stored filter."""
+    """Return the tree of a stored filter; None if the builder cannot show it."""
     try:
         tree = read(raw)
         root = tree if isinstance(tree, Group) else Group("all", (tree,))
@@ -77,7 +77,7 @@ def _condition(leaf: Leaf) -> Draft:
 
 
 def kind_of(leaf: Condition) -> str:
-    """Return the kind of row that shows a condition on a profile."""
+    """Return the kind of condition in the builder that shows a condition on a profile."""
     if leaf.field.startswith(CUSTOM):
         return "attribute"
     if leaf.field == "import":
@@ -114,14 +114,14 @@ def _event(leaf: EventCondition) -> Draft:
 
 
 def _value(value: Any) -> str:
-    """Return a value as a row reads it. Raise NotShowable."""
+    """Return a value as the text of its control. Raise NotShowable."""
     if value is None:
         return ""
     if isinstance(value, tuple):
         return _list(value)
     if isinstance(value, str):
         return value
-    digits = f"{Decimal(repr(value)):f}"  # 0.00001 where str() has 1e-05, which no row reads
+    digits = f"{Decimal(repr(value)):f}"  # 0.00001, not 1e-05, which `typed` does not read
     return digits.replace(".", get_format("DECIMAL_SEPARATOR"))
 
 

@@ -34,7 +34,7 @@ _WHERE = {"property": "property", "op": "compare", "value": "amount"}  # key in 
 class Reading:
     """What all conditions of one form share while they are read.
 
-    ``stored``: conditions of the saved filter. ``is_in_doubt``: whether one of all finds no person.
+    ``stored``: conditions of the saved filter. ``is_in_doubt``: whether `doubt` was called.
     """
 
     app_group: AppGroup

@@ -48,7 +48,7 @@ _TYPE_WORDS = {
 def reasons(
     app_group: AppGroup, parts: Mapping[str, Any], counts: Mapping[str, int], *, now: datetime
 ) -> dict[str, str]:
-    """Return place -> reason of the first conditions without people, where there is one."""
+    """Return place -> reason, for the first conditions without people that have a known reason."""
     empty_places = [place for place, n in counts.items() if n == 0 and place in parts]
     nodes = {place: node for place in empty_places if (node := _condition_or_none(parts[place]))}
     texts = {}
@@ -129,7 +129,7 @@ def _of_column(app_group: AppGroup, node: Condition) -> str:
 
 
 def _matching_types(node: Condition) -> set[str]:
-    """Return the types of which a value can match."""
+    """Return the types of values that the comparison can match."""
     if node.op in RELATIVE or node.op in ("greater", "less") and isinstance(node.value, str):
         return {DATE}
     if node.op in ("greater", "less"):
@@ -142,7 +142,7 @@ def _matching_types(node: Condition) -> set[str]:
 
 
 def _n_by_type(app_group: AppGroup, name: str) -> dict[str, int]:
-    """Return type -> how many people have the attribute as one; a text that is a day is a date."""
+    """Return type -> how many people have a value of this type; a text with a day is a date."""
     profiles = Profile.objects.filter(attribute_sql.exists(name), app_group=app_group).order_by()
     rows = profiles.values(kind=attribute_sql.AttributeKind(name)).annotate(
         n=Count("pk"), days=Count("pk", filter=Q(attribute_sql.holds_day(name)))

@@ -32,7 +32,7 @@ def coverage(
 ) -> Coverage:
     """Count in one query. ``kinds``: the kinds to send; without any, no profile is identifiable.
 
-    ``is_strict``: profiles that were never asked for consent count as refused.
+    ``is_strict``: unknown consent counts as refused.
     """
     none_q = eligibility.has_none_q(kinds)
     refused_q = eligibility.no_consent(is_strict=is_strict).q

@@ -181,14 +181,17 @@ def _reachable(start: str, graph: Graph) -> set[str]:
 
 
 def _depth_below(start: str, graph: Graph) -> int:
-    """Return how many segments follow one another from here down; there is no cycle."""
+    """Return the length of the longest chain of segments that ``start`` refers to.
+
+    The graph has no cycle.
+    """
     return max((1 + _depth_below(other, graph) for other in graph.get(start, ())), default=0)
 
 
 def _depth_above(start: str, graph: Graph) -> int:
-    """Return how many segments refer to one another in a row up to here.
+    """Return the length of the longest chain of segments that refers to ``start``.
 
-    A filter without a segment of its own ("") is referred to by none.
+    It is 0 for "", a filter that belongs to no segment.
     """
     parents = [
         parent for parent, children in graph.items() if start in children and parent != start
