@@ -29,7 +29,10 @@ class SyncTimes:
     threads: int
 
     def check(self, *, is_demo: bool) -> None:
-        """Raise ImproperlyConfigured if times contradict each other. In the demo all are short."""
+        """Raise ImproperlyConfigured if times contradict each other.
+
+        The demo, where all times are short, need not satisfy the rules about erasures.
+        """
         pairs = [("request_deadline", "lease"), ("request_deadline", "create_lease")]
         if not is_demo:  # a late add must not follow the last removal of an erased profile
             pairs += [("lease", "erasure_rest"), ("erasure_rest", "erasure_deadline")]

@@ -89,8 +89,8 @@ def is_staff(request: HttpRequest) -> bool:
 def staff(request: HttpRequest) -> User:
     """Return the user if staff, else raise PermissionDenied.
 
-    Without a second factor that the installation requires, raise a redirect to the page that sets
-    one up.
+    If the installation requires a second factor and the user has none, raise a redirect to the page
+    that sets one up.
     """
     if not is_staff(request):
         raise PermissionDenied

@@ -45,7 +45,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A rectangle of a bar; all but ``css`` as attributes of the SVG."""
+    """A rectangle of a bar: its class, and the other attributes of the SVG element."""
 
     css: str
     x: str
@@ -64,7 +64,7 @@ class Label:
 
 
 def _short_number(n: int, *, top: int) -> str:
-    """Return a label of an axis, in millions where the highest one would not fit."""
+    """Return a label of an axis, in millions where the highest label would not fit otherwise."""
     if n == 0 or top < MILLION:
         return number_format(n)
     places = 0 if n % MILLION == 0 else 1 if n % (MILLION // 10) == 0 else 2
@@ -155,7 +155,7 @@ class Bars:
         return self.day(start) if self.bins.days or start.hour == 0 else clock(start)
 
     def time_label(self, start: datetime) -> str:
-        """Return the bin that begins then in words."""
+        """Return in words the bin that begins at ``start``."""
         return self.day(start) if self.bins.days else f"{self.day(start)}, {clock(start)}"
 
     def day(self, at: datetime) -> str:

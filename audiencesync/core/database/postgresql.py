@@ -10,8 +10,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 def tune(connection: BaseDatabaseWrapper, **_: Any) -> None:
     """Switch off JIT compilation; receives the signal ``connection_created``.
 
-    PostgreSQL compiles what the planner takes for expensive, for some 200 ms of CPU each time. Our
-    statements read few rows by an index, also where the planner expects many.
+    PostgreSQL compiles statements that the planner estimates as expensive, which takes some 200 ms
+    of CPU each time. Ours read few rows by an index, even where the planner expects many.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:

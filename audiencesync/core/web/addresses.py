@@ -74,7 +74,7 @@ def site(variable: str, url: str) -> str:
 def origin(variable: str, url: str, *, must_be_safe: bool) -> str:
     """Return an origin whose forms are accepted; ``*.`` allows all subdomains.
 
-    Raises ImproperlyConfigured.
+    ``must_be_safe``: refuse plain HTTP, except to local hosts. Raises ImproperlyConfigured.
     """
     match = _match_web(url.replace("://*.", "://any.", 1))
     is_safe = match and (match["scheme"] == "https" or is_local(urlsplit(url).hostname or ""))

@@ -34,7 +34,7 @@ class EditedMeanwhile(forms.BaseForm):
             if not _is_changed(field, loaded[name], bound_field.data):
                 data[bound_field.html_name] = stored
                 if isinstance(field, forms.BooleanField) and not bound_field.initial:
-                    del data[bound_field.html_name]  # as a browser sends an empty box
+                    del data[bound_field.html_name]  # browsers do not send an unchecked box
             elif _is_changed(field, stored, bound_field.data):
                 both_changed.append(name)
         self.data, self.both_changed = data, tuple(both_changed)

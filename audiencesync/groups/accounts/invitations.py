@@ -108,7 +108,7 @@ def with_authorized_inviter() -> QuerySet[Invitation]:
 
 
 def is_open(invitation: Invitation, *, now: datetime) -> bool:
-    """Return whether it can be accepted: unused, not too old, inviter and group still there."""
+    """Return whether it can be accepted: unused, not expired, inviter authorised, group active."""
     return _acceptable(invitation.pk, now=now).exists()
 
 
