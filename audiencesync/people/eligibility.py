@@ -53,7 +53,7 @@ def usable_sql(kind: str) -> str:
 
 
 def has_device_sql(kinds: Iterable[str]) -> str:
-    """Return SQL over profile ``q``: it has a device id of these kinds; "" without a device kind."""
+    """Return SQL over profile ``q``: it has a device id of these kinds; "" if all are others."""
     return " OR ".join(f"q.{kind}_sha256 IS NOT NULL" for kind in kinds if kind in DEVICE_KINDS)
 
 
