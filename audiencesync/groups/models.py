@@ -59,7 +59,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     name = models.CharField(_("name"), max_length=120, blank=True)
     language = models.CharField(
         _("language"), max_length=10, blank=True, default="", db_default=""
-    )  # "": the group's
+    )  # "": the language of the group
     is_staff = models.BooleanField(_("staff of this installation"), default=False)
     is_active = models.BooleanField(default=True)
     date_joined = models.DateTimeField(default=timezone.now)
@@ -222,7 +222,7 @@ class Invitation(models.Model):
 
     @staticmethod
     def hash(token: str) -> str:
-        """Return the hash of a token that is stored."""
+        """Return the hash of a token, which is stored in its place."""
         return hashlib.sha256(token.encode()).hexdigest()
 
 

@@ -25,12 +25,12 @@ from audiencesync.groups.models import AppGroup, Membership, User
 
 logger = logging.getLogger(__name__)
 MAX_MAILS_PER_CALL = 100
-SENDING_SECONDS = 20.0  # then one call of `send_due` begins no further mail
+SENDING_SECONDS = 20.0  # after this time a call of `send_due` begins no further mail
 BACKOFF_BASE, BACKOFF_MAX = 60.0, 3600.0  # seconds
-DEADLINE = timedelta(days=3)  # then a mail that was not accepted is given up
+DEADLINE = timedelta(days=3)  # after this time a mail that was not accepted is given up
 KEEP_ROWS = timedelta(days=7)
 
-# What the server says of one mail: its recipient, its content, or a header that cannot be sent.
+# Errors that concern only one mail: its recipient, its content, or a header that cannot be sent.
 REFUSED_ONE_MAIL = (SMTPRecipientsRefused, SMTPDataError, ValueError)
 
 Text = tuple[str, str]  # of a mail: subject and body

@@ -121,7 +121,10 @@ class ReadOnly(admin.ModelAdmin):
         return sorted(fields, key=lambda field: not field.primary_key)
 
     def _cell(self, field: Field[Any, Any]) -> Any:
-        """Return what shows a column. A foreign key is shown as an id: its row is not queried."""
+        """Return a column as the admin takes it: a field name, or a function of the row.
+
+        A foreign key is shown as an id, so that its row is not queried.
+        """
         if field.name in self.personal:
             return _column(field, self.personal[field.name])
         if field.primary_key:  # no separator of thousands
@@ -202,7 +205,7 @@ class ReadOnly(admin.ModelAdmin):
 
 
 def _column(field: Field[Any, Any], show: Cell) -> Callable[[Any], object]:
-    """Return a function of a row, as the admin takes for a column."""
+    """Return a function that the admin calls with a row to show this column."""
 
     def cell(row: Any) -> object:
         return show(getattr(row, field.attname))

@@ -32,7 +32,7 @@ class UserRows(ReadOnly):
     personal = EMAIL | {"name": presence}
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        """Return the columns but the switches."""
+        """Return all columns except the switches."""
         return [cell for cell in self.cells if cell not in SWITCHES]
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
