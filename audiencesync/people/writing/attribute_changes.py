@@ -87,6 +87,17 @@ def apply_changes(
     return result
 
 
+def fits_new_profile(changes: Mapping[str, Any]) -> bool:
+    """Return whether `apply_changes` accepts a change of a profile without attributes."""
+    if len(changes) <= MOST_ATTRIBUTES:
+        return True
+    try:
+        apply_changes({}, changes, {})
+    except Unfit:
+        return False
+    return True
+
+
 def _is_same(old: Any, new: Any) -> bool:
     """Return whether two values are the same in JSON; true is not 1, and 1 is not 1.0."""
     if type(old) is not type(new) or old != new:

@@ -31,7 +31,6 @@ class UpsertResult:
 
     profile_ids: list[int | None]  # one per change, None where there is a problem
     created: int = 0  # number of new profiles
-    updated: int = 0  # number of profiles that existed, changed or not
     new: set[int] = field(default_factory=set)  # ids of new profiles
     changed: set[int] = field(default_factory=set)  # ids of new profiles and of changed ones
     problems: dict[int, ChangeProblem] = field(default_factory=dict)
@@ -47,7 +46,7 @@ class UpsertResult:
         self.kept |= {n + index: kinds for index, kinds in more.kept.items()}
         self.unfit |= {n + index: names for index, names in more.unfit.items()}
         self.profile_ids += more.profile_ids
-        self.created, self.updated = self.created + more.created, self.updated + more.updated
+        self.created += more.created
         self.new |= more.new
         self.changed |= more.changed
 
@@ -177,12 +176,12 @@ class _Upsert:
     def _create(self, missing_keys: list[Key]) -> set[int]:
         """Insert profiles with all given values; return their ids."""
         missing_keys.sort(key=lambda key: (key[0], key[1]))
-        new_ids = rows.new_ids(len(missing_keys))
+        indexes = {key: found for key in missing_keys if (found := self._creating_indexes(key))}
         new_rows = {
             key: Row(pk, external_id=key[1] if key[0] == "external_id" else None)
-            for key, pk in zip(missing_keys, new_ids, strict=True)
+            for key, pk in zip(indexes, rows.new_ids(len(indexes)), strict=True)
         }
-        self._apply_all([(row, self._creating_indexes(key)) for key, row in new_rows.items()])
+        self._apply_all([(row, indexes[key]) for key, row in new_rows.items()])
         created_ids = rows.insert(self.app_group.pk, list(new_rows.values()), now=self.now)
         aliases = [(*value, row.id) for (kind, value), row in new_rows.items() if kind == "alias"]
         UserAlias.objects.bulk_create(
@@ -200,19 +199,20 @@ class _Upsert:
         return created_ids
 
     def _creating_indexes(self, key: Key) -> list[int]:
-        """Return the indexes of the first change that may create the profile and of all after it.
+        """Return the indexes of the first change that can create the profile and of all after it.
 
-        Changes before it have the problem "unknown".
+        Changes before it have a problem. If no change can create it, return an empty list.
         """
         indexes = self.indexes[key]
-        start = next(
-            position
-            for position, index in enumerate(indexes)
-            if not self.changes[index].only_existing
-        )
-        for index in indexes[:start]:
-            self.result.problems[index] = "unknown"
-        return indexes[start:]
+        for position, index in enumerate(indexes):
+            change = self.changes[index]
+            if change.only_existing:
+                self.result.problems[index] = "unknown"
+            elif not attribute_changes.fits_new_profile(change.attributes):
+                self.result.problems[index] = "too_many"
+            else:
+                return indexes[position:]
+        return []
 
     def _write_known(self, created_ids: set[int]) -> None:
         """Lock the known profiles and write their new values."""
@@ -221,7 +221,7 @@ class _Upsert:
             pk = self.ids.get(key)
             for index in indexes:
                 if pk is None:
-                    self.result.problems[index] = "unknown"
+                    self.result.problems.setdefault(index, "unknown")
                 elif index not in self.result.problems:
                     self.result.profile_ids[index] = pk
                     if pk not in created_ids:
@@ -240,7 +240,6 @@ class _Upsert:
             if row.ads_consent is False and consent_before[pk] is not False
         ]
         consent.record_withdrawals(self.app_group, withdrawn_ids, now=self.now)
-        self.result.updated = len(known_rows)
         self.result.new, self.result.changed = created_ids, created_ids | to_write.keys()
         for index in self.result.problems:
             self.result.profile_ids[index] = None
