@@ -103,7 +103,7 @@ class Clock:
         ends_at = real_monotonic() + LONGEST_PAUSE
         while any(self._phases()[worker] == phase for worker, phase in present.items()):
             if real_monotonic() > ends_at:
-                logger.error("A pause did not wait any longer for the other worker")
+                logger.warning("A pause did not wait any longer for the other worker")
                 break
             real_sleep(0.001)
         self.wait(seconds)
