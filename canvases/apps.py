@@ -9,7 +9,7 @@ class CanvasesConfig(AppConfig):
     name = "canvases"
 
     def ready(self) -> None:
-        """Report what other apps ask of canvases."""
+        """Register the functions by which other apps ask about canvases."""
         # Models can be imported only when all apps are loaded.
         from audiencesync.groups.views import settings
         from audiencesync.people.segments.uses import usage

@@ -112,8 +112,8 @@ def _exits() -> Iterator[str]:
 def _mirrors() -> Iterator[str]:
     """Check L8 of canvases without signals to process: the audience has the segment's members.
 
-    Members may be missing from it where the segment is only watched for people who leave, and
-    behind a delay, a cap or an exit.
+    Members may be missing from the audience behind a delay, a cap or an exit, and where the
+    subscription only watches who leaves the segment.
     """
     quiet = Canvas.objects.filter(
         ~Exists(Signal.objects.filter(listener=OuterRef("pk"))),

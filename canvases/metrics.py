@@ -26,7 +26,7 @@ from partners import metrics as queue_metrics
 
 logger = logging.getLogger(__name__)
 PAGE_SECONDS = 5.0
-LAWS_SECONDS = 60.0
+LAWS_SECONDS = 60.0  # at least, between two checks
 LAWS_INTERVAL_FACTOR = 20  # wait 20 times as long as a check took: checks take 5 % of the time
 LAWS_WAIT = 3.0  # seconds that a scrape waits for a check; after that it gets the last result
 
@@ -80,7 +80,7 @@ def _page() -> bytes:
 
 
 def last_violations() -> int | None:
-    """Return the number of broken laws at the last check, and let the next one begin.
+    """Return the number of broken laws at the last check, and begin the next check if it is due.
 
     This does not wait for a check, so the result is None until the first one has ended.
     """
@@ -90,14 +90,14 @@ def last_violations() -> int | None:
 
 
 def _violations() -> int | None:
-    """Return the number of broken laws at the last check; None before the first has ended."""
+    """Return the number of broken laws as `last_violations`, but wait up to LAWS_WAIT for it."""
     if (reading := _begin_reading()) is not None:
         reading.join(LAWS_WAIT)
     return cache.broken
 
 
 def _begin_reading() -> threading.Thread | None:
-    """Check the laws in a thread if that is due; return it."""
+    """Start a thread that checks the laws, if a check is due; return the thread."""
     is_reading = cache.reading is not None and cache.reading.is_alive()
     if is_reading or time.monotonic() < cache.broken_until:
         return None

@@ -40,7 +40,7 @@ class Canvas(models.Model):
         CALL = "call", _("By API")
 
     class Reentry(models.TextChoices):
-        """When a person may enter once more."""
+        """When a person may enter again."""
 
         NEVER = "never", _("Never")
         LEFT = "left", _("After leaving")
@@ -90,20 +90,20 @@ class Canvas(models.Model):
     exits: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
         default=dict, db_default={}
     )
-    next_run_at = models.DateTimeField(null=True, blank=True)  # of the schedule, while it is live
+    next_run_at = models.DateTimeField(null=True, blank=True)  # None unless live and on a schedule
     serial = models.BigIntegerField(default=0, db_default=0)  # the highest slot of its visits
     # Since when removals wait for a confirmation, as too many people left at once.
     braked_at = models.DateTimeField(null=True, blank=True)
     brake_lifted_at = models.DateTimeField(null=True, blank=True)
-    # The id of the last LEFT signal that the brake has counted (engine/brake.py), and the most
-    # people who would be removed: some of those counted may have come back.
+    # The brake (engine/brake.py) has counted LEFT signals up to the id ``brake_seen``, and
+    # ``brake_waiting`` people in them. At most so many would be removed: some may have come back.
     brake_seen = models.BigIntegerField(default=0, db_default=0)
     brake_waiting = models.BigIntegerField(default=0, db_default=0)
     entered = models.BigIntegerField(default=0)
     # The last day with entries, in the time zone that the group had then, and their number.
     entered_on = models.DateField(null=True, blank=True)
     entered_that_day = models.BigIntegerField(default=0, db_default=0)
-    hours_base = models.BigIntegerField(default=0, db_default=0)  # entries in deleted hours
+    hours_base = models.BigIntegerField(default=0, db_default=0)  # sum of deleted CanvasHour rows
     first_entry_at = models.DateTimeField(null=True, blank=True)
     last_entry_at = models.DateTimeField(null=True, blank=True)
 
@@ -130,12 +130,12 @@ class Canvas(models.Model):
 
     @property
     def is_archived(self) -> bool:
-        """Return whether nothing is sent or tried again until it leaves the archive."""
+        """Return whether the canvas is in the archive, where nothing is sent or retried."""
         return self.state == self.State.ARCHIVED
 
     @property
     def is_idle(self) -> bool:
-        """Return whether this is a draft or stopped: it can be launched, its flow can change."""
+        """Return whether the canvas is a draft or stopped: it can be edited and launched."""
         return self.state in (Canvas.State.DRAFT, Canvas.State.STOPPED)
 
     @property
@@ -170,7 +170,7 @@ class Canvas(models.Model):
 
 
 class ExitSegment(models.Model):
-    """A segment whose joining ends the visits of a person in a canvas."""
+    """A segment that ends the visit of each person who joins it."""
 
     canvas = models.ForeignKey(Canvas, models.CASCADE, related_name="exit_segments")
     segment = models.ForeignKey(Segment, models.PROTECT, related_name="exits_of")
@@ -185,7 +185,7 @@ class ExitSegment(models.Model):
 
 
 class LeftBy(models.TextChoices):
-    """Why a visit ended before its way through the canvas did."""
+    """Why a visit ended early, before it reached an end of the flow."""
 
     EVENT = "event", _("An exit event happened")
     SEGMENT = "segment", _("Left the entry segment")
@@ -253,7 +253,7 @@ class Step(models.Model):
     parent = models.ForeignKey(
         "self", models.PROTECT, null=True, blank=True, related_name="children"
     )
-    branch = models.PositiveSmallIntegerField(default=0)  # of the parent
+    branch = models.PositiveSmallIntegerField(default=0)  # of the parent; 0: see tree.py
     settings: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
     sync = models.ForeignKey(Sync, models.PROTECT, null=True, blank=True, related_name="+")
     # The current Sync and all former ones: the card sums over them.
@@ -294,7 +294,7 @@ class Step(models.Model):
 
 
 class StepSegment(models.Model):
-    """A segment that the settings of a step name: it cannot be deleted meanwhile."""
+    """A segment that the settings of a step name. This row protects it from deletion."""
 
     step = models.ForeignKey(Step, models.CASCADE, related_name="segment_uses")
     segment = models.ForeignKey(Segment, models.PROTECT, related_name="steps_with")
@@ -335,7 +335,7 @@ class Visit(models.Model):
     # When the event happened that let the person in; null for other entries.
     began_at = models.DateTimeField(null=True)
     left_at = models.DateTimeField(null=True)
-    arrived_at = models.DateTimeField(null=True)  # at its step; null: before this was stored
+    arrived_at = models.DateTimeField(null=True)  # at its step; null: before this column existed
     # The branch that an event has chosen while the visit waits at its step.
     branch = models.PositiveSmallIntegerField(null=True)
     # The steps the visit has passed: "/5>1;" went on from step 5 by branch 1, "/5!0;" left the
@@ -353,10 +353,10 @@ class Visit(models.Model):
             ),
         ]
         indexes = [
-            # The order in which crowds are chosen: without the id, all who are due at one time
-            # would be sorted for each crowd. Its condition is not the one of visit_open_once,
-            # "left_at is null": while the statistics know of no open visit, PostgreSQL would read
-            # all of visit_open_once instead.
+            # The order in which crowds are chosen. Without the id, all visits that are due at one
+            # time would be sorted for each crowd. The condition differs from that of
+            # visit_open_once ("left_at is null"): otherwise PostgreSQL would read all of
+            # visit_open_once while its statistics know of no open visit.
             models.Index(
                 fields=["step", "due_at", "id"],
                 condition=Q(step__isnull=False),
@@ -386,7 +386,7 @@ class StepTally(models.Model):
     exited = models.BigIntegerField(default=0)
     withdrawn = models.BigIntegerField(default=0, db_default=0)  # ended before the step acted
     waiting = models.BigIntegerField(default=0)
-    # How many of the counts are of visits from before trails were noted: {"proceeded": 7}.
+    # How much of each count comes from visits that are older than trails: {"proceeded": 7}.
     base: models.JSONField[dict[str, int], dict[str, int]] = models.JSONField(
         default=dict, db_default={}
     )
@@ -436,7 +436,7 @@ class BranchTally(models.Model):
     step = models.ForeignKey(Step, models.CASCADE, related_name="branch_tallies")
     branch = models.PositiveSmallIntegerField()
     n = models.BigIntegerField(default=0)
-    base = models.BigIntegerField(default=0, db_default=0)  # of n: visits without a trail
+    base = models.BigIntegerField(default=0, db_default=0)  # part of n: visits without a trail
 
     class Meta:
         constraints = [

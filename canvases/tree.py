@@ -25,7 +25,7 @@ def following(steps: Sequence[Step], step: Step, branch: int = 0) -> Step | None
 
     A step at the end of a branch is followed by what comes after the block of its split.
     """
-    return _following(steps_by_place(steps), {one.pk: one for one in steps}, step, branch)
+    return _following(steps_by_place(steps), {other.pk: other for other in steps}, step, branch)
 
 
 def _following(by_place: Places, by_id: Mapping[int, Step], step: Step, branch: int) -> Step | None:
@@ -110,8 +110,7 @@ def _is_inside(steps: Mapping[int, Step], step: Step, split: Step) -> bool:
 class Path:
     """A branch of a split, or the whole flow (number 0).
 
-    ``ends``: no person comes out of it, since it ends with an exit, or with a split whose branches
-    all end.
+    ``ends``: no person comes out of it, since it has an exit, or a split whose branches all end.
     """
 
     number: int
@@ -126,9 +125,10 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A step with its branches; none if it is no split.
+    """A step with its branches, which only a split has.
 
-    ``first`` and ``last``: numbers of the outermost branches that go on; 0 if none does.
+    ``first`` and ``last``: numbers of the first and the last branch that people come out of; 0 if
+    there is none.
     """
 
     step: Step
@@ -145,13 +145,14 @@ class Node:
 def outline(steps: Sequence[Step], branch_numbers: Callable[[Step], Sequence[int]]) -> Path:
     """Return the flow as nested paths.
 
-    ``branch_numbers``: returns those of a step; (0,) if all people go on, () if all leave.
+    ``branch_numbers``: step -> the numbers of its branches; (0,) if all people go on, () if all
+    leave the canvas.
     """
     return _Outline(steps_by_place(steps), branch_numbers).path(None, 0)
 
 
 def unreached_steps(path: Path) -> list[Step]:
-    """Return each step that comes directly after a block out of which no person comes."""
+    """Return each step directly after a block that no person comes out of (`Node.ends`)."""
     within = [
         step for node in path.nodes for branch in node.branches for step in unreached_steps(branch)
     ]
@@ -176,5 +177,6 @@ class _Outline:
 
     def node(self, step: Step, numbers: Sequence[int]) -> Node:
         branches = tuple(self.path(step.pk, number) for number in numbers)
-        going = [one.number for one in branches if not one.ends]
-        return Node(step, branches, going[0] if going else 0, going[-1] if going else 0)
+        open_numbers = [branch.number for branch in branches if not branch.ends]
+        first, last = (open_numbers[0], open_numbers[-1]) if open_numbers else (0, 0)
+        return Node(step, branches, first, last)
