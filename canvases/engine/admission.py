@@ -51,8 +51,8 @@ class Entrants:
 def admit(canvas_id: int, *, now: datetime) -> int:
     """Admit the next profiles of the entry segment.
 
-    Return how many were read, or how many entered if no more are left. The result is above 0 while
-    more are left.
+    Return the number of profiles read, which is above 0; for the last chunk, the number that
+    entered.
     """
     with transaction.atomic():
         canvas = rows.locked_live(canvas_id)
@@ -141,7 +141,7 @@ def would_enter(canvas: Canvas, people: QuerySet[Profile], *, now: datetime) -> 
 
 
 def eligible_people(canvas: Canvas, *, now: datetime) -> QuerySet[Profile]:
-    """Return the people who fit the entry now, also those who have been in the canvas.
+    """Return the people who meet the entry conditions now, even if they were in the canvas before.
 
     Without a segment these are all people of the app group, as an event or a call lets them in.
     """
@@ -152,7 +152,7 @@ def eligible_people(canvas: Canvas, *, now: datetime) -> QuerySet[Profile]:
 
 
 def admit_some(canvas_id: int, people: Iterable[int], *, now: datetime) -> int:
-    """Admit the profiles that are in the entry segment and may enter; return how many.
+    """Admit those of these profiles that are in the entry segment and may enter; return how many.
 
     A canvas that people enter by API may do without a segment.
     """
@@ -166,9 +166,10 @@ def admit_some(canvas_id: int, people: Iterable[int], *, now: datetime) -> int:
 
 
 def in_segment(canvas: Canvas, ids: Sequence[int], *, now: datetime) -> QuerySet[Profile]:
-    """Return the profiles that are in the entry segment; all of them if there is no segment.
+    """Return those of these profiles that are in the entry segment; all if there is no segment.
 
-    With a subscription they are members from now on, so that a signal says when they leave.
+    A subscription that only watches who leaves stores them as members first, so that a signal says
+    when they leave.
     """
     if canvas.segment is None:
         return Profile.objects.filter(app_group=canvas.app_group_id, pk__in=ids)
@@ -215,7 +216,7 @@ def enter(canvas: Canvas, entrants: Entrants, *, now: datetime) -> int:
 
 @dataclass(frozen=True, slots=True)
 class EntryBarriers:
-    """What keeps a person out who is in the entry segment."""
+    """What keeps a member of the entry segment out of the canvas."""
 
     is_in_exit_segment: bool
     is_entry_repeated: bool

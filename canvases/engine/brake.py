@@ -1,6 +1,6 @@
 """The brake: hold removals if too many people would leave a live audience at once.
 
-Held removals are an incident (partners/incidents/held.py): it is mailed as every other.
+Held removals are an incident (partners/incidents/held.py) and mailed like any other.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WINDOW = timedelta(hours=1)
 
 
 def held_q() -> Q:
-    """Return the condition on signals that a brake holds: of people who left and are still out."""
+    """Return the condition on signals that a brake holds: LEFT, of people who did not come back."""
     member = SegmentMember.objects.filter(
         subscription=OuterRef("subscription_id"), profile=OuterRef("profile_id")
     )
@@ -37,9 +37,9 @@ def held_q() -> Q:
 def unheld_signals(listener: int) -> QuerySet[Signal]:
     """Return the signals of a listener that its brake does not hold.
 
-    People who came back are found by their other signals: after very many have left, a look at each
-    LEFT signal would read all of them each time. LEFT signals of people who are members again and
-    have no other signal are left out: they have no effect.
+    People who came back are found by their other signals. After very many people have left, a look
+    at each LEFT signal would take too long. So LEFT signals of people who are members again but
+    have no other signal are not returned; these have no effect.
     """
     signals = Signal.objects.filter(listener=listener)
     others = signals.exclude(kind=Signal.Kind.LEFT)
@@ -50,7 +50,7 @@ def unheld_signals(listener: int) -> QuerySet[Signal]:
 
 
 def n_held(canvas: Canvas) -> int:
-    """Return how many people would be removed."""
+    """Return how many people would be removed if the brake were lifted."""
     return Signal.objects.filter(held_q(), listener=canvas.pk).count()
 
 
@@ -85,8 +85,8 @@ def apply(canvas: Canvas, steps: Sequence[Step], *, now: datetime) -> None:
 def _note_leavers(canvas: Canvas) -> bool:
     """Note the people who left since the last call; return whether there are any.
 
-    If there are none, the limits are not exceeded, as they were not at the last call. So each call
-    counts only new signals, which may be few of a million.
+    If there are none, the limits are still not exceeded. Each call counts only new signals, which
+    may be a few of a million.
     """
     new = Signal.objects.filter(
         listener=canvas.pk,
@@ -165,7 +165,7 @@ def _n_removed(steps: Sequence[Step], *, since: datetime) -> int:
 
 
 def lift(canvas: Canvas, *, by: User, now: datetime) -> bool:
-    """Let the removals go on that are held; return False if there are none."""
+    """Release the brake, so that the held removals go on; return False if it is not on."""
     with transaction.atomic():
         braked = Canvas.objects.filter(pk=canvas.pk).exclude(braked_at=None)
         lifted = braked.update(braked_at=None, brake_lifted_at=now)

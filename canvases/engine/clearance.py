@@ -1,6 +1,6 @@
 """Move the people who wait at removed steps, crowd by crowd.
 
-This happens in canvases that are not live, too: their steps can be removed, though no other visit
+Canvases that are not live are included: their steps can be removed, though no other visit of them
 moves.
 """
 

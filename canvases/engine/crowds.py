@@ -28,11 +28,12 @@ class Crowd:
 
 
 def first(waiting: QuerySet[Visit], *, after: End | None = None) -> Crowd | None:
-    """Return the longest due of open visits at a step, at most CROWD; None if there are none.
+    """Return the next crowd: of open visits at a step, those due the longest, at most CROWD.
 
-    The condition has a lower and an upper end, as near to each other as can be. Without both ends,
-    each statement of a crowd would read all other due visits, and the index entries of visits that
-    have moved, which stay in the index as long as an old snapshot (a backup) needs them.
+    Return None if no visit is left. The condition has a lower and an upper end, as close together
+    as possible. Without both ends, each statement of a crowd would read all other due visits, and
+    the index entries of visits that have moved. These stay in the index as long as an old snapshot
+    (a backup) needs them.
 
     ``after``: where the last crowd ended, so that the search does not read past those entries. This
     is only a hint, as visits may have arrived before that point: if no full crowd is behind it, all

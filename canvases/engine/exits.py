@@ -17,7 +17,7 @@ from partners.models import Action, Delivery, Outcome
 def end_visits(
     canvas: Canvas, reason: LeftBy, people: Mapping[int, datetime | None], *, now: datetime
 ) -> int:
-    """End the open visits of these people at once, in whatever step; return how many.
+    """End the open visits of these people now, at any step; return how many.
 
     ``people``: profile -> when the exit event happened; visits that began later (`_ends`) go on.
     None: the time does not matter. Call it under the lock of the canvas.
@@ -35,7 +35,7 @@ def end_visits(
     by_step = list(ended.order_by().values_list("step").annotate(n=Count("pk")))
     trail = trails.trail_when_withdrawn()
     n = ended.update(step=None, due_at=None, left_at=now, left_by=reason, trail=trail)
-    # This counts visits that ended at a step; `withdraw` is about audiences.
+    # "withdrawn" counts visits that ended before their step acted; `withdraw` is about audiences.
     for step_id, n_there in by_step:
         rows.count_departures(step_id, n_there, to="withdrawn", now=now)
     rows.count_exits(canvas, reason, n)
@@ -59,7 +59,7 @@ def entered_later(canvas: Canvas, people: Mapping[int, datetime | None]) -> set[
 
 
 def _ends(exit_at: datetime | None, began_at: datetime | None, entered_at: datetime) -> bool:
-    """Return whether an exit event ends a visit: it did not happen before the visit began."""
+    """Return whether an exit event ends a visit. One from before the visit began does not."""
     # A visit begins with the event that let the person in, or else with the entry. Programs often
     # send times in whole seconds, so the time of entry is rounded down.
     return exit_at is None or exit_at >= (began_at or entered_at.replace(microsecond=0))

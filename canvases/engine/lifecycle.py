@@ -30,8 +30,8 @@ def launch(canvas: Canvas, *, by: User, now: datetime, edited_at: datetime | Non
 
     ``edited_at``: the last edit of what is to be launched; return False if it was edited since.
 
-    The caller has checked the blockers. People re-enter only within the rules of re-entry.
-    A caller with a transaction calls `prepare_waits` before it.
+    The caller has checked what blocks a launch. People re-enter only within the rules of re-entry.
+    A caller that opens a transaction around this calls `prepare_waits` before it.
     """
     startable = Canvas.objects.filter(state__in=[Canvas.State.DRAFT, Canvas.State.STOPPED])
     ready = startable.filter(pk=canvas.pk, app_group__archived_at=None)
@@ -75,10 +75,10 @@ def prepare_waits(canvas: Canvas, *, now: datetime) -> None:
 
 @contextmanager
 def preparing_wait(step: Step, settings: dict[str, Any], *, now: datetime) -> Iterator[None]:
-    """Prepare the waits of new settings of a step of a live canvas, before these are stored.
+    """Subscribe to the segments that new settings of a step wait for, before these are stored.
 
-    The subscriptions are paused until `update_subscriptions` activates them. If the settings are
-    refused (an exception inside the block), they are deleted.
+    This concerns live canvases. The subscriptions are paused until `update_subscriptions` activates
+    them. If the settings are refused (an exception inside the block), they are deleted.
     """
     canvas, segments = step.canvas, list[Segment]()
     if step.kind == WaitUntil.key and canvas.state == Canvas.State.LIVE:

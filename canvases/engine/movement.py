@@ -39,7 +39,7 @@ from canvases.steps import KINDS
 from canvases.steps.base import Branch
 
 logger = logging.getLogger(__name__)
-CROWDS_SECONDS = 2.0  # for which only crowds are moved, before the next look at signals and entries
+CROWDS_SECONDS = 2.0  # how long only crowds move before signals and entries are processed again
 
 
 def beat() -> None:
@@ -113,7 +113,7 @@ def _move_due(*, now: datetime, ends_at: float | None, repeats_until: float) -> 
 
 
 def _move_one(move: Callable[..., int], pk: int, **how: Any) -> int:
-    """Return ``move(pk)``; 0 after an error, which in one canvas must not stop the others."""
+    """Return ``move(pk)``; 0 after an error: one canvas must not stop the others."""
     try:
         return move(pk, **how)
     except (OperationalError, InterfaceError):

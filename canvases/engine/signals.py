@@ -35,7 +35,7 @@ MAX_BACKDATING = timedelta(hours=1)
 class Round:
     """At most one signal of each person, with the exits, waits and entries that follow."""
 
-    signals: dict[int, Signal] = field(default_factory=dict)  # by person, as waits and entries
+    signals: dict[int, Signal] = field(default_factory=dict)  # by person, like waits and entries
     # reason -> person -> when the exit event happened; None: the time does not matter
     exits: dict[LeftBy, dict[int, datetime | None]] = field(default_factory=dict)
     to_remove: set[int] = field(default_factory=set)  # people, from their audiences
@@ -135,7 +135,8 @@ def _rounds(
 ) -> tuple[list[Round], list[int]]:
     """Divide signals into rounds, in the order in which things happened to each person.
 
-    Also return the ids of signals that have no effect. ``removes``: steps remove people who leave.
+    Also return the ids of signals that have no effect. ``removes``: whether the canvas has steps
+    that remove people who leave.
     """
     subscriptions = {one.pk: one for one in Subscription.objects.filter(listener=canvas.pk)}
     matching_ids = _matching_ids(canvas, signals, subscriptions, now=now)
@@ -187,7 +188,11 @@ def _rejoined_ids(canvas: Canvas, signals: Sequence[Signal], *, now: datetime) -
 
 
 def _assign(signal: Signal, role: str, into: Round, *, ends_early: bool, is_back: bool) -> None:
-    """Assign a signal to the exits, waits or entries of a round."""
+    """Assign a signal to the exits, waits or entries of a round.
+
+    ``ends_early``: leaving the entry segment ends the visit. ``is_back``: the person is a member
+    again.
+    """
     person, kind = signal.profile_id, Signal.Kind(signal.kind)
     into.signals[person] = signal
     if role == Subscription.Role.ENTRY and kind == Signal.Kind.LEFT:

@@ -40,7 +40,7 @@ def waited_for(canvas: Canvas) -> Iterator[WaitedFor]:
 
 
 def segments(canvas: Canvas, rows: Iterable[Mapping[str, Any]]) -> QuerySet[Segment]:
-    """Return the segments that rows of waits name."""
+    """Return the segments that ``rows`` (of `events_of`) wait for."""
     api_ids = [row["segment"] for row in rows if row["kind"] == Subscription.Kind.SEGMENT]
     return Segment.objects.filter(app_group=canvas.app_group_id, api_id__in=api_ids)
 
