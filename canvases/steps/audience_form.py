@@ -1,4 +1,7 @@
-"""The editor form of the Audience Sync step: account, audience, action, fields."""
+"""The editor form of the Audience Sync step: account, audience, action, fields to match.
+
+A field to match is a kind of identifier, such as e-mail, hence ``kinds``.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ class AdAccountField(forms.ModelChoiceField):
     """Accounts by name and the partner's id."""
 
     def label_from_instance(self, obj: Any) -> str:
-        """Return such as: Acme EU – 7012."""
+        """Return text such as: Acme EU – 7012."""
         return f"{obj.name} – {obj.remote_id}"
 
 
@@ -60,7 +63,7 @@ class AudienceField(forms.ModelChoiceField):
     widget = AudienceSelect
 
     def label_from_instance(self, obj: Any) -> str:
-        """Return all on one line, for browsers without JavaScript."""
+        """Return name and note on one line, for browsers without JavaScript."""
         return f"{obj.name} – {audience_note(obj)}"
 
 
@@ -134,7 +137,7 @@ class AudienceSyncForm(StepForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.resends = False  # whether saving sends people again; known once it was validated
+        self.resends = False  # whether saving sends people again; set by `clean`
         accounts = AdAccount.objects.filter(
             connection__app_group_id=self.step.canvas.app_group_id, is_chosen=True
         )
@@ -245,7 +248,7 @@ class AudienceSyncForm(StepForm):
         return coverage(filters.members(segment)) if segment else None
 
     def with_count(self, kind: str, label: Text) -> str:
-        """Return such as: E-mail (2,950 of 3,120)."""
+        """Return text such as: E-mail (2,950 of 3,120)."""
         if self.coverage is None:
             return str(label)
         n, total = self.coverage.by_kind[kind], self.coverage.total
@@ -263,7 +266,7 @@ class AudienceSyncForm(StepForm):
         return kinds
 
     def clean(self) -> dict[str, Any]:
-        """Require an audience that takes people. A typed name chooses the only one of this name."""
+        """Require an audience that takes people: the chosen one or the only one of a typed name."""
         cleaned = super().clean() or {}
         if "audience" in self.errors or "audience_name" in self.errors:
             return cleaned
@@ -279,7 +282,7 @@ class AudienceSyncForm(StepForm):
         return cleaned
 
     def _ask_to_resend(self, n: int, *, ticked: bool) -> None:
-        """Require a tick, or refuse the fields if people could not enter again."""
+        """Require the tick ``again``; refuse the new fields if people could not enter again."""
         if refused := resend.why_not(self.step.canvas):
             self.add_error("kinds", refused)
             return
@@ -345,7 +348,7 @@ def small_audience(partners: Sequence[Partner]) -> str:
 
 
 def audience_note(audience: Audience) -> str:
-    """Return id, type and size of an audience, and why it takes no people if so."""
+    """Return id, type and size of an audience and, if it takes no people, why."""
     size = number_format(audience.size) if audience.size else gettext("no size yet")
     return " · ".join(
         part

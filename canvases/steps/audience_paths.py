@@ -62,7 +62,7 @@ class AudiencePathsForm(ConditionsForm):
             )
 
     def stored(self, settings: Mapping[str, Any]) -> list[Draft]:
-        """Return the paths; one to begin with."""
+        """Return the stored paths; if there are none, one empty path."""
         drafts = []
         for row in rows_of(settings, "paths"):
             path = draft_of(row.get("filter") or {})
@@ -88,7 +88,7 @@ class AudiencePathsForm(ConditionsForm):
 
     @classmethod
     def completed(cls, root: Draft, step: Step) -> Draft:
-        """Give each new path a number of which no path, component or count of people is left."""
+        """Give each new path a number that no path, component or count of people refers to."""
         parts = (root.parts or [])[:MAX_PATHS]
         numbers = [typed_number(part.texts.get("number")) for part in parts]
         used_numbers = numbers_with_components(step).union(filter(None, numbers))
@@ -112,7 +112,7 @@ class AudiencePathsForm(ConditionsForm):
         ]
 
     def clean(self) -> dict[str, Any]:
-        """Require a path, other names, and that no component is left in a path that is gone."""
+        """Require a path, distinct names, and that no removed path still has components."""
         cleaned = super().clean()
         names = [cleaned.get(f"path-{part.path}", "") for part in self.root.parts or []]
         if not names:
@@ -161,7 +161,7 @@ class AudiencePaths(StepKind):
     splits = True
 
     def summary(self, step: Step) -> Text:
-        """Return such as: German, VIP, 3 more and everyone else."""
+        """Return text such as: German, VIP, 3 more and everyone else."""
         names = [str(row["name"]) for row in rows_of(step.settings, "paths")]
         if not names:
             return _("Not set up yet")
@@ -171,7 +171,7 @@ class AudiencePaths(StepKind):
         return gettext("%(paths)s and everyone else") % {"paths": ", ".join(shown)}
 
     def problems(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
-        """Return that there are no paths."""
+        """Return a problem if there is no path, or a path has no condition."""
         if self.is_set_up(step):
             return []
         return [StepProblem(_("Choose the condition of each path."), field="kind-0.0")]
@@ -192,7 +192,7 @@ class AudiencePaths(StepKind):
         )
 
     def changes(self, before: dict[str, Any], after: dict[str, Any]) -> Sequence[LoggedChange]:
-        """Return the names of the paths, and what they compare without the values."""
+        """Return the names of the paths, and the fields of their conditions without the values."""
         old_names, new_names = (
             ", ".join(str(row["name"]) for row in rows_of(stored, "paths"))
             for stored in (before, after)
@@ -203,5 +203,5 @@ class AudiencePaths(StepKind):
         ]
 
     def on_saved(self, step: Step) -> None:
-        """Store the segments that the conditions name."""
+        """Store which segments the conditions name."""
         segments_used.store(step)

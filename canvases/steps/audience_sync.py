@@ -46,7 +46,7 @@ class AudienceSync(StepKind):
     sends = True
 
     def summary(self, step: Step) -> Text:
-        """Return such as: Add to "winback"."""
+        """Return text such as: Add to "winback"."""
         if step.sync is None:
             return gettext("Not set up yet")
         if step.settings.get("removes"):
@@ -179,7 +179,7 @@ class AudienceSync(StepKind):
         Step.objects.bulk_update(set_up, ["sync"])
 
     def on_launched(self, canvas: Canvas) -> None:
-        """Resume the Syncs; only the current ones report problems as live."""
+        """Resume all Syncs of the canvas; former ones go on without showing problems."""
         syncs = Sync.objects.filter(steps__canvas=canvas)
         sync.resume(syncs)
         current = canvas.steps.filter(removed_at=None, sync__isnull=False).values("sync")
@@ -196,7 +196,7 @@ class AudienceSync(StepKind):
         return Rehearsed(now, sending=person.entering(step.sync))
 
     def act(self, step: Step, visits: QuerySet[Visit], *, now: datetime) -> None:
-        """Enqueue the visits. They move on at once, whatever becomes of their deliveries."""
+        """Enqueue the visits. They move on at once and do not wait for the partner's answer."""
         if step.sync is not None:
             sync.enqueue(step.sync, visits.values_list("pk", "profile_id"), now=now)
 

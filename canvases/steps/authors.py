@@ -1,4 +1,4 @@
-"""Who made the canvases that a Sync belongs to: the first to be notified of its trouble."""
+"""The users who created the canvas of a Sync. They are notified first of its problems."""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ Text = str | Promise
 class StepProblem:
     """A problem that a marketer must or should fix.
 
-    ``field``: the form field that fixes it. ``url``: the page that fixes it, if not the step.
-    ``short``: only what to do, for a card. ``is_passing``: it ends by itself.
+    ``field``: the form field that fixes it. ``url``: the page that fixes it, if it is not the
+    step's own. ``short``: only what to do, for a card. ``is_passing``: it ends by itself.
     ``button``: the label of the link to ``url``, which names the place.
     """
 
@@ -56,7 +56,7 @@ class Branch:
     condition: Mapping[str, Any] | Q | None = None
 
 
-EVERYBODY = (Branch(),)  # of a step that does not split
+EVERYBODY = (Branch(),)  # the branches of a step that does not split
 
 
 NAME_FIELDS = {"step_name": "name", "step_description": "description"}  # field -> column
@@ -96,7 +96,7 @@ class StepForm(forms.Form):
 
     @property
     def is_named(self) -> bool:
-        """Return whether name or description hold something to see."""
+        """Return whether name or description is filled in or has an error."""
         return any(self[field].value() or self[field].errors for field in NAME_FIELDS)
 
     @classmethod
@@ -148,7 +148,7 @@ class StepKind:
         return self.icon
 
     def partners_of(self, step: Step) -> Sequence[Partner]:
-        """Return the partner that the step sends people to; all that it may, if undecided."""
+        """Return the partner that the step sends people to; while none is chosen, all partners."""
         return []
 
     def problems(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
@@ -156,11 +156,11 @@ class StepKind:
         return []
 
     def is_set_up(self, step: Step) -> bool:
-        """Return whether nothing is left to be chosen; else the card is new or incomplete."""
+        """Return whether all required settings are chosen; if not, the card says so."""
         return True
 
     def warnings(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
-        """Return doubts to show before a launch. May count profiles: only the checklist asks."""
+        """Return possible mistakes, for the launch checklist only, as this may count profiles."""
         return []
 
     def forecast(self, step: Step, people: QuerySet[Profile]) -> Text:
@@ -179,10 +179,9 @@ class StepKind:
         """Act on new settings, in the transaction that stored them."""
 
     def on_copied(self, steps: Sequence[Step]) -> None:
-        """Act on new steps with the settings of others, in the transaction that stored them.
+        """Act on all steps of this kind in a duplicated canvas, in its transaction.
 
-        It is called once for all steps of this kind in a duplicated canvas, so that the number of
-        queries is constant.
+        There is one call for all of them, so the number of queries can be constant.
         """
 
     def on_launched(self, canvas: Canvas) -> None:
@@ -214,14 +213,14 @@ class StepKind:
     def act(self, step: Step, visits: QuerySet[Visit], *, now: datetime) -> None:
         """Do the work of the step for at most 10,000 due visits, in the engine's transaction.
 
-        No request to the outside: the canvas is locked. ``visits`` is a condition, not a list of
-        ids: read it with one query or hand it on as a subquery.
+        Make no HTTP request here, as the canvas is locked. ``visits`` is a condition, not a list of
+        ids: read it with one query or pass it on as a subquery.
         """
 
     def rehearse(self, step: Step, person: Person, *, now: datetime) -> Rehearsed:
         """Return what would happen to one person who came here at ``now``. Only reads.
 
-        Kinds that wait, or divide people by filters, need not write it. Raise FilterError.
+        Kinds that only wait, or divide people by filters, need not override it. Raise FilterError.
         """
         until, branches = self.due_on_arrival(step, now=now), self.branches(step)
         if not self.splits:

@@ -29,19 +29,22 @@ CONDITION_KINDS = [one for one in controls.KINDS if one[0] not in ("audience", "
 
 
 def empty_condition() -> Draft:
-    """Return a condition that is not chosen yet: a saved segment is the usual one."""
+    """Return a condition to fill in. It begins with the most common kind, a saved segment."""
     return Draft({"kind": "segment", "op": "in"})
 
 
 def draft_of(raw: Filter) -> Draft:
-    """Return a stored filter of one condition as the builder draws it."""
+    """Return a stored filter of one condition as a draft of the segment builder."""
     root = shown.tree_or_none(raw) if raw else None
     parts = (root.parts if root else None) or []
     return parts[0] if len(parts) == 1 and parts[0].parts is None else empty_condition()
 
 
 class ConditionsForm(StepForm):
-    """Conditions, one for each branch. ``root``: typed ones, to be shown again without a check."""
+    """Conditions, one for each branch.
+
+    ``root``: typed conditions that are not saved, to be shown again without validation.
+    """
 
     anyway = forms.BooleanField(
         label=_("Save it although this condition finds no person today"), required=False
@@ -81,7 +84,7 @@ class ConditionsForm(StepForm):
 
     @classmethod
     def from_button(cls, data: Mapping[str, object], *, step: Step) -> StepForm | None:
-        """Return the form after a button that draws, adds or removes; None for every other."""
+        """Return the form after one of ``buttons``, which do not save; None after another one."""
         if cls.buttons.isdisjoint(data):
             return None
         root = cls.sent(data)
@@ -90,12 +93,12 @@ class ConditionsForm(StepForm):
 
     @classmethod
     def completed(cls, root: Draft, step: Step) -> Draft:
-        """Return the conditions after a button was pressed."""
+        """Return the conditions after a button was pressed, with what a new one needs."""
         return root
 
     @staticmethod
     def _adapt(condition_fields: dict[str, forms.Field], url: str) -> None:
-        """Offer the kinds of conditions of steps; a change of a kind draws the form of the step."""
+        """Offer CONDITION_KINDS only, and let a change of the kind draw the form at ``url``."""
         for name, field in condition_fields.items():
             if "hx-post" in field.widget.attrs:
                 field.widget.attrs["hx-post"] = url
@@ -206,6 +209,6 @@ def words(step: Step, raw: Filter) -> str:
 
 
 def rows_of(settings: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:
-    """Return the rows of a list in the settings."""
+    """Return a list of rows in the settings; empty if it is missing."""
     rows = settings.get(name)
     return rows if isinstance(rows, list) else []

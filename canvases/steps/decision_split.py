@@ -46,14 +46,14 @@ class DecisionSplit(StepKind):
     splits = True
 
     def summary(self, step: Step) -> Text:
-        """Return such as: Yes: everybody in the segment “VIP”."""
+        """Return text such as: Yes: everybody in the segment “VIP”."""
         condition = words(step, step.settings.get("filter") or {}) if step.settings else ""
         return (
             gettext("Yes: %(people)s") % {"people": condition} if condition else _("Not set up yet")
         )
 
     def problems(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
-        """Return that the condition is missing."""
+        """Return a problem if the condition is missing."""
         if self.is_set_up(step):
             return []
         return [StepProblem(_("Choose the condition of this split."), field="kind-0.0")]
@@ -73,9 +73,9 @@ class DecisionSplit(StepKind):
         )
 
     def changes(self, before: dict[str, Any], after: dict[str, Any]) -> Sequence[LoggedChange]:
-        """Return what the condition compares, without its values."""
+        """Return the fields that the condition compares, without its values."""
         return [(_("Condition"), *segments_used.compared_fields(before, after))]
 
     def on_saved(self, step: Step) -> None:
-        """Store the segments that the condition names."""
+        """Store which segments the condition names."""
         segments_used.store(step)

@@ -135,7 +135,7 @@ def length(settings: dict[str, Any]) -> timedelta:
 
 
 def duration(settings: dict[str, Any]) -> Text:
-    """Return such as "10 minutes"."""
+    """Return text such as "10 minutes"."""
     n, params = settings["amount"], {"n": number_format(settings["amount"])}
     match settings["unit"]:
         case "seconds":
@@ -159,7 +159,7 @@ class Delay(StepKind):
     form = DelayForm
 
     def summary(self, step: Step) -> Text:
-        """Return such as "Wait 10 minutes", or until when people wait."""
+        """Return text such as "Wait 10 minutes", or until when people wait."""
         settings = step.settings or DEFAULT_WAIT
         if until := settings.get("until"):
             return _until_words(until, step.canvas.app_group.time_zone)
@@ -175,7 +175,7 @@ class Delay(StepKind):
                 return ngettext("Wait %(n)s day", "Wait %(n)s days", n) % params
 
     def warnings(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
-        """Warn of a delay that is the last step, and of a date that is over: without effect."""
+        """Warn of a delay without effect: after the last step, or until a date that is over."""
         until = step.settings.get("until") or {}
         zone = ZoneInfo(step.canvas.app_group.time_zone)
         if "date" in until and end_of(until, zone, now=now) <= now:
@@ -213,7 +213,7 @@ class Delay(StepKind):
 
 
 def _until_words(until: dict[str, Any], zone: str) -> str:
-    """Return such as: Wait until Monday, 09:00 (Europe/Berlin)."""
+    """Return text such as: Wait until Monday, 09:00 (Europe/Berlin)."""
     params = {"time": f"{until['at']} ({zone})"}
     if "weekday" in until:
         text = gettext("Wait until %(day)s, %(time)s")

@@ -28,9 +28,9 @@ PREFETCH = Prefetch("syncs", PENDING_SYNCS, to_attr="syncs_with_people")
 
 
 def of(step: Step, *, is_removal: bool = False) -> list[Sync]:
-    """Return the Syncs with pending deliveries that are not what the step does now, with tallies.
+    """Return the Syncs with pending deliveries that do something else than the step does now.
 
-    ``is_removal``: return all Syncs with pending deliveries.
+    ``is_removal``: the step is to be removed, so return all Syncs with pending deliveries.
     """
     pending = [row for row in _with_people(step) if row.tally.pending]
     return [row for row in pending if is_removal or not does_the_same(row, step)]

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class Person(Protocol):
-    """The person of a rehearsal, as a step kind may ask about them."""
+    """What a step kind may ask about the person of a rehearsal."""
 
     def explain(self, condition: Mapping[str, Any], *, now: datetime) -> Part:
-        """Return a filter of people with what the person meets of it. Raise FilterError."""
+        """Return which parts of a filter of people this person meets. Raise FilterError."""
         ...
 
     def entering(self, sync: Sync) -> Sending:

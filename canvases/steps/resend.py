@@ -1,7 +1,7 @@
-"""Other fields to match in an audience that is kept up to date: people are sent again.
+"""Send people again after the fields to match changed in an audience that is kept up to date.
 
-People who are in the audience with the former fields are removed from it first; then they enter the
-canvas again and are added with the new ones. A form asks before it saves such a change.
+People who are in the audience with the former fields are removed from it first. Then they enter the
+canvas again and are added with the new fields. A form asks before it saves such a change.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ COUNT_SECONDS = 2.0
 
 
 def n_people(step: Step, settings: Mapping[str, Any]) -> int:
-    """Return how many people new ``settings`` of a step let leave and enter again.
+    """Return how many people would leave and enter again because of new ``settings`` of a step.
 
-    In a stopped canvas they do so at the next launch. If counting takes too long, return how many
-    people the segment has.
+    In a stopped canvas they do so at the next launch. If counting takes too long, return the number
+    of people in the segment.
     """
     is_mirrored = bool(settings.get("removes")) and settings.get("action") == Action.ADD
     own_kinds = settings.get("kinds", []) if is_mirrored else []
@@ -50,7 +50,7 @@ def n_people(step: Step, settings: Mapping[str, Any]) -> int:
 
 
 def _n_changed_members(subscription: Subscription, kinds: Sequence[str], *, is_strict: bool) -> int:
-    """Return for how many members other identifiers would be sent."""
+    """Return the number of members whose identifiers to send would change."""
     members = SegmentMember.objects.filter(subscription=subscription, profile=OuterRef("pk"))
     people = Profile.objects.filter(app_group=subscription.app_group_id)
     people = people.annotate(sent=live_changes.fingerprint(kinds, is_strict=is_strict))

@@ -37,7 +37,7 @@ from canvases.steps.rehearsal import Person, Rehearsed, RehearsedBranch
 if TYPE_CHECKING:
     from canvases.models import Step
 
-KINDS: list[tuple[str, Text]] = [
+WAIT_KINDS: list[tuple[str, Text]] = [
     ("event", _("Event")),
     ("purchase", _("Purchase")),
     ("segment", _("Joins a segment")),
@@ -78,7 +78,7 @@ class EventRow(conditions.EventForm):
         required=False,
         widget=forms.TextInput({"placeholder": _("as what happens"), "autocomplete": "off"}),
     )
-    kind = forms.ChoiceField(label=_("What happens"), choices=KINDS)
+    kind = forms.ChoiceField(label=_("What happens"), choices=WAIT_KINDS)
     segment = forms.ChoiceField(label=_("Segment"), required=False)
     field_order = ("number", "label", "kind", "name", "segment")
 
@@ -201,7 +201,7 @@ class WaitUntilForm(DurationForm):
 
 
 def _first_values(row: Mapping[str, Any], segments: Mapping[str, str]) -> dict[str, Any]:
-    """Return what the form shows of a stored row; without a name that was generated."""
+    """Return what the form shows of a stored row. It leaves a generated name empty."""
     label = row["label"] if waited_for.has_own_name(row, segments) else ""
     return {**row, **conditions.initial(row), "label": label}
 
@@ -221,7 +221,10 @@ def _segment_names(step: Step) -> dict[str, str]:
 
 
 class WaitUntil(StepKind):
-    """Hold people until one of some events; people without one take "everyone else"."""
+    """Hold people until one of several events; when the time is over, they go on, too.
+
+    Each event has a branch. People without any of the events take "everyone else".
+    """
 
     key = "wait_until"
     label = _("Wait until")
@@ -232,7 +235,7 @@ class WaitUntil(StepKind):
     splits = True
 
     def summary(self, step: Step) -> Text:
-        """Return such as: Did “cart” or joined “VIP” within 3 days; the first decides."""
+        """Return text such as: Did “cart” or joined “VIP” within 3 days; the first decides."""
         rows, time = events_of(step), duration(step.settings)
         if not rows:
             return _("Not set up yet")
@@ -240,7 +243,7 @@ class WaitUntil(StepKind):
         return waited_for.summary(rows, segments, time=time, is_ranked=is_ranked(step))
 
     def problems(self, step: Step, *, now: datetime) -> Sequence[StepProblem]:
-        """Return that nothing is chosen to wait for."""
+        """Return a problem if no event is chosen."""
         if self.is_set_up(step):
             return []
         return [StepProblem(_("Choose what people wait for."), field="row-0-name")]
@@ -254,7 +257,7 @@ class WaitUntil(StepKind):
         return dict(DEFAULT_WAIT)
 
     def branches(self, step: Step) -> Sequence[Branch]:
-        """Return one branch for each event, as it was chosen for a visit, then everyone else."""
+        """Return the branch of each event, for visits with this ``branch``, then everyone else."""
         return (
             *(
                 Branch(row["number"], row["label"], Q(branch=row["number"]))
@@ -268,7 +271,7 @@ class WaitUntil(StepKind):
         return now + length(step.settings)
 
     def rehearse(self, step: Step, person: Person, *, now: datetime) -> Rehearsed:
-        """Return what must happen for each branch; nothing happens unless a branch was chosen."""
+        """Return what must happen for each branch; without a choice, assume that nothing does."""
         ends_at, branches = self.due_on_arrival(step, now=now), self.branches(step)
         names = _segment_names(step)
         events = [
@@ -288,7 +291,7 @@ class WaitUntil(StepKind):
         taken = person.choice(step) or EVERYONE_ELSE
         if taken not in [branch.number for branch in rehearsed]:
             taken = EVERYONE_ELSE
-        # Where the most important event decides, people wait on after any other event.
+        # Where the most important event decides, people go on waiting after any other event.
         is_early = taken in [
             branch.number for branch in (events[:1] if is_ranked(step) else events)
         ]
@@ -318,5 +321,5 @@ class WaitUntil(StepKind):
         return [(_("Events"), old_labels, new_labels), chooses, *Delay().changes(before, after)]
 
     def on_saved(self, step: Step) -> None:
-        """Store the segments that people wait to join."""
+        """Store which segments people wait to join."""
         segments_used.store(step)

@@ -17,14 +17,14 @@ SHOWN_EVENTS = 2  # on a card, of several
 
 
 def happens_text(row: Row, segments: Mapping[str, str]) -> str:
-    """Return such as: event “cart” happens. ``segments``: their names by API id."""
+    """Return text such as: event “cart” happens. ``segments``: their names by API id."""
     if row["kind"] != "segment":
         return words.event(row)
     return gettext("they join the segment “%(segment)s”") % {"segment": _segment(row, segments)}
 
 
 def did_text(row: Row, segments: Mapping[str, str]) -> str:
-    """Return such as: did “cart” where total is greater than 50."""
+    """Return text such as: did “cart” where total is greater than 50."""
     event = _did_text(row, segments)
     if row["kind"] == "segment" or not (condition := event_property.words(row)):
         return event
@@ -47,7 +47,7 @@ def _segment(row: Row, segments: Mapping[str, str]) -> str:
 def summary(
     rows: Sequence[Row], segments: Mapping[str, str], *, time: Text, is_ranked: bool
 ) -> str:
-    """Return such as: Did “cart” or joined “VIP” within 3 days; the first decides."""
+    """Return text such as: Did “cart” or joined “VIP” within 3 days; the first decides."""
     shown = [did_text(row, segments) for row in rows[:SHOWN_EVENTS]]
     if len(rows) > SHOWN_EVENTS:
         shown.append(gettext("%(n)s more") % {"n": len(rows) - SHOWN_EVENTS})
