@@ -1,1 +1,1 @@
-"""Changes of a flow by its editor: add, move, save, remove, undo, copy; people pending in it."""
+"""Changes of a flow: add, move, save, remove, undo and copy steps, and move the people at them."""

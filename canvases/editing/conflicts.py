@@ -50,7 +50,7 @@ def of_steps(steps: Sequence[Step]) -> dict[int, list[Conflict]]:
 
 
 def _opponents(sending_steps: Sequence[Step]) -> Sequence[Step]:
-    """Return the steps that do the opposite of one of ``steps`` at the same audience."""
+    """Return the steps that do the opposite of a sending step at the same audience."""
     opposite_q = Q()
     for action in Action:
         audiences = {

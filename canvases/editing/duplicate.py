@@ -1,4 +1,4 @@
-"""Duplicate a canvas without its people; copy steps, also for the copy of one step."""
+"""Duplicate a canvas without its people, and copy steps within a canvas."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STEP_COLUMNS = ("kind", "name", "description", "settings")
 def duplicate(canvas: Canvas, *, by: User, now: datetime) -> Canvas:
     """Create a draft like ``canvas``.
 
-    Its steps get Syncs of their own (`StepKind.on_copied`), as if their forms had been saved.
+    Its steps get Syncs of their own (`StepKind.on_copied`), like steps that are saved.
     """
     name = gettext("Copy of %(name)s") % {"name": canvas.name}
     with transaction.atomic():

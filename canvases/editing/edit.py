@@ -189,7 +189,7 @@ def _place_now(canvas: Canvas, after: Step | None, branch: int) -> Step | None:
 
 
 def copy(step: Step, *, by: User, now: datetime) -> Step:
-    """Add a copy of a step and its branches behind it; return the copy. Its Syncs are new."""
+    """Insert a copy of a step and its branches after the step; return it. It gets new Syncs."""
     with editing(step.canvas, by=by, now=now, structure=True):
         step = reread_step(step)
         steps = list(_steps(step.canvas))
@@ -261,10 +261,10 @@ def remove(
 ) -> pending.Decision:
     """Remove a step; the steps after it move up. A step that had visits is kept for its numbers.
 
-    ``keep``: the branch of a split whose steps stay, 0 for none. ``people``: where people go who
-    wait there, a value of removal.People. ``choice``: what to do with pending people, a value of
-    pending.Choice. Raise Unanswered if ``keep`` or ``people`` is missing, pending.Undecided if
-    ``choice`` is.
+    ``keep``: the branch of a split whose steps stay, 0 for none. ``people``: where the people go
+    who wait at the step, a value of removal.People. ``choice``: what to do with pending people, a
+    value of pending.Choice. Raise Unanswered if ``keep`` or ``people`` is needed but missing,
+    pending.Undecided if ``choice`` is.
     """
     with editing(step.canvas, by=by, now=now, structure=True):
         step = reread_step(step)
@@ -363,7 +363,7 @@ def _log(canvas: Canvas, by: User, verb: str, changes: Sequence[LoggedChange]) -
 
 
 def log_added(step: Step, by: User) -> None:
-    """Log that a step was added, or is back."""
+    """Log that a step was added or restored."""
     _log_step(step, by, Activity.Verb.CREATED)
 
 

@@ -2,7 +2,7 @@
 
 A Sync is what a step sends: audience, add or remove, identifiers. An edit of these gives the step
 a new Sync; people who already passed keep the former one. There is no default: an edit that leaves
-people pending is not made without a choice.
+people pending needs a choice.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def removal_question(steps: Sequence[Step]) -> Question | None:
 def decide(step: Step, choice: str, *, by: User) -> Decision:
     """Carry out a choice, in the caller's transaction under the lock of the canvas.
 
-    For a removal, call it once the step is marked as removed: its last Sync is a former one then.
+    For a removal, set ``removed_at`` of the step before, so that its last Sync counts as former.
     Raise Undecided if people are pending and the choice is none of those offered.
     """
     open_question = question(step)

@@ -1,4 +1,4 @@
-"""What the removal of a step does: branches of a split that are not kept go with it."""
+"""Take a step out of the flow. A split goes with its branches, but one of them may stay."""
 
 from __future__ import annotations
 
@@ -61,7 +61,10 @@ def plan(steps: Sequence[Step], step: Step, keep: int) -> Removal:
 
 
 def relink(removal: Removal, *, now: datetime) -> None:
-    """Take the steps out of the flow; the branch that stays, then what came after, move up."""
+    """Take the removed steps out of the flow.
+
+    The branch that stays takes the place of the step; what came after the step follows.
+    """
     step = removal.step
     place = {"parent": step.parent, "branch": step.branch}
     gone_rows = Step.objects.filter(pk__in=[one.pk for one in removal.gone])
@@ -81,7 +84,7 @@ def n_waiting(steps: Sequence[Step]) -> int:
 
 
 def clear(removal: Removal, people: str, *, now: datetime) -> None:
-    """Let the people who wait at steps that go pass on, or leave the canvas."""
+    """Move the people who wait at the removed steps to the next step, or out of the canvas."""
     waiting_tallies = StepTally.objects.filter(step__in=removal.gone, waiting__gt=0)
     clearing = Step.objects.filter(clears_to__in=removal.gone)
     step_ids = {

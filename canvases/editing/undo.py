@@ -63,7 +63,7 @@ class RemovalNote:
 
     @classmethod
     def load(cls, text: str) -> RemovalNote | None:
-        """Return the note of a dump; None if another release has dumped it."""
+        """Return the note of a dump; None if it does not fit this release."""
         try:
             raw = json.loads(text)
             before, after = (
@@ -162,7 +162,7 @@ def _check_segments(canvas: Canvas, note: RemovalNote) -> None:
 
 
 def _put_back(canvas: Canvas, note: RemovalNote, *, now: datetime) -> None:
-    """Give all steps their places of before. Raise NotAllowed if one of the places is gone.
+    """Give all steps their former places. Raise NotAllowed if one of the places is gone.
 
     All steps leave the flow first, since a constraint allows one step at a place.
     """

@@ -66,7 +66,7 @@ def _prospect(walk: Walk, step: Step) -> Prospect:
 
 
 def _shares(split: Step, people: QuerySet[Profile]) -> str:
-    """Return such as: Yes: 12, No: 3."""
+    """Return text such as: Yes: 12, No: 3."""
     rows = people.values_list(branch_column(split)).annotate(n=Count("pk"))
     n_by_number = dict(rows)
     return ", ".join(

@@ -39,7 +39,7 @@ class Number:
 
     @property
     def share(self) -> float | None:
-        """Return per cent of the people of whom the number counts a part."""
+        """Return ``n`` as a percentage of ``of``; None if it is not known."""
         return 100 * self.n / self.of if self.n is not None and self.of else None
 
     @property
@@ -53,8 +53,8 @@ class Outlook:
     """Of ``entering`` people, ``here`` come to the step.
 
     ``branches``: of a split by conditions, the people who take each branch. Where events choose
-    the branch (``is_lately``), it is the people who did the event lately: since a time that is as
-    long ago as the wait is long.
+    the branch (``is_lately``), those who did the event in a time before now that is as long as the
+    wait.
     ``identifiers``: how many are sent with each; ``not_sent``: how many are not, for each reason.
     """
 
@@ -95,7 +95,7 @@ class Reach:
         return after >= self.min
 
 
-class Place:
+class StepForecast:
     """A step of a canvas, and the people who would come to it. Some queries, none of them a count.
 
     ``is_launch``: the people are those who would enter at a launch; otherwise all who fit the
@@ -114,7 +114,7 @@ class Place:
         self.people = self.walk.people_at(step)
 
     def outlook(self) -> Outlook:
-        """Count the people: two queries, whatever the flow holds."""
+        """Count the people, in two queries for any flow."""
         arrivals = self.walk.arrivals_at.get(self.step.pk, Arrivals())
         branch_rows = self._ways()
         condition_of = {f"way_{number}": q for number, _label, q in branch_rows if q}
@@ -140,7 +140,7 @@ class Place:
         return self._with_sending(outlook) if self.step.sync else outlook
 
     def first_people(self, key: str) -> list[Profile]:
-        """Return ten people behind a number; none for an unknown key."""
+        """Return up to ten of the people whom a number counts; none for an unknown key."""
         if key in (ALL, HERE):
             return _first_people(self.people if key == HERE else self.walk.people)
         if key.startswith(BRANCH):

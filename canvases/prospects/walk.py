@@ -22,7 +22,8 @@ from canvases.steps.base import Branch
 class Arrivals:
     """The people who come to a place: those for whom all ``conditions`` hold.
 
-    ``way``: the branches it stands in, the outermost first. ``is_later``: people wait before it.
+    ``way``: the branches around the place, the outermost first. ``is_later``: people wait before
+    they come here.
     """
 
     conditions: tuple[Q, ...] = ()
@@ -33,7 +34,7 @@ class Arrivals:
 
     @property
     def is_at_most(self) -> bool:
-        """Return whether only the highest possible number of people is known, not the number."""
+        """Return whether the number of these people is only an upper limit."""
         return self.is_chosen or self.is_thinned
 
 

@@ -14,7 +14,7 @@ from audiencesync.people import masking
 from audiencesync.people.models import Profile
 from audiencesync.people.segments import filters
 from audiencesync.people.segments.builder.numbers import FIRST_SECONDS, MOST_SECONDS
-from canvases.prospects import Place
+from canvases.prospects import StepForecast
 from canvases.views.stage.canvas_page import Flow
 from canvases.views.stage.cards import Card
 
@@ -29,11 +29,11 @@ def context(request: HttpRequest, flow: Flow, card: Card, *, now: datetime) -> d
     has_waited, number_key = "wait" in request.GET, request.GET.get("people", "")
     try:
         with at_most(MOST_SECONDS if has_waited else FIRST_SECONDS):
-            place = Place(
+            forecast = StepForecast(
                 flow.canvas, [flow_card.step for flow_card in flow.cards], card.step, now=now
             )
-            numbers = {"place": place, "outlook": place.outlook(), "asked": number_key}
-            rows = place.first_people(number_key) if number_key else []
+            numbers = {"forecast": forecast, "outlook": forecast.outlook(), "asked": number_key}
+            rows = forecast.first_people(number_key) if number_key else []
     except filters.FilterError:
         return {"unknown": card}
     except TooSlow:

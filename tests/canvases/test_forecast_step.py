@@ -54,7 +54,7 @@ def canvas(canvas_world):
 def place(row, step):
     steps = list(checklist.steps_of(row))
     place_step = next(one for one in steps if one.pk == step.pk)
-    return prospects.Place(row, steps, place_step, now=timezone.now())
+    return prospects.StepForecast(row, steps, place_step, now=timezone.now())
 
 
 def counted(numbers):
@@ -166,6 +166,6 @@ def test_the_number_of_queries_does_not_grow_with_the_steps(
         loaded = list(checklist.steps_of(row))
         place_step = next(one for one in loaded if one.pk == steps["after"].pk)
         with django_assert_max_num_queries(6) as queries:
-            prospects.Place(row, loaded, place_step, now=timezone.now()).outlook()
+            prospects.StepForecast(row, loaded, place_step, now=timezone.now()).outlook()
         counts.append(len(queries))
     assert counts[0] == counts[1]
