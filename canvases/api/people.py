@@ -51,7 +51,7 @@ class Delete(Schema):
     phone_numbers: list[Phone] | None = Field(None, max_length=MAX_PEOPLE)
 
     def named(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield each reference: the list that holds it, and its object of the API."""
+        """Yield (name of the list, object of the API) of each reference to a person."""
         yield from (("external_ids", {"external_id": text}) for text in self.external_ids or [])
         yield from (("user_aliases", {"user_alias": one.dict()}) for one in self.user_aliases or [])
         yield from (("braze_ids", {"braze_id": text}) for text in self.braze_ids or [])
@@ -185,7 +185,7 @@ class Export(Schema):
     )
 
     def named(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield each reference: its text for the answer, and its object of the API."""
+        """Yield (text for the answer, object of the API) of each reference to a person."""
         yield from ((text, {"external_id": text}) for text in self.external_ids or [])
         yield from ((one.alias_name, {"user_alias": one.dict()}) for one in self.user_aliases or [])
         single = (
@@ -234,7 +234,7 @@ def export(request: door.ApiRequest, body: Export) -> HttpResponse:
 
 
 def _check_fields(names: list[str]) -> None:
-    """Raise ApiError."""
+    """Raise ApiError if a name is not one of the fields of an export."""
     unknown = [
         {
             "type": "UNKNOWN_FIELD",

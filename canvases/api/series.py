@@ -88,7 +88,7 @@ def total(days: Iterable[dict[str, object]]) -> dict[str, Any]:
 
 
 def branch_totals(canvas: Canvas, *, removed: bool) -> dict[str, list[dict[str, object]]]:
-    """Return the id of each split -> its branches with all people who ever took them.
+    """Return id of a split -> its branches, each with the number of people who ever took it.
 
     These are totals, not numbers by day, as the tallies of branches are not kept by hour. Removed
     branches come last, without a name.
@@ -109,7 +109,7 @@ def _branches(step: Step, n_took: dict[int, int]) -> list[dict[str, object]]:
 
 
 def _sum_of(left: Any, right: Any) -> Any:
-    """Return two parts of the JSON of days in sum; texts stay, rows are matched by audience."""
+    """Add two parts of the JSON of days. Texts stay, rows are matched by audience."""
     if isinstance(right, dict):
         left_dict = left or {}
         return left_dict | {
@@ -149,7 +149,7 @@ def _counts(steps: list[Step], span: Span) -> ByDay:
 
 
 def _step(step: Step, counts: dict[int, dict[str, object]]) -> dict[str, object]:
-    """Return the stats of a step. Its current audience comes first, also without counts."""
+    """Return the stats of a step. Its current audience comes first, even if it has no counts."""
     stats_of_step: dict[str, object] = {"name": name_of(step)} | NO_REVENUE | {"messages": {}}
     if step.sync is not None:
         current = step.sync.audience

@@ -108,7 +108,8 @@ def _check_context(name: str, context: object) -> None:
 def _reference(app_group: AppGroup, item: Mapping[str, Any]) -> person_reference.Name:
     """Return the reference; its external id is called external_user_id here. Raise ObjectError.
 
-    Of several people with one e-mail or phone, ``prioritization`` chooses; without it, `upsert`.
+    If several people have the e-mail or phone, ``prioritization`` selects one; without it, `upsert`
+    does.
     """
     reference = person_reference.read(item, id_field="external_user_id")
     order = person_reference.prioritization(item)

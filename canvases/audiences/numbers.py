@@ -91,8 +91,8 @@ def people(audience: Audience) -> QuerySet[Profile]:
     )
 
 
-def members(profiles: QuerySet[Profile], *, seconds: float = COUNT_SECONDS) -> int | None:
-    """Return how many `people` there are; None if counting takes too long."""
+def count_members(profiles: QuerySet[Profile], *, seconds: float = COUNT_SECONDS) -> int | None:
+    """Count the result of `people`; return None if this takes too long."""
     try:
         with at_most(seconds):
             return profiles.count()

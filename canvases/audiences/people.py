@@ -51,7 +51,7 @@ class Place:
         if data.get("number", MEMBERS) != MEMBERS or "reason" in data:
             raise Http404
         profiles = numbers.people(self.audience)
-        n = numbers.members(profiles, seconds=COUNT_SECONDS) if is_counted else None
+        n = numbers.count_members(profiles, seconds=COUNT_SECONDS) if is_counted else None
         with_dates = profiles.annotate(added_at=sent.last_sent_at(self.key))
         return Number(
             MEMBERS, _("In the audience by what we sent"), n, 0, [Rows(with_dates, person="pk")]

@@ -33,7 +33,7 @@ from partners.models import Action, AdAccount, Audience
 PAGE = 50
 DAYS = 30
 NEAR_CUTOFF = timedelta(days=1)
-"""If the first kept addition is this near to the oldest kept hour, earlier ones may be deleted."""
+"""If the first kept addition is this close to the oldest kept hour, earlier ones may be deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,12 @@ class AccountUse:
 
     ad_account: AdAccount
     most: int
-    left: int  # with this number or fewer left, the account is nearly full
+    warn_left: int  # with this number or fewer left, the account is nearly full
 
     @property
     def is_nearly_full(self) -> bool:
         """Return whether few or none are left."""
-        return (self.ad_account.n_audiences or 0) >= self.most - self.left
+        return (self.ad_account.n_audiences or 0) >= self.most - self.warn_left
 
     @property
     def is_full(self) -> bool:
@@ -132,7 +132,7 @@ def _page(request: HttpRequest, row: Audience, form: LookalikeForm | None = None
     uses, partner = numbers.uses(row), audiences.partner_of(row.ad_account)
     sizes = numbers.sizes(row, DAYS, now=now)
     size_before = numbers.size_before(row, DAYS - 1, now=now)
-    members, since = numbers.members(numbers.people(row)), numbers.first_added_at(row)
+    members, since = numbers.count_members(numbers.people(row)), numbers.first_added_at(row)
     counted = numbers.last_count(row) if members is None else None
     context = {
         "audience": row,
@@ -200,7 +200,7 @@ def _row(request: HttpRequest, audience_id: int, role: Role = Role.VIEWER) -> Au
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def delete(request: HttpRequest, group: str, audience_id: int) -> HttpResponse:
-    """Ask, and name the live canvases; then delete the audience at the partner."""
+    """Show a question that names the live canvases; on POST, delete the audience at the partner."""
     row, now = _row(request, audience_id, Role.ADMIN), timezone.now()
     error = ""
     if request.method == "POST":
