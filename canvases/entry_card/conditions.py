@@ -59,7 +59,7 @@ def add_fields(form: forms.BaseForm, prefix: str = "") -> None:
 
 
 def rows(form: forms.BaseForm, prefix: str = "") -> list[Row]:
-    """Return the rows up to the last that is used, and an empty one if there may be more."""
+    """Return the rows up to the last used one, then an empty one if more are possible."""
     all_rows = [
         Row(*(form[name] for name in field_names(prefix, n))) for n in range(MAX_CONDITIONS)
     ]

@@ -1,4 +1,4 @@
-"""A condition on a property of an event, as a form asks for it: ``where`` of the filters."""
+"""Conditions on properties of events: from the texts of a form to ``where`` of filters and back."""
 
 from __future__ import annotations
 

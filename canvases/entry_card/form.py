@@ -100,7 +100,7 @@ class Runs:
 
     @classmethod
     def of(cls, data: Any, *, zone: ZoneInfo, now: datetime) -> Runs:
-        """Return the next runs by the fields of a schedule, or the first error in them."""
+        """Return the next runs from typed fields of a schedule, or the first error in them."""
         form = ScheduleForm(data)
         if parsed := form.read(zone, now):
             return cls(schedule.next_runs(parsed, zone, now))
@@ -146,8 +146,9 @@ class EntryForm(forms.ModelForm):
         widget=forms.TextInput(EVENT_NAME_ATTRS),
         help_text=_("As your program sends it. Empty for a purchase: any product."),
     )
-    # The column ``reentry`` has two fields, as the choice that is set at first depends on the kind
-    # of entry, also without a script: ``reentry_live`` is shown for those in REENTERED_BY_DEFAULT.
+    # The column ``reentry`` has two form fields, because its default depends on the kind of entry
+    # and must be right without JavaScript. ``reentry_live`` is shown for REENTERED_BY_DEFAULT,
+    # ``reentry`` for the other kinds.
     reentry = forms.ChoiceField(
         label=_("May a person enter again?"),
         choices=Reentry.choices,
@@ -169,8 +170,8 @@ class EntryForm(forms.ModelForm):
     cap_per_day = forms.IntegerField(
         label=_("Most entries a day"), required=False, min_value=1, max_value=MAX_ENTRIES
     )
-    # One value has two fields for the same reason: ``exit_left`` is for canvases that are kept up
-    # to date with their segment, and ticked at first.
+    # ``Canvas.exits["left"]`` has two form fields for the same reason. ``exit_left``, ticked by
+    # default, is for canvases that are kept up to date with their segment.
     exit_left = forms.BooleanField(label=_("They leave the entry segment"), required=False)
     exit_left_others = forms.BooleanField(
         label=_("They leave the entry segment"),
@@ -341,7 +342,7 @@ class EntryForm(forms.ModelForm):
             ]
         is_left = bool(cleaned.get(self._left_field))
         segment = self.instance.segment if self.is_launched else cleaned["segment"]
-        # For this kind of entry False is stored, too: `_initial` ticks what was never stored.
+        # For entry by segment, False is stored as well: `_initial` ticks the box without a value.
         left_exit = {"left": is_left} if self.by == By.SEGMENT or is_left and segment else {}
         return {name: cleaned[name] for name in names} | {"exits": {"events": events} | left_exit}
 
@@ -356,7 +357,7 @@ def _initial(canvas: Canvas) -> dict[str, Any]:
         "event_kind": event.get("kind", Event.Kind.EVENT),
         "event_name": event.get("name", ""),
         **conditions.initial(event, "event_"),
-        # The field that another kind of entry would show has its own first choice.
+        # The field that the other kinds of entry show begins with their default.
         "reentry": stored if not (reenters_by_default and is_draft) else Reentry.NEVER,
         "reentry_live": stored if reenters_by_default else Reentry.LEFT,
         "reentry_days": canvas.reentry_days,

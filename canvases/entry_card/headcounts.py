@@ -67,7 +67,7 @@ def of_canvas(canvas: Canvas) -> list[Headcount]:
 
 
 def live_subscription(canvas: Canvas) -> Subscription | None:
-    """Return the subscription that keeps the entry of a canvas up to date, once it was launched."""
+    """Return the subscription that keeps a canvas up to date; None before its first launch."""
     if canvas.entry_by != Canvas.EntryBy.SEGMENT:
         return None
     return Subscription.objects.filter(listener=canvas.pk, role="entry", kind="segment").first()

@@ -110,7 +110,7 @@ def exit_events(raw: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def event(raw: Mapping[str, Any]) -> str:
-    """Return such as: event “cart” happens."""
+    """Return text such as: event “cart” happens."""
     name = str(raw.get("name") or "")
     if condition := event_property.words(raw):
         happens = event({"kind": raw.get("kind"), "name": name})
@@ -131,7 +131,7 @@ def times(canvas: Canvas, *, now: datetime) -> str:
 
 
 def of_schedule(parsed: schedule.Schedule, *, today: date, zone: str) -> str:
-    """Return such as: every week on Monday at 14:00 (Europe/Berlin), until 1 June 2027."""
+    """Return text such as: every week on Monday at 14:00 (Europe/Berlin), until 1 June 2027."""
     params = {
         "time": f"{parsed.at:%H:%M} ({zone})",
         "day": parsed.day,

@@ -183,7 +183,7 @@ OWN_CODES = (
 REASONS: dict[str, Text] = {
     "audience_not_appendable": _("its type or its state does not allow it."),
 }
-"""Incident -> %(reason)s in general words, as it differs by case; the others mean lost access."""
+"""Incident -> a general text for %(reason)s. For other incidents, the reason is lost access."""
 
 
 def numbers(partner: Partner) -> list[Entry]:
@@ -192,7 +192,7 @@ def numbers(partner: Partner) -> list[Entry]:
 
 
 def reasons_of(partner: Partner) -> list[Entry]:
-    """Return why people are not sent, or were not sent to the end: our own reasons."""
+    """Return our own reasons why people are not synced or were cancelled, not the partner's."""
     advice = ADVICE | reasons.ADVICE
     entries = [Entry(reason, reason.label, CAUSES[reason], advice[reason]) for reason in Reason]
     return _with_words((*entries, *OWN_CODES), partner)
@@ -221,7 +221,7 @@ def incidents(partner: Partner) -> list[Entry]:
 def _with_words(
     entries: Iterable[Entry], partner: Partner, *, reason: Text | None = None
 ) -> list[Entry]:
-    """Return entries with the words of a partner, and "…" where an incident names a place or n."""
+    """Fill a partner's words into entries, and "…" where an incident names a place or number."""
     first, last = partner.matching_hours
     params: dict[str, object] = {
         "name": UNNAMED,

@@ -24,7 +24,7 @@ class Ends:
 
     @property
     def n_early(self) -> int:
-        """Return how many ended before their way did."""
+        """Return how many visits ended early."""
         return sum(self.early.values())
 
     @property

@@ -35,10 +35,11 @@ class LimitUse:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """``broken_laws``: violated invariants of the counts; None before the first check has ended.
+    """Numbers about all app groups.
 
-    ``first_try``: of the people whose first try was today, how many were accepted in it, in per
-    cent; also by app group.
+    ``first_try``: the percentage accepted at the first try, of the people first tried today;
+    ``first_try_of``: the same by app group. ``broken_laws``: the number of violated invariants of
+    the counts; None before the first check has ended.
     """
 
     n_groups: int
@@ -83,7 +84,7 @@ def read(*, now: datetime) -> State:
 
 
 def _limit_uses(*, now: datetime) -> list[LimitUse]:
-    """Return what was used of each limit that was used at all, the fullest first."""
+    """Return the use of each limit that recent requests count for, the fullest first."""
     pushes = Push.objects.filter(at__gte=now - LOOK_BACK).order_by()
     rows = pushes.values_list("ad_account__connection__partner", "ad_account__remote_id").annotate(
         n=Count("pk")

@@ -1,4 +1,4 @@
-"""The range of a chart as its address names it: which time, by hour or day, chart or table."""
+"""The range of a chart, from its query string: which period, by hour or day, chart or table."""
 
 from __future__ import annotations
 

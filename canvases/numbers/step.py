@@ -56,7 +56,7 @@ def departures(step: Step, bins: Bins) -> Bars:
 def outcomes(steps: Iterable[Step], bins: Bins) -> Bars:
     """Return what became of the people of steps that send, by the time of the outcome. One query.
 
-    What was errored and is tried again counts as minus one at the time of the new try.
+    An errored person who is retried counts as minus one errored at the time of the retry.
     """
     return outcomes_of(TallyHour.objects.filter(sync__steps__in=[step.pk for step in steps]), bins)
 
