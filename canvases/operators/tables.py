@@ -1,4 +1,4 @@
-"""The tables of canvases, visits and their counts, without settings: they may name people."""
+"""The tables of canvases, visits and their counts. Settings are left out: they may name people."""
 
 from audiencesync.groups.operators.read_only import register
 from canvases import models

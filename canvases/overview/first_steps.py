@@ -19,7 +19,7 @@ MAX_COUNTED = 10_000  # profiles: they are counted for a line of text
 
 @dataclass(frozen=True, slots=True)
 class FirstStep:
-    """A line of the list. ``url`` is empty where the role of the reader allows nothing."""
+    """A line of the list. ``url`` is empty if the member's role does not allow the step."""
 
     title: str
     fact: str

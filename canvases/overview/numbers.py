@@ -34,7 +34,7 @@ IN_USE = (Canvas.State.DRAFT, Canvas.State.LIVE, Canvas.State.STOPPED)
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """People by outcome and day. ``before``: how many were synced in the same time before."""
+    """People by outcome and day. ``before``: the number synced in as many days before."""
 
     chart: Bars
     before: int
@@ -78,7 +78,7 @@ class SparkBar:
 
 @dataclass(frozen=True, slots=True)
 class LiveCanvas:
-    """A live canvas with its people. ``entries``: by day, the last seven."""
+    """A live canvas with its people. ``entries``: their number on each of the last seven days."""
 
     canvas: Canvas
     entry: str

@@ -19,7 +19,7 @@ from partners.base import Partner
 from partners.models import Delivery, Outcome
 
 CHUNK = 2000
-HEADS = (  # of the columns behind those of the profile
+HEADS = (  # names of the columns after those of the profile
     "outcome",
     "reason",
     "reason_code",

@@ -39,7 +39,7 @@ class Number:
 
     @property
     def reason_param(self) -> str | None:
-        """Return ``?reason=`` of the address: the code, or the key of the request; None for all."""
+        """Return the value of ``?reason=``: a code or the key of a request; None for all people."""
         return self.request or self.reason
 
     @property
@@ -53,4 +53,4 @@ class Number:
         return self.name.removeprefix(REMOVED) == Outcome.ERRORED
 
 
-REMOVED = "removed_"  # how the names of numbers of people who left begin
+REMOVED = "removed_"  # prefix of the names of numbers of people who left

@@ -25,7 +25,7 @@ READ_SECONDS = 10.0
 
 
 class Place(Protocol):
-    """What has the numbers: a canvas, a step, or an audience."""
+    """A canvas, step or audience whose numbers lead to lists of people."""
 
     template: ClassVar[str]
 

@@ -11,7 +11,7 @@ from canvases.people_lists.number import Number, UnknownNumber
 from partners.models import Delivery, PushShare
 from partners.numbers import requests
 
-NAME = "request"  # in the address; what follows is the key of a requests.Line
+NAME = "request"  # in the address: ?number=request&reason=<key of a requests.Line>
 
 
 def number(step: Step, key: str | None, *, is_counted: bool) -> Number:

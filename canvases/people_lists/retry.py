@@ -36,8 +36,9 @@ def retry_errored(
 ) -> int:
     """Enqueue the errored people of ``step`` again in its current Sync; return how many.
 
-    Removals of people who left are retried as they are. ``is_removal``: only removals, or only
-    the others. ``reason``: only people with this reason or code. ``only``: ids of deliveries.
+    Removals of people who left are retried in their own Sync. ``is_removal``: True for these only,
+    False for the others only. ``reason``: only people with this reason or code. ``only``: ids of
+    the deliveries to retry.
     """
     filters: Any = {"reason": reason, "only": only, "now": now}
     adds = [] if is_removal else list(step.syncs.order_by("pk"))

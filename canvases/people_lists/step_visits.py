@@ -29,7 +29,7 @@ LABELS: dict[str, Promise] = {
     "waiting": _("Waiting here"),
     "withdrawn": _("Left before this component acted"),
 }
-BRANCH = "branch_"  # how the names of numbers of people who took a branch begin
+BRANCH = "branch_"  # prefix of the names of numbers of people who took a branch
 
 
 def number(step: Step, name: str) -> Number:

@@ -17,7 +17,7 @@ class Unindexed(Func):
 
 
 def of_canvas(canvas: Canvas | int) -> QuerySet[Visit]:
-    """Return the visits of a canvas by the index "visit_of_canvas", which is one of ``canvas + 0``.
+    """Return the visits of a canvas. The query uses the index "visit_of_canvas" on ``canvas + 0``.
 
     The column itself has no index: while its statistics do not know a new canvas yet, PostgreSQL
     would use one to read all visits of the canvas for each crowd that enters or goes on.
