@@ -49,7 +49,7 @@ def erase(
 ) -> list[Erasure]:
     """Hide profiles at once and queue their removal from every audience; return one receipt each.
 
-    Holds the locks of the canvases: visits that move now finish first, later ones see the erasure.
+    Hold the locks of the canvases: visits that move now finish first, later ones see the erasure.
     """
     with transaction.atomic():
         Canvas.lock_all(app_group)
@@ -99,7 +99,7 @@ def release(user: User, erasure: Erasure, *, now: datetime) -> None:
 def _suppress(
     app_group: AppGroup, people: Sequence[Profile], erasures: Sequence[Erasure], *, now: datetime
 ) -> None:
-    """Write their identifiers, salted and hashed, to the suppression list."""
+    """Write the identifiers of erased people, salted and hashed, to the suppression list."""
     names = defaultdict(list)
     for pk, name in erasure_ledger.names_of(app_group, people):
         names[pk].append(name)
@@ -194,8 +194,8 @@ def _queue_removals(erasures: Sequence[Erasure], *, now: datetime) -> None:
     profile_of = family(list(erasure_of))
     for audience, people in sorted(removal.audiences_of(list(profile_of)).items()):
         erasure_ids = {erasure_of[profile_of[pk]] for pk in people}
-        crowd = Erasure.objects.filter(pk__in=erasure_ids).values_list("pk", "profile_id")
-        removal.remove(audience, PURPOSE, crowd, now=now)
+        pairs = Erasure.objects.filter(pk__in=erasure_ids).values_list("pk", "profile_id")
+        removal.remove(audience, PURPOSE, pairs, now=now)
     Erasure.objects.filter(pk__in=[erasure.pk for erasure in erasures]).update(asked_at=now)
 
 

@@ -20,7 +20,7 @@ def identify(
 ) -> ProcessedObjects:
     """Apply one body of /users/identify, and reassign visits and deliveries, in one transaction.
 
-    Holds the locks of the canvases: no visit of an anonymous profile moves meanwhile.
+    Hold the locks of the canvases, so that no visit of an anonymous profile moves meanwhile.
     """
     with transaction.atomic():
         Canvas.lock_all(app_group)

@@ -1,6 +1,7 @@
-"""What changed on the days of the filter, and today.
+"""The numbers of the days that the filter selects, and of today.
 
-A number of some days is the count after them less the count before them (partners/numbers/days.py).
+The number of a range of days is the count at its end minus the count at its beginning
+(partners/numbers/days.py).
 """
 
 from __future__ import annotations

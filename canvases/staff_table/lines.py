@@ -1,6 +1,7 @@
-"""All steps of the filter with what their order and the totals need: a constant number of queries.
+"""All steps that match the filter, with the values for sorting and totals.
 
-A line is a step of the table. It holds no model: ten thousand are read for each page.
+A line is a step of the table. It holds no model, as ten thousand are read for each page. The number
+of queries is constant.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class Line:
 
 @dataclass(slots=True)
 class Group:
-    """An app group with its lines of the filter, summed, and its open incidents, worst first."""
+    """An app group with the sums of its lines and its open incidents, the worst first."""
 
     row: AppGroup
     incidents: list[Incident] = field(default_factory=list)
@@ -157,7 +158,10 @@ class Troubles:
         return troubles
 
     def at(self, sync: int, audience: int, ad_account: int, connection: int) -> str:
-        """Return the code of what stops a step at its widest place, else of a warning, else ""."""
+        """Return the code of the incident that stops a step; else of a warning; else "".
+
+        Of several, return the one at the widest place: a connection holds ad accounts, and so on.
+        """
         for codes in (self.held, self.warned):
             code = (
                 codes["connection"].get(connection)
@@ -203,7 +207,7 @@ def read(query: TableQuery, *, now: datetime) -> Table:
 
 
 def _lines(query: TableQuery, troubles: Troubles) -> list[Line]:
-    """Return the lines with their numbers, which another query sums: texts would make it slow."""
+    """Return the lines. A query of its own sums their numbers: with texts it would be slow."""
     numbers, connections = _numbers(query), _connections(query)
     lines = []
     for row in query.steps().order_by().values_list(*FIELDS):

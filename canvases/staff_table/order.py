@@ -43,7 +43,7 @@ def sort_lines(table: Table, sort: str) -> list[Line]:
 
 
 def _worst_first(table: Table) -> list[Line]:
-    """Sort by group: trouble, then warnings, then the oldest pending; the same within each."""
+    """Sort groups by trouble, warnings and oldest pending, then the lines of each likewise."""
     badness_of = {pk: _badness(group) for pk, group in table.groups.items()}
 
     def badness(line: Line) -> tuple[Any, ...]:

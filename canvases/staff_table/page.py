@@ -42,7 +42,10 @@ CONNECTIONS: dict[str, Text] = {  # states of a connection, then the codes of in
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A step in the table. ``first_try``: of its people tried first today, in per cent."""
+    """A step in the table.
+
+    ``first_try``: the percentage accepted at the first try, of its people first tried today.
+    """
 
     line: Line
     group: Group
@@ -66,7 +69,7 @@ class Row:
 
     @property
     def connection_label(self) -> Text:
-        """Return what holds the step in two words; else the state of its connection."""
+        """Return what holds the step, in two words; if nothing does, the connection's state."""
         code = self.line.trouble or self.line.connection
         return CONNECTIONS.get(code, code)
 

@@ -1,4 +1,4 @@
-"""Filter and order of the table, as its address names them."""
+"""Filter and order of the table, from its query string."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class TableQuery:
         return bool(self.since or self.until)
 
     def steps(self) -> QuerySet[Step]:
-        """Return the steps of the filter, ``pending_over`` aside."""
+        """Return the steps that match the filter, not yet filtered by ``pending_over``."""
         steps = Step.objects.filter(Q(removed_at=None) | Q(tally__entered__gt=0))
         if self.group:
             steps = steps.filter(canvas__app_group__slug=self.group)
@@ -95,7 +95,7 @@ class Chip:
 
 
 class StaffFilter(forms.Form):
-    """Filter and order of the table; with ``slug`` of one group only."""
+    """The form of filter and order. ``slug``: the only app group to show; empty for all."""
 
     q = forms.CharField(label=_("Search"), required=False, max_length=120)
     group = forms.SlugField(label=_("App group"), required=False)

@@ -20,7 +20,7 @@ register = template.Library()
 
 @register.simple_tag
 def card_foot(card: Card, *, is_launched: bool) -> SafeString:
-    """Return the foot of a card. Of a card without problems, a poll sends only this part."""
+    """Return the foot of a card. If a card has no problems, polls send only this part of it."""
     parts = (
         _sending_parts(card)
         if card.sends and is_launched
@@ -48,7 +48,7 @@ def _sending_parts(card: Card) -> Iterator[str]:
 
 
 def _passing_parts(card: Card, *, is_launched: bool) -> Iterator[str]:
-    """Yield who came, whether settings are missing, and who waits or took the first branch."""
+    """Yield the number who came, a mark of missing settings, and who waits or the first branch."""
     counts = card.numbers
     yield '<span class="step-foot">'
     if is_launched:

@@ -1,4 +1,4 @@
-"""Template tags for what a page of a canvas shows very often."""
+"""Template tags for the many rows of the table of numbers on the page of a canvas."""
 
 from functools import lru_cache
 
@@ -19,7 +19,7 @@ LABELS: dict[str, Text] = {**analytics.METRICS, "waiting": WAITING}
 
 @register.simple_tag
 def number_row(card: Card, canvas_url: str) -> SafeString:
-    """A row of the table of numbers, each a link to its people; a dash for None."""
+    """Return a row of the table. Each number links to its people; a dash stands for None."""
     language = get_language()
     beginning = escape(links.people_url_prefix(canvas_url, card.id))
     cells = []
@@ -33,7 +33,10 @@ def number_row(card: Card, canvas_url: str) -> SafeString:
 
 @lru_cache(maxsize=4096)
 def _cell(name: str, n: int | None, language: str | None) -> tuple[str, str]:
-    """Return the head and the text of a cell in the active language. Few stand in many rows."""
+    """Return the opening tag and the text of a cell. Cached: many rows have the same cells.
+
+    ``language``: the active language, for the cache only.
+    """
     head = format_html('<td class="num{}" data-label="{}">', _tone(name, n), LABELS[name])
     return head, "–" if n is None else number_format(n)
 

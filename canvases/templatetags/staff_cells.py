@@ -22,7 +22,7 @@ SECOND_LINE = '<span class="below"><span class="visually-hidden">{}</span> {}</s
 
 @register.filter
 def of(values: Mapping[int, float] | str, key: int) -> float | None:
-    """Return the value of a key; None if there is none, or no mapping."""
+    """Return the value of a key; None if the key or the mapping is missing."""
     return values.get(key) if isinstance(values, Mapping) else None
 
 
@@ -50,7 +50,7 @@ def head_of(row: Row, heads: Mapping[int, Head]) -> Head | None:
 
 @register.simple_tag
 def group_choices(form: StaffFilter) -> SafeString:
-    """The select of app groups."""
+    """Return the select of app groups."""
     chosen = form["group"].value() or ""
     options = [("", gettext("All")), *form.groups]
     marked_options = ((slug, " selected" if slug == chosen else "", name) for slug, name in options)
@@ -64,10 +64,11 @@ def group_choices(form: StaffFilter) -> SafeString:
 def metric_cells(
     context: Context, row: Row, readable: Collection[str], has_dates: bool
 ) -> SafeString:
-    """The seven metrics of a step, each a link to what it counts.
+    """Return the seven metrics of a step, each a link to what it counts.
 
-    A member gets the people, or the numbers of the step where only some days are counted
-    (``has_dates``): the list would have all. Staff of other groups get the numbers by reason.
+    ``readable``: slugs of the groups of which the user is a member. There a link leads to the list
+    of people. If only some days are counted (``has_dates``), it leads to the step's page of numbers
+    instead, as the list has people of all days. In other groups, it leads to numbers by reason.
     """
     if row.group.row.slug not in readable:
         beginning = f"{reverse('staff_step', args=[row.line.step])}#"
