@@ -37,7 +37,7 @@ PAGE = 50
 PAGE_TEMPLATE, CONTENT_TEMPLATE = "canvases/analytics/page.html", "canvases/analytics/_content.html"
 INVALID_TEMPLATE = "canvases/analytics/_invalid.html"
 POLL = "poll"
-"""The id of the element that asks for the numbers again."""
+"""The id of the element that polls the numbers."""
 COLUMNS = {
     "canvas": gettext_lazy("Canvas and component"),
     **analytics.METRICS,
@@ -107,7 +107,7 @@ def _incidents(step: Step) -> QuerySet[Incident]:
 def _table(
     request: HttpRequest, form: StaffFilter, *, readable: set[str], is_staff: bool
 ) -> HttpResponseBase:
-    """Answer with the table. ``readable``: the slugs of the reader's groups, which get links."""
+    """Answer with the table. ``readable``: slugs of groups whose people the user may see."""
     now, address = timezone.now(), _address(request)
     if not form.is_valid():
         response = _answer(
@@ -182,7 +182,7 @@ def _address(request: HttpRequest) -> str:
 
 
 def _ranges(form: StaffFilter, query: TableQuery) -> list[tuple[str, Text, bool]]:
-    """Return (value, label, whether it is chosen) of each range; none with days of one's own."""
+    """Return (value, label, whether it is chosen) of each range; typed days take precedence."""
     range_name = form.cleaned_data["range"]
     has_own_days = bool(form.cleaned_data["since"] or form.cleaned_data["until"])
     return [

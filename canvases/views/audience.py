@@ -21,7 +21,7 @@ from canvases.views.panels import Banner
 def choices(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
     """Return the audience fields of an ad account, read from the partner at most once a minute.
 
-    A POST comes from a browser without JavaScript: it gets the whole page, as it was filled in.
+    A POST comes from a browser without JavaScript: the answer is the whole page with typed values.
     """
     now = timezone.now()
     step = editor.step_of(request, canvas_id, step_id)

@@ -35,7 +35,7 @@ def canvas(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
 @access.signed_in
 @require_POST
 def add(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
-    """Add a step after the named one, or first."""
+    """Add a step at the place ``after``."""
     now = timezone.now()
     row = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     kind, place = request.POST.get("kind", ""), request.POST.get("after", "first")
@@ -55,7 +55,7 @@ def add(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
 
 
 def _place(request: HttpRequest, canvas: Canvas, place: str) -> tuple[Step | None, int]:
-    """Return the step and the branch of it that a place such as "first", "12" or "12-1" names."""
+    """Return (step before, its branch) of a place such as "first", "12" or "12-1"."""
     after, _dash, branch = place.partition("-")
     if after == "first":
         return None, 0
@@ -290,16 +290,16 @@ def show_step(
         card = flow.card(step.pk)
         return announcement % {"n": card.number} if card else ""
 
-    # A live canvas shows the numbers first.
-    is_first = tab == SETTINGS and step.canvas.state != Canvas.State.LIVE
-    query = f"?step={step.pk}" + ("" if is_first else f"&tab={tab}")
+    # In a live canvas, the numbers are the default tab.
+    is_default_tab = tab == SETTINGS and step.canvas.state != Canvas.State.LIVE
+    query = f"?step={step.pk}" + ("" if is_default_tab else f"&tab={tab}")
     return canvas_page.answer_change(
         request, step.canvas, open_step, text=text, announce=announced, query=query, now=now
     )
 
 
 def show_message(request: HttpRequest, canvas: Canvas, text: str, *, now: datetime) -> HttpResponse:
-    """Answer a change that leaves no step open with a message."""
+    """Answer a change with a message in the panel, where no step is open."""
     panel = panels.of_message(Banner("success", text))
     return canvas_page.answer_change(request, canvas, lambda _flow: panel, text=text, now=now)
 
@@ -323,7 +323,7 @@ def posted_version(request: HttpRequest) -> int:
 
 
 def number(text: str) -> int | None:
-    """Return the number of a branch that was sent; None if it is none."""
+    """Return the number of a branch that a form sent; None if the text is no number."""
     return sent_numbers.whole(text, most=999)
 
 

@@ -19,7 +19,7 @@ def keep(request: HttpRequest, canvas: Canvas, note: undo.RemovalNote | None) ->
 
 
 def of(request: HttpRequest, canvas: Canvas) -> undo.RemovalNote | None:
-    """Return the last removal, if it was in this canvas."""
+    """Return the note of the user's last removal; None if it was in another canvas."""
     sealed = request.session.get(KEY)
     if not isinstance(sealed, str):
         return None
@@ -30,7 +30,7 @@ def of(request: HttpRequest, canvas: Canvas) -> undo.RemovalNote | None:
 
 
 def can_be_undone(request: HttpRequest, canvas: Canvas, steps: Sequence[Step]) -> bool:
-    """Return whether the last removal can be undone as long as the flow is ``steps``."""
+    """Return whether the last removal can be undone: the flow is ``steps``, as it left them."""
     note = of(request, canvas)
     return note is not None and note.after == undo.places(steps)
 

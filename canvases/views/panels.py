@@ -89,7 +89,7 @@ def of_nothing(flow: Flow) -> Panel:
 
 
 def _step_panel(request: HttpRequest, flow: Flow, card: Card, *, now: datetime) -> Panel:
-    """Return the tab of a step that is asked for; of a live canvas, first its numbers."""
+    """Return the requested tab of a step; by default settings, in a live canvas numbers."""
     params = request.GET
     with_reasons = "reasons" in params
     is_live = flow.canvas.state == Canvas.State.LIVE

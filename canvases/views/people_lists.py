@@ -45,7 +45,7 @@ class Place:
 
     @property
     def name(self) -> str:
-        """Return the name of the canvas, for the activity log, also if it is a step's number."""
+        """Return the name of the canvas, for the activity log, even for a number of a step."""
         return self.canvas.name
 
     @property
@@ -64,7 +64,7 @@ class Place:
             "canvas": self.canvas,
             "summary": KINDS[self.step.kind].line(self.step) if self.step else "",
             "components": [] if self.step else components.of(self.canvas, number.name),
-            # by the archive, which the page explains
+            # The page then says that the canvas is in the archive.
             "is_retry_blocked": self.canvas.is_archived and number.is_errored,
             "is_retryable": self.may_retry(number),
         }
@@ -85,7 +85,7 @@ class Place:
             raise Http404 from None
 
     def may_retry(self, number: Number) -> bool:
-        """Return whether the people of the number can be tried again."""
+        """Return whether the people of the number can be retried."""
         is_present_step = self.step is not None and not self.step.removed_at
         return is_present_step and number.is_errored and not self.canvas.is_archived
 

@@ -83,7 +83,7 @@ class TimeForm(forms.Form):
         self.is_now = not data.get("at")
 
     def clean_at(self) -> datetime:
-        """Return the time; one in the gap when daylight saving time begins moves on."""
+        """Return the time. One that daylight saving time skips moves forward."""
         invalid = forms.ValidationError(_("Give a date and time such as 2026-12-03 14:00."))
         try:
             local = datetime.fromisoformat(self.cleaned_data["at"])
@@ -174,7 +174,7 @@ def _redirect_to_person(
 
 
 def _people(canvas: Canvas) -> QuerySet[Profile, int]:
-    """Return the ids of the people in the entry segment; of all without one."""
+    """Return the ids of the people in the entry segment; of all people if there is none."""
     people = (
         filters.members(canvas.segment)
         if canvas.segment is not None
@@ -230,7 +230,7 @@ def _link(params: QueryDict, stop: Stop, branch: RehearsedBranch) -> str:
     other_choices = [
         choice for choice in params.getlist("take") if not choice.startswith(f"{stop.step.pk}-")
     ]
-    # The address names no choice for the branch that is shown without one.
+    # The branch that is shown by default needs no ``take``.
     params.setlist(
         "take",
         [*other_choices, f"{stop.step.pk}-{branch.number}"]

@@ -35,7 +35,7 @@ def version(flow: Flow) -> str:
 
 
 def changes(flow: Flow, shown_version: str) -> Changes | None:
-    """Return what differs from a known version; None if the whole flow has to be drawn."""
+    """Return what differs from the version on a page; None if the whole flow must be drawn."""
     current_version = flow.version
     start = 2 * HEAD_CHARACTERS
     # The hash of the page is not compared: each answer has the head of the page anyway.
@@ -80,7 +80,7 @@ def _page(flow: Flow) -> object:
 
 
 def _structure(flow: Flow) -> object:
-    """Return what moves cards, or changes more of one than its numbers and problems."""
+    """Return everything whose change requires the whole flow to be drawn again."""
     cards = [
         (
             card.id,

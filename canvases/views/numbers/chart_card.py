@@ -38,7 +38,7 @@ class ChartCard:
 
     @property
     def title(self) -> str:
-        """Return what a bar is."""
+        """Return the title, which says how long the time of a bar is."""
         if self.is_by_hour:
             return gettext("People by hour")
         if self.chart.bins.days == 1:
@@ -85,7 +85,7 @@ class ChartCard:
 
     @property
     def peak(self) -> str:
-        """Return where the highest bar stands; empty if there is none."""
+        """Return a sentence about the highest bar; empty if all bars are empty."""
         values = zip(*(series.values for series in self.chart.series), strict=True)
         totals = [sum(max(0, n) for n in row) for row in values]
         if not any(totals):
@@ -99,7 +99,7 @@ class ChartCard:
 
     @property
     def has_retries(self) -> bool:
-        """Return whether a number of the table is negative."""
+        """Return whether a number of the table is negative, as retries of errored people are."""
         return any(n < 0 for series in self.chart.series for n in series.values)
 
 

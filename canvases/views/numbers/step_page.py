@@ -51,12 +51,12 @@ class Group:
 
     @property
     def n(self) -> int:
-        """Return how many people they are."""
+        """Return the number of people."""
         return sum(why.n for why in self.whys) + self.rest
 
     @property
     def rest(self) -> int:
-        """Return how many are not counted by reason, a number that each of the reasons has."""
+        """Return how many people are not counted by reason. Each reason stores this number."""
         return max((why.rest for why in self.whys), default=0)
 
 

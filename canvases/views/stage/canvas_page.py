@@ -84,7 +84,7 @@ class Flow:
     removed: list[Card]
     path: list[Card]  # those that are in no branch
     banner: list[str] = field(default_factory=list)  # problems of the connections of the group
-    n_held: int = 0  # people who would be removed, if a brake holds that
+    n_held: int = 0  # people whose removal a brake holds
     entry: str = ""  # entry and exit in one sentence, or what is missing
     lacks_entry: bool = False
     headcounts: list[Headcount] = field(default_factory=list)
@@ -198,12 +198,12 @@ class Flow:
 
     @property
     def zoom(self) -> str:
-        """Return the per cent to draw the flow in."""
+        """Return the size at which to draw the flow, in per cent."""
         if self.view.zoom != flow_view.FIT:
             return self.view.zoom
         return flow_layout.fitting_zoom(self.path)
 
-    def look(self, view: FlowView) -> None:
+    def apply_view(self, view: FlowView) -> None:
         """Set the view: which branches are folded, and how large the flow is drawn."""
         self.view, splits = view, self.splits
         for card in self.cards:
@@ -288,7 +288,7 @@ def _entry_words(canvas: Canvas, *, now: datetime) -> str:
 
 
 def wants_parts(request: HttpRequest) -> bool:
-    """Return whether htmx asks, and not to restore a page from its history."""
+    """Return whether htmx asks for parts of a page, not for a whole page of its history."""
     return "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers
 
 
@@ -306,7 +306,7 @@ def answer(
     for card in flow.cards:
         has_errors = bool(form is not None and form.errors)
         card.is_checked = panel.key == "launch" or (panel.key == card.id and has_errors)
-    flow.look(flow_view.of_request(request, flow.canvas.get_absolute_url()))
+    flow.apply_view(flow_view.of_request(request, flow.canvas.get_absolute_url()))
     flow.may_edit = access.membership(request).may(Role.MARKETER)
     if form is not None and not flow.may_edit:
         masked_form.mask(form)
@@ -332,7 +332,7 @@ def answer_change(
 ) -> HttpResponse:
     """Answer a successful change: a redirect with a message, or for htmx the changed parts.
 
-    The flow is read here and only here, after the change; ``open_panel`` makes the panel of it.
+    The flow is read once, here, after the change; ``open_panel`` makes the panel from it.
     A banner in the panel replaces the toast. ``focus``: the step whose card takes the focus.
     """
     view = flow_view.of_request(request, canvas.get_absolute_url()).query

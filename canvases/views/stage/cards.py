@@ -94,7 +94,7 @@ class Card:
     is_folded: bool = False  # whether its branches are folded; set by `answer`
     fold_query: str = ""  # folds or unfolds its branches; set by `answer`
     wipe: str = ""  # the class that hides the end of the merge line (flow_layout.py)
-    branch_label: Text = ""  # of the branch that it stands in, at any place of it
+    branch_label: Text = ""  # of the innermost branch around the card
     is_first: bool = False
     is_last: bool = False
     is_checked: bool = False  # its form was sent, or a launch was asked for; set by `answer`
@@ -133,7 +133,7 @@ class Card:
 
     @property
     def first_share(self) -> tuple[int, Text] | None:
-        """Return per cent of the people of a split who took its first branch, and its label."""
+        """Return (percentage of the people of a split who took its first branch, its label)."""
         total = sum(branch.n for branch in self.branches)
         if not total:
             return None
@@ -142,7 +142,7 @@ class Card:
 
     @property
     def is_incomplete(self) -> bool:
-        """Return whether settings are missing, be the step new or saved."""
+        """Return whether settings are missing, in a new or in a saved step."""
         return self.tone in ("new", "incomplete")
 
     @property
@@ -234,7 +234,7 @@ class Card:
 
     @property
     def has_plain_row(self) -> bool:
-        """Return whether nothing but its name stands above its numbers in their table."""
+        """Return whether the table of numbers shows no other line for this step than its row."""
         return bool(self.number) and not self.shares and self.removed is None
 
     @property

@@ -1,6 +1,6 @@
 """How a reader looks at the flow of a canvas: its zoom and folded branches, from the address.
 
-A request of htmx or a form names no view: then the view of the page it comes from holds.
+Requests of htmx and forms name no view. They keep the view of the page that they come from.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class FlowView:
     def query(self) -> str:
         """Return the part of a query string that keeps this view, with a leading "&"."""
         zoom = f"&zoom={self.zoom}" if self.zoom != ZOOMS[0] else ""
-        return zoom + self._folds(self.folded)
+        return zoom + self._fold_params(self.folded)
 
     @staticmethod
-    def _folds(splits: Iterable[str]) -> str:
+    def _fold_params(splits: Iterable[str]) -> str:
         return "".join(f"&fold={split}" for split in splits)
 
     def folds(self, split: str) -> bool:
@@ -42,12 +42,12 @@ class FlowView:
         return ALL in self.folded or split in self.folded
 
     def with_zoom(self, zoom: str) -> str:
-        """Return the query string of this view with another zoom; it states both."""
-        return f"zoom={zoom}{self._folds(self.folded)}"
+        """Return the query string of this view with another zoom and the same folds."""
+        return f"zoom={zoom}{self._fold_params(self.folded)}"
 
     def with_folded(self, *folded: str) -> str:
-        """Return the query string of this view with other folded branches; it states both."""
-        return f"zoom={self.zoom}{self._folds(folded)}"
+        """Return the query string of this view with other folded branches and the same zoom."""
+        return f"zoom={self.zoom}{self._fold_params(folded)}"
 
     def toggled(self, split: str, splits: list[str]) -> str:
         """Return the query string that folds or unfolds one of the ``splits``."""

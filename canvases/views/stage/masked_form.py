@@ -16,7 +16,7 @@ VALUE_FIELDS = re.compile(r"(event_)?value[0-9]*|(value|amount)-[0-9.]+(w[0-9])?
 
 
 def mask(form: forms.BaseForm) -> None:
-    """Replace the values that a segment in words hides, too. The form is not sent back."""
+    """Replace personal values, as segments in words do. Viewers cannot submit the form."""
     for form_part in _with_rows(form):
         for name in filter(VALUE_FIELDS.fullmatch, form_part.fields):
             value = form_part.initial.get(name)
