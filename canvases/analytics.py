@@ -83,14 +83,14 @@ def step_numbers(steps: Iterable[Step]) -> dict[int, Numbers]:
         numbers = {name: sync_counts[name] for name in SUMMED} | dict(
             zip(VISIT_COUNTS, visit_counts, strict=True)
         )
-        # No tally yet: NULL. A step added since ``steps`` was read is kept as well.
+        # The columns of a step without a tally are NULL.
         numbers_of[step] = Numbers(**{name: n or 0 for name, n in numbers.items()})
     return numbers_of
 
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """The people of a step who left, and what became of their removal."""
+    """The people whom a step added and who left: how many were removed, and how many not."""
 
     synced: int = 0
     wanted: int = 0  # still wanted in the audience by another component
@@ -100,7 +100,7 @@ class Removed:
 
     @property
     def stay(self) -> int:
-        """Return how many were not removed."""
+        """Return how many people are not removed, or not yet."""
         return self.wanted + self.pending + self.errored + self.cancelled
 
     @property

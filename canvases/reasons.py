@@ -21,7 +21,7 @@ from partners.why_pending import NO_ANSWER
 
 NO_REASON = "no_reason"
 NO_REASON_TEXT: Promise = _("No reason was noted")
-# Our own codes, of batches that could not be sent. ("sealed": the token stays encrypted.)
+# Our own codes, of batches that could not be sent. ("sealed": the token could not be decrypted.)
 OWN_CODES: dict[str, Promise] = {
     "sealed": _(
         "The keys of this installation (TOKEN_KEYS) did not open its access to %(partner)s in time"
@@ -130,7 +130,7 @@ class Why:
 
     @property
     def advice(self) -> Text:
-        """Return what to do, where the words of the reason do not say it."""
+        """Return what to do; empty if the text of the reason says it."""
         if self.given_up is not None:
             return _advice_to_retry(self.given_up, self._words)
         return ADVICE.get(self.reason, "")

@@ -26,14 +26,14 @@ from partners.models import Action, Audience
 Text = str | Promise
 Answers = dict[str, Any]
 MAX_DAYS, MAX_TIMES, MAX_HOURS = 730, 100, 720
-KEPT_DAYS = 30  # in the audience of abandoned carts after the last filled cart
+KEPT_DAYS = 30  # for which people stay in the audience after they filled a cart
 
 
 class AudienceField(forms.ModelChoiceField):
     """Audiences by name and ad account."""
 
     def label_from_instance(self, obj: Any) -> str:
-        """Return such as: Winback – Acme EU."""
+        """Return text such as: Winback – Acme EU."""
         return f"{obj.name} – {obj.ad_account.name}"
 
 
@@ -196,7 +196,7 @@ def build(
 
 
 def _entry(recipe: Recipe, answers: Answers) -> dict[str, Any]:
-    """Return the columns of entry and exit."""
+    """Return the columns of the canvas for entry and exit."""
     if not recipe.is_by_event:
         return {
             "entry_by": Canvas.EntryBy.SEGMENT,
@@ -212,7 +212,7 @@ def _entry(recipe: Recipe, answers: Answers) -> dict[str, Any]:
 
 
 def _settings(audience: Audience) -> dict[str, Any]:
-    """Return a step that adds people by all fields that the partner takes, and removes them."""
+    """Return settings to add people with all fields that the partner takes, and remove leavers."""
     accepted_kinds = registry.get(audience.ad_account.connection.partner).kinds
     return {
         "ad_account": audience.ad_account_id,

@@ -26,9 +26,9 @@ from partners.models import Sync
 class Entry:
     """The entry of the person, or what prevents it. ``how``: what lets people enter, in words.
 
-    ``why``: the filter of the entry segment with what the person meets of it; None without one.
-    ``bars``: what keeps the person out although they are in the segment. ``early_exit``: what ends
-    a visit early, in words.
+    ``why``: which parts of the filter of the entry segment the person meets; None without a
+    segment. ``bars``: what keeps the person out although they are in the segment. ``early_exit``:
+    what ends a visit early, in words.
     """
 
     how: str
@@ -74,7 +74,10 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """The whole path. ``stuck_at``: the step whose condition cannot be read."""
+    """The whole path. ``stuck_at``: the step whose condition cannot be read.
+
+    ``is_early``: ``ends_at`` is the earliest time.
+    """
 
     entry: Entry
     stops: Sequence[Stop]
@@ -88,7 +91,8 @@ def of_person(
 ) -> Rehearsal:
     """Return the path of a person who would enter at a time, as far as is known now.
 
-    ``chosen``: step -> branch, where what happens later decides. ``masked``: for viewers.
+    ``chosen``: step -> the branch chosen on the page, for steps at which later events decide.
+    ``masked``: hide personal data, for viewers.
     """
     walk = _Walk(canvas, profile, at=at, chosen=chosen, masked=masked)
     entry = walk.entry()
@@ -219,7 +223,7 @@ class _Walk:
                     yield branch.condition
 
     def explain(self, condition: Mapping[str, Any], *, now: datetime) -> Part:
-        """Return a filter with what the person meets of it.
+        """Return which parts of a filter the person meets.
 
         The data for it are read together with the data for the next steps, to save queries.
         """

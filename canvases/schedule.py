@@ -126,7 +126,7 @@ def day_of(run: datetime, schedule: Schedule, zone: ZoneInfo) -> date:
 
 
 def _runs(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
-    """Yield the runs after an aware time in their order; without end if there is no last day."""
+    """Yield the runs after an aware time in their order; endless if there is no last day."""
     # Begin a day early: a run at a local time that does not exist may have moved to the next day.
     day = max(schedule.on, after.astimezone(zone).date() - _DAY)
     end = schedule.on if schedule.every == "once" else schedule.until
@@ -142,7 +142,7 @@ def _runs(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iterator[datet
 
 
 def _runs_on(schedule: Schedule, day: date) -> bool:
-    """Return whether a run falls on this day, beginning and end aside."""
+    """Return whether a run falls on this day. Ignore the first and last day of the schedule."""
     match schedule.every:
         case "once":
             return day == schedule.on
