@@ -19,7 +19,7 @@ class InOrderOfIds(Index):
 
     PostgreSQL: a block range index (BRIN). A page reads the primary key in order and skips blocks
     without rows of the parent, or reads the few blocks that have some and sorts their rows. Such an
-    index slows the many inserts of a launch by nothing that can be measured.
+    index does not measurably slow the many inserts of a launch.
     SQLite: a b-tree, which returns rows with equal keys in the order of their ids.
     """
 

@@ -43,7 +43,7 @@ def _snapshot() -> Iterator[None]:
 
 
 def _steps() -> Iterator[str]:
-    """Check L4 of steps: entered is the sum of the other numbers, and the rows of each number."""
+    """Check L4 of steps: entered is the sum of the other numbers, and tallies equal the rows."""
     wrong = ~Q(entered=F("proceeded") + F("exited") + F("withdrawn") + F("waiting"))
     for tally in StepTally.objects.filter(wrong):
         yield (

@@ -311,7 +311,7 @@ class StepSegment(models.Model):
 class Visit(models.Model):
     """The walk of one profile through one canvas."""
 
-    # No foreign key checks by the database: row by row they took a third of a launch on PostgreSQL.
+    # The database does not check foreign keys here: that took a third of a launch on PostgreSQL.
     # Visits are written, and steps removed, under the lock of the canvas. A visit may outlive its
     # profile: every step then treats the profile as erased.
     canvas = models.ForeignKey(

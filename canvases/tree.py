@@ -84,7 +84,7 @@ def in_order(steps: Iterable[Step]) -> list[Step]:
 
 
 def path(steps: Iterable[Step], first: Step | None) -> list[Step]:
-    """Return a step and those after it in the same branch, without what their branches hold."""
+    """Return a step and those after it in the same branch, without the steps inside splits."""
     by_place, steps_of_path = steps_by_place(steps), list[Step]()
     while first is not None:
         steps_of_path.append(first)
@@ -119,7 +119,7 @@ class Path:
 
     @property
     def last(self) -> Step | None:
-        """Return the step after which another can be added at its end."""
+        """Return the last step, after which another can be added; None without steps."""
         return self.nodes[-1].step if self.nodes else None
 
 

@@ -91,7 +91,7 @@ def save_entry(
     by: User,
     now: datetime,
 ) -> None:
-    """Store ``changes`` (column -> value) and the exit segments; None leaves these as they are.
+    """Store ``changes`` (column -> value) and the exit segments; None: these stay as they are.
 
     Raise Stale if ``version`` is no longer current, NotAllowed if a column is fixed by a launch.
     """

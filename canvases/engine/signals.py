@@ -251,9 +251,9 @@ def _fitting_event_ids(
     if subscription.role == Subscription.Role.ENTRY:
         fitting = _drop_too_old(canvas, fitting.filter(filters.of_event(canvas.entry, now=now)))
     else:
-        name = (subscription.kind, subscription.name)
+        only = (subscription.kind, subscription.name)
         part = waits if subscription.role == Subscription.Role.WAIT else exits
-        fitting = fitting.filter(part.events_q(canvas, name, now=now))
+        fitting = fitting.filter(part.events_q(canvas, only, now=now))
     return set(fitting.values_list("pk", flat=True))
 
 

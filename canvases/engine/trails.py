@@ -24,9 +24,9 @@ def passed_mark(step: Step, following: Step | None, branch: int = 0) -> str:
 
 
 def mark(step: Step, way: str, branch: int | None = None) -> str:
-    """Return the mark of one way out of a step, or only its beginning without ``branch``.
+    """Return the mark of a way out of a step: WENT_ON, LEFT or WITHDRAWN.
 
-    ``way``: WENT_ON, LEFT or WITHDRAWN.
+    Without ``branch``, return the beginning that the marks of all branches share.
     """
     return f"/{step.pk}{way}" + ("" if branch is None else f"{branch};")
 

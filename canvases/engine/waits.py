@@ -45,12 +45,12 @@ def segments(canvas: Canvas, rows: Iterable[Mapping[str, Any]]) -> QuerySet[Segm
     return Segment.objects.filter(app_group=canvas.app_group_id, api_id__in=api_ids)
 
 
-def events_q(canvas: Canvas, name: tuple[str, str], *, now: datetime) -> Q:
-    """Return the condition on events of this kind and name for which any of the steps waits."""
+def events_q(canvas: Canvas, only: tuple[str, str], *, now: datetime) -> Q:
+    """Return the condition on events for which a step waits. ``only``: their kind and name."""
     condition = Q(pk__in=[])
     for step in waiting_steps(canvas):
         for row in events_of(step):
-            if (row["kind"], row.get("name")) == name:
+            if (row["kind"], row.get("name")) == only:
                 condition |= filters.of_event(row, now=now)
     return condition
 
