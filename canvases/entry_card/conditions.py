@@ -25,7 +25,7 @@ OPS: list[tuple[str, Text]] = [(op, filters.OPS[op]) for op in event_property.OP
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The three fields of one condition. ``name``: that of the property."""
+    """The three fields of one condition. ``name``: the field for the name of the property."""
 
     name: BoundField
     op: BoundField

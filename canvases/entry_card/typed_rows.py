@@ -1,4 +1,4 @@
-"""Rows of a formset after a button that adds, removes or moves one, without a script."""
+"""The typed rows of a formset, to draw it again after a button that adds or removes a row."""
 
 from __future__ import annotations
 

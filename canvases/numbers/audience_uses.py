@@ -9,6 +9,6 @@ from partners.models import Action
 
 
 def live_canvases(action: Action) -> Count:
-    """Return an annotation of audiences: the live canvases that do this with it."""
+    """Return an annotation of audiences: the number of live canvases with this action there."""
     live = Q(syncs__is_live=True, syncs__steps__canvas__state=Canvas.State.LIVE)
     return Count("syncs__steps__canvas", filter=live & Q(syncs__action=action), distinct=True)

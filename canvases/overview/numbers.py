@@ -34,7 +34,7 @@ IN_USE = (Canvas.State.DRAFT, Canvas.State.LIVE, Canvas.State.STOPPED)
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """People by outcome and day. ``before``: the number synced in as many days before."""
+    """People by outcome and day. ``before``: how many were synced in the same time before that."""
 
     chart: Bars
     before: int
@@ -148,7 +148,7 @@ def _entries_by_day(
 
 @dataclass(frozen=True, slots=True)
 class UsedAudience:
-    """An audience that steps use. ``n_add``, ``n_remove``: live canvases that do so."""
+    """An audience that steps use. ``n_add``, ``n_remove``: how many live canvases do so."""
 
     audience: Audience
     partner: Partner

@@ -1,4 +1,4 @@
-"""Looking ahead: what becomes of the people who would enter a canvas now. Pure reads."""
+"""Forecasts: what would become of the people who would enter a canvas now. This only reads."""
 
 from canvases.prospects.launch import Prospect, of_launch
 from canvases.prospects.step import Number, Outlook, StepForecast

@@ -96,7 +96,7 @@ class Reach:
 
 
 class StepForecast:
-    """A step of a canvas, and the people who would come to it. Some queries, none of them a count.
+    """A step of a canvas, and the people who would come to it. The constructor does not count them.
 
     ``is_launch``: the people are those who would enter at a launch; otherwise all who fit the
     entry, including people who have been in the canvas. Raise FilterError if a condition before the

@@ -90,12 +90,12 @@ class Line:
 
     @property
     def is_held(self) -> bool:
-        """Return whether an open incident holds the people who wait."""
+        """Return whether an open incident holds the pending people."""
         return self.is_in_trouble and not self.has_held_removals
 
     @property
     def is_sent(self) -> bool:
-        """Return whether people who wait are sent: the canvas is live, and nothing holds them."""
+        """Return whether pending people are sent: the canvas is live, and nothing holds them."""
         return self.state == Canvas.State.LIVE and not self.is_held
 
 
@@ -305,7 +305,7 @@ def _replace_sums(lines: Iterable[Line], query: TableQuery) -> None:
 
 
 def _pending(query: TableQuery) -> dict[int, Pending]:
-    """Return step -> its people who wait."""
+    """Return step -> its pending people."""
     batches = Batch.objects.filter(state=Outcome.PENDING, n__gt=0, sync__steps__isnull=False)
     if query.group:
         batches = batches.filter(sync__app_group__slug=query.group)

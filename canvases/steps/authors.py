@@ -1,4 +1,4 @@
-"""The users who created the canvas of a Sync. They are notified first of its problems."""
+"""The author of the canvas that a Sync belongs to, who is notified first of its problems."""
 
 from __future__ import annotations
 

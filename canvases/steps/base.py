@@ -90,7 +90,7 @@ class StepForm(forms.Form):
         self.initial = {**self.initial, **typed}
 
     def names(self) -> dict[str, str]:
-        """Return name and description, as far as they were sent. Only for valid forms."""
+        """Return column -> text, for name and description if sent. Only for valid forms."""
         sent = {field: column for field, column in NAME_FIELDS.items() if field in self.data}
         return {column: self.cleaned_data[field] for field, column in sent.items()}
 

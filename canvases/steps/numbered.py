@@ -37,7 +37,7 @@ def typed_number(text: object) -> int | None:
 
 
 def distinct_numbers(numbers: Iterable[int | None], *, spent: Collection[int]) -> list[int]:
-    """Return the numbers of branches; one that is missing or taken is replaced by a free one."""
+    """Return the numbers of branches; replace each missing or repeated one by a free one."""
     given = list(numbers)
     kept, result = set(filter(None, given)), list[int]()
     for number in given:

@@ -60,7 +60,7 @@ def summary(
 
 
 def has_own_name(row: Row, segments: Mapping[str, str]) -> bool:
-    """Return whether a user has named the branch: its name is not one generated from it.
+    """Return whether a user typed the name of a branch. Otherwise it was generated.
 
     A generated name may end with a number such as " (2)".
     """

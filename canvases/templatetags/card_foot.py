@@ -48,7 +48,10 @@ def _sending_parts(card: Card) -> Iterator[str]:
 
 
 def _passing_parts(card: Card, *, is_launched: bool) -> Iterator[str]:
-    """Yield the number who came, a mark of missing settings, and who waits or the first branch."""
+    """Yield how many people came, whether settings are missing, and how many people wait.
+
+    If no person waits at a split, yield the share of its first branch instead.
+    """
     counts = card.numbers
     yield '<span class="step-foot">'
     if is_launched:

@@ -173,7 +173,7 @@ def _answer(
 
 
 def _address(request: HttpRequest) -> str:
-    """Remove empty parameters from ``request.GET``, so from all links too; return the address."""
+    """Return the address without empty parameters. Remove these from ``request.GET``, for links."""
     params = request.GET.copy()
     for name in [name for name, value in params.items() if not value]:
         del params[name]

@@ -30,7 +30,7 @@ def of(request: HttpRequest, canvas: Canvas) -> undo.RemovalNote | None:
 
 
 def can_be_undone(request: HttpRequest, canvas: Canvas, steps: Sequence[Step]) -> bool:
-    """Return whether the last removal can be undone: the flow is ``steps``, as it left them."""
+    """Return whether the flow (``steps``) is still as the last removal left it."""
     note = of(request, canvas)
     return note is not None and note.after == undo.places(steps)
 

@@ -113,7 +113,7 @@ def _wants_discard(request: HttpRequest) -> bool:
 
 
 def _discard(request: HttpRequest, canvas: Canvas) -> pending.Decision:
-    """Discard the pending people, if the box was ticked. Return how many."""
+    """Discard the pending people if the box was ticked; return how many in a Decision."""
     if not _wants_discard(request):
         return pending.Decision()
     return pending.discard_all(canvas, by=access.user(request))

@@ -22,7 +22,7 @@ CARD_CHARACTERS = 4
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The cards whose numbers or problems are not those that a page shows."""
+    """The cards whose numbers or problems differ from those on the open page."""
 
     cards: list[Card] = field(default_factory=list)  # in the flow
     rows: list[Card] = field(default_factory=list)  # in the table of numbers, removed ones, too

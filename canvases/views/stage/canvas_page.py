@@ -275,7 +275,7 @@ def _removed_steps(canvas: Canvas) -> list[Step]:
 
 
 def _launched_numbers(canvas: Canvas) -> tuple[list[Headcount], int]:
-    """Return the numbers of a canvas that was launched, and how many visits ended early."""
+    """Return the headcounts and the number of early exits; none before the first launch."""
     if canvas.launched_at is None:
         return [], 0
     n_left = canvas.exit_tallies.aggregate(n=Sum("n"))["n"] or 0

@@ -26,7 +26,7 @@ WAITING: Text = _("Waiting here")
 class FlowBranch:
     """A branch of a split as the flow shows it. ``ends``: it does not meet the others again.
 
-    ``place`` and ``start``: places to add a component at, as the forms of the flow name them.
+    ``place`` and ``start``: places to add a component at, such as "12" or "12-1" (editor._place).
     """
 
     number: int
@@ -234,7 +234,7 @@ class Card:
 
     @property
     def has_plain_row(self) -> bool:
-        """Return whether the table of numbers shows no other line for this step than its row."""
+        """Return whether the heading above its row of numbers shows only the name of the step."""
         return bool(self.number) and not self.shares and self.removed is None
 
     @property
