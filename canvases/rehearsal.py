@@ -69,7 +69,8 @@ class Stop:
     @property
     def taken(self) -> RehearsedBranch | None:
         """Return the branch that is taken, at a split."""
-        return next((one for one in self.result.branches if one.number == self.result.taken), None)
+        result = self.result
+        return next((branch for branch in result.branches if branch.number == result.taken), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +133,8 @@ class _Walk:
     def entry(self) -> Entry:
         """Return whether the person would enter."""
         canvas, now = self.canvas, self.at
-        exits = [one.segment.name for one in canvas.exit_segments.select_related("segment")]
-        early = words.exits(canvas, exits)
+        rows = canvas.exit_segments.select_related("segment")
+        early = words.exits(canvas, [row.segment.name for row in rows])
         return Entry(words.entry(canvas, now=now), self._segment(), self._bars(), early)
 
     def _segment(self) -> Part | None:

@@ -45,7 +45,7 @@ def all_following(
     steps: Sequence[Step], branch_numbers: Callable[[Step], Sequence[int]]
 ) -> dict[int, dict[int, Step | None]]:
     """Return step -> branch -> the step after it, for each branch that ``branch_numbers`` names."""
-    by_place, by_id = steps_by_place(steps), {one.pk: one for one in steps}
+    by_place, by_id = steps_by_place(steps), {step.pk: step for step in steps}
     return {
         step.pk: {n: _following(by_place, by_id, step, n) for n in branch_numbers(step)}
         for step in steps
@@ -54,7 +54,7 @@ def all_following(
 
 def block_around(steps: Sequence[Step], step: Step) -> Step | None:
     """Return the innermost split that has the step in a branch; None without one."""
-    return _block_around({one.pk: one for one in steps}, step)
+    return _block_around({other.pk: other for other in steps}, step)
 
 
 def _block_around(steps: Mapping[int, Step], step: Step) -> Step | None:

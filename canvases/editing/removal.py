@@ -67,7 +67,7 @@ def relink(removal: Removal, *, now: datetime) -> None:
     """
     step = removal.step
     place = {"parent": step.parent, "branch": step.branch}
-    gone_rows = Step.objects.filter(pk__in=[one.pk for one in removal.gone])
+    gone_rows = Step.objects.filter(pk__in=[gone_step.pk for gone_step in removal.gone])
     gone_rows.update(removed_at=now, parent=None, branch=0)
     if removal.head is not None:
         Step.objects.filter(pk=removal.head.pk).update(**place)

@@ -138,7 +138,7 @@ def _rounds(
     Also return the ids of signals that have no effect. ``removes``: whether the canvas has steps
     that remove people who leave.
     """
-    subscriptions = {one.pk: one for one in Subscription.objects.filter(listener=canvas.pk)}
+    subscriptions = Subscription.objects.filter(listener=canvas.pk).in_bulk()
     matching_ids = _matching_ids(canvas, signals, subscriptions, now=now)
     ends_early = removes or bool(canvas.exits.get("left"))
     rejoined_ids = _rejoined_ids(canvas, signals, now=now)
@@ -176,8 +176,11 @@ def _rejoined_ids(canvas: Canvas, signals: Sequence[Signal], *, now: datetime) -
     # these people who are in the segment again.
     subscription = admission.entry_subscription(canvas)
     if subscription is not None and subscription.is_leave_only:
-        own_signals = [one for one in left_signals if one.subscription_id == subscription.pk]
-        profile_ids = {signal.profile_id for signal in own_signals}
+        profile_ids = {
+            signal.profile_id
+            for signal in left_signals
+            if signal.subscription_id == subscription.pk
+        }
         live_segments.fill_some(subscription, sorted(profile_ids), now=now)
     member = SegmentMember.objects.filter(
         subscription=OuterRef("subscription_id"), profile=OuterRef("profile_id")

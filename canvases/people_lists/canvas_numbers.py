@@ -22,7 +22,7 @@ LABELS: dict[str, Promise] = {
     THROUGH: _("Went all the way"),
     LEFT: _("Left early"),
 }
-REASONS = {f"{LEFT}_{one.value}": one for one in LeftBy}
+REASONS = {f"{LEFT}_{reason.value}": reason for reason in LeftBy}
 
 
 def number(canvas: Canvas, name: str, *, is_counted: bool = True) -> Number:
@@ -37,7 +37,7 @@ def number(canvas: Canvas, name: str, *, is_counted: bool = True) -> Number:
         ended = visits.of_canvas(canvas).filter(left_at__isnull=False, left_by=None)
         return Number(name, LABELS[name], n, 0, [Rows(ended)])
     if name == LEFT:
-        by_reason = [_left_part(canvas, one) for one in LeftBy]
+        by_reason = [_left_part(canvas, reason) for reason in LeftBy]
         return Number(name, LABELS[name], _n_early(canvas), 0, by_reason)
     if name in REASONS:
         reason = REASONS[name]

@@ -53,8 +53,8 @@ class Outlook:
     """Of ``entering`` people, ``here`` come to the step.
 
     ``branches``: of a split by conditions, the people who take each branch. Where events choose
-    the branch (``is_lately``), those who did the event in a time before now that is as long as the
-    wait.
+    the branch (``is_by_event``), those who did the event in a time before now that is as long as
+    the wait.
     ``identifiers``: how many are sent with each; ``not_sent``: how many are not, for each reason.
     """
 
@@ -62,7 +62,7 @@ class Outlook:
     here: Number
     arrivals: Arrivals
     branches: list[Number] = field(default_factory=list)
-    is_lately: bool = False
+    is_by_event: bool = False
     sent: Number | None = None
     identifiers: list[Number] = field(default_factory=list)
     not_sent: list[Number] = field(default_factory=list)
@@ -71,7 +71,7 @@ class Outlook:
     @property
     def n_not_sent(self) -> int:
         """Return how many people are not sent."""
-        return sum(one.n or 0 for one in self.not_sent)
+        return sum(number.n or 0 for number in self.not_sent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class StepForecast:
     def outlook(self) -> Outlook:
         """Count the people, in two queries for any flow."""
         arrivals = self.walk.arrivals_at.get(self.step.pk, Arrivals())
-        branch_rows = self._ways()
+        branch_rows = self._branch_rows()
         condition_of = {f"way_{number}": q for number, _label, q in branch_rows if q}
         here_q = Q(*arrivals.conditions)
         counts = self.walk.people.aggregate(
@@ -127,7 +127,7 @@ class StepForecast:
         here = counts["here"]
         branch_numbers = [
             Number(f"{BRANCH}{number}", label, counts.get(f"way_{number}"), here)
-            for number, label, _taken in branch_rows
+            for number, label, _q in branch_rows
         ]
         total = counts["total"]
         outlook = Outlook(
@@ -135,7 +135,7 @@ class StepForecast:
             Number(HERE, "", here, total),
             arrivals,
             branch_numbers,
-            is_lately=bool(branch_numbers) and not splits_by_profile(self.step),
+            is_by_event=bool(branch_numbers) and not splits_by_profile(self.step),
         )
         return self._with_sending(outlook) if self.step.sync else outlook
 
@@ -144,13 +144,14 @@ class StepForecast:
         if key in (ALL, HERE):
             return _first_people(self.people if key == HERE else self.walk.people)
         if key.startswith(BRANCH):
-            takes_branch = {f"{BRANCH}{number}": q for number, _label, q in self._ways()}.get(key)
+            q_of = {f"{BRANCH}{number}": q for number, _label, q in self._branch_rows()}
+            takes_branch = q_of.get(key)
             return _first_people(self.people.filter(takes_branch)) if takes_branch else []
         if self.step.sync is None:
             return []
         return first_people(self.people, self.step.sync, key, limit=MOST_SHOWN)
 
-    def _ways(self) -> list[tuple[int, Text, Q | None]]:
+    def _branch_rows(self) -> list[tuple[int, Text, Q | None]]:
         """Return (number, label, condition) of each branch; the condition is None if not known."""
         step, kind = self.step, KINDS[self.step.kind]
         if not kind.splits:
@@ -160,14 +161,17 @@ class StepForecast:
                 (branch.number, branch.label, Q((branch_column(step), branch.number)))
                 for branch in branches(step)
             ]
-        lately = kind.lately(step, now=self.now)
-        known = [condition for condition in lately.values() if condition is not None]
+        recent_q_of = kind.did_recently(step, now=self.now)
+        known = [condition for condition in recent_q_of.values() if condition is not None]
         any_event = Q()
         for condition in known:
             any_event |= condition
-        is_known = len(known) == len(lately) and bool(known)
-        condition_of = {**lately, EVERYONE_ELSE: ~any_event if is_known else None}
-        return [(one.number, one.label, condition_of.get(one.number)) for one in branches(step)]
+        are_all_known = len(known) == len(recent_q_of) and bool(known)
+        condition_of = {**recent_q_of, EVERYONE_ELSE: ~any_event if are_all_known else None}
+        return [
+            (branch.number, branch.label, condition_of.get(branch.number))
+            for branch in branches(step)
+        ]
 
     def _with_sending(self, outlook: Outlook) -> Outlook:
         sync, n_here = self.step.sync, outlook.here.n or 0

@@ -118,7 +118,7 @@ def splits_by_profile(step: Step) -> bool:
     """Return whether a split divides people by their profiles, not by what they do later."""
     # A condition on profiles is a stored filter (JSON); a Q is one on visits, for what people do.
     conditions = [branch.condition for branch in branches(step)]
-    return KINDS[step.kind].splits and not any(isinstance(one, Q) for one in conditions)
+    return KINDS[step.kind].splits and not any(isinstance(condition, Q) for condition in conditions)
 
 
 def branch_column(split: Step) -> str:

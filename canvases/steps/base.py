@@ -202,7 +202,7 @@ class StepKind:
         """
         return EVERYBODY
 
-    def lately(self, step: Step, *, now: datetime) -> Mapping[int, Q | None]:
+    def did_recently(self, step: Step, *, now: datetime) -> Mapping[int, Q | None]:
         """Return branch -> condition on profiles, for kinds whose branches are chosen by events.
 
         The condition matches the people who did the event within the length of the wait before

@@ -25,7 +25,7 @@ from canvases.steps.base import StepForm
 Filter = dict[str, Any]
 MAX_SUGGESTIONS = 250  # names that are suggested
 # All kinds, except those that need a query to be put into words.
-CONDITION_KINDS = [one for one in controls.KINDS if one[0] not in ("audience", "import")]
+CONDITION_KINDS = [kind for kind in controls.KINDS if kind[0] not in ("audience", "import")]
 
 
 def empty_condition() -> Draft:

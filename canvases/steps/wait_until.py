@@ -217,7 +217,7 @@ def new_row(used_numbers: Collection[int], *, spent: Collection[int] = ()) -> di
 
 def _segment_names(step: Step) -> dict[str, str]:
     """Return the names of the segments that a step waits for, by API id."""
-    return {str(one.api_id): one.name for one in segments_of(step)}
+    return {str(segment.api_id): segment.name for segment in segments_of(step)}
 
 
 class WaitUntil(StepKind):
@@ -298,8 +298,8 @@ class WaitUntil(StepKind):
         until = now if is_early else ends_at
         return Rehearsed(until, taken, rehearsed, wait_ends_at=ends_at, is_early=is_early)
 
-    def lately(self, step: Step, *, now: datetime) -> Mapping[int, Q | None]:
-        """Return branch -> who did its event lately; None for segments: joining is not stored."""
+    def did_recently(self, step: Step, *, now: datetime) -> Mapping[int, Q | None]:
+        """Return branch -> who did its event recently. None for segments: joining is not stored."""
         within = Q(at__gt=now - length(step.settings), at__lte=now, profile=OuterRef("pk"))
         return {
             row["number"]: None
