@@ -17,7 +17,7 @@ from partners.queue import collect, tally
 from partners.queue.enqueue import reason_sql
 
 BATCHES_PER_TRANSACTION = 50
-KEY_SPAN = 10**9  # the entry keys of two batches are this far apart
+KEY_SPAN = 10**9  # an entry key is seq * KEY_SPAN + profile id: unique within the sync
 # `reason_sql` reads the profile as q.
 _SENDABLE = """
 SELECT q.id FROM {profile} q
@@ -32,7 +32,7 @@ WHERE b.sync_id = %s AND b.seq > %s AND b.seq <= %s
 
 
 def fill(*, n: int, kinds: Sequence[str]) -> dict[str, Any]:
-    """Make about ``n`` deliveries pending, in full batches that each have the same people."""
+    """Make about ``n`` deliveries pending, in full batches that all hold the same people."""
     _canvas, sync = world.make_canvas(kinds)
     account = sync.audience.ad_account
     cap = collect.max_people(collect.preset_of(account), account, len(sync.kinds))
@@ -61,11 +61,11 @@ def _reason(sync: Sync) -> str:
     return reason_sql(Action.ADD, sync.kinds, is_strict=False)
 
 
-def drain(*, pending: int, started: float, seconds: float) -> dict[str, Any]:
-    """Watch the engine send the pending people, for ``seconds`` at most.
+def watch(*, pending: int, started: float, seconds: float) -> dict[str, Any]:
+    """Wait while the engine sends the pending people, for ``seconds`` at most; return its speed.
 
-    ``started``: the monotonic time of the engine's start, read in another process: on Linux, all
-    processes have the same monotonic clock.
+    ``started``: the time.monotonic() of the engine's start. Another process has read it, which
+    works because all processes on Linux share this clock.
     """
     while (n_left := _count_pending()) and time.monotonic() < started + seconds:
         time.sleep(0.5)
@@ -91,7 +91,7 @@ def _fill(sync: Sync, per_batch: int, first: int, last: int) -> None:
         "due_at": now,
     }
     with tally.atomic(now=now) as moves:
-        # The audience is new: its seq is ``first`` here.
+        # Only `fill` adds batches to this new audience, so its seq equals ``first`` here.
         Audience.objects.filter(pk=sync.audience_id).update(seq=F("seq") + last - first)
         Batch.objects.bulk_create(
             Batch(sync=sync, action=sync.action, kinds=sync.kinds, seq=seq, n=per_batch, **fields)

@@ -1,4 +1,4 @@
-"""Run the measurements on a fresh stack per database and number of people, beside a calibration."""
+"""Run the measurements, on a fresh stack for each database and each number of people."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ NAMES = (
     "churn",
     "backlog",
 )
-# The most people of each measurement; it takes fewer if the database has fewer.
+# The most people, calls or rows of a measurement; fewer if the database has fewer people.
 MAX_BODIES = 200_000
 MAX_EVENTS = 40
 MAX_INGEST = 30_000
@@ -54,27 +54,27 @@ CHANGES_PER_SECOND = 200
 FLOOD_PER_SECOND = 2_000
 KILL_INTERVAL = (3.0, 12.0)  # seconds between two kills of an engine
 SETTLE_SECONDS = 5  # seconds until the cluster has started and its first beats are over
-# A run with fewer people is a trial of the bench: its times do not matter, so it does not wait
-# until the engine has started.
+# A run with fewer people only tests the bench: its times do not matter, so it does not wait until
+# the engine has started.
 TRIAL_PEOPLE = 1_000
-REST_SECONDS = 30  # the most that an engine may take to come to rest
-IDLE_CPU_SECONDS = 0.06  # per second of an engine at rest; some seconds contain a beat
+REST_SECONDS = 30  # how long to wait at most for the engine to become idle
+IDLE_CPU_SECONDS = 0.06  # an idle engine uses less in one second, unless a beat falls into it
 NOT_INSTALLED = "not installed"
 
 
 @dataclass
 class Bench:
-    """What to measure, and the results: database -> people -> name -> numbers."""
+    """What to measure, and the results: database -> number of people -> name -> numbers."""
 
-    people: Sequence[int]
+    people: Sequence[int]  # numbers of people; each is measured on its own
     databases: Sequence[str]
-    names: Sequence[str]
-    kinds: Sequence[str]
-    say: Callable[[str], None]
+    names: Sequence[str]  # of measurements, from NAMES
+    kinds: Sequence[str]  # of identifiers to send
+    say: Callable[[str], None]  # prints progress
     idle_seconds: int = 20
-    busy_seconds: int = 60  # seconds of changes, of the flood and of the work at the backlog
-    backlog: int = 0
-    walkers: int = 0  # most people that go through splits; 0: all
+    busy_seconds: int = 60  # how long waits, changes, flood, churn and backlog are measured
+    backlog: int = 0  # deliveries to make pending; 0: no measurement of a backlog
+    walkers: int = 0  # the most people that go through splits; 0: all
     results: dict[str, Any] = field(default_factory=dict)
 
     def run(self) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class Run:
     bench: Bench
 
     def run(self, names: Sequence[str]) -> dict[str, Any]:
-        """Prepare, then measure in the order of NAMES; the engine runs only where it must."""
+        """Prepare, then measure in the order of NAMES. Each measurement starts what it needs."""
         self.prepare()
         results = {
             name: getattr(self, name)()
@@ -147,7 +147,7 @@ class Run:
         return result
 
     def calibration(self) -> dict[str, Any]:
-        """Measure the machine itself."""
+        """Measure the machine itself, for `ratios`."""
         return self.run_task("calibration", limit=100 * self.n)
 
     def bodies(self) -> dict[str, Any]:
@@ -155,7 +155,7 @@ class Run:
         return self.run_task("bodies", n=min(self.n, MAX_BODIES))
 
     def launch(self) -> dict[str, Any]:
-        """Measure from Launch to the last settled batch, with the real engine."""
+        """Measure the time from a launch to the last settled batch, with the real engine."""
         with self.engine("manage.py", "engine"):
             before = self.cpu_seconds()
             results = self.run_task("launch", n=self.n, kinds=list(self.bench.kinds))
@@ -164,7 +164,7 @@ class Run:
             return results | {"cpu_seconds": spent, "most_memory_mb": self.peak_memory_mb()}
 
     def events(self) -> dict[str, Any]:
-        """Measure from a REST call to its person being synced, with web process and engine."""
+        """Measure the time from a REST call until its person is synced, with web and engine."""
         n = max(1, min(self.n // 50, MAX_EVENTS))
         with self.engine("manage.py", "engine"), self.web():
             return self.run_task("events", n=n, kinds=list(self.bench.kinds))
@@ -173,12 +173,13 @@ class Run:
         """Measure the engine while a canvas is live and no person moves."""
         self.bench.say("  idle ...")
         seconds = self.bench.idle_seconds
-        with self.engine("manage.py", "engine", rest=SETTLE_SECONDS):
+        with self.engine("manage.py", "engine", settle_seconds=SETTLE_SECONDS):
             before = processes.cpu_seconds(self.process_tree("engine"))
             time.sleep(seconds)
             spent = processes.cpu_seconds(self.process_tree("engine")) - before
         file = self.stack.var / "statements"
-        with self.engine("-m", "lab.bench.statement_counter", str(file), rest=SETTLE_SECONDS):
+        counter = ("-m", "lab.bench.statement_counter", str(file))
+        with self.engine(*counter, settle_seconds=SETTLE_SECONDS):
             wait_until(
                 lambda: file.exists() and statement_counter.count(file),
                 seconds=START_SECONDS,
@@ -205,11 +206,11 @@ class Run:
         return self.run_task("splits", limit=self.bench.walkers)
 
     def splits_spread(self) -> dict[str, Any]:
-        """Measure splits with every tenth person: each profile is on a database page of its own."""
+        """Measure splits with every tenth person, so that no two profiles share a database page."""
         return self.run_task("splits", limit=self.bench.walkers, every=10)
 
     def splits_beside_backup(self) -> dict[str, Any]:
-        """Measure splits while an old snapshot keeps the index entries of people who moved on."""
+        """Measure splits while a backup's snapshot keeps the database from removing old rows."""
         return self.run_task("splits", limit=self.bench.walkers, has_backup=True)
 
     def page(self) -> dict[str, Any]:
@@ -218,19 +219,19 @@ class Run:
         return self.run_task("page", times=1 if self.n < TRIAL_PEOPLE else PAGE_OPENINGS)
 
     def waits(self) -> dict[str, Any]:
-        """Measure from a REST call with an event to when the person who waits for it moves on."""
+        """Measure the time from an event by REST until the person who waits for it moves on."""
         return self.beside_web_and_engine("waits", CHANGES_PER_SECOND)
 
     def changes(self) -> dict[str, Any]:
-        """Measure from a REST call that changes a person to the sandbox's answer."""
+        """Measure the time from a change of a person by REST to the sandbox's answer."""
         return self.beside_web_and_engine("changes", CHANGES_PER_SECOND)
 
     def flood(self) -> dict[str, Any]:
-        """Measure what waits while very many events arrive by REST."""
+        """Measure how much work waits for the engine while very many events arrive by REST."""
         return self.beside_web_and_engine("flood", FLOOD_PER_SECOND)
 
     def churn(self) -> dict[str, Any]:
-        """Change 30 % of the people while two engines are killed at random; check the end."""
+        """Change 30 % of the people while two engines are killed at random; check the audiences."""
         engines, random = ("engine", "engine-2"), Random(self.n)
         n_kills = 0
         for name in engines:
@@ -260,7 +261,7 @@ class Run:
         self.stack.spawn(engine, "manage.py", "engine")
 
     def beside_web_and_engine(self, task: str, per_second: int) -> dict[str, Any]:
-        """Run a task beside web and engine."""
+        """Run a task that posts at a rate, for ``busy_seconds``, while web and engine run."""
         arguments = {"seconds": self.bench.busy_seconds, "per_second": per_second}
         with self.engine("manage.py", "engine"), self.web():
             return self.run_task(task, **arguments, kinds=list(self.bench.kinds))
@@ -283,10 +284,10 @@ class Run:
         """Measure the engine's memory and speed with very many people pending."""
         results = self.run_task("fill_backlog", n=self.bench.backlog, kinds=list(self.bench.kinds))
         arguments = {"pending": results["pending"], "started": time.monotonic()}
-        with self.engine("manage.py", "engine", rest=0):
-            # A trial waits for its last person, on a busy machine, too.
+        with self.engine("manage.py", "engine", settle_seconds=0):
+            # In a trial the last person must be sent, even on a slow machine.
             seconds = START_SECONDS if self.n < TRIAL_PEOPLE else self.bench.busy_seconds
-            results |= self.run_task("drain_backlog", **arguments, seconds=seconds)
+            results |= self.run_task("watch_backlog", **arguments, seconds=seconds)
             return results | {"most_memory_mb": self.peak_memory_mb()}
 
     def cpu_seconds(self) -> dict[str, float]:
@@ -309,26 +310,26 @@ class Run:
             self.stack.stop("web")
 
     @contextmanager
-    def engine(self, *arguments: str, rest: float | None = None) -> Iterator[None]:
-        """Run the engine; enter once it is at rest, ``rest`` seconds after its start at least.
+    def engine(self, *arguments: str, settle_seconds: float | None = None) -> Iterator[None]:
+        """Run the engine. Wait first for ``settle_seconds``, then until it is idle.
 
-        0 enters at once, as does the default in a trial.
+        0 waits for neither; this is the default in a trial. Otherwise SETTLE_SECONDS is.
         """
-        if rest is None:
-            rest = 0 if self.n < TRIAL_PEOPLE else SETTLE_SECONDS
+        if settle_seconds is None:
+            settle_seconds = 0 if self.n < TRIAL_PEOPLE else SETTLE_SECONDS
         self.stack.spawn("engine", *arguments)
         try:
-            time.sleep(rest)
-            if rest:
-                self.await_rest()
+            time.sleep(settle_seconds)
+            if settle_seconds:
+                self.await_idle()
             yield
             if self.stack.processes["engine"].poll() is not None:
                 raise StackError(f"the engine has ended by itself:\n{self.stack.log('engine')}")
         finally:
             self.stack.stop("engine")
 
-    def await_rest(self) -> None:
-        """Wait until the engine uses next to no CPU; on a busy machine its start takes longer."""
+    def await_idle(self) -> None:
+        """Wait until the engine uses hardly any CPU, but for REST_SECONDS at most."""
         for _ in range(REST_SECONDS):
             before = processes.cpu_seconds(self.process_tree("engine"))
             time.sleep(1)
@@ -340,13 +341,13 @@ class Run:
         return processes.tree(self.stack.processes[name].pid)
 
     def peak_memory_mb(self, *names: str) -> dict[str, int]:
-        """Return the peak of any process of each tree, in MB; default: engine and sandbox."""
+        """Return, for each name, the memory of its largest process; default: engine and sandbox."""
         names = names or ("engine", "sandbox")
         return {name: processes.peak_memory_mb(self.process_tree(name)) for name in names}
 
 
 def ratios(results: dict[str, Any]) -> dict[str, float]:
-    """Return our rates as parts of what the machine did in the same run."""
+    """Return our rates divided by the rates of the bare machine in the same run."""
     machine, rates = results["calibration"], {}
     hashes, rows = machine["sha256_per_second"], machine["insert_rows_per_second"]
     if "bodies" in results:

@@ -1,4 +1,4 @@
-"""Measure journeys with branches: crowds at a split, waits for an event, a canvas of 200 steps."""
+"""Measure canvases with branches: crowds at a split, waits for an event, a page of 200 steps."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ WAITED_FOR = {"number": 1, "label": "Order", "kind": "event", "name": "bench ord
 WAIT = {"amount": 9, "unit": "days", "events": [WAITED_FOR]}
 EVENTS_PER_CALL = 20
 ATTRIBUTES_PER_CALL = 75
-MAX_SECONDS = 300.0  # seconds until people have moved
+MAX_SECONDS = 300.0  # how long to wait until people have moved
 
 
 def splits(*, limit: int = 0, every: int = 1, has_backup: bool = False) -> dict[str, Any]:
-    """Move people through a delay and a split by an attribute and an event.
+    """Move people through a delay, then a split by an attribute and an event.
 
     Runs in this process; no engine may run beside it. ``limit``: the most people, 0 for all.
     ``every``: only every n-th person takes part. ``has_backup``: another connection keeps a
@@ -74,8 +74,8 @@ def splits(*, limit: int = 0, every: int = 1, has_backup: bool = False) -> dict[
 
 
 def _admit(canvas: Canvas, *, limit: int, every: int) -> int:
-    """Let people enter as after a launch; return how many."""
-    Canvas.objects.filter(pk=canvas.pk).update(entry_until=None)  # so that the engine admits no one
+    """Let people enter as the engine does after a launch; return how many."""
+    Canvas.objects.filter(pk=canvas.pk).update(entry_until=None)  # the engine itself admits no one
     profiles = Profile.objects.filter(app_group=canvas.app_group)
     profiles = profiles.alias(remainder=F("pk") % every).filter(remainder=0)
     n = 0
@@ -115,10 +115,9 @@ def _move_crowds(step: Step, *, now: datetime) -> list[float]:
 
 
 def waits(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str, Any]:
-    """Post events that people wait for, at a rate; web and engine must be running.
+    """Measure from the post of an event until the person who waits for it has moved on.
 
-    A time runs from just before the call to when the person has moved on. ``kinds`` is not used:
-    nothing is sent.
+    Web and engine must be running. ``kinds`` is ignored: nothing is sent to the partner.
     """
     names = [f"wait-{number}" for number in range(seconds * per_second)]
     with world.session("users.track") as session:
@@ -138,15 +137,15 @@ def waits(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str, A
     )
     if len(times) < len(names):
         raise SystemExit(f"Of {len(names)} people {len(times)} moved on.")
-    shares = {
+    percentiles = {
         f"p{percent}_seconds": round(times[len(times) * percent // 100 - 1], 2)
         for percent in (50, 95, 100)
     }
-    return {"events_per_second": per_second, "events": len(names)} | shares
+    return {"events_per_second": per_second, "events": len(names)} | percentiles
 
 
 def _launch_wait(n: int) -> Step:
-    """Launch a canvas whose ``n`` people wait for an event; return the step behind the wait."""
+    """Launch a canvas whose ``n`` people wait for an event; return the step after the wait."""
     canvas = _canvas("Waits", {"field": "custom.bench_waits", "op": "is", "value": "in"})
     wait = Step.objects.create(canvas=canvas, kind="wait_until", settings=WAIT)
     after = Step.objects.create(
@@ -166,7 +165,7 @@ def _parts(names: Sequence[str], size: int) -> list[Sequence[str]]:
 
 
 def _post_events(session: requests.Session, names: Sequence[str], *, rate: int) -> dict[str, float]:
-    """Post an event of each person; return external id -> when its call began."""
+    """Post one event for each name; return external id -> when its call began."""
     posted_at: dict[str, float] = {}
     started = time.time()
     for number, part in enumerate(_parts(names, EVENTS_PER_CALL)):

@@ -1,4 +1,4 @@
-"""Measure this machine and database alone, so that our rates can be given as ratios."""
+"""Measure the bare machine and database, so that our rates can be given as ratios."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SELECT i, 'person-' || i FROM n
 def measure(*, limit: int) -> dict[str, Any]:
     """Return per second: SHA-256 of one core, INSERT..SELECT rows, POSTs over loopback.
 
-    ``limit``: the most hashes and rows, fewer for a trial.
+    ``limit``: the most hashes and rows; a trial sets it low.
     """
     return {
         "sha256_per_second": hash_rate(min(HASHES, limit)),
@@ -65,7 +65,7 @@ def post_rate() -> int:
     """
     session = requests.Session()
     session.trust_env = False
-    url = f"{settings.TIKTOK_API_URL}/sandbox/elsewhere/"
+    url = f"{settings.TIKTOK_API_URL}/sandbox/elsewhere/"  # its answer takes the sandbox no work
     started = time.perf_counter()
     for _ in range(POSTS):
         session.post(url, data=b"x" * 1000, timeout=10)

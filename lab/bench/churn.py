@@ -1,4 +1,4 @@
-"""Let people leave and join segments of three canvases, and compare the audiences with them."""
+"""Let people leave and join the segments of three canvases; compare audiences with segments."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from partners.models import Audience
 
 CHUNK = 10_000
 QUIET_SECONDS = settings.BEAT_SECONDS + 1  # after this long without work, all is done
-MAX_SECONDS = 1800.0  # seconds until all is done
-# Last digits of ids: 20 % of the people move away, 10 % come home.
+MAX_SECONDS = 1800.0  # how long to wait until all is done
+# People are chosen by the last digit of their id: 20 % move away, 10 % come home.
 LEAVING, COMING = (0, 1), (9,)
 HOME, AWAY = "DE", "FR"
 AT_HOME = {"field": "country", "op": "is", "value": HOME}
@@ -32,7 +32,7 @@ GERMAN = {"field": "language", "op": "is", "value": "de"}
 
 
 def begin(*, kinds: Sequence[str]) -> dict[str, Any]:
-    """Launch three canvases. Two share an audience: a person who leaves one may join the other."""
+    """Launch three canvases; two share an audience, and people who leave one may join the other."""
     _people().update(country=HOME)
     _people(*COMING).update(country=AWAY)
     _mirror("home", [AT_HOME], kinds)
@@ -63,7 +63,7 @@ def _people(*digits: int) -> QuerySet[Profile]:
 
 
 def change() -> dict[str, Any]:
-    """Change people in chunks, and mark them in the same transaction, as every writer does."""
+    """Change people in chunks; note them as changed in the same transaction, as writers must."""
     n_changed = 0
     for digits, country in ((LEAVING, AWAY), (COMING, HOME)):
         ids = list(_people(*digits).values_list("pk", flat=True))

@@ -15,15 +15,15 @@ from canvases.models import Canvas
 from lab.bench import world
 from partners.models import Delivery, Outcome, Sync, Tally
 
-CALL_INTERVAL = 0.37  # seconds; calls fall at different times between two beats
-MAX_SECONDS = 120.0  # seconds until all people are synced
+CALL_INTERVAL = 0.37  # seconds; no divisor of a beat's interval, so calls hit all parts of it
+MAX_SECONDS = 120.0  # how long to wait until all people are synced
 
 
 def measure(*, n: int, kinds: Sequence[str]) -> dict[str, Any]:
     """Post ``n`` calls, each with one new person who enters a live canvas at once.
 
-    A time runs from just before the call to ``settled_at`` of the person's batch, which the engine
-    takes after the sandbox's answer. Web process and engine must be running.
+    Measure from just before the call to ``settled_at`` of the person's batch, which the engine sets
+    after the sandbox's answer. Web process and engine must be running.
     """
     canvas, sync = world.make_canvas(kinds)
     # Live without a launch, which would admit all people.

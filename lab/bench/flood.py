@@ -1,4 +1,4 @@
-"""Post events of existing people at a rate; look at what waits for the engine meanwhile."""
+"""Post events of existing people at a rate; count meanwhile how much work waits for the engine."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from lab.bench import live, world
 PER_CALL = 75
 CLIENTS = 4
 SAMPLE_SECONDS = 1.0  # the longest time between two samples; there are at least ten
-MAX_SECONDS = 300.0  # seconds until the engine is at rest
+MAX_SECONDS = 300.0  # how long to wait until the engine is at rest
 
 
 def measure(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str, Any]:
     """Post events that let people enter one canvas and leave the segment of another.
 
-    Web and engine must be running. ``waiting`` is the number of signals and changed profiles that
-    the engine has not worked off: at most, and when the last call ended.
+    Web and engine must be running. Signals and changed profiles "wait" until the engine has
+    handled them. ``most_seconds_behind`` is how late, by its schedule, a call ended at worst.
     """
     _launch(kinds)
     world.await_rest(quiet=1, longest=MAX_SECONDS)
@@ -87,7 +87,7 @@ def _post_all(
     rate: int,
     client: int,
 ) -> list[float]:
-    """Post every CLIENTS-th call at its time; return how late each one ended, in seconds."""
+    """Post the calls of one client, each at its scheduled time; return how late each one ended."""
     delays = []
     for number, body in enumerate(bodies):
         due = started + (number * CLIENTS + client) * PER_CALL / rate

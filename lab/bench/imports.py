@@ -1,4 +1,4 @@
-"""Measure how many rows a second a CSV import takes, in the turns of the engine, in one process."""
+"""Measure how many rows a second a CSV import handles, turn by turn like the engine."""
 
 from __future__ import annotations
 

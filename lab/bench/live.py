@@ -1,4 +1,4 @@
-"""Measure live segments: a count, the first admission, a sweep, a churn, and changes by REST."""
+"""Measure live segments: count, first admission, sweep, leaving members, and changes by REST."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from partners.models import Audience, Delivery, Outcome, Sync, Tally
 
 CHUNK = 10_000
 CHANGES_PER_CALL = 20
-MAX_SECONDS = 300.0  # seconds until people are synced
+MAX_SECONDS = 300.0  # how long to wait until people are synced
 # People without an order for 30 days, of two countries or one language: time alone adds members.
 LAPSED = {
     "all": [
@@ -100,7 +100,7 @@ def _run_to_rest() -> float:
 
 
 def _churn(n: int) -> int:
-    """Let ``n`` people leave the segment, by an event that they have now."""
+    """Let ``n`` people leave the segment LAPSED by giving each an order."""
     group = world.group()
     people = Profile.objects.filter(app_group=group).exclude(events__name="order")
     ids = list(people.order_by("pk").values_list("pk", flat=True)[:n])
@@ -114,8 +114,8 @@ def _churn(n: int) -> int:
 def changes(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str, Any]:
     """Post changes by REST that let people join and then leave; web and engine must be running.
 
-    A time runs from just before the call to ``settled_at`` of the person's batch, which the engine
-    takes after the sandbox's answer.
+    Measure from just before the call to ``settled_at`` of the person's batch, which the engine sets
+    after the sandbox's answer.
     """
     segment = Segment.objects.create(app_group=world.group(), name="Loyal", filter=LOYAL)
     canvas = mirror(segment, kinds)
@@ -124,8 +124,8 @@ def changes(*, seconds: int, per_second: int, kinds: Sequence[str]) -> dict[str,
     with world.session("users.track") as session:
         for name, value in (("joined", "in"), ("left", "out")):
             posted_at = _post_all(session, value, n=seconds * per_second, rate=per_second)
-            sent_by = sync if value == "in" else _await_removal(sync)
-            results[name] = _percentiles(sent_by, posted_at)
+            used_sync = sync if value == "in" else _await_removal(sync)
+            results[name] = _percentiles(used_sync, posted_at)
     return results
 
 
@@ -140,7 +140,7 @@ def _await_removal(sync: Sync) -> Sync:
 
 
 def _post_all(session: requests.Session, value: str, *, n: int, rate: int) -> dict[str, float]:
-    """Post calls at a rate of changes; return external id -> when its call began."""
+    """Post ``n`` changes, ``rate`` per second; return external id -> when its call began."""
     posted_at: dict[str, float] = {}
     started = time.time()
     for first in range(0, n, CHANGES_PER_CALL):

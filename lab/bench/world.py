@@ -24,7 +24,7 @@ from partners import registry
 from partners.errors import Retry
 from partners.models import AdAccount, Audience, Connection, Sync, Tally
 
-MAX_INVENTED = 50_000  # people; further ones are copies of them with random identifiers
+MAX_INVENTED = 50_000  # people; any more are copies of these with random identifiers
 COPIES_PER_STATEMENT = 100_000
 _RANDOM = {"sqlite": "randomblob(32)", "postgresql": "sha256(random()::text::bytea)"}
 _COPY = """
@@ -81,7 +81,7 @@ def token() -> str:
 
 
 def ensure_ad_account() -> AdAccount:
-    """Return the first ad account of the sandbox's first user, connecting it if need be."""
+    """Return the first ad account of the sandbox's first user; connect it if it is not."""
     account = AdAccount.objects.filter(connection__app_group=group()).first()
     if account is not None:
         return account
@@ -108,7 +108,7 @@ def make_canvas(kinds: Sequence[str], audience: Audience | None = None) -> tuple
 
 
 def _new_audience(name: str) -> Audience:
-    """Create an audience; wait where the ad account may create only one a second."""
+    """Create an audience; try again each second while the partner refuses for its rate limit."""
     account, create = ensure_ad_account(), registry.get("tiktok").create_audience
     while True:
         try:
@@ -136,7 +136,7 @@ def track(session: requests.Session, body: dict[str, Any]) -> None:
 def await_rest(*, quiet: float, longest: float) -> float:
     """Wait until the engine has had nothing to do for ``quiet`` seconds.
 
-    Return after how many seconds that time began. Raise SystemExit after ``longest`` seconds.
+    Return how many seconds it was busy before that. Raise SystemExit after ``longest`` seconds.
     """
     started = quiet_since = time.monotonic()
     while time.monotonic() - quiet_since < quiet:

@@ -1,4 +1,4 @@
-"""``manage.py bench``: measure the product beside the machine itself; print a table and JSON."""
+"""``manage.py bench``: measure the product and the bare machine; print a table and JSON."""
 
 from __future__ import annotations
 
