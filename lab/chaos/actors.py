@@ -1,8 +1,8 @@
-"""Users at work during a chaos run: a process that does random acts and keeps a journal of them.
+"""Users of the product during a chaos run: each actor is a process that does random acts.
 
-An act is one call of `world.ACTS`, such as to launch a canvas or to enter people.
-
-The journal is written before and after each act, so that a killed actor repeats its last one.
+An act is one call of `world.ACTS`, such as to launch a canvas or to enter people. The actor writes
+its journal before and after each act. If it is killed, its successor reads the journal and repeats
+the unfinished act.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ MAX_PAUSE = 0.25  # seconds
 
 
 class Journal:
-    """Lines of JSON: {"n", "act", "arguments"} before, {"done": n} or {"refused": n} after."""
+    """Lines of JSON: {"n", "act", "arguments"} before an act, {"done": n} or {"refused": n} after.
+
+    ``n`` is the number of the act.
+    """
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -47,12 +50,12 @@ class Journal:
         self.ended = self.done | {line["refused"] for line in lines if "refused" in line}
 
     def write(self, **line: Any) -> None:
-        """Append one line; a kill cannot take it back."""
+        """Append one line; it is complete in the file even if the process is killed afterwards."""
         with self.file.open("a") as opened:
             opened.write(json.dumps(line) + "\n")
 
     def unfinished(self) -> list[dict[str, Any]]:
-        """Return the acts that have begun and not ended."""
+        """Return the acts that have begun but not ended."""
         return [line for line in self.begun if line["n"] not in self.ended]
 
     def arguments(self, act: str) -> Iterator[dict[str, Any]]:
@@ -68,7 +71,8 @@ class Actor:
         self.actor, self.journal = actor, Journal(journal)
         self.n = len(self.journal.begun)  # number of the next act
         self.random = random.Random(f"{seed}-{actor}-{self.n}")
-        self.n_profiles = dict.fromkeys(world.GROUPS, 0)  # made by this actor in each group
+        # How many profiles this actor has made in each group.
+        self.n_profiles = dict.fromkeys(world.GROUPS, 0)
         for arguments in self.journal.arguments("add_profiles"):
             self._count(arguments)
 
@@ -86,7 +90,7 @@ class Actor:
             time.sleep(self.random.uniform(0, MAX_PAUSE))
 
     def do(self, n: int, act: str, arguments: dict[str, Any]) -> None:
-        """Do an act once; while the sandbox fails, a refusal is a right answer."""
+        """Do an act once. A refusal ends it, too: during faults the product may refuse."""
         try:
             world.ACTS[act](**arguments)
         except world.REFUSALS:

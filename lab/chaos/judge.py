@@ -1,6 +1,6 @@
-"""Check a chaos run: the laws all the time in one snapshot, and everything once faults are over.
+"""Check a chaos run: the laws during the storm (`watch`), and everything after it (`judge`).
 
-L3, L5 and L7 are numbers of laws in docs/reliability.md.
+L3, L5, L6 and L7 are numbers of laws in docs/reliability.md.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from partners.models import Audience, Batch, Connection, Delivery, Outcome, Reas
 
 NEVER_DECREASE = ("entered", "synced", "not_synced", "cancelled")
 WATCH_SECONDS = 0.5
-SILENCE = timedelta(seconds=beat.HEARTBEAT_SECONDS + 2)  # a heartbeat this old: no engine works
+# If the last heartbeat is older than this, no engine works.
+SILENCE = timedelta(seconds=beat.HEARTBEAT_SECONDS + 2)
 LOG_LIMIT = 100_000
 Hashes = set[str]
 
@@ -57,7 +58,7 @@ def watch(*, file: str) -> None:
             line = {
                 "at": round(now.timestamp(), 1),
                 "broken": broken,
-                "leases": law_time == now,
+                "leases": law_time == now,  # whether this check could find an expired lease
                 "silence": round((now - heartbeat).total_seconds(), 1),
                 "connected": n_tokens,
                 **sums,
@@ -67,23 +68,25 @@ def watch(*, file: str) -> None:
 
 
 class LeaseTime:
-    """The time for the law that leases are reclaimed (L6): it stops while no engine works.
+    """A clock for law L6, that expired leases are reclaimed. It stops while no engine works.
 
-    Strikes, and a stopped process that holds a lock of the database, can keep every engine from
-    working for longer than LEASE_GRACE. Afterwards the engines have the whole grace once more.
-    The other limit of L6, DEADLINE_GRACE, is so long that a standstill does not matter.
+    Strikes, or a stopped process that holds a lock of the database, can keep all engines from
+    working for longer than LEASE_GRACE. So the clock continues only after the engines have worked
+    for a whole LEASE_GRACE again. The other limit of L6, DEADLINE_GRACE, needs no such clock: it is
+    far longer than any standstill.
     """
 
     def __init__(self, now: datetime) -> None:
-        self.stopped_at = self.shown = now
+        self.silent_at = now  # when no engine worked last
+        self.law_time = now
 
     def read(self, now: datetime, heartbeat: datetime) -> datetime:
         """Return ``now`` if engines have worked for all of LEASE_GRACE, else an earlier time."""
         if now - heartbeat > SILENCE:
-            self.stopped_at = now
-        if now - self.stopped_at >= LEASE_GRACE:
-            self.shown = now
-        return self.shown
+            self.silent_at = now
+        if now - self.silent_at >= LEASE_GRACE:
+            self.law_time = now
+        return self.law_time
 
 
 def decreased_counts(
@@ -101,12 +104,12 @@ def decreased_counts(
 def calm(*, journals: list[str], seconds: float) -> dict[str, Any]:
     """After the faults: finish all acts, connect, launch and retry until no person is pending.
 
-    Return {"seconds": how long it took, "rests": whether all came to rest in time}.
+    Return {"seconds": how long it took, "rests": whether this happened within ``seconds``}.
     """
     started = time.monotonic()
     unfinished = [line for file in journals for line in Journal(Path(file)).unfinished()]
     for canvas_id in Canvas.objects.values_list("pk", flat=True):
-        world.stop(canvas_id=canvas_id)  # `_repair` launches it: that admits the newest profiles
+        world.stop(canvas_id=canvas_id)  # `_repair` relaunches it, which admits the newest profiles
     while time.monotonic() - started < seconds:
         for line in list(unfinished):
             with suppress(*world.REFUSALS):
@@ -121,6 +124,7 @@ def calm(*, journals: list[str], seconds: float) -> dict[str, Any]:
 
 
 def _repair() -> None:
+    """Reconnect, relaunch and retry whatever the storm has left broken."""
     disconnected = Connection.objects.filter(token_sealed="")
     parked = Connection.objects.exclude(parked_by="")  # their tokens may have been revoked
     for connection in (*disconnected, *parked):
@@ -133,7 +137,7 @@ def _repair() -> None:
 
 
 def _is_at_rest() -> bool:
-    """Return whether all canvases are live and all people through them, none pending or errored."""
+    """Return whether all canvases are live, all visits over, and no person pending or errored."""
     return not (
         Batch.objects.filter(state=Outcome.PENDING).exists()
         or Visit.objects.filter(left_at=None).exists()
@@ -202,7 +206,7 @@ def _check_admitted() -> Iterator[str]:
 
 
 def _check_members() -> Iterator[str]:
-    """L5: the members at the partner follow from the synced deliveries, in their order."""
+    """L5: the members at the partner are those that the synced deliveries, in order, result in."""
     for audience in Audience.objects.filter(syncs__isnull=False).distinct():
         members = {digest for _schema, digest in _sandbox().members(audience.remote_id)}
         expected, possible = _expected_members(audience)
@@ -215,7 +219,7 @@ def _check_members() -> Iterator[str]:
 def _expected_members(audience: Audience) -> tuple[Hashes, Hashes]:
     """Return the hashes that must be members, and those that may be.
 
-    A delivery discarded after its request was sent may have arrived or not, until compensation.
+    If a delivery is discarded while its request is on the way, the person may be a member or not.
     """
     rows = Delivery.objects.filter(sync__audience=audience, batch__isnull=False)
     rows = rows.annotate(state=Coalesce("outcome", "batch__state"), seq=F("batch__seq")).order_by(

@@ -1,8 +1,7 @@
-"""Kill processes and whole engines of a chaos run, and stop them for longer than a lease.
+"""Kill processes of a chaos run, and stop (SIGSTOP) others for longer than a lease.
 
-A role is one engine or one actor with all its processes; a strike is a signal to one or all.
-
-One engine at a time, in turn, is spared, so that one can always take over.
+A role is one engine or one actor, with all its processes. A strike is a signal to one process of a
+role or to all of them. At any time one engine is spared, in turn, so that it can take over.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from lab.stack.processes import with_environment
 
 # The environment names the role and the folder: these find all processes of a run.
 ROLE = "CHAOS_ROLE"
-# strike -> how often compared with the others; "one", "all": processes of an engine
+# strike -> how often compared with the others; "one" and "all" are processes of one engine
 STRIKES = {"kill one": 40, "stop one": 35, "kill all": 8, "stop all": 7, "kill actor": 10}
 STRIKE_INTERVAL = (0.4, 2.0)  # seconds
 SPARED_SECONDS = 10.0  # seconds for which an engine is spared
@@ -52,7 +51,7 @@ class Nemesis:
         self.n_strikes: Counter[str] = Counter()
         self.log: list[str] = []
         self.started = self.next_at = time.monotonic()
-        self.stopped: list[tuple[float, list[psutil.Process]]] = []  # (until, which)
+        self.stopped: list[tuple[float, list[psutil.Process]]] = []  # (when to continue, which)
 
     def tick(self) -> None:
         """Continue stopped processes whose time is over; strike if it is time."""
@@ -98,17 +97,17 @@ class Nemesis:
 
 
 class Restarter:
-    """Restarts killed roles as an init system does: it first kills what the old one left behind."""
+    """Restarts dead roles as an init system does: it first kills the processes they left behind."""
 
     def __init__(
         self, var: Path, *, spawn: dict[str, Callable[[], None]], is_alive: Callable[[str], bool]
     ) -> None:
         self.var, self.spawn, self.is_alive = var, spawn, is_alive
         self.random = random.Random()
-        self.due: dict[str, float] = {}
+        self.due: dict[str, float] = {}  # dead role -> when to restart it
 
     def tick(self) -> None:
-        """Restart the dead roles whose time has come."""
+        """Restart the dead roles that are due."""
         now = time.monotonic()
         for role, spawn in self.spawn.items():
             if self.is_alive(role):

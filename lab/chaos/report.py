@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-# Errors that a strike must cause. Any other error or traceback in a log is a violation.
+# Texts of log lines that strikes and faults cause. Any other error in a log is a violation.
 EXPECTED_ERRORS = (
     "Engine restarts in",  # its cluster was killed
     "reincarnated",  # one of its processes was killed
@@ -22,7 +22,7 @@ MAX_SENTENCE = 400  # characters
 
 @dataclass
 class Report:
-    """The whole result; a good run has no ``violations``."""
+    """The whole result; a run without ``violations`` is good."""
 
     seed: int
     database: str
@@ -68,16 +68,16 @@ def _counts(counts: dict[str, int]) -> str:
 
 
 class Watched(NamedTuple):
-    """What the watcher of a run wrote."""
+    """Summary of the lines that `judge.watch` wrote during a run."""
 
     checks: int
-    lease_checks: int  # of them, those that could check whether leases are reclaimed in time
+    lease_checks: int  # how many of them could find an expired lease (see judge.LeaseTime)
     longest_silence: float
     violations: list[str]  # each sentence once
 
 
 def read_watch(file: Path) -> Watched:
-    """Read the lines of the watcher; the last may be written at this moment."""
+    """Read the lines of `judge.watch`; skip the last one if it is not complete yet."""
     text = file.read_text() if file.exists() else ""
     lines = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
     violations = Counter(sentence for line in lines for sentence in line["broken"])
@@ -108,7 +108,7 @@ def _errors_in(log: Path) -> Iterator[str]:
 
 
 def _last_line(lines: Iterator[str]) -> str:
-    """Return the last line of a traceback: the first that is not indented."""
+    """Return the last line of a traceback: it is the first that is not indented."""
     return next((line for line in lines if line and not line.startswith(" ")), "")[:300]
 
 
@@ -127,5 +127,5 @@ def _is_error(line: str, entry: dict[str, Any]) -> bool:
 
 
 def _last_text(lines: Sequence[str]) -> str:
-    """Return the last line with more than the marks below a line of source."""
+    """Return the last line that is more than the ^^^^ below a line of source."""
     return next((line for line in reversed(lines) if line.strip(" ^")), "")

@@ -1,6 +1,6 @@
-"""Run chaos: engines on one database are killed and stopped at random amid faults and user acts.
+"""Run chaos: kill and stop engines on one database at random, amid faults and acts of users.
 
-A chaos run looks for failures that the enumerated points of tests/system/crash do not include.
+The tests in tests/system/crash kill at listed points; a chaos run looks for failures elsewhere.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ from lab.stack.sandbox import SandboxClient
 from lab.stack.stack import ROOT, Stack, StackError
 
 ACTORS = 2
-CALM_SECONDS = 90.0  # within which the engines finish after the faults; usually a few
+CALM_SECONDS = 90.0  # how long the engines may work after the storm; usually a few seconds
 TICK_SECONDS = 0.1
-# A storm proves little before it has met this many of each; on a busy machine it lasts longer.
-LEAST = {"strikes": 5, "failed calls": 5, "checks of leases": 5}
-MORE_SECONDS = 300  # so much longer at most
-NEWEST_CALLS = 1000  # of the sandbox, read to count those that failed
+# A storm proves little with fewer of these. On a busy machine it lasts longer to reach them, by
+# EXTRA_SECONDS at most.
+MINIMUM = {"strikes": 5, "failed calls": 5, "checks of leases": 5}
+EXTRA_SECONDS = 300
+NEWEST_CALLS = 1000  # how many calls of the sandbox's log are searched for failed ones
 LEASE_SECONDS = 2.0
 # Leases, back-offs and the deadline of 13 hours are scaled down to seconds.
 SCALED_ENV = {
@@ -73,7 +74,7 @@ class Chaos:
         )
 
     def run(self) -> Report:
-        """Run it. Raises StackError if it cannot begin."""
+        """Prepare, storm, calm down and judge. Raise StackError if a process cannot start."""
         with ExitStack() as exits:
             env = dict(SCALED_ENV)
             if self.database == "postgresql":
@@ -102,7 +103,7 @@ class Chaos:
             spawn()
 
     def storm(self) -> None:
-        """Inject faults and strike until the time is over and the least of everything is met."""
+        """Inject faults and strike until the time is over and MINIMUM is reached."""
         self.say(f"Storm of {self.seconds:.0f} s, seed {self.seed} ...")
         roles = list(self.killable())
         engines, actors = roles[: self.engines], roles[self.engines :]
@@ -112,27 +113,28 @@ class Chaos:
         restarter = self.restarter(roles)
         faults = FaultInjector(self.stack.sandbox_url, seed=self.seed)
         faults.begin()
-        self.tick(self.seconds, faults.change, nemesis.tick, restarter.tick)
-        for _second in range(MORE_SECONDS):
-            if not self.too_few(nemesis):
+        ticks = (faults.change, nemesis.tick, restarter.tick)
+        self.repeat(*ticks, seconds=self.seconds)
+        for _second in range(EXTRA_SECONDS):
+            if not self.shortfalls(nemesis):
                 break
-            self.tick(1.0, faults.change, nemesis.tick, restarter.tick)
-        self.report.violations += self.too_few(nemesis)
+            self.repeat(*ticks, seconds=1.0)
+        self.report.violations += self.shortfalls(nemesis)
         nemesis.end()
         faults.clear()
         self.report.strikes = dict(nemesis.n_strikes)
         (self.folder / "strikes.txt").write_text("\n".join(nemesis.log) + "\n")
 
-    def tick(self, seconds: float, *ticks: Callable[[], object]) -> None:
-        """Call these again and again for so long."""
+    def repeat(self, *ticks: Callable[[], object], seconds: float) -> None:
+        """Call these functions again and again for ``seconds``."""
         ends_at = time.monotonic() + seconds
         while time.monotonic() < ends_at:
             for tick in ticks:
                 tick()
             time.sleep(TICK_SECONDS)
 
-    def too_few(self, nemesis: Nemesis) -> list[str]:
-        """Return a sentence for each of LEAST that the storm has not met yet."""
+    def shortfalls(self, nemesis: Nemesis) -> list[str]:
+        """Return a sentence for each number of MINIMUM that the storm has not reached yet."""
         calls = SandboxClient(self.stack.sandbox_url).requests(limit=NEWEST_CALLS)["requests"]
         met = {
             "strikes": nemesis.n_strikes.total(),
@@ -141,7 +143,7 @@ class Chaos:
         }
         return [
             f"the storm met {met[name]} {name}, at least {least} are needed"
-            for name, least in LEAST.items()
+            for name, least in MINIMUM.items()
             if met[name] < least
         ]
 
@@ -220,7 +222,7 @@ class Chaos:
             )
 
     def kill(self, role: str) -> None:
-        """Kill a role for good."""
+        """Kill the first process of a role, which is not restarted."""
         self.running[role].kill()
         self.running[role].wait()
 
@@ -229,7 +231,7 @@ class Chaos:
         while targets := processes(self.folder):
             send(signal.SIGKILL, targets)
             for process in self.running.values():
-                process.poll()  # lets the system forget the ended process
+                process.poll()  # reaps the process if it has ended
             time.sleep(TICK_SECONDS)
 
 

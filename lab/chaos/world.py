@@ -1,7 +1,6 @@
 """The rows of a chaos run, two groups on the same ad accounts, and the acts of its users.
 
-Every act may be done twice, or repeated after its process was killed: callers of the product repeat
-calls, too.
+Every act can be repeated without harm, because actors repeat acts, and callers repeat calls.
 """
 
 from __future__ import annotations
@@ -32,9 +31,9 @@ from partners.models import AdAccount, Audience, Connection, Sync
 
 GROUPS = ("north", "south")
 AUDIENCES = ("winback", "loyal")
-N_ACCOUNTS = 2  # chosen of those that the sandbox's user reaches: the same for both groups
-KEY_SPAN = 10_000_000  # the entry keys of two acts are this far apart: more than any profile id
-REFUSALS = (PartnerError, oauth.NotAuthorized)  # right answers to a caller during faults
+N_ACCOUNTS = 2  # ad accounts that each group connects; both groups connect the same ones
+KEY_SPAN = 10_000_000  # entry key = act * KEY_SPAN + profile id; above any profile id
+REFUSALS = (PartnerError, oauth.NotAuthorized)  # errors that an act may raise during faults
 
 
 def hash_of(external_id: str) -> bytes:
@@ -106,7 +105,7 @@ def _external_ids(group: str, actor: int, first: int, n: int) -> list[str]:
 
 
 def enter(*, sync_id: int, group: str, actor: int, first: int, n: int, act: int) -> int:
-    """Enter a crowd into a Sync; the entry key is made of the act and the profile."""
+    """Enter some profiles into a Sync. A repeated act has the same entry keys, so none is added."""
     row = Sync.objects.select_related("audience__ad_account__connection").get(pk=sync_id)
     crowd: QuerySet[Profile] = Profile.objects.filter(
         app_group__slug=group, external_id__in=_external_ids(group, actor, first, n)
@@ -117,7 +116,7 @@ def enter(*, sync_id: int, group: str, actor: int, first: int, n: int, act: int)
 
 
 def launch(*, canvas_id: int) -> bool:
-    """Launch a canvas, or launch it again for the new profiles."""
+    """Launch a canvas, or launch it again to admit the profiles that were added since."""
     canvas = Canvas.objects.get(pk=canvas_id)
     return engine.launch(canvas, by=_admin(canvas.app_group.slug), now=timezone.now())
 
@@ -158,7 +157,7 @@ def connect(*, group: str) -> str:
 
 
 def create(*, group: str, account: str, name: str) -> str:
-    """Create an audience of this name, or find the one there is; return its remote id."""
+    """Create an audience unless one of this name exists; return its remote id."""
     row = AdAccount.objects.select_related("connection").get(
         connection__app_group__slug=group, remote_id=account
     )

@@ -1,1 +1,1 @@
-"""Start the product's processes for a trial."""
+"""Start the product's processes for a rehearsal, a benchmark or a chaos run."""

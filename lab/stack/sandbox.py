@@ -1,4 +1,4 @@
-"""A client of the sandbox's own JSON interface."""
+"""A client of the sandbox's JSON interface for tests, which TikTok does not have."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TIMEOUT = 60
 
 
 class SandboxClient:
-    """Reads what the sandbox holds and has answered. Raises requests.RequestException."""
+    """Reads the sandbox's state and log, and sets faults. Raises requests.RequestException."""
 
     def __init__(self, url: str) -> None:
         self.url = f"{url}/sandbox/api/"
@@ -35,7 +35,7 @@ class SandboxClient:
         return str(self._call("POST", "auth_codes/").json()["auth_code"])
 
     def set_fault(self, fault: dict[str, Any]) -> int:
-        """Set a fault or do an act; return the fault's id, 0 for an act."""
+        """Set a fault; return its id, or 0 for one that acts once, such as revoking all tokens."""
         return int(self._call("POST", "faults/", json=fault).json().get("id", 0))
 
     def clear_fault(self, fault_id: int) -> None:

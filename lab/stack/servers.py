@@ -9,7 +9,7 @@ from pathlib import Path
 from scripts import postgres as postgres_script
 from scripts import redis_server
 
-# As durable as in production; raises only the settings that every handbook raises first.
+# As durable as in production; only the usual settings for speed are raised.
 POSTGRES_SETTINGS = "-c shared_buffers=1GB -c max_wal_size=4GB -c max_connections=100"
 
 

@@ -19,7 +19,7 @@ from audiencesync.core import crypto
 from scripts.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-START_SECONDS = 120  # on a busy machine; about 5 otherwise
+START_SECONDS = 120  # enough for a busy machine; usually a process needs 5
 STOP_SECONDS = 15
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH")
 
@@ -29,7 +29,7 @@ class StackError(AssertionError):
 
 
 def environment(var: Path, **more: str) -> dict[str, str]:
-    """Return the environment of a demo installation in ``var``: fresh keys, and INHERITED names."""
+    """Return the environment of a demo installation in ``var``, with new keys."""
     return {name: os.environ[name] for name in INHERITED if name in os.environ} | {
         "DEMO": "1",
         "DJANGO_SETTINGS_MODULE": "audiencesync.settings",
@@ -68,7 +68,10 @@ def answers(url: str) -> bool:
 def wait_until(
     condition: Callable[[], object], *, seconds: float = 30.0, what: str = "it did not happen"
 ) -> None:
-    """Test ``condition()`` every 0.1 s until it is true. Raises StackError after ``seconds``."""
+    """Test ``condition()`` every 0.1 s until it is true. Raise StackError after ``seconds``.
+
+    ``what``: the beginning of the error's message, such as "the web process did not answer".
+    """
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -108,7 +111,7 @@ class Stack:
         return f"http://127.0.0.1:{self.sandbox_port}"
 
     def manage(self, *arguments: str) -> str:
-        """Run a management command beside the processes; return its output."""
+        """Run a management command in the environment of this stack; return its output."""
         return manage(self.env, *arguments)
 
     def start(self) -> None:
@@ -167,7 +170,7 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 def prepare(var: Path, *, env: dict[str, str] | None = None, people: int | None = None) -> str:
     """Make database, static files and demo in ``var``; return the output of the demo command.
 
-    Without ``env``, the demo gets keys of its own, which a `Stack` started there does not know.
+    Pass the ``env`` of a `Stack` that is to start there: it has the keys that encrypt the data.
     """
     env = env or environment(var)
     manage(env, "migrate", "--no-input")

@@ -1,1 +1,1 @@
-"""Play the main job on real processes over real HTTP."""
+"""Play a marketer's main task on real processes over real HTTP."""

@@ -25,7 +25,7 @@ class NotOnPage(AssertionError):
 
 
 def parse(content: bytes, url: str) -> HtmlElement:
-    """Return the page as a browser without JavaScript shows it, its addresses absolute."""
+    """Return the page as a browser without JavaScript shows it, with absolute addresses."""
     page = html.document_fromstring(
         content or b"<html>", parser=html.HTMLParser(encoding="utf-8"), base_url=url
     )
@@ -132,7 +132,7 @@ class Page:
         raise self.missing(f"a form with the button “{button}”")
 
     def press(self, button: str) -> Page:
-        """Submit the form with this button as it is."""
+        """Submit the form that has this button, without changing its fields."""
         return self.form(button).press(button)
 
     def follow(self, text: str) -> Page:
@@ -155,7 +155,7 @@ class Page:
         return self
 
     def missing(self, what: str) -> NotOnPage:
-        """Return the error that quotes the page."""
+        """Return an error that says what the page lacks and quotes it."""
         alerts = " ".join(map(text_of, self.root.find_class("alert")))
         main = self.root.get_element_by_id("main", self.root)
         return NotOnPage(
@@ -200,5 +200,5 @@ def _labelled_by(label: HtmlElement) -> HtmlElement | None:
 
 
 def _normalised(text: str) -> str:
-    # the field "E-mail" is found where "Email" is written
+    # "Email" and "E-mail" are the same label
     return text.casefold().replace("-", "")

@@ -1,6 +1,6 @@
-"""Count the people of a group who can be sent, one by one, in plain Python over the rows.
+"""Count the people of a group who can be sent, one by one in plain Python.
 
-On purpose it shares no code with the set-wise SQL of the queue, which it checks.
+It checks the queue's SQL, which handles all people in one statement, so it shares no code with it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ROWS_PER_FETCH = 10_000
 
 @contextmanager
 def connected(database_url: str) -> Iterator[BaseDatabaseWrapper]:
-    """Open a connection to a database that is not the one of these settings."""
+    """Open a connection to a database that the Django settings do not name."""
     connection = ConnectionHandler({"default": environ.Env.db_url_config(database_url)})["default"]
     try:
         yield connection

@@ -1,7 +1,7 @@
-"""A month of made-up history: the people of live canvases, spread over the hours of past days.
+"""Make up a history: spread the counts of tallies over the hours of past days.
 
-Totals stay as they are, so all laws still hold; only when things happened is made up. The shape
-is that of a shop: quiet nights, busy evenings, weekends of their own, a slow growth.
+Totals do not change, so all laws still hold; only the times are made up. They look like those of a
+shop: quiet nights, busy evenings, busier weekends, slow growth.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from canvases.models import Canvas, CanvasHour, StepHour, StepTally
 from partners.models import Audience, AudienceSize, Tally, TallyDay, TallyHour
 from partners.models.tallies import COLUMNS
 
-# Weights of what happens, relative to each other: from 0 to 23 o'clock UTC, from Monday to Sunday.
+# Relative weights of the hours from 0 to 23 o'clock UTC, and of the days from Monday to Sunday.
 BY_HOUR = (1, 1, 1, 1, 1, 2, 4, 7, 9, 9, 8, 8, 9, 9, 8, 8, 9, 11, 14, 17, 18, 14, 8, 3)
 BY_WEEKDAY = (10, 10, 11, 11, 13, 16, 14)
 STEP_COUNTS = ("entered", "proceeded", "exited", "withdrawn")
@@ -27,7 +27,7 @@ STEP_COUNTS = ("entered", "proceeded", "exited", "withdrawn")
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """The hours of ``days`` days up to ``now``, each with its share of what happens."""
+    """The hours over which counts are spread, each with its relative weight."""
 
     hours: Sequence[datetime]
     weights: Sequence[float]
@@ -35,7 +35,7 @@ class Month:
 
     @classmethod
     def until(cls, now: datetime, *, days: int, seed: int) -> Month:
-        """Return the hours with weights; the same seed gives the same ones."""
+        """Return the last ``days`` days before ``now``. The same seed gives the same weights."""
         random = Random(seed)
         last = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         hours = [last - timedelta(hours=n) for n in range(24 * days - 1, -1, -1)]
@@ -54,7 +54,7 @@ class Month:
         by_hour: dict[datetime, int] = {}
         for hour, weight in zip(self.hours, self.weights, strict=True):
             weight_so_far += weight
-            # Rounding the running sum, not the part, makes the parts add up.
+            # Rounded is the running sum, not each part: so the parts add up to n.
             upto = round(n * weight_so_far / total)
             if upto > n_so_far:
                 by_hour[hour] = upto - n_so_far
@@ -63,7 +63,7 @@ class Month:
 
 
 def make(*, days: int, seed: int, now: datetime) -> int:
-    """Spread what the tallies say over the last days; return how many Syncs were spread."""
+    """Spread the counts of all tallies over the last ``days`` days; return the number of Syncs."""
     month = Month.until(now, days=days, seed=seed)
     with transaction.atomic():
         tallies = list(Tally.objects.select_for_update())
@@ -82,13 +82,13 @@ def make(*, days: int, seed: int, now: datetime) -> int:
 
 
 def _rows(month: Month, tally: Model, names: Sequence[str]) -> dict[datetime, dict[str, int]]:
-    """Return hour -> counts. People who are pending now entered in the last hour."""
+    """Return hour -> counts of these names. Pending people count in the last hour only."""
     rows: dict[datetime, dict[str, int]] = {}
     entered: dict[datetime, int] = {}
     for name in names:
         n = getattr(tally, name)
         if name == "entered" and "synced" in names:
-            continue  # computed below: the sum of the other counts, hour by hour
+            continue  # a Sync's "entered" is the sum of its other counts, computed below
         parts = {month.hours[-1]: n} if name == "pending" else month.spread(n)
         for hour, part in parts.items():
             rows.setdefault(hour, dict.fromkeys(names, 0))[name] += part
@@ -106,7 +106,7 @@ def _write(model: Any, owner: dict[str, Model], rows: dict[datetime, dict[str, i
 
 
 def _write_days(tally: Tally, rows: dict[datetime, dict[str, int]]) -> None:
-    """Write the counts at the start of each day: the present ones less those of later hours."""
+    """Write the counts at the start of each day: the present ones minus those of later hours."""
     counts = {name: getattr(tally, name) for name in COLUMNS}
     days = {}
     for hour in sorted(rows, reverse=True):
@@ -126,7 +126,7 @@ def _move_launches(month: Month) -> None:
 
 
 def _write_sizes(audience: Audience, month: Month) -> None:
-    """Let the size of an audience end at what it is now."""
+    """Make up a size for each day, backwards from the present size of an audience."""
     days = sorted({hour.date() for hour in month.hours})
     size = float(audience.size or 0)
     sizes = []

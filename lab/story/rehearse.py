@@ -21,10 +21,11 @@ from lab.story import census, verify
 from lab.story.story import GROUP, NEW_AUDIENCE, OLD_AUDIENCE, Marketer
 from lab.story.verify import Findings
 
-REST_SECONDS = 60.0  # within which the numbers must come to rest, and
+# After the launch the numbers must come to rest within the sum of both.
+REST_SECONDS = 60.0
 REST_SECONDS_PER_PERSON = 1 / 2_000
 LOG_LIMIT = 100_000
-PER_SECOND = {  # preset -> the figure of the sandbox that its limit is about
+PER_SECOND = {  # preset -> the number in the sandbox's log that its rate limit applies to
     "published_by_braze": "most_in_one_second",
     "published_by_tiktok": "most_mappings_in_one_second",
 }
@@ -77,7 +78,7 @@ class Rehearsal:
         return SandboxClient(self.stack.sandbox_url)
 
     def run(self) -> Report:
-        """Run it. Raises StackError, NotOnPage or requests' errors if the story cannot go on."""
+        """Play and verify. Raise StackError, NotOnPage or a requests error if it cannot go on."""
         started, seconds = time.monotonic(), self.report.seconds
         with self.folder() as var:
             prepare = "Preparing database and demo"
@@ -139,7 +140,7 @@ class Rehearsal:
         self.judge(self.findings(marketer, before))
 
     def judge(self, findings: Findings) -> None:
-        """Write the findings and what is wrong with them into the report."""
+        """Write the findings and the wrong numbers among them into the report."""
         report = self.report
         report.metrics, report.sandbox = findings.cards, findings.after
         report.identifiers = {
@@ -155,7 +156,7 @@ class Rehearsal:
         report.broken = verify.broken(findings)
 
     def findings(self, marketer: Marketer, before: dict[str, int]) -> Findings:
-        """Read the numbers on all three sides: the pages, the rows, the sandbox."""
+        """Collect the numbers of the pages, of the database and of the sandbox."""
         readings, log = marketer.readings, self.sandbox.requests(limit=LOG_LIMIT)
         counted = census.count(self.stack.env["DATABASE_URL"], GROUP)
         members = self.member_ids()
@@ -182,8 +183,8 @@ class Rehearsal:
     def members(self) -> dict[str, int]:
         """Return the number of people in the two audiences of the story, by name."""
         listed = self.sandbox.audiences()
-        # Several ad accounts have an audience with the old name: the ad account of the new audience
-        # counts.
+        # Several ad accounts have an audience with the old name: take the one in the ad account of
+        # the new audience.
         accounts = {row["advertiser_id"] for row in listed if row["name"] == NEW_AUDIENCE}
         names = (NEW_AUDIENCE, OLD_AUDIENCE)
         return {
@@ -199,7 +200,7 @@ class Rehearsal:
         return self.sandbox.members(audience["audience_id"])
 
     def counters(self) -> list[str]:
-        """Return what `check_counters --json` finds broken."""
+        """Return the violations that `check_counters --json` finds."""
         command = [sys.executable, "manage.py", "check_counters", "--json"]
         process = subprocess.run(
             command, cwd=stack.ROOT, env=self.stack.env, capture_output=True, text=True, check=False

@@ -33,7 +33,7 @@ POLL_SECONDS = 0.5
 class Readings:
     """Numbers that the marketer has read: metrics by step, from its card and from the analytics."""
 
-    n_enter: int = 0
+    n_enter: int = 0  # people who enter, as the launch checklist says
     cards: dict[str, dict[str, int]] = field(default_factory=dict)
     table: dict[str, dict[str, int]] = field(default_factory=dict)
     is_at_rest: bool = False
@@ -151,7 +151,7 @@ def number(text: str) -> int:
 
 
 def cards_of(page: Page) -> dict[str, str]:
-    """Return the summary of each step and the address of its card, in the order of the flow."""
+    """Return summary of a step -> link of its card, in the order of the flow."""
     cards = page.root.xpath("//a[starts-with(@id, 'card-')][not(@id = 'card-entry')]")
     return {text_of(card.find_class("step-note")[0]): card.get("href") for card in cards}
 

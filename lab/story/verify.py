@@ -1,4 +1,4 @@
-"""Compare the numbers on the pages, at the sandbox and in the rows; report each difference.
+"""Compare the numbers on the pages, at the sandbox and in the database; report each difference.
 
 L5 and L7 are numbers of laws in docs/reliability.md.
 """
@@ -31,7 +31,7 @@ LIMITS = {
 class Findings:
     """Everything that one rehearsal has read."""
 
-    people: int  # requested
+    people: int  # who should enter: the option --people
     n_enter: int  # announced by the checklist
     is_at_rest: bool
     cards: dict[str, dict[str, int]]  # summary of a step -> its metrics, in the order of the flow
@@ -39,7 +39,7 @@ class Findings:
     can_add: int  # people who can be added by any identifier, counted one by one
     can_remove: int
     preset: str
-    n_shared: int = 0  # identifiers that several people have in common
+    n_shared: int = 0  # identifiers that more than one person has
     n_missing: int = 0  # identifiers that the new audience should hold and does not
     n_extra: int = 0  # identifiers that the new audience holds and should not
     counters: list[str] = field(default_factory=list)  # broken laws found by check_counters

@@ -42,7 +42,7 @@ class Command(BaseCommand):
             "--seed",
             type=int,
             default=None,
-            help="the same dice as another run (default: at random)",
+            help="repeats the random choices of another run (default: at random)",
         )
         parser.add_argument(
             "--engines",
@@ -101,7 +101,7 @@ class Command(BaseCommand):
         self.stderr.flush()
 
     def finish(self, report: Report, *, as_json: bool) -> None:
-        """Print and keep the report. Raises CommandError, exit code 1, on a violation."""
+        """Print the report and write it to the folder. Raise CommandError on a violation."""
         text = json.dumps(report.as_dict(), indent=1)
         (Path(report.folder) / "report.json").write_text(text)
         self.stdout.write(text if as_json else "\n".join(report.lines()))
@@ -110,7 +110,7 @@ class Command(BaseCommand):
             command += f" --engines {report.engines} --database {report.database}"
             command += " --redis" if report.redis else ""
             raise CommandError(
-                f"{len(report.violations)} violations, named above. The same dice again: {command}"
+                f"{len(report.violations)} violations, named above. To repeat the run: {command}"
             )
 
 

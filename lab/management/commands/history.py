@@ -1,4 +1,4 @@
-"""``manage.py history``: spread what has happened over a month, to look at charts and trends."""
+"""``manage.py history``: spread the demo's counts over past days, to look at charts and trends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int, default=7, help="the same seed, the same history")
 
     def handle(self, *args: Any, days: int, seed: int, **options: Any) -> None:
-        """Make it up, where only demo data can be."""
+        """Make up the history. Raise CommandError unless DEMO is set."""
         if not settings.DEMO:
             raise CommandError("History is made up with DEMO=1 only: it rewrites real numbers.")
         if not 1 <= days <= 400:

@@ -94,7 +94,7 @@ class Command(BaseCommand):
         self.stderr.flush()
 
     def finish(self, report: Report, *, as_json: bool) -> None:
-        """Print the report. Raises CommandError, exit code 1, if a number is wrong."""
+        """Print the report. Raise CommandError, exit code 1, if a number is wrong."""
         if as_json:
             self.stdout.write(json.dumps(report.as_dict()))
         else:

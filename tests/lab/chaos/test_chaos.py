@@ -12,7 +12,7 @@ from django.conf import settings
 from lab.chaos import judge
 from lab.chaos import report as chaos_report
 from lab.chaos.nemesis import processes
-from lab.chaos.run import LEAST
+from lab.chaos.run import MINIMUM
 from tests.support.stack import ROOT, environment
 
 SQLITE = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
@@ -41,10 +41,10 @@ def test_the_laws_hold_in_a_short_run(tmp_path):
     assert report["violations"] == []
     assert report["people"]["pending"] == 0
     assert report["people"]["synced"] > 0
-    assert report["checks"] > report["lease_checks"] >= LEAST["checks of leases"]
-    assert sum(report["strikes"].values()) >= LEAST["strikes"]
+    assert report["checks"] > report["lease_checks"] >= MINIMUM["checks of leases"]
+    assert sum(report["strikes"].values()) >= MINIMUM["strikes"]
     failed = sum(n for name, n in report["requests"].items() if name != "0")
-    assert failed >= LEAST["failed calls"]
+    assert failed >= MINIMUM["failed calls"]
     assert processes(report["folder"]) == []
 
 
