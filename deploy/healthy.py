@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 
 def main() -> int:
-    """Call our own port with the host of SITE_URL, which ALLOWED_HOSTS allows."""
+    """Call the web process under the host name of SITE_URL, because ALLOWED_HOSTS allows it."""
     name = urlsplit(os.environ.get("SITE_URL", "http://127.0.0.1")).netloc
     connection = http.client.HTTPConnection(
         "127.0.0.1", int(os.environ.get("WEB_PORT", "8000")), timeout=4

@@ -1,6 +1,6 @@
-"""Prepares a machine: checks Python, creates .venv with the locked packages, installs Debian tools.
+"""Prepare a machine: check Python, create .venv with the locked packages, install Debian tools.
 
-Runs before .venv exists, hence with the standard library only.
+It runs before .venv exists, so it uses the standard library only.
 `python3 scripts/bootstrap.py requirements.lock [--tools]`
 """
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 MIN_PYTHON = (3, 11)
-# What `make test` needs from Debian: a file of the package -> the package.
+# What `make test` needs from Debian: a file -> the package that installs it.
 TOOLS = {
     "/usr/bin/chromium-headless-shell": "chromium-headless-shell",
     "/usr/lib/postgresql/*/bin/initdb": "postgresql",
@@ -123,7 +123,7 @@ def install_npm(source: Path, folder: Path) -> None:
 
 
 def main(lock: str, with_tools: bool = False) -> None:
-    """Prepare everything for one lock file."""
+    """Prepare this machine: .venv with the packages of a lock file, and the tools of the tests."""
     check_python()
     if with_tools:
         install_missing_tools()

@@ -1,4 +1,4 @@
-"""Runs Django's deployment checks on production settings, and looks for missing migrations."""
+"""Run Django's deployment checks on production settings, and look for missing migrations."""
 
 import base64
 import os
@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def production(var: str) -> dict[str, str]:
-    """Return an environment as docs/settings.md asks for, with random keys."""
+    """Return the environment that docs/settings.md requires in production, with random keys."""
     return dict(os.environ) | {
         "SECRET_KEY": secrets.token_urlsafe(64),
         "TOKEN_KEYS": "k1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
@@ -29,7 +29,7 @@ def production(var: str) -> dict[str, str]:
 
 
 def main() -> int:
-    """Return 0 if both commands succeed."""
+    """Run both commands; return 0 if both succeed."""
     checks = (
         ["check", "--deploy", "--fail-level", "WARNING"],
         ["makemigrations", "--check", "--dry-run"],

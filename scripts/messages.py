@@ -1,4 +1,4 @@
-"""Collects and compiles the translations (needs gettext). With --check: reports what is missing.
+"""Collect and compile the translations (needs gettext). With --check, report what is missing.
 
 The catalogues in locale/overrides replace texts of allauth and Django. They are written by hand
 and only compiled here.

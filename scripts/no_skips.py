@@ -1,4 +1,4 @@
-"""Fails if a JUnit report of `make test` is missing, or holds a skipped test or none at all.
+"""Fail if a JUnit report of `make test` is missing, has no tests, or has a skipped test.
 
 `no_skips.py build`
 """

@@ -1,4 +1,4 @@
-"""Ports of this machine for servers that start a little later."""
+"""Find free ports of this machine for servers that are about to start."""
 
 import random
 import socket
@@ -10,11 +10,11 @@ _given: set[int] = set()
 
 
 def free_port() -> int:
-    """Return a port that is not in use and that this process did not give before.
+    """Return a port that is not in use and that this process has not returned before.
 
-    The port lies below the range from which the system gives ports to outgoing connections, because
-    such a connection may take a port between this answer and the start of the server. Two processes
-    draw at random, so they rarely draw the same port.
+    The system takes the ports of outgoing connections from a range of its own. The port lies below
+    it, so that no connection takes it before the server starts. It is random, so that two processes
+    rarely choose the same one.
     """
     highest = min(_first_outgoing_port(), 49_152)
     while True:

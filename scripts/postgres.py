@@ -1,4 +1,4 @@
-"""Runs a command with DATABASE_URL set to a temporary PostgreSQL server on a free port.
+"""Run a command with DATABASE_URL set to a temporary PostgreSQL server on a free port.
 
 `python -m scripts.postgres command arguments ...`
 """
@@ -15,15 +15,15 @@ from pathlib import Path
 from scripts.ports import free_port
 
 WITHOUT_FSYNC = "-c fsync=off -c full_page_writes=off -c max_connections=200"
-"""No commit waits for the disk: it survives a kill of the server, but no power cut."""
+"""Commits survive a kill of the server, but not a power cut: they do not wait for the disk."""
 WITHOUT_WAITING = f"{WITHOUT_FSYNC} -c synchronous_commit=off"
-"""As above, and a kill of the server loses the commits of its last second."""
+"""As above, but a kill of the server loses the commits of its last second."""
 FOR_TESTS = f"{WITHOUT_WAITING} -c max_parallel_workers_per_gather=0 -c synchronize_seqscans=off"
-"""As above; what earlier tests left in the tables changes neither query plans nor row orders."""
+"""As above, and dead rows of earlier tests change neither query plans nor the order of rows."""
 
 
 def binary(name: str) -> str:
-    """Return the path of a program of the newest PostgreSQL that Debian installed, or from PATH."""
+    """Return the path of a program of Debian's newest PostgreSQL; without one, look in PATH."""
     installed = sorted(  # parts[4] is the version: /usr/lib/postgresql/17/bin/...
         Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: float(path.parts[4])
     )
@@ -41,7 +41,7 @@ def as_postgres(*command: str) -> None:
 
 @contextmanager
 def server(settings: str = WITHOUT_WAITING) -> Iterator[str]:
-    """Start a server, yield its URL, remove it afterwards."""
+    """Start a server and yield its URL; stop it and delete its data afterwards."""
     port = free_port()
     folder = Path(tempfile.mkdtemp(prefix="audiencesync-pg-"))
     if os.geteuid() == 0:

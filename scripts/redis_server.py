@@ -1,4 +1,4 @@
-"""Runs a command with REDIS_URL set to a temporary Redis server on a free port.
+"""Run a command with REDIS_URL set to a temporary Redis server on a free port.
 
 `python -m scripts.redis_server command arguments ...`
 """
@@ -21,7 +21,7 @@ START_SECONDS = 20
 
 
 def start(folder: Path, *, port: int, password: str) -> "subprocess.Popen[bytes]":
-    """Start a Redis that stores nothing on disk and wait until it answers. The caller ends it."""
+    """Start a Redis that stores nothing on disk; wait until it answers. The caller must kill it."""
     program = shutil.which("redis-server")
     if program is None:
         sys.exit("redis-server is missing (Debian: apt-get install redis-server).")
@@ -29,7 +29,8 @@ def start(folder: Path, *, port: int, password: str) -> "subprocess.Popen[bytes]
         f"port {port}\nbind 127.0.0.1\nrequirepass {password}\nsave ''\n"
         f"dir {folder}\nlogfile {folder}/log\n"
     )
-    file = folder / "redis.conf"  # other users could read a password on the command line
+    # The password is in a file because other users could read it on the command line.
+    file = folder / "redis.conf"
     file.touch(mode=0o600)
     file.write_text(options)
     process = subprocess.Popen([program, str(file)])
@@ -44,7 +45,7 @@ def start(folder: Path, *, port: int, password: str) -> "subprocess.Popen[bytes]
 
 @contextmanager
 def server() -> Iterator[str]:
-    """Start a server, yield its URL, remove it afterwards."""
+    """Start a server and yield its URL; stop it afterwards."""
     password = secrets.token_urlsafe(24)
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="audiencesync-redis-") as name:

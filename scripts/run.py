@@ -17,7 +17,8 @@ import bootstrap
 from bootstrap import PYTHON, ROOT, stop
 
 START_SECONDS = 60
-NO = ("", "0", "no", "n", "false", "off")  # as audiencesync/core/environment.py reads DEMO
+# Values of DEMO that mean no, the same as in audiencesync/core/environment.py.
+NO = ("", "0", "no", "n", "false", "off")
 
 
 def parse() -> argparse.Namespace:
@@ -46,7 +47,7 @@ def check_ports(web: str, sandbox: str) -> None:
 
 
 def port_problem(port: int) -> "str | None":
-    """Return why we cannot listen on a port, or None."""
+    """Return why we cannot listen on a port, or None if we can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -74,7 +75,7 @@ def demo_keys(file: Path) -> "dict[str, str]":
 
 
 def environment(args: argparse.Namespace) -> "dict[str, str]":
-    """Return the environment of the three processes. Variables that are set already win."""
+    """Return the environment of the three processes. Variables that are already set are kept."""
     var = Path(os.environ.get("VAR_DIR", ROOT / "var"))
     sandbox = f"http://127.0.0.1:{args.sandbox_port}"
     demo = {
@@ -96,14 +97,14 @@ def manage(env: "dict[str, str]", *arguments: str) -> str:
     result = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     if result.returncode:
         print(result.stdout + result.stderr, file=sys.stderr)
-        stop(f"`manage.py {arguments[0]}` failed; its words are above.")
+        stop(f"`manage.py {arguments[0]}` failed; its output is above.")
     return result.stdout.strip()
 
 
 def prepare(env: "dict[str, str]") -> str:
-    """Prepare database, static files and demo data. Can be repeated.
+    """Prepare database, static files and demo data; a repetition changes nothing.
 
-    Returns how to sign in, or with DEMO=0 how to create the first account.
+    Return how to sign in, or with DEMO=0 how to create the first account.
     """
     print("Preparing the database, the static files and the demo ...", flush=True)
     manage(env, "migrate", "--no-input")
@@ -145,7 +146,7 @@ def serve(env: "dict[str, str]", sign_in: str) -> int:
     honcho = subprocess.Popen(
         [PYTHON, "-m", "honcho", "start", "web", "engine", "sandbox"], cwd=ROOT, env=env
     )
-    # Ctrl-C reaches honcho by itself, which stops all three.
+    # The terminal sends Ctrl-C to honcho as well, which stops all three.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: honcho.terminate())
     if wait_for([env["SITE_URL"], env["TIKTOK_API_URL"]], honcho):
