@@ -1,6 +1,7 @@
 """TikTok users, their ad accounts ("advertisers"), authorisation codes and access tokens.
 
-Codes and tokens are stored as digests. A user may lose the access to an ad account ("dropped").
+Codes and tokens are stored as digests. The access of a user to an ad account can be taken away; it
+is then called dropped.
 """
 
 import secrets
@@ -69,18 +70,18 @@ class Accounts:
     def set_dropped(
         self, is_dropped: bool, *, advertiser_id: str, user_id: str | None = None
     ) -> int:
-        """Take access away or give it back; return for how many users it changed."""
+        """Drop access to an ad account or give it back; return for how many users."""
         sql = """UPDATE access SET is_dropped = ?
                  WHERE advertiser_id = ? AND (? IS NULL OR user_id = ?)"""
         user = int(user_id) if user_id else None
         return self.store.write(sql, is_dropped, int(advertiser_id), user, user)
 
     def restore(self) -> None:
-        """Give all access back."""
+        """Give all dropped access back."""
         self.store.write("UPDATE access SET is_dropped = 0")
 
     def dropped_access(self) -> list[dict[str, str]]:
-        """Return which access is taken away."""
+        """Return user and ad account of each dropped access."""
         rows = self.store.all(
             "SELECT user_id, advertiser_id FROM access WHERE is_dropped ORDER BY 1, 2"
         )

@@ -1,7 +1,7 @@
 """Audiences and their members: a journal of accepted mapping requests.
 
-Members are computed ("folded") from the journal when they are read; each read goes on where the
-last one ended.
+Members are computed when they are read, by applying ("folding") the requests in order. Each read
+folds only those that came after the last read.
 """
 
 import time
@@ -127,7 +127,7 @@ class Audiences:
         return audience.base_size + self.members(audience.id).people
 
     def cover_num(self, audience: Audience) -> int:
-        """Return the size as the API shows it: the former size until `size_delay` has passed."""
+        """Return the size that the API shows, which is counted again after `size_delay` only."""
         if not self.size_delay:
             return self.people(audience)
         cover_num, covered_at = self.store.all(

@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any
 
 from tiktok_sandbox import params
-from tiktok_sandbox.members import WIDTHS, Column, count_people, either
+from tiktok_sandbox.members import WIDTHS, Column, count_people, union
 from tiktok_sandbox.wire import TikTokError
 
 Cell = dict[str, Any]  # JSON, not yet checked
@@ -15,9 +15,9 @@ HEX = frozenset("0123456789abcdefABCDEF")
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows are people, columns id schemas.
+    """Rows are people, columns are id schemas; each cell has an id and the audiences it goes into.
 
-    `audience_ids` are named in any cell; `is_uniform`: all cells name the same ones.
+    `audience_ids`: all audiences that cells name. `is_uniform`: every cell names the same ones.
     """
 
     schemas: list[str]
@@ -56,7 +56,7 @@ class Batch:
 
 
 def pick(column: Column, cells: tuple[Cell, ...], audience_id: str) -> Column:
-    """Return the part of a column that names one audience."""
+    """Return the column with only the ids that go into one audience."""
     mask, ids = bytearray(len(cells)), []
     for row, (cell, value) in enumerate(zip(cells, column.cells(), strict=True)):
         if value is not None and audience_id in audience_ids_of(cell):
@@ -117,7 +117,7 @@ def pack_batch(schemas: list[str], rows: list[list[Cell]]) -> Batch:
     ]
     audience_ids = set(chain.from_iterable(audience_lists))
     if (
-        0 in either([column.mask for column in columns])  # a person without any id
+        0 in union([column.mask for column in columns])  # a person without any id
         or () in audience_lists  # an id that goes into no audience
         or not all(map(params.is_id, audience_ids))
     ):
@@ -137,7 +137,7 @@ def read_cells(width: int, cells: tuple[Cell, ...]) -> tuple[bytes, bytes, set[t
 
 
 def distinct(lists: list[list[str]]) -> set[tuple[str, ...]]:
-    # Most requests name the same audiences in every cell: comparing is then faster than hashing.
+    # In most requests every cell names the same audiences; comparing is faster than hashing then.
     if lists and type(lists[0]) is list and lists.count(lists[0]) == len(lists):
         return {tuple(lists[0])}
     if set(map(type, lists)) - {list}:

@@ -1,4 +1,4 @@
-"""Faults that can be set: the calls they hit, how often, and their effect on the answer."""
+"""Faults that tests and users can set: which calls they hit, how often, and what they do."""
 
 import random
 import time
@@ -31,20 +31,22 @@ KINDS: dict[str, dict[str, object]] = {
     "code_missing": {},
     "apply_then_drop": {},
 }
-# Parameters that every kind takes, and fields that are shown of every fault.
+# Parameters that every kind takes, and fields of a fault that its JSON always has.
 COMMON = {"kind", "endpoint", "advertiser_id", "count", "for_seconds", "share", "code"}
 ALWAYS = {"id", "kind", "endpoint", "advertiser_id", "count", "share"}
-INSTEAD = {"throttle", "code", "http_error", "drop"}  # the call is not handled
-WITHIN = {"not_allowlisted", "poison", "partial"}  # the handler looks for these
-AFTER = KINDS.keys() - INSTEAD - WITHIN  # the call is handled, its answer damaged
+# When a fault acts: instead of the endpoint's handler, within it, or after it on its answer.
+INSTEAD = {"throttle", "code", "http_error", "drop"}
+WITHIN = {"not_allowlisted", "poison", "partial"}
+AFTER = KINDS.keys() - INSTEAD - WITHIN
 MESSAGES = {40105: "Access token is incorrect or has been revoked.", 50000: "System error."}
 
 
 @dataclass(frozen=True)
 class Fault:
-    """It hits `count` more calls and ends at `until` (monotonic); both None: until cleared.
+    """A fault of one of KINDS, for calls of an endpoint and an ad account (None: of all).
 
-    `share` is the part of the matching calls that it hits.
+    It ends after `count` more hits or at `until` (monotonic); if both are None, it must be cleared.
+    It hits a `share` of the matching calls, at random.
     """
 
     id: int
@@ -64,10 +66,11 @@ class Fault:
     share: float = 1
 
     def hits(self, endpoint: str, advertisers: Collection[str]) -> bool:
+        """Return whether the fault hits a call; with a share below 1 this is random."""
         return (
             (not self.endpoint or endpoint.startswith(self.endpoint))
             and (not self.advertiser_id or self.advertiser_id in advertisers)
-            and (self.share >= 1 or random.random() < self.share)  # noqa: S311  # dice, no secret
+            and (self.share >= 1 or random.random() < self.share)  # noqa: S311  # no secret
         )
 
     def error(self, app_id: str) -> TikTokError:
@@ -83,7 +86,7 @@ class Fault:
         return TikTokError(code, MESSAGES.get(code, f"Sandbox fault with code {code}."))
 
     def as_json(self) -> dict[str, object]:
-        """Return its fields for JSON; of a hash only the beginning."""
+        """Return the fields for JSON, a hash only by its beginning."""
         fields = {
             name: value
             for name, value in asdict(self).items()
@@ -210,7 +213,7 @@ def parse(fields: Mapping[str, object]) -> Fault:
 
 
 def number(values: Mapping[str, object], name: str) -> float:
-    """Return a number from 0 to the seconds of a day; 0 if it is not given."""
+    """Return a number of seconds, at most a day; 0 if it is not given. Raise TikTokError."""
     value = values.get(name, 0.0)
     try:
         seconds = float(value) if isinstance(value, str | int | float) else -1.0
@@ -245,7 +248,7 @@ def row_numbers(values: Mapping[str, object]) -> tuple[int, ...]:
 
 
 def damage(answer: Answer, fault: Fault) -> Answer:
-    """Return the answer as a fault changes it."""
+    """Return the answer, changed by a fault in its body, status or transmission."""
     with_other_body = damaged_body(answer, fault)
     if with_other_body:
         return with_other_body

@@ -20,7 +20,7 @@ class Limits:
     audiences_per_account: int = 400
 
 
-# Braze, a commercial product, and TikTok publish different limits; ours keeps to the first ones.
+# Braze, a commercial product, and TikTok publish different limits; AudienceSync keeps to Braze's.
 PRESETS = {
     preset.name: preset
     for preset in (

@@ -8,12 +8,9 @@ from threading import Lock
 
 @dataclass
 class Line:
-    """One call; the fields are keys of the JSON of /sandbox/api/requests/.
+    """One call; the fields are keys of the JSON of /sandbox/api/requests/."""
 
-    `at`: seconds since 1970; `code`: None if the answer was not TikTok's envelope; `fault`: kinds.
-    """
-
-    at: float
+    at: float  # seconds since 1970
     endpoint: str
     method: str
     action: str = ""
@@ -21,8 +18,8 @@ class Line:
     ids: int = 0
     audiences: list[str] = field(default_factory=list)
     advertisers: list[str] = field(default_factory=list)
-    code: int | None = None
-    fault: str = ""
+    code: int | None = None  # None: the answer was not TikTok's envelope
+    fault: str = ""  # kinds of the faults that hit the call
     ms: float = 0
 
 

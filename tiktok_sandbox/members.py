@@ -1,9 +1,9 @@
-"""The members of an audience: the mapping requests, packed in columns, applied in their order."""
+"""Compute the members of an audience from its mapping requests, which are packed in columns."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# Schema -> bytes of a hash, the strongest first: a person is counted by the first one of their row.
+# Schema -> bytes of a hash. Of several ids of a person, the first in this order counts the person.
 WIDTHS = {
     "EMAIL_SHA256": 32,
     "PHONE_SHA256": 32,
@@ -44,15 +44,15 @@ class Column:
 
 def count_people(columns: list[Column]) -> int:
     """Count the rows with at least one identifier."""
-    return either([column.mask for column in columns]).count(1)
+    return union([column.mask for column in columns]).count(1)
 
 
-def either(masks: list[bytes]) -> bytes:
+def union(masks: list[bytes]) -> bytes:
     """Return the byte-wise OR of masks of the same length."""
-    union = 0
+    bits = 0
     for mask in masks:
-        union |= int.from_bytes(mask)
-    return union.to_bytes(len(masks[0]))
+        bits |= int.from_bytes(mask)
+    return bits.to_bytes(len(masks[0]))
 
 
 def pack(columns: list[Column]) -> bytes:
@@ -71,15 +71,14 @@ def unpack(schemas: list[str], n_people: int, block: bytes) -> list[Column]:
 
 
 class Members:
-    """The members of one audience.
+    """The ids in one audience. The ids of one row belong to one person, who is counted once.
 
-    `owners[schema][id]` is the identifier by which the person with this id is counted: the first
-    one of the row that the id came with.
+    `owners[schema][id]` is the id that stands for the person: the strongest one of the row.
     """
 
     def __init__(self) -> None:
         self.owners: dict[str, dict[bytes, bytes]] = {}
-        self.n_people: int | None = 0  # None: they must be counted again
+        self.n_people: int | None = 0  # None: not counted since the last change
 
     def apply(self, action: str, columns: list[Column]) -> None:
         self.n_people = None

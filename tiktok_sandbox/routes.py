@@ -82,7 +82,7 @@ def answer_api(sandbox: Sandbox, request: Request) -> Answer:
 
 
 def answer_call(call: Call, endpoint: Endpoint) -> Answer:
-    """Return the answer. A fault replaces the handler's (INSTEAD), or damages it (AFTER)."""
+    """Return the answer of the handler, or of a fault that acts INSTEAD of it or AFTER it."""
     try:
         throttle(call, endpoint)
         fault = call.take_fault(*INSTEAD)
@@ -104,7 +104,7 @@ def throttle(call: Call, endpoint: Endpoint) -> None:
     The app's limit comes first: it can be checked without parsing the body.
     """
     options = call.sandbox.options
-    # With a rate for segment/mapping, the streaming API is limited per ad account only.
+    # If the preset limits segment/mapping per ad account, the app's limit leaves it out.
     if not (endpoint.is_streaming and options.limits.mapping_rate):
         key, now = ("app", options.app_id), time.monotonic()
         if not call.sandbox.windows.admit(key, rate=options.limits.app_rate, now=now):
@@ -114,7 +114,7 @@ def throttle(call: Call, endpoint: Endpoint) -> None:
 
 
 def handle(call: Call, endpoint: Endpoint) -> Answer:
-    """Return the handler's answer. A TikTokError becomes one, which a fault may damage, too."""
+    """Return the handler's answer; a TikTokError becomes an envelope with its code."""
     try:
         if endpoint.needs_token:
             call.authenticate()

@@ -16,17 +16,14 @@ DEMO_APP_ID, DEMO_SECRET = "7000000000000000001", "sandbox-secret"
 
 @dataclass(frozen=True)
 class Options:
-    """`allowed_redirects`: registered beginnings of redirect addresses; empty allows all.
-
-    `size_delay`: seconds between two counts of a size. `strict_slash`: a path must end with one.
-    """
+    """The options of `manage.py tiktok_sandbox`."""
 
     app_id: str = DEMO_APP_ID
     app_secret: str = DEMO_SECRET
     limits: Limits = DEFAULT
-    strict_slash: bool = False
-    size_delay: float = 0
-    allowed_redirects: tuple[str, ...] = ()
+    strict_slash: bool = False  # whether API paths must end with a slash
+    size_delay: float = 0  # seconds between two counts of the size of an audience
+    allowed_redirects: tuple[str, ...] = ()  # beginnings of redirect addresses; empty: all
 
 
 @dataclass

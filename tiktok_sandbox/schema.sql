@@ -25,7 +25,7 @@ CREATE VIEW IF NOT EXISTS live_audience AS
     SELECT id, advertiser_id, name, type, calculate_type, base_size, lookalike_spec, created_at
     FROM audience WHERE deleted_at IS NULL;
 CREATE INDEX IF NOT EXISTS audience_of_advertiser ON audience (advertiser_id) WHERE deleted_at IS NULL;
--- One row per accepted mapping request and audience; who is a member is the fold of these rows in order.
+-- One row per accepted mapping request and audience; applied in order, they give the members.
 CREATE TABLE IF NOT EXISTS mapping (
     seq INTEGER PRIMARY KEY, audience_id INTEGER NOT NULL, action TEXT NOT NULL, schemas TEXT NOT NULL, n INTEGER NOT NULL,
     people INTEGER NOT NULL, at REAL NOT NULL, block BLOB NOT NULL

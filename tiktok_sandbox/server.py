@@ -17,7 +17,7 @@ from tiktok_sandbox.wire import Answer, Request, envelope, text
 
 logger = logging.getLogger(__name__)
 MAX_BODY = 64 << 20  # bytes
-SMALL_BODY = 64 << 10  # bytes; requests with larger ones are handled one after the other
+SMALL_BODY = 64 << 10  # bytes; requests with a larger body are handled one after the other
 IDLE_SECONDS = 75  # seconds after which a kept-alive connection is closed
 
 
@@ -97,7 +97,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"0\r\n\r\n")
 
     def drip(self, head: bytes, body: bytes, seconds: float) -> None:
-        """Send the body byte by byte, each after a pause of so many seconds."""
+        """Send the body byte by byte, each after a pause of ``seconds``."""
         self.wfile.write(head)
         for at in range(len(body)):
             if self.server.sandbox.closing.wait(seconds):
@@ -128,7 +128,7 @@ class Server(ThreadingHTTPServer):
         super().__init__((host, port), Handler)
         self.sandbox = sandbox
         self.logs_requests = logs_requests
-        # Two requests with large bodies take twice as long in parallel as one after the other.
+        # In parallel, two requests with large bodies would take twice as long as in sequence.
         self.large_body_lock = threading.Lock()
         self.url = f"http://{host}:{self.server_address[1]}"
         self.connections: set[socket.socket] = set()
@@ -143,17 +143,17 @@ class Server(ThreadingHTTPServer):
                 with self.large_body_lock if len(request.body) > SMALL_BODY else nullcontext():
                     return answer_api(self.sandbox, request)
             return answer_page(self.sandbox, request)
-        except Exception:  # at this edge, any failure becomes an error as TikTok would send it
+        except Exception:  # every failure becomes an error as TikTok would send it
             logger.exception("The sandbox failed at %s", request.path)
             return envelope(50000, "System error.", {})
 
-    def process_request(  # type: ignore[override]  # UDP is not served
+    def process_request(  # type: ignore[override]  # the base class also takes UDP
         self, request: socket.socket, client_address: object
     ) -> None:
         self.connections.add(request)
         super().process_request(request, client_address)
 
-    def shutdown_request(  # type: ignore[override]  # UDP is not served
+    def shutdown_request(  # type: ignore[override]  # the base class also takes UDP
         self, request: socket.socket
     ) -> None:
         self.connections.discard(request)

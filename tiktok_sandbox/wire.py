@@ -62,7 +62,7 @@ def request_id(now: datetime | None = None) -> str:
 def envelope(code: int | None, message: str, data: Mapping[str, object]) -> Answer:
     """Return the answer to an API call: HTTP 200, the outcome is in ``code``.
 
-    TikTok's code is never null; the fault code_null is.
+    ``code`` is None only for the fault code_null.
     """
     log_id = request_id()
     content = {"code": code, "message": message, "request_id": log_id, "data": data}

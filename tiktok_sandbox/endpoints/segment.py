@@ -63,7 +63,7 @@ def mapping(call: Call) -> dict[str, object]:
     call.log_line.people, call.log_line.ids = batch.n_people, batch.n_ids
     call.log_line.audiences = batch.audience_ids
     require_access(call, advertisers)
-    # If a request names far too many audiences, look up only some; its size is refused below.
+    # Look up one more than the limit at most: `require_size` refuses the request then.
     for audience_id in batch.audience_ids[: call.sandbox.options.limits.audiences_per_request + 1]:
         if call.require_audience(audience_id, *advertisers).type != PARTNER:
             raise params.wrong(

@@ -1,4 +1,4 @@
-"""Actions that change the data at once: revoke tokens, drop ad accounts, delete audiences."""
+"""Actions that the control page does at once: revoke tokens, drop ad accounts, delete audiences."""
 
 from collections.abc import Mapping
 

@@ -53,7 +53,7 @@ def decide(sandbox: Sandbox, request: Request) -> Answer:
     granted = {value for name, value in pairs if name == "scope"}
     scope = frozenset(number for number in (AD_ACCOUNTS, AUDIENCES) if str(number) in granted)
     code = sandbox.accounts.issue_code(user.id, scope)
-    # Only `auth_code` can be redeemed: an app that takes `code` is found out here.
+    # Only `auth_code` can be redeemed; an app that uses `code` by mistake fails.
     return redirect(redirect_url(query, auth_code=code, code=secrets.token_hex(20)))
 
 

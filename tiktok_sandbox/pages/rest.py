@@ -72,7 +72,7 @@ def set_fault(sandbox: Sandbox, request: Request) -> Answer:
 
 
 def clear_faults(sandbox: Sandbox, request: Request) -> Answer:
-    """Clear the fault `?id=`, or all; all also gives dropped ad accounts back."""
+    """Clear the fault `?id=`; without it, clear all and give dropped ad accounts back."""
     fault_id = request.query.get("id", "")
     if params.is_id(fault_id):
         sandbox.faults.clear(int(fault_id))
@@ -82,7 +82,7 @@ def clear_faults(sandbox: Sandbox, request: Request) -> Answer:
 
 
 def requests(sandbox: Sandbox, request: Request) -> Answer:
-    """List `?limit=` API calls (default 100), newest first, and figures over the whole log."""
+    """List the newest `?limit=` API calls (default 100); count over the whole log."""
     limit = request.query.get("limit", "100")
     log_lines = sandbox.log.all()
     content = {
@@ -125,5 +125,5 @@ def reset(sandbox: Sandbox, request: Request) -> Answer:
 
 
 def elsewhere(sandbox: Sandbox, request: Request) -> Answer:
-    """Answer at the target of the redirect fault, which no client should follow."""
+    """Answer at the target of the fault `redirect`; a client should not follow it."""
     return Answer(b"You followed a redirect.", 200, TEXT)

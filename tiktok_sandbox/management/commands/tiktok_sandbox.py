@@ -1,4 +1,4 @@
-"""Run the sandbox."""
+"""``manage.py tiktok_sandbox``: run the sandbox until SIGTERM or Ctrl-C."""
 
 import gc
 import os
@@ -29,7 +29,7 @@ class Command(BaseCommand):
             "--app-secret", default=os.environ.get("TIKTOK_APP_SECRET") or DEMO_SECRET
         )
         parser.add_argument(
-            "--strict-slash", action="store_true", help="404 where the last slash is missing"
+            "--strict-slash", action="store_true", help="404 if the path does not end with a slash"
         )
         parser.add_argument(
             "--size-delay",
@@ -42,7 +42,7 @@ class Command(BaseCommand):
             action="append",
             default=[],
             metavar="PREFIX",
-            help="registered beginning of redirect_uri, may be repeated; without it all are taken",
+            help="a beginning that redirect_uri may have; can be repeated; default: any is allowed",
         )
 
     def handle(self, *args: object, **options: Any) -> None:
