@@ -30,8 +30,8 @@ pytest_plugins = [
 ]
 
 
-# No example of a property test fails because the machine is busy, and each run draws the same ones:
-# a change breaks a test, not chance. `pytest --hypothesis-profile=searching` draws others.
+# Property tests have no deadline, which a busy machine would miss, and draw the same examples in
+# each run, so that no test fails by chance. `--hypothesis-profile=searching` draws others.
 PATIENT = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
 hypothesis.settings.register_profile("searching", **PATIENT)
 hypothesis.settings.register_profile("patient", **PATIENT, derandomize=True)
@@ -47,9 +47,9 @@ def pytest_addoption(parser):
 
 
 DATABASE = {"db", "transactional_db", "django_db_reset_sequences", "databases"}
-EACH = ("django_db", "machines", "each_database")
-# Folders of tests that `make test` runs on PostgreSQL alone, the stricter database
-# (docs/decisions/0015): their statements are Django's, which differ little between the two.
+EACH = ("django_db", "machines", "each_database")  # markers of tests that need a database
+# `make test` runs these folders on PostgreSQL only, the stricter database (docs/decisions/0015):
+# all their SQL comes from Django, so it differs little between the two.
 STRICT = (
     "canvases/api",
     "canvases/audiences",
@@ -86,24 +86,24 @@ def pytest_collection_modifyitems(config, items):
 
 
 def _runs_once(item):
-    """Return whether a test touches no database: `make test` runs it on one database only.
+    """Return whether a test needs no database; `make test` runs it once, not on each database.
 
-    Tests that start processes without a fixture of this list give them SQLite.
+    Tests that start processes, but use none of these fixtures, count too: the processes use SQLite.
     """
     is_marked = any(map(item.get_closest_marker, EACH))
     return not is_marked and DATABASE.isdisjoint(item.fixturenames)
 
 
 def _shares_a_module_fixture(item):
-    """Return whether a worker of its own would set up the fixture of the module once more."""
+    """Return whether a test uses a fixture of its module, which each worker would set up again."""
     fixture_defs = item._fixtureinfo.name2fixturedefs.values()
     return any(definitions[-1].scope == "module" for definitions in fixture_defs)
 
 
 def _interleaved(items):
-    """Spread the slow tests, which mostly wait, among the others, which mostly compute.
+    """Spread the slow tests, which mostly wait, among the quick ones, which mostly compute.
 
-    The last ones are quick: nothing computes beside a slow test at the end.
+    The last fifth are quick tests only, so that no worker waits alone for a slow test at the end.
     """
     places = {}
     for is_slow, share in ((False, 1.0), (True, 0.8)):
@@ -114,7 +114,7 @@ def _interleaved(items):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item, nextitem):
-    """Run a test as pytest does, without the cost of its deep stack: a fifth of the CPU time."""
+    """Run a test as pytest does, but with a large stack: this saves a fifth of the CPU time."""
     return with_large_stack(runner.pytest_runtest_protocol, item, nextitem)
 
 
@@ -132,14 +132,14 @@ def pytest_collection_finish(session):
     if getattr(session.config.option, "loadgroup", False):
         groups = [item for item in session.items if item.get_closest_marker("xdist_group")]
         assert all("@" in item.nodeid for item in groups), "pytest-xdist does not group the tests"
-    # The collected tests live as long as the run: garbage collection need not visit them again.
+    # The collected tests live until the end: the garbage collector need not visit them again.
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings):
-    """Start with a copy of a migrated database; Django finds all migrations applied."""
+    """Start with a copy of a migrated database, so that Django has no migration to apply."""
     name, values = migrated.template(), connections["default"].settings_dict["TEST"]
     if connections["default"].vendor == "sqlite":
         shutil.copyfile(name, values["NAME"])
@@ -155,10 +155,10 @@ def django_db_keepdb(django_db_keepdb):
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup, django_db_blocker):
-    """Let PostgreSQL vacuum no table of the tests' own database; others need their statistics.
+    """Switch autovacuum off in the tests' database, but not in others, which need statistics.
 
-    Tests fill tables and roll back. A vacuum amid one finds pages without a committed row, and
-    until the next one the planner takes the tables for empty.
+    Tests fill tables and roll back. A vacuum during a test finds no committed row, and the planner
+    would take the tables for empty until the next vacuum.
     """
     if connections["default"].vendor == "postgresql":
         with django_db_blocker.unblock(), connections["default"].cursor() as cursor:
@@ -181,7 +181,7 @@ def _fresh_language_and_time_zone():
 
 @pytest.fixture
 def amid_an_hour(time_machine):
-    """Move on to half past: no hour, day or window of a limit begins within the test."""
+    """Move the clock to half past: no hour, day or window of a limit begins during the test."""
     now = timezone.now()
     time_machine.move_to(now + timedelta(minutes=(30 - now.minute) % 60))
 
@@ -224,20 +224,20 @@ def charlie(other_group):
 
 @pytest.fixture
 def signed_in():
-    """Return signed_in(user) -> a test client; with ``fresh``, the password was typed just now."""
+    """signed_in(user) -> a test client. ``fresh``: pages that ask for the password again do not."""
 
     def sign_in(user, *, fresh=True):
         client = Client()
         client.force_login(user)
         if fresh:
-            proved_just_now(client, user)
+            mark_reauthenticated(client, user)
         return client
 
     return sign_in
 
 
-def proved_just_now(client, user):
-    """Mark the password of the session as typed just now."""
+def mark_reauthenticated(client, user):
+    """Store in the session that the user has typed the password now."""
     session = client.session
     session["account_authentication_methods"] = [
         {"method": "password", "at": time.time(), "reauthenticated": True}

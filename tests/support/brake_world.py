@@ -1,4 +1,4 @@
-"""A live audience whose brake holds removals early."""
+"""A live audience whose brake holds removals as soon as more than three people leave."""
 
 import pytest
 from django.utils import timezone
@@ -32,6 +32,7 @@ def audience_of_ten(canvas_world, settings):
 
 
 def move(canvas_world, numbers, country):
+    """Move people to a country, and let segments and engine process it."""
     leave(canvas_world, numbers, country)
     catch_up(canvas_world)
 

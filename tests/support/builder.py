@@ -1,4 +1,4 @@
-"""Build the rows that every world of the tests needs: connection, ad account, Sync, a crowd."""
+"""Build the rows that the worlds of the tests share: connection, ad account, Sync, deliveries."""
 
 import dataclasses
 from datetime import timedelta
@@ -60,7 +60,7 @@ def enter(to_sync, profiles, now=None):
 
 
 def add_other_events(profile, *, n=500):
-    """Give a person events of many names, and the planner of PostgreSQL its statistics."""
+    """Give a person events of 50 names, then ANALYZE, so that query plans are realistic."""
     at = timezone.now()
     Event.objects.bulk_create(
         Event(

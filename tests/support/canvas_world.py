@@ -81,7 +81,7 @@ def canvas_world(acme, alice):
 
 
 def change_people(canvas_world, *names, **fields):
-    """Change people and mark them as changed; live segments have not compared them yet."""
+    """Change people and note them for live segments, which compare them in `catch_up`."""
     people = Profile.objects.filter(external_id__in=names)
     people.update(**fields)
     live_marks.note(canvas_world.app_group.pk, people.values_list("pk", flat=True))

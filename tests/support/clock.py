@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from django.utils import timezone
 
 real_monotonic, real_now, real_sleep = time.monotonic, timezone.now, time.sleep
-SPEED = 0.05  # of the clock of several processes, in its seconds per real second
+SPEED = 0.05  # seconds of a `Clock` per real second
 TIMES = "ddd"  # waited seconds; the real monotonic clock and timestamp when the clock was reset
 PHASES = "II"  # of each worker: it grows when work begins, pauses or ends, and is odd at work
-LONGEST_PAUSE = 10.0  # real seconds, in case a worker that others pause for hangs
+LONGEST_PAUSE = 10.0  # real seconds for which `pause` waits for another worker, which may hang
 
 logger = logging.getLogger(__name__)
 
@@ -55,12 +55,12 @@ class Clock:
         self.fresh()
 
     def fresh(self) -> None:
-        """Use memory of its own for this process and the children it forks from now on."""
+        """Use new memory, which this process shares only with children that it forks later."""
         self._shared = mmap.mmap(-1, struct.calcsize(TIMES) + struct.calcsize(PHASES))
         self.reset()
 
     def reset(self) -> None:
-        """Show the real time again, and go on slowly from there; no worker is at work."""
+        """Set the clock to the real time; no worker is at work."""
         for worker in range(len(PHASES)):
             self._write_phase(worker, 0)
         self._write(0.0, real_monotonic(), real_now().timestamp())
@@ -87,7 +87,7 @@ class Clock:
             self.worker = None
 
     def mark(self, worker: int, *, is_at_work: bool) -> None:
-        """Say for a worker that it is frozen, or goes on."""
+        """Set whether a worker is at work; the test calls this when it freezes or wakes one."""
         if self.is_at_work(worker) != is_at_work:
             self._write_phase(worker, self._phases()[worker] + 1)
 

@@ -1,4 +1,4 @@
-"""A statement that only a time limit ends."""
+"""An SQL statement that runs until a time limit ends it."""
 
 from django.db import connection
 
@@ -10,6 +10,6 @@ STATEMENT = {
 
 
 def run(*_args, **_named):
-    """Run it in place of a function, whatever its arguments."""
+    """Run the statement. Takes any arguments, so that it can replace any function."""
     with connection.cursor() as cursor:
         cursor.execute(STATEMENT[connection.vendor])

@@ -16,7 +16,7 @@ URL = "/g/acme/people/imports/"
 
 @dataclass
 class ImportPages:
-    """The import pages as bob uses them; the engine writes uploaded files when the test says so."""
+    """The import pages as bob uses them. Only `run_imports` writes the rows of a started import."""
 
     client: Client
 
@@ -32,14 +32,14 @@ class ImportPages:
         return answer["Location"]
 
     def form(self, url, **choices):
-        """Return the values of the mapping form, with these layout choices."""
+        """Return the fields of the mapping page; ``choices`` set encoding, delimiter and header."""
         page = self.client.get(url, choices)
         form, layout = page.context["form"], page.context["layout_form"]
         values = {name: form[name].value() or "" for name in form.fields}
         return values | {name: layout[name].value() for name in layout.fields}
 
     def post(self, url, act="start", **changes):
-        """Submit the mapping form with changes."""
+        """Submit the mapping form with changed fields; ``act`` is the name of the button."""
         layout = {
             name: changes[name] for name in ("encoding", "delimiter", "header") if name in changes
         }

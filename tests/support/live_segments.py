@@ -1,4 +1,4 @@
-"""A live segment with a listener."""
+"""A live segment, and a listener that reads its signals in place of a canvas."""
 
 import pytest
 from django.utils import timezone
@@ -11,12 +11,13 @@ LISTENER = 7
 
 
 class Listener:
-    """Reads its signals as (kind, profile id), in their order, and consumes them."""
+    """Stands for the canvas of a subscription."""
 
     def __init__(self, subscription):
         self.subscription = subscription
 
-    def heard(self):
+    def signals(self):
+        """Return the waiting signals as (kind, profile id), in order, and delete them."""
         waiting = Signal.objects.filter(listener=LISTENER).order_by("pk")
         signals = list(waiting.values_list("kind", "profile_id"))
         waiting.delete()
@@ -26,10 +27,10 @@ class Listener:
         return set(live.members(self.subscription).values_list("pk", flat=True))
 
     def work(self):
-        """Do all that is due."""
+        """Bring live segments up to date; return the signals."""
         while live.work(now=timezone.now(), seconds=60):
             pass
-        return self.heard()
+        return self.signals()
 
 
 @pytest.fixture

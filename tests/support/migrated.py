@@ -1,4 +1,4 @@
-"""A database with all migrations applied, made once: test databases begin as copies of it."""
+"""A template database with all migrations applied, made once; test databases are copies of it."""
 
 import fcntl
 import hashlib
@@ -19,9 +19,9 @@ BUILD = ROOT / "build"
 
 
 def template() -> str:
-    """Return the file of the SQLite template, or the name of the database on PostgreSQL.
+    """Return the file of the template on SQLite, or its name on PostgreSQL.
 
-    It is made at the first call, and again when a migration or a dependency changes.
+    It is created if it does not exist for the present migrations and dependencies.
     """
     name = f"migrated_{_digest()}"
     BUILD.mkdir(exist_ok=True)
@@ -32,7 +32,7 @@ def template() -> str:
 
 
 def into(var: Path) -> Path:
-    """Give a stack without a DATABASE_URL a migrated database in its folder; return the folder."""
+    """Copy the SQLite template into the folder of a stack; return the folder."""
     BUILD.mkdir(exist_ok=True)
     with _one_at_a_time():
         template_file = _sqlite(BUILD / f"migrated_{_digest()}.sqlite3")
@@ -47,16 +47,16 @@ def migrate(url: str) -> None:
 
 
 def _digest() -> str:
-    changes = [*ROOT.glob("*/migrations/*.py"), *ROOT.glob("*/*/migrations/*.py")]
+    migrations = [*ROOT.glob("*/migrations/*.py"), *ROOT.glob("*/*/migrations/*.py")]
     text = b"".join(
-        path.read_bytes() for path in [*sorted(changes), ROOT / "requirements-dev.lock"]
+        path.read_bytes() for path in [*sorted(migrations), ROOT / "requirements-dev.lock"]
     )
     return hashlib.sha256(text).hexdigest()[:12]
 
 
 @contextmanager
 def _one_at_a_time():
-    """Hold a lock among the processes of a run."""
+    """Hold a lock that only one process of a test run can hold."""
     with (BUILD / "migrated.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

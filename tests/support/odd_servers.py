@@ -37,7 +37,7 @@ def read_request(connection: socket.socket) -> bytes:
 def serve(
     behave: Callable[[socket.socket], None], *, tls: ssl.SSLContext | None = None
 ) -> Iterator[tuple[str, list[str]]]:
-    """Handle every connection with `behave`; gives the URL and a list of all connections."""
+    """Handle every connection with `behave`; give the URL, and a list with an item for each one."""
     connections: list[str] = []
     listener = socket.create_server(("127.0.0.1", 0))
 

@@ -68,7 +68,7 @@ class World:
             flush.Flush(seconds=seconds).run()
 
     def drain(self):
-        """Flush until no batch of people and no repeat is pending; fail after three minutes."""
+        """Flush until neither people nor a repeated call is pending; fail after three minutes."""
         ends_at = time.monotonic() + 180
         pending = Batch.objects.filter(state="pending").exclude(n=0, repeat_of=None)
         while pending.exists():
@@ -77,7 +77,7 @@ class World:
             time.sleep(0.02)
 
     def build_late_request(self):
-        """Return a request that a worker has built and not sent when its lease expired."""
+        """Return a request that a worker has built but not sent; its lease has already expired."""
         [request] = collect.plan(self.eu.lane, most=1, now=timezone.now())
         assert collect.lease_batches(request, now=timezone.now())
         parcel = pack(request, post_by=float("inf"), most_rows=10_000)
@@ -87,6 +87,7 @@ class World:
 
     def counts(self, to_sync):
         tally = Tally.objects.filter(pk=to_sync.pk).first()
+        """Return the counts of a Sync that are not zero."""
         return {name: n for name, n in (tally.as_dict() if tally else {}).items() if n}
 
     def members(self, audience):

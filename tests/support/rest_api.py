@@ -11,8 +11,8 @@ from audiencesync.people.models import Profile, Segment
 from canvases import engine
 from canvases.models import Canvas, Step
 
-# Seconds of a rate limit. Windows are multiples of this since 1970, so this one lasts from 2019 to
-# 2069: no test sees the next one begin.
+# Length of a rate limit's window in seconds. Windows begin at multiples of it since 1970, so the
+# present one lasts from 2019 to 2069, and no new one begins during a test.
 LONG_WINDOW = 86400.0 * 365 * 50
 
 
@@ -42,7 +42,7 @@ class Caller:
 
 @pytest.fixture
 def issue_key():
-    """issue_key(group, *scopes) -> the text of a new key; without scopes: all."""
+    """issue_key(group, *scopes) -> the text of a new key with these scopes, or with all."""
 
     def issue(group, *scopes, **more):
         return api_keys.issue(

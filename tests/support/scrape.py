@@ -11,9 +11,9 @@ TOKEN = "a-token-for-the-scraper"
 
 @pytest.fixture
 def scrape(settings, monkeypatch):
-    """scrape() -> {"audsync_name": value, "audsync_name{label=value}": value}, always fresh."""
+    """scrape() -> {"audsync_name": value, "audsync_name{label=value}": value}, never cached."""
     settings.METRICS_TOKEN = TOKEN
-    monkeypatch.setattr(metrics, "LAWS_WAIT", 60.0)  # whatever else the machine does
+    monkeypatch.setattr(metrics, "LAWS_WAIT", 60.0)  # enough on a busy machine
 
     def read():
         metrics.cache.forget()

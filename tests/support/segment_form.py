@@ -1,4 +1,4 @@
-"""The data of the segment form: conditions as rows, as the builder names its controls."""
+"""Build the POST data of the segment form from rows of (field, op, value)."""
 
 from audiencesync.people.segments.builder.controls import CONSENTS, IDENTIFIERS
 from audiencesync.people.segments.nodes import FIELDS, PRESENT

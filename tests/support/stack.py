@@ -1,4 +1,4 @@
-"""The stack of lab for tests: a beat every second, the same keys each time."""
+"""The stack of lab.stack for tests: a beat every second, the same keys in all stacks."""
 
 import shutil
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ FAST = {
 
 
 def environment(var: Path, **more: str) -> dict[str, str]:
-    """Return the environment of a stack, for commands beside it."""
+    """Return the environment of a stack, for commands that run beside it."""
     return stack.environment(var, **FAST | more)
 
 
@@ -44,7 +44,7 @@ def copy_to(template: Path, var: Path) -> Path:
 
 
 def prepare(var: Path) -> str:
-    """Prepare a folder that stacks start from, its demo with PASSWORD; return the demo's output."""
+    """Prepare a folder to copy for stacks, with the demo; return the output of the demo command."""
     (var / PASSWORD_FILE).write_text(PASSWORD)
     return stack.prepare(var, env=environment(var))
 

@@ -1,4 +1,4 @@
-"""Run functions in threads with database connections of their own; collect their errors."""
+"""Run functions in threads, each with its own database connection; collect their errors."""
 
 from threading import Thread
 
@@ -6,7 +6,7 @@ from django.db import connection
 
 
 class Threads:
-    """Start some, join them, read ``errors``."""
+    """Call `start` for each function, then `join`, which returns the errors."""
 
     def __init__(self):
         self.errors, self.running = [], []

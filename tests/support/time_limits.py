@@ -1,8 +1,8 @@
-"""A plugin of pytest: statements of a page get the time they need on a busy machine.
+"""A pytest plugin that lengthens the product's time limits of SQL statements.
 
-The product cuts some off after 0.3 to 10 seconds, and shows less. Only tests that are about a limit
-should meet one: they set a shorter one. Not lengthened is what is left of the time of several
-statements once it is below SHORTEST (live segments, the counts of the list of segments).
+The product cancels some statements after 0.3 to 10 seconds and then shows less. On a busy machine
+this must not happen, except in tests of a limit, which set one below SHORTEST. Where several
+statements share a limit, the rest of it can be below SHORTEST, too, and is not lengthened then.
 """
 
 import time
@@ -12,7 +12,7 @@ import pytest
 from audiencesync.core.database import time_limit
 
 MORE_SECONDS = 60
-SHORTEST = 0.25  # seconds; the product's limits of one statement are longer, those of tests shorter
+SHORTEST = 0.25  # seconds; shorter limits are not lengthened
 
 
 @pytest.fixture(scope="session", autouse=True)

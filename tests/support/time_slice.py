@@ -1,10 +1,9 @@
-"""A plugin of pytest: processes of a test run keep a CPU for longer before another one gets it.
+"""A pytest plugin that gives the processes of a test run longer time slices.
 
-`make test` runs more processes than there are CPUs. By default Linux changes between them after one
-to four milliseconds, and each change costs half a millisecond, because the caches hold the memory
-of the other process. Five processes that ran the same tests on two CPUs needed 23.4 s of CPU time
-each, with longer slices 20.2 s. Where tests ask a server or a browser all the time, which changes
-processes anyway, longer slices are of no use.
+`make test` runs more processes than there are CPUs. By default Linux switches between them after
+one to four milliseconds. Each switch costs half a millisecond, because the CPU's caches then hold
+the memory of the other process. Five processes that ran the same tests on two CPUs needed 23.4 s of
+CPU time each, with longer slices 20.2 s. Tests that wait for a server or a browser gain nothing.
 """
 
 import ctypes
@@ -44,7 +43,7 @@ def lengthen() -> None:
 
 
 def milliseconds() -> float:
-    """Return the length of the slices of this process; 0 if the system does not tell."""
+    """Return the length of the slices of this process; 0 if the system does not support this."""
     attributes = _read()
     return attributes.runtime / 1_000_000 if attributes else 0
 

@@ -49,7 +49,7 @@ def test_an_event_is_signalled_to_those_who_subscribed_to_it(api, person, listen
             {"external_id": "a", "product_id": "cart", "currency": "EUR", "price": 1, "time": AT}
         ],
     )
-    assert listener.heard() == [("event", person("a").pk)]
+    assert listener.signals() == [("event", person("a").pk)]
     assert Event.objects.count() == 3
 
 
@@ -58,7 +58,7 @@ def test_a_purchase_is_signalled_by_its_product_or_any(api, listen, name, n):
     listener = listen(segment=None, kind="purchase", name=name)
     one = {"external_id": "a", "currency": "EUR", "price": 1, "time": AT}
     api.track(purchases=[one | {"product_id": product} for product in ("shoe", "bag")])
-    assert len(listener.heard()) == n
+    assert len(listener.signals()) == n
 
 
 def test_people_join_and_leave_by_an_event_and_by_time(api, make_profile, gold_segment, listen):

@@ -30,7 +30,7 @@ def sweep(listener, after):
     """Work at a time after now; return what the listener hears."""
     while live.work(now=timezone.now() + after, seconds=60):
         pass
-    return listener.heard()
+    return listener.signals()
 
 
 def test_a_writer_of_the_beginning_is_found_after_five_minutes(make_profile, listen):
@@ -87,7 +87,7 @@ def test_an_edit_begins_a_sweep_again(small_chunks, make_profile, gold_segment, 
     create_unmarked(make_profile, 5)
     silver = make_profile(attributes={"plan": "silver"}).pk
     live.sweep_some(now=timezone.now() + 6 * MINUTE)
-    first = listener.heard()
+    first = listener.signals()
     Segment.objects.filter(pk=gold_segment.pk).update(filter=SILVER)
     live.segment_saved(gold_segment, timezone.now())
     heard = sweep(listener, MINUTE)
@@ -155,7 +155,7 @@ def test_a_late_event_of_the_pause_is_dropped_when_it_ends(listen):
         listener=7, subscription=carts.subscription, profile_id=1, kind="event", at=timezone.now()
     )
     live.resume(carts.subscription.listener, timezone.now())
-    assert carts.heard() == []
+    assert carts.signals() == []
 
 
 def test_a_resumed_listener_is_swept_once_more_after_five_minutes(make_profile, listen):

@@ -93,7 +93,7 @@ def test_waiting_signals_of_a_visitor_go_to_the_merged_person(api, call, listen,
     live.work(now=timezone.now(), seconds=60)
     assert Signal.objects.count() == 3
     identify(call, "a")
-    heard = listener.heard()
+    heard = listener.signals()
     assert {pk for _kind, pk in heard} == {person("a").pk}
     assert heard[-1][0] == "joined"
     assert listener.work() == [("left", person("a").pk)]

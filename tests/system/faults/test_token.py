@@ -10,7 +10,7 @@ from canvases import engine
 from partners import housekeeping, sync
 from partners.models import Connection
 from tests.canvases.conftest import Editor
-from tests.conftest import proved_just_now
+from tests.conftest import mark_reauthenticated
 from tests.partners.conftest import ConnectFlow
 from tests.system.faults.checked_world import N_PEOPLE, PRODUCTION_TIMES
 from tiktok_sandbox.seed import EU, UK
@@ -28,7 +28,7 @@ def partner_pages(world, settings, signed_in, alice):
 @pytest.fixture
 def reauthenticate(partner_pages, alice):
     """reauthenticate() makes alice's session as fresh as after typing her password."""
-    return lambda: proved_just_now(partner_pages.client, alice)
+    return lambda: mark_reauthenticated(partner_pages.client, alice)
 
 
 def _mail_subjects(mailoutbox):
