@@ -1,4 +1,4 @@
-"""The fixtures of live installations, shared with the tests of faults."""
+"""Reuse the fixtures for live installations from the tests of faults."""
 
 from tests.system.faults.live.conftest import databases, is_sqlite, make_site, prepared
 

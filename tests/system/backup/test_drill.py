@@ -1,4 +1,4 @@
-"""A backup made under load is restored to a new installation, where the work goes on."""
+"""A backup made under load is restored to a new installation, which continues the work."""
 
 import shutil
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 N_PEOPLE = 8_000
 # People who are pending when the backup is written, and erased afterwards.
 ERASED = [N_PEOPLE, N_PEOPLE + 1, N_PEOPLE + 2]
-LATEST = 1_000_000  # the number of a profile created just before the backup
+LATEST = 1_000_000  # the number of a profile that is created immediately before the backup
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def second_site(databases, tmp_path):
 
 
 def back_up_under_load(site, file):
-    """Write a backup while people are pending and retried; return the counts before it."""
+    """Write a backup while people are pending and retried; return the counts before the backup."""
     site.start("engine")
     site.do(crowd.launch)
     site.await_rest()

@@ -1,4 +1,4 @@
-"""Read the artefacts of a run as text: tables, backup, mails, Redis, PostgreSQL's log."""
+"""Read what a journey leaves behind as text: tables, backup, mails, Redis, PostgreSQL's log."""
 
 import base64
 import re
@@ -71,9 +71,9 @@ def mails(folder):
 
 
 def beside_the_tables(url):
-    """Return the bytes of SQLite's files, or PostgreSQL's log.
+    """Return as text the bytes of SQLite's files, or PostgreSQL's log.
 
-    scripts/postgres.py writes that log beside the data.
+    scripts/postgres.py puts the log beside the data directory.
     """
     if url.startswith("sqlite"):
         file = Path(url.removeprefix("sqlite:///"))
@@ -86,11 +86,10 @@ def beside_the_tables(url):
 
 
 def unpacked(text):
-    """Return the decoded base64 parts of a text: the queue's tasks."""
+    """Return the base64 parts of a text, decoded; django-q2 encodes its tasks like this."""
     packed = re.findall(r"[A-Za-z0-9_-]{40,}", text)
     return "\n".join(
-        base64.urlsafe_b64decode(request[: len(request) // 4 * 4]).decode("latin-1")
-        for request in packed
+        base64.urlsafe_b64decode(part[: len(part) // 4 * 4]).decode("latin-1") for part in packed
     )
 
 

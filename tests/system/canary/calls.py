@@ -1,4 +1,4 @@
-"""API calls, most of them invalid, with a key and personal data."""
+"""Call the API, mostly with invalid calls, which contain a key and personal data."""
 
 import requests
 
@@ -6,7 +6,7 @@ PATHS = ("users/track", "users/identify", "users/delete", "canvas/trigger/send",
 
 
 def good_and_bad_calls(url, *, key, person):
-    """Return the statuses of calls with the key in a header, in the body and in the query.
+    """Make calls with the key in a header, in the body and in the query; return their statuses.
 
     Assert that no answer repeats the key or the e-mail address.
     """

@@ -10,7 +10,7 @@ MOST_OF_A_KIND = 3  # pages whose addresses differ only in numbers
 def crawl(session, start):
     """Return URL -> text of the pages reached from the start page.
 
-    Every path and every value of every parameter of a path is opened, not every combination.
+    It opens each path with each value of each of its parameters, but not all combinations.
     """
     pages, todo, seen, kinds = {}, [start], set(), Counter()
     while todo:

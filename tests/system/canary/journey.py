@@ -1,4 +1,4 @@
-"""A whole journey in real processes at DEBUG level, with planted secrets and personal data."""
+"""Use the product in real processes that log at DEBUG level, with planted secrets and data."""
 
 import os
 
@@ -36,7 +36,7 @@ READ_TOKEN = "from partners.models import Connection; print('\\n' + Connection.o
 
 
 class Journey:
-    """A stack, the values planted in it, and the pages that it showed."""
+    """A stack, the secrets and personal data planted in it, and the pages that it showed."""
 
     def __init__(self, var, database_url):
         self.database_url = database_url
@@ -194,7 +194,7 @@ class Journey:
         stack.wait_until(is_done, seconds=180, what="the erasure did not end")
 
     def crawl_pages(self):
-        """Keep all pages that a viewer and an admin reach, as URL -> text."""
+        """Store all pages that a viewer and an admin reach, as URL -> text."""
         start = f"{self.stack.url}/g/acme/"
         self.viewer_signs_in()
         self.pages = crawl(self.viewer.session, start)
@@ -210,6 +210,7 @@ class Journey:
         page.press("Disconnect")
 
     def keep_cookies(self):
+        """Add the values of the cookies to the secrets."""
         for browser in (self.marketer.browser, self.viewer):
             for cookie in browser.session.cookies:
                 if cookie.name in ("sessionid", "csrftoken"):

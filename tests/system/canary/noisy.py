@@ -1,4 +1,4 @@
-"""The product's settings with the most verbose logs; mails go to files, alerts go out at once."""
+"""The product's settings with the most verbose logs, mails in files, and alerts sent at once."""
 
 from audiencesync.settings import *  # noqa: F403  # a settings module is its names
 from audiencesync.settings import BEATS, LOGGING, VAR_DIR

@@ -16,13 +16,13 @@ def word(name):
 
 @dataclass
 class Planted:
-    """Planted values by name: no secret may be found; personal data only in their columns."""
+    """Planted values by name."""
 
-    secrets: dict[str, str] = field(default_factory=dict)
-    people: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)  # may be found nowhere
+    people: dict[str, str] = field(default_factory=dict)  # may be found only in their columns
 
     def found(self, text, *, only_secrets=False):
-        """Return the names (never the values) of what a text holds, in any spelling."""
+        """Return the names, never the values, of the planted values that a text contains."""
         wanted = self.secrets | ({} if only_secrets else self.people)
         lower = text.lower()
         return sorted(

@@ -1,4 +1,4 @@
-"""At DEBUG level no fault of the partner leads to a token or personal data in logs and tables."""
+"""No fault of the partner puts a token or personal data into logs, even at DEBUG, or tables."""
 
 import logging
 
@@ -62,6 +62,6 @@ def test_a_fault_leaks_no_planted_value(world, planted, caplog, kind):
 
     rows = [list(model.objects.values()) for model in (Push, Batch, Delivery)]
     assert rows[0]
-    said = caplog.text + repr([record.__dict__ for record in caplog.records]) + repr(rows)
-    assert "Starting new HTTP connection" in said  # urllib3's own lines are among them
-    assert planted.found(said) == []
+    written = caplog.text + repr([record.__dict__ for record in caplog.records]) + repr(rows)
+    assert "Starting new HTTP connection" in written  # a DEBUG line of urllib3
+    assert planted.found(written) == []

@@ -1,4 +1,4 @@
-"""After a journey at DEBUG level no secret is readable; personal data is only in its columns."""
+"""After a journey at DEBUG level, secrets are nowhere, and personal data only in its columns."""
 
 import json
 from urllib.parse import urlsplit
@@ -14,7 +14,8 @@ from tests.system.faults.live.site import address
 
 __all__ = ["databases"]
 pytestmark = pytest.mark.slow
-PLACES = {  # where personal data may be: (table, column) -> the end of the planted value's name
+# Where personal data may be: (table, column) -> how the name of the planted value ends.
+PLACES = {
     **{("people_profile", name): name for name in ("email", "phone", "idfa")},
     ("people_profile", "gaid"): ("gaid", "google_ad_id"),
     **{
@@ -150,7 +151,7 @@ def test_the_backup_holds_no_secret(journey):
 
 
 def secrets_but_sessions(journey, text):
-    # The primary key of Django's sessions is their secret.
+    # A session's primary key is its secret, so it must be in the database.
     found = journey.planted.found(text, only_secrets=True)
     return {name for name in found if not name.startswith("sessionid")}
 

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.thorough]
 
 
 class Patient(HTTPAdapter):
-    """Wait for an answer for longer than the two seconds of the client: the machine may be busy."""
+    """Waits longer than the client's two seconds for an answer: the machine may be busy."""
 
     def send(self, request, **how):
         return super().send(request, **how | {"timeout": 120})
@@ -28,7 +28,7 @@ def patient_client(key, url, **how):
 def client(request, live_server, acme, issue_key):
     client = patient_client(issue_key(acme), live_server.url, use_auth_header=request.param)
     yield client
-    client.session.close()  # otherwise a thread of the server keeps its database connection
+    client.session.close()  # so that the server's thread ends and closes its database connection
 
 
 def test_track_creates_profiles(client):

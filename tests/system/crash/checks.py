@@ -48,12 +48,12 @@ def end_state(world: World, scenario: Scenario) -> dict:
 
 
 def _expected_members(states: tuple[str, ...]) -> dict[str, list[str]]:
-    """Return audience id -> hashes in it after the deliveries in these states, by queue order."""
+    """Return audience id -> hashes that are members if the deliveries in these states arrived."""
     rows = Delivery.objects.annotate(state=Coalesce("outcome", "batch__state")).filter(
         state__in=states
     )
     if states == ("synced",):
-        # A batch that was discarded while under way is compensated: its people are no members.
+        # A batch that was discarded during its request is compensated: its people are not members.
         rows = rows.exclude(batch__cancel_requested=True)
     rows = rows.exclude(profile__email_sha256=None)  # erased
     rows = rows.order_by("batch__seq", "pk").values_list(
@@ -79,7 +79,7 @@ def find_violations(
     yield from after["laws"]
     yield from _decreased_counts(before["counts"], after["counts"])
     if after["leases"]:
-        yield f"{after['leases']} batches are leased although nobody works"
+        yield f"{after['leases']} batches are leased although no process works"
     at_partner = {name: _hashes(sandbox, remote.audiences[name]) for name in AUDIENCES}
     for name in AUDIENCES:
         key = remote.audiences[name]

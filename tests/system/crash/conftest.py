@@ -1,4 +1,4 @@
-"""Fixtures: databases of the engine in use, and scenarios with a sandbox of their own."""
+"""Fixtures: databases on SQLite or PostgreSQL, and scenarios, each with its own sandbox."""
 
 import pytest
 from django.conf import settings

@@ -1,4 +1,4 @@
-"""Copy a database from a template for each point: an SQLite file, or a PostgreSQL database."""
+"""Give each run of a scenario a copy of a template database, on SQLite or PostgreSQL."""
 
 import os
 import shutil
@@ -25,7 +25,10 @@ _inherited = []
 
 
 def enter(name: str, busy_seconds: float = 20) -> None:
-    """Use this database from now on; call it in a child."""
+    """Connect Django to this database from now on; call it in a child.
+
+    ``busy_seconds``: for how long a statement waits for a lock of SQLite.
+    """
     _inherited.append(connections["default"])
     del connections["default"]
     values = connections.databases["default"]
@@ -37,7 +40,7 @@ def enter(name: str, busy_seconds: float = 20) -> None:
 class Databases:
     """Create and drop databases. ``base`` is a migrated one without rows.
 
-    The test process never connects to one of them through Django.
+    Only child processes connect to them through Django, never the test process.
     """
 
     def __init__(self, unblock, folder: Path) -> None:
@@ -60,10 +63,11 @@ class Databases:
         return Child(run, max_seconds=max_seconds)
 
     def worker(self, number: int, roles: "Roles") -> Worker:
-        """Fork a worker for orders with a ``database``, a ``work`` of the roles, ``arguments``.
+        """Fork a worker. Each order names a ``database``, a method (``work``) of the roles, and
+        its ``arguments``.
 
-        The worker keeps its connection, as the processes in production do. ``number`` is that of
-        the worker at the clock (0 or 1).
+        The worker keeps its connection, as the processes in production do. ``number`` (0 or 1) is
+        its number at the clock.
         """
         entered = ""
 
@@ -89,7 +93,10 @@ class Databases:
         return Worker(work_of)
 
     def name_sessions(self) -> None:
-        """Name the sessions of this process, if the server shows whose they are."""
+        """Name the sessions of this process, so that `copy` can tell them from those of the dead.
+
+        SQLite has no sessions.
+        """
 
     def create(self, template: str | None = None) -> str:
         """Create a database, a copy of ``template`` if given; return its name."""
@@ -99,21 +106,21 @@ class Databases:
         raise NotImplementedError
 
     def apart(self) -> None:
-        """Share nothing with sibling processes; call it in a child that creates databases."""
+        """Stop sharing connections with the parent; for a child that creates databases."""
 
     def is_locked(self, name: str) -> bool:
-        """Return whether a process may keep others waiting there, a frozen one included."""
+        """Return whether a process, even a frozen one, may hold a lock that others wait for."""
         raise NotImplementedError
 
     def copy(self, template: str, workers: Iterable[Worker] = ()) -> str:
-        """Return the name of a copy of the template for a single point.
+        """Return the name of a copy of the template, for one run.
 
-        ``workers`` are idle and may keep their connections.
+        ``workers`` are idle; their connections to the copy stay open.
         """
         return self.create(template)
 
     def give_back(self, name: str) -> None:
-        """Release the copy of a point."""
+        """Release the copy after a run."""
         self.drop(name)
 
 

@@ -1,6 +1,7 @@
-"""Kill or freeze a scenario once per class of points, then recover and check the end.
+"""Run a scenario again and again; kill or freeze it in each run, then recover and check the end.
 
-`points` numbers the points. A run is *struck* at one of them: its process gets SIGKILL or SIGSTOP.
+Points (see points.py) are grouped into classes of points that are alike; one point of each class is
+*struck*: the process gets SIGKILL or SIGSTOP there.
 """
 
 import json
@@ -29,7 +30,7 @@ from tiktok_sandbox.seed import EU, MARA
 from tiktok_sandbox.server import Server
 
 BUG_PRONE = ("COMMIT", " POST ")  # parts of point labels
-LOCK_WAIT_SECONDS = 0.12  # for a process that may wait for a lock of the frozen one
+LOCK_WAIT_SECONDS = 0.12  # how long to watch a process that may wait for the frozen one's lock
 ERROR_MARK = "it says: "  # stands before an error that a process logged or died of
 WORKERS = ("interrupted", "other")
 ViolationTest = Callable[[str], bool]
@@ -75,7 +76,7 @@ class Stage:
         self.snapshot = Snapshot(self.sandbox)
         self.workers: dict[str, Worker] = {}  # by role; they outlive the runs
         self.struck: Child | None = None  # in the present run
-        self.state_left: dict | None = None  # by the process that was killed in the present run
+        self.state_left: dict | None = None  # what the killed process of the present run left
 
     def close(self) -> None:
         """End the workers and drop the template."""
@@ -85,10 +86,10 @@ class Stage:
         self.snapshot.close()
 
     def strike_all(self, mode: str, first: int = 0, step: int = 1) -> Result:
-        """Strike once in every ``step``-th class of points, and run once without a strike.
+        """Strike in every ``step``-th class of points from ``first`` on, and run once undisturbed.
 
-        Threads vary in their order, so the run that numbers the points may be longer than the
-        others. In this case, number the points of one more run.
+        Threads run in another order each time, so the runs that are struck may be shorter than the
+        run that numbered the points. If many points are missed, number them once more and repeat.
         """
         result = self._strike_all(mode, first, step)
         if result.has_missed_many:
@@ -112,8 +113,8 @@ class Stage:
     def _classes(
         self, points: list[Point], mode: str, *, is_finest: bool = False
     ) -> list[list[int]]:
-        """Return the numbers of the points by class; a strike at the last one stands for all."""
-        # With threads the order of the points varies, so a number does not stand for a class.
+        """Return the numbers of the points by class. A strike at the last one stands for all."""
+        # With threads, a number is another point in each run, so that there are no classes.
         if self.at_every_point or self.scenario.in_threads:
             return [[at] for at in range(len(points))]
         if mode == "kill":
@@ -126,9 +127,9 @@ class Stage:
     def first_violation(
         self, mode: str, first: int = 0, step: int = 1, *, is_relevant: ViolationTest = bool
     ) -> Result:
-        """Strike at point after point until a violation is relevant.
+        """Strike at one point after the other until ``is_relevant`` accepts a violation.
 
-        Calls and commits come first, because most bugs are there.
+        Points at calls and commits come first, because most bugs are there.
         """
         result, points = Result(), self.points(mode)
         numbers = [members[-1] for members in self._classes(points, mode, is_finest=True)]
@@ -165,20 +166,23 @@ class Stage:
         return self.databases.copy(self.template, self.workers.values())
 
     def _finish(self, name: str) -> None:
-        """Give the database back, and end the workers that are not ready for another run."""
+        """Give the database back, and end the workers that are not idle."""
         for role, worker in list(self.workers.items()):
             if worker.state != "idle":
                 self._end_worker(role)
         self.databases.give_back(name)
 
     def _reset(self) -> None:
-        """Restore the sandbox, the ledger file and the clock; callers copy the database."""
+        """Restore the sandbox, the ledger file and the clock."""
         self.snapshot.restore(self.scenario.faults)
         self.remote.ledger.unlink(missing_ok=True)
         CLOCK.reset()
 
     def _strike(self, at: int, mode: str, result: Result, points: list[Point]) -> bool:
-        """Strike at one point, add the violations; return whether the run ended before it."""
+        """Run, strike at point ``at``, and add the violations to the result.
+
+        Return whether the run ended before it reached the point.
+        """
         run = self._killed if mode == "kill" else self._frozen
         name = self._begin()
         try:
@@ -192,10 +196,10 @@ class Stage:
         result.violations += [
             f"{self.scenario.name}, {run.__name__[1:]} at {where}: {text}" for text in violations
         ]
-        # On a busy machine a run may take another way than the run that numbered the points. Then
-        # the number `at` belongs to another point, of another epoch.
-        is_numbered_way = point and point["path"] == path_of(points[: at + 1])
-        if self.at_every_point and mode == "kill" and is_numbered_way and self.state_left:
+        # On a busy machine a run may pass other points than the run that numbered them. Then the
+        # number `at` is another point, whose epoch is not known.
+        is_same_path = point and point["path"] == path_of(points[: at + 1])
+        if self.at_every_point and mode == "kill" and is_same_path and self.state_left:
             left = json.dumps(self.state_left | {"calls": self.n_calls}, sort_keys=True)
             result.add(Result(n_compared=1, states={str(points[at].epoch): [left]}))
         return point is None
@@ -213,10 +217,10 @@ class Stage:
         frozen = self._order("interrupted", name, "interrupted_work", at, signal.SIGSTOP)
         self.struck = frozen
         if frozen.wait() == "stopped":
-            # Not by itself: its threads would go on for a moment after the signal.
+            # The test marks it: its own threads would run on briefly after the signal.
             CLOCK.mark(WORKERS.index("interrupted"), is_at_work=False)
             CLOCK.wait(LEASE + 0.01)
-            # Not as the point says: another thread may have been amid a statement.
+            # Ask the database instead of `Point.holds_lock`: another thread may hold the lock.
             holds_lock = self.databases.is_locked(name)
             other = self._order("other", name, "concurrent_work")
             seconds = LOCK_WAIT_SECONDS if holds_lock else MAX_SECONDS - 5
@@ -224,7 +228,7 @@ class Stage:
                 yield "another worker waits for a process that holds nothing"
             CLOCK.mark(WORKERS.index("interrupted"), is_at_work=True)
             frozen.go_on()
-            # One that waits for the other is still running, or was killed by its alarm.
+            # A process that waits for the other one is still running, or its alarm killed it.
             if not {frozen.wait(), other.wait()} <= {"idle", "ended"}:
                 yield "two workers wait for each other"
             if other.state != "idle":  # it died of an error, so a third process recovers
@@ -238,7 +242,7 @@ class Stage:
     def _recover_and_check(
         self, name: str, *, is_repeated: bool, died_at: str = ""
     ) -> Iterator[str]:
-        """Recover in another process than the one that was struck, and yield the violations."""
+        """Recover in a process other than the one that was struck; yield the violations."""
         is_valid = {
             token: self.sandbox.accounts.token(token) is not None for token in self.remote.tokens
         }
@@ -258,7 +262,7 @@ class Stage:
         )
 
     def _order(self, role: str, name: str, work: str, *arguments: object) -> Worker:
-        """Give work to the worker of a role, a new one if the last one has died."""
+        """Give work to the worker of a role; start a new worker if there is none."""
         if role not in self.workers:
             self.workers[role] = self.databases.worker(WORKERS.index(role), self.roles)
         self.workers[role].order(database=name, work=work, arguments=arguments)

@@ -1,4 +1,7 @@
-"""Seed bugs of the queue into the children of a scenario, to prove that the harness sees bugs."""
+"""Put bugs into the queue code of a scenario's processes, to prove that the harness finds bugs.
+
+Each bug is a patch; its docstring is its name, which docs/reliability.md lists.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,7 +34,7 @@ class Mutant:
     patch: Callable[[], None]
     scenario: Scenario
     mode: str
-    dies_of: tuple[str, ...] = ()  # errors that show the bug; any other is a fault of the patch
+    dies_of: tuple[str, ...] = ()  # errors that the bug causes; another error is not its evidence
 
 
 MUTANTS: list[Mutant] = []

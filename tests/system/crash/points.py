@@ -1,9 +1,9 @@
 """Number the points at which a process can die: SQL statements, COMMITs and HTTP exchanges.
 
-A point stands before each SQL statement, and before and after each COMMIT and HTTP exchange.
-Points without a lasting change between them form an epoch: no commit of a transaction that wrote,
-no write outside a transaction, no exchange with the partner, no write to a file. A write that met
-no row counts as no change. A death at any point of an epoch leaves the same state behind, which
+There is a point before each SQL statement, and before and after each COMMIT and HTTP exchange. A
+lasting change begins a new epoch: a commit of a transaction that wrote, a write outside a
+transaction, an exchange with the partner, or a write to a file. A write that matched no row does
+not count. So all points of an epoch are alike: a death there leaves the same state behind, which
 `--every-point` checks.
 """
 
@@ -24,7 +24,7 @@ from django.db import connections
 from partners.queue import flush
 from partners.tiktok import client
 
-FREEZE_STEP = 5  # each fifth point inside one transaction of PostgreSQL is struck
+FREEZE_STEP = 5  # every fifth point inside a transaction of PostgreSQL is struck
 READ_ONLY = ("SELECT", "BEGIN", "PRAGMA", "SAVEPOINT", "RELEASE", "ROLLBACK TO", "SET LOCAL")
 
 
@@ -51,10 +51,10 @@ def kill_classes(points: list[Point]) -> list[list[int]]:
 def freeze_classes(points: list[Point], *, one_writer: bool) -> list[list[int]]:
     """Return the numbers of the points, grouped into classes that are alike for a frozen process.
 
-    A frozen process goes on with the rows it has read: each statement outside a transaction is a
-    class of its own. Inside a transaction of SQLite no other process can write: its statements form
-    one class. On PostgreSQL others can write: every fifth statement and the last one are struck,
-    and each one with `--every-point`.
+    Outside a transaction each statement is its own class, because a process that wakes goes on with
+    the rows it has read before. Inside a transaction of SQLite no other process can write, so that
+    its statements form one class (``one_writer``). On PostgreSQL others can write, so that a class
+    has five statements.
     """
     classes: list[list[int]] = []
     for members in _grouped(
@@ -66,10 +66,10 @@ def freeze_classes(points: list[Point], *, one_writer: bool) -> list[list[int]]:
 
 
 def coarse_freeze_classes(points: list[Point]) -> list[list[int]]:
-    """Return the numbers of the points, grouped by epoch, in and outside of a transaction.
+    """Return the numbers of the points, grouped by epoch and by whether a transaction is open.
 
-    Coarser than `freeze_classes`, and for runs on SQLite only: PostgreSQL, where the same scenarios
-    run, is frozen at each statement outside a transaction.
+    These classes are coarser than those of `freeze_classes`. They suffice on SQLite, because the
+    same scenarios run with the finer ones on PostgreSQL.
     """
     return _grouped(points, lambda at: (points[at].epoch, points[at].holds_lock))
 
@@ -79,9 +79,9 @@ def _grouped(points: list[Point], key: Callable[[int], object]) -> list[list[int
 
 
 class Points:
-    """Count the points of this process, and send it ``signal`` at the point numbered ``at``.
+    """Count the points of this process; at the point numbered ``at``, send it ``signal``.
 
-    ``file`` is the file that the process writes beside the database.
+    ``file`` is the one file that the process writes. ``send`` writes a report to the test.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class Points:
 
 
 def _writes(sql: str, cursor) -> bool:
-    """Return whether a statement may have written: it is not a read, and it met a row."""
+    """Return whether a statement may have written: it is not a read, and it matched a row."""
     if sql.lstrip().startswith(READ_ONLY):
         return False
     # SQLite counts the rows of RETURNING only when they are read.
@@ -170,7 +170,7 @@ def _writes(sql: str, cursor) -> bool:
 
 
 class Inline(Executor):
-    """Make the call at once in the thread of the caller: every run has the same order of points."""
+    """Makes each call in the caller's thread, so that points come in the same order in each run."""
 
     def __init__(self, max_workers: int) -> None:
         """Accept the arguments of a thread pool; calls are made one at a time."""

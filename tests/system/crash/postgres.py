@@ -1,4 +1,7 @@
-"""Restore the rows of one PostgreSQL database per scenario before each point; copies are slower."""
+"""Databases on PostgreSQL: one copy per scenario, whose rows are restored before each run.
+
+This is faster than a new copy for each run.
+"""
 
 import os
 import time
@@ -17,7 +20,7 @@ _SEQUENCES = (
     "SELECT sequencename, last_value, start_value FROM pg_sequences WHERE schemaname = 'public'"
 )
 _NUMBERS = count()  # one counter per process: several folders of tests create databases
-_inherited = []  # sessions of the test process: closing them in a child would end them there
+_inherited = []  # sessions of the parent; if a child closed them, the parent would lose them
 _OTHERS = (
     "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     " AND application_name <> ALL(%s)"
@@ -38,12 +41,12 @@ class Postgres(Databases):
         super().__init__(unblock, folder)
 
     def apart(self) -> None:
-        """Open a session of its own."""
+        """Open a session for this process."""
         _inherited.append(self.admin)
         self.admin, self.copies = self._session("postgres"), {}
 
     def create(self, template: str | None = None) -> str:
-        """Create a database; retry while the last child's session at the template ends."""
+        """Create a database; retry while a session of an earlier child keeps the template busy."""
         name = f"crash_{os.getpid()}_{next(_NUMBERS)}"
         for _ in range(500):
             try:
@@ -70,7 +73,7 @@ class Postgres(Databases):
         connections.databases["default"]["OPTIONS"]["application_name"] = _session_name(os.getpid())
 
     def copy(self, template: str, workers: Iterable[Worker] = ()) -> str:
-        """Return the name of the one copy of the template, with its first rows restored."""
+        """Return the name of the copy of the template, which has the template's rows again."""
         if template not in self.copies:
             name = self.create(template)
             self.copies[template] = Copy(name, self._session(name))
@@ -93,7 +96,7 @@ def _session_name(pid: int) -> str:
 
 
 class Copy:
-    """A database that keeps its first rows in a schema beside the tables."""
+    """A database that stores its first rows in the schema ``kept``, to restore them."""
 
     def __init__(self, name: str, session: psycopg.Connection) -> None:
         self.name, self.session = name, session
@@ -116,7 +119,7 @@ class Copy:
         )
 
     def restore(self, kept_sessions: list[str]) -> None:
-        """End the sessions that dead processes left, then restore every row and sequence."""
+        """End all sessions but ``kept_sessions`` and this one; restore every row and sequence."""
         self.session.execute(f"SELECT pg_terminate_backend(pid) {_OTHERS}", [kept_sessions])
         while self.session.execute(f"SELECT 1 {_OTHERS} LIMIT 1", [kept_sessions]).fetchone():
             time.sleep(0.002)

@@ -1,4 +1,4 @@
-"""Fork children of the test process, which start in milliseconds, die, freeze, wake, report."""
+"""Fork children of the test process: they start in milliseconds, report, and can be struck."""
 
 import faulthandler
 import gc
@@ -18,10 +18,10 @@ STDERR = 2
 
 
 class Child:
-    """Fork a process that calls ``work(send)``; keep its reports and its state.
+    """A forked process that calls ``work(send)``, with its reports and its state.
 
-    ``send({key: value})`` writes a report to a pipe. The key "point" announces that a signal stops
-    or kills the process right after it.
+    ``send({key: value})`` writes a report to a pipe. After a report with the key "point", a signal
+    stops or kills the process.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class Child:
     ) -> None:
         self.reader, writer = os.pipe()
         self.state = "running"
-        self.has_waited = False  # for the signal that the report "point" announces
+        self.has_waited = False  # whether `wait` has seen the effect of that signal
         self.messages: list[dict] = []
         self.rest = b""  # of the pipe: the beginning of the next report
         with Store.lock:  # a sandbox of the test process may be at work in a thread
@@ -45,7 +45,10 @@ class Child:
         os.set_blocking(self.reader, False)
 
     def wait(self, seconds: float = MAX_SECONDS) -> str:
-        """Wait for it to stop or end; return "running", "stopped", "ended" or "killed"."""
+        """Wait until the process stops or ends; return its state.
+
+        It is "running" (after ``seconds``), "stopped", "ended", "killed", or of a worker "idle".
+        """
         ends_at = time.monotonic() + seconds
         while (
             self.state == "running"
@@ -62,7 +65,7 @@ class Child:
 
     @property
     def is_idle(self) -> bool:
-        """Return whether it lives and has nothing to do: only a `Worker` can be."""
+        """Return whether it lives and has nothing to do. Only a `Worker` can be idle."""
         return False
 
     def go_on(self) -> None:
@@ -100,10 +103,10 @@ class Child:
 
 
 class Worker(Child):
-    """Fork a process that runs one work after another, as the processes in production do.
+    """A forked process that does one order after another, as the processes in production do.
 
-    A fork for each work would cost more than the work: memory is copied, and caches are empty.
-    ``work_of(order)`` returns a work as `Child` takes it; it and the work run in the child.
+    A fork for each order would cost more than its work: memory is copied, and caches are empty.
+    ``work_of(order)`` returns the work, a function like that of `Child`; both run in the child.
     """
 
     def __init__(self, work_of: Callable[[dict], Callable], max_seconds: int = MAX_SECONDS) -> None:
@@ -134,7 +137,7 @@ class Worker(Child):
         self.messages, self.n_orders, self.has_waited = [], 0, False
 
     def order(self, **order: object) -> None:
-        """Give it the next work; `wait` returns "idle" once it is done."""
+        """Give it the next order; `wait` returns "idle" once it is done."""
         self.state, self.n_orders = "running", self.n_orders + 1
         os.write(self.writer, json.dumps(order).encode() + b"\n")
 
@@ -151,11 +154,11 @@ def _state(status: int) -> str:
 
 
 def _run_child(work: Callable, send: Callable[[dict], None], max_seconds: int) -> None:
-    """Run in the child: never return to the test, and run none of its teardown."""
+    """Do the work in the child, then exit, so that it never runs the test's code or teardown."""
     gc.disable()  # a collection would write to, and so copy, the memory shared with the test
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        # Upon a hang, print the stack and die.
+        # If the process hangs, it prints its stack and dies.
         faulthandler.register(signal.SIGALRM, file=STDERR, chain=True)
         signal.alarm(max_seconds)
         root = logging.getLogger()

@@ -1,4 +1,4 @@
-"""Collect the results of the runs of a scenario."""
+"""Add up the results of all runs of a scenario."""
 
 import json
 from collections.abc import Iterator
@@ -14,8 +14,7 @@ class Result:
 
     n_points: int = 0  # in the classes that were struck
     n_struck: int = 0  # classes, each at one of its points
-    # Points that were numbered in a run without a strike, and not reached when they were to be
-    # struck.
+    # Points that the run without a strike had, but the run that was to be struck did not reach.
     n_missed: int = 0
     n_compared: int = 0  # deaths whose state is in ``states``
     # epoch -> distinct states that deaths at its points left behind; only with `--every-point`
@@ -24,7 +23,7 @@ class Result:
 
     @property
     def has_missed_many(self) -> bool:
-        """Return whether the runs that were struck differ from the one that was numbered."""
+        """Return whether the struck runs differ too much from the one that numbered the points."""
         return self.n_missed > self.n_points // 10
 
     def add(self, other: "Result") -> None:

@@ -1,6 +1,7 @@
-"""What each process of a scenario does: prepare, work until a signal strikes, interfere, recover.
+"""What each process of a scenario does: prepare, be interrupted, work concurrently, recover.
 
-The methods of `Roles` return functions that a child runs; ``send`` writes a report to the test.
+Most methods of `Roles` return a function that a child runs; its argument ``send`` writes a report
+to the test.
 """
 
 import re
@@ -17,7 +18,7 @@ from tests.system.crash.world import Remote, World
 
 Mutant = Callable[[], None]
 Send = Callable[[dict], None]
-WRITTEN_AT = re.compile(r'"at": "[^"]*"')  # in the ledger: each run has its own time
+WRITTEN_AT = re.compile(r'"at": "[^"]*"')  # the time in a line of the ledger, new in each run
 
 
 class Roles:
@@ -34,7 +35,7 @@ class Roles:
 
     @cached_property
     def world(self) -> World:
-        """Return the world of this process, with the seeded bug if there is one; for a child."""
+        """Return the world of this process, a child, and apply the mutant if there is one."""
         if not self.scenario.in_threads:
             make_calls_in_line()
         if self.mutant:
@@ -56,7 +57,10 @@ class Roles:
         return run
 
     def interrupted_work(self, at: int | None, strike: int) -> Callable:
-        """Send the signal ``strike`` at point ``at``; report all points unless killed."""
+        """Do the interrupted work; at point ``at``, send the signal ``strike`` to this process.
+
+        Report all points, unless the signal kills the process.
+        """
 
         def run(send):
             world = self.world
@@ -74,9 +78,10 @@ class Roles:
         return self.with_world(self.scenario.run_concurrent)
 
     def recovery_work(self, is_repeated: bool) -> Callable:
-        """Report the state left behind, go on until no work is left, report the end.
+        """Report the state that was left behind, work until nothing is left, report the end.
 
-        ``is_repeated``: the interrupted work has not ended and is repeated first.
+        ``is_repeated``: first do the scenario's ``retry``, because the interrupted work has not
+        ended.
         """
 
         def run(send):
@@ -103,9 +108,9 @@ class Roles:
 
 
 def _state_left(remote: Remote) -> dict:
-    """Return the state that a dead process left here: rows by table, counts, the file.
+    """Return the state that a dead process left: number of rows by table, counts, the ledger file.
 
-    Rows of an hour or a day are left out: one may begin between two runs.
+    Tables with a row per hour or day are left out: a new hour may begin between two runs.
     """
     models = [model for model in apps.get_models() if not model.__name__.endswith(("Hour", "Day"))]
     rows = {model._meta.label: model._base_manager.count() for model in models}

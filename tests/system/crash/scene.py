@@ -33,7 +33,8 @@ class Scenario:
     retry: Work | None = None
     # What another process runs during a freeze. None: the same as ``retry``.
     concurrent: Work | None = None
-    # False: ``concurrent`` finishes only its own work, and leaves alone the lease of the frozen one
+    # Whether the process of ``concurrent`` then works until nothing is left, also on the work of
+    # the frozen process, whose lease ends.
     concurrent_drains: bool = True
     finish: Work | None = None  # in every run, before the end is checked
     check: Check | None = None  # yields one sentence per violation in the rows of the end
@@ -41,7 +42,7 @@ class Scenario:
     people_per_request: int = 10_000
     # Whether HTTP runs in threads, as in production: the order of the points varies then.
     in_threads: bool = False
-    allowed_errors: tuple[str, ...] = ()  # names of errors that are a right answer
+    allowed_errors: tuple[str, ...] = ()  # names of errors that are no violation
     # name -> number of audiences of this name that must exist at the partner
     audiences: dict[str, int] = field(default_factory=dict)
     # states of deliveries that may have arrived at the partner or not: we cannot know
@@ -50,7 +51,8 @@ class Scenario:
     is_connected_at_end: bool | None = None  # None: not checked
     void_tokens: tuple[int, ...] = ()  # indexes of the tokens that the partner must have revoked
     n_valid_tokens: int | None = None  # at the partner
-    # beginnings of point labels: a death there leaves one more valid token, which we do not know
+    # Beginnings of labels of points. A death there leaves one more valid token at the partner,
+    # which the product has not stored.
     token_lost_at: tuple[str, ...] = ()
 
     def run_retry(self, world: World) -> None:
@@ -58,7 +60,7 @@ class Scenario:
         (self.retry or self.interrupted)(world)
 
     def run_concurrent(self, world: World) -> None:
-        """Run the work of another worker while this one is frozen."""
+        """Run the work of another process while the interrupted one is frozen."""
         (self.concurrent or self.run_retry)(world)
         if self.concurrent_drains:
             world.drain()

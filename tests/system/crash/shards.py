@@ -1,4 +1,4 @@
-"""Run the points of a scenario in shards, each by a process with a sandbox and a template."""
+"""Divide the points of a scenario among shards: processes with their own sandbox and template."""
 
 import os
 import signal
@@ -13,13 +13,13 @@ from tests.system.crash.roles import Mutant
 from tests.system.crash.scene import Scenario
 from tiktok_sandbox.server import serve
 
-N_SHARDS = 1  # enough as long as no scenario waits
+N_SHARDS = 1  # more would help only if scenarios waited; they compute all the time
 MAX_SECONDS = 600
 MAX_SECONDS_EVERY_POINT = 3600  # the machine may have other work
 
 
 class Shards:
-    """Run shards; each strikes at every n-th point."""
+    """Run a scenario in N_SHARDS shards; each strikes at every N_SHARDS-th class of points."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Shards:
         return self._run(lambda stage, shard: stage.strike_all("freeze", shard, N_SHARDS))
 
     def first_violation(self, mode: str, *, is_relevant: ViolationTest) -> Result:
-        """Strike at point after point until a violation in one of the shards is relevant."""
+        """Strike at one point after the other until ``is_relevant`` accepts a violation."""
         return self._run(
             lambda stage, shard: stage.first_violation(
                 mode, shard, N_SHARDS, is_relevant=is_relevant

@@ -1,4 +1,4 @@
-"""Keep the sandbox as it is after the preparation of a scenario: the start of every point."""
+"""Save the sandbox after the preparation of a scenario, and restore it before each run."""
 
 import sqlite3
 from collections.abc import Iterable

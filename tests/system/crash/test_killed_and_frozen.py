@@ -33,14 +33,14 @@ ALL = [  # killed and frozen
     *JOURNEYS,
     *SPLITS,
 ]
-# In these scenarios PostgreSQL has statements of its own (COPY, UNNEST, its clock). A kill in
-# another one leaves the same rows on either database, and PostgreSQL recovers from them after each
-# freeze.
+# In these scenarios the product uses statements that only PostgreSQL has (COPY, UNNEST, its clock).
+# The others are killed on SQLite only: a kill leaves the same rows on either database, and the
+# freezes show that PostgreSQL recovers from them.
 OWN_STATEMENTS = {"enqueue", "flush", "import", "call with a key", "live segment", "advance"}
 ONLY_FROZEN = [UNDER_WAY, UNDER_WAY_AND_FAILING, AT_WORK, CANCELLED_LATE]
 FROZEN = [*ALL, *ONLY_FROZEN]
-# Scenario -> least number of points, about two thirds of the present number. If a run has fewer,
-# the scenario has changed.
+# Scenario -> least number of points, about two thirds of the present number. A run with fewer does
+# not do what the scenario is for.
 LEAST = {
     "branches of a split": 44,
     "wait until an event": 50,
@@ -92,7 +92,7 @@ def _name(scenario):
 
 
 def _killed(scenario):
-    """Run on SQLite; on PostgreSQL, too, with statements of its own or `--every-point`."""
+    """Return the parameter of a scenario that is killed: once, or if needed on each database."""
     marks = () if scenario.name in OWN_STATEMENTS else (pytest.mark.once,)
     return pytest.param(scenario, id=_name(scenario), marks=marks)
 
@@ -100,14 +100,14 @@ def _killed(scenario):
 def _check(scenario, result, record_property):
     """Assert that there are no violations, enough points, and few missed ones.
 
-    A run may be shorter than the one that numbered the points, because threads vary in their order.
-    A tenth is never missed.
+    Because threads run in another order each time, a run may miss the point at which it was to be
+    struck.
     """
     record_property("points", result.n_points)
     record_property("struck", result.n_struck)
     record_property("missed", result.n_missed)
     assert result.violations == []
-    # Where threads vary in their order, a number may stand for another point, so states differ.
+    # With threads, a number is another point in each run, so that the states of an epoch differ.
     assert scenario.in_threads or result.mixed_epochs() == []
     assert scenario.in_threads or not result.states or result.n_compared > result.n_struck // 2
     assert result.n_points >= LEAST[scenario.name]

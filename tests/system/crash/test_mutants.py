@@ -1,4 +1,4 @@
-"""The harness sees every seeded bug, so that its silence about the real code is evidence."""
+"""The harness finds every seeded bug, so it would find such bugs in the real code as well."""
 
 from pathlib import Path
 
@@ -29,9 +29,9 @@ assert mutants_live.seeded is mutants_branches.seeded is mutants.seeded
 
 
 def _shows(mutant):
-    """Return a test whether a violation shows the bug.
+    """Return a function that tells whether a violation shows the bug.
 
-    An error counts only if the bug must end in it; a mere standstill does not count.
+    An error counts only if the mutant names it in ``dies_of``. A standstill never counts.
     """
 
     def is_relevant(text):
@@ -44,7 +44,7 @@ def _shows(mutant):
 
 
 def _is_outdated(text):
-    """Return whether a violation is an error of a patch that no longer fits the code."""
+    """Return whether a violation is an error because the patch no longer fits the code."""
     _where, _mark, error = text.partition(ERROR_MARK)
     return any(
         name in error for name in ("AttributeError", "ImportError", "NameError", "TypeError")

@@ -33,17 +33,17 @@ SYNC_TIMES = {
     "erasure_rest": 900.0,  # some scenarios let it pass
     "lease": LEASE,
     "create_lease": LEASE,
-    "request_deadline": 0.0,  # no part of a lease is kept for it; see `allow_slow_answers`
+    "request_deadline": 0.0,  # so that calls take no time of a lease; see `allow_slow_answers`
     "flush_seconds": 3.0,
     "requests_per_second": 5000.0,
-    # These are over before the next beat, but not within one beat.
+    # These end before the next beat, but not within one beat.
     "backoff_base": 0.1,
     "backoff_max": 0.15,
     "probe": 0.1,
     "throttle_park": 0.15,
 }
 DATABASE_PAUSE = 0.025  # real seconds
-LONGEST = 12.0  # real seconds that a process works, should work be left that it cannot end
+LONGEST = 12.0  # real seconds after which a process gives up if work is left
 ANSWER_SECONDS = 20.0  # real seconds that a call to the sandbox may take
 AUDIENCES = ("winback", "other")
 
@@ -126,12 +126,15 @@ class World:
         return builder.enter(sync, profiles, now)
 
     def has_pending(self) -> bool:
-        """Return whether people are pending, or a repeat (Batch.repeat_of) that has a token."""
+        """Return whether a batch with people is pending, or a repeat that can be sent.
+
+        A repeat (Batch.repeat_of) has no people of its own; it can be sent if there is a token.
+        """
         pending = Batch.objects.filter(state="pending")
         return pending.exclude(n=0, ad_account__connection__token_sealed="").exists()
 
     def flush(self, seconds: float = LONGEST, wait: Callable[[float], None] = CLOCK.pause) -> None:
-        """Run beat after beat of the queue until no work is pending, or for ``seconds`` (real)."""
+        """Run the queue's beat until no work is pending, for ``seconds`` (real) at most."""
         ends_at = real_monotonic() + seconds
         flush.beat()
         while real_monotonic() < ends_at and self.has_pending():
@@ -141,7 +144,7 @@ class World:
             flush.beat()
 
     def drain(self, seconds: float = LONGEST) -> None:
-        """Run both beats until no work is left, or for ``seconds`` (real).
+        """Run the beats of engine and queue until no work is left, for ``seconds`` (real) at most.
 
         Leases of dead processes end meanwhile.
         """
