@@ -63,8 +63,7 @@ class Databases:
         return Child(run, max_seconds=max_seconds)
 
     def worker(self, number: int, roles: "Roles") -> Worker:
-        """Fork a worker. Each order names a ``database``, a method (``work``) of the roles, and
-        its ``arguments``.
+        """Fork a worker. Its orders name a ``database``, a method of ``roles``, and ``arguments``.
 
         The worker keeps its connection, as the processes in production do. ``number`` (0 or 1) is
         its number at the clock.

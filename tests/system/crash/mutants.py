@@ -89,7 +89,7 @@ def count_after_commit():
 
 @seeded(queue.POISON, "kill")
 def http_200_is_success():
-    """HTTP 200 is taken for success, whatever code the body says"""
+    """HTTP 200 counts as success, whatever code the body has"""
     unwrap = client.unwrap
 
     def trusting(answer, **how):
@@ -100,7 +100,7 @@ def http_200_is_success():
 
 @seeded(queue.ENQUEUE, "kill")
 def insert_twice():
-    """a task that comes again inserts its people again"""
+    """a repeated task inserts its people again"""
     fresh = "placed.entry_key + 1000000 * (SELECT count(*) FROM {delivery})"
     enqueue._INSERT = enqueue._INSERT.replace("placed.entry_key", fresh, 1)
 
@@ -124,7 +124,7 @@ def mark_before_post():
 
 @seeded(queue.FLUSH, "freeze", dies_of=("tally_positive",))  # the constraint of the database
 def ignore_the_lease():
-    """an answer is settled without asking for the lease"""
+    """an answer is settled without checking the lease"""
     settle._was_late = lambda request: False
     transitions.still_leased = lambda request: list(
         Batch.objects.filter(pk__in=[batch.pk for batch in request.batches])
@@ -133,7 +133,7 @@ def ignore_the_lease():
 
 @seeded(queue.ENQUEUE, "kill")
 def keep_opposite_deliveries():
-    """a waiting delivery is not superseded by its opposite, on entering or on taking"""
+    """a waiting delivery is not superseded by its opposite when people enter or a batch is leased"""
     supersede.cancel_opposite = lambda sync, people, *, now: None
     supersede.cancel_superseded = lambda batches, *, now: None
 
@@ -146,7 +146,7 @@ def ignore_the_order():
 
 @seeded(queue.UNDER_WAY_AND_FAILING, "freeze")
 def release_without_superseding():
-    """a batch is tried again without asking for newer deliveries"""
+    """a batch is retried without checking for newer deliveries"""
     supersede.cancel_superseded = lambda batches, *, now: None
 
 
@@ -170,7 +170,7 @@ def partial_is_success():
 
 @seeded(queue.FLUSH, "freeze")
 def lease_what_is_not_free():
-    """batches are leased without looking whether they are free"""
+    """batches are leased without checking that they are free"""
 
     def take(request, *, now):
         ids = [batch.pk for batch in request.batches]

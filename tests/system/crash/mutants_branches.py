@@ -23,7 +23,7 @@ def waits_worked_off_after_the_commit():
 
 @seeded(branches.REMOVES, "kill")
 def people_of_a_removed_step_counted_after_the_commit():
-    """who left a removed step is counted after the commit of the move"""
+    """people who leave a removed step are counted after the commit of the move"""
     move = clearance._move
 
     def moved(crowd, step, to, *, now):

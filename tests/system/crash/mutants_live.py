@@ -16,7 +16,7 @@ from tests.system.crash.mutants import seeded
 
 @seeded(live.LIVE, "kill")
 def signals_deleted_after_the_commit():
-    """signals are deleted after the commit of what they asked for"""
+    """signals are deleted after the commit of the work they caused"""
     delete = signals._delete
     signals._delete = lambda done: transaction.on_commit(lambda: delete(done))
 
@@ -50,7 +50,7 @@ def early_exits_are_not_counted():
 
 @seeded(live.LIVE, "kill")
 def signals_after_the_members():
-    """who joined or left a live segment is signalled after the commit that notes it"""
+    """signals of a live segment are written after the commit of its members"""
     insert, table = live_changes._insert, Signal._meta.db_table
 
     def inserting(into, *rest):

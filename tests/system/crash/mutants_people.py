@@ -27,7 +27,7 @@ from tests.system.crash.mutants import seeded
 
 @seeded(imports.IMPORT, "kill")
 def offset_after_the_rows():
-    """an import writes down how far it has come after the commit of the rows"""
+    """an import stores its position after the commit of the rows"""
 
     def write(worker, chunk, *, now):
         with transaction.atomic():
@@ -42,7 +42,7 @@ def offset_after_the_rows():
 
 @seeded(imports.IMPORT, "freeze")
 def count_without_the_lease():
-    """an import counts a chunk without asking for the lease"""
+    """an import counts a chunk without checking the lease"""
 
     def advance(worker, chunk, written, problem_counts, *, now):
         n_rejected = len(written.rejects)
@@ -67,7 +67,7 @@ def count_without_the_lease():
 
 @seeded(imports.IMPORT, "kill")
 def file_goes_first():
-    """the file of an import is deleted before its end is written down"""
+    """the file of an import is deleted before its end is stored"""
     end = runner.end
 
     def ending(run, state, *, trouble=""):
@@ -79,7 +79,7 @@ def file_goes_first():
 
 @seeded(imports.AT_WORK, "freeze", dies_of=("the other left",))  # message of the scenario
 def lease_of_the_next():
-    """an import's lease is read after it was taken, so it may be the next worker's"""
+    """an import's row is read after its lease was taken, so the lease may be the next worker's"""
 
     def lease(*, now):
         for run in Import.objects.filter(state=Import.State.RUNNING):
@@ -92,7 +92,7 @@ def lease_of_the_next():
 
 @seeded(erasures.ERASE, "kill")
 def removals_are_noted_first():
-    """an erasure writes down that its removals are queued before they are"""
+    """an erasure is marked as queued before its removals are queued"""
     ask = privacy._queue_removals
 
     def asking(erasures, *, now):
@@ -116,7 +116,7 @@ def receipt_at_once():
 
 @seeded(erasures.ERASED_UNDER_WAY, "kill")
 def only_synced_audiences():
-    """an erasure forgets the audiences that the person is on the way to"""
+    """an erasure ignores the audiences to which an add is under way"""
     places = removal.audiences_of
 
     def found(profiles):
@@ -131,13 +131,13 @@ def only_synced_audiences():
 
 @seeded(erasures.ERASED_UNDER_WAY, "freeze")
 def no_rest():
-    """the hashes of an erased person go as soon as the last removal has ended"""
+    """the hashes of an erased person are deleted as soon as the last removal has ended"""
     world.SYNC_TIMES["erasure_rest"] = 0.0
 
 
 @seeded(erasures.ERASE, "kill")
 def names_after_the_wipe():
-    """names of an erased profile are kept in a later transaction than its wipe"""
+    """names of an erased profile are stored in a later transaction than its erasure"""
     erase, later = privacy.erase, []
 
     def erasing(app_group, profile_ids, *, asked_by, now):
@@ -156,7 +156,7 @@ def names_after_the_wipe():
 
 @seeded(erasures.ERASE_END, "kill")
 def filed_before_it_is():
-    """names count as filed before they stand in the file"""
+    """names are marked as filed before they are in the file"""
 
     def file():
         rows = list(ErasedName.objects.filter(is_filed=False))
@@ -177,7 +177,7 @@ def filed_before_it_is():
 
 @seeded(consent.WITHDRAW, "kill")
 def withdrawal_is_deleted_first():
-    """a withdrawal is deleted before anybody has acted on it"""
+    """a withdrawal is deleted before its removals are queued"""
     act = withdrawals.act
 
     def acting(**how):
@@ -192,5 +192,5 @@ def withdrawal_is_deleted_first():
 
 @seeded(calls.TRACK, "kill")
 def answer_after_the_work():
-    """the answer to a call is kept after the commit of what it did"""
+    """the answer to a call is stored after the commit of its work"""
     idempotency.transaction = SimpleNamespace(atomic=nullcontext, set_rollback=lambda _wanted: None)

@@ -37,7 +37,7 @@ def late_creation_stays():
 
 @seeded(places.CREATE, "kill")
 def create_without_listing():
-    """an audience is created without looking whether it is there"""
+    """an audience is created without checking whether it exists"""
     creation.listing = SimpleNamespace(
         **vars(creation.listing) | {"refresh": lambda *args, **how: True}
     )
@@ -45,7 +45,7 @@ def create_without_listing():
 
 @seeded(places.DISCARD, "kill")
 def revoke_first():
-    """a disconnect ends the token at the partner before it is forgotten here"""
+    """a disconnect revokes the token at the partner before it deletes it here"""
     wipe = connect._wipe_token
 
     def wiping(connection, *, now):
@@ -57,7 +57,7 @@ def revoke_first():
 
 @seeded(places.RECONNECT, "kill")
 def revoke_before_the_new_one_is_kept():
-    """a reconnect ends the old token before the new one is stored"""
+    """a reconnect revokes the old token before it stores the new one"""
     renew = connect._write_connection
 
     def renewing(*args, **kwargs):
@@ -69,7 +69,7 @@ def revoke_before_the_new_one_is_kept():
 
 @seeded(connections.CONNECT, "kill")
 def token_kept_with_the_offer():
-    """a token is written down only when all is known of its owner"""
+    """a token is stored only after the data of its owner have been read"""
     save = oauth.OAuthState.save
     oauth.OAuthState.save = lambda state, **how: (
         None if "token_sealed" in (how.get("update_fields") or ()) else save(state)
@@ -84,7 +84,7 @@ def forgotten_with_its_token():
 
 @seeded(places.CUT_OFF, "kill")
 def discard_only_who_waits():
-    """a discard forgets who is under way"""
+    """a discard ignores deliveries that are under way"""
 
     def discard(*, now, connection=None, ad_account=None):
         with tally.atomic(now=now):
@@ -97,14 +97,14 @@ def discard_only_who_waits():
 
 @seeded(places.DISCARD, "kill")
 def revoke_from_memory():
-    """a token that must end is remembered by the process alone"""
+    """a token to revoke is only in the memory of the process"""
     save = revoke.SpentToken.save
     revoke.SpentToken.save = lambda spent: None if spent.created_at else save(spent)
 
 
 @seeded(places.CUT_OFF_AND_BACK, "freeze")
 def discarded_stays():
-    """what was discarded while it was under way is not taken back"""
+    """people who were discarded while under way are not removed again"""
     compensation.take_back = lambda discarded, *, now: 0
 
 

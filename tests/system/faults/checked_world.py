@@ -1,4 +1,4 @@
-"""A World with its laws checked after every beat, and its members compared with the sandbox's.
+"""A World that checks the laws after every beat and can compare members with the sandbox.
 
 A beat is one run of a periodic job. L1 to L7 are numbers of laws in docs/reliability.md.
 """
@@ -26,7 +26,7 @@ N_PEOPLE = 1000
 
 
 class CheckedWorld(World):
-    """A World that checks the laws after each beat: none may be broken, no count may fall."""
+    """Checks after each beat that no law is broken and that no count has decreased."""
 
     def __init__(self, server, app_group):
         super().__init__(server, app_group)
@@ -65,10 +65,10 @@ class CheckedWorld(World):
         self.counts_before = counts_now
 
     def check_at_rest(self, *uncertain):
-        """Check all laws when nothing is pending.
+        """Check all laws at a time when nothing is pending.
 
-        L5: the sandbox has the members that our rows say. ``uncertain``: states of people who
-        may or may not have arrived. L7: each request had one ad account and one action.
+        L5: the sandbox has the members that follow from our rows. ``uncertain``: states of people
+        who may have arrived or not. L7: each request had one ad account and one action.
         """
         self.check_laws()
         assert Batch.objects.exclude(lease="").count() == 0

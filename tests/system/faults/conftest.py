@@ -1,4 +1,4 @@
-"""A connected group at a running sandbox, with all laws checked; settings shorten the times."""
+"""A connected group at a running sandbox, which checks all laws, and short sync times."""
 
 import pytest
 from django.utils import timezone

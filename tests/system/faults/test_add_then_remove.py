@@ -4,12 +4,12 @@ import pytest
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("trouble", ["code", "drop", "apply_then_drop", "throttle"])
-def test_a_removal_after_a_failing_add_wins(world, trouble):
+@pytest.mark.parametrize("fault", ["code", "drop", "apply_then_drop", "throttle"])
+def test_a_removal_after_a_failing_add_wins(world, fault):
     audience = world.create_audience()
     add, remove = world.create_sync(audience), world.create_sync(audience, action="remove")
     people = world.create_people(1000)
-    world.set_fault(trouble, **({"code": 50000} if trouble == "code" else {}))
+    world.set_fault(fault, **({"code": 50000} if fault == "code" else {}))
     world.enter(add, people)
     world.beat_for(0.3)
     world.enter(remove, people[:300])

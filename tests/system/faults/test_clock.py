@@ -1,4 +1,4 @@
-"""F24: the clock jumps ahead or back, or daylight saving starts: no untried errors, no delays."""
+"""F24: a clock that jumps, or summer time, neither delays people nor errors them without a try."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -49,7 +49,7 @@ def test_f24_people_past_their_deadline_after_a_jump_are_errored_only_after_a_tr
 
 
 def test_f24_timestamps_in_the_future_after_a_jump_back_delay_no_people(world, set_sync_times):
-    """A back-off, a dead worker's lease, a budget and a parked connection lie in the future."""
+    """Timestamps of a back-off, a lease, a budget and a parked connection lie in the future."""
     set_sync_times(**PRODUCTION_TIMES, lease=60.0, request_deadline=20.0)
     to_sync, held = world.create_sync(), world.create_sync(world.create_audience("uk", world.uk))
     with time_machine.travel(timezone.now() + 2 * HOUR):

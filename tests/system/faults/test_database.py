@@ -82,7 +82,7 @@ def _database_locked(site):
 
 
 class LockedDatabase:
-    """The trouble of SQLite: no other process can write for two seconds."""
+    """The fault on SQLite: no other process can write for two seconds."""
 
     def __init__(self, site):
         self.site = site
@@ -93,7 +93,7 @@ class LockedDatabase:
 
 
 class KilledServer:
-    """The trouble of PostgreSQL: the server is killed and restarted."""
+    """The fault on PostgreSQL: the server is killed and restarted."""
 
     def __init__(self, site):
         self.databases = site.databases
@@ -113,13 +113,13 @@ def test_f07_a_database_that_fails_three_times_during_flushes_loses_no_people(ma
     site = make_site(0, SYNC_LEASE="3", SYNC_REQUEST_DEADLINE="2")
     site.server.sandbox.faults.set("slow", endpoint="segment/mapping", seconds=1.0)
     site.start("web", "engine")
-    trouble = LockedDatabase(site) if is_sqlite else KilledServer(site)
+    fault = LockedDatabase(site) if is_sqlite else KilledServer(site)
     for nth in range(ROUNDS):
         n_pushes = len(site.pushes())
         site.do(crowd.add_people, nth * N_PEOPLE, N_PEOPLE)
         site.do(crowd.launch)
         site.wait(lambda n=n_pushes: len(site.pushes()) > n, "no request was sent")
-        trouble.strike()
+        fault.strike()
     assert site.await_rest() == {"entered": ROUNDS * N_PEOPLE, "synced": ROUNDS * N_PEOPLE}
     site.wait(lambda: _is_ready(site), "the web is not ready")
     assert site.processes["engine"].poll() is None

@@ -1,4 +1,4 @@
-"""A step is edited while people are pending: the form asks what to do with them, and does it."""
+"""Editing a step while people are pending: the form asks what to do with them, and does it."""
 
 import re
 

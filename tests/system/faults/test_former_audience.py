@@ -1,4 +1,4 @@
-"""A step has a new audience while people are pending for the old one: its problems stay visible."""
+"""Problems of a step's old audience stay visible while people are pending for it."""
 
 import pytest
 from django.utils import timezone

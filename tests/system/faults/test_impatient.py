@@ -1,4 +1,4 @@
-"""F33, F40: two clicks at once create one audience; the 401st audience leaves no traces."""
+"""F33, F40: two clicks at once create one audience; the 401st is refused and leaves no rows."""
 
 from concurrent.futures import ThreadPoolExecutor
 

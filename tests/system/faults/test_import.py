@@ -42,7 +42,7 @@ def _start_import():
 
 
 def _run_import(send, kill_at, point):
-    """Write chunk after chunk; die at the ``point``-th kill point after ``kill_at`` bytes."""
+    """Import chunk by chunk; after ``kill_at`` bytes, die at the ``point``-th kill point."""
     runner.LEASE, runner.TURN_SECONDS = timedelta(seconds=0.05), 0.0
     points = Points(None, signal.SIGKILL, send)
     with points.watched():
@@ -101,7 +101,10 @@ def test_f05_an_import_with_five_killed_workers_and_a_killed_web_ends_exactly(ma
 
 
 def _cut_off(site, *, abruptly):
-    """Send half of an upload and close the connection; return the status, None after a reset."""
+    """Send half of an upload, then close the connection; return the status of the answer.
+
+    ``abruptly``: reset the connection instead, which leaves no answer (None).
+    """
     page = requests.get(
         f"{site.url}/g/acme/people/imports/new/",
         cookies={"sessionid": site.facts["session"]},
@@ -122,7 +125,7 @@ def _cut_off(site, *, abruptly):
     )
     with socket.create_connection((address.hostname, address.port), timeout=120) as wire:
         wire.sendall((head + body)[: len(head) + len(body) // 2].encode())
-        if abruptly:  # a reset instead of an end
+        if abruptly:
             wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return None
         wire.shutdown(socket.SHUT_WR)

@@ -45,7 +45,7 @@ IN_TWENTY_REQUESTS = Scenario(
 
 
 class KilledWorker:
-    """A worker that is killed, and one that comes after the lease of the first."""
+    """Kills a worker at a point; another one takes over when the lease has ended."""
 
     def __init__(self, stage):
         self.stage = stage(IN_ONE_REQUEST)
@@ -56,7 +56,7 @@ class KilledWorker:
         self.end = self.labels.index("after COMMIT", self.before_call)
 
     def posts_after(self, at):
-        """Kill the first worker at a point; return the successful calls after another's work."""
+        """Kill a worker at a point, let another one finish; return how many calls succeeded."""
         stage = self.stage
         stage.snapshot.restore(())
         name = stage.databases.copy(stage.template)
@@ -71,7 +71,7 @@ class KilledWorker:
 def _flush_with_a_long_lease(world: World) -> None:
     # A busy machine may need longer than the short lease of the crash tests.
     settings.SYNC = settings.SYNC | {"lease": 30.0}
-    # Idle workers do not move the clock of one that is slow amid a call.
+    # Wait in real time: moving the shared clock would end the lease of a worker during its call.
     world.flush(seconds=20, wait=lambda _seconds: real_sleep(0.025))
 
 
@@ -149,7 +149,7 @@ def test_f25_tasks_that_run_three_times_in_any_order_send_once(world, live_step)
 
 
 def _flush_with_poison(world: World, person: int) -> None:
-    """Flush, but die when the person's hash is packed, as if a library crashed (poison)."""
+    """Flush, but die when the person's hash is packed, like after a crash in a library (poison)."""
     build = TikTok.build_call
 
     def dying(self, ad_account_id, action, kinds, cells):

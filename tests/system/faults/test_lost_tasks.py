@@ -1,4 +1,4 @@
-"""F42: the queue's tasks are lost; the heartbeat finds all work by itself."""
+"""F42: all django-q2 tasks are lost; the beats find the work in the tables."""
 
 import pytest
 
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_f42_two_beats_replace_lost_tasks(world, live_step):
-    # A test in a transaction is rolled back, so no task is queued on commit.
+    # This test runs in a transaction that never commits, so on_commit queues no task.
     for _ in range(2):
         engine.beat()
         world.beat()

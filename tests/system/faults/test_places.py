@@ -1,4 +1,4 @@
-"""F22, F23: an audience is deleted or an ad account is taken away at TikTok; the others go on."""
+"""F22, F23: a deleted audience, or an ad account without access, does not affect the others."""
 
 import time
 

@@ -1,6 +1,6 @@
-"""F10: Redis refuses our password or loses its data: deliveries, pages and sessions go on.
+"""F10: deliveries, pages and sessions survive a Redis that refuses the password or loses its data.
 
-tests/system/machines shows that Redis may die under load.
+tests/system/machines kills Redis under load.
 """
 
 import pytest
@@ -17,7 +17,7 @@ PASSWORD = "only-for-this-test"
 
 @pytest.fixture
 def use_redis(tmp_path, settings):
-    """use_redis(password) makes a Redis with PASSWORD our cache, with this password in the URL."""
+    """use_redis(password) uses a Redis as the cache. The Redis accepts only PASSWORD."""
     port = ports.free_port()
     process = redis_server.start(tmp_path, port=port, password=PASSWORD)
 

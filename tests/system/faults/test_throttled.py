@@ -15,7 +15,7 @@ PARK_SECONDS = 2.0
 
 
 def _assert_one_probe_per_interval(world, code):
-    """Assert one probe per interval, after the requests under way at the first refusal."""
+    """Assert one probe per interval. Requests under way at the first refusal do not count."""
 
     def refusals():
         return [line.at for line in world.mappings() if line.code == code]
@@ -29,7 +29,7 @@ def _assert_one_probe_per_interval(world, code):
 
 
 def _enter_for_twenty_requests(world, account):
-    """Return a Sync with N_PEOPLE people that need twenty requests."""
+    """Return a Sync whose N_PEOPLE pending people need twenty requests."""
     AdAccount.objects.filter(pk=account.pk).update(learned_cap=N_PEOPLE // 20)
     to_sync = world.create_sync(world.create_audience(account.name, account))
     world.enter(to_sync, world.create_people(N_PEOPLE))

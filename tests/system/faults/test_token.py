@@ -27,7 +27,7 @@ def partner_pages(world, settings, signed_in, alice):
 
 @pytest.fixture
 def reauthenticate(partner_pages, alice):
-    """reauthenticate() makes alice's session as fresh as after typing her password."""
+    """reauthenticate() lets alice's session pass pages that ask for the password again."""
     return lambda: mark_reauthenticated(partner_pages.client, alice)
 
 

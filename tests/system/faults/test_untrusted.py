@@ -72,7 +72,10 @@ CERTIFICATES = {
 
 @pytest.fixture
 def tls_server(tmp_path, monkeypatch):
-    """tls_server(kind) -> its URL, the first byte of each connection, ten of each decrypted one."""
+    """tls_server(kind) -> its URL, and two lists with an item per connection.
+
+    The first list has the first byte on the wire, the second one the first ten decrypted bytes.
+    """
     issuer, listeners = Issuer(tmp_path), []
     monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "authority.pem"))
 
@@ -133,7 +136,7 @@ def test_an_invalid_certificate_is_refused(world, settings, tls_server, kind):
 
 
 def test_a_valid_certificate_is_accepted(world, settings, tls_server):
-    # This server, which never answers, proves that the others are refused for their certificate.
+    # This server never answers. It shows that the others are refused because of the certificate.
     address, _first_bytes, requests = tls_server("good")
     assert_people_wait_for_a_good_address(world, settings, address)
     assert set(requests) == {b"POST /open"}

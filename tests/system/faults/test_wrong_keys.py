@@ -1,4 +1,4 @@
-"""F44: TOKEN_KEYS cannot open the stored tokens: no request, no lost people, clear messages."""
+"""F44: if TOKEN_KEYS cannot decrypt the tokens, nothing is sent or lost, and messages say why."""
 
 from datetime import timedelta
 

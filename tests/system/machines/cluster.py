@@ -25,7 +25,7 @@ COUNTS_SQL = (
 
 
 class Machine(stack.Stack):
-    """A web and an engine with a folder and a port of their own."""
+    """A web and an engine with their own folder and port."""
 
     def start_web(self):
         self.env |= {"WEB_PORT": str(self.port), "WEB_WORKERS": "1"}
@@ -63,7 +63,7 @@ class Cluster:
             "STATICFILES_BACKEND": STATICFILES,
             "ENGINE_WORKERS": "2",
             "ENGINE_STOP_SECONDS": "20",
-            # Long enough for a busy machine: if they were missed, people would be sent again.
+            # Long enough for a busy machine: after the end of a lease people would be sent again.
             "SYNC_LEASE": "20",
             "SYNC_REQUEST_DEADLINE": "15",
             "SYNC_FLUSH_SECONDS": "3",
@@ -175,7 +175,7 @@ class Cluster:
 
 @contextmanager
 def running_cluster(people):
-    """Yield an open cluster with so many people in the demo's group."""
+    """Yield a cluster after `open`, with this number of people in the demo's group."""
     folder = Path(tempfile.mkdtemp(prefix="audiencesync-cluster-"))
     try:
         with database(has_tables=True) as url:

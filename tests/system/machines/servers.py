@@ -13,7 +13,10 @@ from tests.support import migrated
 
 @contextmanager
 def database(*, has_tables=False):
-    """Yield the URL of an empty database at the server of DATABASE_URL, else at a private one."""
+    """Yield the URL of a new PostgreSQL database without rows; ``has_tables``: it is migrated.
+
+    It is on the server of DATABASE_URL, or on a private one if that is not PostgreSQL.
+    """
     server_url = os.environ.get("DATABASE_URL", "")
     if not server_url.startswith("postgres"):
         with postgres.server() as url:

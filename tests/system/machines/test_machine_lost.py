@@ -16,7 +16,7 @@ READ_PAUSE = 0.05  # seconds between two requests of a reader
 
 
 def last_push(machine):
-    """Return the timestamp of the last push of a machine's engine, "" if none."""
+    """Return when a machine's engine last sent a request, as text; "" if it never did."""
     return max(
         (line["ts"] for line in machine.log_lines() if line["message"].startswith("pushed")),
         default="",
@@ -64,7 +64,10 @@ def test_without_redis_people_are_sent_sessions_last_and_pages_say_so(
 
 
 class Crowd:
-    """Readers that request from both webs in turn, as by a proxy: the other web if one is down."""
+    """Readers who request pages from both webs in turn; if one is down, from the other.
+
+    A proxy does the same.
+    """
 
     def __init__(self, visitor, webs):
         self.visitor, self.webs, self.has_ended = visitor, webs, Event()

@@ -1,4 +1,4 @@
-"""move_database copies a SQLite file to PostgreSQL, where the laws hold and the work goes on."""
+"""move_database copies a SQLite file to PostgreSQL; there the laws hold and the work continues."""
 
 import sqlite3
 from contextlib import closing
@@ -93,7 +93,7 @@ def test_all_rows_are_moved_and_the_work_goes_on(file, target):
     assert f"Moved {sum(before.values())} rows" in output
     assert before["partners_delivery"] == 200
     manage(target, "check_counters")
-    manage(target, "shell", "-c", ADD_LIVE_CANVAS)  # the sequences give free numbers
+    manage(target, "shell", "-c", ADD_LIVE_CANVAS)  # shows that the sequences give new ids
     manage(target, "check_counters")
 
 

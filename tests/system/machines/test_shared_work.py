@@ -7,9 +7,9 @@ import pytest
 from tests.system.machines.conftest import Visitor
 
 pytestmark = [pytest.mark.slow, pytest.mark.machines]
-RATE = "20"  # requests per second for all; three engines with budgets of their own would send 60
+RATE = "20"  # requests per second of all engines; three separate budgets would send 60
 MAX_PER_SECOND = 50  # the limit of the sandbox, as at TikTok
-# Keep a row for each claim of a slot of this job, also for a second claim of the same slot.
+# Store a row for each claim of a slot of the job "probes", even for a second claim of a slot.
 KEEP_CLAIMS_SQL = """
 CREATE TABLE claims (slot bigint);
 CREATE FUNCTION keep_claim() RETURNS trigger LANGUAGE plpgsql AS

@@ -1,7 +1,7 @@
-"""A database of the version before the modules moved migrates to this one, and its work goes on.
+"""A database of an old version migrates to this one, and its work continues.
 
-``before_the_moves.sql`` is a SQLite dump of that version: 35 people, a launched canvas of five
-steps, one erasure under way.
+``before_the_moves.sql`` is a SQLite dump of the version before modules moved to other packages. It
+has 35 people, a launched canvas of five steps and an erasure under way.
 """
 
 import sqlite3
@@ -66,7 +66,7 @@ def copied_to_postgresql(file):
 
 
 def migrated(file):
-    """Return work for a child process at the old database: migrate, check, move people on."""
+    """Return the work of a child process: migrate the old database, check it, move its people."""
 
     def work(send):
         if connection.vendor == "postgresql":

@@ -1,4 +1,4 @@
-"""make_site(n, **env) -> an installation with n people and a canvas; its database is its own."""
+"""make_site(n, **env) -> an installation with its own database, n people and a canvas."""
 
 import pytest
 from django.conf import settings

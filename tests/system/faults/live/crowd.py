@@ -1,4 +1,4 @@
-"""Work on a site's database; `Site.do` runs each function in a forked process, returning JSON."""
+"""Functions on a site's database, which `Site.do` runs in a forked process. They return JSON."""
 
 import hashlib
 
@@ -90,12 +90,12 @@ def is_at_rest():
 
 
 def broken_laws_of_counting():
-    """Return broken laws without L6: during a fault no worker may be alive to end a lease."""
+    """Return the broken laws except L6: during a fault there may be no worker to end a lease."""
     return [law for law in laws.broken(now=timezone.now()) if not law.startswith("L6")]
 
 
 def broken_laws():
-    """Return broken laws and the batches that are still leased."""
+    """Return the broken laws, and the ids of batches that are still leased."""
     return [
         *laws.broken(now=timezone.now()),
         *Batch.objects.exclude(lease="").values_list("pk", flat=True),
@@ -103,7 +103,7 @@ def broken_laws():
 
 
 def fingerprint(hashes):
-    """Return a short text that stands for a set of hashes."""
+    """Return a short text that is the same for equal sets of hashes only."""
     return f"{len(hashes)} {hashlib.sha256(' '.join(sorted(hashes)).encode()).hexdigest()}"
 
 

@@ -1,8 +1,8 @@
 """Fill the disk under a site's database, and free the space again.
 
-SQLite: RLIMIT_FSIZE of the site's processes keeps its files from growing. PostgreSQL: the database
-is on a small tmpfs that a file fills; without the right to mount, triggers raise the server's
-error for a full disk.
+SQLite: RLIMIT_FSIZE of the site's processes keeps their files from growing. PostgreSQL: the
+database is on a small tmpfs, which a file fills. If the test may not mount one, triggers raise the
+error that the server has for a full disk.
 """
 
 import resource

@@ -1,4 +1,4 @@
-"""F27: a full disk leads to a 503, no partial write, no crash loop, few log lines."""
+"""F27: with a full disk pages answer 503; nothing is half written, and the log stays short."""
 
 import os
 import time
@@ -11,7 +11,7 @@ from tests.system.faults.live.full_disk import RaisedError, SmallFiles, SmallVol
 
 pytestmark = [pytest.mark.slow, pytest.mark.each_database]
 FULL_SECONDS = 5
-# Usually less than two: one line per process that meets the error, and one per failed task.
+# Each process that meets the error, and each failed task, logs a line: usually less than two.
 MAX_LINES_PER_SECOND = 5
 
 

@@ -1,4 +1,4 @@
-"""F29: tables are migrated under load; the old code survives every migration."""
+"""F29: tables are migrated under load; the old code works after every migration."""
 
 import re
 import time
@@ -23,7 +23,7 @@ ADDITIONS = (
     migrations.RemoveConstraint,
     migrations.AlterModelOptions,
 )
-CONTRACT = "_contract_"
+CONTRACT = "_contract_"  # in the name of a migration that may remove what old code does not use
 WHAT_TO_DO = (
     "old code cannot write to these tables: "
     "let a new field be null or have a db_default; remove in a _contract_"
@@ -34,7 +34,7 @@ N_PEOPLE = 10_000
 def harms(operation, state_before, app):
     """Return whether the code of the previous release fails on the tables after ``operation``.
 
-    ``state_before()``: the state of the project before it.
+    ``state_before()`` returns the state of the models before it.
     """
     if isinstance(operation, ADDITIONS):
         return False

@@ -21,7 +21,7 @@ def purge_tasks():
 
 
 def get_page(site):
-    """Return the response to a session that was signed with the old key."""
+    """Return the response to a session whose cookie was signed with the old key."""
     address, cookies = f"{site.url}/g/acme/canvases/", {"sessionid": site.facts["session"]}
     return requests.get(address, cookies=cookies, allow_redirects=False, timeout=120)
 
