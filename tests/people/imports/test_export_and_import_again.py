@@ -14,14 +14,7 @@ from audiencesync.core import csv_files
 from audiencesync.groups.models import AppGroup
 from audiencesync.people.api import track_objects
 from audiencesync.people.changes import Change
-from audiencesync.people.imports import (
-    chunk_writer,
-    column_guess,
-    detection,
-    lifecycle,
-    mapping,
-    uploads,
-)
+from audiencesync.people.imports import column_guess, detection, lifecycle, mapping, uploads
 from audiencesync.people.models import Profile
 from audiencesync.people.models.imports import Import
 from audiencesync.people.views import csv_export
@@ -278,15 +271,3 @@ def test_quotes_and_blanks_before_a_sign_hide_no_formula(mark, before):
     text = csv_files.guard(f"x{mark}{before}=1+1")
     assert text == f"x{mark}'{before}=1+1"
     assert csv_files.unguard(text) == f"x{mark}{before}=1+1"
-
-
-@pytest.mark.django_db
-def test_a_row_with_an_attribute_too_many_is_rejected(acme):
-    most = {f"a {n:03}": n for n in range(attribute_changes.MOST_ATTRIBUTES)}
-    upsert(acme, [Change(external_id="c-1", attributes=most)], now=timezone.now())
-    data = exported(acme)
-    Profile.objects.all().delete()
-    run = imported(acme, data.replace(b'"{""', b'"{""one more"": 1, ""'))
-    assert (run.state, run.n_created, run.n_updated, run.n_rejected) == ("done", 0, 0, 1)
-    assert [reject.reason for reject in chunk_writer.rejects(run)] == ["attributes"]
-    assert not Profile.objects.exists()

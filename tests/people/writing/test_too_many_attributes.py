@@ -3,9 +3,11 @@
 from django.utils import timezone
 
 from audiencesync.people.changes import Change
+from audiencesync.people.imports import chunk_writer
 from audiencesync.people.models import Profile
 from audiencesync.people.writing.attribute_changes import MOST_ATTRIBUTES
 from audiencesync.people.writing.upsert import upsert
+from tests.people.imports.test_export_and_import_again import exported, imported
 
 TOO_MANY = {f"a{n}": n for n in range(MOST_ATTRIBUTES + 1)}
 TOO_BIG = Change(external_id="big", attributes=TOO_MANY)
@@ -35,3 +37,15 @@ def test_a_later_change_creates_it(acme):
     profile = Profile.objects.get()
     assert result.profile_ids == [None, None, profile.pk, None]
     assert (profile.attributes, profile.country) == ({"plan": "gold"}, "")
+
+
+def test_a_row_of_an_import_is_rejected(acme):
+    most = {f"a {n:03}": n for n in range(MOST_ATTRIBUTES)}
+    upsert(acme, [Change(external_id="c-1", attributes=most)], now=timezone.now())
+    data = exported(acme)
+    Profile.objects.all().delete()
+    run = imported(acme, data.replace(b'"{""', b'"{""one more"": 1, ""'))
+
+    assert (run.state, run.n_created, run.n_updated, run.n_rejected) == ("done", 0, 0, 1)
+    assert [reject.reason for reject in chunk_writer.rejects(run)] == ["attributes"]
+    assert not Profile.objects.exists()

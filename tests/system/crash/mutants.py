@@ -133,7 +133,7 @@ def ignore_the_lease():
 
 @seeded(queue.ENQUEUE, "kill")
 def keep_opposite_deliveries():
-    """a waiting delivery is not superseded by its opposite when people enter or a batch is leased"""
+    """a waiting delivery is not superseded by its opposite on entry or when a batch is leased"""
     supersede.cancel_opposite = lambda sync, people, *, now: None
     supersede.cancel_superseded = lambda batches, *, now: None
 
