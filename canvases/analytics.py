@@ -143,7 +143,7 @@ def removal_numbers(steps: Iterable[Step]) -> dict[int, Removed]:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The part of a step's numbers that belongs to one audience and action, as ``text`` says."""
+    """The part of a step's numbers that belongs to one audience and action (``text``: in words)."""
 
     text: str
     metrics: list[tuple[str, Promise, int]]

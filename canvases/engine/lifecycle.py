@@ -123,8 +123,8 @@ def _open_entry(canvas: Canvas, *, now: datetime) -> None:
     if entry_by == Canvas.EntryBy.SCHEDULE:
         # A run that a stop interrupted does not go on now, but at the next time of the schedule.
         row.update(next_run_at=schedules.next_run(canvas, now=now), entry_until=None)
-    was_live = Subscription.objects.filter(listener=canvas.pk, role="entry").exists()
-    if entry_by == Canvas.EntryBy.LAUNCH or entry_by == Canvas.EntryBy.SEGMENT and not was_live:
+    is_new = not Subscription.objects.filter(listener=canvas.pk, role="entry").exists()
+    if entry_by == Canvas.EntryBy.LAUNCH or entry_by == Canvas.EntryBy.SEGMENT and is_new:
         row.update(entry_cursor=0, entry_until=highest_profile(canvas.app_group_id))
     canvas.refresh_from_db()
 

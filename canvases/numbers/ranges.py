@@ -33,7 +33,7 @@ BAR_DAYS = (1, 7, 28, 91, 364)  # how many days a bar may have
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """What a chart shows. ``since``: when counting began."""
+    """What a chart shows: keys of RANGES, UNITS and VIEWS. ``since``: when counting began."""
 
     name: str
     unit: str

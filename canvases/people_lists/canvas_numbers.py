@@ -30,8 +30,8 @@ def number(canvas: Canvas, name: str, *, is_counted: bool = True) -> Number:
     if name == ENTERED:
         return Number(name, LABELS[name], canvas.entered, 0, [Rows(visits.of_canvas(canvas))])
     if name == INSIDE:
-        open_ones = visits.of_canvas(canvas).filter(left_at=None)
-        return Number(name, LABELS[name], _n_inside(canvas), 0, [Rows(open_ones)])
+        open_visits = visits.of_canvas(canvas).filter(left_at=None)
+        return Number(name, LABELS[name], _n_inside(canvas), 0, [Rows(open_visits)])
     if name == THROUGH:
         n = canvas.entered - _n_inside(canvas) - _n_early(canvas)
         ended = visits.of_canvas(canvas).filter(left_at__isnull=False, left_by=None)

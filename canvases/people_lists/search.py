@@ -11,8 +11,8 @@ from canvases.people_lists.number import Number
 
 
 def keep_matching(app_group: AppGroup, number: Number, text: str) -> Number:
-    """Return the number with only the people who match. Its ``n`` stays that of all."""
+    """Return the number with only the people who match. Its ``n`` still counts all people."""
     match_q = profiles.whole_identifier_q(text, app_group)
-    everybody = Profile.objects.filter(match_q, app_group=app_group)
-    ids = list(everybody.order_by().values_list("pk", flat=True))
+    matches = Profile.objects.filter(match_q, app_group=app_group)
+    ids = list(matches.order_by().values_list("pk", flat=True))
     return replace(number, parts=[part.of(ids) for part in number.parts])

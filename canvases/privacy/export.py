@@ -92,7 +92,8 @@ def everything(profile: Profile) -> dict[str, object]:
 def _imports(profile_ids: Sequence[int]) -> Iterable[Any]:
     """Return the imports of a person.
 
-    ``has_created``: whether one created a profile of theirs; ``is_unknown``: whether it may have.
+    ``has_created``: whether the import created a profile of the person; ``is_unknown``: whether it
+    may have done so.
     """
     members = ImportMember.objects.filter(run=OuterRef("pk"), profile__in=profile_ids)
     runs = Import.objects.filter(members__profile__in=profile_ids).distinct()

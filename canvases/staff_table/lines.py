@@ -142,7 +142,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Troubles:
-    """Place -> id -> the code of an open incident: those that stop sending, and warnings."""
+    """Codes of open incidents: kind of place -> id of the place -> code.
+
+    ``held``: incidents that stop sending. ``warned``: warnings.
+    """
 
     held: dict[str, dict[int, str]]
     warned: dict[str, dict[int, str]]

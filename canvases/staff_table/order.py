@@ -44,11 +44,11 @@ def sort_lines(table: Table, sort: str) -> list[Line]:
 
 def _worst_first(table: Table) -> list[Line]:
     """Sort groups by trouble, warnings and oldest pending, then the lines of each likewise."""
-    badness_of = {pk: _badness(group) for pk, group in table.groups.items()}
+    group_key_of = {pk: _group_key(group) for pk, group in table.groups.items()}
 
-    def badness(line: Line) -> tuple[Any, ...]:
+    def line_key(line: Line) -> tuple[Any, ...]:
         return (
-            badness_of[line.group],
+            group_key_of[line.group],
             not line.is_in_trouble,
             line.oldest_pending or NEVER,
             -line.numbers.errored,
@@ -56,10 +56,10 @@ def _worst_first(table: Table) -> list[Line]:
             line.step,
         )
 
-    return sorted(table.lines, key=badness)
+    return sorted(table.lines, key=line_key)
 
 
-def _badness(group: Group) -> tuple[Any, ...]:
+def _group_key(group: Group) -> tuple[Any, ...]:
     deadline = group.incidents[0].deadline_at if group.incidents else None
     return (
         group.rank,

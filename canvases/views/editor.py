@@ -97,7 +97,7 @@ def move(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Http
 @access.signed_in
 @require_POST
 def place(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
-    """Move a step to the place ``after``, also into another branch."""
+    """Move a step to the place ``after``, which may be in another branch."""
     now = timezone.now()
     step = step_of(request, canvas_id, step_id)
     place = request.POST.get("after", "")
@@ -160,7 +160,7 @@ def remove(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> Ht
 @access.signed_in
 @require_POST
 def undo_removal(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
-    """Undo the last removal that this user made in this canvas; focus the card that is back."""
+    """Undo the last removal that this user made in this canvas; focus the restored card."""
     now = timezone.now()
     row = access.get(request, Canvas, Role.MARKETER, pk=canvas_id)
     note = last_removal.of(request, row)
@@ -182,7 +182,7 @@ def undo_removal(request: HttpRequest, group: str, canvas_id: int) -> HttpRespon
 @access.signed_in
 @require_POST
 def waiting(request: HttpRequest, group: str, canvas_id: int, step_id: int) -> HttpResponse:
-    """Decide about people pending in former Syncs of a step. The step itself may be removed."""
+    """Decide about people pending in former Syncs of a step, even of a removed step."""
     now = timezone.now()
     step = access.get(request, Step, Role.MARKETER, pk=step_id, canvas=canvas_id)
     try:

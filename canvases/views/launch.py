@@ -73,7 +73,7 @@ def _launched_text(canvas: Canvas) -> str:
 
 
 def _refuse_outdated(request: HttpRequest, canvas: Canvas, *, now: datetime) -> HttpResponse:
-    """Show the checklist of the canvas as it is now; the page showed something else."""
+    """Refuse to launch a canvas that changed since the page was loaded; show its checklist."""
     text = _(
         "The canvas was not launched: it was changed since this page was loaded. Look at it again, "
         "then launch it."
@@ -136,7 +136,7 @@ def lift_brake(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse
 @access.signed_in
 @require_safe
 def counts(request: HttpRequest, group: str, canvas_id: int) -> HttpResponse:
-    """Answer a poll: what has changed since the version ``v``; 204 if nothing has."""
+    """Answer a poll with what has changed since the version ``v``; 204 if nothing has changed."""
     now = timezone.now()
     flow = canvas_page.read(access.get(request, Canvas, pk=canvas_id), now=now)
     shown_version = request.GET.get("v", "")

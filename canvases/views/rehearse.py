@@ -133,13 +133,13 @@ def _search_results(
 ) -> HttpResponse:
     """List the people that a search finds."""
     form = ProfileSearch(request.POST)
-    everybody = access.all_of(request, Profile)
+    own_profiles = access.all_of(request, Profile)
     rows: Sequence[Profile] = []
     if form.is_valid() and form.cleaned_data["q"]:
         text = form.cleaned_data["q"]
         try:
             with at_most(SEARCH_SECONDS):
-                matches = search(everybody, text, canvas.app_group, masked=masked)
+                matches = search(own_profiles, text, canvas.app_group, masked=masked)
                 rows = list(matches.order_by("-pk")[:MAX_PEOPLE])
         except TooSlow:
             form.add_error("q", _("The search took too long and was stopped."))

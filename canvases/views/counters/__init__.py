@@ -1,4 +1,4 @@
-"""What an open page shows of its flow, as a short text that it sends back with each poll."""
+"""The version of what an open page shows: a short text that the page sends with each poll."""
 
 from canvases.views.counters.version import Changes, changes, version
 

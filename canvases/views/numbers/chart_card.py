@@ -1,4 +1,4 @@
-"""The card with a chart: its choices, its sentence, and the same numbers as a table."""
+"""The card with a chart: its choices, a sentence about it, and the same numbers as a table."""
 
 from __future__ import annotations
 

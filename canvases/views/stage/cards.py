@@ -276,8 +276,8 @@ def nest_in_splits(cards: Sequence[Card]) -> list[Card]:
                 for branch in node.branches
             ]
             for branch in card.branches:
-                for inside in branch.path:
-                    inside.branch_label = branch.label
+                for inner_card in branch.path:
+                    inner_card.branch_label = branch.label
             card.is_first = card.step.parent_id is None
             path_cards.append(card)
         for card, after in pairwise(path_cards):
