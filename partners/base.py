@@ -58,9 +58,9 @@ class PartnerUser:
 
 @dataclass(frozen=True, slots=True)
 class RemoteAdAccount:
-    """An ad account at the partner.
+    """An ad account at the partner. `time_zone` and `status` are in the partner's terms, or empty.
 
-    `time_zone` and `status` are the partner's own words, or empty.
+    `is_usable`: ads can run in it.
     """
 
     id: str
@@ -105,8 +105,8 @@ class Lookalike:
 class Cells:
     """Rows of identifiers that go to the same audiences.
 
-    A row is about one person: one cell per kind of the request, in the order of KINDS, which is a
-    32-byte SHA-256 or None; at least one is not None.
+    A row is about one person and has one cell per kind of the request, in the order of KINDS. A
+    cell is a 32-byte SHA-256 or None; at least one cell of a row is not None.
     """
 
     audience_ids: tuple[str, ...]
@@ -180,21 +180,21 @@ class Partner(Protocol):
     prerequisites: tuple["Link", ...]
     settings_hint: str  # the settings that hold the credentials of the developer app
     kinds: tuple[str, ...]  # kinds of identifiers that are accepted, a subset of KINDS
-    created_type: str  # the type that the list of audiences gives those created here
+    created_type: str  # the RemoteAudience.type of audiences that we create
     ad_account_statuses: Mapping[str, "StrOrPromise"]  # words for RemoteAdAccount.status
     active_statuses: frozenset[str]  # the statuses of ad accounts in which ads can run
     audience_types: Mapping[str, "StrOrPromise"]  # words for RemoteAudience.type
     requirement: "StrOrPromise"  # what connecting needs, in a sentence, for the first steps
     needed_role: "StrOrPromise"  # the roles in an ad account that may sync
-    access_lost: "StrOrPromise"  # why the partner may refuse a token: the end of a sentence
+    access_lost: "StrOrPromise"  # why the partner may refuse a token; the end of a sentence
     matching_hours: tuple[int, int]  # how long matching takes, from and to
     smallest_audience: int  # matched people from which a size is shown and ads run
     ads_manager: str  # the name of the partner's own list of audiences
     faq: tuple[FaqEntry, ...]  # for the partner page; partners/faq.py has some for all partners
     codes: Mapping[str, tuple[str, ...]]  # cause (errors.py) -> answer codes, for the help
-    lookalike_reaches: Mapping[str, "StrOrPromise"]  # how wide a lookalike may be; empty: none
+    lookalike_reaches: Mapping[str, "StrOrPromise"]  # words for Lookalike.reach; empty: no support
     lookalike_seed: int  # matched people that the source of a lookalike needs
-    lookalike_type: str  # the type that the list gives lookalikes: no other is made of one
+    lookalike_type: str  # the RemoteAudience.type of lookalikes, which cannot be a source
     code_parameter: str  # the query parameter of the callback that carries the code
     max_audience_name: int
     max_audiences_per_ad_account: int
@@ -232,7 +232,7 @@ class Partner(Protocol):
         ...
 
     def exchange(self, code: str, *, redirect_uri: str) -> Token:
-        """Redeem the code of a callback; ``redirect_uri`` is the one that was sent before."""
+        """Redeem the code of a callback; ``redirect_uri`` is that of `authorize_url`."""
         ...
 
     def refresh(self, refresh_token: str) -> Token:
@@ -258,7 +258,7 @@ class Partner(Protocol):
     def create_audience(self, access_token: str, ad_account_id: str, *, name: str) -> str:
         """Create an audience and return its id (at most 64 characters).
 
-        After a Retry it may exist nevertheless: list by name before creating it again.
+        After a Retry it may exist: look for its name in the list before creating it again.
         """
         ...
 
@@ -267,7 +267,7 @@ class Partner(Protocol):
     ) -> str:
         """Create an audience of people like those of another one; return its id.
 
-        Only called if `lookalike_reaches` offers something.
+        Only called if `lookalike_reaches` is not empty.
         """
         ...
 

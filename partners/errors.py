@@ -23,7 +23,7 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\uffff]+")
 
 
 def scrub(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """Remove ``secrets`` and all that looks like a secret from a text of others, for the log."""
+    """Return a partner's text for the log, without ``secrets`` and all that looks like a secret."""
     for secret in filter(None, secrets):
         text = text.replace(secret, "[removed]")
     return _LIKE_A_SECRET.sub("[removed]", _UNPRINTABLE.sub(" ", text))[:MAX_LOG_TEXT]
@@ -81,7 +81,7 @@ class RetryCause(StrEnum):
 
 
 class Retry(PartnerError):
-    """A request was not applied, or perhaps was: the caller sends it again later."""
+    """A request failed for now, and may have been applied: the caller sends it again later."""
 
     def __init__(
         self,

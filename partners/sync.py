@@ -54,8 +54,8 @@ def withdraw(
 
     Pass at most 10,000 profiles. Return how many adds were reverted. Each is reverted once: a
     repeated call changes nothing. People whom another Sync added to the same audience stay, and
-    count as wanted elsewhere. ``even_if_wanted``: these people are removed, too, as their
-    identifiers have changed and the former ones must leave the audience.
+    count as wanted elsewhere. ``even_if_wanted``: remove them, too, because their identifiers have
+    changed and the former ones must leave the audience.
 
     With several Syncs in one transaction, pass them in the order of their audiences' ids: each
     call locks the row of the audience until the end of the transaction.
@@ -97,7 +97,7 @@ def wanted_elsewhere(sync_ids: Iterable[int]) -> list[Want]:
 
 
 def resume(syncs: "QuerySet[Sync]") -> None:
-    """Let the adds go on and show problems: the canvas is live again.
+    """Send the adds again and show problems: the canvas is live again.
 
     People who waited while it was stopped have the whole retry window again.
     """
@@ -127,13 +127,13 @@ def retire(syncs: "QuerySet[Sync]") -> None:
 
 
 def _reconcile(syncs: "QuerySet[Sync]") -> None:
-    """Let the groups' incidents be checked: only those of live Syncs are open."""
+    """Open or end incidents of the groups: only live Syncs have open ones."""
     for app_group in set(syncs.order_by().values_list("app_group", flat=True)):
         reconcile.after_commit(app_group)
 
 
 def _with_undoing(syncs: "QuerySet[Sync]") -> "QuerySet[Sync]":
-    """Return these Syncs and those that remove their people when these leave."""
+    """Return these Syncs and their undoing Syncs, which remove people who leave."""
     sync_ids = syncs.values("pk")
     return Sync.objects.filter(Q(pk__in=sync_ids) | Q(undoes__in=sync_ids))
 
@@ -175,9 +175,9 @@ def discard(
 ) -> int:
     """Cancel the pending people of steps in a connection or an ad account. Return how many.
 
-    Pass exactly one of the two. A batch in flight is decided by its answer. Removals of people who
-    left a step, removals by the app group (such as those after an erasure) and repeats stay and
-    wait for a reconnect: nothing would enqueue them a second time.
+    Pass exactly one of the two. A batch in flight is only marked: its answer decides. Removals of
+    people who left a step, removals by the app group (such as after an erasure) and repeats wait
+    for a reconnect: nothing would enqueue them a second time.
     """
     with tally.atomic(now=now):
         pending = _batches_of(connection, ad_account).pending()

@@ -1,6 +1,6 @@
-"""Questions about many batches: which are due, waiting, leased or discarded.
+"""The queryset of `Batch`: which batches are due, waiting, leased or discarded.
 
-Pending: neither synced, errored nor cancelled. Waiting: pending, and leased to no worker. Parked:
+Pending: not synced, errored or cancelled yet. Waiting: pending, and leased to no worker. Parked:
 stopped by the circuit breaker (queue/park.py). Paused: the canvas is stopped.
 """
 
@@ -65,7 +65,7 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         return self.exclude(PAUSED)
 
     def not_in_swap(self) -> Self:
-        """Leave out connections whose account is being changed (a swap, see queue/park.py)."""
+        """Leave out batches of connections in a swap (their account is changed: queue/park.py)."""
         return self.filter(ad_account__connection__swap_until=None)
 
     def discarded(self) -> Self:
@@ -91,7 +91,7 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         deadline has come: then they are tried once more.
         """
         last_try = Q(deadline_at__lte=now)
-        # A later due time than any back-off was written by a wrong clock.
+        # A due time beyond the longest back-off was written by a wrong clock.
         latest = now + timedelta(seconds=settings.SYNC.backoff_max)
         return (
             self.sendable()
@@ -166,6 +166,6 @@ def _rank(last_try: Q) -> Case:
 
 
 def _parked_q(path: str, now: datetime) -> Q:
-    # A later probe than any that is planned was written by a wrong clock.
+    # A time beyond the probe interval was written by a wrong clock.
     latest = now + timedelta(seconds=settings.SYNC.probe) + CLOCK_SKEW
     return Q(**{f"{path}__parked_until__gt": now, f"{path}__parked_until__lte": latest})

@@ -11,7 +11,7 @@ MAX_ANSWER = 200
 
 
 class CheckAnswer(models.Model):
-    """One check of a connection and its answer: no token, no personal data, no foreign text.
+    """One check of a connection and its answer, without tokens, personal data or free text.
 
     ``answer`` depends on ``kind`` and is put into words by partners/health/answers.py: the missing
     permissions in English, a status of the partner, or "2/5" (2 of 5 audiences).

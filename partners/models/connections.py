@@ -37,7 +37,7 @@ class ParkedBy(models.TextChoices):
 class Parkable(models.Model):
     """A row through which nothing is sent until ``parked_until`` (a circuit breaker).
 
-    Then one request alone is sent, a probe: its success unparks the row.
+    Then a single request is sent as a probe. If it succeeds, the row is unparked.
     """
 
     parked_until = models.DateTimeField(null=True, blank=True)
@@ -53,7 +53,7 @@ class Parkable(models.Model):
 
 
 def lane_q(lane: str, path: str = "") -> models.Q:
-    """Match rows of one remote ad account (AdAccount.lane); ``path`` leads to it, with its "__"."""
+    """Match rows of one lane (AdAccount.lane). ``path``: the lookup to AdAccount, with "__"."""
     partner, remote_id = lane.split(":", 1)
     return models.Q(**{f"{path}connection__partner": partner, f"{path}remote_id": remote_id})
 
@@ -75,7 +75,7 @@ class Connection(Parkable):
     disconnected_at = models.DateTimeField(null=True, blank=True)
     checked_at = models.DateTimeField(null=True, blank=True)  # last proof that the token works
     probed_at = models.DateTimeField(null=True, blank=True)  # start of the last probe
-    # While its account is changed, nothing is sent: since when, at the latest until, by whom.
+    # A swap: while an admin changes the account at the partner, nothing is sent.
     swap_begun_at = models.DateTimeField(null=True, blank=True)
     swap_until = models.DateTimeField(null=True, blank=True)
     swap_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
@@ -108,7 +108,7 @@ class Connection(Parkable):
     def set_token(
         self, token: str, *, refresh_token: str = "", expires_at: datetime | None = None
     ) -> None:
-        """Encrypt a token into the row (not saved)."""
+        """Encrypt a token into the row. The caller saves it."""
         self.token_sealed = crypto.seal(token, context=self.token_context)
         self.refresh_sealed = (
             crypto.seal(refresh_token, context=self.refresh_context) if refresh_token else ""
@@ -198,7 +198,7 @@ class Audience(Parkable):
     kind = models.CharField(max_length=40, blank=True)  # the partner's type, such as Partner
     size = models.BigIntegerField(null=True, blank=True)
     is_appendable = models.BooleanField(default=True)
-    why_not = models.CharField(max_length=200, blank=True)
+    why_not = models.CharField(max_length=200, blank=True)  # why people cannot be added
     # What the partner says: whether ads can use it, whether it is deleted there soon, and when.
     is_valid = models.BooleanField(default=True, db_default=True)
     is_expiring = models.BooleanField(default=False, db_default=False)
@@ -206,7 +206,7 @@ class Audience(Parkable):
     seq = models.BigIntegerField(default=0)
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     create_tries = models.PositiveIntegerField(default=0)
-    # The lease of the process that is creating it; afterwards the time of the creation.
+    # Until it is created: when the lease of the creating process ends. Then: when it was created.
     create_until = models.DateTimeField(null=True, blank=True)
     seen_at = models.DateTimeField(null=True, blank=True)  # last time the partner listed it
     gone_at = models.DateTimeField(null=True, blank=True)  # the partner no longer knows it
@@ -251,8 +251,8 @@ class SpentToken(models.Model):
 class OAuthState(models.Model):
     """An authorisation in progress: bound to session, user and group, used once, within 10 minutes.
 
-    ``token_sealed`` and ``offer`` (the ad accounts of the token) are filled when its code is
-    exchanged. The connection becomes usable once an admin has chosen some of these ad accounts.
+    The exchange of the callback's code fills ``token_sealed`` and ``offer`` (the ad accounts of the
+    token). The connection becomes usable once an admin has chosen some of these ad accounts.
     """
 
     state_hash = models.CharField(max_length=64, unique=True)

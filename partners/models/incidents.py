@@ -51,7 +51,7 @@ class Incident(models.Model):
     code = models.CharField(max_length=30)
     begun_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
-    people = models.PositiveIntegerField(default=0)  # who wait now, or waited at its end
+    people = models.PositiveIntegerField(default=0)  # how many wait now, or waited at its end
     most_people = models.PositiveIntegerField(default=0)  # the largest ``people`` so far
     deadline_at = models.DateTimeField(null=True)  # when the first of them count as errored
 

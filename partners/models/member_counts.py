@@ -1,4 +1,4 @@
-"""How many people a large audience has by what was accepted, counted in parts once a day."""
+"""How many people a large audience has, by accepted deliveries; counted in parts once a day."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class MemberCount(models.Model):
     )
     n = models.BigIntegerField(null=True)  # None: no count is complete yet
     counted_at = models.DateTimeField(null=True)  # ``n`` counts what was accepted by then
-    # The running count: counts what was accepted by ``until``, has read the batches up to the seq
-    # ``after``, and found ``so_far`` people.
+    # The running count is of people accepted by ``until``. It has read the batches up to the seq
+    # ``after`` and found ``so_far`` people.
     until = models.DateTimeField(null=True)
     after = models.BigIntegerField(default=0)
     so_far = models.BigIntegerField(default=0)

@@ -1,6 +1,6 @@
-"""The rows of the queue: Sync, its deliveries (people), batches that are sent together, and calls.
+"""The rows of the queue: Sync, Delivery (one person), Batch (deliveries sent together) and Push.
 
-Travel: to be sent in one request. A repeat: see ``Batch.repeat_of``.
+A Push is one HTTP request. A batch with ``repeat_of`` is called a repeat.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Sync(models.Model):
     """
 
     class Purpose(models.TextChoices):
-        """STEP and LEFT belong to a step; all others are removals by the group (queue/removals)."""
+        """Who asks: a step (STEP and LEFT), otherwise the app group (queue/removals)."""
 
         STEP = "", _("Step")
         ERASURE = "erasure", _("Erasure")
@@ -53,7 +53,7 @@ class Sync(models.Model):
     undoes = models.OneToOneField(
         "self", models.CASCADE, null=True, blank=True, related_name="undone_by"
     )
-    # The people it added stay in the audience when another Sync removes them.
+    # True: a person whom it added stays in the audience when they leave another step.
     claims = models.BooleanField(default=True, db_default=True)
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -83,10 +83,10 @@ class Sync(models.Model):
 
 
 class Batch(models.Model):
-    """The deliveries of one Sync that travel together and have one outcome."""
+    """Deliveries of one Sync that are sent in one request and have one outcome."""
 
     class Sharing(models.IntegerChoices):
-        """What may travel in the same request. Each refusal narrows the choice."""
+        """What else may be in the request of a batch. Each refusal narrows the choice."""
 
         ANY = 0, _("other audiences of the ad account")
         AUDIENCE = 1, _("its own audience")
@@ -97,8 +97,7 @@ class Batch(models.Model):
     ad_account = models.ForeignKey(AdAccount, models.CASCADE, related_name="+", db_index=False)
     action = models.CharField(max_length=6, choices=Action.choices)
     kinds: models.JSONField[list[str], list[str]] = models.JSONField(default=list)
-    # The place of the batch in the order of its audience. The pieces of a split batch keep the
-    # number.
+    # The position in the order of operations on the audience. Pieces of a split batch keep it.
     seq = models.BigIntegerField()
     n = models.PositiveIntegerField(default=0)  # deliveries without an outcome of their own
     state = models.CharField(max_length=10, choices=Outcome.choices, default=Outcome.PENDING)
@@ -118,13 +117,13 @@ class Batch(models.Model):
     due_at = models.DateTimeField()
     first_failed_at = models.DateTimeField(null=True, blank=True)
     deadline_at = models.DateTimeField(null=True, blank=True)
-    attempts = models.PositiveIntegerField(default=0)  # unclear failures: they lengthen back-off
+    # Failed tries: each lengthens the back-off. Above 0, its people may have reached the partner.
+    attempts = models.PositiveIntegerField(default=0)
     refusals = models.PositiveIntegerField(default=0)  # "bad content" for this batch alone
-    # The people of the smallest refused batch that this one was cut from (queue/split.py).
+    # The size of the smallest refused batch that this one was cut from (queue/split.py).
     refused_n = models.PositiveIntegerField(null=True, blank=True)
     crashes = models.PositiveSmallIntegerField(default=0)  # leases in a row without an answer
-    # The people of the batch were tried in another one: they were errored or moved, and are tried
-    # again.
+    # Its people were sent before in another batch: they were errored or moved since.
     was_tried = models.BooleanField(default=False, db_default=False)
     lease = models.CharField(max_length=32, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
@@ -170,15 +169,15 @@ class Batch(models.Model):
 
     @property
     def is_first_try(self) -> bool:
-        """Return whether its people were in no request before, as far as answers tell.
+        """Return whether no earlier request with its people is known.
 
-        An answer leaves its code or narrows what they share; a worker that died counts as a try.
+        A failed request leaves a code or narrows ``sharing``; a dead worker counts as a request.
         """
         return not (self.last_code or self.sharing or self.crashes or self.was_tried)
 
     @property
-    def is_undo(self) -> bool:
-        """Return whether it is a repeat that takes back a discarded add that may have arrived."""
+    def takes_back(self) -> bool:
+        """Return whether it is a repeat that removes people after a discarded add of theirs."""
         return self.repeat_of is not None and self.repeat_of.action != self.action
 
 
@@ -252,13 +251,13 @@ class Push(models.Model):
 
 
 class PushShare(models.Model):
-    """The people of one Sync in one HTTP call, so that a step finds its calls."""
+    """How many people of one Sync were in one request, so that a step finds its requests."""
 
     push = models.ForeignKey(Push, models.CASCADE, related_name="shares")
     sync = models.ForeignKey(Sync, models.CASCADE, related_name="+", db_index=False)
     people = models.PositiveIntegerField()
     is_failed = models.BooleanField(default=False, db_default=False)
-    # How many people were in no call before, and how many of these the partner took.
+    # How many people were in no request before, and how many of these the partner accepted.
     first_people = models.PositiveIntegerField(default=0, db_default=0)
     first_accepted = models.PositiveIntegerField(default=0, db_default=0)
 

@@ -122,9 +122,9 @@ def no_counts() -> dict[str, int]:
 
 
 def counts_from(values: dict[str, Any]) -> dict[str, int]:
-    """Return the six counts without moved people, from an aggregate of COLUMNS.
+    """Return the six counts without moved people, from ``values``, an aggregate of COLUMNS.
 
-    Moved people are counted by the Sync that they were moved to. ``as_dict`` includes them. Sums
+    The Sync that people were moved to counts them. `Numbers.as_dict` includes moved people. A sum
     over no rows may be None.
     """
     counts = {name: values.get(name) or 0 for name in COUNTS}

@@ -36,12 +36,12 @@ class Webhook(models.Model):
 
     @property
     def secret_context(self) -> str:
-        """Return what is authenticated with the encrypted secret, which opens in no other group."""
+        """Return the context of the secret: a ciphertext copied to another group does not open."""
         return f"webhook:v1:{self.app_group_id}"
 
     @sensitive_variables()
     def renew_secret(self) -> str:
-        """Encrypt a new secret into the row (not saved), and return it."""
+        """Encrypt a new secret into the row and return it. The caller saves the row."""
         secret = f"whsec_{secrets.token_urlsafe(32)}"
         self.secret_sealed = crypto.seal(secret, context=self.secret_context)
         return secret

@@ -163,7 +163,7 @@ def _id_range(batch: Batch) -> tuple[int, int]:
 
 def _still_to_repeat(batch: Batch) -> tuple[str, list[int | str]]:
     """Return a condition and its parameters: which people of a repeat are still to be sent."""
-    if batch.is_undo:
+    if batch.takes_back:
         return _NOT_ADDED_OTHERWISE, [batch.audience_id]
     return _NOT_SUPERSEDED, [batch.audience_id, Action(batch.action).opposite.value, batch.seq]
 
