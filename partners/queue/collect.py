@@ -58,14 +58,14 @@ class Request:
     def is_probe(self) -> bool:
         """Return whether it tries a parked connection, ad account or audience again.
 
-        One such request of a lane at a time is sent.
+        A lane sends one such request at a time.
         """
         places = (self.connection, self.ad_account, *(batch.audience for batch in self.batches))
         return any(place.parked_by for place in places)
 
     @property
     def is_suspect(self) -> bool:
-        """Return whether it may crash its worker: its batches crashed several before."""
+        """Return whether it may crash its worker, because a batch of it has crashed several."""
         return any(batch.crashes >= CRASHES_BEFORE_ALONE for batch in self.batches)
 
     def is_last_try(self, *, now: datetime) -> bool:
@@ -91,7 +91,7 @@ def free_lanes(*, now: datetime, skip: Q = NO_BATCHES) -> list[str]:
 
 
 def lanes_with_last_try(lanes: Iterable[str], *, now: datetime) -> set[str]:
-    """Return those of the lanes with a due batch whose deadline has come: it is tried once more."""
+    """Return the lanes that have a batch at its deadline: it is due for a last try."""
     late = Batch.objects.due(now).filter(deadline_at__lte=now).order_by()
     return {lane for lane in lanes if late.filter(lane_q(lane, "ad_account__")).exists()}
 
@@ -109,14 +109,17 @@ def release_lanes(lease: str) -> None:
 
 
 def plan(lane: str, *, most: int, now: datetime, skip: Q = NO_BATCHES) -> list[Request]:
-    """Compose up to ``most`` requests of a lane (except batches of ``skip``). Nothing is leased."""
+    """Compose up to ``most`` requests of a lane, without batches that ``skip`` matches.
+
+    Nothing is leased.
+    """
     due = (
         Batch.objects.due(now)
         .exclude(skip)
         .filter(lane_q(lane, "ad_account__"))
         .select_related("ad_account__connection", "audience", "sync__app_group")
     )
-    # A batch waits until earlier, opposite batches that are in flight have their answer.
+    # A batch waits for the answer to earlier, opposite batches that are in flight.
     in_order = due.annotate(barrier=supersede.barrier(supersede.oldest_in_flight(lane))).filter(
         seq__lte=F("barrier")
     )
@@ -128,7 +131,7 @@ def _compose(batches: list[Batch], *, most: int) -> list[Request]:
     for batch in batches:
         request = next((request for request in requests if _fits(request, batch)), None)
         if request is None:
-            # After a probe no further request: its answer decides whether they can be sent.
+            # A probe is the last request: its answer decides whether others can be sent.
             if len(requests) == most or any(request.is_probe for request in requests):
                 continue
             request = Request(batch.ad_account)
@@ -199,7 +202,7 @@ def lease_batches(request: Request, *, now: datetime) -> bool:
 
 
 def reclaim(*, now: datetime) -> int:
-    """Free the batches of dead workers, with leases that have ended. Return how many."""
+    """Free the batches of dead workers, whose leases have ended. Return how many."""
     with tally.atomic(now=now):
         abandoned = list(Batch.objects.abandoned(now).for_update())
         if not abandoned:

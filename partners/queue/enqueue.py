@@ -1,6 +1,6 @@
-"""Let people enter a Sync: a Reason for those who cannot be sent, batches for all others.
+"""Let people enter a Sync: each gets a delivery, with a Reason if it cannot be sent, else a batch.
 
-To enter is to get a delivery. Works on sets, one statement each; nothing loops over people.
+Each stage is one SQL statement for all people.
 """
 
 from datetime import datetime
@@ -15,8 +15,8 @@ from audiencesync.people.models import KINDS, PastIdentifier, Profile
 from partners.models import Action, Audience, Batch, Delivery, Reason, Sync
 from partners.queue import collect, outcomes, supersede, tally
 
-# In the statements, ``q`` is the profile; ``judged`` are people with the reason why they cannot be
-# sent (NULL: they can), ``placed`` the same with their batch, ``place`` is the index of a batch.
+# In the statements, ``q`` is the profile. ``judged`` are people with the reason why they cannot be
+# sent (NULL: they can); ``assigned`` are these with their batch; ``nr`` is the index of a batch.
 _INSERT = """
 INSERT INTO {delivery} (sync_id, profile_id, entry_key, batch_id, outcome, reason)
 WITH people (entry_key, profile_id) AS ({people}),
@@ -25,14 +25,14 @@ judged AS (
            CASE WHEN q.id IS NULL THEN 'erased' ELSE {reason} END AS reason
     FROM people LEFT JOIN {profile} q ON q.id = people.profile_id
 )
-SELECT %s, placed.profile_id, placed.entry_key, placed.batch_id,
-       CASE WHEN placed.reason IS NULL THEN NULL
-            WHEN placed.reason = 'erased' THEN 'cancelled' ELSE 'not_synced' END,
-       placed.reason
-FROM ({placed}) placed
+SELECT %s, assigned.profile_id, assigned.entry_key, assigned.batch_id,
+       CASE WHEN assigned.reason IS NULL THEN NULL
+            WHEN assigned.reason = 'erased' THEN 'cancelled' ELSE 'not_synced' END,
+       assigned.reason
+FROM ({assigned}) assigned
 WHERE true {on_conflict}
 """
-_EXTENT = (
+_COUNT_AND_LOWEST_KEY = (
     "WITH people (entry_key, profile_id) AS ({people}) SELECT count(*), min(entry_key) FROM people"
 )
 _KEEP_EXISTING = "ON CONFLICT (sync_id, entry_key) DO NOTHING"
@@ -41,12 +41,12 @@ _IN_BATCHES = """
 SELECT counted.*, b.id AS batch_id FROM (
     SELECT judged.*, (
         count(*) FILTER (WHERE reason IS NULL) OVER (ROWS UNBOUNDED PRECEDING) - 1
-    ) / {cap} AS place
+    ) / {cap} AS nr
     FROM judged
 ) counted LEFT JOIN (
-    SELECT id, row_number() OVER (ORDER BY seq) - 1 AS place
+    SELECT id, row_number() OVER (ORDER BY seq) - 1 AS nr
     FROM {batch} WHERE sync_id = {sync} AND seq >= {first_seq}
-) b ON b.place = counted.place AND counted.reason IS NULL
+) b ON b.nr = counted.nr AND counted.reason IS NULL
 """
 
 
@@ -59,14 +59,14 @@ def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: dateti
     """
     account = sync.audience.ad_account
     cap = collect.max_people(collect.preset_of(account), account, len(sync.kinds))
-    n, lowest = _extent(people)
+    n, lowest = _count_and_lowest_key(people)
     if not n:
         return 0
     with tally.atomic(now=now) as changes:
-        batches = _make_batches(sync, -(-n // cap), now=now)
+        batches = _make_batches(sync, -(-n // cap), now=now)  # rounded up
         last_id = Delivery.objects.aggregate(last=Max("pk"))["last"] or 0
         _insert(sync, people, batches, cap=cap, are_new=_are_new(sync, lowest))
-        entered = _count(sync, lowest, last_id)
+        entered = _count_inserted(sync, lowest, last_id)
         _set_sizes(batches, entered)
         supersede.cancel_opposite(sync, [batch for batch in batches if batch.n], now=now)
         for outcome, by_batch in entered.items():
@@ -75,19 +75,19 @@ def enqueue(sync: Sync, people: "QuerySet[Any, tuple[int, int]]", *, now: dateti
     return sum(sum(by_batch.values()) for by_batch in entered.values())
 
 
-def _extent(people: "QuerySet[Any, tuple[int, int]]") -> tuple[int, int]:
+def _count_and_lowest_key(people: "QuerySet[Any, tuple[int, int]]") -> tuple[int, int]:
     """Return how many people there are, and their lowest entry key."""
     sql, params = sql_of(people.order_by())
     with connection.cursor() as cursor:
-        cursor.execute(_EXTENT.format(people=sql), params)
+        cursor.execute(_COUNT_AND_LOWEST_KEY.format(people=sql), params)
         n, lowest = cursor.fetchone()
     return n, lowest or 0
 
 
 def _are_new(sync: Sync, lowest: int) -> bool:
-    """Return whether none of the people can have entered before: all entry keys are larger.
+    """Return whether no one can have entered before, because all stored entry keys are lower.
 
-    The lock of the audience's row, which is taken before, makes the answer certain.
+    The caller holds the lock of the audience's row, so no other transaction adds entry keys.
     """
     return lowest > (
         Delivery.objects.filter(sync=sync).aggregate(last=Max("entry_key"))["last"] or 0
@@ -95,13 +95,13 @@ def _are_new(sync: Sync, lowest: int) -> bool:
 
 
 def put_in_batches(sync: Sync, delivery_ids: list[int], *, is_unclear: bool, now: datetime) -> None:
-    """Move deliveries of ``sync`` into new batches, and cancel those that are superseded by now.
+    """Move deliveries of ``sync`` into new batches. Cancel those that were superseded meanwhile.
 
     ``is_unclear``: some of them may have arrived at the partner already.
     """
     account = sync.audience.ad_account
     cap = collect.max_people(collect.preset_of(account), account, len(sync.kinds))
-    batches = _make_batches(sync, -(-len(delivery_ids) // cap), now=now)
+    batches = _make_batches(sync, -(-len(delivery_ids) // cap), now=now)  # rounded up
     # Read under the lock of the audience's row: no later operation can be committed meanwhile.
     superseded_ids = supersede.no_longer_wanted(sync, delivery_ids)
     for index, batch in enumerate(batches):
@@ -117,7 +117,7 @@ def put_in_batches(sync: Sync, delivery_ids: list[int], *, is_unclear: bool, now
 def _make_batches(sync: Sync, n: int, *, now: datetime) -> list[Batch]:
     """Raise the audience's seq and make ``n`` empty batches.
 
-    The update locks the audience's row until the commit, so the order of seq is that of commits.
+    The update locks the audience's row until the commit, so seq numbers follow the commit order.
     """
     Audience.objects.filter(pk=sync.audience_id).update(seq=F("seq") + n)
     last = Audience.objects.values_list("seq", flat=True).get(pk=sync.audience_id)
@@ -144,28 +144,30 @@ def _insert(
     cap: int,
     are_new: bool,
 ) -> None:
-    """Insert the deliveries.
+    """Insert the deliveries. ``are_new``: none of the people has entered before.
 
-    Most crowds fill one batch and need no sorting. In most crowds all people are new: then
-    PostgreSQL need not look for existing entry keys row by row, which is a third of the work.
+    Usually all people fit into one batch and need no numbering. Usually all are new, and PostgreSQL
+    need not look for existing entry keys row by row, which is a third of the work.
     """
     people_sql, people_params = sql_of(people.order_by())
-    placed = _IN_ONE_BATCH if len(batches) == 1 else _IN_BATCHES
+    assigned = _IN_ONE_BATCH if len(batches) == 1 else _IN_BATCHES
     params = {"only": batches[0].pk, "cap": cap, "sync": sync.pk, "first_seq": batches[0].seq}
     sql = _INSERT.format(
         delivery=_table(Delivery),
         profile=_table(Profile),
         people=people_sql,
         reason=reason_sql(sync.action, sync.kinds, is_strict=sync.app_group.consent_required),
-        placed=placed.format(batch=_table(Batch), **params),
+        assigned=assigned.format(batch=_table(Batch), **params),
         on_conflict="" if are_new else _KEEP_EXISTING,
     )
     with connection.cursor() as cursor:
         cursor.execute(sql, [*people_params, sync.pk])
 
 
-def _count(sync: Sync, lowest: int, last_id: int) -> dict[str | None, dict[int | None, int]]:
-    """Return outcome -> batch -> how many of the deliveries with ids above ``last_id``.
+def _count_inserted(
+    sync: Sync, lowest: int, last_id: int
+) -> dict[str | None, dict[int | None, int]]:
+    """Return outcome -> batch -> how many deliveries were inserted with ids above ``last_id``.
 
     Under the lock of the audience's row, no other transaction inserts deliveries of this Sync.
     """
@@ -177,7 +179,7 @@ def _count(sync: Sync, lowest: int, last_id: int) -> dict[str | None, dict[int |
 
 
 def _set_sizes(batches: list[Batch], entered: dict[str | None, dict[int | None, int]]) -> None:
-    """Set the n of each batch to the number of its new deliveries, and drop empty batches."""
+    """Set the n of each batch to the number of its new deliveries, and delete empty batches."""
     sizes = entered.get(None, {})
     for batch in batches:
         batch.n = sizes.get(batch.pk, 0)
@@ -209,7 +211,7 @@ def reason_sql(action: str, kinds: list[str], *, is_strict: bool) -> str:
 
 
 def usable_sql(kind: str, action: str) -> str:
-    """Return SQL over profile ``q``: this kind can be sent, for removals also by a past hash."""
+    """Return SQL over profile ``q``: whether it has a hash to send; removals send past ones too."""
     if action == Action.ADD:
         return eligibility.usable_sql(kind)
     past = f"{_table(PastIdentifier)} z WHERE z.profile_id = q.id AND z.kind = '{kind}'"

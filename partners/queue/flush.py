@@ -1,8 +1,10 @@
 """One run of the queue: lease batches, build requests, send them in threads, settle answers.
 
-A lane is the queue of one remote ad account. A throttled lane has had a rate limit answer: it is
-parked for a time (nothing is sent), then its requests are tried one at a time. A probe is the one
-request at a time through something parked by another refusal; a suspect may crash its worker.
+A lane is the queue of one remote ad account. A throttled lane was answered with a rate limit: it is
+parked for a time (nothing is sent), then its requests are tried one at a time.
+
+A probe is a single request that tries a connection, ad account or audience that another refusal has
+parked. A suspect is a request that may crash its worker.
 """
 
 import secrets
@@ -61,10 +63,10 @@ def beat() -> None:
 
 
 def age_blocked(*, now: datetime) -> None:
-    """Start the retry window of newly blocked batches, and error those that cannot be tried.
+    """Start the retry window of newly blocked batches. Error batches at their deadline.
 
-    Batches that cannot be tried are errored at their deadline. A batch behind a parked row is tried
-    once more then, like all others.
+    Only batches that cannot be tried are errored here: those behind a parked row are tried once
+    more at their deadline, like all others.
     """
     waiting = Batch.objects.waiting().filter(moves_to=None).not_paused().not_in_swap()
     blocked = waiting.blocked(now)
@@ -120,9 +122,9 @@ class Flush:
     def _lease_lanes(self) -> list[str]:
         """Lease lanes with work, renew the leases of this run, and return the lanes to serve."""
         now = timezone.now()
-        is_parked = budget.throttled_lanes()
-        self.throttled_lanes = set(is_parked)
-        skipped = {lane for lane in is_parked if is_parked[lane]}
+        throttled = budget.throttled_lanes()
+        self.throttled_lanes = set(throttled)
+        skipped = {lane for lane, is_parked in throttled.items() if is_parked}
         if skipped:
             # A last try is sent in spite of the throttle (`_book_last`).
             skipped -= collect.lanes_with_last_try(skipped, now=now)
@@ -146,7 +148,7 @@ class Flush:
         return Q(ad_account__connection__in=self.undecryptable or ())
 
     def _serve(self, lane: str, pool: ThreadPoolExecutor) -> int:
-        """Send some requests of a lane; return how many were sent or are to be planned again."""
+        """Send some requests of a lane. Return how many were sent or must be planned again."""
         requests = self._plan_requests(lane)
         if not requests:
             return 0
@@ -176,7 +178,7 @@ class Flush:
         # A suspect may crash this process, so nothing else is in flight with it.
         if not (requests or self.in_flight):
             requests = planned[:1]
-        # Before a probe, the requests of the lane that are in flight are answered.
+        # A probe waits until the other requests of the lane are answered.
         if requests and sending and requests[0].is_probe:
             return []
         return requests
@@ -185,10 +187,7 @@ class Flush:
         return any(request.is_suspect for request in self.in_flight.values())
 
     def _book(self, lane: str, requests: list[Request]) -> list[float]:
-        """Return the seconds to wait for as many of the requests as may be sent.
-
-        A throttled lane may send one request.
-        """
+        """Book sends, at most one for a throttled lane. Return the seconds to wait for each."""
         limit = budget.limit_of(collect.partner_of(requests[0].ad_account), lane)
         lane_limit = budget.Limit(budget.lane_key(lane), limit.rate)
         within = self._seconds_to_send()
@@ -200,10 +199,10 @@ class Flush:
         return budget.book_many(limit, 1, within=within)
 
     def _book_last(self, lane: str, requests: list[Request]) -> list[float]:
-        """Return the seconds to wait for the last tries of requests, despite a throttle.
+        """Book last tries, despite a throttle. Return the seconds to wait for each.
 
-        Each person is tried at least once before the deadline errors them. These tries have a
-        limit of their own, of a tenth of the usual rate.
+        Each person is tried at least once before the deadline errors them. These tries have their
+        own rate limit, a tenth of the usual rate.
         """
         limit = budget.limit_of(collect.partner_of(requests[0].ad_account), lane)
         last_tries = budget.Limit(f"last:{limit.key}", limit.rate / 10)
@@ -212,15 +211,15 @@ class Flush:
     def _seconds_to_send(self) -> float:
         """Return within how many seconds a request that is leased now must be sent.
 
-        The answer must come before the lease ends, and an eighth of the time between is left for
-        `settle`. A later send must not be booked either: runs that book it again and again would
-        always find the next free time too late.
+        The answer must come before the lease ends; an eighth of the rest is left for `settle`. No
+        send is booked beyond this: it could not be used, and such bookings in each run would keep
+        moving the next free time out of reach.
         """
         slack: float = (settings.SYNC.lease - settings.SYNC.request_deadline) * 7 / 8
         return max(0.0, min(slack, self.ends_at - time.monotonic()))
 
     def _submit(self, request: Request, pool: ThreadPoolExecutor, *, at: float) -> bool:
-        """Lease and build one request, and let a thread send it ``at`` a monotonic time.
+        """Lease and build one request, and let a thread send it at the monotonic time ``at``.
 
         Return whether the lane has made progress: False if the request has to wait, or was taken
         by another worker.
@@ -228,8 +227,8 @@ class Flush:
         post_by = time.monotonic() + self._seconds_to_send()
         if at > post_by:
             return False
-        # The booked time has passed, because a request before it took long or the machine stood
-        # still. Several late requests at once would exceed the rate limit, so it is planned again.
+        # The booked time has passed, perhaps because the previous request took long. Several late
+        # requests at once would exceed the rate limit, so this one is planned again.
         if at < time.monotonic() - LEASE_TOLERANCE:
             return True
         now = timezone.now()
@@ -249,7 +248,7 @@ class Flush:
         return True
 
     def _pack(self, request: Request, *, post_by: float, now: datetime) -> Parcel | None:
-        """Build the request with its body, or put it back (None): its batches must change first."""
+        """Build the body. Return None if batches had to change first: the request is put back."""
         preset = collect.preset_of(request.ad_account)
         most_rows = collect.max_people(preset, request.ad_account, len(request.kinds))
         try:
