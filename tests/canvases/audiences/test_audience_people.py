@@ -58,7 +58,7 @@ def test_of_a_small_audience_only_those_sent_are_asked(few, bob_editor, members,
 def test_where_counting_takes_too_long_the_page_says_how_many_at_most(
     bob_editor, members, url, monkeypatch
 ):
-    monkeypatch.setattr(numbers, "members", lambda found, **limits: None)
+    monkeypatch.setattr(numbers, "count_members", lambda found, **limits: None)
     text = " ".join(bob_editor.client.get(url.removesuffix("people/")).content.decode().split())
 
     assert "Too many people to count here: at most 5 are in it by what we sent." in text
@@ -68,7 +68,7 @@ def test_where_counting_takes_too_long_the_count_of_the_day_stands_with_its_time
     bob_editor, members, url, winback, monkeypatch
 ):
     MemberCount.objects.create(audience=winback, n=1_234_567, counted_at=ADDED)
-    monkeypatch.setattr(numbers, "members", lambda found, **limits: None)
+    monkeypatch.setattr(numbers, "count_members", lambda found, **limits: None)
     page, listed = (
         " ".join(re.sub(r"<[^>]+>", " ", bob_editor.client.get(path).content.decode()).split())
         for path in (url.removesuffix("people/"), url)
