@@ -192,7 +192,8 @@ class Partner(Protocol):
     ads_manager: str  # the name of the partner's own list of audiences
     faq: tuple[FaqEntry, ...]  # for the partner page; partners/faq.py has some for all partners
     codes: Mapping[str, tuple[str, ...]]  # cause (errors.py) -> answer codes, for the help
-    lookalike_reaches: Mapping[str, "StrOrPromise"]  # words for Lookalike.reach; empty: no support
+    # Words for Lookalike.reach, from narrow to wide (the middle is suggested); empty: no support.
+    lookalike_reaches: Mapping[str, "StrOrPromise"]
     lookalike_seed: int  # matched people that the source of a lookalike needs
     lookalike_type: str  # the RemoteAudience.type of lookalikes, which cannot be a source
     code_parameter: str  # the query parameter of the callback that carries the code

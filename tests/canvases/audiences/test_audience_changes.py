@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from audiencesync.groups.models import Activity
+from canvases.audiences.forms import LookalikeForm
 from canvases.models import Canvas, Step
 from partners import audiences, registry
 from partners.audiences import deletion, listing
@@ -197,6 +198,16 @@ def test_a_wrong_lookalike_is_refused(bob_editor, customers, eu, wrong):
     answer = bob_editor.client.post(f"{LIST}{customers.pk}/lookalike/", ASKED | wrong)
     assert answer.status_code == 422
     assert not eu.audiences.filter(name="Like them").exists()
+
+
+def test_the_suggested_lookalike_is_valid(bob_editor, customers):
+    Audience.objects.filter(pk=customers.pk).update(name="ä" * 255)
+    form = bob_editor.client.get(f"{LIST}{customers.pk}/").context["form"]
+    suggested = {name: form[name].value() for name in form.fields}
+
+    assert suggested["name"] == "ä" * 245 + " lookalike"
+    assert suggested["reach"] == "BALANCED"
+    assert LookalikeForm(suggested, source=customers).is_valid()
 
 
 def test_a_small_audience_offers_no_lookalike(bob_editor, winback):
