@@ -101,8 +101,9 @@ def http_200_is_success():
 @seeded(queue.ENQUEUE, "kill")
 def insert_twice():
     """a repeated task inserts its people again"""
-    fresh = "placed.entry_key + 1000000 * (SELECT count(*) FROM {delivery})"
-    enqueue._INSERT = enqueue._INSERT.replace("placed.entry_key", fresh, 1)
+    before, key, after = enqueue._INSERT.partition("assigned.entry_key")
+    assert key, "the statement has another name for the key"
+    enqueue._INSERT = f"{before}{key} + 1000000 * (SELECT count(*) FROM {{delivery}}){after}"
 
 
 @seeded(queue.FLUSH, "kill")
@@ -133,7 +134,7 @@ def ignore_the_lease():
 
 @seeded(queue.ENQUEUE, "kill")
 def keep_opposite_deliveries():
-    """a waiting delivery is not superseded by its opposite on entry or when a batch is leased"""
+    """a waiting delivery is not superseded by its opposite, on enqueue or on lease"""
     supersede.cancel_opposite = lambda sync, people, *, now: None
     supersede.cancel_superseded = lambda batches, *, now: None
 
