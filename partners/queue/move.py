@@ -53,8 +53,7 @@ def _pending(syncs: Iterable[Sync]) -> BatchQuerySet:
 def _mark(pending: BatchQuerySet, **marks: Any) -> int:
     """Set these columns of pending batches, and return how many people that changes."""
     unmarked, n_people = pending.exclude(**marks), 0
-    # A worker may cut a batch meanwhile: another query finds the pieces. All batches that were
-    # found before are locked by then.
+    # A worker may cut a batch before it is locked here: the next query finds its pieces.
     while unmarked.exists():
         for chunk in unmarked.chunks():
             locked = Batch.objects.pending().filter(pk__in=chunk.lock_ids())
@@ -67,13 +66,13 @@ def _mark(pending: BatchQuerySet, **marks: Any) -> int:
 def move_marked(*, now: datetime, seconds: float = math.inf) -> bool:
     """Let people of marked batches enter their new Sync. Return whether time ran out."""
     ends_at, after = time.monotonic() + seconds, 0
-    while alike := _next_marked(after):
-        (_source, to), ids = alike
+    while group := _next_marked(after):
+        (_source, to), ids = group
         expected = Q(state=Outcome.PENDING, lease="", moves_to=to, cancel_requested=False)
         try:
             _move_batches(ids, to=to, expected=expected, now=now)
         except (OperationalError, InterfaceError):
-            raise  # the database is away or busy: no other batch would fare better
+            raise  # the database is away or busy: the other batches would fail, too
         except Exception:  # the edge of a loop: these people must not block others
             logger.exception(
                 "The people of batches %s could not be moved; the next beat tries again.", ids
@@ -89,13 +88,13 @@ def _next_marked(after: int) -> tuple[Move, list[int]] | None:
     marked = Batch.objects.to_move().filter(pk__gt=after).order_by("pk")
     rows = marked.values_list("pk", "sync", "moves_to", "n")[:CANDIDATES]
     # `to_move` has no batch without ``moves_to``: "or 0" is for the types only.
-    return _take_alike((pk, (source, to or 0), n) for pk, source, to, n in rows)
+    return _take_same_move((pk, (source, to or 0), n) for pk, source, to, n in rows)
 
 
-def _take_alike(batches: Iterable[tuple[int, Move, int]]) -> tuple[Move, list[int]] | None:
-    """Return the move of the first of these batches (id, move, people), and ids that share it.
+def _take_same_move(batches: Iterable[tuple[int, Move, int]]) -> tuple[Move, list[int]] | None:
+    """Return the move of the first batch, and the ids of the first batches that share it.
 
-    The ids are those of as many following batches with the same move as fit into one transaction.
+    A batch is given as (id, move, people). There are as many ids as fit into one transaction.
     """
     first: Move | None = None
     ids: list[int] = []
@@ -132,10 +131,10 @@ def retry(
         errored, single = errored.filter(pk__in=ids), single.filter(pk__in=only)
     n = 0
     expected = Q(state=Outcome.ERRORED)
-    while alike := _take_alike(
+    while group := _take_same_move(
         (pk, (sync.pk, to.pk), size) for pk, size in errored.values_list("pk", "n")[:CANDIDATES]
     ):
-        _move, ids = alike
+        _move, ids = group
         n += _move_batches(ids, to=to.pk, expected=expected, out_of=Outcome.ERRORED, now=now)
     while ids := list(single.values_list("pk", flat=True)[:PEOPLE_PER_TRANSACTION]):
         n += _move_deliveries(ids, to=to.pk, now=now)
@@ -144,14 +143,14 @@ def retry(
 
 
 def _split_off(batches: BatchQuerySet, only: Collection[int]) -> list[int]:
-    """Put these deliveries of errored batches into batches of their own; return their ids."""
+    """Put the deliveries ``only`` into batches without other people. Return the ids of these."""
     members = Delivery.objects.filter(pk__in=only, outcome=None)
     batch_ids = []
     with transaction.atomic():
         concerned = batches.filter(pk__in=members.values("batch"))
         for batch in list(concerned.for_update()):
             n = members.filter(batch=batch).count()
-            if not n:  # another retry took them out while this one waited for the lock
+            if not n:  # another retry moved them away while this one waited for the lock
                 continue
             if n < batch.n:
                 original_id, batch.n = batch.pk, n
@@ -199,9 +198,9 @@ def _move_batches(
 
 
 def _move_deliveries(ids: Sequence[int], *, to: int, now: datetime) -> int:
-    """Let the people of single deliveries that are errored enter ``to``. Return how many.
+    """Let errored people enter ``to`` whose batches are not errored. Return how many.
 
-    The batches of these deliveries are not errored. All people move in one transaction.
+    All people move in one transaction.
     """
     with tally.atomic(now=now) as changes:
         rows = Delivery.objects.filter(pk__in=ids)
@@ -271,9 +270,10 @@ def _enqueue(
     was_tried: bool,
     now: datetime,
 ) -> None:
-    """Let people enter ``target``. Their new batches (after ``seq``) keep the age of the oldest.
+    """Let people enter ``target``; ``seq`` is the last one before their new batches.
 
-    The age shows how long they wait, and tells which operations are later if they move again.
+    The new batches get ``oldest`` as their creation time: it shows how long people wait, and tells
+    which operations are later if they move again.
     """
     enqueue.enqueue(target, people.values_list("entry_key", "profile_id"), now=now)
     new_batches = Batch.objects.filter(

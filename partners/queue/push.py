@@ -1,7 +1,7 @@
 """Build the body of a request from stored hashes, and send it. settle.py applies the answer.
 
-A parcel is a request that is ready to send. A row of the body is one person, or one past hash of a
-person who is removed; its cells are the identifiers.
+A parcel is a request that is ready to send. A row of the body holds the identifiers of one person
+(its cells), or one past hash of a person who is removed.
 """
 
 import time
@@ -45,17 +45,17 @@ WHERE d.batch_id = %s AND d.outcome IS NULL {only} {unshared} ORDER BY z.id
 """
 _ROW_OF_ONE = "SELECT {cells} FROM {profile} q WHERE q.id = %s"
 _PAST_OF_ONE = "SELECT z.kind, z.sha256 FROM {past} z WHERE z.profile_id = %s ORDER BY z.id"
-# A repeat sends the deliveries of another batch again, under these conditions.
-# Their ids are in its range (Batch.repeat_after, repeat_until).
+# Conditions on the deliveries of another batch that a repeat sends again:
+# Their ids are in the range of the repeat (Batch.repeat_after, repeat_until).
 _RANGE = "AND d.id > %s AND d.id <= %s"
-# The condition that no later, opposite operation on the same person follows.
+# No later, opposite operation on the same person follows.
 _NOT_SUPERSEDED = """
 AND NOT EXISTS (SELECT 1 FROM {delivery} e JOIN {batch} b ON b.id = e.batch_id
 WHERE e.profile_id = d.profile_id AND e.outcome IS NULL
 AND b.audience_id = %s AND b.action = %s AND b.seq > %s AND b.state IN ('pending', 'synced'))
 """
-# A repeat that takes back adds leaves people for whom another add (e) still counts: it was not
-# discarded, no removal (r) of its undoing Sync (u) reverts it, and no later removal (f) follows it.
+# Only for a repeat that takes back adds. No other add (e) of the person counts: one that was not
+# discarded, that no removal (r) of its undoing Sync (u) reverts and no later removal (f) follows.
 _NOT_ADDED_OTHERWISE = """
 AND NOT EXISTS (SELECT 1 FROM {delivery} e JOIN {batch} b ON b.id = e.batch_id
 WHERE e.profile_id = d.profile_id AND e.outcome IS NULL
@@ -131,16 +131,16 @@ class NeedsRevalidation(Exception):
 
 
 class TooManyRows(Exception):
-    """The batches of a request have more rows together than it may carry: some are past hashes."""
+    """Because of past hashes, the batches of a request have more rows than it may carry."""
 
 
 def rows_of(batch: Batch) -> list[Row]:
-    """Return one row of 32-byte hashes (or None) per delivery without an outcome, by its id."""
+    """Return one row of 32-byte hashes (or None) per delivery without an outcome, in id order."""
     return _read(_ROWS, batch, cells=", ".join(_cell(kind, batch) for kind in batch.kinds))
 
 
 def _read(sql: str, batch: Batch, **parts: str) -> list[Any]:
-    """Read the deliveries of a batch that are to be sent; of a repeat, those it still sends.
+    """Run a statement over the deliveries that a batch, or a repeat, still has to send.
 
     ``parts`` fill the other gaps of the statement.
     """
@@ -162,7 +162,7 @@ def _id_range(batch: Batch) -> tuple[int, int]:
 
 
 def _still_to_repeat(batch: Batch) -> tuple[str, list[int | str]]:
-    """Return a condition and its parameters: which people of a repeat are still to be sent."""
+    """Return the SQL condition for people whom a repeat still has to send, and its parameters."""
     if batch.takes_back:
         return _NOT_ADDED_OTHERWISE, [batch.audience_id]
     return _NOT_SUPERSEDED, [batch.audience_id, Action(batch.action).opposite.value, batch.seq]
@@ -208,13 +208,13 @@ def _with_identifier(rows: list[Row], batch: Batch) -> list[Row]:
 
 
 def _without_identifier(batch: Batch) -> "QuerySet[Delivery]":
-    """Return deliveries without a profile, or without a current identifier of the kinds."""
+    """Return the deliveries of a batch whose profile is gone or has no current identifier."""
     has_none = {f"profile__{kind}_sha256__isnull": True for kind in batch.kinds}
     return Delivery.objects.filter(batch=batch, outcome=None, **has_none)
 
 
 def _has_unsendable(batch: Batch) -> bool:
-    """Return whether a person whose row is empty has not even a past hash to send."""
+    """Return whether some person of a batch with empty rows has no past hash to send either."""
     if batch.action != Action.REMOVE:
         return True  # adds send no past hashes
     past = PastIdentifier.objects.filter(profile=OuterRef("profile"), kind__in=batch.kinds)
@@ -278,7 +278,7 @@ def _rows_to_send(batch: Batch, *, most_rows: int) -> tuple[list[Row], list[int]
         # A profile was deleted, or a person has nothing to send.
         if n_people != batch.n or (empty in rows and _has_unsendable(batch)):
             raise NeedsRevalidation(batch, n_people)
-        # All identifiers of a person stay, as other people in the audience have them, too.
+        # All identifiers of a person stay in the audience, because other people there have them.
         if empty in rows and deliveries_without_rows(batch):
             raise NeedsRevalidation(batch, n_people)
         if past:
@@ -292,7 +292,7 @@ def _rows_to_send(batch: Batch, *, most_rows: int) -> tuple[list[Row], list[int]
 
 
 def deliveries_without_rows(batch: Batch) -> list[int]:
-    """Return the deliveries whose identifiers all stay because other people have them, too."""
+    """Return deliveries of a removal with nothing to send: others have the same identifiers."""
     if not shared.leaves_shared(batch):
         return []
     with_past = {pk for pk, _row in past_rows(batch)}

@@ -37,7 +37,7 @@ def revalidate(
 
 def _revalidate(batch: Batch, error: NeedsRevalidation, *, most_rows: int, now: datetime) -> None:
     if batch.repeat_of_id:
-        # A repeat has no people of its own: it is cut, or there is nothing left to repeat.
+        # A repeat has no deliveries of its own: it is cut, or ends if nothing is left to repeat.
         if error.n_rows <= most_rows or not split.cut_repeat(batch, now=now):
             transitions.finish([batch], Outcome.CANCELLED, now=now)
         return
@@ -55,14 +55,14 @@ def _revalidate(batch: Batch, error: NeedsRevalidation, *, most_rows: int, now: 
     elif not n_left:
         transitions.finish([batch], Outcome.CANCELLED, now=now)
     elif error.n_rows > most_rows:
-        # Past hashes need rows, too: choose a size that fits with as many rows per person as now.
+        # Past hashes need rows, too: choose a size at which the average rows per person fit.
         people = max(1, min(batch.n - 1, batch.n * most_rows // error.n_rows))
         split.split_to_cap(batch, people, now=now)
 
 
 def _settle_unsendable(batch: Batch, *, now: datetime) -> None:
     """Give an outcome to people of the batch whose profile is gone or has nothing to send."""
-    # The profile of these deliveries is NULL, or an id that no profile has any more.
+    # The profile of such a delivery is NULL, or the id of a deleted profile.
     without_profile = ~Exists(Profile.everybody.filter(pk=OuterRef("profile_id")))
     erased = list(
         Delivery.objects.filter(without_profile, batch=batch, outcome=None).values_list(
@@ -76,9 +76,9 @@ def _settle_unsendable(batch: Batch, *, now: datetime) -> None:
 
 
 def _fail_miscounted(batch: Batch, *, now: datetime) -> None:
-    """Retry a batch with a wrong n within its retry window: an operator may repair it.
+    """Retry a batch with a wrong ``n`` until its deadline: an operator may repair it.
 
-    After its deadline it ends with the people it was counted with.
+    After that it is errored, and the tally changes by the wrong ``n``.
     """
     transitions.start_retry_window(batch, now=now)
     if batch.deadline_at is not None and batch.deadline_at <= now:

@@ -1,6 +1,6 @@
-"""Apply the answer to a request to its batches: `_settle_error` is the table of answers.
+"""Apply the partner's answer to the batches of a request; `_settle_error` has a case per error.
 
-Place: the connection, ad account or audience that an answer is about.
+A place is the connection, ad account or audience that an answer is about.
 """
 
 import logging
@@ -20,7 +20,7 @@ TRIES_BEFORE_BISECT = 3
 
 
 def settle(answer: PushAnswer, *, now: datetime) -> None:
-    """Apply one answer. The answer to a late worker changes no batch."""
+    """Apply one answer. It changes no batch if the lease ended before it came (a late worker)."""
     if not answer.was_sent:
         transitions.release_unsent(answer.request, now=now)
         return
@@ -37,7 +37,7 @@ def settle(answer: PushAnswer, *, now: datetime) -> None:
 
 
 def _settle_error(answer: PushAnswer, *, now: datetime) -> None:
-    """Choose the action for an error: the table of answers, one line each."""
+    """Choose what to do after an error."""
     match answer.error:
         case Retry(is_throttled=True) as error:  # the partner asked for fewer requests
             _park_limit(answer, error, now=now)
@@ -57,7 +57,7 @@ def _settle_error(answer: PushAnswer, *, now: datetime) -> None:
             _apply_partial(answer, error, now=now)
         case Rejected(cause=RejectedCause.CONTENT) as error:  # some rows made it refuse all
             _isolate_bad_content(answer, error, now=now)
-        case Rejected():  # refused for a reason that no request should give, and not applied
+        case Rejected():  # not applied, for a reason that our requests should never give
             _log_once(answer.code)
             _retry(answer, now=now)
 
@@ -68,9 +68,9 @@ def _was_late(request: Request) -> bool:
 
 
 def _apply_success(answer: PushAnswer, *, now: datetime) -> None:
-    """Mark the batches synced. A probe that went through unparks its places."""
+    """Mark the batches synced. A probe that succeeded unparks its places."""
     request = answer.request
-    # The record is in the same transaction: one commit less for each request that arrives.
+    # Record the request in the same transaction, which saves a commit.
     with tally.atomic(now=now):
         _record(answer)
         if batches := transitions.still_leased(request):
@@ -87,7 +87,7 @@ def _apply_success(answer: PushAnswer, *, now: datetime) -> None:
 
 
 def _park_limit(answer: PushAnswer, error: Retry, *, now: datetime) -> None:
-    """Park the limit after too many requests: nothing was applied, and people only wait."""
+    """Park the rate limit that the partner says we exceeded. Nothing was applied."""
     ad_account = answer.request.ad_account
     limit = budget.limit_of(collect.partner_of(ad_account), ad_account.lane)
     if error.cause == RetryCause.THROTTLED_AD_ACCOUNT:
@@ -99,14 +99,14 @@ def _park_limit(answer: PushAnswer, error: Retry, *, now: datetime) -> None:
 
 
 def _wait_for_probe(answer: PushAnswer, *, now: datetime) -> None:
-    """Put back, due at once: the parked limit or place decides when the next request is sent."""
+    """Put the batches back, due at once: they are sent when the parked limit or place allows."""
     transitions.retry_or_error(
         answer.request, code=answer.code, now=now, due_at=now, tried_at=answer.sent_at
     )
 
 
 def _retry(answer: PushAnswer, *, now: datetime, is_unclear: bool = False) -> None:
-    """Try again after the back-off. Nothing was applied, unless ``is_unclear``."""
+    """Put the batches back until after the back-off. ``is_unclear``: it may have been applied."""
     transitions.retry_or_error(
         answer.request,
         code=answer.code,
@@ -119,12 +119,12 @@ def _retry(answer: PushAnswer, *, now: datetime, is_unclear: bool = False) -> No
 
 
 def _retry_unclear(answer: PushAnswer, *, now: datetime) -> None:
-    """Try again after the back-off a request that may have been applied."""
+    """Put back, until after the back-off, a request that may have been applied."""
     _retry(answer, now=now, is_unclear=True)
 
 
 def _cut_too_large(answer: PushAnswer, error: Rejected, *, now: datetime) -> None:
-    """Learn a cap for the ad account and cut the batches, after too many people in a request."""
+    """Learn how many people a request to the ad account may carry, and cut the batches to that."""
     request, n_rows = answer.request, answer.parcel.n_rows
     if n_rows != request.n_people and len(request.batches) > 1:
         # The request had more rows than people because of past hashes, so its refusal says nothing
@@ -140,7 +140,7 @@ def _cut_too_large(answer: PushAnswer, error: Rejected, *, now: datetime) -> Non
 def _park_place(answer: PushAnswer, error: Rejected, *, now: datetime) -> None:
     """Park the ad account or the audience.
 
-    Among several audiences, the partner does not say which: send each audience alone first.
+    The partner does not say which of several audiences it refused: first send each one alone.
     """
     request = answer.request
     if _has_several_audiences(request):
@@ -187,8 +187,8 @@ def _refused_by_batch(answer: PushAnswer) -> dict[int, list[int]] | None:
 def _isolate_bad_content(answer: PushAnswer, error: Rejected, *, now: datetime) -> None:
     """Isolate people whose data the partner refuses.
 
-    Their batch shares a request with fewer other batches each time; alone, it is tried three
-    times, then bisected.
+    After each refusal, their batch shares its request with fewer other batches. Once it is sent
+    alone, it is tried three times and then bisected.
     """
     request, is_partial = answer.request, error.cause == RejectedCause.PARTIAL
     if _has_several_audiences(request) or len(request.batches) > 1:
@@ -203,7 +203,7 @@ def _isolate_bad_content(answer: PushAnswer, error: Rejected, *, now: datetime) 
 def _count_refusal(batch: Batch, error: Rejected, *, code: str, now: datetime) -> None:
     """Count one more refusal of a batch that was sent alone, and bisect it after the last try."""
     is_partial = error.cause == RejectedCause.PARTIAL
-    # A partial success shows that rows are bad: one try less.
+    # A partial success proves that rows are bad: one try less is enough.
     most_tries = TRIES_BEFORE_BISECT - is_partial
     batch.refusals += 1
     batch.attempts += is_partial  # some of it was applied
@@ -212,7 +212,7 @@ def _count_refusal(batch: Batch, error: Rejected, *, code: str, now: datetime) -
     if batch.refusals < most_tries:
         transitions.put_back([batch], now=now, due_at=None)
     elif batch.n > 1:
-        # The number of people may be the true cause of CONTENT (see split), not of other refusals.
+        # Only a CONTENT refusal may have been caused by the number of people (see split).
         refused_n = batch.n if error.cause == RejectedCause.CONTENT else None
         split.bisect(batch, now=now, refusals=most_tries - 1, refused_n=refused_n)
     elif not (batch.repeat_of_id and split.cut_repeat(batch, now=now)):
@@ -232,7 +232,7 @@ def _without_discarded(request: Request, *, now: datetime, is_unclear: bool = Fa
 
 
 def _cut_to(request: Request, cap: int, *, code: str, now: datetime) -> None:
-    """Cut each batch that is still ours to a size. All pieces are due at once."""
+    """Cut each batch that is still leased to at most ``cap`` people. All pieces are due at once."""
     with tally.atomic(now=now):
         for batch in _without_discarded(request, now=now):
             batch.last_code = code
@@ -240,7 +240,7 @@ def _cut_to(request: Request, cap: int, *, code: str, now: datetime) -> None:
                 split.split_to_cap(batch, cap, now=now)
             elif not split.cut_repeat(batch, now=now):
                 transitions.finish([batch], Outcome.ERRORED, now=now, code=code)
-        # These batches were small enough; the cut has put back or ended all others.
+        # The batches still leased were small enough: all others were put back or ended above.
         uncut = transitions.still_leased(request)
         for batch in uncut:
             batch.last_code = code
@@ -248,7 +248,7 @@ def _cut_to(request: Request, cap: int, *, code: str, now: datetime) -> None:
 
 
 def _record(answer: PushAnswer) -> None:
-    """Write a row and a log line for the request, and each Sync's share of it; no identifiers."""
+    """Record the request and each Sync's share of it, and log a line; without identifiers."""
     request, n_rows = answer.request, answer.parcel.n_rows
     batches = [batch.pk for batch in request.batches]
     push = Push.objects.create(
@@ -273,7 +273,7 @@ def _record(answer: PushAnswer) -> None:
 
 
 def _record_shares(push: Push, answer: PushAnswer) -> None:
-    """Write the people of each Sync, and how many of those tried for the first time succeeded."""
+    """Record per Sync how many people were sent, sent for the first time, and accepted of these."""
     refused = _refused_by_batch(answer)
     people, first, accepted = Counter[int](), Counter[int](), Counter[int]()
     for batch in answer.request.batches:
@@ -299,8 +299,9 @@ def _record_shares(push: Push, answer: PushAnswer) -> None:
 
 
 def _log_once(code: str) -> None:
-    """Log an answer for which there is no remedy here, once per code."""
-    # One slot for all time means one line. The name of a slot has at most 40 characters.
+    """Log, once per code, an answer that the code cannot handle."""
+    # The same slot number each time: only the first claim succeeds. A name has at most 40
+    # characters.
     if claim(f"unknown-answer:{code[:24]}", 1):
         logger.error(
             "The partner answered with the unknown code %s; people wait and are tried again.", code

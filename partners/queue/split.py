@@ -54,17 +54,16 @@ def bisect(
 
 
 def release_second_halves(batches: Sequence[Batch], state: Outcome, *, now: datetime) -> None:
-    """Go on with second halves that waited for these batches, which have ended as ``state``.
+    """Release second halves that waited for these batches, which have ended as ``state``.
 
-    A second half is halved if its first half was accepted, and tried as it is otherwise.
+    If the first half was accepted, the second half is halved; otherwise it is tried whole.
     """
     waiting = Batch.objects.select_for_update().filter(
         waits_for__in=[batch.pk for batch in batches]
     )
     for half in waiting.filter(state=Outcome.PENDING).order_by("pk"):
         if state != Outcome.SYNCED or _has_lost_people(half):
-            # Then the second half need not have the bad data, and its acceptance contradicts
-            # nothing.
+            # The second half need not have the bad data, so it teaches nothing if it is accepted.
             half.refused_n = None
         half.waits_for = None
         half.save(update_fields=["waits_for", "refused_n"])
@@ -82,16 +81,16 @@ def release_second_halves(batches: Sequence[Batch], state: Outcome, *, now: date
 
 
 def _has_lost_people(half: Batch) -> bool:
-    """Return whether a person left the half or its first half, perhaps the one with bad data."""
+    """Return whether a person was taken out of one of the halves, perhaps the one with bad data."""
     halves = [half.pk, half.waits_for_id]
     return Delivery.objects.filter(batch__in=halves).exclude(outcome=None).exists()
 
 
 def _learn_from_contradiction(batch: Batch) -> None:
-    """Learn a cap if the refusal was about the number of people, not about their data.
+    """Learn a cap if a batch was refused for its number of people, not for their data.
 
-    ``batch`` is a second half that had to have the bad data, and was accepted nevertheless. After
-    two such pieces of one batch, both halves were refused although smaller pieces pass.
+    ``batch`` is a piece that should have the bad data and was accepted all the same. Two such
+    pieces of one batch mean that both of its halves were refused, but all smaller pieces accepted.
     """
     if batch.refused_n is None:
         return
@@ -129,10 +128,10 @@ def cut_repeat(repeat: Batch, *, now: datetime) -> bool:
 
 
 def _release_second_half(batch: Batch, *, now: datetime) -> None:
-    """Release the half that waits for ``batch``: as ``batch`` is cut in turn, it has the bad data.
+    """Release the second half that waits for ``batch``, which has the bad data and is cut in turn.
 
-    The released half is due a little later, so that the second halves of the next levels may be
-    sent with it.
+    The released half is due a little later, so that second halves of later cuts can share its
+    request.
     """
     later = now + timedelta(seconds=settings.SYNC.backoff_base)
     Batch.objects.filter(waits_for=batch.pk).update(

@@ -1,7 +1,7 @@
-"""The changes of a batch's state. Each names the state it expects.
+"""The changes of a batch's state. Each one filters by the state that it expects.
 
-A worker changes only batches that are still leased to it: a late worker finds none. The tally
-changes in the same transaction as the rows it counts.
+A worker changes only batches that are still leased to it; after its lease has ended, it finds none.
+The tally changes in the same transaction as the rows it counts.
 """
 
 import logging
@@ -21,7 +21,7 @@ from partners.queue.collect import Request
 logger = logging.getLogger(__name__)
 CRASHES_BEFORE_BISECT = 3
 CRASHES_OF_ONE = 6
-"""Crashes until one person is errored. In all but the first two, nothing else was in flight."""
+"""Crashes until one person is errored. After the first two, the batch is sent all alone."""
 MAX_EXTENSION = timedelta(hours=24)
 """How much daily limits of a partner may extend a deadline."""
 INTERNAL = "internal"
@@ -29,7 +29,7 @@ INTERNAL = "internal"
 
 
 def still_leased(request: Request) -> list[Batch]:
-    """Lock and return the batches that are still leased to the request; none for a late worker."""
+    """Lock and return the batches still leased to the request; none once the lease has ended."""
     return list(Batch.objects.leased_to(request.lease).for_update())
 
 
@@ -85,11 +85,11 @@ def retry_or_error(
     is_attempt: bool = False,
     is_unclear: bool = False,
 ) -> None:
-    """Put back a request that failed, due at ``due_at`` (None: after the back-off), or error it.
+    """Put back the batches of a failed request, or error them at their deadline.
 
-    A batch is errored if it was tried (``tried_at``) at its deadline or later, so a clock that
-    jumps errors no batch untried. ``is_attempt``: the back-off grows. ``is_unclear``: the request
-    may have been applied.
+    They are due at ``due_at`` (None: after the back-off). A batch is errored only if it was tried
+    (``tried_at``) at its deadline or later, so no clock that jumps errors an untried batch.
+    ``is_attempt``: the back-off grows. ``is_unclear``: the request may have been applied.
     """
     tried_at = tried_at or now
     with tally.atomic(now=now):
@@ -118,7 +118,7 @@ def put_back(
     """End the lease of batches that stay PENDING, and save what the caller changed in them.
 
     People with a later, opposite operation are cancelled. Discarded batches are cancelled, and
-    taken back if they may have arrived nevertheless (``is_unclear``).
+    taken back if they may have arrived (``is_unclear``).
     """
     for batch in batches:
         next_try = due_at or now + timedelta(seconds=_backoff(batch.attempts))
@@ -142,7 +142,7 @@ def release_unsent(request: Request, *, now: datetime) -> None:
 def narrow_sharing(
     request: Request, sharing: Batch.Sharing, *, now: datetime, is_unclear: bool = False
 ) -> None:
-    """Put back a request, due at once; its batches share requests with fewer others from now on."""
+    """Put back a request, due at once; from now on its batches share requests with fewer others."""
     with tally.atomic(now=now):
         batches = still_leased(request)
         for batch in batches:
@@ -156,8 +156,8 @@ def cancel(
 ) -> int:
     """Waiting -> CANCELLED, inside the caller's transaction. Return how many people.
 
-    Batches that may have arrived are taken back: in this try (``is_unclear``), or in an earlier
-    one without a clear answer (``attempts``).
+    Batches that may have arrived are taken back: those with an unclear answer now (``is_unclear``)
+    or before (``attempts``).
     """
     ended = list(batches.waiting().for_update())
     compensation.take_back([batch for batch in ended if is_unclear or batch.attempts], now=now)
@@ -168,8 +168,8 @@ def cancel(
 def cancel_discarded(*, now: datetime) -> None:
     """Cancel discarded batches that no worker has leased.
 
-    One whose worker died may have arrived: `collect.reclaim` has counted the attempt, so `cancel`
-    takes it back.
+    The batch of a dead worker may have arrived. As `collect.reclaim` has counted the attempt,
+    `cancel` takes the batch back.
     """
     for chunk in Batch.objects.discarded().chunks():
         with tally.atomic(now=now):
@@ -205,7 +205,7 @@ def retry_window(purpose: str) -> timedelta:
     """Return how long people are tried after the first failure.
 
     Removals for an erasure, a consent or a misread address are tried much longer than those of
-    steps: if they are given up, no later operation removes these people.
+    steps: after they are given up, no later operation removes these people.
     """
     times = settings.SYNC
     return timedelta(seconds=times.deadline if purpose in OF_STEPS else times.erasure_deadline)
@@ -227,7 +227,7 @@ def start_retry_windows(batches: BatchQuerySet, *, now: datetime) -> None:
 
 
 def extend_deadlines(limit: budget.Limit, seconds: float) -> None:
-    """Extend deadlines by the time of a daily limit, in groups that have chosen it."""
+    """Extend deadlines by the time lost to a daily limit, in groups that have chosen this."""
     longest = timedelta(seconds=settings.SYNC.deadline) + MAX_EXTENSION
     pending = Batch.objects.pending().filter(
         deadline_at__lt=F("first_failed_at") + longest,
