@@ -1,4 +1,7 @@
-"""The laws of the queue (docs/reliability.md), checked against the rows, inside one snapshot."""
+"""The laws (invariants) of the queue, checked against the rows: docs/reliability.md numbers them.
+
+The caller gives one snapshot of the database.
+"""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta

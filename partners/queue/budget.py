@@ -21,14 +21,14 @@ from partners.models import Budget
 HORIZON = 20.0
 """Seconds: no send is booked further ahead."""
 LONGEST_RETRY_AFTER = 3600.0
-"""Seconds for which the answer of a partner may park a limit (its client cuts it)."""
+"""Seconds: the partner's client cuts longer values of Retry-After."""
 LONGEST_PAUSE = 60.0
-"""At most this many seconds after the end of a park count as locked out, until the next answer.
+"""Seconds between a park and the next throttle answer that count as locked out, at most.
 
-A later answer means that the engine was off.
+A longer gap means that the engine was off.
 """
 MAX_DOUBLINGS = 8
-"""After more throttle answers in a row, a park is the longest, even if 2 ** n seconds are less."""
+"""After more throttle answers in a row, each park has the full length (SYNC.throttle_park)."""
 SECOND = 1_000_000  # the microseconds of one second
 _LANE = "lane:"
 
@@ -71,13 +71,13 @@ def app_key(partner: Partner) -> str:
 def limit_of(partner: Partner, lane: str) -> Limit:
     """Return the limit that requests of a lane count against."""
     preset = partner.preset
-    # SYNC_REQUESTS_PER_SECOND is meant for a preset of 50: its default of 48 uses 96 % of any.
+    # SYNC_REQUESTS_PER_SECOND refers to a preset of 50: its default of 48 is 96 % of each preset.
     rate = settings.SYNC.requests_per_second / 50 * preset.requests_per_second
     return Limit(app_key(partner) if preset.per == "app" else lane_key(lane), rate)
 
 
 def book(key: str, *, rate: float) -> float:
-    """Book one send and return the seconds to wait for it; HORIZON: no send was booked."""
+    """Book one send and return the seconds to wait for it; HORIZON if none could be booked."""
     waits = book_many(Limit(key, rate), 1)
     return waits[0] if waits else HORIZON
 
@@ -85,9 +85,8 @@ def book(key: str, *, rate: float) -> float:
 def book_many(limit: Limit, n: int, *, within: float = HORIZON) -> list[float]:
     """Book up to ``n`` sends in one statement and return the seconds to wait for each.
 
-    Return nothing if the first send would be further ahead than ``within``, and fewer than ``n`` if
-    later sends would be. A booked time that is not used just passes. After a throttle answer, sends
-    are booked one at a time.
+    Only sends within the next ``within`` seconds are booked: perhaps fewer than ``n``, or none. A
+    booked time that is not used is lost. After a throttle answer, sends are booked one at a time.
     """
     within = min(HORIZON, within)
     n = min(n, 1 + int(within * limit.rate))
@@ -99,7 +98,7 @@ def book_many(limit: Limit, n: int, *, within: float = HORIZON) -> list[float]:
     if booked is None and (_make_row(limit) or _correct_clock(limit)):
         booked = _book(limit, n, horizon)
     if booked is None:
-        return _book_probe(limit, horizon)
+        return _book_single(limit, horizon)
     first, now = booked
     interval = round(SECOND / limit.rate)
     return [max(0.0, (first + interval * i - now) / SECOND) for i in range(n)]
@@ -114,7 +113,7 @@ def _make_row(limit: Limit) -> bool:
 
 
 def _correct_clock(limit: Limit) -> bool:
-    """Reset times that a wrong clock of the database wrote. Return whether there were any.
+    """Reset times written by a wrong clock of the database. Return whether there were any.
 
     Such times lie further ahead than any that a booking can write.
     """
@@ -132,10 +131,10 @@ def _latest_park(now: int) -> int:
     return now + round(longest * SECOND)
 
 
-def _book_probe(limit: Limit, horizon: int) -> list[float]:
-    """Book a single send of a throttled limit, for the end of its park.
+def _book_single(limit: Limit, horizon: int) -> list[float]:
+    """Book the single send that a throttled limit allows, for the end of its park.
 
-    The next one can be booked when this one has succeeded, or a park later if it gets no answer.
+    The next one can be booked once this one has succeeded; without an answer, after another park.
     Return the seconds to wait, or nothing.
     """
     row, now = Budget.objects.filter(key=limit.key, throttles__gt=0).first(), now_us()
@@ -153,8 +152,8 @@ def _book_probe(limit: Limit, horizon: int) -> list[float]:
 def record_throttle(limit: Limit, *, sent_us: int, retry_after: float | None = None) -> float:
     """Park a limit after a throttle answer to a request sent at ``sent_us``: 1, 2, 4 ... s, 5 min.
 
-    Several answers to requests that were in flight together count once. Return for how many
-    seconds a daily limit has locked us out since the answer before, or 0.
+    Several answers to requests that were in flight together count once. Return the seconds for
+    which a daily limit has locked us out since the previous answer, or 0.
     """
     Budget.objects.bulk_create([Budget(key=limit.key)], ignore_conflicts=True)
     row, now = Budget.objects.filter(key=limit.key).first(), now_us()
@@ -169,11 +168,10 @@ def record_throttle(limit: Limit, *, sent_us: int, retry_after: float | None = N
 
 
 def _seconds_locked_out(row: Budget, now: int) -> float:
-    """Return the seconds of a daily limit since the answer before, or 0 for another limit.
+    """Return the seconds lost to a daily limit since the previous answer; 0 for another limit.
 
-    The partner does not say which limit was hit. All limits but the daily one are over after the
-    longest park, so another throttle answer after such a park shows a daily limit. ``row``: as it
-    was before the answer.
+    The partner does not say which limit was hit. Only a daily limit outlasts the longest park, so a
+    throttle answer after such a park shows a daily limit. ``row``: as it was before the answer.
     """
     longest: float = settings.SYNC.throttle_park
     if not row.throttles or throttle_seconds(row.throttles - 1) < longest:
@@ -242,7 +240,7 @@ def end_throttle(limit: Limit, lane: str) -> None:
 
 
 def throttle_seconds(n_before: int) -> float:
-    """Return how long to park after a throttle answer with ``n_before`` in a row before it."""
+    """Return how many seconds to park after a throttle answer that follows ``n_before`` others."""
     longest: float = settings.SYNC.throttle_park
     return min(float(2**n_before), longest) if n_before <= MAX_DOUBLINGS else longest
 

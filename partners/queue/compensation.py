@@ -24,9 +24,9 @@ def repair_late_push(sent: Iterable[Batch], *, now: datetime) -> int:
     """
     late = list(sent)
     repeats = [
-        _repeat(undone, action=undone.action, now=now)
+        _repeat(later, action=later.action, now=now)
         for batch in late
-        for undone in _sent_before(batch).distinct()
+        for later in _sent_before(batch).distinct()
     ]
     with transaction.atomic():
         Batch.objects.bulk_create(sorted(repeats, key=_repeated_id))
@@ -36,7 +36,7 @@ def repair_late_push(sent: Iterable[Batch], *, now: datetime) -> int:
 def take_back(discarded: Iterable[Batch], *, now: datetime) -> int:
     """Queue the removal of people whose add was discarded and may have arrived.
 
-    People whom another operation wants in the audience stay. Return how many repeats are queued.
+    People with another add to the audience stay (push.py). Return how many repeats are queued.
     """
     adds = [batch for batch in discarded if batch.action == Action.ADD and batch.n]
     repeats = [_repeat(batch, action=Action.REMOVE, now=now) for batch in adds]
@@ -45,7 +45,7 @@ def take_back(discarded: Iterable[Batch], *, now: datetime) -> int:
 
 
 def _sent_before(batch: Batch) -> QuerySet[Batch]:
-    """Return the later, opposite batches with people of ``batch`` that may have arrived already."""
+    """Return later, opposite batches that may have arrived and share people with ``batch``."""
     later = Batch.objects.filter(
         Q(state=Outcome.SYNCED) | ~Q(lease=""),
         audience=batch.audience_id,
@@ -63,10 +63,10 @@ def _sent_before(batch: Batch) -> QuerySet[Batch]:
 
 
 def _people_of(batch: Batch) -> "QuerySet[Delivery, Any]":
-    """Return the profiles in a batch when it was built, and perhaps others of its Sync.
+    """Return the profiles that were in a batch when it was sent, and perhaps others of its Sync.
 
-    The batch may have been split since: the pieces keep its seq. A person who was errored and
-    tried again is in a batch with a larger one.
+    The batch may have been split since: its pieces have the same seq. A person who was errored and
+    tried again is in a batch with a larger seq.
     """
     if batch.repeat_of_id:
         return Delivery.objects.filter(batch=batch.repeat_of_id).values("profile")
@@ -76,7 +76,7 @@ def _people_of(batch: Batch) -> "QuerySet[Delivery, Any]":
 
 
 def _discarded(late: Iterable[Batch]) -> Iterator[Batch]:
-    """Yield these batches, or pieces of them, if they were discarded and have ended."""
+    """Yield those of these batches and their pieces that were discarded and have ended."""
     ended = Batch.objects.settled().filter(cancel_requested=True, repeat_of=None)
     for batch in late:
         if batch.repeat_of_id is None:
@@ -84,8 +84,8 @@ def _discarded(late: Iterable[Batch]) -> Iterator[Batch]:
 
 
 def _repeated_id(repeat: Batch) -> int:
-    # Repeats are inserted in the order of the rows they refer to: the reference locks that row,
-    # and every transaction locks batches in this order.
+    # The foreign key of an inserted repeat locks the repeated batch, and every transaction locks
+    # batches in the order of their ids.
     return repeat.repeat_of_id or 0
 
 

@@ -1,7 +1,7 @@
-"""Tokens that this machine cannot decrypt with its TOKEN_KEYS: other machines may, so log it only.
+"""Tokens that this machine cannot decrypt with its TOKEN_KEYS, while other machines may.
 
-Nothing is parked: a machine with the right key goes on. If there is none, the people are errored
-at their deadline, some minutes later than all others.
+So they are logged and nothing is parked: a machine with the right key sends. If there is none, the
+people are errored some minutes after their deadline.
 """
 
 import logging
@@ -25,7 +25,10 @@ LOG_EVERY = 60  # seconds
 
 
 def find_connections(lanes: Iterable[str], *, now: datetime) -> set[int]:
-    """Return the connections of these lanes with such a token; log them and mark their batches."""
+    """Return the connections of these lanes with a token that this machine cannot decrypt.
+
+    Log them and mark their batches.
+    """
     pairs = [lane.split(":", 1) for lane in lanes]
     connections = (
         Connection.objects.exclude(token_sealed="")
@@ -56,7 +59,7 @@ def log_missing_key(connection_id: int) -> None:
 
 
 def _may_log(key: str) -> bool:
-    """Return whether the line with this key was not logged within LOG_EVERY."""
+    """Return whether LOG_EVERY has passed since the line with this key was logged."""
     try:
         return cache.add(key, "1", LOG_EVERY)
     except RedisError:
@@ -74,5 +77,5 @@ def _mark_batches(connection_id: int, *, now: datetime) -> None:
 
 
 def expired_q(*, now: datetime) -> Q:
-    """Match marked batches so long past their deadline that other machines could have sent them."""
+    """Match marked batches so long after the deadline that other machines could have sent them."""
     return Q(last_code=CODE, deadline_at__lte=now - timedelta(seconds=settings.SYNC.probe))

@@ -1,4 +1,4 @@
-"""Give single deliveries an outcome other than that of their batch; batch and tally follow."""
+"""Give deliveries an outcome other than that of their batch; update its ``n`` and the tally."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -40,8 +40,8 @@ def cancel(
     )
     if not batch_ids:
         return
-    # The batches are locked before their deliveries are counted and changed: a transaction that
-    # cancels the same people meanwhile is waited for, and no person is subtracted twice.
+    # Lock the batches before their deliveries are counted and changed: this waits for transactions
+    # that cancel the same people, so that no person is subtracted twice.
     Batch.objects.filter(pk__in=batch_ids).lock_ids()
     deliveries = deliveries.filter(batch__in=batch_ids)
     groups = sorted(deliveries.order_by().values_list("batch", "sync").annotate(n=Count("pk")))

@@ -23,14 +23,14 @@ from partners.models.batch_queries import CLOCK_SKEW
 
 TASK = "partners.queue.flush.beat"
 MAX_SWAP = timedelta(minutes=20)
-"""How long after the admin confirmed it or came back from the partner a swap ends by itself."""
+"""A swap ends by itself this long after the admin confirmed it or came back from the partner."""
 MAX_SWAP_CHECK = timedelta(minutes=2)
 """The longest time from the choice of ad accounts until they are checked."""
 NOT_PARKED = {"parked_until": None, "parked_by": "", "parked_code": "", "parked_since": None}
 
 
 def park_connection(connection: Connection, code: str | None, now: datetime) -> bool:
-    """Park after the partner refused the token. Return False if it was replaced meanwhile."""
+    """Park after the partner refused the token. Return False if the token was replaced since."""
     # The ciphertext tells which token was refused.
     rows = Connection.objects.filter(
         pk=connection.pk, token_sealed=connection.token_sealed
@@ -98,9 +98,9 @@ def _park(
 
 
 def begin_swap(connection: Connection, *, by: User | None, now: datetime) -> bool:
-    """Send nothing for a connection while its account is changed.
+    """Send nothing for a connection while its account is changed. Return whether a swap began.
 
-    Return False if a swap had begun already, which is extended, or if there is no token.
+    A swap that began earlier is extended. Without a token nothing happens.
     """
     connected = Connection.objects.filter(pk=connection.pk).exclude(token_sealed="")
     values = {"swap_until": now + MAX_SWAP, "swap_by": by}
@@ -145,7 +145,7 @@ def end_swap(connection_id: int, *, now: datetime) -> bool:
 
 def end_lapsed_swaps(*, now: datetime) -> None:
     """End the swaps that were abandoned."""
-    # A later end than any that is planned was written by a wrong clock.
+    # An end further ahead than any swap lasts was written by a wrong clock.
     lapsed = Q(swap_until__lte=now) | Q(swap_until__gt=now + MAX_SWAP + CLOCK_SKEW)
     for pk in Connection.objects.filter(lapsed).order_by("pk").values_list("pk", flat=True):
         end_swap(pk, now=now)

@@ -2,10 +2,10 @@
 
 The counts stay as they are.
 
-Of each person, audience and action, the newest delivery and the newest synced one are kept as
-long as the audience exists: they show from where a person must be removed. Of an add by which a
-Sync claims a person (Sync.claims), the same holds for each Sync, and the delivery that reverts it
-stays as long as the add. All others are deleted, and counted in the base of their tally.
+Per person, audience and action, the newest delivery and the newest synced one are kept as long as
+the audience exists: they show from where a person must be removed. Adds by which a Sync claims a
+person (Sync.claims) are kept by the same rule per Sync. The delivery that reverts an add is kept
+as long as the add. All others are deleted, and counted in the base of their tally.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from partners.models import (
 from partners.queue import supersede
 
 HOURS_IN_USE = timedelta(days=3)
-"""Hours that are kept in any case, for thresholds of incidents and the numbers of a local day."""
+"""Rows of TallyHour this new are always kept, for thresholds and the numbers of a local day."""
 SECONDS_PER_CALL = 0.3  # the longest time of one call for deliveries
 # In these states, the last code of the batch is the reason of its deliveries.
 STATES_WITH_CODE = (Outcome.ERRORED, Outcome.CANCELLED)
@@ -80,7 +80,7 @@ def _purge_deliveries(before: datetime, *, now: datetime) -> None:
 
 
 def _last_id_before(before: datetime) -> int:
-    """Return the highest delivery id of the newest batch that was settled by then, or 0.
+    """Return the highest delivery id of the newest batch settled before a time, or 0.
 
     Deliveries with larger ids are not old enough.
     """
@@ -95,7 +95,7 @@ def _last_id_before(before: datetime) -> int:
 
 
 def _drop_deliveries(ids: Sequence[int], *, before: datetime) -> None:
-    """Delete those of these deliveries that are not needed, and correct batch and tally."""
+    """Delete deliveries among ``ids`` that are not needed; correct their batches and tallies."""
     rows = Delivery.objects.filter(pk__in=ids)
     settled = Batch.objects.filter(
         pk__in=set(rows.exclude(batch=None).values_list("batch", flat=True))
@@ -116,8 +116,8 @@ def _drop_deliveries(ids: Sequence[int], *, before: datetime) -> None:
 
 
 def _unneeded(rows: QuerySet[Delivery], ended_ids: list[int]) -> QuerySet[Delivery]:
-    """Return rows, of ended batches or of none, that no longer show where a person is."""
-    # Ended deliveries of the person of an outer one, with the same audience and action.
+    """Return rows that no longer show where a person is, of ended batches or without a batch."""
+    # Settled deliveries of the outer row's person, with the same audience and action.
     same = Delivery.objects.filter(
         profile=OuterRef("profile"),
         batch__audience=OuterRef("batch__audience"),
@@ -144,10 +144,7 @@ def _unneeded(rows: QuerySet[Delivery], ended_ids: list[int]) -> QuerySet[Delive
 
 
 def _followed_q(same: QuerySet[Delivery], later: Q, is_synced: Q) -> Q:
-    """Match deliveries that a later one in ``same`` follows.
-
-    A synced delivery must be followed by a synced one.
-    """
+    """Match deliveries that a later one in ``same`` follows; for synced ones, a synced one."""
     return Q(Exists(same.filter(later, is_synced))) | (~is_synced & Q(Exists(same.filter(later))))
 
 

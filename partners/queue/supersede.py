@@ -1,4 +1,4 @@
-"""The last operation wins: an opposite operation cancels what waits for the same person.
+"""The last operation wins: it cancels a waiting, opposite operation on the same person.
 
 ``seq`` orders the operations on an audience. An add and a removal of the same person are
 opposite: the later one cancels the earlier one, unless that has been sent already.
@@ -19,7 +19,7 @@ VOID = (Outcome.CANCELLED, Outcome.NOT_SYNCED)
 
 
 def cancel_opposite(sync: Sync, entered: Iterable[Batch], *, now: datetime) -> None:
-    """Cancel waiting deliveries with the opposite action, of the people in these new batches.
+    """Cancel waiting, opposite deliveries of the people in these new batches.
 
     A leased batch is in flight: the new batches wait for it (``barrier``), and its deliveries are
     checked when its lease ends (``cancel_superseded``).
@@ -57,7 +57,7 @@ def cancel_superseded(batches: Iterable[Batch], *, now: datetime) -> None:
 
 
 def opposite_deliveries(operation: Batch | Sync) -> "QuerySet[Delivery]":
-    """Return a subquery: deliveries of an outer delivery's person with the opposite action.
+    """Return a subquery: deliveries of the outer row's person with the opposite action.
 
     Deliveries to other audiences do not count, nor do those that were cancelled or not synced.
     """
@@ -70,12 +70,12 @@ def opposite_deliveries(operation: Batch | Sync) -> "QuerySet[Delivery]":
 
 
 def reverted_q() -> Exists:
-    """Match adds of people who left since: their removal was enqueued, whatever its outcome is."""
+    """Match adds whose person has left the step: a delivery reverts them, with any outcome."""
     return Exists(Delivery.objects.filter(sync__undoes=OuterRef("sync"), entry_key=OuterRef("pk")))
 
 
 def maybe_superseded(batches: Iterable[Batch]) -> list[Batch]:
-    """Return the batches with a later, opposite batch in the audience, maybe with other people."""
+    """Return the batches that have a later, opposite batch in the audience, of any people."""
     pairs = [(batch, Action(batch.action).opposite) for batch in batches]
     newest = {
         pair: _newest_seq(*pair)
@@ -107,7 +107,7 @@ def no_longer_wanted(sync: Sync, delivery_ids: list[int]) -> list[int]:
 def oldest_in_flight(lane: str) -> dict[tuple[int, str], int]:
     """Return (audience id, action) -> the smallest seq of the batches in flight.
 
-    A repeat counts before it is leased: it has no deliveries of its own to supersede.
+    A repeat counts before it is leased, too: as it has no deliveries, nothing supersedes it.
     """
     pending = Batch.objects.pending().filter(lane_q(lane, "ad_account__"))
     in_flight = pending.filter(~Q(lease="") | Q(repeat_of__isnull=False)).values_list(

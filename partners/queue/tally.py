@@ -13,8 +13,7 @@ from partners.models.tallies import COLUMNS
 
 # ruff: noqa: S608  # every statement is made of our own names of tables and columns
 
-# The statement also returns when the newest day of the Sync began, so that most changes need no
-# other query.
+# The statement also returns the newest day of the Sync, so that most changes need no other query.
 _ADD_TO_HOUR = """
 INSERT INTO {table} (sync_id, hour, {columns}) VALUES (%s, %s, {marks})
 ON CONFLICT (sync_id, hour) DO UPDATE SET {sums}
@@ -30,7 +29,7 @@ RETURNING (SELECT MAX(day) FROM {days} d WHERE d.sync_id = {table}.sync_id)
 )
 
 
-# The tally has changed already: without that change, it is as it was when the day began.
+# The tally has the change already. Subtracted again, it gives the counts when the day began.
 _BEGIN_DAY = """
 INSERT INTO {days} (sync_id, day, {columns}) SELECT sync_id, %s, {before} FROM {table}
 WHERE sync_id = %s
@@ -62,10 +61,10 @@ _open_changes: ContextVar[Changes | None] = ContextVar("open_changes", default=N
 
 @contextmanager
 def atomic(*, now: datetime) -> Iterator[Changes]:
-    """Open a transaction whose last statements change the tallies, in the order of their ids.
+    """Open a transaction that changes the tallies last, in the order of their ids.
 
-    So two transactions cannot deadlock on tallies. Inside another such block, the outer block
-    changes the tallies.
+    So two transactions cannot deadlock on tallies. Of nested blocks, only the outermost one changes
+    the tallies, at its end.
     """
     outer = _open_changes.get()
     if outer is not None:
@@ -96,7 +95,7 @@ def _apply(changes: Changes, *, now: datetime) -> None:
 def _add_to_hour(sync_id: int, deltas: Mapping[str, int], *, now: datetime) -> None:
     """Add to the hour, and begin its day if it is the first change of the day.
 
-    The tally is locked by its change, so no other transaction does it for the same Sync.
+    The update of the tally has locked it, so no other transaction does this for the same Sync.
     """
     hour = connection.ops.adapt_datetimefield_value(now.replace(minute=0, second=0, microsecond=0))
     day = now.astimezone(UTC).date()
@@ -113,11 +112,11 @@ def _add_to_hour(sync_id: int, deltas: Mapping[str, int], *, now: datetime) -> N
 
 
 def _correct_days(sync_id: int, deltas: Mapping[str, int], *, day: date) -> None:
-    """Add a change to days that have begun after it: by a wrong clock, or at midnight."""
+    """Add a change to the days after ``day``, begun by a wrong clock or since midnight."""
     days = TallyDay.objects.filter(sync=sync_id)
     later = days.filter(day__gt=day).order_by("day")
     if not days.filter(day=day).exists():
-        # Nothing changed between the begin of ``day`` and that of the next stored day.
+        # Nothing changed on ``day``, so the next stored day began with the same counts.
         counts = later.values(*COLUMNS)[0]
         TallyDay.objects.create(sync_id=sync_id, day=day, **counts)
     later.update(**{name: F(name) + delta for name, delta in deltas.items()})

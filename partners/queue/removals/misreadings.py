@@ -1,4 +1,4 @@
-"""Remove hashes of misread addresses, made by an old rule of normalising, from audiences.
+"""Remove hashes of misread addresses from audiences: a former normalising rule made these hashes.
 
 The person stays in the audience with the right hashes, and the removal must not supersede their
 adds. So the removal has a profile of its own, which has only the hash and is merged into the
@@ -26,10 +26,10 @@ Hash = tuple[int, str, bytes]  # app group, kind, SHA-256
 
 
 def act(*, now: datetime, seconds: float = math.inf) -> bool:
-    """Act on misreadings of groups whose profiles were all read again; return whether time ran out.
+    """Act on misreadings of groups whose rework is complete. Return whether time ran out.
 
-    Other groups wait: a profile there that was not read again yet may hold the same misread hash,
-    and would count as its true owner.
+    The rework hashes the identifiers of all profiles by the present rule. Before its end, a profile
+    may still hold the misread hash of another one, and would count as the true owner of it.
     """
     ends_at = time.monotonic() + seconds
     ready = Misreading.objects.filter(app_group__rework_cursor=None).order_by("pk")
@@ -81,7 +81,7 @@ def _hash_of(row: Misreading) -> Hash:
 
 
 def _owned(misreadings: Sequence[Misreading]) -> dict[Hash, set[int]]:
-    """Return hash -> audiences that got it from its true owner."""
+    """Return hash -> audiences that got it from a profile that has it by the present rule."""
     owned: dict[Hash, set[int]] = defaultdict(set)
     for kind in {row.kind for row in misreadings}:
         keys = {_hash_of(row) for row in misreadings if row.kind == kind}

@@ -21,23 +21,23 @@ SURELY_GONE = timedelta(days=3)
 
 @dataclass(frozen=True, slots=True)
 class RemovalState:
-    """The state of all removals of one entry key together."""
+    """The state of all removals with one entry key, in all audiences."""
 
-    is_open: bool  # one of them, or a repeat of one, has not ended
+    is_open: bool  # a removal, or a repeat of one, has not ended
     settled_at: datetime | None  # when the last of them ended
 
 
 def cancel_adds(profile_ids: Sequence[int], reason: Reason, *, now: datetime) -> None:
-    """Cancel the unsent adds of these profiles. A removal waits for those in flight."""
+    """Cancel the unsent adds of these profiles. A later removal waits for adds in flight."""
     members = Delivery.objects.filter(profile__in=profile_ids, outcome=None)
     _cancel_unsent(members.filter(batch__action=Action.ADD), reason, now=now)
 
 
 def _cancel_unsent(deliveries: QuerySet[Delivery], reason: Reason, *, now: datetime) -> None:
-    """Cancel deliveries with a batch that no worker has leased, under the locks of the batches."""
+    """Cancel those deliveries whose batch no worker has leased, under the locks of the batches."""
     unsent = Batch.objects.waiting().filter(pk__in=deliveries.values("batch"))
     with tally.atomic(now=now):
-        # Repeat until there are none: people may have moved to a new batch meanwhile.
+        # Look again until there are none: people may have moved to a new batch meanwhile.
         while batch_ids := unsent.lock_ids():
             outcomes.cancel(deliveries.filter(batch__in=batch_ids), reason, now=now)
 
@@ -122,10 +122,10 @@ def _answer(row: Delivery) -> dict[str, Any]:
 
 
 def give_up(purpose: str, entry_keys: Sequence[int], *, now: datetime) -> None:
-    """Cancel removals from audiences that the partner has deleted, with everyone in them.
+    """Cancel removals from audiences that the partner has deleted.
 
-    An audience may only seem deleted, after a list that missed it or one odd answer. So the partner
-    must have refused these removals for that reason, and must have done so for days.
+    An audience may only seem deleted, after a list that missed it or one odd answer. So a removal
+    is cancelled only if the partner has refused it for that reason for days (SURELY_GONE).
     """
     removals = Delivery.objects.filter(
         sync__purpose=purpose, entry_key__in=entry_keys, outcome=None

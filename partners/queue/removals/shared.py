@@ -1,6 +1,6 @@
-"""Identifiers that another person in the audience has as well, such as the e-mail of a family.
+"""Identifiers that another person in the audience has, too, such as the e-mail of a family.
 
-To remove them when one of these people leaves would remove the other one, too.
+If they were removed when one of these people leaves, the others would be removed, too.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from partners.models import Batch, Sync
 
 KINDS = ("email", "phone")  # device ids have no index, and hardly two people share a device
 
-# Another person of the group has the same hash and an add to the audience that sent this kind; the
-# add was neither discarded nor reverted, and no removal follows it.
+# Another person (o) of the group has the same hash and an add (e) to the audience that sent this
+# kind. The add was neither discarded nor reverted (r), and no removal (f) follows it.
 _SHARED = """EXISTS (
     SELECT 1 FROM {profile} o JOIN {delivery} e ON e.profile_id = o.id
     JOIN {batch} a ON a.id = e.batch_id
@@ -30,7 +30,7 @@ _SHARED = """EXISTS (
 
 
 def leaves_shared(batch: Batch) -> bool:
-    """Return whether a batch leaves shared identifiers in the audience: its people left a step."""
+    """Return whether a batch must leave shared identifiers there: it removes who left a step."""
     return batch.sync.purpose == Sync.Purpose.LEFT
 
 

@@ -1,4 +1,4 @@
-"""Remove people again from the audience to which a Sync added them, when they leave.
+"""Remove people who leave a step from the audience to which its Sync added them.
 
 Each add is reverted at most once, by a second Sync (Sync.undoes): the entry key of the removal is
 the id of the add. Another Sync whose add of the same person to the audience is not reverted still
@@ -16,17 +16,17 @@ from partners.models import Action, Audience, Delivery, Outcome, Reason, Sync
 from partners.queue import collect, enqueue, supersede, tally
 
 ENDS_CLAIMS = ~Q(sync__purpose__in=[Sync.Purpose.LEFT, Sync.Purpose.MISREAD])
-"""Removals that end the claims of earlier adds.
+"""Match removals that end the claims of earlier adds: all but those of two purposes.
 
-Two purposes end no claim: the removal of people who left a step, as other steps still want them,
-and that of misread addresses, as only a hash by a former rule is removed and the person stays.
+LEFT ends no claim, because other steps still want the person. MISREAD ends none, because only a
+hash by a former rule is removed and the person stays.
 """
 
 NOT_VOID = ~Q(outcome__in=supersede.VOID) & ~Q(batch__state=Outcome.CANCELLED)
-"""Deliveries that may have been sent or may be: outcomes other than cancelled and "not synced"."""
+"""Match deliveries that were sent or may be sent: neither cancelled nor "not synced"."""
 
 MAY_ARRIVE = NOT_VOID & Q(batch__cancel_requested=False)
-"""Adds that have arrived or may arrive, without discarded ones. An errored add may have arrived."""
+"""Match adds that may be in the audience or arrive there: also errored, but not discarded ones."""
 
 
 def withdraw(
@@ -65,18 +65,17 @@ def withdraw(
 
 
 def not_reverted(sync: Sync, profile_ids: Iterable[int]) -> QuerySet[Delivery]:
-    """Return the adds of these profiles that a removal must revert and none has.
+    """Return the adds of these profiles that must be reverted and are not reverted yet.
 
-    These are the adds that have arrived or may arrive, and all adds of people who left a Sync
-    of the audience but stayed as wanted elsewhere: they may have stayed because of this add.
+    These are the adds that have arrived or may arrive. For people who left another Sync of the
+    audience but stayed as wanted elsewhere, it is every add: one of them may be why they stayed.
     """
     kept = Delivery.objects.filter(
         profile=OuterRef("profile"),
         sync__undoes__audience=sync.audience_id,
         reason=Reason.WANTED_ELSEWHERE,
     )
-    # + 0 keeps the database from reading by Sync, which may have very many deliveries; it reads by
-    # profile.
+    # "+ 0" makes the database use the index on profiles: a Sync may have very many deliveries.
     adds = Delivery.objects.annotate(sync_unindexed=F("sync_id") + 0).filter(
         sync_unindexed=sync.pk, profile__in=list(profile_ids)
     )
