@@ -52,7 +52,7 @@ def steps_losing_accounts(
 def steps_losing_audiences(state: OAuthState, remote_ids: Collection[str]) -> list[AffectedStep]:
     """Return the steps on chosen ad accounts with audiences that the new user does not reach.
 
-    ``state`` is the authorisation of the new user, ``remote_ids`` are the accounts chosen there.
+    ``state`` is the authorisation of the new user, ``remote_ids`` are the ad accounts chosen in it.
     Raises PartnerError or crypto.CannotOpen.
     """
     partner = registry.get(state.partner)

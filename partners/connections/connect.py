@@ -1,6 +1,7 @@
 """Connect, change and disconnect: what an admin's choice does to a connection.
 
-A grant is the token that the partner revokes: the refresh token if there is one.
+A grant is the secret to revoke at the partner: the refresh token if there is one, else the access
+token.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ MAX_TOKENS_TRIED = 5  # the most tokens that the health check of TOKEN_KEYS trie
 
 
 class AlreadyChosen(Exception):
-    """Ad accounts were chosen from this authorisation before, or it is too old."""
+    """Ad accounts were chosen from this authorisation before, or it is too old or deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class DisconnectResult:
-    """The result of a disconnect. ``revocation``: of the token; DONE if there was none.
+    """What a disconnect did: how many pending people it discarded, and the token's revocation.
 
-    ``n_discarded``: pending people who will not be sent.
+    ``revocation`` is DONE if there was no token.
     """
 
     n_discarded: int
@@ -105,7 +106,7 @@ def disconnect(
             # Read the connection again under the lock: it may have been reconnected meanwhile.
             locked = Connection.objects.select_for_update().get(pk=subject.pk)
             was_connected = locked.is_connected
-            # It stays REFUSED if the token cannot be decrypted: then the partner cannot be asked.
+            # REFUSED stays if the token cannot be decrypted, as then the partner cannot be asked.
             revocation = Revocation.REFUSED if locked.is_connected else Revocation.DONE
             spent_token = _schedule_revocation(locked, _readable_grant(locked), now=now)
             unchosen_tokens = oauth.schedule_unchosen(locked.app_group, locked.partner, now=now)
@@ -116,7 +117,7 @@ def disconnect(
             was_connected = bool(still_chosen.update(is_chosen=False, **park.NOT_PARKED))
         elif was_connected:
             _wipe_token(subject, now=now)
-        if was_connected:  # of two disconnects at once, the first one is logged
+        if was_connected:  # of two concurrent disconnects, only the first one is logged
             _log(connection.app_group, by, Activity.Verb.DISCONNECTED, _log_name(subject))
         reconcile.after_commit(connection.app_group_id)
     if isinstance(subject, Connection):
@@ -128,7 +129,7 @@ def disconnect(
 
 
 def probe(connection: Connection, *, now: datetime) -> bool:
-    """Check the token as `check_token` does. Return False if it is refused or was not checked."""
+    """Return whether the partner accepts the token (`check_token`). False if it was not checked."""
     try:
         check_token(connection, now=now)
     except Disconnected:
@@ -202,7 +203,10 @@ def _write_connection(
 
 
 def _write_ad_accounts(connection: Connection, offer: Offer, remote_ids: Collection[str]) -> None:
-    """Upsert the chosen ad accounts by remote id, as steps point to the rows; unchoose others."""
+    """Update or insert the chosen ad accounts by remote id, so that steps keep their rows.
+
+    All others are no longer chosen.
+    """
     chosen = [
         AdAccount(
             connection=connection,

@@ -1,4 +1,4 @@
-"""Send due mails (groups/outbox.py) from the beat; count those that the mail server refused."""
+"""Send due mails (groups/outbox.py) as a periodic job; count those that the server refused."""
 
 from datetime import datetime
 from functools import partial
@@ -14,7 +14,7 @@ MAX_TURN = 90.0  # seconds; then another worker may send
 
 def beat() -> None:
     """Send due mails. One worker does so: a hanging mail server must not block all workers."""
-    with exclusive("letters", MAX_TURN) as is_mine:  # the former name of mails
+    with exclusive("letters", MAX_TURN) as is_mine:  # former releases call mails "letters"
         if is_mine:
             send_due(now=timezone.now())
 

@@ -1,7 +1,7 @@
 """Authorise at a partner (OAuth): from the consent page back to an offer of ad accounts.
 
-A state is the random value that comes back from the consent page. Its row is bound to session,
-user and group, and can be used once.
+A state is the random value that the consent page sends back. Its row (OAuthState) is bound to
+session, user and group, and can be used once.
 
 Nothing is connected here. The offer (token, user, ad accounts) waits for the choice of an admin
 in connect.py.
@@ -44,10 +44,10 @@ _AUTH_CODE = re.compile(r"[\x21-\x7e]{1,512}")
 
 
 class NotAuthorized(Exception):
-    """A failed authorisation: a sentence for the user and, where proven, the app group.
+    """A failed authorisation: a sentence for the user and, once its state is found, the app group.
 
     ``open_state``: the authorisation from which ad accounts can still be chosen. ``is_repeated``:
-    its state was used before, so that this visit must not end a change of the account.
+    the state was used before, so this visit must not end a swap (change of the account).
     """
 
     def __init__(
@@ -127,7 +127,7 @@ def receive(
         "ad_accounts": [_without_nul(asdict(ad_account)) for ad_account in offer.ad_accounts],
         "scopes": list(token.scopes),
     }
-    # A disconnect of the group deletes the authorisations that nobody has chosen from yet.
+    # A disconnect of the group deletes authorisations from which no ad accounts were chosen.
     if not OAuthState.objects.filter(pk=state.pk).update(offer=state.offer):
         raise NotAuthorized(offer_gone_text(), state.app_group)
     return state
@@ -176,7 +176,7 @@ def schedule_unchosen(app_group: AppGroup, partner: str, *, now: datetime) -> li
 def session_hash(session: SessionBase, *, is_new: bool = False) -> str:
     """Return the hash of a random value in the session, which binds a state to the browser.
 
-    Return "" if the session holds no such value.
+    Return "" if the session has no such value; with ``is_new``, make one.
     """
     if is_new and SESSION_KEY not in session:
         session[SESSION_KEY] = secrets.token_urlsafe(32)
@@ -187,14 +187,14 @@ def session_hash(session: SessionBase, *, is_new: bool = False) -> str:
 def _claim_state(
     query: QueryDict, partner: Partner, *, user: User, session: SessionBase, now: datetime
 ) -> OAuthState:
-    """Use up the state of a callback, before anything else is read. Raises NotAuthorized."""
+    """Find the state of a callback and mark it as used. Raises NotAuthorized."""
     state = _find_state(query, partner, user=user, session=session)
     claimable = OAuthState.objects.filter(
         pk=state.pk, used_at=None, created_at__gt=now - STATE_LIFETIME
     )
     if not claimable.update(used_at=now):
-        # The state was used before, or a second request of the same visit has used it just now:
-        # then it is within its lifetime.
+        # The state was used before. If another request used it after it was read above, its
+        # lifetime has not passed.
         is_repeated = state.used_at is not None or state.created_at > now - STATE_LIFETIME
         raise NotAuthorized(
             _used_text() if is_repeated else _too_old_text(),
@@ -312,7 +312,7 @@ def _fetch_offer(partner: Partner, token: Token, state: OAuthState) -> Offer:
 
 
 def _abandon(state: OAuthState, *, now: datetime) -> None:
-    """Revoke a token without use; housekeeping retries where the partner does not answer."""
+    """Revoke a token that will not be used; housekeeping retries if the partner does not answer."""
     with transaction.atomic():
         with_token = OAuthState.objects.filter(pk=state.pk).exclude(token_sealed="")
         is_first = with_token.update(token_sealed="", refresh_sealed="")
@@ -323,7 +323,7 @@ def _abandon(state: OAuthState, *, now: datetime) -> None:
 
 @sensitive_variables()
 def _schedule_revocation(state: OAuthState, *, now: datetime) -> SpentToken | None:
-    """Schedule the revocation of a token, in the transaction that gives it up."""
+    """Schedule the revocation of a token, in the transaction that removes it from the state."""
     try:
         return revoke.schedule(state.partner, refresh_token_of(state) or token_of(state), now=now)
     except crypto.CannotOpen:
@@ -359,7 +359,7 @@ def _failure_text(error: PartnerError, partner: Partner) -> str:
 
 
 def return_url(user: User, partner: Partner, app_group: AppGroup | None) -> str:
-    """Return where to start again: the partner page of the group or of the first own group."""
+    """Return where to start again: the partner page of the group, or of the user's first group."""
     if app_group is None:
         membership = (
             Membership.objects.filter(user=user, app_group__archived_at=None)

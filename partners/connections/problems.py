@@ -1,6 +1,6 @@
 """Problems of a connection, ad account, audience or Sync: derived on each read, never stored.
 
-A place is a connection, an ad account or an audience; a connection is the widest.
+A place is a connection, an ad account or an audience, here from the widest to the narrowest.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A problem in words for a marketer. ``url``: the page that mends it.
+    """A problem in words for a marketer. ``url``: the page on which it can be solved.
 
     ``short``: only what to do, for a card. ``button``: the label of the link to ``url``.
     """
@@ -50,10 +50,10 @@ class Problem:
 def of_connection(
     connection: Connection, *, risk: Risk | None = None, lacks_key: bool = False
 ) -> Problem | None:
-    """Return the problem of a connection: missing, refused, or not opened by our keys.
+    """Return the problem of a connection: no token, refused, or not decrypted by our keys.
 
-    ``risk``: the people it stops; all of the connection unless given. ``lacks_key``: see
-    `codes.of_connection`.
+    ``risk``: the people it stops; by default all of the connection. ``lacks_key``: no machine can
+    decrypt the token.
     """
     code = codes.of_connection(connection, lacks_key=lacks_key)
     if not code:
@@ -100,7 +100,7 @@ def of_audience(audience: Audience, *, risk: Risk | None = None) -> Problem | No
 
 
 def _problem(code: str, params: Mapping[str, object], url: str, risk: Risk) -> Problem:
-    """Return a problem with its cause, what to do, and what happens otherwise."""
+    """Return a problem in words: its cause, what to do, and what happens otherwise."""
     entry = ENTRIES[code]
     short = f"{entry.what_to_do(params, by_a_time=bool(risk.people))} {risk.consequence_text}"
     text, button = f"{str(entry.cause) % params} {short}", str(entry.button) % params
@@ -116,7 +116,7 @@ def of_sync(sync: Sync) -> Problem | None:
     if not any(_problems_by_place(sync, Risk())):
         return None
     problems = filter(None, _problems_by_place(sync, risks.of_sync(sync)))
-    # False comes first: problems before warnings, otherwise in the order of the places.
+    # False sorts before True: warnings come last. `min` keeps the order of the places otherwise.
     return min(problems, key=lambda problem: problem.severity is Severity.WARNING)
 
 
@@ -137,7 +137,7 @@ def _problems_by_place(sync: Sync, risk: Risk) -> tuple[Problem | None, ...]:
 
 
 def severity_of(sync: Sync) -> Severity | None:
-    """Return the worst severity, for lists: without a query and without texts."""
+    """Return the worst severity, or None. Makes no query, for lists."""
     problems = filter(None, _problems_by_place(sync, Risk()))
     severities = {problem.severity for problem in problems}
     if Severity.DANGER in severities:
@@ -146,7 +146,7 @@ def severity_of(sync: Sync) -> Severity | None:
 
 
 def of_former(sync: Sync, n: int) -> Problem | None:
-    """Return what blocks ``n`` people pending in a Sync that its step no longer uses."""
+    """Return what blocks ``n`` people who are pending in a Sync that its step no longer uses."""
     problem = of_sync(sync)
     if problem is None:
         return None

@@ -44,7 +44,7 @@ def refresh_all(*, now: datetime) -> None:
 
 @sensitive_variables()
 def refresh_if_due(connection: Connection, *, now: datetime) -> bool:
-    """Replace a token that expires soon; return whether this call did.
+    """Replace a token that expires soon. Return whether this call replaced it.
 
     Raises PartnerError or crypto.CannotOpen; then the row is as before.
     """

@@ -1,8 +1,8 @@
 """Revoke, at the partner, the tokens that we no longer use; failures are retried for one day.
 
-A disconnect stores its token here in its own transaction and revokes it after the commit. If the
-process dies in between, or the partner does not answer, housekeeping tries again. After a final
-refusal, it does not.
+A disconnect stores its token as a SpentToken in its transaction, and revokes it after the commit.
+If the process dies in between, or the partner does not answer, housekeeping tries again. After a
+refusal it does not.
 """
 
 import logging
@@ -82,7 +82,7 @@ def retry_due(*, now: datetime) -> int:
 
 
 def _retry_at(now: datetime) -> datetime:
-    """Return the end of a lease that begins now: no other worker tries before."""
+    """Return the end of a lease that begins now: until then no other worker tries."""
     return lease.until(now, seconds=settings.SYNC.lease)
 
 

@@ -1,4 +1,4 @@
-"""The code of what is wrong with one place, from its row alone; empty if nothing is.
+"""Codes that say what is wrong with a place, from its row alone; empty if nothing is wrong.
 
 A place is a connection, ad account, audience or Sync: the foreign key of an incident.
 """
@@ -20,7 +20,7 @@ def of_connection(connection: Connection, *, lacks_key: bool = False) -> str:
         return "not_connected"
     if lacks_key or connection.parked_code == SEALED:
         return SEALED
-    # Checked before the keys of this machine: machines with other keys must give the same answer.
+    # This comes before the test of this machine's keys: all machines must give the same answer.
     if connection.parked_by == ParkedBy.TOKEN:
         return "token_refused"
     return "" if connection.opens_here else SEALED

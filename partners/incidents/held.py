@@ -1,7 +1,7 @@
 """Held removals: they wait until a member confirms them (the brake of a canvas).
 
-The package canvases, which may not be imported here, passes the functions that find held
-removals to `provide`.
+This package may not import canvases. So canvases passes the functions that find held removals to
+`provide`.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _callbacks: list[_Callbacks] = []  # empty until `provide` is called, then one e
 def provide(syncs: FindHolding, people: CountHeld) -> None:
     """Set the functions that find held removals.
 
-    ``syncs``: id of a group, or None for all -> the canvases that hold removals.
-    ``people``: ids of their Syncs -> Sync id -> how many people it holds.
+    ``syncs(app_group)`` returns the canvases that hold removals, of all groups for None.
+    ``people(sync_ids)`` returns Sync id -> how many people it holds.
     """
     _callbacks[:] = [_Callbacks(syncs, people)]
 

@@ -1,7 +1,8 @@
-"""Pauses of incidents: a threshold that is passed again soon is the same incident.
+"""Pauses of incidents: a trouble that comes back soon continues the same incident.
 
-A number near a threshold may pass it again and again. The row of the incident is opened again, so
-that its messages are not repeated; its end is notified only once it can no longer come back.
+A number near a threshold may pass it again and again. Each time, the row of the incident is opened
+again, so that its messages are not repeated. Its end is notified only once it can no longer come
+back.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ MAX_PAUSES = {
     codes.NEARLY_FULL: timedelta(hours=1),
     codes.TOO_SMALL: timedelta(hours=48),  # partners count an audience again once a day or two
 }
-"""How long after its end an incident may come back; incidents of other codes never come back."""
+"""How long after its end an incident may be reopened; those with other codes are never reopened."""
 CLOCK_SKEW = timedelta(minutes=2)
 """An end is final only this long after the longest pause, as the clocks of machines differ."""
 
 
 def final_q(*, now: datetime) -> Q:
-    """Match, among ended incidents, those that cannot come back."""
+    """Match ended incidents that can no longer be reopened."""
     query = ~Q(code__in=MAX_PAUSES)
     for code, max_pause in MAX_PAUSES.items():
         query |= Q(code=code, ended_at__lte=now - max_pause - CLOCK_SKEW)

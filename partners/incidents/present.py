@@ -1,6 +1,7 @@
 """The present troubles, derived from the rows of connections, ad accounts and audiences.
 
-The widest place is a connection, then an ad account, an audience, and the Sync of a step.
+A trouble is at a place. From the widest to the narrowest, places are a connection, an ad account,
+an audience, and the Sync of a step.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from partners.models.batch_queries import OF_STEPS, SEALED
 class Trouble:
     """What is wrong at one place. ``place``: the name of the foreign key of `Incident`.
 
-    ``is_covered``: a wider place is in trouble, too (the connection of an ad account): that one is
-    shown, and this one begins no incident.
+    ``is_covered``: a wider place, such as the connection of an ad account, is in trouble, too. Only
+    the wider trouble begins an incident.
     """
 
     app_group: int
@@ -47,13 +48,13 @@ class Trouble:
 
 
 SOON_HOURS = 6
-"""People who are errored within this many hours count as errored soon.
+"""Pending people whose deadline is within this many hours are errored soon.
 
-These are hours of the default retry window; for another window they change in proportion
+The hours are those of the default retry window. With another window they change in proportion
 (deadlines.share_of_delivery).
 """
 RECONNECT_GRACE = timedelta(minutes=5)
-"""The time in which the people who waited are sent after an incident has ended."""
+"""After an incident has ended, the people who waited are sent within this time."""
 
 RELEVANT = Q(is_live=True) | Q(purpose__in=OF_STEPS, paused=False, tally__pending__gt=0)
 """Syncs whose troubles are shown: of live canvases, or with pending people."""
@@ -105,7 +106,7 @@ def _connections(*, now: datetime, app_group: int | None) -> list[Trouble]:
 
 
 def _ad_accounts(app_group: int | None, *, disconnected_ids: set[int]) -> list[Trouble]:
-    """Return the ad accounts in trouble. All are disconnected if their connection is."""
+    """Return the ad accounts in trouble. Those of a disconnected connection are covered by it."""
     syncs = relevant_syncs().filter(audience__ad_account=OuterRef("pk"))
     broken_q = Q(is_chosen=False) | Q(parked_by=ParkedBy.AD_ACCOUNT)
     ad_accounts = AdAccount.objects.filter(
@@ -149,10 +150,10 @@ def _backlogs(
     bad_ad_account_ids: set[int],
     now: datetime,
 ) -> list[Trouble]:
-    """Return the ad accounts that take no people though nothing is broken: requests fail.
+    """Return the ad accounts to which requests fail although nothing is known to be broken.
 
-    They have failed for an hour (of the default retry window) or as long as the group says, or
-    people are errored soon.
+    The requests have failed for an hour (of the default retry window) or as long as the group says,
+    or people are errored soon.
     """
     late_q = _failed_too_long_q(app_group, now=now)
     late_q |= Q(deadline_at__gt=now, deadline_at__lte=now + deadlines.share_of_delivery(SOON_HOURS))

@@ -1,7 +1,7 @@
 """Open and end incidents, so that there is exactly one open row for each present trouble.
 
-A periodic job (beat) does this each minute for all groups; each change of a place does it for its
-group.
+A periodic job (beat) does this each minute for all groups. Code that changes a place does it at
+once for the group (`after_commit`).
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def _difference(
 def _write_changes(app_group: int, *, now: datetime) -> None:
     """Write which incidents begin and end in a group. One process at a time for each group."""
     with transaction.atomic():
-        # Read again under the lock: since the first look, a trouble may have come back and another
-        # process may have opened its row, which must not be ended then.
+        # Read again under the lock: since the first reading, another process may have opened or
+        # ended rows.
         if not AppGroup.objects.select_for_update(no_key=True).filter(pk=app_group).first():
             return
         troubles = _troubles(now=now, app_group=app_group)

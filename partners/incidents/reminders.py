@@ -1,7 +1,7 @@
 """When members are reminded that people are errored soon: six hours and one hour before.
 
-Each incident has each reminder at most once. It has none for people whom another incident, at a
-wider place, holds (keeps from being sent), too: the wider incident reminds of them.
+Each incident has each reminder at most once. An incident holds batches that it keeps from being
+sent. If another one at a wider place holds them, too, only that one reminds of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Kind = Notice.Kind
 HOURS = {Kind.ONE_HOUR: 1, Kind.SIX_HOURS: present.SOON_HOURS}
 """The hours of each reminder, the most urgent first."""
 KINDS_IN_ORDER = (Kind.BEGUN, Kind.SIX_HOURS, Kind.ONE_HOUR)
-"""The kinds in order of time: once one of these is written, no earlier one is."""
+"""The kinds in order of time. After a later kind, an earlier one is no longer written."""
 
 
 def due_q(kind: Kind, *, now: datetime) -> Q:
@@ -33,9 +33,9 @@ def due_kind(incident: Incident, *, now: datetime) -> Kind | None:
 
 
 def batches(incident: Incident, kind: Kind, *, now: datetime) -> QuerySet[Batch]:
-    """Return the batches that an incident holds, with people errored within the hours of a kind.
+    """Return the batches held by an incident whose deadline is within the hours of a reminder.
 
-    Batches of which another incident reminds are left out.
+    Batches that another incident reminds of are left out.
     """
     until = now + deadlines.share_of_delivery(HOURS[kind])
     soon_errored = risks.batches_of(incident).filter(deadline_at__gt=now, deadline_at__lte=until)
@@ -43,7 +43,7 @@ def batches(incident: Incident, kind: Kind, *, now: datetime) -> QuerySet[Batch]
 
 
 def released_batches(incident: Incident) -> QuerySet[Batch]:
-    """Return the batches that an ended incident held, and that no open one holds."""
+    """Return the pending batches at the place of an ended incident that no open incident holds."""
     held_by_open = Q(pk__in=[])
     for place in risks.PATHS:
         held_by_open |= _held_by_q(place, _open_incidents())
@@ -56,7 +56,7 @@ def _held_by_others_q(incident: Incident) -> Q:
         if place == incident.place:
             break
         held_q |= _held_by_q(place, _open_incidents())
-    if incident.code == codes.BACKLOG:  # a refusal of the same ad account reminds: it says why
+    if incident.code == codes.BACKLOG:  # another incident of the ad account says why, so it reminds
         held_q |= _held_by_q(incident.place, _open_incidents().exclude(code=codes.BACKLOG))
     return held_q
 

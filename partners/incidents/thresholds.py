@@ -1,6 +1,6 @@
-"""Troubles that are passed thresholds: errored people, a full ad account, a small audience.
+"""Troubles that begin at a threshold: errored people, a full ad account, a small audience.
 
-Nothing is broken, but ads or people may be lost without action.
+Nothing is broken, but without action ads or people may be lost.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CODES = (ERROR_SHARE, NEARLY_FULL, TOO_SMALL)
 """Codes that only warn: all people are sent."""
 MAX_ERRORED_PERCENT = 5
 MIN_ERRORED = 20
-"""A share of fewer errored people says nothing yet."""
+"""With fewer errored people, their share is not significant."""
 ERROR_WINDOW = timedelta(hours=2)
 MIN_AUDIENCES_LEFT = 10
 """Members are warned if at most this many audiences still fit into an ad account."""
@@ -33,7 +33,7 @@ MATCH_TIME = timedelta(hours=48)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits from which a group is warned; None: the partner's own number holds."""
+    """The limits at which a group is warned. ``fewest_people`` None: the partner's own limit."""
 
     error_percent: int = MAX_ERRORED_PERCENT
     audiences_left: int = MIN_AUDIENCES_LEFT
@@ -72,7 +72,7 @@ def troubles(*, now: datetime, app_group: int | None = None) -> list[Trouble]:
 
 
 def _error_shares(app_group: int | None, *, now: datetime) -> list[Trouble]:
-    """Return the steps of which a share of the people was errored within the last two hours."""
+    """Return the Syncs in which too large a share of people was errored in the last two hours."""
     hours = TallyHour.objects.filter(
         hour__gte=now - ERROR_WINDOW,
         sync__is_live=True,
@@ -109,7 +109,7 @@ def _nearly_full(app_group: int | None) -> list[Trouble]:
 
 
 def _too_small(app_group: int | None, *, now: datetime) -> list[Trouble]:
-    """Return audiences whose people were matched long ago, and are too few for ads."""
+    """Return audiences that are too small for ads although the partner had time to match people."""
     # All synced people minus those of the last hours: TallyHour may not keep older hours.
     late_hours = TallyHour.objects.filter(sync=OuterRef("pk"), hour__gt=now - MATCH_TIME).order_by()
     n_synced_late = late_hours.values("sync").annotate(n=Sum("synced")).values("n")
