@@ -1,4 +1,4 @@
-"""What would be sent of people who entered a Sync now, by the rules and the body of the queue."""
+"""Forecast what would be sent if people entered a Sync now, by the rules of the queue."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ WHERE ({reason}) {reason_test} ORDER BY q.id LIMIT %s
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """How many people would be sent; Reason -> how many would not.
+    """How many people would be sent. ``not_sent``: Reason -> how many would not be.
 
-    ``by_kind``: how many of those sent have each kind of identifier that the Sync sends.
+    ``by_kind``: kind of identifier -> how many of the sent people have it.
     """
 
     sent: int
@@ -125,9 +125,10 @@ def first_people(
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What entering a Sync would mean for one person.
+    """What would be sent for one person who entered a Sync.
 
-    ``reason``: why nothing is sent; then there is no ``call``. ``kinds``: the identifiers in it.
+    ``reason``: why nothing would be sent; then there is no ``call``. ``kinds``: the kinds of
+    identifiers in the call.
     """
 
     reason: Reason | None
@@ -136,7 +137,7 @@ class Sending:
 
 
 class OnePerson:
-    """What one profile would be sent by Syncs, one after the other. Nothing is written or sent."""
+    """What would be sent for one profile that entered Syncs. Nothing is written or sent."""
 
     def __init__(self, profile: int) -> None:
         self.profile = profile
@@ -154,7 +155,7 @@ class OnePerson:
         return Sending(None, call, kinds)
 
     def _rows(self, sync: Sync) -> tuple[Reason | None, list[push.Row]]:
-        """Read once for all Syncs with the same action and fields."""
+        """Return the reason or the rows; read once for all Syncs with the same action and kinds."""
         key = (sync.action, *sync.kinds)
         if key not in self._cache:
             reason = self._reason(sync)

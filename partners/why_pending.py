@@ -1,7 +1,7 @@
 """Why pending people are not sent yet, as a text for the marketer.
 
-The causes, in the order in which they are looked for: no key for the token, a change of the
-account, a throttle, a back-off, no running engine (the worker process), earlier work.
+The causes, in the order in which they are checked: no key for the token, a swap (change of the
+account), a throttle, a back-off, no running engine (the worker process), earlier work.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=60)
 
 
 def of_sync(sync: Sync, *, now: datetime) -> Problem | None:
-    """Return why people of a Sync are not sent now; None if no one waits or they are being sent."""
+    """Return why people of a Sync are not sent yet; None if no one waits, or they will be soon."""
     return _explain(sync.audience.ad_account, risks.pending_batches_of(sync), now=now)
 
 
 def of_ad_account(ad_account: AdAccount, *, now: datetime) -> Problem | None:
-    """Return why people of an ad account are not sent now, or None."""
+    """Return why people of an ad account are not sent yet, or None (see `of_sync`)."""
     return _explain(ad_account, risks.pending_batches().filter(ad_account=ad_account), now=now)
 
 
@@ -106,7 +106,7 @@ def _account_change_text(connection: Connection, params: dict[str, str]) -> str:
 
 def _throttle_text(ad_account: AdAccount, params: dict[str, str], *, now: datetime) -> str:
     """Return the text if the partner throttles the ad account or the installation; else empty."""
-    # A lane is the queue of one ad account; its rate limit may be one for the whole installation.
+    # A lane is the queue of one ad account. Its rate limit may be that of the whole installation.
     limit = budget.limit_of(collect.partner_of(ad_account), ad_account.lane)
     throttle = budget.next_try([limit.key, budget.lane_key(ad_account.lane)])
     if throttle is None:
@@ -169,7 +169,7 @@ def _overdue_text(
 
 
 def _waits_for_opposite(batches: QuerySet[Batch]) -> bool:
-    """Return whether an earlier batch with the opposite action on the audience must end first."""
+    """Return whether another batch must end first: a first half, or an earlier, opposite one."""
     if batches.exclude(waits_for=None).exists():
         return True
     oldest = batches.order_by("seq").first()

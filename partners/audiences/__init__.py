@@ -1,4 +1,4 @@
-"""The face of audiences: list them, create one, check names and the token."""
+"""The interface of this package: list audiences, create one, check names and the token."""
 
 from partners.audiences.creation import create
 from partners.audiences.listing import (

@@ -1,8 +1,8 @@
 """Create an audience at the partner exactly once, also on double clicks, time-outs and races.
 
-A row without a remote id is unique per ad account and name, and carries a lease. Only the holder of
-the lease calls the partner, and it lists audiences before it creates one. Other processes wait
-until the row has its remote id.
+A row without a remote id is unique per ad account and name, and has a lease. Only the process that
+holds the lease calls the partner, and it lists audiences before it creates one. Other processes
+wait until the row has its remote id.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ REPEAT_WINDOW = timedelta(seconds=30)
 """Within this time, a second creation of a name by the same user counts as a double click."""
 WAIT_SECONDS = 8.0
 CREATE_RATE = 0.9
-"""Creations a second and ad account. Partners allow 1, but two may arrive closer than sent."""
+"""Creations per second and ad account. Partners allow 1, but two may arrive closer together."""
 POLL_SECONDS = 0.1
 RETRY_SECONDS = (0.3, 1.0)
 """The pauses before the list is read again after an unclear answer."""
@@ -62,7 +62,7 @@ class Lease:
         self.until = until
 
     def release(self) -> None:
-        """End the lease if it has not ended. Delete the row if no creation was sent for it."""
+        """End the lease if it is still held. Delete the row if no creation was sent for it."""
         still_leased = Audience.objects.filter(
             pk=self.row.pk, remote_id="", create_until=self.until
         )
@@ -71,7 +71,7 @@ class Lease:
 
 
 def create(ad_account: AdAccount, name: str, *, by: User, now: datetime) -> Audience:
-    """Create an audience, or return the one that a repeated call has just created.
+    """Create an audience, or return it if a call shortly before has created it.
 
     Raises AudienceNameError (the name cannot be used) or PartnerError (the creation failed); both
     have `.sentence()`.
@@ -94,9 +94,9 @@ def create(ad_account: AdAccount, name: str, *, by: User, now: datetime) -> Audi
 
 
 def _find_existing(ad_account: AdAccount, name: str, *, by: User, now: datetime) -> Audience | None:
-    """Return the audience of this name if ``by`` created it just now (a repeated call), or None.
+    """Return the audience of this name if ``by`` created it within REPEAT_WINDOW, or None.
 
-    Raises AudienceNameError if it existed before.
+    Raises AudienceNameError if the audience is older or of another user.
     """
     for row in listing.choices(ad_account).filter(name=name):
         if (
@@ -175,13 +175,13 @@ def _await_turn(ad_account: AdAccount) -> None:
 
 
 def _find_unconfirmed(lease: Lease, error: PartnerError, *, by: User) -> Audience:
-    """Look for the audience after an unclear answer; raise a clear refusal at once.
+    """Look for the audience after an unclear answer. Raise AudienceCallFailed if it is not found.
 
-    Raises AudienceCallFailed.
+    After a clear refusal, raise it at once.
     """
     row = lease.row
     if not isinstance(error, Retry) or error.is_throttled:
-        # Nothing was created: the try, which `Lease.renew` counted, is taken back.
+        # Nothing was created, so the try that `Lease.renew` counted does not count.
         Audience.objects.filter(pk=row.pk).update(create_tries=F("create_tries") - 1)
         raise listing.explain_and_park(error, row.ad_account, now=timezone.now()) from error
     for seconds in RETRY_SECONDS:
@@ -196,7 +196,7 @@ def _find_unconfirmed(lease: Lease, error: PartnerError, *, by: User) -> Audienc
 def _store_id(lease: Lease, remote_id: str, *, by: User, is_listed: bool) -> Audience:
     """Write the remote id into the row. Raises AudienceCallFailed.
 
-    From now on ``create_until`` is the time of the creation: `_find_existing` reads it.
+    This also sets ``create_until`` to the time of the creation, which `_find_existing` reads.
     ``is_listed``: the last list had the audience, so ``n_audiences`` counts it already.
     """
     now, row = timezone.now(), lease.row
@@ -206,8 +206,8 @@ def _store_id(lease: Lease, remote_id: str, *, by: User, is_listed: bool) -> Aud
         "create_tries": 0,
         "kind": row.kind or listing.partner_of(row.ad_account).created_type,
     }
-    # The first to store an id wins, even past its lease: an audience that is deleted as a
-    # duplicate must not be one that another process has just found.
+    # The first process to store an id wins, even after its lease has ended. So no process deletes
+    # as a duplicate an audience that another one has found in the list and stored.
     unclaimed = Q(remote_id="") | Q(remote_id=remote_id)
     try:
         with transaction.atomic():
@@ -219,7 +219,7 @@ def _store_id(lease: Lease, remote_id: str, *, by: User, is_listed: bool) -> Aud
             Activity.log(
                 app_group, by, Activity.Verb.CREATED, row.name, kind=Activity.Kind.AUDIENCE
             )
-    except IntegrityError:  # a list read meanwhile has made a row of its own for it
+    except IntegrityError:  # a refresh has listed the audience meanwhile and made another row
         Audience.objects.filter(pk=row.pk, remote_id="").delete()
         row = Audience.objects.get(ad_account=row.ad_account_id, remote_id=remote_id)
     except _LostRace:

@@ -20,8 +20,8 @@ from partners.queue import park
 def delete(audience: Audience, *, by: User, now: datetime) -> None:
     """Delete an audience at the partner; one that is gone there already counts as deleted.
 
-    Its row stays: steps, tallies and the log name it. Raises PartnerError with a sentence for the
-    marketer; no transaction is open during the call.
+    Our row stays, because steps, tallies and the log refer to it. Raises PartnerError with a
+    sentence for the marketer. No transaction is open during the call.
     """
     ad_account = audience.ad_account
     token = listing.token_for(ad_account, now=now)
@@ -36,7 +36,7 @@ def delete(audience: Audience, *, by: User, now: datetime) -> None:
         is_gone = isinstance(error, Rejected) and error.cause is RejectedCause.AUDIENCE_GONE
         if not is_gone:
             raise listing.explain_and_park(error, ad_account, now=now) from error
-    gone_at = timezone.now()  # later than each list that was asked for before the deletion
+    gone_at = timezone.now()  # later than any list that was requested before the deletion
     with transaction.atomic():
         # Of two deletions at once, the first one counts.
         if Audience.objects.filter(pk=audience.pk, gone_at=None).update(gone_at=gone_at):

@@ -1,4 +1,4 @@
-"""Audiences of an ad account as the partner lists them: keep them up to date, offer a choice."""
+"""Keep our rows of an ad account's audiences up to date with the partner's list."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class AudienceNameError(ValueError):
 
 
 class AudienceCallFailed(PartnerError):
-    """A list or a creation failed; the sentence is for a marketer who waits for it."""
+    """A call about audiences failed; the sentence is for a marketer who waits for the answer."""
 
     def __init__(self, partner: str, sentence: str, cause: PartnerError | None = None) -> None:
         self._sentence = sentence
@@ -73,7 +73,7 @@ def _is_phone(name: str) -> bool:
 
 
 def choices(ad_account: AdAccount) -> QuerySet[Audience]:
-    """Return the known audiences by name.
+    """Return the audiences of an ad account that are not gone, by name.
 
     Audiences that take no people are included: see ``is_appendable`` and ``why_not``.
     """
@@ -110,12 +110,12 @@ def check_name(name: str, partner: Partner) -> str:
 
 
 def why_not(audience: Audience) -> str:
-    """Return why the audience takes no people, in the reader's language; empty if it does."""
+    """Return why people cannot be added, in the reader's language; empty if they can."""
     return _(audience.why_not) if audience.why_not else ""
 
 
 def type_of(audience: Audience) -> str:
-    """Return the type of an audience in words; a type without words as the partner calls it."""
+    """Return the type of an audience in words, or the partner's name for an unknown type."""
     if audience.created_by_id:
         return _("Created with AudienceSync")
     return str(partner_of(audience.ad_account).audience_types.get(audience.kind, audience.kind))
@@ -146,7 +146,7 @@ def refresh(ad_account: AdAccount, *, now: datetime, is_forced: bool = False) ->
 
 
 def _claim_refresh(ad_account: AdAccount) -> bool:
-    """Return whether a refresh is due, and count it as done. Without Redis it is always due."""
+    """Return whether a refresh is due, and mark it as done. Without Redis it is always due."""
     try:
         return cache.add(f"audiences-refresh:{ad_account.pk}", "1", REFRESH_SECONDS)
     except RedisError:
@@ -193,7 +193,7 @@ def token_for(ad_account: AdAccount, *, now: datetime) -> str:
 def explain_and_park(
     error: PartnerError, ad_account: AdAccount, *, now: datetime
 ) -> AudienceCallFailed:
-    """Return the error in words for a waiting marketer; park what it shows to be broken."""
+    """Return the error in words for a waiting marketer. Park what the error shows to be broken."""
     label = partner_of(ad_account).label
     if isinstance(error, Disconnected):
         park.park_connection(ad_account.connection, error.code, now)
@@ -220,14 +220,14 @@ def explain_and_park(
 
 
 def _write_all(ad_account: AdAccount, listed: list[RemoteAudience], *, now: datetime) -> None:
-    """Update our rows to the whole list that was asked for at ``now``."""
+    """Update our rows to the complete list, which was requested at ``now``."""
     _adopt_unconfirmed(ad_account, listed)
     write_listed(ad_account, listed, now=now)
     _mark_gone(ad_account, {audience.id for audience in listed}, now=now)
 
 
 def write_listed(ad_account: AdAccount, listed: list[RemoteAudience], *, now: datetime) -> None:
-    """Write the rows of some listed audiences; those marked as gone are there again."""
+    """Write the rows of listed audiences. Those marked as gone are no longer gone."""
     # why_not is stored as a msgid and translated where it is shown.
     with translation.override("en"):
         rows = _rows(ad_account, listed, now=now)
@@ -238,7 +238,7 @@ def write_listed(ad_account: AdAccount, listed: list[RemoteAudience], *, now: da
         row.pk = known_by_id[row.remote_id].pk if row.remote_id in known_by_id else None
     Audience.objects.bulk_update([row for row in rows if row.pk], fields, batch_size=100)
     Audience.objects.bulk_create([row for row in rows if not row.pk], ignore_conflicts=True)
-    # A list that was asked for before an audience was deleted may still have it.
+    # A list that was requested before an audience was deleted may still have it.
     listed_ids = [audience.id for audience in listed]
     returned = ad_account.audiences.filter(remote_id__in=listed_ids, gone_at__lte=now)
     returned.filter(parked_by=ParkedBy.AUDIENCE_GONE).update(gone_at=None, **park.NOT_PARKED)
@@ -266,14 +266,14 @@ def _rows(ad_account: AdAccount, listed: list[RemoteAudience], *, now: datetime)
 
 
 def _mark_gone(ad_account: AdAccount, listed_ids: set[str], *, now: datetime) -> None:
-    """Park audiences missing from the list, if an earlier list had them: new ones may lag."""
+    """Park audiences that an earlier list had and this one lacks. New ones may be listed late."""
     for row in ad_account.audiences.exclude(remote_id="").filter(gone_at=None, seen_at__lt=now):
         if row.remote_id not in listed_ids:
             park.park_audience(row, None, now)
 
 
 def _adopt_unconfirmed(ad_account: AdAccount, listed: list[RemoteAudience]) -> None:
-    """Give listed ids to rows whose creation was sent but never confirmed, by name."""
+    """Store listed ids in rows of the same name whose creation was sent but not confirmed."""
     unconfirmed = {
         row.name: row for row in ad_account.audiences.filter(remote_id="", create_tries__gt=0)
     }

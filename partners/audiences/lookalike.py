@@ -35,8 +35,8 @@ def create(source: Audience, wanted: Lookalike, *, by: User, now: datetime) -> A
     """Create a lookalike and return its row, read back from the partner's list.
 
     Raises AudienceNameError or PartnerError, both with a sentence. One process at a time creates
-    lookalikes in an ad account, and it lists audiences before it creates one: neither a second
-    click nor another try after an unclear answer creates it twice.
+    lookalikes in an ad account, and it lists audiences before it creates one. So neither a double
+    click nor another try after an unclear answer creates two.
     """
     ad_account = source.ad_account
     name = listing.check_name(wanted.name, listing.partner_of(ad_account))
@@ -55,10 +55,10 @@ def create(source: Audience, wanted: Lookalike, *, by: User, now: datetime) -> A
 def _create(
     source: Audience, wanted: Lookalike, *, has_waited: bool, by: User, now: datetime
 ) -> Audience:
-    """Create the lookalike, unless there is one.
+    """Create the lookalike, unless an audience of its name exists.
 
-    ``has_waited``: we waited for another process, which may have created it; then an audience of
-    this name is the wanted lookalike.
+    ``has_waited``: another process was creating lookalikes meanwhile. Then an existing audience of
+    this name is the wanted lookalike, and otherwise an error.
     """
     ad_account = source.ad_account
     partner, token = listing.partner_of(ad_account), listing.token_for(ad_account, now=now)

@@ -1,9 +1,9 @@
-"""Count once a day how many people are in each large audience, by the deliveries that we sent.
+"""Count once a day how many people are in each large audience, by our accepted deliveries.
 
-A page cannot count that many people while a member waits for it. A count is about one time in the
-past (``until``), and goes part by part in the order of the batches (Batch.seq): what is sent
-meanwhile does not change it, and nothing is locked. A row of MemberCount holds both the last
-complete count and the unfinished one.
+It would take too long while a member waits for a page. A count is of one time in the past
+(``until``) and goes part by part in the order of the batches (Batch.seq). So what is sent meanwhile
+does not change it, and nothing is locked. A row of MemberCount has both the last complete count and
+the unfinished one.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _last_seq_of_part(row: MemberCount) -> int | None:
 
 
 def _members(row: MemberCount, *, until: datetime, last_seq: int) -> QuerySet[Delivery]:
-    """Return the adds of a part that are the newest accepted delivery of their person."""
+    """Return the adds of the next part that are the newest accepted delivery of their person."""
     batches = Batch.objects.filter(
         audience=row.pk,
         action=Action.ADD,

@@ -1,4 +1,4 @@
-"""Who is in an audience by what we sent, for the filters of segments."""
+"""Find who is in an audience by our accepted deliveries, for the filters of segments."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from audiencesync.people.segments.audiences import Source
 from partners.models import Action, Audience, Batch, Delivery, Outcome
 
 MAX_LISTED = 50_000
-"""Up to this many accepted deliveries, a list is read from the deliveries, not from all people."""
+"""If an audience has at most this many, lists start from its accepted deliveries."""
 
 
 def members_q(audience: int) -> Q:
@@ -27,7 +27,7 @@ def members_q(audience: int) -> Q:
 
 
 def listed_members_q(audience: int) -> Q:
-    """Return the Q of the same profiles, for lists of them: quick if few were sent at all."""
+    """Return the Q of the same profiles, for lists: faster if the audience has few deliveries."""
     batches = Batch.objects.filter(audience=audience, state=Outcome.SYNCED)
     if (batches.aggregate(n=Sum("n"))["n"] or 0) > MAX_LISTED:
         return members_q(audience)

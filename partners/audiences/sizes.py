@@ -1,4 +1,4 @@
-"""Keep the size of audiences by day."""
+"""Store the size of audiences by day."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Check at the partner before a launch: the token, each ad account, each audience.
 
-A definite failure is stored and blocks; a partner that does not answer is only a warning.
+A definite failure is stored and blocks the launch. If the partner does not answer, that is only a
+warning.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ MAX_THREADS = 8
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A result about one Sync that is not stored: problems.py does not report it."""
+    """A result about one Sync that is not stored, so problems.py cannot report it."""
 
     sync: Sync
     text: str
@@ -40,7 +41,7 @@ class Finding:
 
 @dataclass(slots=True)
 class _Question:
-    """What is asked about one ad account: are the audiences of these Syncs there?"""
+    """A request about one ad account: do the audiences of these Syncs exist?"""
 
     ad_account: AdAccount
     token: str
@@ -56,7 +57,10 @@ class _Question:
 
 @sensitive_variables()
 def check(syncs: Iterable[Sync], *, now: datetime) -> list[Finding]:
-    """Ask once per ad account, in parallel. Park what is broken: problems.py reports it then."""
+    """Ask once per ad account, in parallel. Park what is broken, so that problems.py reports it.
+
+    Return all other findings.
+    """
     questions = _questions(syncs)
     if not questions:
         return []
@@ -77,7 +81,7 @@ def check(syncs: Iterable[Sync], *, now: datetime) -> list[Finding]:
 
 @sensitive_variables()
 def _questions(syncs: Iterable[Sync]) -> list[_Question]:
-    """Return one question per ad account that has a token; without one, the problem is known."""
+    """Return one question per ad account with a token. Without a token the problem is known."""
     questions: dict[int, _Question] = {}
     for sync_row in syncs:
         account = sync_row.audience.ad_account
@@ -145,7 +149,7 @@ def _findings(
 
 
 def _compare(question: _Question, listed: list[RemoteAudience], *, now: datetime) -> list[Finding]:
-    """Store the answer: token and ad account work, each audience is as listed, or gone."""
+    """Store the answer: token and ad account work, and each audience is as listed or is gone."""
     connection = question.ad_account.connection
     unparked = [park.unpark(connection), park.unpark(question.ad_account)]
     listed_ids = {audience.id for audience in listed}

@@ -1,4 +1,4 @@
-"""How many people have which outcome for which reason, with bounded work however many they are."""
+"""Count people by outcome and reason, with bounded work for any number of people."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ MAX_COUNTED = 50_000
 MAX_BATCHES = 10_000
 """The most batches of one Sync and outcome that are read: the newest ones."""
 UNSYNCED = tuple(outcome for outcome in Outcome if outcome != Outcome.SYNCED)
-# Outcomes that people may have with their whole batch, and those that they may have on their own:
 BATCH_OUTCOMES = (Outcome.PENDING, Outcome.ERRORED, Outcome.CANCELLED)
+"""Outcomes that a whole batch may have."""
 OWN_OUTCOMES = (Outcome.NOT_SYNCED, Outcome.ERRORED, Outcome.CANCELLED)
+"""Outcomes that a delivery may have of its own, other than that of its batch."""
 
 
 class Reasons(dict[str, dict[str, int]]):
     """Outcome -> reason or code -> people who are not synced.
 
-    ``uncounted``: outcome -> how many people are in no reason, as there are too many to count. The
-    numbers of the reasons of such an outcome are lower bounds.
+    ``uncounted``: outcome -> how many people were not assigned to a reason, because there are too
+    many. The numbers by reason of such an outcome are lower bounds.
     """
 
     def __init__(self) -> None:
@@ -36,7 +37,7 @@ class Reasons(dict[str, dict[str, int]]):
 
 
 def of_syncs(syncs: Iterable[int], outcomes: Iterable[Outcome] = UNSYNCED) -> Reasons:
-    """Return why people of these Syncs are not synced. counted.py lists those in each number."""
+    """Return why people of these Syncs are not synced. counted.py lists the people behind it."""
     reasons = Reasons()
     tallies = list(Tally.objects.filter(pk__in=list(syncs)).order_by("pk"))
     for outcome in outcomes:
@@ -48,7 +49,7 @@ def of_syncs(syncs: Iterable[int], outcomes: Iterable[Outcome] = UNSYNCED) -> Re
 
 
 def _add_outcome(reasons: Reasons, outcome: Outcome, tallies: Iterable[Tally]) -> None:
-    """Add the people with one outcome within the limits, and the number of all others."""
+    """Add the people with one outcome, up to the limits, and how many are left uncounted."""
     total, has_more_batches, cut_reasons = 0, False, set[str]()
     for tally in tallies:
         n: int = getattr(tally, outcome)
@@ -67,7 +68,7 @@ def _add_outcome(reasons: Reasons, outcome: Outcome, tallies: Iterable[Tally]) -
 
 
 def _add_batches(reasons: Reasons, outcome: Outcome, sync: int) -> bool:
-    """Add people with the outcome of their batch; return whether there are more batches."""
+    """Add people with the outcome of their batch. Return whether some batches were not read."""
     newest_batches = Batch.objects.filter(sync=sync, state=outcome).order_by("-pk")
     codes = list(newest_batches.values_list("last_code", "n")[: MAX_BATCHES + 1])
     for code, n in codes[:MAX_BATCHES]:

@@ -1,9 +1,9 @@
-"""The people behind a number: the deliveries that a tally counts, as sources of one list.
+"""The people behind a number: the deliveries that a tally counts, as the parts of one list.
 
-Delivery.outcome is NULL while a delivery has the outcome of its batch (Batch.state); then Batch.n
-counts it, and its reason is the last code of the batch. Otherwise it has an outcome and a reason
-of its own. People who were moved to another Sync (Reason.MOVED) are listed there, not here, unless
-they are asked for.
+Delivery.outcome is NULL while a delivery has the outcome of its batch (Batch.state). Then Batch.n
+counts it, and its reason is the last code of the batch. Otherwise the delivery has an outcome and a
+reason of its own. People who were moved to another Sync (Reason.MOVED) are listed only with that
+Sync, unless their reason is asked for.
 """
 
 from __future__ import annotations
@@ -52,14 +52,15 @@ class DeliveriesWithBatchOutcome:
     def _batch_ids(self, limit: int, beyond: Keys | None, *, ascending: bool) -> list[int]:
         """Return the ids of enough batches for ``limit`` deliveries after ``beyond``.
 
-        The batch of ``beyond`` comes first. Part of that batch was read before, so its people do
-        not count.
+        The batch of ``beyond`` comes first. Its people do not count, because some of them were
+        listed before.
         """
         batches = self.batches().order_by("pk" if ascending else "-pk")
         if beyond is not None:
             batches = batches.filter(**{"pk__gte" if ascending else "pk__lte": beyond[0]})
         batch_ids, n_people = list[int](), 0
-        # Each batch has at least one such delivery, so ``limit`` batches and that of ``beyond`` do.
+        # Each batch has at least one such delivery, so ``limit`` batches beside that of ``beyond``
+        # are enough.
         for pk, n in batches.values_list("pk", "n")[: limit + 1]:
             batch_ids.append(pk)
             n_people += n if beyond is None or pk != beyond[0] else 0
@@ -144,7 +145,7 @@ def _nulls_first() -> OrderBy:
 
 
 def n_deleted(syncs: Iterable[int], outcome: Outcome, asked_reason: str | None) -> int:
-    """Return how many were counted whose deliveries were deleted since (queue/retention.py)."""
+    """Return how many of the counted deliveries were deleted since (queue/retention.py)."""
     # Tally.base: outcome -> reason -> count of deleted deliveries. The primary key of a tally is
     # that of its Sync.
     deleted_counts = Tally.objects.filter(pk__in=list(syncs)).values_list("base", flat=True)

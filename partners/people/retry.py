@@ -1,4 +1,4 @@
-"""Give errored people another retry window: all of a Sync, those of one reason, or some of them."""
+"""Send errored people again, with a new retry window: all of a Sync, of one reason, or some."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _chunks(
 
 
 def errored(sync: Sync, reason: str | None, only: Collection[int]) -> QuerySet[Delivery]:
-    """Return the deliveries among ``only`` that are errored; ``reason``: for this reason."""
+    """Return the deliveries among ``only`` that are errored, for ``reason`` if one is given."""
     rows = Delivery.objects.filter(ERRORED, sync=sync, pk__in=only)
     if reason is not None:
         with_reason = Q(outcome=Outcome.ERRORED, reason=reason)
