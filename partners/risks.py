@@ -1,4 +1,4 @@
-"""What a problem risks if it stays: how many people are pending, when the first are errored."""
+"""Risk of an unsolved problem: how many people are pending, and when the first are errored."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ PATHS = {
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """``people`` are pending; the first count as errored at ``errored_at`` (None: no people)."""
+    """``people`` are pending. The first count as errored at ``errored_at`` (None: no people)."""
 
     people: int = 0
     errored_at: datetime | None = None
 
     def deadline_text(self, app_group: AppGroup) -> str:
-        """Return until when to act, in the time zone of the group."""
+        """Return by when to act, in the time zone of the group; empty if no people are pending."""
         return local_text(self.errored_at, app_group) if self.errored_at else ""
 
     @property
@@ -83,14 +83,13 @@ def of_place(place: Connection | AdAccount | Audience) -> Risk:
 
 
 def of_sync(sync: Sync) -> Risk:
-    """Return what a problem of a Sync risks, with the removals of people who left."""
+    """Return what a problem of a Sync risks, including the removals of people who left."""
     return _of_batches(pending_batches_of(sync))
 
 
 def pending_batches_of(sync: Sync) -> QuerySet[Batch]:
-    """Return the pending batches of a Sync and of the one that undoes it."""
-    # Filter by the ids: a condition "this Sync or the one that undoes it" reads all pending
-    # batches.
+    """Return the pending batches of a Sync and of its undoing Sync."""
+    # Filter by ids: for an OR of two conditions, the database reads all pending batches.
     syncs = [sync.pk, *Sync.objects.filter(undoes=sync).values_list("pk", flat=True)]
     return pending_batches().filter(sync__in=syncs)
 
@@ -136,7 +135,7 @@ def _of_batches(batches: QuerySet[Batch]) -> Risk:
 def _risk(people: int, first_deadline: datetime | None) -> Risk:
     """Return the risk of ``people``.
 
-    Until a batch fails, it has no deadline (None): its whole retry window is still ahead.
+    A batch has no deadline (None) until it fails: its whole retry window is still ahead.
     """
     if not people:
         return Risk()

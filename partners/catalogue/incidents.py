@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class Entry:
     """The texts of one incident.
 
-    ``act``: what to do; ``act_by``: the same with %(time)s, while people wait. ``why``, ``more``:
-    what only Help adds to cause and act. ``by_own_limit``: the cause if the group has set the
-    limit. ``subject``: of mails, if the title is too long for it.
+    ``act``: what to do; ``act_by``: the same with a deadline %(time)s, while people wait.
+    ``why``, ``more``: what Help adds to ``cause`` and ``act``. ``by_own_limit``: the cause if the
+    group has set the limit. ``subject``: for mails, if the title is too long.
     """
 
     title: StrOrPromise
@@ -36,7 +36,7 @@ class Entry:
     def text(
         self, params: Mapping[str, object], *, by_a_time: bool = False, is_own_limit: bool = False
     ) -> str:
-        """Return the cause and what to do; ``by_a_time``: people wait, ``params`` have the time."""
+        """Return the cause and what to do; ``by_a_time``: by the deadline in ``params``."""
         cause = (is_own_limit and self.by_own_limit) or self.cause
         return f"{cause % params} {self.what_to_do(params, by_a_time=by_a_time)}".rstrip()
 
@@ -46,13 +46,13 @@ class Entry:
     @property
     def meaning(self) -> StrOrPromise:
         """Return the cause, as Help says it."""
-        # A plural (ngettext_lazy) chooses its form once its number is filled in: format_lazy, which
-        # makes a text of it before, would break that.
+        # A lazy plural (ngettext_lazy) needs its number to choose a form. format_lazy would render
+        # it without one, so a cause alone is returned as it is.
         return self.cause if self.why is None else format_lazy("{} {}", self.cause, self.why)
 
     @property
     def remedy(self) -> StrOrPromise:
-        """Return what to do, as Help says it; with a space around it if a part is empty."""
+        """Return what to do, as Help says it. It begins or ends with a space if a part is empty."""
         return format_lazy("{} {}", self.act, self.more)
 
 

@@ -1,4 +1,4 @@
-"""Words for the answer of a check; the checks that are shown and their history share them."""
+"""Words for the answers of checks, used by the present checks (checks.py) and by their history."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _GOOD = {
 
 
 def name_of(row: CheckAnswer) -> str:
-    """Return the name of a check; its connection and ad account are read."""
+    """Return the name of a check, with those of its partner and ad account."""
     params = {"partner": registry.get(row.connection.partner).label}
     params["name"] = row.ad_account.name if row.ad_account else ""
     return gettext(NAMES[Kind(row.kind)]) % params
@@ -67,7 +67,7 @@ def audiences_text(n_broken: int, n: int) -> str:
 
 
 def status_text(status: str, partner: Partner) -> str:
-    """Return the status of an ad account in which nothing can be sent."""
+    """Return the status of an ad account in words."""
     if status == NOT_LISTED:
         return gettext("the connected user no longer reaches it")
     return str(partner.ad_account_statuses.get(status, status))
@@ -79,12 +79,12 @@ def missing_text(names: Iterable[StrOrPromise]) -> str:
 
 
 def refused_text(code: str) -> str:
-    """Return that the partner refused, with its code."""
+    """Return the text for a refusal with this code."""
     return gettext("refused with the code %(code)s") % {"code": code}
 
 
 def unclear_text(code: str) -> str:
-    """Return that there was no clear answer."""
+    """Return the text for an unclear answer (with its code) or none."""
     if code:
         return gettext("no clear answer, code %(code)s") % {"code": code}
     return gettext("no answer")

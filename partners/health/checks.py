@@ -1,6 +1,6 @@
-"""What was last checked at a partner, when, and with which answer: access, ad accounts, audiences.
+"""The last checks of access, ad accounts and audiences at a partner, with their answers.
 
-Only what is stored is read; probes.py asks.
+They are read from stored rows; probes.py makes the calls.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check. ``at``: when its answer came, or since when it lasts; None if never asked.
+    """One check. ``at``: when its answer came, or since when its state lasts; None if not checked.
 
-    ``since``: since when all answers were like this one; None if unknown. ``ms``: how long the
+    ``since``: since when all answers have had this state; None if unknown. ``ms``: how long the
     last answer took.
     """
 
@@ -110,7 +110,7 @@ def _report(connection: Connection, accounts: list[_Account]) -> Report:
     partner = registry.get(connection.partner)
     rows = history.recent(connection)
     connected_at = connection.connected_at
-    # Answers from before the last connect were about another access.
+    # Answers from before the last connect were about another token.
     newest = history.newest([row for row in rows if connected_at is None or row.at >= connected_at])
     access = _access(connection, partner).with_history(newest.get((Kind.ACCESS, None)))
     report = Report(partner, [access], history.runs(rows), connection.is_connected)
@@ -183,7 +183,7 @@ def _audiences(accounts: list[_Account]) -> Check:
 
 
 def _last_request(account: _Account, partner: Partner) -> Check:
-    """Return the answer to the last request with people: it shows whether the app is allowed."""
+    """Return the answer to the last request with people, which shows whether the app may send."""
     name = gettext("Last request for %(name)s") % {"name": account.row.name}
     if account.push_code == Push.ACCEPTED:
         return Check(name, State.GOOD, gettext("accepted"), account.pushed_at)

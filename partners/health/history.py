@@ -47,7 +47,7 @@ class Line:
 class Run:
     """All checks of one time. ``lines``: the checks that were not good.
 
-    ``ms_of``: question (a kind of check, and its ad account) -> how long its answer took.
+    ``ms_of``: call to the partner (a kind of check, and its ad account) -> how long it took.
     """
 
     at: datetime
@@ -66,7 +66,7 @@ class Run:
 
 
 def store(connection: Connection, outcomes: Sequence[CheckOutcome], *, now: datetime) -> None:
-    """Store the outcomes of one run, each with the time since which it has been the same."""
+    """Store the outcomes of one run, each with since when its result has been the same."""
     newest_answers = newest(recent(connection))
     rows = []
     for outcome in outcomes:
@@ -111,9 +111,9 @@ def runs(rows: Sequence[CheckAnswer]) -> list[Run]:
     for row in rows:
         run = runs_by_time.setdefault(row.at, Run(row.at))
         run.n += 1
-        # The answer about the allow-list is an earlier one, to a request with people.
+        # The run made no call for the allow-list: it took the answer to an earlier request.
         if row.kind != Kind.ALLOW_LIST:
-            # One question answers the check of every ad account.
+            # One call answered the checks of all ad accounts.
             account_id = None if row.kind == Kind.AD_ACCOUNT else row.ad_account_id
             run.ms_of[row.kind, account_id] = row.ms
         if row.result != Result.GOOD:

@@ -41,7 +41,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An open incident in words. ``steps``: some of those that it concerns, live ones first."""
+    """An open incident in words. ``steps``: up to MAX_STEPS that it concerns, live ones first."""
 
     incident: Incident
     problem: Problem
@@ -54,7 +54,7 @@ class Line:
 
     @property
     def button(self) -> str:
-        """Return the label of the link to ``problem.url``, where the trouble is cured."""
+        """Return the label of the link to ``problem.url``, where the problem can be solved."""
         return titles.button(self.incident)
 
     @property
@@ -74,17 +74,17 @@ class Line:
 
     @property
     def is_for_admins(self) -> bool:
-        """Return whether only an admin can cure it."""
+        """Return whether only an admin can solve it."""
         return self.is_danger and self.incident.audience_id is None
 
     @property
     def is_only_a_warning(self) -> bool:
-        """Return whether it keeps no people from being sent."""
+        """Return whether people are sent in spite of it."""
         return self.incident.code in codes.HOLD_NO_BATCHES
 
     @property
     def deadline_text(self) -> str:
-        """Return until when to act, in the time zone of the group; empty if no people wait."""
+        """Return by when to act, in the time zone of the group; empty if no people wait."""
         return self.risk.deadline_text(self.incident.app_group)
 
 
@@ -106,7 +106,7 @@ class Over:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A page of incidents that are over, newest first. ``older``, ``newer``: keys, or empty."""
+    """A page of ended incidents, newest first. ``older``, ``newer``: keys of pages, or empty."""
 
     incidents: list[Over]
     older: str
@@ -139,7 +139,7 @@ def banner(app_group: AppGroup) -> list[Problem]:
 
 
 def history(app_group: AppGroup, *, before: int | None, after: int | None) -> History:
-    """Return a page of the incidents that are over; ``before``, ``after``: keys of a page."""
+    """Return a page of ended incidents: those older than ``before`` or newer than ``after``."""
     incidents = Incident.objects.ended().filter(app_group=app_group).select_related(*RELATED)
     incidents = incidents.prefetch_related("notices__user")
     page = chunks.page(
@@ -181,7 +181,7 @@ def _notified_names(incident: Incident) -> list[str]:
 
 
 def _rank(line: Line) -> tuple[bool, datetime, int, int]:
-    """Return the sort key: nothing is sent, errored soonest, most people, oldest."""
+    """Return the sort key: first those that stop sending, then soonest errored, most people."""
     errored_at = line.risk.errored_at or LATEST
     return not line.is_danger, errored_at, -line.risk.people, line.incident.pk
 

@@ -1,7 +1,7 @@
-"""Run all checks of a connection at the partner, and keep their answers for the page Health.
+"""Run all checks of a connection at the partner, and store their answers for the page Health.
 
-What an answer shows to be broken is parked, as after any other call, and so begins an incident.
-Nothing here notifies members.
+If an answer shows that something is broken, it is parked as after any other call, which begins an
+incident. Nothing here notifies members.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from partners.models.batch_queries import SEALED
 from partners.models.checks import MAX_ANSWER
 
 MAX_SECONDS = 5.0
-"""Seconds after which a run asks nothing more."""
+"""Seconds after which a run makes no further call."""
 MAX_CONNECTIONS = 100
 """The most connections that a run reads."""
 MIN_PAUSE = timedelta(minutes=1)
@@ -37,7 +37,7 @@ MIN_PAUSE = timedelta(minutes=1)
 
 
 def beat() -> None:
-    """Check the connections that were not checked for CHECK_EVERY_MINUTES, for some seconds."""
+    """Check connections whose last check was CHECK_EVERY_MINUTES ago, for MAX_SECONDS."""
     stop_at, now = time.monotonic() + MAX_SECONDS, timezone.now()
     due_q = _not_checked_since_q(now - timedelta(minutes=settings.CHECK_EVERY_MINUTES), now=now)
     connections = Connection.objects.filter(due_q, app_group__archived_at=None)
@@ -59,7 +59,7 @@ def run(connection: Connection, *, now: datetime) -> bool:
 
 
 def _run_if_due(connection: Connection, due_q: Q, *, now: datetime, stop_at: float) -> bool:
-    """Check a connection unless another worker does. Return False if the partner did not answer."""
+    """Check a connection unless another worker did. Return False if the partner did not answer."""
     if not _claim(connection, due_q, now=now):
         return True
     outcomes = _outcomes(connection, now=now, stop_at=stop_at)
@@ -78,7 +78,7 @@ def _claim(connection: Connection, due_q: Q, *, now: datetime) -> bool:
 
 
 def _outcomes(connection: Connection, *, now: datetime, stop_at: float) -> list[CheckOutcome]:
-    """Ask the partner all questions; the later ones only if the earlier ones had an answer."""
+    """Make the calls of all checks. If the access is not good, or a call fails, skip the rest."""
     access = _ask_timed(Kind.ACCESS, lambda: connect.check_token(connection, now=now))
     outcomes = [access, _permissions(connection)]
     if access.result != Result.GOOD:
@@ -99,7 +99,7 @@ def _outcomes(connection: Connection, *, now: datetime, stop_at: float) -> list[
 def _ask_timed(
     kind: Kind, ask: Callable[[], object], account: AdAccount | None = None
 ) -> CheckOutcome:
-    """Ask, and return what the answer says and how long it took."""
+    """Call ``ask``. Return what the answer says and how long it took."""
     started = time.monotonic()
     result, code = Result.GOOD, ""
     try:
@@ -125,7 +125,7 @@ def _permissions(connection: Connection) -> CheckOutcome:
 
 @sensitive_variables("token")
 def _ad_accounts(connection: Connection, accounts: list[AdAccount]) -> list[CheckOutcome]:
-    """Return whether each ad account is reached and open; one question for all."""
+    """Return whether each ad account can be reached and is active; one call for all."""
     if not accounts:
         return []
     partner, status_of = registry.get(connection.partner), {}
@@ -169,9 +169,9 @@ def _audiences(account: AdAccount, *, now: datetime) -> CheckOutcome:
 
 
 def _allow_list(connection: Connection, accounts: list[AdAccount]) -> list[CheckOutcome]:
-    """Return the last answers to requests with people: only these show whether the app may send.
+    """Return whether the app may send, by the last answers to requests with people.
 
-    A request sent only to find this out would change an audience.
+    Only such requests show it, and one sent as a check would change an audience.
     """
     partner, outcomes = registry.get(connection.partner), []
     for account in accounts:

@@ -1,6 +1,6 @@
-"""Incidents in a few words: what is wrong, and the label of the link that cures it.
+"""Incidents in a few words: what is wrong, and the label of the link to the remedy.
 
-Their texts are those of catalogue/incidents.py, with the names of partner and place.
+The texts are those of catalogue/incidents.py, with the names of partner and place.
 """
 
 from __future__ import annotations

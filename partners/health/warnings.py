@@ -1,6 +1,6 @@
-"""The troubles that are thresholds, in words: nothing is broken, but people may be lost.
+"""Words for troubles that begin at a threshold: nothing is broken, but people may be lost.
 
-What is wrong and what to do stands in catalogue/incidents.py; the numbers come from here.
+The texts are in catalogue/incidents.py; this module adds the numbers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from partners.risks import Risk
 
 
 def _of_backlog(incident: Incident, risk: Risk) -> Problem | None:
-    """Return that sending to an ad account fails; None if no people wait any more."""
+    """Return the warning that sending to an ad account fails; None if no people wait any more."""
     if not risk.people:
         return None
     connection = titles.connection_of(titles.place_of(incident))

@@ -11,7 +11,7 @@ from partners.models.batch_queries import SEALED
 BACKLOG, REMOVALS_HELD = "backlog", "removals_held"
 ERROR_SHARE, NEARLY_FULL, TOO_SMALL = "error_share", "audiences_nearly_full", "audience_small"
 HOLD_NO_BATCHES = (ERROR_SHARE, NEARLY_FULL, TOO_SMALL, REMOVALS_HELD)
-"""Codes that do not keep pending people from being sent."""
+"""Codes of incidents during which pending people are sent."""
 
 
 def of_connection(connection: Connection, *, lacks_key: bool = False) -> str:

@@ -1,1 +1,1 @@
-"""Numbers for the pages of canvases: how long people take, when those who wait are done."""
+"""Numbers for the pages of canvases: how long people take, and when pending ones will be sent."""

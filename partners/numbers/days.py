@@ -1,7 +1,7 @@
-"""The counts of a Sync when a day began: as subqueries for querysets of Syncs.
+"""The counts of a Sync when a day began, as subqueries for querysets of Syncs.
 
-A row of TallyDay has the counts as they were before the first change of its day. The change since
-a day began is the difference to the tally.
+A row of TallyDay has the counts as they were before the first change of its day. The tally minus
+these counts is the change since the day began.
 """
 
 from __future__ import annotations
@@ -32,9 +32,8 @@ def count_at(day: date, name: str) -> Subquery:
 
 
 def _rows_since(day: date) -> QuerySet[TallyDay]:
-    """Return the rows from that day on, oldest first: the first one has the counts.
+    """Return the rows of ``day`` and later, oldest first; the first one has the counts of ``day``.
 
-    This takes one index lookup, however long ago the day is; for a join, PostgreSQL would read the
-    whole table.
+    This is one index lookup for any day; for a join, PostgreSQL would read the whole table.
     """
     return TallyDay.objects.filter(sync=OuterRef("pk"), day__gte=day).order_by("day")

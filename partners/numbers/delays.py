@@ -51,7 +51,7 @@ def of_syncs(syncs: Iterable[Sync]) -> Delays | None:
 def _newest_batches(sync: Sync) -> Iterable[tuple[datetime, datetime | None, int]]:
     """Return created_at, settled_at and n of the newest synced batches of a Sync.
 
-    They come in the order of their audience (seq), for which there is an index.
+    They are sorted by seq, because there is an index for it.
     """
     batches = Batch.objects.filter(
         audience=sync.audience_id, action=sync.action, sync=sync, n__gt=0
@@ -71,7 +71,7 @@ def _percentile(delays: Sequence[tuple[timedelta, int]], share: float) -> timede
 
 
 def in_words(delay: timedelta) -> str:
-    """Return a duration in one unit, rounded up: seconds below two minutes."""
+    """Return a duration in one unit, rounded up; in seconds below two minutes."""
     seconds = max(1, -(-delay // timedelta(seconds=1)))
     if seconds >= 2 * deadlines.MINUTE:
         return deadlines.in_words(seconds)

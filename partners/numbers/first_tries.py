@@ -1,4 +1,4 @@
-"""How many of the people who were in a request for the first time today (UTC) were accepted.
+"""How many of the people who were first sent today (UTC) were accepted in that first request.
 
 A `Push` is one call (a request to the partner); a `PushShare` is its part with people of one Sync.
 """
@@ -14,7 +14,7 @@ from partners.models import Push, PushShare
 
 
 def of_today(*, now: datetime) -> QuerySet[PushShare]:
-    """Return today's calls with people tried for the first time. Reads the id of the first call."""
+    """Return today's calls with people sent for the first time. Runs one query for the first id."""
     calls = Push.objects.filter(at__gte=utc_midnight(now)).order_by("at")
     first_call = calls.values_list("pk").first()
     tried_first = PushShare.objects.filter(first_people__gt=0).order_by()
@@ -22,7 +22,7 @@ def of_today(*, now: datetime) -> QuerySet[PushShare]:
 
 
 def sums(calls: QuerySet[PushShare], by: str) -> dict[int, tuple[int, int]]:
-    """Return value of the field ``by`` -> people tried for the first time, accepted ones."""
+    """Return value of the field ``by`` -> (people sent for the first time, accepted of these)."""
     rows = calls.values_list(by).annotate(
         n_tried=Sum("first_people"), n_accepted=Sum("first_accepted")
     )

@@ -1,8 +1,7 @@
-"""When the pending people of many ad accounts are sent.
+"""Forecast when the pending people of many ad accounts are sent.
 
-A lane is the queue of one ad account at the partner, whichever groups use it.
-
-Four queries, and one for each partner. pace.py says it more exactly for one Sync.
+A lane is the queue of one ad account at the partner, which several groups may use. This module
+makes four queries, and one for each partner. pace.py is more exact for one Sync.
 """
 
 from __future__ import annotations

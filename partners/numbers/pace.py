@@ -1,6 +1,6 @@
-"""When the pending people of a Sync will be sent: the requests that they need, and their rate.
+"""Forecast when the pending people of a Sync are sent: the requests that they need, at which rate.
 
-A lane is the queue of one ad account: what is in it shares a rate limit.
+A lane is the queue of one ad account; its requests share a rate limit.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ DEFAULT_RESPONSE_MS = 300  # before any request was answered
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The forecast for ``people`` who are pending. Times are None where nothing is known.
+    """The forecast for ``people`` who are pending. Unknown times are None.
 
-    ``next_at``: when the next request is tried, if none is due already. ``done_at``: when all are
-    sent. ``errored_at``: when the first of them count as errored. ``failing_since``: the first
-    failure. ``per_second``: requests.
+    ``next_at``: when the next request is tried; None if it is due. ``done_at``: when all are sent.
+    ``errored_at``: when the first of them count as errored. ``failing_since``: the first failure.
+    ``per_second``: requests per second.
     """
 
     people: int
@@ -49,7 +49,7 @@ class Pace:
 
 
 def of_sync(sync: Sync, *, now: datetime) -> Pace | None:
-    """Return when the people of a Sync, and those of its undo, are sent; None if no one waits."""
+    """Return when the people of a Sync and of its undoing Sync are sent; None if no one waits."""
     batches = risks.pending_batches_of(sync)
     totals = batches.order_by().aggregate(
         n_people=Sum("n"),
@@ -63,7 +63,7 @@ def of_sync(sync: Sync, *, now: datetime) -> Pace | None:
     ad_account = sync.audience.ad_account
     limit = budget.limit_of(collect.partner_of(ad_account), ad_account.lane)
     throttle = budget.next_try([limit.key, budget.lane_key(ad_account.lane)])
-    # Nothing is sent while the account is changed, which ends by then at the latest.
+    # In a swap (the account is changed) nothing is sent. It ends by this time at the latest.
     paused_until = ad_account.connection.swap_until
     starts_at = max(totals["first_due"], throttle.at if throttle else now, paused_until or now, now)
     batches_ahead = risks.pending_batches().filter(
@@ -84,9 +84,9 @@ def of_sync(sync: Sync, *, now: datetime) -> Pace | None:
 
 
 def _n_requests(batches: QuerySet[Batch], ad_account: AdAccount, n_kinds: int) -> int:
-    """Return at least how many requests batches need.
+    """Return a lower bound of the requests that batches need.
 
-    Two batches over half the maximum never share a request; the others fill what is free.
+    Two batches over half the maximum never share a request; small ones fill the room that is left.
     """
     max_people = collect.max_people(collect.preset_of(ad_account), ad_account, n_kinds)
     is_large = Q(n__gt=max_people // 2) | Q(sharing=Batch.Sharing.ALONE)
@@ -102,9 +102,9 @@ def _n_requests(batches: QuerySet[Batch], ad_account: AdAccount, n_kinds: int) -
 def _measured_rate(
     ad_account: AdAccount, waiting_since: datetime, *, now: datetime
 ) -> float | None:
-    """Return the requests per second over the last minute, or the part in which people waited.
+    """Return the requests per second in the last minute, or since people began to wait.
 
-    None if that time is too short, or has too few requests.
+    Return None if that time is too short or has too few requests.
     """
     since = max(now - MEASURED_WINDOW, waiting_since)
     n, seconds = _recent_requests(ad_account, since=since).count(), (now - since).total_seconds()

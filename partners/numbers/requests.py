@@ -1,4 +1,4 @@
-"""The requests that carried people of a step: one row for each call and Sync, newest first.
+"""The requests with people of a step: one row for each call and Sync, newest first.
 
 A `Push` is one call (a request to the partner); a `PushShare` is its part with people of one Sync.
 """
@@ -30,8 +30,8 @@ Tone = Literal["good", "warn", "bad"]
 class Line:
     """One call.
 
-    ``tries``: how often its people were tried, this call included; None if they were tried again
-    later, or their batches were deleted by retention.
+    ``tries``: how often its people were sent, including this call. None if they were sent again
+    later, or if retention has deleted their batches.
     """
 
     key: str
@@ -62,7 +62,7 @@ class _BatchState:
 
     def is_last_call(self, push: Push) -> bool:
         """Return whether nothing was sent for the batch after this call."""
-        # A later call may be on another page: then the batch has another request id.
+        # A later call may be on another page: it has set another request id in the batch.
         is_newest = self.newest_call == push.pk
         return is_newest and (not push.request_id or self.request_id == push.request_id)
 

@@ -18,7 +18,7 @@ register = template.Library()
 
 @register.filter
 def ad_account_status(status: str, partner: Partner) -> str:
-    """Return the status of an ad account in words; one without words as the partner calls it."""
+    """Return the status of an ad account in words; an unknown one in the partner's own words."""
     if not status:
         return _("Unknown")
     raw_words = status.removeprefix("STATUS_").replace("_", " ").capitalize()
@@ -52,14 +52,14 @@ def trouble(context: Context) -> dict[str, Any]:
 
 @register.simple_tag(takes_context=True)
 def in_banner(context: Context, url: str) -> bool:
-    """Return whether the banner already shows the problem that is mended at ``url``."""
+    """Return whether the banner already shows a problem that is solved at ``url``."""
     return bool(url) and any(problem.url == url for problem in _banner_problems(context))
 
 
 def _banner_problems(context: Context) -> list[Problem]:
     """Return the problems for the banner of this page.
 
-    The page Health, and pages under the url of a problem, show it themselves.
+    The page Health shows all problems itself, and a page under the url of a problem shows that one.
     """
     app_group = context.get("app_group")
     if app_group is None or context["request"].path == reverse("health", args=[app_group.slug]):
