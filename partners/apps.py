@@ -18,7 +18,7 @@ class PartnersConfig(AppConfig):
     def ready(self) -> None:
         """Register the checks of the partners' settings.
 
-        Pass functions to packages that may not import this one: names of partners, audiences.
+        Also pass names of partners and audiences to packages that may not import this one.
         """
         # Models can be imported only when all apps are loaded.
         from audiencesync.people.segments import audiences

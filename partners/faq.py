@@ -23,7 +23,7 @@ NUMBER_OF_AUDIENCES = FaqEntry(
 
 
 def of(partner: Partner) -> list[FaqEntry]:
-    """Return the FAQ of a partner, its own words filled in."""
+    """Return the FAQ of a partner, with its names and limits filled in."""
     params = {
         "partner": partner.label,
         "ads_manager": partner.ads_manager,

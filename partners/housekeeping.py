@@ -1,6 +1,6 @@
 """Periodic jobs beside the queue: probe tokens, refresh audiences, delete old rows.
 
-A probe of a token is a cheap call that shows whether the partner still accepts it.
+A probe of a token is a cheap call that shows whether the partner still accepts the token.
 """
 
 import logging
@@ -33,8 +33,8 @@ REFRESH_EVERY = timedelta(minutes=15)
 def probe() -> None:
     """Probe the tokens in use, at most one a second.
 
-    While the partner hangs, only one worker waits: a run starts no call after some seconds, nor
-    while the call of another worker has no answer.
+    If the partner hangs, only one worker waits: a run starts no call while that of another worker
+    has no answer, and none after ``flush_seconds``.
     """
     ends_at, now = time.monotonic() + settings.SYNC.flush_seconds, timezone.now()
     in_use = (
@@ -47,8 +47,8 @@ def probe() -> None:
     may_run_since = now - timedelta(seconds=settings.SYNC.request_deadline)
     if ready.filter(unanswered, probed_at__gt=may_run_since, probed_at__lte=now).exists():
         return
-    # Each token once a period of the job (BEATS has its seconds), with some slack for a late run;
-    # with many connections less often, so that there is one call a second.
+    # Each token is probed once per period of this job (BEATS); 0.8 is slack for a late run. With
+    # many connections it is less often, so that there is one call a second.
     interval = timedelta(seconds=max(settings.BEATS["probes"][0] * 0.8, in_use.count()))
     due_q = Q(probed_at=None) | Q(probed_at__lte=now - interval)
     for connection in ready.filter(due_q).order_by("probed_at")[:MAX_PROBES]:
@@ -82,9 +82,9 @@ def purge(*, now: datetime) -> None:
 
 
 def _ping_deadman() -> None:
-    """Call DEADMAN_URL: a service there alerts when the calls stop.
+    """Call DEADMAN_URL, a service that alerts when these calls stop.
 
-    The URL may hold a key, so it is not logged.
+    The URL may contain a key, so it is not logged.
     """
     if not settings.DEADMAN_URL:
         return

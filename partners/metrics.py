@@ -98,7 +98,7 @@ def _people(batches: QuerySet[Batch]) -> int:
 
 
 def _enter_to_synced(*, now: datetime) -> HistogramMetricFamily:
-    """Return how long people synced within the last hour took; the counts of buckets may fall."""
+    """Return how long the people took who were synced in the last hour. Buckets may fall."""
     batches = Batch.objects.filter(settled_at__gt=now - HOUR, state=Outcome.SYNCED, n__gt=0)
     delays = [
         ((settled_at - created_at).total_seconds(), n)
@@ -119,7 +119,7 @@ def _enter_to_synced(*, now: datetime) -> HistogramMetricFamily:
 
 
 def _parked() -> GaugeMetricFamily:
-    """Return how many pending people cannot be sent, by the first cause on their way."""
+    """Return how many pending people cannot be sent, by the first cause that applies."""
     family = GaugeMetricFamily(
         "audsync_parked_people", "People on their way that is barred, by cause", labels=["by"]
     )
@@ -136,9 +136,9 @@ def _parked() -> GaugeMetricFamily:
 
 
 def _first_cause() -> Case:
-    """Return why a batch cannot be sent; empty if it can.
+    """Return the cause why a batch cannot be sent; empty if it can.
 
-    A lane is the queue of one ad account; an app is this installation at a partner.
+    A lane is the queue of one ad account. An app is the developer app of this installation.
     """
     places = ("ad_account__connection", "ad_account", "audience")
     throttles = budget.parked_limits()

@@ -1,8 +1,8 @@
-"""Write mails about troubles: about incidents, and daily ones about people who were not sent.
+"""Write mails about incidents, and daily mails about people who were not sent.
 
-The daily ones are about people who missed their deadline and, to the admins, about removals
-without a step (after an erasure or withdrawn consent) that failed or are blocked. The texts are
-written here and in texts.py; groups/outbox.py sends them.
+The daily mails are about people who missed their deadline. To the admins, they are also about
+removals without a step (after an erasure or withdrawn consent) that failed or are blocked. The
+texts are written here and in texts.py; groups/outbox.py sends them.
 """
 
 from collections.abc import Callable
@@ -34,8 +34,8 @@ DAY_SECONDS = 24 * 3600.0
 def send_due(*, now: datetime) -> int:
     """Write and send all mails that are due, each once. Return how many were sent.
 
-    The mails are about incidents that began, run out of time or are over, and the daily ones about
-    people who were not sent. Mails that the mail server refuses are sent later.
+    They are about incidents that began, remind or are over, and about people who were not sent.
+    Mails that the mail server refuses are sent later.
     """
     reconcile.run(now=now)
     notify.write(now=now)
@@ -79,9 +79,9 @@ def _enqueue_daily(
             return write_mail(connection, of_connection)
 
         recipients.log_if_none(members, connection)
-        # The key has the day on which the last of these batches ended. With the present day,
-        # batches that ended shortly before midnight (UTC) would be mailed again after it, and those
-        # that end on the new day would get no mail.
+        # The key has the day (UTC) on which the last of these batches ended. With the present day,
+        # batches that ended shortly before midnight would cause a second mail after it, and batches
+        # that end on the new day would cause none.
         ended_at = of_connection.aggregate(last=Max("settled_at"))["last"]
         outbox.enqueue(
             f"{mail_key}:{connection.pk}:{_day_of(ended_at or now)}",

@@ -48,7 +48,7 @@ class ChoiceForm(EditedMeanwhile, forms.ModelForm):
 def of_members(
     members: Iterable[Membership], data: QueryDict | None = None
 ) -> list[tuple[Membership, ChoiceForm]]:
-    """Return each member with a form; unbound without ``data`` of this member."""
+    """Return each member with a form, bound if ``data`` has fields of this member."""
     member_forms = []
     for member in members:
         choice = getattr(member, "notice_choice", None) or NoticeChoice(membership=member)
@@ -59,7 +59,7 @@ def of_members(
 
 
 class ThresholdsForm(EditedMeanwhile, forms.ModelForm):
-    """The thresholds from which the group is warned; an empty field stands for the default."""
+    """The thresholds at which the group is warned; an empty field stands for the default."""
 
     class Meta:
         model = Thresholds

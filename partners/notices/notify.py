@@ -1,7 +1,7 @@
-"""Write each message about an incident once to each recipient: begun, running out, over.
+"""Write each mail about an incident once to each recipient: begun, reminders, over.
 
-A row of `Notice` decides: of several workers, its constraint lets only one write it. The mail goes
-to the outbox under the key of the notice; its text is replaced until it is sent.
+There is a `Notice` for each: its unique constraint lets only one of several workers write it. The
+mail goes to the outbox under the key of the notice; its text is updated until it is sent.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from partners.notices import recipients, texts
 logger = logging.getLogger(__name__)
 Kind = Notice.Kind
 QUIET_CODES = ("not_connected", "ad_account_disconnected")
-"""Codes of what members did themselves: these incidents have reminders, but no first message."""
+"""Codes of incidents that members caused themselves: they have reminders, but no first message."""
 MAX_END_AGE = timedelta(days=3)
-"""How long after the end of an incident its end is notified."""
+"""The end of an incident is not notified later than this."""
 LOG_WITHIN = timedelta(minutes=2)
-"""Until this long after its begin, an incident without a recipient is logged."""
+"""An incident without a recipient is logged only during this time after its begin."""
 MAX_PER_RUN = 100  # incidents
 
 
 def write(*, now: datetime) -> None:
-    """Queue what is due; drop unsent mails that are of no use any more."""
-    note_sent()  # mailing.beat may have sent mails: only their recipients hear of the end
+    """Queue the mails that are due. Delete unsent mails that are no longer needed."""
+    note_sent()  # mailing.beat may have sent mails: only their recipients are notified of the end
     _drop_unsent(Q(incident__ended_at__isnull=False) & ~Q(kind=Kind.OVER))
     _drop_unsent(~Q(Exists(_active_membership())))
     for incident in _open_incidents_due(now=now)[:MAX_PER_RUN]:
@@ -41,12 +41,12 @@ def write(*, now: datetime) -> None:
         if kind is not None:
             _notify(incident, kind, now=now)
     for incidents in _ended_incidents_due(now=now):
-        if _is_cured(incidents[-1]):
+        if _works_again(incidents[-1]):
             _notify_over(incidents, now=now)
 
 
 def note_sent() -> None:
-    """Set Notice.sent_at of those whose mails the outbox has sent."""
+    """Set ``sent_at`` of the notices whose mails the outbox has sent."""
     mails = OutgoingMail.objects.filter(key=OuterRef("mail_key"), sent_at__isnull=False)
     Notice.objects.filter(Exists(mails), sent_at=None).update(
         sent_at=Subquery(mails.values("sent_at")[:1])
@@ -67,7 +67,7 @@ def _open_incidents_due(*, now: datetime) -> QuerySet[Incident]:
 
 
 def _due_kind(incident: Incident, *, now: datetime) -> Kind | None:
-    """Return the kind of message that is due, or the last one while its mail is not sent."""
+    """Return the kind of message that is due; else the last one, whose unsent mail is updated."""
     kinds = reminders.KINDS_IN_ORDER
     notices = incident.notices.exclude(kind=Kind.OVER)
     written_kinds = notices.values_list("kind", flat=True).distinct()
@@ -81,7 +81,7 @@ def _due_kind(incident: Incident, *, now: datetime) -> Kind | None:
 
 
 def _notify(incident: Incident, kind: Kind, *, now: datetime) -> None:
-    """Write the notices of a kind once, and the mails of those that are not sent."""
+    """Write the notices of a kind once, and write or update the mails that are not sent."""
     members = recipients.of_incident(incident)
     if not members and incident.begun_at > now - LOG_WITHIN:
         logger.error("Incident %s has no recipient.", incident.pk)
@@ -94,7 +94,7 @@ def _notify(incident: Incident, kind: Kind, *, now: datetime) -> None:
 
 
 def _notify_over(incidents: Sequence[Incident], *, now: datetime) -> None:
-    """Notify those who were notified of a trouble that it is over, in one mail for one place."""
+    """Notify the recipients of earlier mails that it is over, in one mail for all ``incidents``."""
     newest, notices = incidents[-1], Notice.objects.filter(incident__in=incidents)
     end_notices = notices.filter(kind=Kind.OVER)
     users = notices.exclude(kind=Kind.OVER).exclude(sent_at=None).values("user")
@@ -146,7 +146,7 @@ def _enqueue(
 
 
 def _drop_unsent(stale_q: Q) -> None:
-    """Delete unsent messages that match; they reached no one."""
+    """Delete unsent notices that match, and their mails."""
     rows = Notice.objects.filter(stale_q, sent_at=None)
     keys = list(rows.values_list("mail_key", flat=True))
     if keys:
@@ -156,7 +156,7 @@ def _drop_unsent(stale_q: Q) -> None:
 
 
 def _active_membership() -> QuerySet[Membership]:
-    """Return the membership of the recipient of a notice, as an active member of its group."""
+    """Return a subquery: the membership of an outer notice's user, if active in its group."""
     group = OuterRef("incident__app_group")
     return Membership.objects.filter(app_group=group, user=OuterRef("user"), user__is_active=True)
 
@@ -164,8 +164,8 @@ def _active_membership() -> QuerySet[Membership]:
 def _ended_incidents_due(*, now: datetime) -> list[list[Incident]]:
     """Return the incidents whose end is to be notified, oldest first.
 
-    Each place has one list of incidents, and each threshold there a list of its own: the end of a
-    threshold says nothing about the place.
+    There is one list per place, and a separate one per threshold there: the end of a threshold does
+    not mean that the place works again.
     """
     notices = Notice.objects.filter(incident=OuterRef("pk"))
     is_notified = Exists(notices.exclude(kind=Kind.OVER).exclude(sent_at=None))
@@ -182,8 +182,8 @@ def _ended_incidents_due(*, now: datetime) -> list[list[Incident]]:
     return list(incidents_by_place.values())
 
 
-def _is_cured(incident: Incident) -> bool:
-    """Return whether the place of an ended incident works again: then its end is notified."""
+def _works_again(incident: Incident) -> bool:
+    """Return whether the place of an ended incident works again, so that its end is notified."""
     others = Incident.objects.open().filter(**{incident.place: incident.place_id})
     if incident.code in codes.HOLD_NO_BATCHES:
         return not others.filter(code=incident.code).exists()
@@ -193,8 +193,8 @@ def _is_cured(incident: Incident) -> bool:
         case Connection() as connection:
             return not codes.of_connection(connection)
         case AdAccount() as ad_account:
-            # A backlog that ended because people were errored gets no "it is over": the errored
-            # people have a mail of their own.
+            # A backlog that ended because its people were errored is not called over: another mail
+            # is about errored people.
             settled = Batch.objects.filter(ad_account=ad_account, settled_at__gt=incident.begun_at)
             errored = settled.filter(state=Outcome.ERRORED, n__gt=0)
             has_errored = incident.code == codes.BACKLOG and errored.exists()

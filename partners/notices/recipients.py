@@ -1,4 +1,4 @@
-"""The members who are notified of an incident, by their role in it and by their own choice."""
+"""Find the members to notify of an incident: by role, by the steps they made, by their choice."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _find_authors: list[AuthorsOf] = []  # empty until `provide` is called, then one
 
 
 def provide(authors: AuthorsOf) -> None:
-    """Set the function that finds authors; it belongs to canvases, which is not imported here.
+    """Set the function that finds authors. It is in canvases, which may not be imported here.
 
-    It returns Sync id -> id of the user who made the canvas of its step.
+    It takes ids of Syncs, and returns Sync id -> id of the user who made the canvas of its step.
     """
     _find_authors[:] = [authors]
 
 
 @dataclass(frozen=True, slots=True)
 class Notified:
-    """Who is notified of a connection.
+    """Who would be notified of an incident of a connection.
 
-    ``unreached_steps``: Syncs of live steps whose trouble no member is notified of.
+    ``unreached_steps``: Syncs of live steps whose incidents would reach no member.
     """
 
     connection: Connection
@@ -40,7 +40,7 @@ class Notified:
 
 
 def of_incident(incident: Incident) -> list[Membership]:
-    """Return whom to notify: the authors of steps in trouble, else those who can cure it.
+    """Return whom to notify: the authors of the steps concerned, else those who can solve it.
 
     Members who chose all incidents are added, and those who chose none are left out.
     """
@@ -52,7 +52,7 @@ def of_incident(incident: Incident) -> list[Membership]:
 
 
 def of_group(app_group: AppGroup) -> list[Notified]:
-    """Return for each connection who would be notified of what; one query, three more for each."""
+    """Return who would be notified, by connection. One query, and three for each connection."""
     return [_notified_of(connection) for connection in app_group.connections.order_by("partner")]
 
 
@@ -81,7 +81,7 @@ def _notified_of(connection: Connection) -> Notified:
 
 
 def of_connection(connection: Connection) -> list[Membership]:
-    """Return the user who connected, if an active member of the group, and its active admins."""
+    """Return the active admins of the group, and the user who connected if still active there."""
     return _concerned_by(list(_active_members(connection)), connection)
 
 
@@ -112,7 +112,7 @@ def _concerns_connection(incident: Incident) -> bool:
 
 
 def _authors_of(members: list[Membership], incident: Incident) -> list[Membership]:
-    """Return the authors of the canvases concerned who may still edit them."""
+    """Return the authors of the canvases concerned, if they may still edit them."""
     if _concerns_connection(incident) or not _find_authors:
         return []
     if incident.sync_id is not None:

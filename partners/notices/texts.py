@@ -22,8 +22,8 @@ from partners.models import Batch, Incident, Notice, Sync
 from partners.models.batch_queries import OF_STEPS
 
 MAX_LINES = 10  # Syncs that a mail names
-# After the end of these incidents, and of those of connections, the mail says that the partner
-# works again.
+# When one of these incidents, or one of a connection, is over, the mail says that the partner works
+# again.
 ACCESS_CODES = ("ad_account_disconnected", "ad_account_refused", codes.BACKLOG)
 Kind = Notice.Kind
 
@@ -94,7 +94,7 @@ def _params(incident: Incident) -> dict[str, str]:
 
 
 def _url(incident: Incident, line: Line | None) -> str:
-    """Return the page that cures the incident; that of the group's health once it is over."""
+    """Return the page on which the incident can be solved; the page Health once it is over."""
     return line.problem.url if line else reverse("health", args=[incident.app_group.slug])
 
 
@@ -120,7 +120,7 @@ def _body(incident: Incident, text: str, url: str) -> str:
 
 
 def mail_text(group: AppGroup, text: str, url: str, lines: list[str]) -> str:
-    """Return the body of a mail: the problem, the page that cures it, the canvases concerned."""
+    """Return the body of a mail: the problem, the page to solve it on, the canvases concerned."""
     parts = [text, outbox.absolute_url(url)]
     if lines:
         parts.append("\n".join([_("Canvases and audiences concerned:"), *lines]))
@@ -129,9 +129,9 @@ def mail_text(group: AppGroup, text: str, url: str, lines: list[str]) -> str:
 
 
 def sync_lines(syncs: QuerySet[Sync], batches: QuerySet[Batch] | None) -> list[str]:
-    """Return a line per Sync: its label, its people among ``batches``, its address.
+    """Return a line per Sync: its label, how many people of ``batches`` are in it, its address.
 
-    Without ``batches``, no people are named.
+    Without ``batches``, no number of people is given.
     """
     if batches is None:
         return [f"- {sync.label}: {outbox.absolute_url(sync.url)}" for sync in syncs[:MAX_LINES]]

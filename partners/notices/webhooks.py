@@ -1,4 +1,4 @@
-"""Post incidents to the webhooks of groups: queued once for each message, retried with back-off.
+"""Post incidents to the webhooks of groups: one call for each message, retried with back-off.
 
 A call carries no personal data. It is signed as Stripe does: the header AudienceSync-Signature is
 ``t=<seconds since 1970>,v1=<HMAC-SHA256 of "t.body" with the secret, in hex>``.
@@ -48,7 +48,7 @@ def beat() -> None:
 
 
 def enqueue(*, now: datetime) -> None:
-    """Queue the messages of groups with a webhook that are due: begun, running out, over."""
+    """Queue the due messages of groups with a webhook: incidents that begin, remind or are over."""
     incidents = Incident.objects.filter(app_group__webhook__isnull=False)
     new = incidents.open().filter(~_is_queued(Kind.BEGUN))
     _queue(Kind.BEGUN, new, now=now)
@@ -61,13 +61,13 @@ def enqueue(*, now: datetime) -> None:
 
 
 def _add_reminders(incidents: QuerySet[Incident], *, now: datetime) -> None:
-    """Queue the due reminders, each once; one of six hours never follows one of one hour."""
+    """Queue the due reminders, each once. After that of one hour, none of six hours follows."""
     due_q = Q(pk__in=[])
     for kind in reminders.HOURS:
         due_q |= reminders.due_q(kind, now=now) & ~Q(_is_queued(kind, Kind.ONE_HOUR))
     ids_by_kind: dict[Kind, list[int]] = {}
-    # In random order: incidents whose people another one reminds of stay due, and would otherwise
-    # fill every run.
+    # In random order: an incident stays due if another one reminds of its people. In a fixed order
+    # such incidents could fill every run.
     for incident in incidents.filter(due_q).order_by("?")[:REMINDERS_PER_RUN]:
         due_kind = reminders.due_kind(incident, now=now)
         if due_kind is not None:
@@ -93,9 +93,9 @@ def _queue(kind: Kind, incidents: Any, *, now: datetime) -> None:
 
 
 def send_due(*, now: datetime) -> int:
-    """Send the calls that are due and return how many were accepted.
+    """Send the calls that are due. Return how many were accepted.
 
-    Each is sent once however many workers call this, and again only if it was not accepted.
+    Several workers may run this: each call is claimed by one, and sent again if not accepted.
     """
     n_accepted, stop_at = 0, time.monotonic() + TURN_SECONDS
     silent_webhooks = set[int]()  # webhooks that gave no answer in this turn
@@ -122,7 +122,7 @@ def send_due(*, now: datetime) -> int:
 
 
 def _claim(call: WebhookCall, *, now: datetime) -> bool:
-    """Move ``due_at`` to the next attempt, which happens if this one fails or the process dies."""
+    """Claim a call by setting ``due_at`` to the next attempt, needed if this one fails."""
     unchanged = WebhookCall.objects.filter(pk=call.pk, due_at=call.due_at)
     return bool(unchanged.update(due_at=_next_try(call, now=now), tries=call.tries + 1))
 
@@ -135,7 +135,7 @@ def _next_try(call: WebhookCall, *, now: datetime) -> datetime:
 def _postpone_others(call: WebhookCall, *, now: datetime) -> None:
     """Postpone the other due calls of a webhook that gave no answer.
 
-    Each of them would take all of ANSWER_SECONDS, while the calls of other groups wait.
+    Otherwise each of them could take ANSWER_SECONDS, while the calls of other groups wait.
     """
     due_calls = WebhookCall.objects.filter(webhook=call.webhook_id, due_at__lte=now)
     due_calls.filter(created_at__lt=now - GIVE_UP_AFTER).update(due_at=None)
@@ -175,7 +175,7 @@ def body_of_test(webhook: Webhook) -> dict[str, Any]:
 
 @sensitive_variables("secret")
 def post(webhook: Webhook, body: dict[str, Any], *, delivery: str, now: datetime) -> bool | None:
-    """Send one call and store its answer; return whether it was accepted, None if unanswered."""
+    """Send one call and store its answer. Return whether it was accepted; None if unanswered."""
     payload = json.dumps(body, separators=(",", ":")).encode()
     try:
         secret = webhook.secret

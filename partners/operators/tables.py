@@ -1,4 +1,4 @@
-"""The tables of connections, the queue and its counts, and of incidents."""
+"""Register the read-only tables for operators: connections, the queue, its counts, incidents."""
 
 from urllib.parse import urlsplit
 

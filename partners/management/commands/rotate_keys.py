@@ -1,6 +1,6 @@
 """Encrypt stored secrets again with the first key of TOKEN_KEYS, to retire older keys.
 
-Tokens, secrets of webhooks and second factors. Sealed means encrypted.
+The secrets are tokens, secrets of webhooks and second factors. Sealed means encrypted.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from partners.models import Connection, OAuthState, SpentToken, Webhook
 
 
 class Command(BaseCommand):
-    """Work row by row: it may be stopped and run again at any time, also beside the engine."""
+    """Encrypt row by row. It may be stopped and run again at any time, also beside the engine."""
 
     help = "Re-seal tokens, webhook secrets and second factors under the first key of TOKEN_KEYS."
 
