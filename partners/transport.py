@@ -1,8 +1,8 @@
-"""One HTTP exchange with a partner: a total deadline, a size limit, no redirect, no secret logged.
+"""One HTTP exchange: with a total deadline and a size limit, without redirects or logged secrets.
 
-The timeout of requests starts again with every byte, so a slow server could hold a worker for
-ever. Here a watch, a timer per exchange, shuts the connection down at the deadline, in whatever
-phase it is. The adapter, pool and connection classes below exist to show it the socket.
+The read timeout of `requests` starts again with every byte, so a slow server could hold a worker
+for ever. Here each exchange has a watch, a timer that shuts the connection down at the deadline.
+The adapter, pool and connection classes below pass the socket to the watch.
 """
 
 import logging
@@ -28,13 +28,13 @@ from partners.errors import scrub
 MAX_ANSWER = 1024 * 1024  # bytes
 CHUNK = 64 * 1024  # bytes
 _BEGIN_OF_QUERY = re.compile(r"\?|\(url=")
-_running = threading.local()  # .watch: the watch of the exchange that this thread makes
+_running = threading.local()  # .watch: the watch of the exchange that runs in this thread
 
 
 class NoAnswer(Exception):
     """There is no complete answer; the request may have been applied.
 
-    ``reason`` is our own text, and nothing that the other side sent.
+    ``reason`` is our own text: it contains nothing that the other side sent.
     """
 
     def __init__(self, reason: str) -> None:
@@ -79,7 +79,7 @@ def fetch(
 ) -> Answer:
     """Send and read the whole answer within ``seconds``, or raise NoAnswer.
 
-    ``allows``: whether a new connection may go to an IP address of the host.
+    ``allows(address)`` returns whether a new connection may go to this IP address.
     """
     watch = _running.watch = _Watch(seconds, allows)
     reason = ""
@@ -140,7 +140,7 @@ class _Watch:
         return self.ends_at - time.monotonic()
 
     def follow(self, sock: socket.socket) -> None:
-        """Keep a second handle of the socket: the TLS handshake replaces the first one."""
+        """Keep a duplicate of the socket: the TLS handshake replaces the original."""
         with self._lock:
             if self.is_over or self.left() <= 0:
                 raise TimeoutError
@@ -166,7 +166,7 @@ class _Watch:
 
 
 class _WatchedConnection(HTTPConnection):
-    """Connects within the time that is left, and shows its socket to the watch."""
+    """Connects within the time that is left, and passes its socket to the watch."""
 
     def _new_conn(self) -> socket.socket:
         watch: _Watch = _running.watch
@@ -187,7 +187,7 @@ class _WatchedConnection(HTTPConnection):
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self.sock is not None:
-            _running.watch.follow(self.sock)  # a connection of an earlier exchange
+            _running.watch.follow(self.sock)  # a connection kept open by an earlier exchange
         super().request(*args, **kwargs)
 
 

@@ -1,7 +1,7 @@
 """Read TikTok's answers and turn their codes into the three errors of a partner.
 
-An answer is an envelope: a JSON object with `code`, `message`, `request_id` and `data`. Its integer
-`code` outranks the HTTP status (TikTok docs 1749734684478466).
+The body of an answer is an envelope: a JSON object with `code`, `message`, `request_id` and `data`.
+Its integer `code` decides, not the HTTP status (TikTok docs 1749734684478466).
 """
 
 import re
@@ -72,9 +72,9 @@ CODES = _codes_by_cause()
 def unwrap(
     answer: Answer, *, secrets: tuple[str, ...] = (), ok_codes: tuple[int, ...] = (0,)
 ) -> dict[str, Any]:
-    """Return the whole envelope of a success; else raise Retry, Rejected or Disconnected.
+    """Return the envelope of a success; otherwise raise Retry, Rejected or Disconnected.
 
-    ``secrets``: texts that must not reach the log, should TikTok's message repeat them.
+    ``secrets``: texts to remove from TikTok's message, which reaches the log.
     """
     if 300 <= answer.status < 400:
         raise no_clear_answer("redirect")
@@ -129,7 +129,7 @@ def no_clear_answer(reason: str) -> Retry:
 
 
 def request_id(envelope: dict[str, Any]) -> str:
-    """Return TikTok's request id, which samples sometimes omit."""
+    """Return TikTok's request id; empty if it is missing, as in some of TikTok's samples."""
     value = envelope.get("request_id")
     return value if isinstance(value, str) and re.fullmatch(r"[\w-]{1,64}", value) else ""
 
@@ -165,7 +165,7 @@ def _error_without_envelope(answer: Answer) -> Retry:
 def _failed_rows(envelope: dict[str, Any]) -> tuple[int, ...] | None:
     """Return the indexes of the refused rows of a partial success, from `data.failed_rows`.
 
-    TikTok documents no shape for them: this is a guess. Return None if the shape is another one.
+    TikTok does not document their shape: a list of integers is a guess. Return None for any other.
     """
     data = envelope.get("data")
     rows = data.get("failed_rows") if isinstance(data, dict) else None
@@ -175,5 +175,5 @@ def _failed_rows(envelope: dict[str, Any]) -> tuple[int, ...] | None:
 
 
 def _seconds(text: str) -> float | None:
-    """Read a header Retry-After in seconds; None if it is missing or a date."""
+    """Return the header Retry-After in seconds; None if it is missing or a date."""
     return min(float(text), LONGEST_RETRY_AFTER) if re.fullmatch(r"\d{1,9}", text) else None

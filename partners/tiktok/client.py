@@ -1,9 +1,9 @@
 """TikTok's Marketing API v1.3, one method per endpoint: tokens and ids in, dataclasses out.
 
 Every method may raise Retry, Rejected or Disconnected (partners/errors.py). After a Retry the call
-may have been applied nevertheless. Ids are decimal strings.
-"Docs n" is business-api.tiktok.com/portal/docs?id=n. An envelope is the JSON of an answer
-(answers.py). TikTok calls an ad account an advertiser.
+may have been applied. Ids are decimal strings. "Docs n" in a docstring stands for the page
+business-api.tiktok.com/portal/docs?id=n. An envelope is the JSON of an answer (answers.py). TikTok
+calls an ad account an advertiser.
 """
 
 import logging
@@ -35,7 +35,7 @@ IDS_PER_CALL = 100
 PAGE_SIZE = 100  # audiences of a page
 MAX_PAGES = 50
 SEGMENT_OK = (0, 200)
-"""TikTok documents 200 as success of both segment endpoints; real answers have 0."""
+"""Success codes of the segment endpoints: TikTok documents 200, real answers have 0."""
 
 T = TypeVar("T")
 
@@ -109,7 +109,8 @@ class Client:
     ) -> list[RemoteAdAccount]:
         """GET /advertiser/info/ (docs 1739593083610113): currency, time zone, status.
 
-        100 ids a call. One id outside the token rejects its whole call: Rejected(AD_ACCOUNT).
+        A call has at most 100 ids. If the token does not cover one of them, the whole call fails
+        with Rejected(AD_ACCOUNT).
         """
         ad_accounts: list[RemoteAdAccount] = []
         fields = _json(
@@ -134,9 +135,9 @@ class Client:
     def create_audience(self, access_token: str, advertiser_id: str, name: str) -> str:
         """POST /segment/audience/ (docs 1739940583739393): create an empty audience, return its id.
 
-        1 call per second and ad account, 400 audiences per ad account, names longer than 70
-        characters are cut. NOT idempotent: after a Retry it may exist, so list by name before
-        creating it again.
+        Limits: 1 call per second and ad account, 400 audiences per ad account; names longer than 70
+        characters are cut. NOT idempotent: after a Retry the audience may exist, so look for its
+        name in the list before creating it again.
         """
         body = {"advertiser_id": advertiser_id, "action": "create", "custom_audience_name": name}
         envelope = self._post(
@@ -151,7 +152,7 @@ class Client:
         """POST /dmp/custom_audience/lookalike/create/ (docs 1739940511844353): return its id.
 
         The source needs at least 100 matched people and must not be a lookalike itself. TikTok
-        takes up to 48 h to build it.
+        takes up to 48 h to build the lookalike.
         """
         spec = {
             "source_audience_id": source_id,
@@ -190,8 +191,8 @@ class Client:
     ) -> None:
         """POST /dmp/custom_audience/delete/ (docs 1739940539757569): delete an audience.
 
-        It is for types that segment/audience/ does not create, such as lookalikes and customer
-        files: the docs do not say that segment/audience/ would delete those.
+        Use it for types that segment/audience/ does not create, such as lookalikes and customer
+        files: the docs do not say whether segment/audience/ deletes those.
         """
         body = {"advertiser_id": advertiser_id, "custom_audience_ids": [audience_id]}
         self._post("dmp/custom_audience/delete/", body, access_token=access_token)
@@ -233,8 +234,8 @@ class Client:
     ) -> list[RemoteAudience]:
         """GET /dmp/custom_audience/get/ (docs 1739940507792385): some audiences by id, 100 a call.
 
-        What TikTok does with unknown ids is not documented: leave them out, or reject the whole
-        call, which raises Rejected(AUDIENCE_GONE).
+        TikTok does not document what happens with unknown ids: it may leave them out, or reject
+        the whole call, which raises Rejected(AUDIENCE_GONE).
         """
         audiences: list[RemoteAudience] = []
         for ids in _in_calls(audience_ids):
@@ -260,7 +261,7 @@ class Client:
         path: str,
         body: Mapping[str, object] | bytes,
         *,
-        access_token: str = "",  # empty only in exchange, which asks for the token
+        access_token: str = "",  # empty only in `exchange`, which gets the first token
         secrets: tuple[str, ...] = (),
         ok_codes: tuple[int, ...] = (0,),
     ) -> dict[str, Any]:
@@ -314,7 +315,7 @@ def _read_list(parse: Callable[[Any], T], envelope: dict[str, Any]) -> list[T]:
 
 
 def _is_last_page(data: dict[str, Any], page: int, n_on_page: int) -> bool:
-    """Return whether no page follows this one. Without page_info, a page not full is last."""
+    """Return whether this page is the last; without page_info, the first one that is not full."""
     n_pages = data.get("page_info", {}).get("total_page")
     if n_on_page == 0:
         return True

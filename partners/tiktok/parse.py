@@ -29,7 +29,7 @@ EXPIRED = _("This audience expired: it was not used for 12 months. Create a new 
 
 
 def decimal_id(value: Any) -> str:
-    """Return an id as text; samples show numbers as well."""
+    """Return an id as text. In TikTok's samples, ids are text or numbers."""
     text = str(value)
     if not (text.isascii() and text.isdigit()) or len(text) > MAX_ID_LENGTH:
         raise ValueError("not a decimal id")
@@ -53,7 +53,7 @@ def user(data: dict[str, Any]) -> PartnerUser:
 
 
 def ad_account_id(item: dict[str, Any]) -> RemoteAdAccount:
-    """Read an item of /oauth2/advertiser/get/, which knows neither currency nor status."""
+    """Read an item of /oauth2/advertiser/get/, which has no currency and no status."""
     return RemoteAdAccount(decimal_id(item["advertiser_id"]), _text(item.get("advertiser_name")))
 
 
@@ -112,7 +112,7 @@ def _why_not(item: dict[str, Any], now: datetime) -> "StrOrPromise":
 
 
 def _timestamp(text: Any) -> datetime | None:
-    """Read "YYYY-MM-DD HH:MM:SS" in GMT; None if there is none."""
+    """Read "YYYY-MM-DD HH:MM:SS" in GMT; return None if the field is missing or empty."""
     if not isinstance(text, str) or not text:
         return None
     return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""TikTok as a `Partner`: the settings, the texts and the limits around the client."""
+"""TikTok as a `Partner`: it adds settings, texts and limits to the client."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ TERMS = "https://ads.tiktok.com/i18n/official/policy/custom-audience-terms"
 
 
 class TikTok:
-    """TikTok by its Marketing API. Knows no Django model: tokens in, dataclasses out."""
+    """TikTok by its Marketing API. It uses no Django model: tokens in, dataclasses out."""
 
     key: str = "tiktok"
     label: str = LABEL
@@ -114,7 +114,7 @@ class TikTok:
 
     @property
     def app_key(self) -> str:
-        """Return the developer app, which owns the 50 requests a second."""
+        """Return the id of the developer app."""
         return str(settings.TIKTOK_APP_ID)
 
     @property
@@ -164,8 +164,8 @@ class TikTok:
 
     def missing_permissions(self, token: Token) -> "list[StrOrPromise]":
         """Name the missing permissions as TikTok's consent page does."""
-        # Scopes are numbers, and some contain others: 1 > 10 > 100 (read ad accounts), and
-        # 3 > 30 and 31 (read audiences; create and fill them).
+        # Scopes are numbers, and wide ones include others: 1 includes 10, which includes 100 (read
+        # ad accounts); 3 includes 30 (read audiences) and 31 (create and fill them).
         granted = set(token.scopes)
         needed = {
             _("Ad Account Management"): bool(granted & {"1", "10", "100"}),
@@ -193,7 +193,7 @@ class TikTok:
 
     @sensitive_variables()
     def create_audience(self, access_token: str, ad_account_id: str, *, name: str) -> str:
-        """Create an audience, return its id. After a Retry it may exist: list by name first."""
+        """Create an audience and return its id. After a Retry it may exist: look in the list."""
         return _client().create_audience(access_token, ad_account_id, name)
 
     @sensitive_variables()
@@ -207,7 +207,7 @@ class TikTok:
     def delete_audience(
         self, access_token: str, ad_account_id: str, *, audience_id: str, takes_people: bool
     ) -> None:
-        """Delete an audience, by the endpoint that knows its type."""
+        """Delete an audience, by the endpoint for its type."""
         client = _client()
         delete = client.delete_audience if takes_people else client.delete_other_audience
         delete(access_token, ad_account_id, audience_id)
@@ -242,7 +242,7 @@ class TikTok:
 
     def error_of(self, code: str | None) -> PartnerError:
         """Return the error of a stored answer code; None stands for no clear answer."""
-        # The code may come from a URL, which a user can type.
+        # The code may come from a URL that a user has typed, so it need not be a number.
         number = sent_numbers.whole(code)
         return no_clear_answer("") if number is None else error_for(number)
 

@@ -1,6 +1,6 @@
 """Write the body of a mapping request, which adds or removes people.
 
-The JSON is written by hand, as this is the hot path: joining hex text is faster than every JSON
+The JSON is built as text, because this is the hot path: joining hex texts is faster than any JSON
 library.
 """
 
@@ -27,8 +27,9 @@ def build_mapping_body(
 ) -> bytes:
     """Return the JSON for POST /segment/mapping/.
 
-    One row per person, one cell per kind, `{}` where it is missing. ValueError if a row has no
-    identifier at all, an identifier is not 32 bytes, or a row is not as wide as `kinds`.
+    It has one row per person with one cell per kind, which is `{}` for a missing identifier. Raise
+    ValueError if a row has no identifier or not one cell per kind, or an identifier is not 32
+    bytes.
     """
     if not kinds or len(set(kinds)) != len(kinds):
         raise ValueError("the kinds must be named, each once")
@@ -50,7 +51,7 @@ def build_mapping_body(
 
 def _rows(rows: Sequence[Sequence[bytes | None]], audience_ids: Sequence[str], width: int) -> str:
     """Return some rows as JSON, without the outer brackets."""
-    # The end of each cell, after its hash.
+    # What follows the hash in each cell.
     tail = '","audience_ids":' + orjson.dumps(audience_ids).decode() + "}"
     columns = list(zip(*rows, strict=True))
     if len(columns) != width:

@@ -1,7 +1,7 @@
-"""Change the account at the partner that a connection uses (a swap): ask for it, cancel it.
+"""Views for a swap, the change of the account at the partner: ask for confirmation, cancel.
 
-The form that confirms it posts to connect.py, which begins the swap. While it lasts, the queue of
-the connection is held: nothing is sent for it.
+The form with the confirmation posts to connect.py, which begins the swap. Until its end, nothing is
+sent for the connection.
 """
 
 from datetime import timedelta
@@ -35,7 +35,7 @@ def change_account(request: HttpRequest, group: str, partner_key: str) -> HttpRe
         "affected": affected.steps_of(connection),
         "minutes": park.MAX_SWAP // timedelta(minutes=1),
     }
-    # The part "ask" is the dialog; without htmx it is a page.
+    # "#ask" is the part of the template with the dialog; without htmx it is a whole page.
     template = "partners/change.html" + ("#ask" if htmx.asks(request) else "")
     return render(request, template, context)
 

@@ -37,8 +37,8 @@ from partners.views.pages import connection_of, get_ad_account, partner_or_404
 def connect(request: HttpRequest, group: str, partner_key: str) -> HttpResponse:
     """Send an admin to the partner's consent page, to connect or to change the account.
 
-    A change that affects steps is confirmed first (change.py). From the confirmation on, the queue
-    is held.
+    A change that affects steps must be confirmed first (change.py). After that, nothing is sent
+    until the change ends (a swap).
     """
     app_group, partner = access.group(request, Role.ADMIN), partner_or_404(partner_key)
     if not partner.is_configured():
@@ -59,9 +59,9 @@ def connect(request: HttpRequest, group: str, partner_key: str) -> HttpResponse:
 @csrf_exempt  # a POST changes nothing here and gets a page that says so
 @sensitive_variables()
 def callback(request: HttpRequest, partner_key: str) -> HttpResponse:
-    """Take the return from the partner.
+    """Handle the return from the partner's consent page.
 
-    This is the only GET that changes something, because the partner sends people by GET.
+    This is the only GET that changes something: the partner redirects users here.
     """
     partner = partner_or_404(partner_key)
     try:
@@ -115,7 +115,7 @@ def not_authorized_page(
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def choose(request: HttpRequest, group: str, partner_key: str, state_id: int) -> HttpResponse:
-    """Choose ad accounts from an offer: same user, same browser, within an hour."""
+    """Choose ad accounts from an offer; by the same user in the same browser, within an hour."""
     now, partner = timezone.now(), partner_or_404(partner_key)
     owner = {
         "user": access.user(request),
@@ -146,7 +146,7 @@ def choose(request: HttpRequest, group: str, partner_key: str, state_id: int) ->
 
 
 def _connected_text(n: int, n_waiting: int) -> str:
-    """Return the text about what was connected, and how many pending people are sent now."""
+    """Return the message after a choice: how many ad accounts, and how many people are sent now."""
     text = ngettext("Connected %(n)d ad account", "Connected %(n)d ad accounts", n) % {"n": n}
     if not n_waiting:
         return text
@@ -163,7 +163,7 @@ def _closed_offer_response(
 ) -> HttpResponse:
     """Answer a request for an offer that was used (a second click), is too old, or was deleted.
 
-    A disconnect deletes it.
+    A disconnect deletes offers.
     """
     if OAuthState.objects.filter(pk=state.pk, chosen_at__isnull=False).exists():
         messages.info(
@@ -178,7 +178,7 @@ def _closed_offer_response(
 def _ticked_ids(request: HttpRequest, state: OAuthState, offer: Offer) -> set[str]:
     """Return the ids to tick: of connected accounts and those that live steps need.
 
-    For Search and Select all, these are the posted ids.
+    After Search, these are the posted ids; after Select all, also those that the search matches.
     """
     if request.method != "POST":
         return connecting.ids_to_tick(state)
@@ -193,7 +193,7 @@ def _ticked_ids(request: HttpRequest, state: OAuthState, offer: Offer) -> set[st
 
 
 def _steps_changing_user(state: OAuthState, offer: Offer) -> list[AffectedStep]:
-    """Return the steps that would go on with the access of another user of the partner."""
+    """Return the steps that would be sent through another user of the partner than before."""
     connections = Connection.objects.filter(
         app_group=state.app_group, partner=state.partner, remote_user_id__gt=""
     )
@@ -203,9 +203,9 @@ def _steps_changing_user(state: OAuthState, offer: Offer) -> list[AffectedStep]:
 
 
 def _lost_steps(form: ChooseForm, state: OAuthState, offer: Offer) -> list[AffectedStep]:
-    """Return the steps that a valid choice would break; add a form error unless it is confirmed.
+    """Return the steps that a valid choice would break. Add a form error if it needs confirmation.
 
-    That steps go on with the access of another user must be confirmed, too.
+    It needs one if steps break, or are sent through another user of the partner.
     """
     if not form.is_valid():
         return []

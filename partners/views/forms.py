@@ -13,7 +13,7 @@ from partners.connections.oauth import Offer
 class ChooseForm(forms.Form):
     """The ad accounts to connect.
 
-    ``confirm``: needed if steps lose their ad account, or get the access of another user.
+    ``confirm``: needed if steps lose their ad account, or are sent through another user.
     """
 
     ad_accounts = forms.MultipleChoiceField(
@@ -39,7 +39,7 @@ class ChooseForm(forms.Form):
 
 
 class DisconnectForm(forms.Form):
-    """What happens to pending people; without any, there is no choice and no field."""
+    """What happens to pending people. If there are none, the form has no field."""
 
     people = forms.ChoiceField(
         label=_("What should happen to the pending people?"),

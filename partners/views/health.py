@@ -51,7 +51,7 @@ def check_now(request: HttpRequest, group: str, partner_key: str) -> HttpRespons
 
 
 def _kept_for_text() -> str:
-    """Return how long incidents that are over are listed; empty if for ever."""
+    """Return how long ended incidents are listed, in words; empty if for ever."""
     days = settings.KEEP_DAYS["incidents"]
     return deadlines.in_words(days * deadlines.DAY) if days else ""
 

@@ -1,4 +1,4 @@
-"""The page Notifications: who hears of which incidents, from when, and the webhook."""
+"""The page Notifications: who is notified of which incidents, the thresholds, the webhook."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TESTS_PER_HOUR = 30
 @require_http_methods(["GET", "HEAD", "POST"])
 @access.signed_in
 def notices(request: HttpRequest, group: str) -> HttpResponse:
-    """Show and save the choices: admins those of all members, others their own."""
+    """Show and save what members are notified of. Admins do so for all, others for themselves."""
     app_group = access.group(request)
     data = request.POST if request.method == "POST" else None
     choice_forms = of_members(_members(request), data)
@@ -49,7 +49,7 @@ def notices(request: HttpRequest, group: str) -> HttpResponse:
 @require_POST
 @access.signed_in
 def set_thresholds(request: HttpRequest, group: str) -> HttpResponse:
-    """Save from when the group is warned."""
+    """Save the thresholds at which the group is warned."""
     app_group = access.group(request, Role.ADMIN)
     before = _threshold_values(_thresholds(app_group))
     form = ThresholdsForm(request.POST, instance=_thresholds(app_group), partners=registry.PARTNERS)
@@ -115,7 +115,7 @@ def webhook_remove(request: HttpRequest, group: str) -> HttpResponse:
 @require_POST
 @access.signed_in
 def webhook_test(request: HttpRequest, group: str) -> HttpResponse:
-    """Post a test to the webhook and say what it answered."""
+    """Post a test to the webhook and say whether it was accepted."""
     app_group, now = access.group(request, Role.ADMIN), timezone.now()
     stored = _webhook(app_group)
     if stored is None:
@@ -193,13 +193,13 @@ def _webhook(app_group: AppGroup) -> Webhook | None:
 
 
 def _host_of(url: str) -> str:
-    """Return the host, which the log may name: the rest of the address may hold a secret."""
+    """Return the host for the activity log; the rest of the address may contain a secret."""
     return urlsplit(url).netloc
 
 
 @sensitive_variables()
 def _new_secret(request: HttpRequest, app_group: AppGroup) -> str:
-    """Return the secret of a webhook that was just saved, once; else empty."""
+    """Return the secret at the first GET after a webhook was saved; otherwise empty."""
     if request.method != "GET" or NEW_WEBHOOK_KEY not in request.session:
         return ""
     row = _webhook(app_group) if request.session.pop(NEW_WEBHOOK_KEY) == app_group.pk else None
