@@ -1,4 +1,4 @@
-"""What must hold for the state machine: the laws after every step, and the audiences at rest.
+"""What must hold in test_state_machine.py: laws after every step, and the audiences at the end.
 
 The expected members of an audience follow from the outcomes of all deliveries, in their order.
 """
@@ -16,7 +16,7 @@ NEVER_DECREASE = ("entered", "synced", "not_synced", "cancelled")
 
 
 class Recorder:
-    """Record what rows said before they were purged: hashes, deliveries, failed repeats.
+    """Record hashes, deliveries and failed repeats, because purges delete their rows.
 
     ``deliveries``: id -> (profile, audience, seq of the batch, delivery).
     """
@@ -36,7 +36,7 @@ class Recorder:
         }
 
     def record(self):
-        """Record the hashes, deliveries and failed repeats of now."""
+        """Record the present hashes, deliveries and failed repeats."""
         for row in Profile.everybody.filter(pk__in=self.ids):
             self.hashes[row.pk] |= {
                 bytes(digest).hex() for digest in (row.email_sha256, row.phone_sha256) if digest
@@ -67,15 +67,15 @@ def expected_states(world):
     for profile, audience, _seq, row in sorted(
         world.deliveries.values(), key=lambda one: (one[2], one[3].pk)
     ):
-        is_add, place = row.batch.action == Action.ADD, (audience, profile)
+        is_add, key = row.batch.action == Action.ADD, (audience, profile)
         if row.status == Outcome.SYNCED:
-            is_reverted = is_add and row.batch.cancel_requested
-            if not is_reverted:
-                states_of[place] = {is_add}
+            is_taken_back = is_add and row.batch.cancel_requested
+            if not is_taken_back:
+                states_of[key] = {is_add}
         elif row.status == Outcome.ERRORED or row.batch.attempts or row.batch.crashes:
-            states_of[place] = states_of[place] | {is_add}  # attempted, result unknown
+            states_of[key] = states_of[key] | {is_add}  # attempted, result unknown
         else:
-            states_of[place]  # never attempted: makes the entry {OUT} if there is none
+            states_of[key]  # never attempted: makes the entry {OUT} if there is none
     return states_of
 
 
@@ -108,10 +108,10 @@ def wrongly_superseded(world):
         if row.outcome == Outcome.CANCELLED and row.reason == Reason.SUPERSEDED and profile:
             opposites = [
                 (other_seq, other)
-                for *place, other_seq, other in world.deliveries.values()
-                if place == [profile, audience] and other.batch.action != row.batch.action
+                for *key, other_seq, other in world.deliveries.values()
+                if key == [profile, audience] and other.batch.action != row.batch.action
             ]
-            # A retried delivery has a new seq, so compare the primary keys as well.
+            # A retry raises the seq of an old delivery, so compare the ids as well.
             if not any(other_seq > seq or other.pk > row.pk for other_seq, other in opposites):
                 yield f"delivery {row.pk} of profile {profile} was superseded by no delivery"
 

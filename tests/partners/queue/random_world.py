@@ -1,6 +1,7 @@
-"""The world of the state machine: four profiles, two audiences, a moved clock, frozen workers.
+"""The world of test_state_machine.py: four profiles, two audiences, a fake clock, frozen workers.
 
-A beat is one run of a periodic job; a frozen worker has built a request and not sent it.
+A beat is one run of a periodic job. A frozen worker has leased and built a request without sending
+it.
 """
 
 import dataclasses
@@ -29,9 +30,9 @@ from tiktok_sandbox.limits import DEFAULT
 from tiktok_sandbox.seed import EU, MARA, UK
 
 N_PEOPLE = 4
-KINDS = (["email"], ["email", "phone"])  # the kinds of identifiers of each of the two audiences
+KINDS = (["email"], ["email", "phone"])  # kinds of identifiers, per audience
 CROWD_KEYS = 1_000_000  # distance between the entry keys of two crowds
-MAX_FREEZE = timedelta(minutes=10)  # hashes of an erasure stay for 15 minutes
+MAX_FREEZE = timedelta(minutes=10)  # less than the 15 minutes that hashes of an erased person stay
 
 
 class RandomWorld(Recorder, World):
@@ -47,8 +48,8 @@ class RandomWorld(Recorder, World):
             for action in ("add", "remove"):
                 self.create_sync(audience, action, kinds)
         self.limit_people(None)
-        self.n_crowds, self.last, self.is_unblocked = 0, None, True
-        self.frozen, self.erased = [], set()  # (since, request), numbers of profiles
+        self.n_crowds, self.last_crowd, self.is_unblocked = 0, None, True
+        self.frozen, self.erased = [], set()  # (since, parcel) of workers; numbers of profiles
         changes = [Change(external_id=f"p{n}", fields=_fields(n, "a")) for n in range(N_PEOPLE)]
         self.ids = upsert(app_group, changes, now=timezone.now()).profile_ids
         self.record()
@@ -69,7 +70,7 @@ class RandomWorld(Recorder, World):
 
     def enqueue_crowd(self, audience, action, numbers):
         self.n_crowds += 1
-        self.last = (
+        self.last_crowd = (
             self.sync_of(audience, action).pk,
             [self.ids[number] for number in numbers],
             self.n_crowds * CROWD_KEYS,
@@ -78,7 +79,7 @@ class RandomWorld(Recorder, World):
 
     def repeat_enqueue(self):
         """Repeat the last enqueue; return the number of new deliveries."""
-        sync_id, ids, key = self.last
+        sync_id, ids, key = self.last_crowd
         to_sync = Sync.objects.select_related("audience__ad_account__connection", "app_group").get(
             pk=sync_id
         )
@@ -96,7 +97,7 @@ class RandomWorld(Recorder, World):
     # admins
 
     def block(self, kind):
-        """Block deliveries until ``repair``; a deleted audience stays deleted."""
+        """Block deliveries until ``repair`` (which does not restore a deleted audience)."""
         self.is_unblocked = False
         now, connection = timezone.now(), Connection.objects.get()
         match kind:
@@ -170,13 +171,13 @@ class RandomWorld(Recorder, World):
                     collect.reclaim(now=timezone.now())
 
     def thaw(self, *, sends, dies):
-        """Wake a frozen worker: it sends or dies."""
+        """Wake a frozen worker. It sends and settles, or it dies, before or after it sends."""
         if not self.frozen:
             return
         _since, parcel = self.frozen.pop(0)
         held = Batch.objects.filter(lease=parcel.request.lease, lease_until__gt=timezone.now())
-        # A worker without a lease never dies after sending: no one would learn of its call, which
-        # is a known limit ("What is left" of a late worker, docs/reliability.md).
+        # A worker that has lost its lease does not die after sending: no code could notice its
+        # call, a known limit ("What is left" of a late worker, docs/reliability.md).
         if dies and not (sends and held.exists()):
             return
         answer = push.send(parcel, at=0)
@@ -185,14 +186,14 @@ class RandomWorld(Recorder, World):
 
     def beat(self):
         flush.beat()
-        time.sleep(0.002)  # the park time of a throttle answer, by the clock of the database
+        time.sleep(0.002)  # longer than throttle_park, which is by the clock of the database
 
     def housekeep(self):
         privacy.beat()
         housekeeping.probe()
 
     def advance_clock(self, seconds):
-        """Move the clock and beat until nothing is due. Workers frozen too long have died."""
+        """Move the clock and beat until nothing is due. Workers frozen for too long die."""
         self.clock.shift(seconds)
         self.frozen = [
             (since, parcel) for since, parcel in self.frozen if timezone.now() - since < MAX_FREEZE

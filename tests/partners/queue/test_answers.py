@@ -1,4 +1,4 @@
-"""Every class of answer leads to the transition that the queue's table names."""
+"""Each kind of answer leaves batches, limits and places in the right state (settle.py)."""
 
 from datetime import timedelta
 
@@ -57,13 +57,13 @@ def test_an_unreadable_answer_never_counts_as_success(world, kind):
 
 
 def test_a_call_ends_at_the_deadline_of_the_settings(world, settings):
-    patient, settings.SYNC = settings.SYNC, settings.SYNC | {"request_deadline": 1.5}
+    usual, settings.SYNC = settings.SYNC, settings.SYNC | {"request_deadline": 1.5}
     world.set_fault("slow", seconds=60, count=1)
     sync_row = world.create_sync()
     world.enter(sync_row, world.create_people(3))
     while not Push.objects.exists():
         world.flush(seconds=0.5)
-    settings.SYNC = patient  # a busy machine may need longer for the answer that comes
+    settings.SYNC = usual  # a busy machine may need more than 1.5 s for the second call
     world.drain()
     assert list(Push.objects.order_by("pk").values_list("code", "shares__is_failed")) == [
         ("no_answer", True),
@@ -141,17 +141,17 @@ def test_a_new_token_makes_pending_batches_due(world, settings):
 
 
 def test_a_missing_audience_parks_only_itself(world):
-    gone, well = (
+    gone, present = (
         world.create_sync(world.create_audience("gone")),
-        world.create_sync(world.create_audience("well")),
+        world.create_sync(world.create_audience("present")),
     )
     world.enter(gone, world.create_people(2))
-    world.enter(well, world.create_people(3))
+    world.enter(present, world.create_people(3))
     world.sandbox.audiences.delete(gone.audience.remote_id)
     world.flush(times=3)
     assert Audience.objects.get(pk=gone.audience_id).parked_by == "gone"
     assert world.counts(gone) == {"entered": 2, "pending": 2}
-    assert world.counts(well) == {"entered": 3, "synced": 3}
+    assert world.counts(present) == {"entered": 3, "synced": 3}
 
 
 def test_a_refused_ad_account_parks_only_itself(world):

@@ -1,4 +1,4 @@
-"""A move takes pending people from an old sync to a new one, each exactly once."""
+"""A move lets pending people of an old sync enter a new one, each exactly once."""
 
 from datetime import timedelta
 
@@ -43,7 +43,7 @@ def net_counts(*syncs):
 
 
 def lease_request(world):
-    """Return a leased request and its body."""
+    """Return a leased request and its parcel."""
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.lease_batches(request, now=timezone.now())
     return request, pack(request, post_by=float("inf"), most_rows=10_000)
@@ -103,13 +103,13 @@ def test_a_batch_in_flight_is_settled_by_its_answer(world, pair, move_people):
     assert (world.members(old.audience), world.members(new.audience)) == (5, 0)
 
 
-@pytest.mark.parametrize("is_over", [False, True])
-def test_a_failed_batch_in_flight_is_moved_even_at_its_deadline(world, pair, is_over):
+@pytest.mark.parametrize("is_at_deadline", [False, True])
+def test_a_failed_batch_in_flight_is_moved_even_at_its_deadline(world, pair, is_at_deadline):
     old, new = pair
     world.enter(old, world.create_people(5))
     world.set_fault("code", code=50000, count=1)
     _request, parcel = lease_request(world)
-    if is_over:
+    if is_at_deadline:
         past = timezone.now() - timedelta(minutes=1)
         Batch.objects.update(first_failed_at=past, deadline_at=past)
     moving.move([old], to=new)

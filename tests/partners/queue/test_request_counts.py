@@ -18,7 +18,7 @@ from tiktok_sandbox.seed import EU
 
 pytestmark = pytest.mark.thorough
 
-ONE_AT_A_TIME = 5  # threads; four of these are reserved for planning
+ONE_AT_A_TIME = 5  # threads: a lane leaves four to other lanes (flush.FREE_THREADS)
 DOC = Path(conf.BASE_DIR) / "docs" / "reliability.md"
 
 
@@ -35,8 +35,8 @@ def _enter(world, *sizes, names="abcdefghijk"):
     return syncs
 
 
-def _poison(world, sync_row, place):
-    person = Batch.objects.get(sync=sync_row).deliveries.order_by("pk")[place].profile
+def _poison(world, sync_row, index):
+    person = Batch.objects.get(sync=sync_row).deliveries.order_by("pk")[index].profile
     world.set_fault("poison", hash=bytes(person.email_sha256).hex())
 
 
@@ -46,6 +46,8 @@ def _limit(world, people):
 
 
 def _once(kind, **details):
+    """Return a scene with one request that gets this fault once."""
+
     def scene(world, _monkeypatch):
         _enter(world, 3)
         world.set_fault(kind, count=1, **details)
@@ -151,6 +153,7 @@ HALVING = {
     "poison_row_and_other_audiences",
     "always_partial_unnamed",
 }
+# Row of the table in docs/reliability.md -> (scene, number of requests).
 ROWS = {
     "success: ten audiences in one request": (ten_audiences, 1),
     "success: an eleventh audience": (eleven_audiences, 2),
@@ -182,14 +185,14 @@ ROWS = {
     "a removal supersedes a pending add": (superseded_add, 2),
     "discarded in flight, and applied": (discarded_in_flight, 2),
 }
-# Second halves share a request or not, depending on when they fall due.
+# Rows of which the number varies: second halves share a request if they are due together.
 HALVED = {row for row, (scene, _n) in ROWS.items() if scene.__name__ in HALVING}
 
 
 @pytest.mark.parametrize("row", ROWS)
 def test_an_answer_costs_this_many_requests(world, monkeypatch, settings, row):
     scene, cost = ROWS[row]
-    settings.SYNC = settings.SYNC | {"probe": 600.0}  # parked people are not tried on the way
+    settings.SYNC = settings.SYNC | {"probe": 600.0}  # no probe is sent during the test
     scene(world, monkeypatch)
     for _ in range(60):
         world.flush(seconds=2)
@@ -201,12 +204,12 @@ def test_an_answer_costs_this_many_requests(world, monkeypatch, settings, row):
 
 def _has_backoff():
     """Return whether a pending batch waits for its back-off and is not parked."""
-    free = {
+    not_parked = {
         "ad_account__connection__parked_by": "",
         "ad_account__parked_by": "",
         "audience__parked_by": "",
     }
-    return Batch.objects.filter(state="pending", **free).exists()
+    return Batch.objects.filter(state="pending", **not_parked).exists()
 
 
 @pytest.mark.parametrize("row", ROWS)

@@ -27,7 +27,7 @@ def _ledger(settings, tmp_path):
 def purge(days=100):
     """Purge as housekeeping does after this number of days.
 
-    There is one round a day, so every call has to begin a new one.
+    Tables are walked at most once a day: forget the last walk, so that this call begins another.
     """
     PurgeCursor.objects.update(begun_at=None)
     housekeeping.purge(now=timezone.now() + timedelta(days=days))
@@ -203,7 +203,7 @@ def test_numbers_by_hour_and_day_are_purged_by_age_in_chunks(
         at = now - timedelta(days=days)
         TallyHour.objects.create(sync=sync, hour=at, synced=1)
         TallyDay.objects.create(sync=sync, day=at.date())
-    for _chunk in range(4):  # each turn takes at least one, however slow
+    for _chunk in range(4):  # each call deletes at least one chunk, even on a slow machine
         housekeeping.purge(now=now)
     assert TallyHour.objects.count() == TallyDay.objects.count() == left
 

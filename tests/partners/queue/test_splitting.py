@@ -34,8 +34,8 @@ def test_one_poison_row_is_errored_alone(world):
 
 def test_several_poison_rows_are_found(world):
     sync_row, people = world.create_sync(), world.create_people(64)
-    for place in (0, 31, 32, 63):
-        _poison(world, people[place])
+    for index in (0, 31, 32, 63):
+        _poison(world, people[index])
     world.enter(sync_row, people)
     world.drain()
     assert world.counts(sync_row) == {"entered": 64, "errored": 4, "synced": 60}
@@ -124,8 +124,8 @@ def test_a_size_rejected_as_bad_content_teaches_a_cap(world, monkeypatch):
 
 def test_poison_rows_in_both_halves_teach_no_cap(world):
     sync_row, people = world.create_sync(), world.create_people(64)
-    for place in (3, 40):
-        _poison(world, people[place])
+    for index in (3, 40):
+        _poison(world, people[index])
     world.enter(sync_row, people)
     world.drain()
     assert world.counts(sync_row) == {"entered": 64, "errored": 2, "synced": 62}

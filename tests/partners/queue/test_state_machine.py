@@ -1,4 +1,4 @@
-"""After any sequence of steps the laws hold, and at rest the audiences hold the expected people.
+"""After any sequence of steps the laws hold, and at the end audiences have the expected people.
 
 ``MACHINE=500x50 pytest tests/partners/queue/test_state_machine.py --hypothesis-seed=1`` runs
 500 examples of 50 steps with that seed.
@@ -31,7 +31,7 @@ LARGE = os.environ.get("MACHINE", "")
 EXAMPLES, STEPS = map(int, (LARGE or "25x25").split("x"))
 SYNC = {
     "requests_per_second": 5000.0,
-    "throttle_park": 0.001,  # by the clock of the database, which is not moved
+    "throttle_park": 0.001,  # by the clock of the database, which the tests do not move
     "erasure_rest": 900.0,
     "erasure_deadline": 2 * 86_400.0,  # removals from a deleted audience are tried for two days
     "flush_seconds": 1.0,
@@ -68,7 +68,7 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self, build):
         super().__init__()
-        # Ahead of the database, whose clock books the times of requests.
+        # The moved clock stays ahead of that of the database, by which send times are booked.
         ahead = timezone.now() + timedelta(hours=1)
         self.clock = time_machine.travel(ahead, tick=False)
         self.transaction = transaction.atomic()

@@ -70,15 +70,15 @@ def test_a_retry_does_not_add_people_who_stayed_for_another_sync(world, leave):
     assert world.counts(to_sync) == {"entered": 1, "cancelled": 1}
 
 
-@pytest.mark.parametrize("by_row", [False, True])
-def test_a_retry_in_another_audience_does_not_add_people_who_left(world, leave, by_row):
+@pytest.mark.parametrize("is_errored_by_row", [False, True])
+def test_a_retry_in_another_audience_does_not_add_people_who_left(world, leave, is_errored_by_row):
     to_sync, new, people = (
         world.create_sync(),
         world.create_sync(world.create_audience("new")),
         world.create_people(2),
     )
     enter_errored(world, to_sync, people)
-    if by_row:
+    if is_errored_by_row:
         Delivery.objects.update(outcome=Outcome.ERRORED, reason="1")
         Batch.objects.update(n=0, state="synced")
     leave(to_sync, people[:1])
@@ -138,7 +138,7 @@ def test_a_discarded_add_in_flight_is_taken_back_for_people_who_left_the_other_s
     world.enter(to_sync, people)
     world.drain()
     world.enter(other, people)
-    leave(to_sync, people)  # the other one wants them
+    leave(to_sync, people)  # they stay, because `other` wants them
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.lease_batches(request, now=timezone.now())
     parcel = pack(request, post_by=float("inf"), most_rows=10)
@@ -203,7 +203,7 @@ def test_people_kept_for_an_add_that_was_never_sent_leave_with_it(world, leave, 
     world.enter(to_sync, people)
     world.drain()
     world.enter(other, people)
-    leave(to_sync, people)  # the other one wants them
+    leave(to_sync, people)  # they stay, because `other` wants them
     removal.cancel_adds([people[0].pk], reason, now=timezone.now())
     assert leave(other, people) == 1
     world.drain()
@@ -219,9 +219,9 @@ def test_few_people_are_not_searched_among_all_of_a_sync(world):
         for name, index in connection.introspection.get_constraints(cursor, table).items():
             if index["index"] and index["columns"] == ["profile_id"]:
                 cursor.execute(f'DROP INDEX "{name}"')
-        if is_postgres:  # reads a table of a few rows whole, if it may
+        if is_postgres:  # otherwise it reads the whole table, which has few rows
             cursor.execute("SET LOCAL enable_seqscan = off")
     plan = adds.explain()
-    # The subqueries read by sync, too: in SQLite's plan they come after the first line.
+    # The subqueries may read by sync: in SQLite's plan they come after the first line.
     by_sync = f"(sync_id = {to_sync.pk})" if is_postgres else "(sync_id=?"
     assert by_sync not in (plan if is_postgres else plan.splitlines()[0]), plan
