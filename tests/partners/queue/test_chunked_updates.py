@@ -1,4 +1,4 @@
-"""More batches than one statement takes are made due, timed and discarded completely."""
+"""Changes of more batches than fit into one chunk cover all of them."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""A clock that jumps ahead errors no person without one more try, and blocks no batch."""
+"""A clock that jumps ahead errors people only after one more try, and blocks no batch."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from partners.queue.push import pack, send
 
 pytestmark = pytest.mark.thorough
 
-# A right clock writes none of the times below so far ahead.
+# Two hours: with a correct clock, none of the times below is so far ahead.
 AHEAD = timedelta(hours=2)
 AHEAD_US = AHEAD // timedelta(microseconds=1)  # the unit of budgets
 

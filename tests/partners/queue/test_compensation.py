@@ -1,4 +1,4 @@
-"""A compensating removal keeps to the caps of a request and isolates poison rows."""
+"""A repeated removal (compensation) keeps to the caps of a request and isolates poison rows."""
 
 import dataclasses
 
@@ -14,7 +14,10 @@ pytestmark = pytest.mark.thorough
 
 
 def _late_add_after_a_removal(world, n):
-    """Send an add late, after the removal of its people was synced. Return the repeated removal."""
+    """Send an add late, after the removal of its people was synced, so that this is repeated.
+
+    Return the audience, the Sync of the removal, and the people.
+    """
     audience, people = world.create_audience(), world.create_people(n)
     world.enter(world.create_sync(audience), people)
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())

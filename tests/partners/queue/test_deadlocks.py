@@ -19,12 +19,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 def run_while_locked(held, *functions):
-    """Run these functions at once while ``held`` is locked. Return their errors."""
+    """Run these functions concurrently while the batch ``held`` is locked. Return their errors."""
     threads = Threads()
     with transaction.atomic():
         Batch.objects.select_for_update().get(pk=held.pk)
         for function in functions:
-            # After 0.7 s it waits for this batch, another one or the whole database.
+            # After 0.7 s it waits for `held`, for another batch, or (SQLite) for the database.
             threads.start(function).join(0.7)
     return threads.join()
 
@@ -37,7 +37,7 @@ def settle_as(batch, state):
 
 def copy_of(batch, **values):
     batch = Batch.objects.get(pk=batch.pk)
-    batch.pk, batch.n = None, 0  # no people of its own: the tallies stay true
+    batch.pk, batch.n = None, 0  # without people, so the tallies stay correct
     for name, value in values.items():
         setattr(batch, name, value)
     batch.save()

@@ -1,4 +1,4 @@
-"""A discard reverts an earlier attempt that may have arrived, whatever later attempts returned."""
+"""A discard takes back (reverts) an add if any attempt may have arrived, not only the last one."""
 
 import pytest
 from django.utils import timezone

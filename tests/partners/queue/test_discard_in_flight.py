@@ -1,4 +1,4 @@
-"""A discard during a call cancels an add that failed and reverts one that may have arrived."""
+"""A discard during a call cancels a failed add, and takes back one that may have arrived."""
 
 import pytest
 from django.utils import timezone
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.thorough
 
 
 def _lease_then_discard(world):
-    """Return a leased request that an admin discards just before the call."""
+    """Lease a request, then discard its people. Return its parcel, which is not sent yet."""
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.lease_batches(request, now=timezone.now())
     parcel = pack(request, post_by=float("inf"), most_rows=10_000)

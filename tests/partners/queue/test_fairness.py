@@ -1,4 +1,4 @@
-"""A tenant with many pending people does not delay others; the order of requests shows it."""
+"""A tenant (app group) with many pending people does not delay others."""
 
 import pytest
 
@@ -78,7 +78,7 @@ def test_small_batches_go_before_bulk_of_the_same_ad_account(world):
 
 
 def test_blocked_batches_hide_no_free_batch(world, monkeypatch):
-    """More blocked batches are pending than one query looks at."""
+    """There are more blocked batches than one plan reads (CANDIDATES)."""
     monkeypatch.setattr(flush.collect, "CANDIDATES", 3)
     audience, people = world.create_audience(), world.create_people(6)
     add = world.create_sync(audience)
@@ -98,7 +98,7 @@ def test_blocked_batches_hide_no_free_batch(world, monkeypatch):
 
 def test_small_batches_share_requests_up_to_ten_audiences(world):
     """Small batches of ten audiences share a request, an eleventh needs another."""
-    assert DEFAULT.people_per_request == 10_000  # no reason for a second request
+    assert DEFAULT.people_per_request == 10_000  # so this limit causes no second request
     syncs = [world.create_sync(world.create_audience(f"a{n}")) for n in range(11)]
     for sync_row in syncs:
         world.enter(sync_row, world.create_people(4))

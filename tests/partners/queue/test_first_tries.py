@@ -1,4 +1,4 @@
-"""A call counts the people who were in no call before it, and how many of them it accepted."""
+"""Each call records its people who were in no earlier call, and how many of them were accepted."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""A push after the lease expired counts nothing twice and does not overrule a newer state."""
+"""A request after its lease expired counts nothing twice, and does not undo newer operations."""
 
 import pytest
 from django.utils import timezone

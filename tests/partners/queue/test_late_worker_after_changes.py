@@ -1,4 +1,4 @@
-"""A late push of people split, discarded or retried since does not overrule a newer state."""
+"""A late request does not undo what happened to its people since: split, discard, retry."""
 
 import pytest
 from django.utils import timezone
@@ -21,7 +21,7 @@ def sync_row(world):
 
 @pytest.fixture
 def send_late_request(world, sync_row):
-    """send_late_request(): send the request that a worker had built before its lease expired."""
+    """send_late_request(): send a request built before its lease expired, then drain the queue."""
     [request] = collect.plan(world.eu.lane, most=1, now=timezone.now())
     assert collect.lease_batches(request, now=timezone.now())
     parcel = pack(request, post_by=float("inf"), most_rows=10_000)

@@ -1,4 +1,4 @@
-"""Splits, repeats and concurrent calls never let an older sync overrule a newer one."""
+"""Splits, repeats and concurrent calls never let an older operation overrule a newer one."""
 
 import dataclasses
 import threading
@@ -91,7 +91,7 @@ def _during_an_open_enqueue(world, remove, people, work):
     threads = Threads()
     threads.start(enter)
     assert entered.wait(120)
-    threads.start(work).join(1)  # by now it is done, or waits for the end of the transaction
+    threads.start(work).join(1)  # then it is done, or waits for the end of the transaction
     go.set()
     assert threads.join() == []
 

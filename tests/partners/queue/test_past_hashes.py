@@ -1,4 +1,4 @@
-"""Removals that carry past hashes fit into a request and give every person their outcome."""
+"""Removals with past hashes fit into their requests, and each person gets the right outcome."""
 
 import dataclasses
 

@@ -86,7 +86,8 @@ def test_the_repeat_of_a_paused_add_is_sent_and_blocks_no_removal(world):
     world.enter(add, people[:2])
     world.flush()
     _pause(add)
-    # The first worker sends it after all: the two are removed again, so their add is repeated.
+    # The first worker sends the removal late. It removes the two people again, so the later add is
+    # repeated.
     settle.settle(_send_now(parcel), now=timezone.now())
     later = world.create_sync(audience, "remove")
     world.enter(later, people[2:])

@@ -1,4 +1,4 @@
-"""Hanging token probes occupy one worker for a bounded time."""
+"""Token probes without an answer occupy only one worker, and for a bounded time."""
 
 import time
 from datetime import timedelta
@@ -13,7 +13,7 @@ from tests.support.queue_world import FAST
 
 pytestmark = pytest.mark.thorough
 
-DEADLINE, BOUND = 2.0, 0.3  # seconds for one probe, and until no other one begins
+DEADLINE, BOUND = 2.0, 0.3  # seconds: for one probe; after which a run begins no other one
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A purge runs beside retries, enqueues, pushes and a second purge."""
+"""A purge may run at the same time as retries, enqueues, pushes and a second purge."""
 
 import threading
 from datetime import timedelta
@@ -57,7 +57,7 @@ def test_a_purge_waits_for_an_open_retry(world, errored_syncs):
     with transaction.atomic():
         assert sync.retry_errored(errored_syncs[0], now=timezone.now()) == 60
         other = in_thread(errors, purge, times=1)
-        other.join(0.7)  # by now it waits for the batch or the whole database
+        other.join(0.7)  # then it waits for the batch, or (SQLite) for the database
     other.join(30)
     assert not other.is_alive()
     assert errors == []

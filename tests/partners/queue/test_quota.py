@@ -17,7 +17,7 @@ PARK_SECONDS = 0.1  # seconds; 300 in production
 
 @pytest.fixture
 def throttled_sync(world, settings):
-    """Three people after their first attempt; every park now has the maximum length."""
+    """Three people after their first attempt; each further park has the maximum length."""
     settings.SYNC = settings.SYNC | {"throttle_park": PARK_SECONDS}
     world.set_fault("code", code=50000, count=1)
     world.set_fault("throttle")
@@ -31,7 +31,7 @@ def throttled_sync(world, settings):
 def _approach_deadline():
     """Put the deadline of every pending batch shortly after the end of the present park.
 
-    A last try amid a park would lengthen no park, and so extend no deadline.
+    With a deadline during the park, the answer to the last try would extend no deadline.
     """
     at = timezone.now() + timedelta(seconds=PARK_SECONDS * 1.5)
     Batch.objects.update(
@@ -107,7 +107,7 @@ def test_a_throttled_lane_extends_only_its_own_deadlines(world, settings):
 def test_each_throttled_request_has_a_last_attempt_at_the_deadline(
     world, settings, is_of_ad_account
 ):
-    """This holds whether the limit of the app or that of the ad account is used up."""
+    """It has one whether the limit of the app or that of the ad account is used up."""
     settings.SYNC = settings.SYNC | {"throttle_park": 300.0}
     world.eu.learned_cap = 10
     world.eu.save()

@@ -1,4 +1,4 @@
-"""A worker judges the body it has built: named rows, late calls, wrong batch sizes."""
+"""Answers apply to the body as it was built, late bodies are not sent, wrong sizes are errored."""
 
 import time
 
@@ -65,7 +65,7 @@ def test_a_run_books_no_call_after_its_own_end(world, settings):
 def test_a_batch_with_a_wrong_size_is_errored_at_its_deadline(world):
     sync_row = world.create_sync()
     world.enter(sync_row, world.create_people(3))
-    Batch.objects.update(n=4)  # as a bug or a manual change of the database might leave it
+    Batch.objects.update(n=4)  # such as after a bug or a manual change of the database
     Tally.objects.update(entered=4, pending=4)
     world.flush(seconds=0.5)
     assert Batch.objects.get().state == "pending"

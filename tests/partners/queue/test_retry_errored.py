@@ -17,7 +17,7 @@ pytestmark = pytest.mark.thorough
 
 
 def _enter_errored(world, n):
-    """Enqueue people: seven are named by the partner (40002); the rest err with their batch."""
+    """Enqueue people and error them: seven by their rows (40002), others by their batch (50000)."""
     sync_row = world.create_sync()
     world.enter(sync_row, world.create_people(n))
     now = timezone.now()
@@ -109,7 +109,7 @@ def test_errored_people_are_retried_with_the_new_sync_of_the_step(world, monkeyp
 def test_a_retry_does_not_overrule_a_newer_removal(world):
     sync_row, new_sync = _enter_errored(world, 10), world.create_sync(world.create_audience("new"))
     rows = sync_row.deliveries.order_by("pk")
-    removed = [*rows[5:8], rows.last()]  # some errored by name, some with their batch
+    removed = [*rows[5:8], rows.last()]  # two errored by their rows, two by their batch
     world.enter(
         world.create_sync(new_sync.audience, "remove"),
         Profile.objects.filter(deliveries__in=removed),

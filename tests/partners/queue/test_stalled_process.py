@@ -1,4 +1,4 @@
-"""A process that stalled sends no burst: overdue requests are booked again."""
+"""A process that stalled does not send a burst of overdue requests: it books them again."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,14 +15,14 @@ STALL_SECONDS = flush.SEND_TOLERANCE + 0.3
 
 @pytest.fixture
 def submitted_calls(monkeypatch):
-    """Return the calls given to threads; the first is made long after its booked time."""
+    """The calls submitted to threads. The first one runs long after its booked time."""
     submitted = []
 
     class Stalling(ThreadPoolExecutor):
         def submit(self, call, /, *arguments, **named):
             submitted.append(call)
             if len(submitted) == 1:
-                # Only the first one may be too late, also if the machine is busy.
+                # On a busy machine, later calls must not be too late.
                 monkeypatch.setattr(flush, "SEND_TOLERANCE", 60.0)
                 return super().submit(self._later, call, *arguments, **named)
             return super().submit(call, *arguments, **named)
@@ -76,7 +76,7 @@ def test_requests_planned_with_a_slow_lease_are_booked_again(world, monkeypatch)
 
 
 def test_a_run_that_stood_still_books_its_only_request_again(world, monkeypatch):
-    waits, book = [-1.0], flush.Flush._book  # seconds: the first booked time is over already
+    waits, book = [-1.0], flush.Flush._book  # the first booked time passed one second ago
     monkeypatch.setattr(
         flush.Flush, "_book", lambda *arguments: [waits.pop()] if waits else book(*arguments)
     )

@@ -1,4 +1,4 @@
-"""A removal is superseded only by a new, sendable entry of the same person."""
+"""Only a new add of the same person that can be sent supersedes a removal."""
 
 import pytest
 from django.utils import timezone

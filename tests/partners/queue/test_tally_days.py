@@ -1,4 +1,4 @@
-"""A TallyDay is the tally when the day began: the hours since add up to the difference to now."""
+"""A TallyDay has the counts when its day began: with the hours since, they give the tally."""
 
 from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
@@ -15,7 +15,7 @@ from tests.support import builder
 
 pytestmark = pytest.mark.django_db
 FIRST = date(2026, 3, 1)
-# Day and hour of each change, in the order of the commits: the clocks of two machines differ.
+# Day and hour of each change, in commit order; they jump because clocks of machines differ.
 TIMES = [(2, 22), (2, 23), (3, 0), (2, 23), (5, 9), (4, 8), (5, 9), (4, 7), (1, 3), (5, 10), (1, 3)]
 
 

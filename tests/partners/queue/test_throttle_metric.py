@@ -1,4 +1,4 @@
-"""People parked by a partner's limits are counted by cause."""
+"""The metric audsync_parked_people counts people whom a rate limit holds, by cause."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""People who leave are removed again, unless another Sync still wants them in the audience."""
+"""People who leave a step are removed, unless another Sync still wants them in the audience."""
 
 import pytest
 from django.db import transaction

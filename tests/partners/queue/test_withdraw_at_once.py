@@ -27,7 +27,7 @@ def test_two_syncs_left_at_once_remove_people_once(world):
     def leave(to_sync):
         with transaction.atomic():
             sync.withdraw(to_sync, [person.pk for person in people], now=timezone.now())
-            # The second one comes here only after the commit of the first one.
+            # The second thread gets here only after the first has committed: they never meet here.
             with suppress(BrokenBarrierError):
                 both.wait(0.5)
 
