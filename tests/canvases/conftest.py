@@ -17,9 +17,9 @@ HTMX = {"HX-Request": "true"}
 
 @pytest.fixture
 def one_morning(time_machine):
-    """Begin a random walk at the same time in each run: its seed alone decides what happens.
+    """Start the test at a fixed time, so that only the seed of a random test decides what happens.
 
-    It is later than the clock of the database, whose rows are due then.
+    The time is later than the clock of the database, so that rows with its timestamps are due.
     """
     time_machine.move_to(datetime(2041, 11, 25, 8, 17, tzinfo=UTC))
 
@@ -77,7 +77,7 @@ def sandbox(eu, settings):
 
 
 class Editor:
-    """The requests of one user to the editor of one canvas."""
+    """Sends the requests of one user to the editor of one canvas."""
 
     def __init__(self, client, canvas):
         self.client, self.canvas = client, canvas

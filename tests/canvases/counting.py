@@ -1,4 +1,4 @@
-"""Change the counts of a sync as the queue does, and compare numbers with their lists."""
+"""Change the counts of a sync like the queue, and compare numbers with their lists of people."""
 
 from django.utils import timezone
 
@@ -26,7 +26,7 @@ def every_number(canvas):
 
 
 def wrong_lists(canvas):
-    """Return the numbers of a canvas whose list is not as long as they say."""
+    """Return the numbers of a canvas that differ from the length of their list."""
     canvas.refresh_from_db()
     found = []
     for one in every_number(canvas):

@@ -46,7 +46,7 @@ def people(canvas_world):
 
 @pytest.fixture
 def canvas(canvas_world):
-    """Paths, with a split that ends with an exit inside; a split and a Sync behind the block."""
+    """Paths, one of which has a split with an exit; after the block, a split and a Sync."""
     return canvas_world.create_flow(
         ("paths", "audience_paths", PATHS, None, 0),
         ("buyers", "audience_sync", {}, "paths", 2),
@@ -103,7 +103,7 @@ def test_the_launch_does_what_the_forecast_of_each_branch_says(canvas_world, can
 
 
 def test_branches_read_in_another_order_would_be_seen(canvas_world, canvas, people, monkeypatch):
-    """Seeded bug: the forecast asks the paths from the last to the first."""
+    """Seeded bug: the forecast evaluates the paths from the last to the first."""
 
     def branches(step):
         by_number = KINDS[step.kind].branches(step)

@@ -1,4 +1,4 @@
-"""Who would be sent at a step: by branch, with which identifiers, not sent and why."""
+"""The forecast of a step: who would be sent, with which identifiers, who would not, and why."""
 
 from datetime import timedelta
 

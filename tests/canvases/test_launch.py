@@ -112,7 +112,7 @@ def test_a_launched_canvas_is_live(bob_editor, step, winback, canvas, people, bo
 def test_members_of_a_waited_for_segment_are_noted_before_the_transaction(
     bob_editor, step, winback, canvas, people, segment
 ):
-    """In the transaction of the launch, noting a million people would hold up the engine."""
+    """Noting a million people in the transaction of the launch would block the engine."""
     bob_editor.save_sync(step, winback)
     event = {"number": 1, "label": "In", "kind": "segment", "segment": str(segment.api_id)}
     wait = {"amount": 1, "unit": "days", "events": [event]}
@@ -128,7 +128,7 @@ def test_members_of_a_waited_for_segment_are_noted_before_the_transaction(
     with connection.execute_wrapper(watch):
         assert bob_editor.post("canvas_launch").status_code == 302
 
-    assert depths == [1]  # the part in a transaction of its own
+    assert depths == [1]  # the part was noted in its own transaction
     assert SegmentMember.objects.exists()
 
 

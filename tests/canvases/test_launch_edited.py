@@ -1,4 +1,4 @@
-"""A launch from a page that shows no longer what would be launched is not made."""
+"""A launch from an outdated page is not made; the page is shown again instead."""
 
 import pytest
 from django.utils import timezone

@@ -1,4 +1,4 @@
-"""The number of broken laws is a metric, read beside the scrape and never awaited for long."""
+"""The number of broken laws is a metric; the laws are checked in the background of scrapes."""
 
 import threading
 

@@ -139,7 +139,7 @@ def test_audiences_of_an_ad_account(scrape, world):
 
 
 def test_a_page_is_cached_for_some_seconds(scrape, pending_batch, monkeypatch):
-    monkeypatch.setattr(metrics, "PAGE_SECONDS", 60.0)  # whatever else the machine does
+    monkeypatch.setattr(metrics, "PAGE_SECONDS", 60.0)  # enough on a busy machine
     scrape()
     pending_batch.update(n=0)
     header = {"Authorization": f"Bearer {TOKEN}"}

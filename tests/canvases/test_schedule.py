@@ -1,4 +1,4 @@
-"""Schedules run at local times, in the nights when clocks change as well. No database."""
+"""Schedules run at local times, even in nights when clocks change."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo

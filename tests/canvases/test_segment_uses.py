@@ -1,4 +1,4 @@
-"""A segment names every canvas that uses it, and is kept until none does."""
+"""The page of a segment names every canvas that uses it; a used segment cannot be removed."""
 
 import pytest
 from django.urls import reverse

@@ -1,4 +1,4 @@
-"""The flow of a canvas as a tree of blocks: what follows a step, the order of reading, nesting."""
+"""The flow of a canvas as a tree of blocks: the next step, the reading order, the nesting."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""GET /canvas/details tells where every branch leads, /canvas/data_series how many took it."""
+"""GET /canvas/details has the next step of each branch, /canvas/data_series its people."""
 
 import pytest
 from django.db import connection
@@ -16,7 +16,7 @@ EVENTS = [{"number": 1, "label": "Order", "kind": "event", "name": "order", "whe
 
 @pytest.fixture
 def flow(canvas_world):
-    """A decision with a wait, which ends, in "yes"; an exit in "no"; paths after the block."""
+    """A split with a wait in "yes" and an exit in "no"; paths after the block."""
     return canvas_world.create_flow(
         ("split", "decision_split", {"filter": GERMAN}, None, 0),
         ("wait", "wait_until", DAY | {"events": EVENTS}, "split", 1),

@@ -1,4 +1,4 @@
-"""Audiences are created and deleted at the partner, and lookalikes are made of them."""
+"""Pages create and delete audiences at the partner, and make lookalikes of them."""
 
 import re
 

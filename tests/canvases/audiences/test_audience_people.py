@@ -1,4 +1,4 @@
-"""The people who are in an audience by what we sent: list, search, file."""
+"""The people who, by our deliveries, are in an audience: list, search, file."""
 
 import re
 from datetime import UTC, datetime

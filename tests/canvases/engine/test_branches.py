@@ -40,7 +40,7 @@ def canvas(canvas_world):
 
 @pytest.fixture
 def people(canvas_world):
-    """Two people from Germany, of whom one bought; one who only bought; one who did neither."""
+    """Two Germans, one of whom bought; one foreigner who bought; one foreigner who did not."""
     profiles = canvas_world.create_people(4)
     Profile.objects.filter(pk__in=[profiles[0].pk, profiles[1].pk]).update(country="DE")
     for person in (profiles[1], profiles[2]):
@@ -78,7 +78,7 @@ def test_branches_meet_after_the_block_unless_they_end_with_an_exit(canvas_world
     canvas_world.run(timezone.now() + timedelta(days=1))
 
     assert canvas_world.step_counts(steps["german"]) == (2, 2, 0, 0)
-    # The person who did neither waited here for a day; the two from Germany have just come.
+    # The fourth person has waited here for a day; the two Germans have arrived now.
     assert canvas_world.step_counts(steps["after"]) == (3, 0, 1, 2)
     canvas_world.run(timezone.now() + timedelta(days=3))
     assert not Visit.objects.filter(left_at=None).exists()
@@ -86,7 +86,7 @@ def test_branches_meet_after_the_block_unless_they_end_with_an_exit(canvas_world
 
 
 def test_a_profile_that_changes_between_two_updates_takes_one_branch(canvas_world, canvas, people):
-    """The profile moves to Germany after the update of the first branch, and has bought nothing."""
+    """A person who bought nothing moves to Germany after the update for the branch of Germans."""
     row, steps = canvas
     canvas_world.launch(row)
     engine.admit(row.pk, now=timezone.now())
@@ -99,7 +99,7 @@ def test_a_profile_that_changes_between_two_updates_takes_one_branch(canvas_worl
 
 
 def test_a_condition_of_everyone_else_would_be_noticed(canvas_world, canvas, people, monkeypatch):
-    """Seeded bug: "everyone else" are people for whom no condition holds, not all who are left."""
+    """Seeded bug: "everyone else" is selected by a condition instead of taking all who are left."""
     real_branches = AudiencePaths.branches
 
     def branches(kind, step):
@@ -140,7 +140,7 @@ def test_a_split_sees_what_is_stored_when_the_crowd_moves(canvas_world, people):
 
 
 def test_people_pass_a_split_and_an_exit_in_the_update_that_lets_them_leave(canvas_world, people):
-    """People count at each of these steps as if they had stopped there."""
+    """The counts of each step are the same as when people stop there."""
     row, steps = canvas_world.create_flow(
         ("wait", "delay", DAY, None, 0),
         ("split", "audience_paths", split(GERMAN, BOUGHT), "wait", 0),

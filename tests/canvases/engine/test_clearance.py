@@ -32,7 +32,7 @@ def remove_step(canvas_world, step, people):
 
 
 def waiting_by_step():
-    """Return how many wait at each step that people wait at."""
+    """Return step -> number of people who wait there, for steps where people wait."""
     rows = list(Visit.objects.filter(left_at=None).values_list("step", flat=True))
     return {step: rows.count(step) for step in rows}
 

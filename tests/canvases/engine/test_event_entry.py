@@ -1,4 +1,4 @@
-"""A canvas that people enter and leave by events, in whatever order these arrive."""
+"""People enter and leave a canvas by events; the order in which events arrive does not matter."""
 
 from datetime import timedelta
 
@@ -32,7 +32,7 @@ def cart_world(canvas_world):
 
 
 def send(canvas_world, *events):
-    """Send events, (name, seconds from now) each, in one call."""
+    """Send events as (name, seconds from now) in one call."""
     now = timezone.now()
     events_sent = [
         {

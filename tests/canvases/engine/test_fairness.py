@@ -1,4 +1,4 @@
-"""Every canvas gets its turn: one with many due steps does not hold up the others."""
+"""Canvases take turns: one with many due steps does not delay the others."""
 
 import time
 from datetime import timedelta
@@ -80,24 +80,24 @@ def test_a_beat_with_time_moves_all_of_them(canvas_world):
 
 
 def test_people_who_come_in_behind_the_last_crowd_are_not_lost(canvas_world, one_round_per_beat):
-    """Memory holds where the last crowd ended; visits that are due earlier move in the last one."""
+    """The engine remembers where the last crowd ended; visits due before that move at the end."""
     canvas = canvas_with_due_people(canvas_world, n_steps=1, n_each=4 * CROWD)
     [step] = canvas.steps.all()
     now, ends = timezone.now(), crowds.Ends()
     engine.advance(step.pk, now=now, ends=ends)
     earlier = Visit.objects.filter(step=step, left_at=None).last()
     Visit.objects.filter(pk=earlier.pk).update(due_at=earlier.due_at - timedelta(hours=1))
-    was_waiting = []  # after each crowd: does the person who is due earlier still wait
+    was_waiting = []  # after each crowd: whether the person who is due earlier still waits
     while engine.advance(step.pk, now=now, ends=ends):
         was_waiting.append(Visit.objects.filter(pk=earlier.pk, step=step).exists())
 
-    # All due visits are searched only when no full crowd is left behind the last one.
+    # Only when no full crowd is left after the last one, all due visits are searched.
     assert was_waiting == [True, True, False]
     assert count_due(canvas) == 0
 
 
 def test_crowds_at_one_due_time_are_read_behind_the_last_one(canvas_world, one_round_per_beat):
-    """The query does not read past visits that have moved: an old snapshot keeps their entries."""
+    """The query skips visits that have moved, whose index entries an old snapshot keeps."""
     canvas = canvas_with_due_people(canvas_world, n_steps=1, n_each=4 * CROWD)
     [step] = canvas.steps.all()
     now, ends = timezone.now(), crowds.Ends()
@@ -173,7 +173,7 @@ def test_due_steps_are_found_by_the_index_of_open_visits(canvas_world):
 
 
 def test_due_steps_are_found_without_reading_all_who_wait(canvas_world):
-    """The statistics know of no open visit, as after a launch whose people have all left."""
+    """The planner's statistics have no open visit, as after a launch whose people have all left."""
     former, _steps = canvas_world.create_canvas(DELAY)
     now = timezone.now()
     Visit.objects.bulk_create(

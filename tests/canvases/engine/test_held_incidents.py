@@ -1,4 +1,4 @@
-"""Removals that a brake holds are one incident of their canvas, from begin to end."""
+"""Removals that a brake holds are one incident of their canvas, until a member decides."""
 
 import pytest
 from django.db.models import F
@@ -66,7 +66,7 @@ def test_the_incident_is_over_once_all_have_come_back(audience_of_ten):
 
 
 def test_held_removals_stay_one_incident_while_the_steps_change(audience_of_ten, mailoutbox):
-    """The people of held removals wait even if no step uses their Sync, or any Sync, any more."""
+    """Held removals wait even if no step uses their Sync any more, or if the canvas has no Sync."""
     Canvas.objects.update(created_by=audience_of_ten.user)
     brake_world.move(audience_of_ten, range(4), "FR")
     assert _incidents() == [(4, True)]
@@ -152,7 +152,7 @@ def test_each_step_whose_removals_are_held_leads_to_the_decision(audience_of_ten
     for path in (f"{url}steps/{{}}/numbers/", f"{url}?step={{}}"):
         pages = [client.get(path.format(one.pk)).content.decode() for one in (first, second, third)]
         assert [decision in page for page in pages] == [True, True, False]
-    # ``pages`` are those of the last path: the canvas with a step beside it and all cards.
+    # ``pages`` are those of the last path in the loop: the canvas with a step and all cards.
     cards = [pages[0].split(f'id="card-{one.pk}"')[1] for one in (first, second, third)]
     assert ["Removals are held." in card.split("</a>")[0] for card in cards] == [True, True, False]
 

@@ -1,4 +1,4 @@
-"""A run of a schedule that a stop interrupted goes on at the next run, not at the next launch."""
+"""If a stop interrupts a scheduled run, the next run continues it; the next launch does not."""
 
 from datetime import UTC, datetime
 

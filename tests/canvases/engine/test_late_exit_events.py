@@ -1,4 +1,4 @@
-"""An exit event that arrives late removes no one from the audience who entered after it."""
+"""An exit event that arrives late does not remove people who entered after it happened."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""A canvas that is kept up to date: people enter when they join its segment, and leave with it."""
+"""People enter a live canvas when they join its segment, and leave it with the segment."""
 
 from datetime import datetime, timedelta
 
@@ -22,7 +22,7 @@ VIP = {"all": [{"field": "country", "op": "is", "value": "DE"}]}
 
 @pytest.fixture
 def vip_world(canvas_world):
-    """A world whose segment has three people, by country; three are outside."""
+    """A world with six people: three are in the segment of a country, three are not."""
     canvas_world.segment = Segment.objects.create(
         app_group=canvas_world.app_group, name="VIP", filter=VIP
     )

@@ -1,4 +1,4 @@
-"""L8: an audience that a canvas mirrors has the sendable people of the segment, and no others."""
+"""L8: a mirrored audience has exactly the people of its segment who may be sent."""
 
 import hashlib
 import random

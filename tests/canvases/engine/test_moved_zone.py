@@ -1,4 +1,4 @@
-"""A group that moves to another time zone: runs keep their local time, and happen once."""
+"""When a group changes its time zone, scheduled runs keep their local time and happen once."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -24,7 +24,7 @@ def at(hour, day=3):
 
 @pytest.fixture
 def launch_and_move(canvas_world, signed_in, alice, time_machine):
-    """launch_and_move(entry, zone, then, hour): launch in a zone, move to the other at an hour."""
+    """launch_and_move(entry, zone, then, hour): launch in ``zone``, move to ``then`` at an hour."""
 
     def launch_then_move(entry, zone, then, hour):
         AppGroup.objects.update(time_zone=zone)
@@ -48,7 +48,7 @@ def visit_counts(*hours, day=3):
     """Let the engine run at these hours; return how many visits there are after each."""
     counts = []
     for hour in hours:
-        for seconds in (0, 5):  # people enter, and leave after the delay of a second
+        for seconds in (0, 5):  # people enter, then leave after their delay of a second
             now = at(hour, day) + timedelta(seconds=seconds)
             while engine.move_all(now=now):
                 pass
@@ -103,7 +103,7 @@ def test_a_run_that_waited_for_its_lock_uses_the_zone_stored_meanwhile(
 
     def late(canvas_id):
         row = locked_live(canvas_id)
-        row.app_group.time_zone = NEW_YORK  # the zone as it was read before the wait
+        row.app_group.time_zone = NEW_YORK  # the outdated zone, read before the wait for the lock
         return row
 
     monkeypatch.setattr(rows, "locked_live", late)

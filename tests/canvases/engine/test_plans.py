@@ -1,4 +1,4 @@
-"""The plans by which the database chooses and moves a crowd."""
+"""The query plans for choosing and moving a crowd use the right indexes."""
 
 from datetime import timedelta
 
@@ -80,7 +80,7 @@ def test_the_next_of_many_who_are_due_at_one_time_are_read_in_order(
 
 
 def test_a_crowd_is_read_in_order_where_the_statistics_know_of_no_open_visit(canvas_world, canvas):
-    """The statistics know only people who have all left; the next launch brings people who wait."""
+    """The planner's statistics are from a time when all people had left; now people wait again."""
     row, steps = canvas
     canvas_world.create_people(300)
     canvas_world.launch(row)
@@ -97,7 +97,7 @@ def test_a_crowd_is_read_in_order_where_the_statistics_know_of_no_open_visit(can
 
 
 def test_those_who_wait_for_an_event_are_found_by_person(canvas_world):
-    """The query does not find them by their step, at which a million people may wait."""
+    """The query does not search by the step, where a million people may wait."""
     row = {"number": 1, "label": "Order", "kind": "event", "name": "order", "where": []}
     canvas, _steps = canvas_world.create_canvas(("wait_until", DAY | {"events": [row]}))
     people = canvas_world.create_people(300)
@@ -128,7 +128,7 @@ def test_those_who_wait_for_an_event_are_found_by_person(canvas_world):
 
 
 def add_former_people(canvas_world, canvas, *, n=500):
-    """Add people who have left the canvas, and renew the statistics of the planner."""
+    """Add people who have left the canvas, then ANALYZE."""
     now = timezone.now()
     Visit.objects.bulk_create(
         Visit(canvas=canvas, profile=person, entered_at=now, left_at=now)

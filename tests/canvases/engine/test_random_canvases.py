@@ -1,4 +1,4 @@
-"""Random canvases, people, events, times and stops: everybody is in one place, all tallies hold."""
+"""Random canvases, events and stops: each person is in one place, and all tallies hold."""
 
 import random
 from collections import Counter
@@ -92,7 +92,7 @@ class Walk:
             parent = step
 
     def happen(self, *names):
-        """Let events of a person arrive, in any order, that happened a little or long ago."""
+        """Let events of a person arrive; each happened some seconds or hours ago."""
         now, who = timezone.now(), self.pick(*self.people).external_id
         ago = [timedelta(seconds=self.pick(0, 1, 5, 5, 3600, 9 * 3600)) for _name in names]
         for name, past in zip(names, ago, strict=True):
@@ -106,7 +106,7 @@ class Walk:
         live_marks.note(self.group.pk, [person.pk])
 
     def call(self):
-        """Name a person to the canvas; note it if a member does not enter for the first time."""
+        """Let a person enter by a call; note in ``missed`` if a member does not enter."""
         canvas, person = Canvas.objects.get(pk=self.canvas.pk), self.pick(*self.people)
         if canvas.entry_by != "call":
             return
@@ -164,8 +164,8 @@ class Walk:
             self.settle()
             return list(self.broken())
 
-    # Yield what does not hold, though it must when no work is left.
     def broken(self):
+        """Yield a sentence per rule that does not hold although no work is left."""
         yield from [*self.missed, *laws.broken(now=timezone.now()), *wrong_lists(self.canvas)]
         self.canvas.refresh_from_db()
         visits = list(Visit.objects.order_by("entered_at", "pk"))

@@ -1,6 +1,6 @@
-"""Random trees of splits, crowds, kills and changes of profiles.
+"""Move people through random trees of splits, with kills and changes of profiles.
 
-Each person is always in one place, all tallies hold, and no step is passed twice.
+Each person is always at one step, all tallies hold, and no person passes a step twice.
 """
 
 import random
@@ -51,7 +51,7 @@ def random_settings(dice, kind):
 
 
 def grow(canvas_world, dice, n):
-    """Return a canvas of n random steps at random places, exits without anything after them."""
+    """Return a canvas of n random steps at random places; no step comes after an exit."""
     canvas, _none = canvas_world.create_canvas()
     places = [(None, 0)]
     kinds = ["delay", "decision_split", "audience_paths", "wait_until", "exit"]
@@ -69,7 +69,7 @@ def grow(canvas_world, dice, n):
 
 
 class Watch:
-    """Notes where each person is after each move, and that no person comes back."""
+    """Checks after each round where each person is, and that no person comes back to a step."""
 
     def __init__(self, canvas):
         self.canvas, self.been, self.at = canvas, defaultdict(list), {}
@@ -92,7 +92,7 @@ class Watch:
 
 
 def happen(dice, canvas_world, canvas, people, now):
-    """Change profiles, let some order, and some be due before others that have gone on."""
+    """Change profiles, let some people order, and make some visits due earlier."""
     for person in dice.sample(people, 4):
         Profile.objects.filter(pk=person.pk).update(country=dice.choice(COUNTRIES))
     waiting = list(Visit.objects.filter(canvas=canvas, left_at=None).order_by("pk"))
@@ -108,20 +108,21 @@ def happen(dice, canvas_world, canvas, people, now):
 
 
 class Killed(BaseException):
-    """The process dies. No exception of Python's: the engine must not catch it."""
+    """Stands for the death of the process. The engine does not catch a BaseException."""
 
 
 @contextmanager
 def killed(*, before):
-    """Die before the nth statement: what the transaction has done is lost."""
+    """Raise Killed before the nth statement; the transaction is rolled back, as after a death."""
     n = 0
 
     def watch(execute, sql, *rest):
         nonlocal n
-        # A savepoint stands for a transaction here, so the process cannot die within its end.
+        # In a test, savepoints stand for transactions. Their end is one statement, which is not a
+        # point of death.
         n += not sql.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK"))
         if n == before:
-            n += 1  # the rollback itself is executed
+            n += 1  # so that the statements of the rollback are executed
             raise Killed
         return execute(sql, *rest)
 
@@ -130,7 +131,7 @@ def killed(*, before):
 
 
 def work(dice, move, *what, **how):
-    """Do a part of a beat; in one of three cases it is killed on the way first."""
+    """Do a part of a beat; in one of three cases it is killed first, then repeated."""
     if dice.random() < 1 / 3:
         with killed(before=dice.randint(1, 25)):
             move(*what, **how)
@@ -146,7 +147,7 @@ def test_everybody_is_in_one_place_and_no_step_is_passed_twice(canvas_world, mon
     canvas_world.launch(canvas)
     movement.admission.admit(canvas.pk, now=timezone.now())
     watch, now = Watch(canvas), timezone.now()
-    ends = crowds.Ends()  # kept through all rounds: no one who arrives before an end is lost
+    ends = crowds.Ends()  # one for all rounds: people who arrive before an end must not be lost
 
     for round_ in range(26):
         happen(dice, canvas_world, canvas, people, now)
@@ -155,7 +156,7 @@ def test_everybody_is_in_one_place_and_no_step_is_passed_twice(canvas_world, mon
             work(dice, movement.advance, step.pk, now=now, ends=ends)
         watch.look(len(people))
         now += timedelta(minutes=45)
-        if round_ in (3, 12):  # slow, hence not after each round
+        if round_ in (3, 12):  # not after each round, because it is slow
             assert wrong_lists(canvas) == []
 
     assert wrong_lists(canvas) == []

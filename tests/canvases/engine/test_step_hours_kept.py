@@ -1,4 +1,4 @@
-"""Old numbers by hour of steps and canvases are deleted; charts say from when on they count."""
+"""Old hourly numbers of steps and canvases are deleted; charts say since when numbers are kept."""
 
 from datetime import timedelta
 
@@ -37,7 +37,7 @@ def days_ago(at):
 
 
 def days_since(step):
-    """Return since when the numbers of a step and of its canvas count, in days."""
+    """Return the age in days of the oldest hourly numbers of a step, and of its canvas."""
     of_step, of_canvas = (
         numbers.first_hour(step, sends=False),
         canvas_numbers.first_hour(step.canvas),
@@ -65,7 +65,7 @@ def test_the_sums_of_many_chunks_are_kept(step, monkeypatch):
     for days in (801, 802):
         at = timezone.now() - timedelta(days=days)
         CanvasHour.objects.create(canvas=other, hour=at, entered=days)
-    for _chunk in range(5):  # each turn takes at least one, however slow
+    for _chunk in range(5):  # each call deletes at least one chunk, even on a slow machine
         retention.beat()
     assert dict(Canvas.objects.values_list("name", "hours_base")) == {"Welcome": 5, "Other": 1603}
     assert CanvasHour.objects.count() == 1

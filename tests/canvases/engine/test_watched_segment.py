@@ -1,4 +1,4 @@
-"""People leave a canvas with its entry segment, whatever let them enter."""
+"""People leave a canvas when they leave its entry segment, however they entered."""
 
 from datetime import timedelta
 
@@ -31,7 +31,7 @@ every_entry = pytest.mark.parametrize("entry_by", ENTRIES)
 
 @pytest.fixture
 def german_world(canvas_world):
-    """A world whose segment has four people, by country; two are outside."""
+    """A world with six people: four are in the segment of a country, two are not."""
     canvas_world.segment = Segment.objects.create(
         app_group=canvas_world.app_group, name="Germans", filter=GERMAN
     )
@@ -54,7 +54,7 @@ def launch_canvas(canvas_world, entry_by, *kinds, **fields):
 
 
 def let_enter(canvas_world, canvas, *names):
-    """Let people enter: those named, by an event or a call, or else all of the segment."""
+    """Let people enter: by an event or a call those with these names, otherwise the segment."""
     now = timezone.now()
     if canvas.entry_by == "event":
         sent = [{"external_id": name, "name": "cart", "time": now.isoformat()} for name in names]

@@ -1,4 +1,4 @@
-"""Every number, reason and error stands on the help page with its meaning and remedy."""
+"""The help page explains every number, reason and error, and says what to do."""
 
 import pytest
 from django.utils import translation

@@ -1,4 +1,4 @@
-"""After a journey to the sandbox every page shows the numbers of the rows, and charts add up."""
+"""After people were sent to the sandbox, every page agrees with the rows, and charts add up."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ METRIC = re.compile(r'data-(?:metric|number)="([\w-]+)">\s*(?:<a[^>]*>)?\s*([\d,
 
 @pytest.fixture
 def step(world, acme, bob):
-    """A step that has synced people, left out two, and three of whom the partner refused."""
+    """A step with synced people, two who were not synced, and three whom the partner refused."""
     segment = Segment.objects.create(app_group=acme, name="All", filter={})
     canvas = Canvas.objects.create(app_group=acme, name="Journey", segment=segment, created_by=bob)
     sync = world.create_sync(is_live=False)
@@ -38,7 +38,7 @@ def step(world, acme, bob):
 
 @pytest.fixture
 def rows(step):
-    """Return the numbers as the rows say, counted without any counter."""
+    """Return the numbers, counted from the rows instead of read from counters."""
     assert laws.broken(now=timezone.now()) == []
     deliveries = Delivery.objects.filter(sync__steps=step)
     outcomes = Counter(delivery.status.value for delivery in deliveries.select_related("batch"))

@@ -1,4 +1,4 @@
-"""The range of a chart: its bins, also over the changes of the clocks, and what it can be."""
+"""The range of a chart: which ranges are allowed, and their bins, even when clocks change."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""A step with two Syncs; each has a delivery of every outcome and reason."""
+"""A step whose deliveries have every outcome and reason."""
 
 import pytest
 from django.utils import timezone

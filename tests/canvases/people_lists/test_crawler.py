@@ -80,7 +80,7 @@ def pages(canvas):
 
 
 def is_explained(name, inner):
-    """Return whether a marked number is a link or zero, or counts people whom no list can have."""
+    """Return whether a number on a page is a link or zero, or is named in NO_LIST."""
     text = re.sub("<[^>]*>", " ", inner).split()
     is_zero = not text or text[0] in {"0", "–"}
     return is_zero or "people-link" in inner or name in NO_LIST

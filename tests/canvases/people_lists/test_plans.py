@@ -1,4 +1,4 @@
-"""Pages and searches of lists are answered by indexes, whatever the size of the tables."""
+"""Pages and searches of lists use indexes, so that they are fast on large tables."""
 
 import pytest
 from django.db import connection
@@ -15,7 +15,7 @@ TABLES = ("partners_delivery", "partners_batch", "canvases_visit", "people_profi
 
 @pytest.fixture
 def plans():
-    """plans(act) -> plans of the queries to large tables; PostgreSQL shall prefer any index."""
+    """plans(act) -> query plans on large tables. PostgreSQL must use an index wherever it can."""
 
     def run(act):
         plan_list = []
@@ -38,7 +38,7 @@ def plans():
 
 @pytest.fixture
 def whole_reads(plans):
-    """whole_reads(act) -> plans of queries that read a whole table although an index is there."""
+    """whole_reads(act) -> plans of queries that read a whole table or a whole index."""
     return lambda act: [plan for plan in plans(act) if _reads_all(plan)]
 
 

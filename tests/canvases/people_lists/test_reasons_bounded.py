@@ -1,4 +1,4 @@
-"""Reasons of very many people are counted up to a limit; the page says what was not counted."""
+"""Counts by reason stop at a limit; the page then says how many people are not counted."""
 
 import pytest
 from django.utils import timezone
@@ -20,7 +20,7 @@ def sync_row(winback):
 
 @pytest.fixture
 def deliver(sync_row):
-    """deliver(outcome, reasons): people with an outcome of their own, counted by the tally."""
+    """deliver(outcome, reasons): add one delivery per reason, and count it in the tally."""
 
     def run(outcome, reasons):
         first = Delivery.objects.count()

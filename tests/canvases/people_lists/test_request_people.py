@@ -1,4 +1,4 @@
-"""The people of one request: as many as it carried, of this step only."""
+"""The list of people of one request has the people of this step whom the request carried."""
 
 import pytest
 from django.utils import timezone

@@ -1,4 +1,4 @@
-"""A list is searched without losing its number; errored people on it are tried again."""
+"""A searched list keeps its total number; errored people on it can be tried again."""
 
 import pytest
 from django.utils import timezone

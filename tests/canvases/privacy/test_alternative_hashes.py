@@ -1,4 +1,4 @@
-"""Alternative hashes leave with an erasure, and stand in the export of a person."""
+"""An erasure deletes alternative hashes; the export of a person contains them."""
 
 import pytest
 from django.utils import timezone

@@ -1,4 +1,4 @@
-"""An erased person leaves an audience that reappears; removals end for one that stays deleted."""
+"""Removals wait for a deleted audience to reappear; if it stays deleted, they end."""
 
 import time
 from datetime import timedelta

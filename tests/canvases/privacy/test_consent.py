@@ -1,4 +1,4 @@
-"""The consent policy of a group applies to adds and not to removals; a withdrawal removes."""
+"""A group's consent policy applies to adds, not to removals; a withdrawal can cause removals."""
 
 import pytest
 from django.urls import reverse

@@ -1,4 +1,4 @@
-"""An erasure without access to TikTok for weeks, or without disk space for the ledger."""
+"""An erasure ends although TikTok is inaccessible for weeks or the ledger cannot be written."""
 
 import logging
 from datetime import timedelta

@@ -37,7 +37,7 @@ EXPORTED = {  # table -> section of the export
     "partners.Delivery": "deliveries",
     "groups.Activity": "activity",
 }
-NOT_EXPORTED = {  # short-lived parts of files and answers, not searchable by person
+NOT_EXPORTED = {  # rows that are short-lived or cannot be found by person
     "people.UploadPart",
     "people.RejectPart",
     "groups.KeptAnswer",

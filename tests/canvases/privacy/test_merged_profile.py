@@ -138,7 +138,7 @@ WAIT = {
 
 @pytest.fixture
 def waiting(acme, bob, anonymous, ann):
-    """Return waiting(*people): in the branch "yes" they wait until they order or look."""
+    """waiting(*people): let people wait, in the branch "yes", until they order or look."""
     everybody = Segment.objects.create(app_group=acme, name="Everybody")
     row = Canvas.objects.create(
         app_group=acme, name="Wait", segment=everybody, created_by=bob, entry_by="call"

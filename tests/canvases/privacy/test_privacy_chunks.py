@@ -1,4 +1,4 @@
-"""The privacy beat works in chunks: no part delays another, and two beats do not overlap."""
+"""The privacy beat works in chunks: withdrawals do not delay erasures, and beats do not overlap."""
 
 from datetime import timedelta
 

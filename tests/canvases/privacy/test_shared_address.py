@@ -28,7 +28,7 @@ def change_people(acme):
 
 @pytest.fixture
 def family(acme, change_people):
-    """Ann was erased; Bert, a profile with only an alias and the ledger are left."""
+    """Ann was erased. Left are Bert, a profile that has only an alias, and the ledger."""
     given = {"fields": {"email": EMAIL}}
     assert not change_people(
         Change(external_id="ann", **given), Change(external_id="bert", **given)

@@ -1,4 +1,4 @@
-"""Deliveries and visits of a deleted profile row settle as erased, and the laws hold."""
+"""If the row of a profile is deleted, its deliveries and visits end as erased, and laws hold."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""The page that rehearses one person, read as a reader reads it."""
+"""Read the page that rehearses one person: its steps, branches and requests."""
 
 import html
 import re
@@ -9,14 +9,14 @@ from canvases.models import Step
 
 
 class Page:
-    """The answer to a request for the page."""
+    """The response to a request for the page."""
 
     def __init__(self, answer):
         self.status, self.answer = answer.status_code, answer
         self.text = answer.content.decode()
 
     def stop(self, step):
-        """Return the card of a step as text without tags; empty if the way does not go there."""
+        """Return the card of a step as text; empty if the person does not come to the step."""
         match = re.search(
             rf'<li class="card" id="stop-{step.pk}">(.*?)</li>\s*(?=<li class="card")',
             self.text,
@@ -26,7 +26,7 @@ class Page:
 
     @property
     def path(self):
-        """Return the ids of the steps on the way."""
+        """Return the ids of the steps that the person comes to."""
         return [int(pk) for pk in re.findall(r'id="stop-(\d+)"', self.text)]
 
     @property

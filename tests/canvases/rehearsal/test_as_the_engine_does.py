@@ -1,4 +1,4 @@
-"""A rehearsal says what the engine does then: who enters, which way, and how long they wait."""
+"""A rehearsal predicts what the engine does: who enters, their branches, and their waits."""
 
 import random
 from collections import Counter
@@ -140,7 +140,7 @@ def test_of_two_paths_that_fit_the_first_in_order_is_taken(canvas_world, rehears
 
 @pytest.fixture
 def entering(canvas_world, rehearse):
-    """entering(canvas, person) -> whether the page says so; and whether a launch agrees."""
+    """entering(canvas, person) -> whether the page says that they enter; a launch must agree."""
 
     def ask(canvas, person):
         page = rehearse(canvas, person)

@@ -69,5 +69,5 @@ def test_200_steps_need_hardly_more_queries_than_20(
         return len(caught)
 
     queries(20)  # the first page logs the view
-    # A query asks a hundred conditions.
+    # One query evaluates up to a hundred conditions.
     assert queries(200) <= queries(20) + 3

@@ -1,4 +1,4 @@
-"""A new branch does not get the number, and with it the people, of one that was removed."""
+"""A new branch never gets the number of a removed one; otherwise it would have its people."""
 
 import re
 
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 @pytest.fixture(params=[("wait_until", EVENTS, ONE_EVENT), ("audience_paths", PATHS, ONE_PATH)])
 def step(request, bob_editor):
-    """A split whose branch 2 was removed after five people took it; the form with the others."""
+    """A split whose branch 2 was removed after five people took it, and its form."""
     kind, whole, rest = request.param
     step = bob_editor.add_step(kind)
     assert bob_editor.post("step", step.pk, version=1, **whole).status_code == 302

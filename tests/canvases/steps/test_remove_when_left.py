@@ -45,7 +45,7 @@ def settle(one, state):
 
 @pytest.fixture
 def left(step, winback, people):
-    """Three people left, one of whom the canvas Seed still wants. Return the undoing Sync."""
+    """Three people left, one of whom the canvas Seed still claims. Return the undo Sync."""
     seed = builder.make_sync(winback, label="Seed: winback", url="/seed")
     builder.enter(seed, type(people[0]).objects.filter(pk=people[0].pk))
     leave(step.sync, people[:3])

@@ -1,4 +1,4 @@
-"""Other fields to match at a step that mirrors a segment send people again: it asks first."""
+"""A change of the fields of a mirroring step sends all people again, so the form asks first."""
 
 import pytest
 from django.utils import timezone
@@ -68,7 +68,7 @@ def test_nothing_is_asked_where_nobody_is_sent_again(bob_editor, mirror, winback
 
 def test_a_tick_to_remove_people_sends_those_again_who_are_there(bob_editor, mirror, winback):
     bob_editor.save_sync(mirror, winback)
-    # No question is asked, as what is sent for these people has not changed since.
+    # Nothing is asked, because what is sent for these people is the same as before.
     assert bob_editor.save_sync(mirror, winback, removes="on").status_code == 302
     bob_editor.save_sync(mirror, winback)
     SegmentMember.objects.update(fingerprint="")  # as in a canvas that never removed people

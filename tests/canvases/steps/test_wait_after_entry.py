@@ -1,4 +1,4 @@
-"""People whom an event lets in and who wait for another one: both may come in one call."""
+"""People enter by an event and wait for another one; both events may come in one call."""
 
 from datetime import timedelta
 
@@ -40,7 +40,7 @@ def named(name):
 
 @pytest.fixture
 def carts(canvas_world, before):
-    """A cart lets people enter, who wait for an order, or for another cart."""
+    """People enter by a cart, then wait for an order or for another cart."""
     rows = [
         {"number": n, "label": name, **named(name)} for n, name in enumerate(["order", "cart"], 1)
     ]
@@ -55,7 +55,7 @@ def carts(canvas_world, before):
 
 
 def send(canvas_world, *events):
-    """Send events of one person, (name, time) each, in one call."""
+    """Send events of one person as (name, time) in one call."""
     sent = [
         {"external_id": "p0", "name": name, "time": at.isoformat(), "properties": {}}
         for name, at in events

@@ -95,7 +95,7 @@ def test_what_does_not_fit_changes_nothing(waiting, event):
 
 
 def test_members_of_a_segment_are_noted_part_by_part_before_the_launch(waiting, monkeypatch):
-    """One transaction for a million people would hold up the engine."""
+    """Noting a million people in one transaction would block the engine."""
     monkeypatch.setattr(live, "SWEPT", 1)
     Profile.objects.update(country="DE")
     canvas = waiting.journey
@@ -119,7 +119,7 @@ def test_members_of_a_segment_are_noted_part_by_part_before_the_launch(waiting, 
 
 
 def test_members_of_a_segment_are_noted_before_a_live_wait_names_it(waiting, acme, monkeypatch):
-    """They are noted part by part, too, and the events that wait for the canvas stay."""
+    """They are noted part by part, too, and waiting event signals of the canvas are not lost."""
     monkeypatch.setattr(live, "SWEPT", 2)
     french = {"field": "country", "op": "is", "value": "FR"}
     segment = Segment.objects.create(app_group=acme, name="French", filter=french)
@@ -235,7 +235,7 @@ def test_a_canvas_hears_only_of_what_it_waits_for(waiting):
 
 @pytest.fixture
 def ranked(canvas_world):
-    """One person waits for an order or a look, of which the order is more important."""
+    """One person waits for an order or a look; the order has the higher rank."""
     canvas_world.create_people(1)
     names = {1: "look", 2: "order"}
     rows = [{"number": n, "label": name, **named(name)} for n, name in names.items()]

@@ -1,4 +1,4 @@
-"""The form of a wait: what is waited for, and which of several decides."""
+"""The form of a wait: the events to wait for, and which one decides if several happen."""
 
 import pytest
 

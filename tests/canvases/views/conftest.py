@@ -1,11 +1,11 @@
-"""The entry form of a canvas."""
+"""Save the entry form of a canvas."""
 
 import pytest
 
 
 @pytest.fixture
 def save(bob_editor, canvas):
-    """save(**fields) -> the answer; the canvas is read again."""
+    """save(**fields) -> the response; the canvas is refreshed from the database."""
 
     def post(*, htmx=False, **fields):
         canvas.refresh_from_db()

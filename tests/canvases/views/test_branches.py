@@ -1,4 +1,4 @@
-"""Splits are edited by form posts: add into a branch, move out of it, remove with or without it."""
+"""Splits are edited by form posts: add to a branch, move out of it, remove a branch or a split."""
 
 import re
 from datetime import timedelta
@@ -74,7 +74,7 @@ def test_a_place_that_does_not_exist_or_ends_is_refused(bob_editor, split, canva
 
     answer = bob_editor.post("step_add", kind=kind, after=place)
 
-    if place.endswith("x"):  # read as the place behind the block
+    if place.endswith("x"):  # read as the place after the block
         assert answer.status_code == 302
     else:
         assert answer.status_code == 409
@@ -136,7 +136,7 @@ def test_no_branch_is_kept(bob_editor, split, canvas):
 def test_people_who_wait_at_a_removed_component(
     bob_editor, split, canvas, vip, people, go, withdrawn, alice
 ):
-    """People wait in a branch that is removed: they pass on to what follows the block, or leave."""
+    """People who wait in a removed branch go on after the block, or leave the canvas."""
     choose(bob_editor, split, vip)
     bob_editor.post("step_remove", split.after.pk)
     after = bob_editor.add_step("delay", split)

@@ -1,4 +1,4 @@
-"""A branch that holds components stays, also if they came after the form was checked."""
+"""A branch with components is not removed, even if they were added after the form was checked."""
 
 from contextlib import contextmanager
 
@@ -43,7 +43,7 @@ ONE_EVENT = {name: value for name, value in EVENTS.items() if "row-1" not in nam
 
 @contextmanager
 def after_the_check(change):
-    """Run ``change`` once, after the form has asked for the components in the branches."""
+    """Run ``change`` once, after the form has read the components of the branches."""
     seen = []
 
     def watch(execute, sql, params, many, context):

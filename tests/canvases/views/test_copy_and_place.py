@@ -92,7 +92,7 @@ def test_a_split_moves_behind_what_came_after_its_block(bob_editor, split, canva
     ("where", "status"), [("itself", 409), ("inside", 409), ("own", 302), ("odd", 404)]
 )
 def test_a_place_that_is_none_changes_nothing(bob_editor, split, canvas, where, status):
-    """A step cannot move behind itself, into its own branch, to where it stands, or to no place."""
+    """Refused: after itself, into its own branch, to its present place, to a place that is none."""
     before = flow(canvas)
     places = {"itself": split.pk, "inside": f"{split.pk}-1", "own": "first", "odd": "x"}
 

@@ -1,4 +1,4 @@
-"""The poll of an open page gets what has changed since it was drawn, and no more."""
+"""The poll of an open page returns only what has changed since the page was rendered."""
 
 import re
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 @pytest.fixture
 def steps(bob_editor, winback):
-    """A split with a component in its first branch, and one that sends, on a launched canvas."""
+    """A launched canvas: a split with a component in its first branch, and an Audience Sync."""
     split = Step.objects.create(canvas=bob_editor.canvas, kind="decision_split", settings={})
     inside = Step.objects.create(canvas=bob_editor.canvas, kind="delay", parent=split, branch=1)
     bob_editor.save_sync(bob_editor.add_step("audience_sync", after=split), winback)
@@ -54,7 +54,7 @@ def test_a_changed_number_brings_only_the_cards_that_show_it(bob_editor, steps):
 
 
 def test_who_went_through_to_the_end_is_shown_and_brought(bob_editor, steps):
-    """People who took an exit have not come to the end."""
+    """The number at the end of the flow does not count people who took an exit."""
     _split, inside, sends = steps
     StepTally.objects.filter(step=sends).update(exited=3, waiting=2)
     StepTally.objects.create(step=bob_editor.add_step("exit", inside), entered=9, exited=9)

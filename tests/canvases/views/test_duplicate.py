@@ -1,4 +1,4 @@
-"""A duplicate is a draft with the same entry and flow, and shares nothing that people are in."""
+"""A duplicate is a draft with the same entry and flow, but with no people and no shared Sync."""
 
 import pytest
 from django.db import connection

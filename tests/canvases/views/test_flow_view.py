@@ -1,4 +1,4 @@
-"""Zoom and folded branches stand in the address; lines run only where people walk."""
+"""Zoom and folded branches are in the URL; lines are drawn only where people can go."""
 
 import pytest
 
@@ -58,7 +58,7 @@ def test_no_line_leads_out_of_a_branch_that_ends(bob_editor, split):
 
 @pytest.mark.parametrize(("places", "zoom"), [([0], "40"), ([0, 1], "20"), ([0, 1, 2], "15")])
 def test_to_fit_a_flow_becomes_as_small_as_it_must(bob_editor, canvas, places, zoom):
-    """Blocks of eight branches are nested: each stands in a branch of the one before."""
+    """Blocks of eight branches are nested, each in a branch of the one before."""
     paths = [{"number": n, "name": str(n), "filter": {}} for n in range(1, 8)]
     parent = None
     for branch in places:

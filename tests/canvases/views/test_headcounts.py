@@ -1,4 +1,4 @@
-"""The head of a canvas that is kept up to date says who is in the audience, and who cannot be."""
+"""The header of a live canvas shows how many people are in the audience and how many cannot be."""
 
 import pytest
 from django.utils import timezone

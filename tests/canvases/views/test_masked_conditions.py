@@ -20,7 +20,7 @@ def pages(editor, **query):
 
 
 def shown(editor, **query):
-    """Return whether a page has the address, in words or in a field, and the other value."""
+    """Return whether a page shows the address, and whether it shows the other value."""
     texts = pages(editor, **query)
     return [any(text in page for page in texts) for text in (MAX, "platinum")]
 

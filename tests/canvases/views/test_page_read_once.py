@@ -1,4 +1,4 @@
-"""An edit answers htmx with the changed page; the data of that page are read once."""
+"""The answer to an edit by htmx is the changed page, whose data are read once."""
 
 import pytest
 from django.db import connection

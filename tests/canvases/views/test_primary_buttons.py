@@ -1,4 +1,4 @@
-"""The main action of a page has a primary button; erasing people never has."""
+"""The main action of a page has a primary button, but erasing people never does."""
 
 import pytest
 

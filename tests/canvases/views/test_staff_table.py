@@ -1,4 +1,4 @@
-"""The staff table: trouble first, forecasts, chips, parts for htmx, numbers of other groups."""
+"""The staff table: groups with incidents first, forecasts, filters, fragments for htmx."""
 
 import re
 from datetime import timedelta
@@ -29,7 +29,7 @@ NOW = (timezone.now() + timedelta(days=1)).replace(hour=12, minute=30)
 
 @pytest.fixture(autouse=True)
 def _noon(time_machine):
-    """No day ends between the start of the tests and this one."""
+    """Set the clock to noon, so that no day ends during a test."""
     time_machine.move_to(NOW)
 
 
@@ -72,7 +72,7 @@ def names(client, **query):
 
 @pytest.fixture
 def trouble(acme, other_group, winback, theirs):
-    """Let the other group be in trouble, though the first one has the older pending people."""
+    """Open an incident in the other group, although the first has people who wait longer."""
     wait(make_step(acme, winback, canvas="Fine", pending=5), ago=timedelta(hours=2))
     held = make_step(other_group, theirs, canvas="Held", pending=5)
     wait(held, ago=timedelta(minutes=5), deadline_at=NOW + timedelta(hours=9))

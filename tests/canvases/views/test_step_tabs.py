@@ -1,4 +1,4 @@
-"""A step has three tabs; the last one says who would be sent, with ten people behind a number."""
+"""A step has three tabs; the last one says who would be sent, and lists ten people per number."""
 
 import re
 

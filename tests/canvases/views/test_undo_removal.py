@@ -1,4 +1,4 @@
-"""The last removal is undone: the components come back at their places, if no people were moved."""
+"""The last removal can be undone unless people were moved: components return to their places."""
 
 import pytest
 from django.urls import reverse

@@ -1,4 +1,4 @@
-"""The page of a canvas: entries by time, what became of them, how far they came; CSV."""
+"""The numbers page of a canvas: entries by time, their outcomes, how many reach each step; CSV."""
 
 import csv
 import io
@@ -28,7 +28,7 @@ DELAY = ("delay", {"amount": 10, "unit": "minutes"})
 def canvas(canvas_world):
     """A canvas with 7 people, who are at its second step."""
     canvas, _steps = canvas_world.create_canvas(DELAY, DELAY)
-    # An hour ago: a chart ends with the present hour, which may be over in eleven minutes.
+    # An hour ago, because the present hour, the last of the chart, may end during the test.
     with time_machine.travel(timezone.now() - timedelta(hours=1), tick=False):
         canvas_world.create_people(7)
         canvas_world.launch(canvas)

@@ -1,4 +1,4 @@
-"""When all people are sent: from the requests they need and the pace; held and slow people."""
+"""The forecast when all people are sent, from the number of requests and their pace."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""The requests of a step: its own only, in words, page by page."""
+"""The list of a step's requests: only its own, explained in words, page by page."""
 
 import re
 
@@ -43,7 +43,7 @@ def call(to_sync, code="0", *, people=5, state="synced", attempts=0):
 
 
 def again(batch, to_sync, code):
-    """Send a batch, once more."""
+    """Record another request that sends this batch."""
     request_id = f"R{Push.objects.count() + 1}"
     Batch.objects.filter(pk=batch.pk).update(last_code=code, last_request_id=request_id)
     push = Push.objects.create(
