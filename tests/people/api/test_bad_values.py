@@ -1,4 +1,4 @@
-"""Refuse a bad object, or drop a bad field, with index, reason and field; keep its neighbour."""
+"""A bad object is refused, a bad field dropped, with index, reason and field; others are kept."""
 
 import pytest
 

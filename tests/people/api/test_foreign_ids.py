@@ -197,8 +197,8 @@ def test_only_acme_reaches_rows_of_acme(api, issue_key, other_group, world, meth
     assert SECRET not in content(foreign)
     assert reloaded(before) == before
     before = rows_of_acme()
-    # The same request does reach them with a key of acme: it reads or changes rows, or finds an id
-    # that was unknown (400) in the other group.
+    # With a key of acme the same request works: it reads or changes rows, or finds an id that was
+    # unknown (400) to the other group.
     answer = getattr(api, method)(path, request)
     assert answer.status_code in (200, 201)
     assert SECRET in content(answer) or rows_of_acme() != before or foreign.status_code == 400

@@ -1,4 +1,4 @@
-"""Imports beside each other and beside API calls: no deadlock, no duplicate, exact counts."""
+"""Concurrent imports and API calls: no deadlock, no duplicate, exact counts."""
 
 import threading
 

@@ -124,7 +124,7 @@ def test_a_cell_of_a_wrong_type_is_left_out_and_its_row_imported(import_pages, t
 
 @pytest.mark.parametrize("target", ["ads_consent", "ad_tracking_enabled"])
 def test_an_unreadable_consent_answer_rejects_its_row(import_pages, target):
-    # Left out, a refusal would be lost.
+    # If only the cell were left out, a refusal would be lost.
     row = import_pages.run_to_end("external_id,x\nc-1,rather not\nc-2,nein\n", target_1=target)
     assert (row.n_created, row.n_rejected) == (1, 1)
     assert getattr(Profile.objects.get(), target) is False

@@ -1,4 +1,4 @@
-"""Conditions on attributes match in the database whom plain Python matches: many made by chance."""
+"""Random conditions on attributes match the same people in the database and in plain Python."""
 
 import json
 import re
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.thorough, pytest.mark.each_database]
 NOW = datetime(2026, 11, 30, tzinfo=UTC)  # the first moment of a day
 NAMES = ["x", "a.b", "größe", "😀", 'q"t', "b\\s", "%s", "{x}"]
 NUMBERS = [0, 1, 5, 5.0, 0.1, 0.1 + 0.2, -1.5, 1 / 3, 2**53, -(2**53), 123456.789]
-TEXTS = {  # and the number that each means as a value, if any
+TEXTS = {  # text -> the number that it means, or None
     **{"5": 5, "0.1": 0.1, "1.5": 1.5, "-1.5": -1.5, "1,5": 1.5},
     **dict.fromkeys(
         ["gold", "GOLD", "007", "true", "ß", "SS", "İ", "ı", "ﬁ", "fi", "e\u0301", "É"]
@@ -113,7 +113,7 @@ def has(value, part, *, at_start=False):
 
 
 def compared(value, wanted):
-    """Return below, equal or above as a number; None if they cannot be compared."""
+    """Return a number below, equal to or above 0; None if the values cannot be compared."""
     comparable = (
         day_in(value) or None if isinstance(wanted, str) else value if is_number(value) else None
     )

@@ -43,7 +43,7 @@ def customers(happened, acme):
 
 
 def matching(condition):
-    """Return the ids of those who match; everybody else must match the negation."""
+    """Return the ids of people who match; assert that all others match the negation."""
     query = filters.parse(condition, now=NOW)
     external_ids = set(Profile.objects.filter(query).values_list("external_id", flat=True))
     others = set(Profile.objects.exclude(query).values_list("external_id", flat=True))

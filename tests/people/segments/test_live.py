@@ -1,4 +1,4 @@
-"""Live segments: people who join and leave are signalled once, whatever made them."""
+"""Live segments: a person who joins or leaves is signalled once, whatever the cause."""
 
 from datetime import timedelta
 

@@ -41,7 +41,7 @@ steps = st.one_of(
 
 
 class World:
-    """People who change, and a listener that hears of each change of the segment."""
+    """People who change, and a listener that gets a signal of each change of the segment."""
 
     def __init__(self, app_group, clock):
         self.app_group, self.clock = app_group, clock

@@ -22,12 +22,12 @@ def small_chunks(monkeypatch):
 
 
 def create_unmarked(make_profile, n=1):
-    """Make people without marks, as a writer that read the subscriptions before there was one."""
+    """Make people without marks, like a writer that began before the subscription existed."""
     return [make_profile(attributes={"plan": "gold"}).pk for _n in range(n)]
 
 
 def sweep(listener, after):
-    """Work at a time after now; return what the listener hears."""
+    """Work as if it were ``after`` later; return the signals of the listener."""
     while live.work(now=timezone.now() + after, seconds=60):
         pass
     return listener.signals()

@@ -1,4 +1,4 @@
-"""A search for a person puts nothing that was typed into the address; its pages keep the search."""
+"""The URL of a search for a person does not contain the typed text; its pages keep the search."""
 
 from datetime import timedelta
 

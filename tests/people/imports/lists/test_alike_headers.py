@@ -1,4 +1,4 @@
-"""Columns with the same name, or without one, are counted and listed each for itself."""
+"""Columns with the same name, or without a name, are counted and listed separately."""
 
 import re
 from html import unescape
@@ -11,7 +11,7 @@ LINK = re.compile(r'href="(/g/acme/people/imports/[0-9]+/rows/\?number=[^"]+)"[^
 
 
 def numbers(import_pages, row):
-    """Return number -> what the page of the import says, after a look at the list of each."""
+    """Return the numbers on the page of the import by name; check the length of each list."""
     page = import_pages.client.get(f"/g/acme/people/imports/{row.pk}/").content.decode()
     counts = {unescape(url): int(n) for url, n in LINK.findall(page)}
     for address, n in counts.items():

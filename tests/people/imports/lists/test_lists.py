@@ -28,7 +28,7 @@ FILE = (
 
 @pytest.fixture(params=["fast", "slow"])
 def run(import_pages, make_profile, acme, request):
-    """An import with every kind of row; slow: in the way that SQLite takes, too."""
+    """An import with every kind of row; "slow": by the statements that SQLite uses."""
     if request.param == "slow":
         acme.consent_attribute = "newsletter"
         acme.save()

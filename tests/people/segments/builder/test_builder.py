@@ -162,7 +162,7 @@ def test_a_new_kind_of_condition_shows_its_own_controls(browser):
 
 @pytest.mark.parametrize("kind", ["attribute", "field"])
 def test_a_new_kind_of_condition_forgets_the_comparison_of_the_one_before(browser, kind):
-    """“is in” a segment is no “is one of” of an attribute."""
+    """“is in” of a segment does not become “is one of” of an attribute."""
     data = segment_data() | {"kind-0.0": "segment", "op-0.0": "in", "segment-0.0": ""}
     answer = browser.post(NEW, data | {"kind-0.0": kind, "draw": "1"})
     [select] = re.findall(r'<select name="op-0.0".*?</select>', answer.content.decode(), re.DOTALL)
