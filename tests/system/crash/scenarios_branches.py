@@ -1,4 +1,4 @@
-"""Scenarios: people take branches, wait for something, and wait where a step is removed."""
+"""Scenarios: people take branches, wait for an event, and wait at a step that is removed."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ WAIT = {"amount": 9, "unit": "days", "events": [ORDER]}
 
 
 def _launch_canvas(world: World) -> Canvas:
-    """Launch: 1 and 2 go past a split at once, 3 and 4 wait for an order; then all are added."""
+    """Launch a canvas: 1 and 2 pass its split, 3 and 4 wait for an order; then it adds all."""
     world.create_people(1, 2, country="DE")
     world.create_people(3, 4)
     sync = world.create_sync("add")
@@ -86,7 +86,7 @@ def _before_removal(world: World) -> None:
 
 
 def _remove(world: World) -> None:
-    """Remove the wait, move its people one by one, launch again: all in steps that may repeat."""
+    """Remove the wait, move its people one by one, launch again. All of it can be repeated."""
     crowds.CROWD = 1  # people per transaction
     canvas = Canvas.objects.get()
     wait = Step.objects.filter(kind="wait_until", removed_at=None).first()
@@ -102,7 +102,7 @@ def _check_cleared(world: World) -> Iterator[str]:
     if Visit.objects.filter(left_at=None).exists():
         yield "people are left in the canvas"
     if Step.objects.filter(is_clearing=True).exists():
-        yield "a removed step is not clear"
+        yield "people still have to leave a removed step"
 
 
 REMOVES = Scenario(

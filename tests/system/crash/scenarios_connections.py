@@ -1,4 +1,4 @@
-"""Scenario: connect, from the page of the partner over code and token to the chosen ad accounts."""
+"""Scenario: connect through OAuth, from the partner's page to the choice of ad accounts."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -34,7 +34,7 @@ def _confirm(world: World, address: str) -> str:
 
 
 def _connect(world: World) -> None:
-    """Connect TikTok, confirm there, come back, choose; a repetition starts over."""
+    """Go through OAuth and choose an ad account. A repetition begins a new authorisation."""
     settings.TIKTOK_AUTH_URL = f"{world.remote.url}/portal/auth"
     partner, session = registry.get("tiktok"), {}
     address = oauth.begin(world.group, partner, by=world.alice, session=session, now=timezone.now())
@@ -44,7 +44,7 @@ def _connect(world: World) -> None:
 
 
 def _connect_again(world: World) -> None:
-    """Connect, unless a second tab was faster."""
+    """Connect; do nothing if another process has completed the authorisation."""
     with suppress(AlreadyChosen, NotAuthorized):
         _connect(world)
 

@@ -1,7 +1,7 @@
-"""Scenarios: an erasure reaches deliveries that wait, are under way or were sent.
+"""Scenarios: an erasure cancels or reverts deliveries that wait, are under way or were sent.
 
-After the last removal of a person, an erasure rests: the hashes stay for a while, so that the call
-of a frozen worker can be reverted. Names of erased people are *filed* in the erasure ledger.
+After the last removal, an erasure *rests*: the hashes are kept for a while, so that a late call of
+a frozen worker can be reverted. Names of erased people are *filed* in the ledger's file.
 """
 
 from collections.abc import Iterator
@@ -36,9 +36,9 @@ TRACES = (GONE, EMAIL, ALIAS, PLAN, sha256(1).hex(), sha256(OLD_HASH).hex())
 
 
 def prepare_synced_profile(world: World) -> None:
-    """Sync the first of three profiles to one audience under two hashes.
+    """Sync three profiles; the first one was synced to one audience under two hashes.
 
-    Its delivery for the other audience waits.
+    Its delivery for the other audience is pending.
     """
     for label, audience in (("add", "winback"), ("add again", "winback"), ("add too", "other")):
         world.create_sync(label, audience=audience)
@@ -72,7 +72,10 @@ def _before_under_way(world: World) -> None:
 
 
 def _has_privacy_work() -> bool:
-    """Return whether a beat of privacy has work: a death during one delays the next for a lease."""
+    """Return whether the privacy beat has work left.
+
+    If a process dies during a beat, the next beat can work only after the lease.
+    """
     unfiled = ErasedName.objects.filter(is_filed=False)
     return (
         unfiled.exists()
@@ -94,13 +97,13 @@ def _send_all(world: World) -> None:
 
 
 def send_and_conclude(world: World) -> None:
-    """Send all; then let the rest of the erasures pass."""
+    """Send all removals, then end the erasures at a time after their rest."""
     _send_all(world)
     erase.proceed(now=timezone.now() + REST)
 
 
 def _request_erasure(world: World) -> None:
-    """Erase by hand; do nothing if the first request took effect."""
+    """Request the erasure; do nothing if an earlier request has taken effect."""
     if pks := list(Profile.objects.filter(external_id=GONE).values_list("pk", flat=True)):
         erase.erase(world.group, pks, asked_by="Alice", now=timezone.now())
 
@@ -111,7 +114,7 @@ def _request_and_begin(world: World) -> None:
 
 
 def _request_and_send(world: World) -> None:
-    """Erase and send all, but do not let the rest pass."""
+    """Erase and send all removals, but do not end the rest."""
     _request_erasure(world)
     _send_all(world)
 

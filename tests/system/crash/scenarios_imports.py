@@ -1,4 +1,4 @@
-"""Scenarios: imports of several chunks, each all or nothing; and imports cancelled on the way."""
+"""Scenarios: imports, each chunk of which is written or not, and cancelled imports."""
 
 import io
 from collections.abc import Iterator
@@ -72,7 +72,7 @@ def speed_up() -> None:
 
 
 def _run_to_end(_world: World) -> None:
-    """Run beat after beat, as the schedule does, until the import is over."""
+    """Run the import's beat until the import is over."""
     speed_up()
     ends_at = real_monotonic() + LONGEST
     runner.beat()
@@ -104,7 +104,7 @@ def _write_chunk_as_another(_world: World) -> None:
                 file_name=F("n_rows")
             )
             return
-        CLOCK.wait(PAUSE)  # also past the lease of one that is at work
+        CLOCK.wait(PAUSE)  # unlike `pause`, does not wait for the other worker to be idle
     assert not Import.objects.filter(state=Import.State.RUNNING).exists(), "it got no lease"
 
 

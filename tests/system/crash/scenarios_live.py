@@ -17,7 +17,7 @@ GERMAN = {"all": [{"field": "country", "op": "is", "value": "DE"}]}
 
 
 def _before_live(world: World) -> None:
-    """Launch a canvas that mirrors a segment; then 1 leaves, 2 changes the address and 4 joins."""
+    """Launch a canvas that mirrors a segment; then 1 leaves, 2 gets another e-mail, 4 joins."""
     world.create_people(1, 2, 3, country="DE")
     world.create_people(4)
     sync = world.create_sync("add")
@@ -62,7 +62,7 @@ def record_event(world: World, name: str, number: int, seconds: int) -> None:
 
 
 def _before_events(world: World) -> None:
-    """Launch a canvas that `cart` enters and `buy` exits, with a delay; 3 is inside.
+    """Launch a canvas with a delay that people enter by `cart` and leave by `buy`; 3 is inside.
 
     The next beat has signals to process: entries of 1 and 2, then exits of 2 and 3.
     """
@@ -104,7 +104,7 @@ EVENTS = Scenario(
 
 
 def _before_schedule(world: World) -> None:
-    """Launch a daily canvas, make its next run due; people who leave the segment are removed."""
+    """Launch a daily canvas that removes people who leave its segment; make its next run due."""
     world.create_people(1, 2, 3)
     sync = world.create_sync("add")
     segment = Segment.objects.create(app_group=world.group, name="everybody", filter={})

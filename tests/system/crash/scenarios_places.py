@@ -1,4 +1,4 @@
-"""Scenarios: audiences are created, connections are disconnected and reconnected."""
+"""Scenarios: create audiences, disconnect, reconnect, change the account."""
 
 import hashlib
 from contextlib import suppress
@@ -56,7 +56,7 @@ def _disconnect(world: World, *, discard: bool = True) -> None:
 
 
 def _disconnect_again(world: World) -> None:
-    """Disconnect once more, unless it worked."""
+    """Disconnect, unless the first attempt has taken effect."""
     if world.connection.is_connected:
         _disconnect(world)
 
@@ -135,14 +135,14 @@ RECONNECT = Scenario(
 
 
 def _reconnect(world: World) -> None:
-    """Reconnect by a new authorisation: the disconnect ended tokens that waited for a choice."""
+    """Reconnect by a new authorisation, because the disconnect revoked the tokens of open ones."""
     if not world.connection.is_connected:
         _authorise(world)
         _choose(world)
 
 
 def _disconnect_and_wait_again(world: World) -> None:
-    """Disconnect once more, unless it worked."""
+    """Disconnect without discarding, unless the first attempt has taken effect."""
     if world.connection.is_connected:
         _disconnect(world, discard=False)
 

@@ -1,4 +1,4 @@
-"""Scenarios: the queue enters, sends, settles every kind of answer, retries and supersedes."""
+"""Scenarios: enqueue, send, settle every kind of answer, retry and supersede deliveries."""
 
 from dataclasses import replace
 
@@ -76,7 +76,7 @@ def _before_answers(world: World) -> None:
 
 
 def _before_bisecting(world: World) -> None:
-    """Enter a batch that was refused as often as is possible without bisecting."""
+    """Enter a batch that has been refused so often that the next refusal bisects it."""
     _before_answers(world)
     Batch.objects.update(refusals=settle.TRIES_BEFORE_BISECT - 1)
 
@@ -175,7 +175,7 @@ OVERTAKEN = Scenario(
 
 
 def _remove_and_go_on(world: World) -> None:
-    """Run as a worker whose beat began before the lease of the frozen one ended."""
+    """Enter removals and flush briefly, as a worker whose beat began before the lease ended."""
     world.enter("remove", 1, 2)
     flush.Flush(seconds=0.3).run()
 

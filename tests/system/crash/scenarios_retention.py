@@ -25,7 +25,7 @@ DAYS = 100  # between the deliveries and the purge
 
 
 def _before_the_purge(world: World) -> None:
-    """Add 1, 2 and 3 twice and remove 3; 4 may not be sent, and 5 enters later."""
+    """Add 1, 2 and 3 by two Syncs, then remove 3. 4 has no consent, and 5 enters later."""
     for label, action in (("add", "add"), ("again", "add"), ("out", "remove")):
         world.create_sync(label, action=action)
     # This Sync claims no people, as if its canvas were archived: otherwise the purge would keep the
@@ -49,7 +49,7 @@ def _before_the_purge(world: World) -> None:
 
 
 def _purge(_world: World, days: int = DAYS) -> None:
-    """Call housekeeping once, with small chunks and enough time for each run's points to agree."""
+    """Call housekeeping once, with small chunks, and with so much time that no run stops early."""
     retention.CHUNK = 3
     # Change the default of the argument: Python read it when the function was defined.
     retention.walk_in_chunks.__kwdefaults__["seconds"] = SECONDS_PER_TABLE
@@ -58,7 +58,7 @@ def _purge(_world: World, days: int = DAYS) -> None:
 
 
 def _enter(world: World) -> None:
-    """Enter 5, unless an earlier call did: a person enters a Sync once."""
+    """Enter 5; a second call changes nothing."""
     world.enter("again", 5)
     world.flush()
 
