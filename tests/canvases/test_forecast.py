@@ -105,7 +105,7 @@ def test_earlier_visitors_are_not_in_the_forecast(
     assert "1 person will be sent." in page
 
 
-def test_a_step_behind_a_delay_is_forecast_for_later(bob_editor, winback, canvas, people):
+def test_a_step_after_a_delay_is_forecast_for_later(bob_editor, winback, canvas, people):
     bob_editor.save_sync(bob_editor.add_step("audience_sync"), winback)
     bob_editor.add_step("delay")  # before it
     [found] = prospects.of_launch(

@@ -30,7 +30,7 @@ PATHS = {
 
 @pytest.fixture
 def people(canvas_world):
-    """Ten people: 0 to 3 from Germany, 4 to 6 from France; 2 to 5 bought; the last is unusable."""
+    """Ten people: 0 to 3 are German, 4 to 6 French; 2 to 5 bought; 9 has no identifier."""
     profiles = canvas_world.create_people(10)
     ids = [profile.pk for profile in profiles]
     Profile.objects.filter(pk__in=ids[:4]).update(country="DE")
@@ -84,11 +84,11 @@ def test_the_launch_does_what_the_forecast_of_each_branch_says(canvas_world, can
     canvas_world.launch(row)
     canvas_world.run()
 
-    took = {
+    branch_counts = {
         name: dict(BranchTally.objects.filter(step=steps[name]).values_list("branch", "n"))
         for name in ("paths", "inner", "outer")
     }
-    assert took == {
+    assert branch_counts == {
         "paths": {2: 4, 1: 2, EVERYONE_ELSE: 4},
         "inner": {YES: 2, NO: 2},
         "outer": {YES: 5, NO: 3},
@@ -102,7 +102,7 @@ def test_the_launch_does_what_the_forecast_of_each_branch_says(canvas_world, can
     }
 
 
-def test_branches_read_in_another_order_would_be_seen(canvas_world, canvas, people, monkeypatch):
+def test_the_seeded_bug_of_another_order_is_found(canvas_world, canvas, people, monkeypatch):
     """Seeded bug: the forecast evaluates the paths from the last to the first."""
 
     def branches(step):
@@ -114,7 +114,7 @@ def test_branches_read_in_another_order_would_be_seen(canvas_world, canvas, peop
         test_the_launch_does_what_the_forecast_of_each_branch_says(canvas_world, canvas, people)
 
 
-def test_a_delay_counts_in_its_branch_and_behind_the_block_alone(canvas_world, people):
+def test_a_delay_counts_only_in_its_branch_and_after_the_block(canvas_world, people):
     row, steps = canvas_world.create_flow(
         ("split", "decision_split", {"filter": GERMAN}, None, 0),
         ("delay", "delay", DAY, "split", YES),
@@ -130,7 +130,7 @@ def test_a_delay_counts_in_its_branch_and_behind_the_block_alone(canvas_world, p
     assert [one.is_later for one in found] == [False, True, False, True]
 
 
-def test_behind_a_wait_for_events_numbers_are_at_most(canvas_world, people):
+def test_numbers_after_a_wait_for_events_are_upper_limits(canvas_world, people):
     waits = {**DAY, "events": [{"number": 1, "label": "Bought", "kind": "purchase", "name": ""}]}
     row, steps = canvas_world.create_flow(
         ("wait", "wait_until", waits, None, 0),
@@ -160,5 +160,5 @@ def test_a_cap_and_an_exit_segment_keep_people_out_of_the_forecast(canvas_world,
     canvas_world.launch(row)
     canvas_world.run()
 
-    took = BranchTally.objects.filter(step=steps["paths"]).values_list("branch", "n")
-    assert dict(took) == {2: 2, EVERYONE_ELSE: 1}
+    branch_counts = BranchTally.objects.filter(step=steps["paths"]).values_list("branch", "n")
+    assert dict(branch_counts) == {2: 2, EVERYONE_ELSE: 1}

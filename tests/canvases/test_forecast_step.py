@@ -24,7 +24,7 @@ WAIT = {
 
 @pytest.fixture
 def people(canvas_world):
-    """Ten people: 0 to 3 from Germany; 1 to 4 have a phone; 5 has not agreed; 9 is unusable."""
+    """Ten people: 0 to 3 are German; 1 to 4 have a phone; 5 has no consent, 9 no identifier."""
     profiles = canvas_world.create_people(10)
     ids = [profile.pk for profile in profiles]
     Profile.objects.filter(pk__in=ids[:4]).update(country="DE")
@@ -105,7 +105,7 @@ def test_those_sent_are_counted_by_identifier_and_listed(canvas, people):
     assert yes.first_people("idfa") == yes.first_people("no such key") == []
 
 
-def test_a_wait_says_who_did_it_lately(canvas, people):
+def test_the_outlook_of_a_wait_counts_recent_events(canvas, people):
     row, steps = canvas
     for person, days in ((people[6], 2), (people[7], 4), (people[0], 1)):
         Event.objects.create(
@@ -118,7 +118,7 @@ def test_a_wait_says_who_did_it_lately(canvas, people):
     wait = place(row, steps["wait"])
 
     assert counted(wait.outlook().branches) == {
-        "branch-1": 1,  # the event of 4 days ago is too old, and Germans have left before
+        "branch-1": 1,  # the event of 4 days ago is too old, and Germans do not come to the wait
         f"branch-{EVERYONE_ELSE}": 5,
     }
     assert [one.pk for one in wait.first_people("branch-1")] == [people[6].pk]

@@ -13,8 +13,8 @@ GERMAN = {"all": [{"field": "country", "op": "is", "value": "DE"}]}
 
 
 @pytest.fixture
-def audience_of_ten(canvas_world, settings):
-    """A live audience of ten people; three of them may leave at once."""
+def world_of_ten(canvas_world, settings):
+    """A canvas world with a live canvas of ten people, three of whom may leave at once."""
     settings.REMOVAL_BRAKE_PEOPLE, settings.REMOVAL_BRAKE_PERCENT = 2, 30
     canvas_world.segment = Segment.objects.create(
         app_group=canvas_world.app_group, name="Germans", filter=GERMAN
@@ -27,7 +27,7 @@ def audience_of_ten(canvas_world, settings):
     canvas.refresh_from_db()
     canvas_world.launch(canvas)
     catch_up(canvas_world)
-    canvas_world.live = canvas
+    canvas_world.live_canvas = canvas
     return canvas_world
 
 
@@ -49,5 +49,5 @@ def removals():
 
 
 def is_braked(canvas_world):
-    canvas_world.live.refresh_from_db()
-    return canvas_world.live.braked_at is not None
+    canvas_world.live_canvas.refresh_from_db()
+    return canvas_world.live_canvas.braked_at is not None

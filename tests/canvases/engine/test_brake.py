@@ -34,36 +34,36 @@ def _plans(work):
     return plans
 
 
-def test_few_people_leave_without_a_question(audience_of_ten):
-    brake_world.move(audience_of_ten, range(3), "FR")
-    assert (brake_world.removals(), brake_world.is_braked(audience_of_ten)) == (3, False)
+def test_few_people_leave_without_a_question(world_of_ten):
+    brake_world.move(world_of_ten, range(3), "FR")
+    assert (brake_world.removals(), brake_world.is_braked(world_of_ten)) == (3, False)
 
 
-def test_removals_of_many_wait_and_the_rest_goes_on(audience_of_ten):
-    brake_world.move(audience_of_ten, range(4), "FR")
-    assert (brake_world.removals(), brake_world.is_braked(audience_of_ten)) == (0, True)
-    audience_of_ten.create_people(1)
-    brake_world.move(audience_of_ten, [10], "DE")
+def test_removals_of_many_wait_and_the_rest_goes_on(world_of_ten):
+    brake_world.move(world_of_ten, range(4), "FR")
+    assert (brake_world.removals(), brake_world.is_braked(world_of_ten)) == (0, True)
+    world_of_ten.create_people(1)
+    brake_world.move(world_of_ten, [10], "DE")
     assert Visit.objects.filter(profile__external_id="p10").exists()
     assert brake_world.removals() == 0
 
 
-def test_a_look_at_the_brake_counts_only_new_signals(audience_of_ten, django_assert_num_queries):
-    brake_world.leave(audience_of_ten, range(2))
-    canvas = audience_of_ten.live
+def test_a_look_at_the_brake_counts_only_new_signals(world_of_ten, django_assert_num_queries):
+    brake_world.leave(world_of_ten, range(2))
+    canvas = world_of_ten.live_canvas
     canvas.refresh_from_db()
     steps = exits.removing_steps(canvas)
     brake.apply(canvas, steps, now=timezone.now())
     with django_assert_num_queries(1):
         brake.apply(canvas, steps, now=timezone.now())
-    brake_world.leave(audience_of_ten, range(2, 4))
+    brake_world.leave(world_of_ten, range(2, 4))
     brake.apply(canvas, steps, now=timezone.now())
-    assert brake_world.is_braked(audience_of_ten)
+    assert brake_world.is_braked(world_of_ten)
 
 
-def test_a_beat_does_not_read_what_the_brake_holds(audience_of_ten):
-    brake_world.move(audience_of_ten, range(4), "FR")
-    canvas = audience_of_ten.live
+def test_a_beat_does_not_read_what_the_brake_holds(world_of_ten):
+    brake_world.move(world_of_ten, range(4), "FR")
+    canvas = world_of_ten.live_canvas
     canvas.refresh_from_db()
     held = Signal.objects.get(listener=canvas.pk, profile__external_id="p0")
     Signal.objects.bulk_create(
@@ -98,10 +98,10 @@ def test_a_beat_does_not_read_what_the_brake_holds(audience_of_ten):
         assert f"Seq Scan on {Signal._meta.db_table}" not in plan
 
 
-def test_a_person_who_came_back_is_free_and_others_are_held(audience_of_ten):
-    brake_world.move(audience_of_ten, range(4), "FR")
-    brake_world.leave(audience_of_ten, [0], "DE")
-    canvas = audience_of_ten.live
+def test_a_person_who_came_back_is_free_and_others_are_held(world_of_ten):
+    brake_world.move(world_of_ten, range(4), "FR")
+    brake_world.leave(world_of_ten, [0], "DE")
+    canvas = world_of_ten.live_canvas
 
     unheld_signals = brake.unheld_signals(canvas.pk).order_by("pk")
     assert list(unheld_signals) == list(Signal.objects.exclude(brake.held_q()).order_by("pk"))
@@ -110,83 +110,83 @@ def test_a_person_who_came_back_is_free_and_others_are_held(audience_of_ten):
     assert brake.n_held(canvas) == 3
 
 
-def test_a_canvas_that_was_stopped_holds_removals_again(audience_of_ten):
-    brake_world.move(audience_of_ten, range(4), "FR")
-    engine.stop(audience_of_ten.live, by=audience_of_ten.user, now=timezone.now())
-    audience_of_ten.launch(audience_of_ten.live)
-    catch_up(audience_of_ten)
-    assert (brake_world.removals(), brake_world.is_braked(audience_of_ten)) == (0, True)
+def test_a_canvas_that_was_stopped_holds_removals_again(world_of_ten):
+    brake_world.move(world_of_ten, range(4), "FR")
+    engine.stop(world_of_ten.live_canvas, by=world_of_ten.user, now=timezone.now())
+    world_of_ten.launch(world_of_ten.live_canvas)
+    catch_up(world_of_ten)
+    assert (brake_world.removals(), brake_world.is_braked(world_of_ten)) == (0, True)
 
 
-def test_people_who_leave_one_after_the_other_count_together(audience_of_ten):
-    brake_world.move(audience_of_ten, range(2), "FR")
-    brake_world.move(audience_of_ten, range(2, 5), "FR")
-    assert (brake_world.removals(), brake_world.is_braked(audience_of_ten)) == (2, True)
+def test_people_who_leave_one_after_the_other_count_together(world_of_ten):
+    brake_world.move(world_of_ten, range(2), "FR")
+    brake_world.move(world_of_ten, range(2, 5), "FR")
+    assert (brake_world.removals(), brake_world.is_braked(world_of_ten)) == (2, True)
 
 
-def test_a_member_lifts_the_brake(audience_of_ten):
-    brake_world.move(audience_of_ten, range(4), "FR")
-    assert brake.n_held(audience_of_ten.live) == 4
-    alice = audience_of_ten.user
-    assert brake.lift(audience_of_ten.live, by=alice, now=timezone.now())
-    catch_up(audience_of_ten)
-    assert (brake_world.removals(), brake_world.is_braked(audience_of_ten)) == (4, False)
+def test_a_member_lifts_the_brake(world_of_ten):
+    brake_world.move(world_of_ten, range(4), "FR")
+    assert brake.n_held(world_of_ten.live_canvas) == 4
+    alice = world_of_ten.user
+    assert brake.lift(world_of_ten.live_canvas, by=alice, now=timezone.now())
+    catch_up(world_of_ten)
+    assert (brake_world.removals(), brake_world.is_braked(world_of_ten)) == (4, False)
     assert Activity.objects.filter(verb="changed").exists()
-    assert not brake.lift(audience_of_ten.live, by=alice, now=timezone.now())
+    assert not brake.lift(world_of_ten.live_canvas, by=alice, now=timezone.now())
 
 
-def test_people_who_come_back_are_not_removed_for_good(audience_of_ten):
-    brake_world.move(audience_of_ten, range(4), "FR")
-    brake_world.move(audience_of_ten, range(4), "DE")
-    audience_of_ten.live.refresh_from_db()
-    assert (brake.n_held(audience_of_ten.live), brake_world.removals()) == (0, 0)
+def test_people_who_come_back_are_not_removed_for_good(world_of_ten):
+    brake_world.move(world_of_ten, range(4), "FR")
+    brake_world.move(world_of_ten, range(4), "DE")
+    world_of_ten.live_canvas.refresh_from_db()
+    assert (brake.n_held(world_of_ten.live_canvas), brake_world.removals()) == (0, 0)
 
 
-def test_a_brake_that_holds_no_one_is_released(audience_of_ten):
-    brake_world.move(audience_of_ten, range(4), "FR")
+def test_a_brake_that_holds_no_one_is_released(world_of_ten):
+    brake_world.move(world_of_ten, range(4), "FR")
     brake.beat()
-    assert brake_world.is_braked(audience_of_ten)
-    brake_world.move(audience_of_ten, range(4), "DE")
+    assert brake_world.is_braked(world_of_ten)
+    brake_world.move(world_of_ten, range(4), "DE")
     brake.beat()
-    assert not brake_world.is_braked(audience_of_ten)
-    brake_world.move(audience_of_ten, [5], "FR")
-    assert (brake_world.removals(), brake_world.is_braked(audience_of_ten)) == (1, False)
+    assert not brake_world.is_braked(world_of_ten)
+    brake_world.move(world_of_ten, [5], "FR")
+    assert (brake_world.removals(), brake_world.is_braked(world_of_ten)) == (1, False)
 
 
-def test_the_page_asks_and_removes(audience_of_ten, signed_in):
-    brake_world.move(audience_of_ten, range(4), "FR")
-    client, url = signed_in(audience_of_ten.user), audience_of_ten.live.get_absolute_url()
+def test_the_page_asks_and_removes(world_of_ten, signed_in):
+    brake_world.move(world_of_ten, range(4), "FR")
+    client, url = signed_in(world_of_ten.user), world_of_ten.live_canvas.get_absolute_url()
     assert "Remove 4 people" in client.get(url).content.decode()
     client.post(f"{url}brake/", {"n": "3"})
-    assert brake_world.is_braked(audience_of_ten)
+    assert brake_world.is_braked(world_of_ten)
     client.post(f"{url}brake/", {"n": "4"})
-    assert not brake_world.is_braked(audience_of_ten)
+    assert not brake_world.is_braked(world_of_ten)
     assert "Remove 4 people" not in client.get(url).content.decode()
 
 
-def test_a_viewer_cannot_lift_the_brake(audience_of_ten, signed_in, vera):
-    brake_world.move(audience_of_ten, range(4), "FR")
-    url = audience_of_ten.live.get_absolute_url()
+def test_a_viewer_cannot_lift_the_brake(world_of_ten, signed_in, vera):
+    brake_world.move(world_of_ten, range(4), "FR")
+    url = world_of_ten.live_canvas.get_absolute_url()
     assert "Remove 4 people" not in signed_in(vera).get(url).content.decode()
     assert signed_in(vera).post(f"{url}brake/", {"n": "4"}).status_code == 403
 
 
-def test_leaving_an_exit_segment_counts_as_no_removal(audience_of_ten):
+def test_leaving_an_exit_segment_counts_as_no_removal(world_of_ten):
     buyers = Segment.objects.create(
-        app_group=audience_of_ten.app_group,
+        app_group=world_of_ten.app_group,
         name="Buyers",
         filter={"all": [{"field": "language", "op": "is", "value": "fr"}]},
     )
     subscription = live.subscribe(
-        audience_of_ten.app_group,
-        listener=audience_of_ten.live.pk,
+        world_of_ten.app_group,
+        listener=world_of_ten.live_canvas.pk,
         role="exit",
         segment=buyers,
         now=timezone.now(),
     )
     made = [
         Signal(
-            listener=audience_of_ten.live.pk,
+            listener=world_of_ten.live_canvas.pk,
             subscription=subscription,
             profile=profile,
             kind="left",
@@ -195,6 +195,6 @@ def test_leaving_an_exit_segment_counts_as_no_removal(audience_of_ten):
         for profile in Profile.objects.all()[:5]
     ]
     Signal.objects.bulk_create(made)
-    assert brake.n_held(audience_of_ten.live) == 0
-    catch_up(audience_of_ten)
-    assert not brake_world.is_braked(audience_of_ten)
+    assert brake.n_held(world_of_ten.live_canvas) == 0
+    catch_up(world_of_ten)
+    assert not brake_world.is_braked(world_of_ten)

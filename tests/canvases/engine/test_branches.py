@@ -54,7 +54,7 @@ def people(canvas_world):
     return profiles
 
 
-def took(split):
+def branch_counts(split):
     """Return branch -> how many people took it."""
     return dict(BranchTally.objects.filter(step=split).values_list("branch", "n"))
 
@@ -64,7 +64,7 @@ def test_each_person_takes_the_first_branch_that_fits(canvas_world, canvas, peop
     canvas_world.launch(row)
     canvas_world.run()
 
-    assert took(steps["split"]) == {1: 2, 2: 1, EVERYONE_ELSE: 1}
+    assert branch_counts(steps["split"]) == {1: 2, 2: 1, EVERYONE_ELSE: 1}
     assert canvas_world.step_counts(steps["german"]) == (2, 0, 0, 2)
     assert canvas_world.step_counts(steps["exit"]) == (1, 0, 1, 0)
     assert canvas_world.step_counts(steps["after"]) == (1, 0, 0, 1)
@@ -94,11 +94,11 @@ def test_a_profile_that_changes_between_two_updates_takes_one_branch(canvas_worl
     with changing_after_each_move(lambda: Profile.objects.update(country="DE")):
         movement.advance(steps["split"].pk, now=timezone.now())
 
-    assert took(steps["split"]) == {1: 2, 2: 1, EVERYONE_ELSE: 1}
+    assert branch_counts(steps["split"]) == {1: 2, 2: 1, EVERYONE_ELSE: 1}
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_a_condition_of_everyone_else_would_be_noticed(canvas_world, canvas, people, monkeypatch):
+def test_the_seeded_bug_of_everyone_else_is_found(canvas_world, canvas, people, monkeypatch):
     """Seeded bug: "everyone else" is selected by a condition instead of taking all who are left."""
     real_branches = AudiencePaths.branches
 
@@ -114,7 +114,7 @@ def test_a_condition_of_everyone_else_would_be_noticed(canvas_world, canvas, peo
 
 
 def changing_after_each_move(change):
-    """Run ``change`` before each update of visits but the first."""
+    """Run ``change`` before each update of visits except the first."""
     updates = []
 
     def watch(execute, sql, params, many, context):
@@ -136,7 +136,7 @@ def test_a_split_sees_what_is_stored_when_the_crowd_moves(canvas_world, people):
     Profile.objects.update(country="DE")
     canvas_world.run(timezone.now() + timedelta(days=2))
 
-    assert took(steps["split"]) == {1: 4}
+    assert branch_counts(steps["split"]) == {1: 4}
 
 
 def test_people_pass_a_split_and_an_exit_in_the_update_that_lets_them_leave(canvas_world, people):
@@ -154,7 +154,7 @@ def test_people_pass_a_split_and_an_exit_in_the_update_that_lets_them_leave(canv
     )
 
     assert len(updates) == 3  # one for each branch
-    assert took(steps["split"]) == {1: 2, 2: 1, EVERYONE_ELSE: 1}
+    assert branch_counts(steps["split"]) == {1: 2, 2: 1, EVERYONE_ELSE: 1}
     assert canvas_world.step_counts(steps["wait"]) == (4, 4, 0, 0)
     assert canvas_world.step_counts(steps["split"]) == (4, 4, 0, 0)
     assert canvas_world.step_counts(steps["exit"]) == (1, 0, 1, 0)
@@ -169,7 +169,7 @@ def test_people_who_were_erased_take_the_last_branch(canvas_world, canvas, peopl
     Visit.objects.filter(profile=people[0]).update(profile=None)
     movement.advance(steps["split"].pk, now=timezone.now())
 
-    assert took(steps["split"]) == {1: 1, 2: 1, EVERYONE_ELSE: 2}
+    assert branch_counts(steps["split"]) == {1: 1, 2: 1, EVERYONE_ELSE: 2}
 
 
 def test_an_empty_branch_leads_to_what_comes_after_the_block(canvas_world, people):

@@ -79,7 +79,7 @@ def test_a_beat_with_time_moves_all_of_them(canvas_world):
     assert (count_due(large), count_due(small)) == (0, 0)
 
 
-def test_people_who_come_in_behind_the_last_crowd_are_not_lost(canvas_world, one_round_per_beat):
+def test_people_who_are_due_before_the_last_crowd_are_not_lost(canvas_world, one_round_per_beat):
     """The engine remembers where the last crowd ended; visits due before that move at the end."""
     canvas = canvas_with_due_people(canvas_world, n_steps=1, n_each=4 * CROWD)
     [step] = canvas.steps.all()
@@ -96,7 +96,7 @@ def test_people_who_come_in_behind_the_last_crowd_are_not_lost(canvas_world, one
     assert count_due(canvas) == 0
 
 
-def test_crowds_at_one_due_time_are_read_behind_the_last_one(canvas_world, one_round_per_beat):
+def test_crowds_at_one_due_time_are_read_after_the_last_one(canvas_world, one_round_per_beat):
     """The query skips visits that have moved, whose index entries an old snapshot keeps."""
     canvas = canvas_with_due_people(canvas_world, n_steps=1, n_each=4 * CROWD)
     [step] = canvas.steps.all()
@@ -133,7 +133,7 @@ def test_people_of_a_canvas_that_is_not_live_stay(canvas_world, state):
     assert count_due(canvas) == 2
 
 
-def test_an_idle_pass_asks_the_same_however_many_canvases_are_live(canvas_world):
+def test_an_idle_pass_needs_as_many_queries_however_many_canvases_are_live(canvas_world):
     def count_queries():
         with CaptureQueriesContext(connection) as queries:
             assert engine.move_all(now=timezone.now()) == 0

@@ -201,7 +201,7 @@ def test_a_canvas_that_was_stopped_catches_up(german_world, signed_in):
     assert ids_inside(canvas) == {"p1", "p2", "p3"}
 
 
-def test_a_run_of_a_schedule_admits_nobody_whose_leaving_is_not_noticed_yet(german_world):
+def test_a_scheduled_run_does_not_admit_people_whose_leaving_is_not_yet_noticed(german_world):
     canvas, _steps = launch_canvas(
         german_world, "schedule", DELAY, exits={"left": True}, reentry="left"
     )

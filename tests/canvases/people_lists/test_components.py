@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 RETRY = "Open a component to retry its people."
 
 
-def after(step, name):
+def add_step_after(step, name):
     return Step.objects.create(canvas=step.canvas, parent=step, kind="audience_sync", name=name)
 
 
@@ -23,7 +23,7 @@ def page(client_editor, number):
 
 @pytest.mark.parametrize("number", ["errored", "pending"])
 def test_each_component_leads_to_its_people(bob_editor, step, number):
-    after(step, name="without people")
+    add_step_after(step, name="without people")
     n = getattr(analytics.step_numbers([step])[step.pk], number)
     html = page(bob_editor, number)
 
@@ -56,7 +56,7 @@ def test_more_components_need_no_more_queries(bob_editor, step):
     _none, before = n_queries()
     copy = step
     for _ in range(3):
-        copy = after(copy, name="Copy")
+        copy = add_step_after(copy, name="Copy")
         copy.syncs.set(step.syncs.all())
 
     assert n_queries() == (3, before)

@@ -26,14 +26,14 @@ GERMAN = {"filter": {"field": "country", "op": "is", "value": "DE"}}
 
 @pytest.fixture
 def sent(step):
-    """A step with deliveries of every outcome, one of them purged, and visits with old trails."""
+    """The canvas of ``step``; one delivery is purged, and some visits are from before trails."""
     purged = Tally.objects.first()
     row = purged.sync.deliveries.filter(outcome="not_synced", reason="no_identifier").first()
     row.delete()
     purged.base = {"not_synced": {"no_identifier": 1}}
     purged.save()
-    sent = analytics.step_numbers([step])[step.pk]
-    n = sum(getattr(sent, name) for name in (*analytics.SYNC_METRICS, "cancelled"))
+    numbers = analytics.step_numbers([step])[step.pk]
+    n = sum(getattr(numbers, name) for name in (*analytics.SYNC_METRICS, "cancelled"))
     visits = Visit.objects.filter(canvas=step.canvas)
     visits.update(trail=f"/{step.pk}!0;", left_at=timezone.now())
     counts = {"exited": n - visits.count()}
@@ -45,7 +45,7 @@ def sent(step):
 
 @pytest.fixture
 def walked(canvas_world, people):
-    """A canvas that the engine has run: branches, people who wait, went on, and left early."""
+    """A canvas after the engine has run: people took branches, wait, have ended or left early."""
     type(people[0]).objects.filter(pk__in=[person.pk for person in people[:5]]).update(country="DE")
     canvas, steps = canvas_world.create_flow(
         ("split", "decision_split", GERMAN, None, 0),
@@ -87,7 +87,7 @@ def is_explained(name, inner):
 
 
 def links(client, canvas):
-    """Return address -> number of all links from numbers to lists."""
+    """Return address of a list -> the numbers that link to it. No number may lack a link."""
     link_texts = {}
     for page in pages(canvas):
         answer = client.get(page)

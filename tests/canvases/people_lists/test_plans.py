@@ -81,9 +81,9 @@ def test_pages_of_a_canvas(step, whole_reads, name, where):
 
 @pytest.fixture
 def keep_index():
-    """keep_index(name) -> PostgreSQL has no other index of visits, and walks along no key.
+    """keep_index(name): drop all other indexes of visits on PostgreSQL, and forbid index scans.
 
-    In tables of a few rows, PostgreSQL may take either of two indexes.
+    In small tables PostgreSQL might otherwise use another index.
     """
 
     def run(name):

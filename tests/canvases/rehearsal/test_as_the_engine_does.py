@@ -54,7 +54,7 @@ def test_each_person_goes_the_way_that_was_rehearsed(canvas_world, seed):
     assert dict(StepTally.objects.values_list("step", "entered")) == passed
 
 
-def test_a_wait_shows_what_must_happen_and_the_reader_follows_it(canvas_world, rehearse):
+def test_a_wait_shows_its_events_and_each_can_be_followed(canvas_world, rehearse):
     canvas, steps = canvas_world.create_flow(
         ("wait", "wait_until", WAIT, None, 0),
         ("bought", "delay", DAY, "wait", 1),
@@ -102,7 +102,7 @@ def test_who_does_what_was_rehearsed_takes_that_way(canvas_world, rehearse):
         canvas_world.run(now + timedelta(hours=hours))
         for who, step in Visit.objects.filter(left_at=None).values_list("profile", "step"):
             paths[who] += [step] if step not in paths[who] else []
-    paths[person.pk].insert(0, steps["wait"].pk)  # passed at once
+    paths[person.pk].insert(0, steps["wait"].pk)  # the person passed it before the first reading
     assert list(paths.values()) == expected
 
 

@@ -48,13 +48,13 @@ def delays_and_splits(line, n):
         line.add("decision_split", known(i))
 
 
-def timed_splits_behind_a_delay(line, n):
+def timed_splits_after_a_delay(line, n):
     line.add("delay", DAY)
     for i in range(n - 1):
         line.add("decision_split", recent(i))
 
 
-@pytest.mark.parametrize("fill", [splits_and_syncs, delays_and_splits, timed_splits_behind_a_delay])
+@pytest.mark.parametrize("fill", [splits_and_syncs, delays_and_splits, timed_splits_after_a_delay])
 def test_200_steps_need_hardly_more_queries_than_20(
     canvas_world, rehearse, django_assert_max_num_queries, fill
 ):

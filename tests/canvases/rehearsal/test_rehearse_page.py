@@ -151,7 +151,7 @@ def test_a_time_can_be_chosen_in_the_time_zone_of_the_group(rehearse, canvas, ac
     assert "Waits until 3 Dec 2026, 14:00 CET" in text
 
 
-def test_a_condition_behind_a_delay_is_asked_at_the_end_of_the_delay(
+def test_a_condition_after_a_delay_is_evaluated_at_the_end_of_the_delay(
     rehearse, canvas, acme, person
 ):
     Event.objects.create(

@@ -65,7 +65,7 @@ def send(canvas_world, *events):
     canvas_world.run()
 
 
-def took(canvas_world):
+def branch_counts(canvas_world):
     tallies = BranchTally.objects.filter(step=canvas_world.steps["wait"])
     return dict(tallies.values_list("branch", "n"))
 
@@ -81,7 +81,7 @@ def test_an_event_after_that_of_the_entry_counts_however_they_arrive(carts, afte
     for call in calls:
         send(carts, *[(name, times[name]) for name in call.split()])
 
-    assert took(carts) == ({1: 1} if after >= 0 else {})
+    assert branch_counts(carts) == ({1: 1} if after >= 0 else {})
     assert laws.broken(now=timezone.now()) == []
 
 
@@ -89,11 +89,11 @@ def test_an_event_after_that_of_the_entry_counts_however_they_arrive(carts, afte
 def test_an_event_that_lets_enter_is_not_the_one_that_is_waited_for(carts):
     cart = timezone.now() - timedelta(seconds=5)
     send(carts, ("cart", cart))
-    assert took(carts) == {}
+    assert branch_counts(carts) == {}
     assert Visit.objects.get().step == carts.steps["wait"]
 
     send(carts, ("cart", cart + timedelta(seconds=2)))
-    assert took(carts) == {2: 1}
+    assert branch_counts(carts) == {2: 1}
 
 
 @pytest.mark.parametrize("before", ["a delay", "a delay and a split"])
@@ -104,4 +104,4 @@ def test_what_happened_while_a_delay_held_the_person_does_not_count(carts):
     assert Visit.objects.get().step == carts.steps["wait"]
     send(carts, ("order", cart + timedelta(seconds=3)))
 
-    assert took(carts) == {}
+    assert branch_counts(carts) == {}

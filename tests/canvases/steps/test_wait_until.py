@@ -69,14 +69,14 @@ def send(canvas_world, *events, purchases=()):
     canvas_world.run()
 
 
-def took(canvas_world):
+def branch_counts(canvas_world):
     return dict(BranchTally.objects.values_list("branch", "n"))
 
 
 def test_what_happens_first_chooses_the_branch(waiting):
     send(waiting, ("p0", "order", 60, 0), purchases=[("p0", 1), ("p1", 0)])
 
-    assert took(waiting) == {1: 1, 2: 1}
+    assert branch_counts(waiting) == {1: 1, 2: 1}
     assert waiting.step_counts(waiting.steps["ordered"]) == (1, 0, 0, 1)
     assert waiting.step_counts(waiting.steps["wait"]) == (4, 2, 0, 2)
     assert laws.broken(now=timezone.now()) == []
@@ -90,7 +90,7 @@ def test_what_happens_first_chooses_the_branch(waiting):
 def test_what_does_not_fit_changes_nothing(waiting, event):
     send(waiting, event)
 
-    assert took(waiting) == {}
+    assert branch_counts(waiting) == {}
     assert not Signal.objects.exists()
 
 
@@ -115,7 +115,7 @@ def test_members_of_a_segment_are_noted_part_by_part_before_the_launch(waiting, 
     assert SegmentMember.objects.count() == 4
     live.work(now=timezone.now(), seconds=5)
     waiting.run()
-    assert took(waiting) == {}  # being in it does not count
+    assert branch_counts(waiting) == {}  # only joining counts, and all are members already
 
 
 def test_members_of_a_segment_are_noted_before_a_live_wait_names_it(waiting, acme, monkeypatch):
@@ -142,14 +142,17 @@ def test_members_of_a_segment_are_noted_before_a_live_wait_names_it(waiting, acm
 
     assert versions == [step.version] * 3
     catch_up(waiting)
-    assert took(waiting) == {2: 1}  # p0 is in it already
+    assert branch_counts(waiting) == {2: 1}  # p0 is in it already
     change_people(waiting, "p2", country="FR")
     catch_up(waiting)
-    assert took(waiting) == {2: 1, 4: 1}
+    assert branch_counts(waiting) == {2: 1, 4: 1}
 
 
 def save_meanwhile(waiting, **meanwhile):
-    """Save a wait for one more segment; other columns change before the save has its lock."""
+    """Save a wait for one more segment; meanwhile its row changes, before the save locks it.
+
+    ``stores``: the other change waits for that segment, too.
+    """
     step = waiting.steps["wait"]
     french = {"field": "country", "op": "is", "value": "FR"}
     segment = Segment.objects.create(app_group=waiting.app_group, name="French", filter=french)
@@ -168,7 +171,7 @@ def save_meanwhile(waiting, **meanwhile):
         edit.save_settings(step, settings, **how)
 
 
-def heard():
+def segment_subscriptions():
     rows = Subscription.objects.filter(kind="segment").order_by("segment__name")
     return list(rows.values_list("segment__name", "is_paused"))
 
@@ -180,13 +183,13 @@ def heard():
 def test_a_refused_save_leaves_nothing_behind(waiting, meanwhile, refusal):
     with pytest.raises(refusal):
         save_meanwhile(waiting, **meanwhile)
-    assert heard() == [("VIP", False)]
+    assert segment_subscriptions() == [("VIP", False)]
 
 
 def test_a_refused_save_leaves_what_another_save_needs(waiting):
     with pytest.raises(edit.Stale):
         save_meanwhile(waiting, version=9, stores=True)
-    assert [name for name, _is_paused in heard()] == ["French", "VIP"]
+    assert [name for name, _is_paused in segment_subscriptions()] == ["French", "VIP"]
 
 
 def test_who_joined_while_the_canvas_was_stopped_counts(waiting):
@@ -196,15 +199,15 @@ def test_who_joined_while_the_canvas_was_stopped_counts(waiting):
     live.work(now=timezone.now(), seconds=5)
     waiting.run()
 
-    assert took(waiting) == {3: 1}
+    assert branch_counts(waiting) == {3: 1}
 
 
 def test_who_meets_nothing_takes_everyone_else_when_the_time_is_over(waiting):
     waiting.run(timezone.now() + timedelta(hours=23))
-    assert took(waiting) == {}
+    assert branch_counts(waiting) == {}
     waiting.run(timezone.now() + timedelta(hours=25))
 
-    assert took(waiting) == {EVERYONE_ELSE: 4}
+    assert branch_counts(waiting) == {EVERYONE_ELSE: 4}
     assert laws.broken(now=timezone.now()) == []
 
 
@@ -214,7 +217,7 @@ def test_joining_a_segment_counts_and_being_in_it_does_not(waiting):
     live.work(now=timezone.now(), seconds=5)
     waiting.run()
 
-    assert took(waiting) == {3: 1}
+    assert branch_counts(waiting) == {3: 1}
     assert Visit.objects.get(branch=None, step=waiting.steps["after"]).profile.external_id == "p0"
 
 
@@ -224,7 +227,7 @@ def test_an_event_that_arrives_late_counts_if_it_happened_within_the_wait(ranked
     Visit.objects.update(arrived_at=hour_ago, entered_at=hour_ago)
     send(ranked, ("p0", "order", 1, 60 * minutes))
 
-    assert took(ranked) == ({2: 1} if counts else {})
+    assert branch_counts(ranked) == ({2: 1} if counts else {})
 
 
 def test_a_canvas_hears_only_of_what_it_waits_for(waiting):
@@ -254,11 +257,11 @@ def named(name):
 def test_a_lower_rank_waits_for_the_deadline(ranked):
     send(ranked, ("p0", "look", 1, 0))
     ranked.run(timezone.now() + timedelta(hours=23))
-    assert took(ranked) == {}
+    assert branch_counts(ranked) == {}
     assert laws.broken(now=timezone.now()) == []
 
     ranked.run(timezone.now() + timedelta(hours=25))
-    assert took(ranked) == {1: 1}
+    assert branch_counts(ranked) == {1: 1}
     assert laws.broken(now=timezone.now()) == []
 
 
@@ -269,6 +272,6 @@ def test_the_topmost_decides_at_once_in_whatever_order_they_arrive(ranked, order
     for some in ([events], [events[:1], events[1:]])[calls - 1]:
         send(ranked, *some)
 
-    assert took(ranked) == {2: 1}
+    assert branch_counts(ranked) == {2: 1}
     assert ranked.step_counts(ranked.steps["wait"]) == (1, 0, 1, 0)
     assert laws.broken(now=timezone.now()) == []

@@ -59,7 +59,7 @@ def test_components_are_added_into_branches_and_after_the_block(bob_editor, spli
     assert "Ends here" in page
 
 
-def test_a_split_that_is_added_before_a_step_takes_it_behind_its_block(bob_editor, canvas):
+def test_a_split_that_is_added_before_a_step_puts_it_after_its_block(bob_editor, canvas):
     step = bob_editor.add_step("delay")
     split = bob_editor.add_step("decision_split")
 

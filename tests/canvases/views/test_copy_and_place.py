@@ -78,7 +78,7 @@ def test_a_step_moves_into_another_branch_and_out_to_the_front(bob_editor, split
     }
 
 
-def test_a_split_moves_behind_what_came_after_its_block(bob_editor, split, canvas):
+def test_a_split_moves_past_the_step_after_its_block(bob_editor, split, canvas):
     bob_editor.post("step_place", split.pk, after=split.after.pk)
     assert flow(canvas) == {
         split.after.pk: (None, 0),

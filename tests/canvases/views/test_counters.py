@@ -27,8 +27,8 @@ def steps(bob_editor, winback):
     return split, inside, sends
 
 
-def opened(bob_editor, **query):
-    """Return the version of the page as it is now."""
+def page_version(bob_editor, **query):
+    """Open the page; return its version."""
     return re.search(r"[?]v=([\w-]+)", bob_editor.get(**query).content.decode())[1]
 
 
@@ -36,9 +36,9 @@ def poll(bob_editor, known, **query):
     return bob_editor.get("canvas_counts", v=known, htmx=True, **query).content.decode()
 
 
-def test_a_changed_number_brings_only_the_cards_that_show_it(bob_editor, steps):
+def test_a_changed_number_returns_only_the_cards_that_show_it(bob_editor, steps):
     split, inside, sends = steps
-    version = opened(bob_editor)
+    version = page_version(bob_editor)
     StepTally.objects.filter(step=inside).update(entered=6, waiting=6)
 
     body = poll(bob_editor, version)
@@ -50,24 +50,24 @@ def test_a_changed_number_brings_only_the_cards_that_show_it(bob_editor, steps):
     assert 'id="flow"' not in body
     assert "6 waiting" in body.split(f'id="foot-{inside.pk}"')[1]
     assert "16 waiting" in body.replace("\n", " ").split('id="stage-bar"')[1]
-    assert poll(bob_editor, opened(bob_editor)) == ""
+    assert poll(bob_editor, page_version(bob_editor)) == ""
 
 
-def test_who_went_through_to_the_end_is_shown_and_brought(bob_editor, steps):
+def test_the_number_at_the_end_of_the_flow_is_shown_and_updated(bob_editor, steps):
     """The number at the end of the flow does not count people who took an exit."""
     _split, inside, sends = steps
     StepTally.objects.filter(step=sends).update(exited=3, waiting=2)
     StepTally.objects.create(step=bob_editor.add_step("exit", inside), entered=9, exited=9)
-    version = opened(bob_editor)
+    version = page_version(bob_editor)
     assert '<b id="count-end">3 went through</b>' in bob_editor.get().content.decode()
     StepTally.objects.filter(step=sends).update(exited=5, waiting=0)
 
     assert '<b id="count-end">5 went through</b>' in poll(bob_editor, version)
 
 
-def test_the_people_of_branches_and_of_their_meeting_are_brought(bob_editor, steps):
+def test_changed_numbers_of_branches_and_where_they_meet_are_returned(bob_editor, steps):
     split, inside, sends = steps
-    version = opened(bob_editor)
+    version = page_version(bob_editor)
     BranchTally.objects.create(step=split, branch=2, n=7)
     StepTally.objects.filter(step=sends).update(entered=8, waiting=8)
 
@@ -82,7 +82,7 @@ def test_the_people_of_branches_and_of_their_meeting_are_brought(bob_editor, ste
 
 def test_numbers_of_people_sent_come_with_their_bar(bob_editor, steps):
     sends = steps[2]
-    version = opened(bob_editor)
+    version = page_version(bob_editor)
     count(sends.sync, entered=4, synced=4)
 
     body = poll(bob_editor, version)
@@ -102,8 +102,8 @@ def test_numbers_of_people_sent_come_with_their_bar(bob_editor, steps):
     ],
     ids=["name", "component", "place", "trouble"],
 )
-def test_another_flow_is_drawn_as_a_whole(change, bob_editor, steps):
-    version = opened(bob_editor)
+def test_a_changed_flow_is_returned_as_a_whole(change, bob_editor, steps):
+    version = page_version(bob_editor)
     change(steps)
 
     body = poll(bob_editor, version)
@@ -113,13 +113,13 @@ def test_another_flow_is_drawn_as_a_whole(change, bob_editor, steps):
 
 
 @pytest.mark.parametrize("known", ["", "x", "x" * 28, "é" * 28, "\0"])
-def test_an_unknown_version_draws_the_flow(known, bob_editor, steps):
+def test_an_unknown_version_returns_the_flow(known, bob_editor, steps):
     assert 'id="flow" hx-swap-oob="morph"' in poll(bob_editor, known)
 
 
 def test_the_queries_do_not_grow_with_components(bob_editor, steps, winback):
     def queries():
-        version = opened(bob_editor)
+        version = page_version(bob_editor)
         for tally in StepTally.objects.all():
             StepTally.objects.filter(pk=tally.pk).update(
                 entered=tally.entered + 1, waiting=tally.waiting + 1

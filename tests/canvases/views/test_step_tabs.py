@@ -80,7 +80,7 @@ def test_who_would_be_sent_with_what_and_who_not(bob_editor, step):
     assert "With the 5,000 people in the audience now, enough for the 1,000 matched people" in page
 
 
-def test_ten_people_stand_behind_a_number(bob_editor, step):
+def test_a_number_lists_ten_people(bob_editor, step):
     page = words(bob_editor.get(step=step.pk, tab="who", people="email"))
 
     assert page.split('id="who-people"')[1].split("</ul>")[0].count("<li>") == 10

@@ -16,7 +16,7 @@ OFFER = 'id="undo-removal"'
 
 
 def flow(canvas):
-    """Return the tree as {step: (its columns)}."""
+    """Return id of a step -> its columns."""
     rows = Step.objects.filter(canvas=canvas, removed_at=None)
     columns = ("kind", "settings", "parent", "branch", "name", "description", "api_id")
     return {row["pk"]: row for row in rows.values("pk", *columns)}
@@ -96,7 +96,7 @@ def test_a_component_that_had_visits_comes_back_with_its_numbers(
     assert laws.broken(now=timezone.now()) == []
 
 
-def test_moved_people_are_the_reason_why_a_removal_stays(
+def test_a_removal_that_moved_people_cannot_be_undone(
     bob_editor, canvas, people, alice, monkeypatch
 ):
     monkeypatch.setattr(crowds, "CROWD", 5)
@@ -118,9 +118,7 @@ def test_moved_people_are_the_reason_why_a_removal_stays(
 
 
 @pytest.mark.parametrize("change", ["flow", "segment"])
-def test_what_changed_meanwhile_is_the_reason_why_a_removal_stays(
-    bob_editor, split, canvas, change
-):
+def test_a_removal_cannot_be_undone_after_other_changes(bob_editor, split, canvas, change):
     bob_editor.post("step_remove", split.pk, keep="0")
     # Neither the settings nor the segment can be read in the session.
     assert str(split.vip.api_id) not in str(dict(bob_editor.client.session))
@@ -140,7 +138,7 @@ def test_what_changed_meanwhile_is_the_reason_why_a_removal_stays(
     assert flow(canvas) == before
 
 
-def test_a_branch_that_is_gone_is_the_reason_why_a_removal_stays(bob_editor, canvas_world, canvas):
+def test_a_removal_cannot_be_undone_if_its_branch_is_gone(bob_editor, canvas_world, canvas):
     rule = {"field": "country", "op": "is", "value": "DE"}
     paths = {"paths": [{"number": n, "name": str(n), "filter": rule} for n in (1, 2)]}
     split = Step.objects.create(canvas=canvas, kind="audience_paths", settings=paths)
@@ -152,9 +150,7 @@ def test_a_branch_that_is_gone_is_the_reason_why_a_removal_stays(bob_editor, can
     assert list(flow(canvas)) == [split.pk]
 
 
-def test_an_id_that_was_given_out_again_is_the_reason_why_a_removal_stays(
-    bob_editor, split, canvas, acme
-):
+def test_a_removal_cannot_be_undone_if_an_id_was_used_again(bob_editor, split, canvas, acme):
     bob_editor.post("step_remove", split.after.pk)
     other = type(canvas).objects.create(app_group=acme, name="Other")
     Step.objects.create(pk=split.after.pk, canvas=other, kind="exit")
@@ -163,7 +159,7 @@ def test_an_id_that_was_given_out_again_is_the_reason_why_a_removal_stays(
     assert Step.objects.get(pk=split.after.pk).canvas == other
 
 
-def test_a_live_canvas_stays_as_it_is(bob_editor, split, canvas):
+def test_a_removal_cannot_be_undone_on_a_live_canvas(bob_editor, split, canvas):
     bob_editor.post("step_remove", split.after.pk)
     before = flow(canvas)
     type(canvas).objects.update(state="live")
@@ -175,7 +171,7 @@ def test_a_live_canvas_stays_as_it_is(bob_editor, split, canvas):
     assert flow(canvas) == before
 
 
-def test_only_who_removed_it_may_undo_it_and_once(
+def test_a_removal_is_undone_once_and_only_by_its_user(
     bob_editor, split, canvas, editor_of, alice, vera
 ):
     bob_editor.post("step_remove", split.after.pk)

@@ -32,7 +32,7 @@ def batch(to_sync, n, *, at=NOW, **fields):
 
 
 def sent(to_sync, n, *, seconds):
-    """``n`` requests, evenly within the last seconds."""
+    """Record ``n`` requests, spread evenly over the last ``seconds``."""
     Push.objects.bulk_create(
         Push(
             ad_account=to_sync.audience.ad_account,
