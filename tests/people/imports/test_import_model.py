@@ -80,7 +80,7 @@ def apply_model(people, past, rows, key):
             old = person.get(kind) and normalise.normalise(kind, person[kind], region="DE").sha256
             new = normalise.normalise(kind, cells[kind], region="DE").sha256
             if old and not new:
-                del cells[kind]  # an unusable value replaces no usable one
+                del cells[kind]  # an unusable value does not replace a usable one
             elif old and old != new:
                 past.add((kind, old))
         person |= cells
@@ -127,6 +127,6 @@ def test_imported_profiles_match_the_model(monkeypatch, key, first, second, chun
         assert ImportMember.objects.filter(run=run).count() == run.n_people
     stored = Profile.objects.filter(app_group=group)
     assert sorted(map(shown, stored), key=repr) == sorted(map(expected, people.values()), key=repr)
-    if chunk == 1:  # a value that one chunk overwrites itself is never stored
+    if chunk == 1:  # otherwise a chunk may overwrite a value before it is stored
         kept = PastIdentifier.objects.filter(profile__app_group=group).values_list("kind", "sha256")
         assert {(kind, bytes(digest)) for kind, digest in kept} == past

@@ -15,7 +15,7 @@ from audiencesync.people.segments.nodes import Group
 
 pytestmark = [pytest.mark.thorough, pytest.mark.each_database]
 
-NOW = datetime(2026, 11, 30, tzinfo=UTC)  # the first moment of a day
+NOW = datetime(2026, 11, 30, tzinfo=UTC)  # the start of a day
 NAMES = ["x", "a.b", "größe", "😀", 'q"t', "b\\s", "%s", "{x}"]
 NUMBERS = [0, 1, 5, 5.0, 0.1, 0.1 + 0.2, -1.5, 1 / 3, 2**53, -(2**53), 123456.789]
 TEXTS = {  # text -> the number that it means, or None
@@ -43,7 +43,7 @@ OPS = [
 
 
 def stored(random):
-    """Return a value of an attribute."""
+    """Return a random value of an attribute."""
     scalars = [*TEXTS, *NUMBERS, True, False, None, ""]
     kind = random.randrange(8)
     if kind == 0:
@@ -74,7 +74,7 @@ def tree(random, depth=0):
 
 
 def fits(node, known):
-    """Return whether a person with these attributes fits."""
+    """Return whether a person with the attributes ``known`` matches a filter."""
     if isinstance(node, Group):
         met = [fits(part, known) for part in node.parts]
         return {"all": all, "any": any, "none": lambda them: not any(them)}[node.match](met)
@@ -86,11 +86,13 @@ def is_number(value):
 
 
 def day_in(value):
+    """Return the day with which a text begins, else an empty text."""
     is_day = isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d", value, re.ASCII)
     return value[:10] if is_day else ""
 
 
 def same(value, *wanted):
+    """Return whether a value equals one of these, as a number, a folded text or a day."""
     for one in wanted:
         number = TEXTS.get(one) if isinstance(one, str) else one
         if is_number(value) and number is not None and value == number:
@@ -103,6 +105,7 @@ def same(value, *wanted):
 
 
 def has(value, part, *, at_start=False):
+    """Return whether a text contains or starts with ``part``, or a list has it as an element."""
     if isinstance(value, str):
         folded = fold(value)
         parts = [fold(part), fold(day(part) or part)]
@@ -121,6 +124,7 @@ def compared(value, wanted):
 
 
 def within(value, first, last):
+    """Return whether a value is a day from ``first`` to ``last`` days after today."""
     return bool(day_in(value)) and ago(-first) <= day_in(value) <= ago(-last)
 
 

@@ -116,14 +116,14 @@ class World:
         self.clock.shift(timedelta(days=2))
 
     def rest(self):
-        """Do all the work that is left, with every sweep due."""
+        """Resume, make every sweep due, and do all the work that is left."""
         self.resume()
         self.clock.shift(timedelta(days=1, minutes=1))
         while live.work(now=self.now, seconds=60):
             pass
 
     def replayed(self):
-        """Return the members as a listener knows them: from the first ones and each signal."""
+        """Return the members that result from the first ones and all signals to the listener."""
         known = family(list(self.first))
         found = {Profile.everybody.get(pk=pk).merged_into_id or pk for pk in known}
         signals = Signal.objects.filter(listener=LISTENER).order_by("at", "pk")

@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 MODELS = {"Profile", "Event", "ImportMember"}
 WRITES = {"update", "create", "bulk_create", "bulk_update", "delete", "get_or_create", "save"}
-WRITERS = {"upsert", "rehash"}  # functions and modules that leave the mark to their caller
+WRITERS = {"upsert", "rehash"}  # functions and modules whose callers must mark
 STATEMENTS = ("INSERT INTO", "UPDATE ", "DELETE FROM", "COPY ")
 ELSEWHERE = {
     "audiencesync/people/imports/lifecycle.py": "drops members of imports no segment asks for",
@@ -52,7 +52,7 @@ def scopes(tree):
 
 
 def writes_rows(function):
-    """Return whether a function calls a write on a queryset, also one it has given a name."""
+    """Return whether a function calls a writing method on a queryset, even on a named one."""
     querysets = set(MODELS)
     for node in ast.walk(function):
         if isinstance(node, ast.Assign) and root(node.value) in querysets:
@@ -67,7 +67,7 @@ def writes_rows(function):
 
 
 def root(node):
-    """Return the name a chain of calls and attributes begins with."""
+    """Return the name with which a chain of calls and attributes begins."""
     while isinstance(node, ast.Call | ast.Attribute | ast.Subscript):
         node = node.func if isinstance(node, ast.Call) else node.value
     return node.id if isinstance(node, ast.Name) else None
