@@ -95,7 +95,7 @@ def test_a_visit_continues_with_the_merged_profile(world, acme, canvas, ann):
     assert Visit.objects.get(canvas=canvas).profile == ann
 
 
-def test_who_is_in_a_canvas_twice_goes_on_once(world, acme, canvas, anonymous, ann):
+def test_of_two_visits_of_merged_profiles_one_continues(world, acme, canvas, anonymous, ann):
     assert engine.admit_some(canvas.pk, [ann.pk], now=timezone.now()) == 1
     identify(acme)
 
@@ -107,11 +107,11 @@ def test_who_is_in_a_canvas_twice_goes_on_once(world, acme, canvas, anonymous, a
     assert laws.broken(now=timezone.now()) == []
 
 
-@pytest.mark.parametrize(("reentry", "goes_on"), [("never", False), ("left", True)])
-def test_a_visit_goes_on_if_the_person_may_enter_once_more(
-    world, acme, canvas, anonymous, ann, reentry, goes_on
+@pytest.mark.parametrize(("reentry", "continues"), [("never", False), ("left", True)])
+def test_a_visit_continues_if_the_person_may_enter_again(
+    world, acme, canvas, anonymous, ann, reentry, continues
 ):
-    """Both profiles entered, one after the other, and the visit of the person has ended."""
+    """Both profiles had a visit; the visit of the known one has ended."""
     Visit.objects.all().delete()
     Canvas.objects.update(reentry=reentry, entered=0)
     CanvasHour.objects.all().delete()
@@ -122,8 +122,8 @@ def test_a_visit_goes_on_if_the_person_may_enter_once_more(
     assert engine.admit_some(canvas.pk, [anonymous.pk], now=now) == 1
     identify(acme)
 
-    assert Visit.objects.filter(profile=ann).count() == 1 + goes_on
-    assert Visit.objects.filter(left_at=None).count() == goes_on
+    assert Visit.objects.filter(profile=ann).count() == 1 + continues
+    assert Visit.objects.filter(left_at=None).count() == continues
     assert laws.broken(now=now) == []
 
 
@@ -155,7 +155,7 @@ def waiting(acme, bob, anonymous, ann):
     return wait
 
 
-def happens(person, name):
+def send_event(person, name):
     change = {"external_id": person.external_id} if person.external_id else {"email": person.email}
     at = timezone.now().isoformat()
     events = [change | {"name": name, "time": at}]
@@ -165,14 +165,14 @@ def happens(person, name):
 
 @pytest.mark.parametrize("both", [False, True], ids=["one waits", "both wait"])
 @pytest.mark.parametrize("name", ["order", "look"])
-@pytest.mark.parametrize("is_worked_off", [True, False])
+@pytest.mark.parametrize("is_processed", [True, False])
 def test_the_branch_that_an_event_chose_is_kept(
-    world, acme, waiting, anonymous, ann, both, name, is_worked_off
+    world, acme, waiting, anonymous, ann, both, name, is_processed
 ):
     Profile.objects.filter(pk=ann.pk).update(email="a@example.org")
     waiting(anonymous, *[ann] * both)
-    happens(anonymous, name)
-    if is_worked_off:
+    send_event(anonymous, name)
+    if is_processed:
         signals.work(Canvas.objects.get().pk, now=timezone.now())
     identify(acme)
     engine.beat()

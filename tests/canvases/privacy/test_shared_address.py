@@ -22,7 +22,7 @@ def _ledger(settings, tmp_path):
 
 @pytest.fixture
 def change_people(acme):
-    """change(change, ...) -> the problems of one upsert."""
+    """change_people(change, ...) -> the problems of one upsert."""
     return lambda *changes: upsert(acme, changes, now=timezone.now()).problems
 
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.thorough
 
 
 def delete_row(person):
-    """Delete only the row, as if an erasure had missed a concurrent transaction."""
+    """Delete only the row, as an erasure that misses a concurrent transaction would."""
     with connection.cursor() as cursor:
         cursor.execute(f"DELETE FROM {Profile._meta.db_table} WHERE id = %s", [person.pk])
 

@@ -26,25 +26,25 @@ def step(bob_editor, winback):
     return step
 
 
-def leave(one, people):
+def leave(to_sync, people):
     """Enter people, then let them leave."""
     crowd = type(people[0]).objects.filter(pk__in=[person.pk for person in people])
-    builder.enter(one, crowd)
+    builder.enter(to_sync, crowd)
     with transaction.atomic():
-        sync.withdraw(one, [person.pk for person in people], now=timezone.now())
+        sync.withdraw(to_sync, [person.pk for person in people], now=timezone.now())
 
 
-def settle(one, state):
+def settle(to_sync, state):
     """End all batches of a Sync, and count them."""
-    n = sum(Batch.objects.filter(sync=one).values_list("n", flat=True))
+    n = sum(Batch.objects.filter(sync=to_sync).values_list("n", flat=True))
     now = timezone.now()
-    Batch.objects.filter(sync=one).update(state=state, settled_at=now, last_code="50000")
-    Tally.objects.filter(pk=one.pk).update(pending=0, **{state: n})
+    Batch.objects.filter(sync=to_sync).update(state=state, settled_at=now, last_code="50000")
+    Tally.objects.filter(pk=to_sync.pk).update(pending=0, **{state: n})
     assert laws.broken(now=now) == []
 
 
 @pytest.fixture
-def left(step, winback, people):
+def undo_sync(step, winback, people):
     """Three people left, one of whom the canvas Seed still claims. Return the undo Sync."""
     seed = builder.make_sync(winback, label="Seed: winback", url="/seed")
     builder.enter(seed, type(people[0]).objects.filter(pk=people[0].pk))
@@ -90,12 +90,12 @@ def test_a_step_saved_without_the_tick_stays_without(bob_editor, step, winback, 
     assert "checked" not in page[page.index('name="removes"') :].split(">")[0]
 
 
-def test_the_card_says_it(bob_editor, step):
+def test_the_card_says_that_people_are_removed(bob_editor, step):
     assert "Add to “winback”, and remove when they leave" in bob_editor.get().content.decode()
 
 
-def test_the_numbers_say_who_was_removed_and_who_stays_for_whom(bob_editor, step, left):
-    settle(left, "synced")
+def test_the_numbers_say_who_was_removed_and_who_stays_for_whom(bob_editor, step, undo_sync):
+    settle(undo_sync, "synced")
     page = bob_editor.get(step=step.pk, tab="numbers").content.decode()
     for name, n in {"synced": 2, "wanted": 1}.items():
         cell = page[page.index(f'data-removed="{name}"') :].split("</td>")[0]
@@ -104,16 +104,18 @@ def test_the_numbers_say_who_was_removed_and_who_stays_for_whom(bob_editor, step
     assert '<a href="/seed"><bdi>Seed: winback</bdi></a>: 1' in page
 
 
-def test_the_numbers_of_many_steps_are_read_in_one_query(step, left, django_assert_num_queries):
+def test_the_numbers_of_many_steps_are_read_in_one_query(
+    step, undo_sync, django_assert_num_queries
+):
     with django_assert_num_queries(1):
         counts = analytics.removal_numbers([step] * 9)
     assert counts == {step.pk: analytics.Removed(wanted=1, pending=2)}
 
 
 def test_those_who_stay_are_listed_with_the_time_of_their_visit(
-    bob_editor, step, left, canvas, people
+    bob_editor, step, undo_sync, canvas, people
 ):
-    settle(left, "synced")
+    settle(undo_sync, "synced")
     visit = canvas.visits.create(pk=people[0].pk, profile=people[0], entered_at=timezone.now())
     page = bob_editor.get(step=step.pk, reasons=1).content.decode()
     assert "People who left: not removed" in page
@@ -123,28 +125,32 @@ def test_those_who_stay_are_listed_with_the_time_of_their_visit(
     assert not bob_editor.client.get(url, {"number": "not_synced"}).context["people"]
 
 
-def test_errored_removals_are_tried_again(bob_editor, step, left):
+def test_errored_removals_are_tried_again(bob_editor, step, undo_sync):
     settle(step.sync, "synced")
-    settle(left, "errored")
+    settle(undo_sync, "errored")
     assert "Retry these 2" in bob_editor.get(step=step.pk, tab="numbers").content.decode()
     assert retry.retry_errored(step, now=timezone.now()) == 2
-    left.tally.refresh_from_db()
-    assert left.tally.pending == 2
+    undo_sync.tally.refresh_from_db()
+    assert undo_sync.tally.pending == 2
 
 
-def test_removals_follow_launch_and_stop_and_the_name_of_the_canvas(bob_editor, step, left, people):
+def test_removals_follow_launch_and_stop_and_the_name_of_the_canvas(
+    bob_editor, step, undo_sync, people
+):
     bob_editor.post("canvas_launch")
-    left.refresh_from_db()
-    assert (left.is_live, left.paused) == (True, False)
+    undo_sync.refresh_from_db()
+    assert (undo_sync.is_live, undo_sync.paused) == (True, False)
     bob_editor.post("canvas_stop")
-    left.refresh_from_db()
-    assert (left.is_live, left.paused) == (False, False)
+    undo_sync.refresh_from_db()
+    assert (undo_sync.is_live, undo_sync.paused) == (False, False)
     bob_editor.post("canvas_entry", name="Other", segment=bob_editor.canvas.segment_id, version=1)
-    left.refresh_from_db()
-    assert left.label == "Other: winback"
+    undo_sync.refresh_from_db()
+    assert undo_sync.label == "Other: winback"
 
 
-def test_a_pending_removal_keeps_the_trouble_of_a_stopped_canvas(step, left, connection, canvas):
+def test_a_pending_removal_keeps_the_trouble_of_a_stopped_canvas(
+    step, undo_sync, connection, canvas
+):
     connection.token_sealed = ""
     connection.save()
     settle(step.sync, "synced")
@@ -152,7 +158,7 @@ def test_a_pending_removal_keeps_the_trouble_of_a_stopped_canvas(step, left, con
     assert analytics.troubles([canvas])[canvas.pk].step == step.pk
 
 
-def test_an_archived_canvas_keeps_no_people(step, canvas, bob):
+def test_an_archived_canvas_claims_no_people(step, canvas, bob):
     edit.archive(canvas, by=bob, now=timezone.now())
     assert not Sync.objects.get(pk=step.sync_id).claims
     edit.unarchive(canvas, by=bob, now=timezone.now())

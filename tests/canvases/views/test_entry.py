@@ -118,7 +118,7 @@ def test_caps_and_exits_are_stored(save, canvas, segment, acme):
     assert [one.segment for one in canvas.exit_segments.all()] == [joined]
 
 
-def test_exit_events_stay_where_their_part_of_the_form_is_missing(save, canvas, segment):
+def test_exit_events_stay_if_their_part_of_the_form_is_missing(save, canvas, segment):
     save(segment=segment.pk, **exits(("event", "login")))
     stored = canvas.exits
 
@@ -128,16 +128,14 @@ def test_exit_events_stay_where_their_part_of_the_form_is_missing(save, canvas, 
 
 
 @pytest.mark.parametrize(("fields", "left"), [({"exit_left": "on"}, True), ({}, False)])
-def test_people_may_stay_who_leave_a_segment_that_is_kept_up_to_date(
-    save, canvas, segment, fields, left
-):
+def test_leaving_a_live_segment_ends_visits_only_if_ticked(save, canvas, segment, fields, left):
     save(segment=segment.pk, entry_by="segment", **fields)
 
     assert canvas.exits["left"] is left
 
 
 @pytest.mark.parametrize("entry_by", ["launch", "call"])
-def test_people_of_other_entries_leave_with_the_segment_if_that_is_ticked(
+def test_leaving_the_segment_ends_visits_of_other_entries_if_ticked(
     save, canvas, segment, entry_by
 ):
     for segment_id, ticked in [(segment.pk, {"exit_left": "on"}), ("", {"exit_left_others": "on"})]:

@@ -56,7 +56,7 @@ def words(answer):
     return " ".join(answer.content.decode().split())
 
 
-def test_the_head_counts_segment_audience_and_who_cannot_be_sent(bob_editor, live):
+def test_the_header_counts_segment_audience_and_people_who_cannot_be_sent(bob_editor, live):
     page = words(bob_editor.get())
 
     for who, n, label in (
@@ -107,7 +107,7 @@ def test_early_exits_are_listed_by_reason(bob_editor, live):
     assert ">4</a>" in page
 
 
-def test_the_poll_brings_a_new_number(bob_editor, live):
+def test_the_poll_returns_a_changed_number(bob_editor, live):
     version = bob_editor.get().context["flow"].version
     ExitTally.objects.update(n=5)
 

@@ -1,4 +1,4 @@
-"""Pages with lists need no more queries for more rows. Other pages have such tests of their own."""
+"""Pages with lists need no more queries for more rows; other views have their own tests."""
 
 import uuid
 

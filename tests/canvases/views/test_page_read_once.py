@@ -50,7 +50,7 @@ def test_an_edit_reads_the_page_once(edit, bob_editor, step, winback):
     assert len([query for query in queries if NUMBERS in query["sql"]]) == 1
 
 
-def test_a_save_of_a_step_takes_few_queries_however_many_steps_there_are(bob_editor, step, winback):
+def test_a_save_of_a_step_takes_a_limited_number_of_queries(bob_editor, step, winback):
     for _n in range(5):
         bob_editor.add_step("delay", after=Step.objects.filter(kind="delay").latest("pk"))
 
@@ -60,9 +60,7 @@ def test_a_save_of_a_step_takes_few_queries_however_many_steps_there_are(bob_edi
     assert len(queries) <= MOST_QUERIES_OF_A_SAVE, len(queries)
 
 
-def test_the_counters_take_as_many_queries_however_many_steps_send_people(
-    bob_editor, step, winback
-):
+def test_the_queries_of_the_counters_do_not_grow_with_the_steps(bob_editor, step, winback):
     def queries():
         with CaptureQueriesContext(connection) as found:
             bob_editor.get("canvas_counts", htmx=True)

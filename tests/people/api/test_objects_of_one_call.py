@@ -1,4 +1,4 @@
-"""Objects of one call about one person apply in order, as if each were its own call."""
+"""Objects of one call about one person apply in order, like separate calls."""
 
 import itertools
 import threading

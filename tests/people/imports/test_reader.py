@@ -35,7 +35,7 @@ PLAIN = Layout()
 
 
 def read_all(data, layout=PLAIN, *, n_columns, step=3):
-    """Return all rows and rejects, with a new reader every few rows, as after so many crashes."""
+    """Return all rows and rejects; every few rows, a new reader resumes, as after a crash."""
     source, rows, rejects, position, line = Bytes(data), [], [], 0, 0
     while True:
         reader = Reader(source, layout, n_columns=n_columns, position=position, line=line)

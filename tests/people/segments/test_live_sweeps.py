@@ -27,7 +27,7 @@ def create_unmarked(make_profile, n=1):
 
 
 def sweep(listener, after):
-    """Work as if it were ``after`` later; return the signals of the listener."""
+    """Let live segments work at a time ``after`` now; return the signals of the listener."""
     while live.work(now=timezone.now() + after, seconds=60):
         pass
     return listener.signals()
