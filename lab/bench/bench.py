@@ -130,7 +130,7 @@ class Run:
         self.run_task("people", n=self.n)
 
     def run_task(self, task: str, **arguments: Any) -> dict[str, Any]:
-        """Run a task of lab.bench.worker in a process of its own. Raise StackError if it fails."""
+        """Run a task of lab.bench.worker in a new process. Raise StackError if it fails."""
         self.bench.say(f"  {task} ...")
         command = [
             sys.executable,

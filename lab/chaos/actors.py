@@ -140,7 +140,7 @@ class Actor:
             "sync_id": self._one_of(syncs, "pk"),
             "first": first,
             "n": min(self.random.randint(1, MAX_CROWD), n_profiles - first),
-            "act": self.actor * 100_000 + self.n,  # a number of its own for each act
+            "act": self.actor * 100_000 + self.n,  # unique among all actors
         }
 
     def _one_of(self, rows: Any, column: str) -> Any:

@@ -1,4 +1,4 @@
-"""Run chaos: kill and stop engines on one database at random, amid faults and acts of users.
+"""Run chaos: kill and stop engines on one database at random, during faults and acts of users.
 
 The tests in tests/system/crash kill at listed points; a chaos run looks for failures elsewhere.
 """
@@ -213,7 +213,7 @@ class Chaos:
         return result
 
     def spawn(self, role: str, *arguments: str) -> None:
-        """Start a process in a session of its own, with its role in the environment."""
+        """Start a process in a new session, with its role in the environment."""
         with (self.folder / f"{role}.log").open("ab") as log:
             env = self.stack.env | {ROLE: role}
             command = [sys.executable, *arguments]

@@ -1,4 +1,4 @@
-"""Do one task of a chaos run in a process of its own: ``python -m lab.chaos.worker``.
+"""Do one task of a chaos run in a separate process: ``python -m lab.chaos.worker``.
 
 The first argument is JSON: {"task": name, ...arguments}. A task that ends prints its JSON result.
 """

@@ -122,7 +122,7 @@ def launch(*, canvas_id: int) -> bool:
 
 
 def stop(*, canvas_id: int) -> bool:
-    """Stop a canvas: its adds wait, its removals go on."""
+    """Stop a canvas: its adds wait, but its removals are still sent."""
     canvas = Canvas.objects.get(pk=canvas_id)
     return engine.stop(canvas, by=_admin(canvas.app_group.slug), now=timezone.now())
 

@@ -1,4 +1,4 @@
-"""``manage.py chaos``: kill and stop engines amid faults and user acts; exit 1 on a violation."""
+"""``manage.py chaos``: kill and stop engines during faults and user acts; exit 1 on a violation."""
 
 from __future__ import annotations
 

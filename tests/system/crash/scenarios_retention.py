@@ -28,8 +28,8 @@ def _before_the_purge(world: World) -> None:
     """Add 1, 2 and 3 by two Syncs, then remove 3. 4 has no consent, and 5 enters later."""
     for label, action in (("add", "add"), ("again", "add"), ("out", "remove")):
         world.create_sync(label, action=action)
-    # This Sync claims no people, as if its canvas were archived: otherwise the purge would keep the
-    # newest add of each person.
+    # This Sync claims no people, like that of an archived canvas; otherwise the purge would keep
+    # the newest add of each person.
     Sync.objects.filter(label="add").update(claims=False)
     world.create_people(1, 2, 3, 5)
     world.create_people(4, ads_consent=False)
@@ -77,7 +77,7 @@ def _finish(world: World) -> None:
     for days in (DAYS, DAYS + 2):
         ends_at = real_monotonic() + FINISH_SECONDS
         _purge(world, days)
-        # ``after``: the last id of a walk that goes on, 0 after its end
+        # ``after``: the last id that a walk has reached, 0 after its end
         while real_monotonic() < ends_at and (
             PurgeCursor.objects.exclude(after=0).exists() or Push.objects.exists()
         ):

@@ -43,7 +43,7 @@ def address(name: str) -> str:
 
 @dataclass
 class Site(stack.Stack):
-    """A stack with a database of its own, in which `do` runs functions."""
+    """A stack with its own database, on which `do` runs functions."""
 
     databases: Databases = field(kw_only=True)
     name: str = field(kw_only=True)
