@@ -125,7 +125,7 @@ def test_the_question_says_how_much_each_branch_holds(bob_editor, split):
     assert held == ["1 component", "2 components"]
 
 
-def test_no_branch_is_kept(bob_editor, split, canvas):
+def test_all_branches_can_be_removed(bob_editor, split, canvas):
     assert "Which branch stays?" in bob_editor.get(remove=split.pk).content.decode()
     bob_editor.post("step_remove", split.pk, keep="0")
 
@@ -200,7 +200,7 @@ PATHS = {
 }
 
 
-def second(bob_editor, vip):
+def two_paths(vip):
     name, number = {"path-0.1": "VIP"}, {"number-0.1": "2"}
     condition = {"kind-0.1": "segment", "op-0.1": "in", "segment-0.1": str(vip.api_id)}
     return PATHS | name | number | condition
@@ -212,7 +212,7 @@ def test_paths_are_named_in_their_order(bob_editor, canvas, vip):
     assert 'value="Path 2"' in added
     assert re.search(r'name="number-0.1"\s+value="2"', added)
 
-    assert bob_editor.post("step", step.pk, version=1, **second(bob_editor, vip)).status_code == 302
+    assert bob_editor.post("step", step.pk, version=1, **two_paths(vip)).status_code == 302
     page = bob_editor.get().content.decode()
     assert page.index(">German<") < page.index(">VIP<") < page.index(">Everyone else<")
     assert "German, VIP and everyone else" in page
@@ -220,13 +220,13 @@ def test_paths_are_named_in_their_order(bob_editor, canvas, vip):
 
 def test_a_path_keeps_its_number_and_its_components(bob_editor, canvas, vip):
     step = bob_editor.add_step("audience_paths")
-    bob_editor.post("step", step.pk, version=1, **second(bob_editor, vip))
+    bob_editor.post("step", step.pk, version=1, **two_paths(vip))
     bob_editor.add_step("delay", step, 2)
 
     answer = bob_editor.post("step", step.pk, version=2, **PATHS)
     assert answer.status_code == 422
     assert "Components are still in the path “VIP”" in answer.content.decode()
-    vips = {name.replace("0.1", "0.0"): text for name, text in second(bob_editor, vip).items()} | {
+    vips = {name.replace("0.1", "0.0"): text for name, text in two_paths(vip).items()} | {
         "path-0.0": "VIP",
         "number-0.0": "2",
         "kind-0.0": "segment",
@@ -241,9 +241,7 @@ def test_a_path_keeps_its_number_and_its_components(bob_editor, canvas, vip):
 
 def test_two_paths_of_one_name_are_refused(bob_editor, vip):
     step = bob_editor.add_step("audience_paths")
-    answer = bob_editor.post(
-        "step", step.pk, version=1, **second(bob_editor, vip) | {"path-0.1": "German"}
-    )
+    answer = bob_editor.post("step", step.pk, version=1, **two_paths(vip) | {"path-0.1": "German"})
     assert answer.status_code == 422
 
 

@@ -28,7 +28,7 @@ def split(bob_editor):
     return row
 
 
-def test_a_copy_has_the_branches_and_a_sync_of_its_own(bob_editor, split, canvas, winback):
+def test_a_copy_has_the_branches_and_its_own_sync(bob_editor, split, canvas, winback):
     bob_editor.save_sync(split.yes, winback)
     before = flow(canvas)
 
@@ -91,8 +91,8 @@ def test_a_split_moves_past_the_step_after_its_block(bob_editor, split, canvas):
 @pytest.mark.parametrize(
     ("where", "status"), [("itself", 409), ("inside", 409), ("own", 302), ("odd", 404)]
 )
-def test_a_place_that_is_none_changes_nothing(bob_editor, split, canvas, where, status):
-    """Refused: after itself, into its own branch, to its present place, to a place that is none."""
+def test_an_impossible_place_changes_nothing(bob_editor, split, canvas, where, status):
+    """After itself, into its own branch, to its present place, or to an unknown place."""
     before = flow(canvas)
     places = {"itself": split.pk, "inside": f"{split.pk}-1", "own": "first", "odd": "x"}
 

@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 @pytest.fixture
 def split(bob_editor):
-    """A split whose first branch ends."""
+    """A split whose first branch ends with an exit."""
     row = bob_editor.add_step("decision_split")
     bob_editor.add_step("exit", row, 1)
     bob_editor.add_step("delay", row, 2)
@@ -25,7 +25,7 @@ def test_folded_branches_say_what_they_hold(bob_editor, split):
 
 
 @pytest.mark.parametrize("fold", ["", "x", "999", "99999999999999999999999", "\x00"])
-def test_an_unknown_view_is_the_plain_one(bob_editor, split, fold):
+def test_an_unknown_view_shows_the_default_one(bob_editor, split, fold):
     page = bob_editor.get(fold=fold, zoom="7").content.decode()
 
     assert 'class="folded"' not in page
@@ -33,16 +33,16 @@ def test_an_unknown_view_is_the_plain_one(bob_editor, split, fold):
 
 
 @pytest.mark.parametrize(("path", "n"), [("", 2), ("9/", 0)])
-def test_a_page_looks_as_the_one_that_it_is_opened_from(bob_editor, canvas, split, path, n):
+def test_a_page_keeps_the_view_of_the_page_that_opened_it(bob_editor, canvas, split, path, n):
     url = canvas.get_absolute_url()
-    came = f"http://testserver{url}{path}?fold={split.pk}"
+    referer = f"http://testserver{url}{path}?fold={split.pk}"
 
-    page = bob_editor.client.get(url, headers={"referer": came}).content.decode()
+    page = bob_editor.client.get(url, headers={"referer": referer}).content.decode()
 
     assert page.count('class="folded"') == n
 
 
-def test_a_malformed_address_of_the_former_page_is_no_view(bob_editor, canvas, split):
+def test_a_malformed_referer_is_ignored(bob_editor, canvas, split):
     answer = bob_editor.client.get(canvas.get_absolute_url(), headers={"referer": "http://["})
 
     assert answer.status_code == 200
@@ -57,7 +57,7 @@ def test_no_line_leads_out_of_a_branch_that_ends(bob_editor, split):
 
 
 @pytest.mark.parametrize(("places", "zoom"), [([0], "40"), ([0, 1], "20"), ([0, 1, 2], "15")])
-def test_to_fit_a_flow_becomes_as_small_as_it_must(bob_editor, canvas, places, zoom):
+def test_zoom_to_fit_makes_a_flow_as_small_as_needed(bob_editor, canvas, places, zoom):
     """Blocks of eight branches are nested, each in a branch of the one before."""
     paths = [{"number": n, "name": str(n), "filter": {}} for n in range(1, 8)]
     parent = None

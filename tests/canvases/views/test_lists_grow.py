@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 @pytest.fixture
 def world(acme, alice, canvas, winback):
-    """A step that sends; alice is an admin, and staff."""
+    """An Audience Sync step; alice is an admin and staff."""
     alice.is_staff = True
     alice.save()
     step = Step.objects.create(canvas=canvas, kind="audience_sync")
@@ -30,8 +30,8 @@ def world(acme, alice, canvas, winback):
     return step
 
 
-def visits(step):
-    """One person passed the step and is done; another one is errored."""
+def add_visit(step):
+    """Add a person who has left the canvas after the step and whose delivery is errored."""
     now, group, to_sync = timezone.now(), step.canvas.app_group, step.syncs.get()
     person = Profile.objects.create(app_group=group, external_id=uuid.uuid4().hex)
     visit = Visit.objects.create(
@@ -44,8 +44,8 @@ def visits(step):
         moves.add(to_sync.pk, entered=1, errored=1)
 
 
-def over(step):
-    """An incident is over, and alice was notified of it."""
+def add_ended_incident(step):
+    """Add an incident that has ended, and a notice of its end."""
     now, audience = timezone.now(), step.syncs.get().audience
     incident = Incident.objects.create(
         app_group=step.canvas.app_group,
@@ -58,11 +58,11 @@ def over(step):
     Notice.objects.create(incident=incident, user=user, kind="over", created_at=now, sent_at=now)
 
 
-def an_import(step):
+def add_import(step):
     Import.objects.create(app_group=step.canvas.app_group, file_name="a.csv", size=1)
 
 
-def an_erasure(step):
+def add_erasure(step):
     group = step.canvas.app_group
     person = Profile.objects.create(app_group=group, external_id=uuid.uuid4().hex)
     Erasure.objects.create(
@@ -70,15 +70,15 @@ def an_erasure(step):
     )
 
 
-def a_group(step):
+def add_group(step):
     name = uuid.uuid4().hex[:10]
     group = AppGroup.objects.create(name=name, slug=name)
     member = Membership.objects.filter(app_group=step.canvas.app_group).first()
     Membership.objects.create(app_group=group, user=member.user, role="admin")
 
 
-def a_use(step):
-    visits(step)
+def add_former_step(step):
+    add_visit(step)
     other = Step.objects.create(canvas=step.canvas, kind="audience_sync", removed_at=timezone.now())
     other.syncs.add(step.syncs.get())
 
@@ -86,16 +86,16 @@ def a_use(step):
 @pytest.mark.parametrize(
     ("page", "add", "query"),
     [
-        ("canvas_people", visits, {"number": "entered"}),
-        ("canvas_people", visits, {"number": "through"}),
-        ("step_people", visits, {"number": "errored"}),
-        ("step_people", visits, {"number": "exited"}),
-        ("step_people", visits, {"number": "entered"}),
-        ("audience", a_use, {}),
-        ("health", over, {}),
-        ("imports", an_import, {}),
-        ("erasures", an_erasure, {}),
-        ("staff_groups", a_group, {}),
+        ("canvas_people", add_visit, {"number": "entered"}),
+        ("canvas_people", add_visit, {"number": "through"}),
+        ("step_people", add_visit, {"number": "errored"}),
+        ("step_people", add_visit, {"number": "exited"}),
+        ("step_people", add_visit, {"number": "entered"}),
+        ("audience", add_former_step, {}),
+        ("health", add_ended_incident, {}),
+        ("imports", add_import, {}),
+        ("erasures", add_erasure, {}),
+        ("staff_groups", add_group, {}),
     ],
     ids=lambda one: one if isinstance(one, str) else "",
 )
