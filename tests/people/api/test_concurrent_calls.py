@@ -42,7 +42,7 @@ def key(acme, issue_key):
 
 
 def test_four_callers_write_the_same_people(key):
-    # Every kind of identifier, in orders that would lock crosswise.
+    # Every kind of identifier, in orders that would deadlock if calls locked in their order.
     names = [{"external_id": f"p{n}"} for n in range(12)]
     names += [{"email": f"e{n}@example.org"} for n in range(4)] + [
         {"phone": f"+4915112345{n:03}"} for n in range(4)

@@ -33,7 +33,7 @@ def sweep(listener, after):
     return listener.signals()
 
 
-def test_a_writer_of_the_beginning_is_found_after_five_minutes(make_profile, listen):
+def test_a_change_by_a_writer_older_than_the_subscription_is_found(make_profile, listen):
     listener = listen()
     (pk,) = create_unmarked(make_profile)
     assert sweep(listener, 4 * MINUTE) == []
@@ -64,7 +64,7 @@ def test_time_conditions_are_swept_often(acme, gold_segment, listen, chosen, min
     assert row.sweep_at == swept_at + minutes * MINUTE
 
 
-def test_a_killed_sweep_goes_on_where_it_was(small_chunks, make_profile, listen):
+def test_a_killed_sweep_continues_where_it_stopped(small_chunks, make_profile, listen):
     listener = listen()
     people = create_unmarked(make_profile, 5)
     later = timezone.now() + 6 * MINUTE
@@ -90,8 +90,8 @@ def test_an_edit_begins_a_sweep_again(small_chunks, make_profile, gold_segment, 
     first = listener.signals()
     Segment.objects.filter(pk=gold_segment.pk).update(filter=SILVER)
     live.segment_saved(gold_segment, timezone.now())
-    heard = sweep(listener, MINUTE)
-    assert heard == [*(("left", pk) for _kind, pk in first), ("joined", silver)]
+    signals = sweep(listener, MINUTE)
+    assert signals == [*(("left", pk) for _kind, pk in first), ("joined", silver)]
 
 
 def test_an_edit_during_a_part_of_a_sweep_is_not_skipped(
@@ -134,7 +134,7 @@ def test_a_chunk_that_fails_changes_nothing(api, listen, monkeypatch):
     assert [kind for kind, _pk in listener.work()] == ["joined"]
 
 
-def test_a_paused_listener_hears_nothing_until_it_resumes(api, person, listen):
+def test_a_paused_listener_gets_no_signal_until_it_resumes(api, person, listen):
     listener = listen()
     carts = listen(segment=None, kind="event", name="cart")
     api.track(attributes=[{"external_id": "a", "plan": "gold"}])
@@ -148,10 +148,10 @@ def test_a_paused_listener_hears_nothing_until_it_resumes(api, person, listen):
     assert carts.work() == [("left", person("a").pk)]
 
 
-def test_a_late_event_of_the_pause_is_dropped_when_it_ends(listen):
+def test_a_late_event_of_a_pause_is_dropped_at_its_end(listen):
     carts = listen(segment=None, kind="event", name="cart")
     live.pause(carts.subscription.listener)
-    Signal.objects.create(  # as by a writer that read the subscriptions before the pause
+    Signal.objects.create(  # like one by a writer that began before the pause
         listener=7, subscription=carts.subscription, profile_id=1, kind="event", at=timezone.now()
     )
     live.resume(carts.subscription.listener, timezone.now())

@@ -14,7 +14,7 @@ GERMAN = {"field": "country", "op": "is", "value": "DE"}
 
 @pytest.fixture
 def segment(acme):
-    """Return segment(name, filter, group)."""
+    """segment(name, filter, group=acme) -> a saved segment."""
 
     def create_segment(name, filter_, group=acme):
         return Segment.objects.create(app_group=group, name=name, filter=filter_)

@@ -27,7 +27,7 @@ def call(api):
 
 @pytest.fixture
 def visitor(api, listen):
-    """An anonymous person with the plan "gold", and who listens to the segment."""
+    """Return an anonymous person with the plan "gold", and a listener of the segment."""
     api.track(attributes=[{"user_alias": LEAD, "plan": "gold", "_update_existing_only": False}])
     return UserAlias.objects.get().profile, listen()
 
@@ -39,13 +39,13 @@ def identify(call, name):
     )
 
 
-def test_a_group_without_subscriptions_is_asked_once(api, django_assert_num_queries, acme):
+def test_a_group_without_subscriptions_costs_one_query(api, django_assert_num_queries, acme):
     with django_assert_num_queries(1):
         live_marks.note(acme.pk, [1, 2, 3])
     assert not ChangedProfile.objects.exists()
 
 
-def test_a_profile_that_stays_as_it_is_is_not_marked(api, listen):
+def test_an_unchanged_profile_is_not_marked(api, listen):
     listen()
     for _again in range(2):
         api.track(attributes=[{"external_id": "a", "plan": "gold"}])
@@ -93,13 +93,13 @@ def test_waiting_signals_of_a_visitor_go_to_the_merged_person(api, call, listen,
     live.work(now=timezone.now(), seconds=60)
     assert Signal.objects.count() == 3
     identify(call, "a")
-    heard = listener.signals()
-    assert {pk for _kind, pk in heard} == {person("a").pk}
-    assert heard[-1][0] == "joined"
+    signals = listener.signals()
+    assert {pk for _kind, pk in signals} == {person("a").pk}
+    assert signals[-1][0] == "joined"
     assert listener.work() == [("left", person("a").pk)]
 
 
-def test_a_visitor_who_left_does_not_take_a_member_along(api, call, listen, person):
+def test_a_merge_with_a_visitor_who_left_keeps_a_member(api, call, listen, person):
     listener = listen()
     api.track(attributes=[{"external_id": "a", "plan": "gold"}])
     lead = {"user_alias": LEAD, "_update_existing_only": False}

@@ -120,7 +120,7 @@ def test_erased_and_merged_people_are_counted_as_no_longer_kept(run, import_page
     assert "1 of them is no longer kept" in answer.content.decode()
 
 
-def test_an_import_of_an_earlier_version_says_that_it_knows_not_whom_it_created(run, import_pages):
+def test_an_import_of_an_earlier_version_lists_no_created_people(run, import_pages):
     ImportMember.objects.update(is_created=None)
     pages = [
         import_pages.client.get(f"{URL}{run.pk}/people/?number={name}")
