@@ -126,7 +126,7 @@ def test_the_outlook_of_a_wait_counts_recent_events(canvas, people):
     assert (late.here.n, late.arrivals.is_later, late.arrivals.is_at_most) == (6, True, True)
 
 
-def test_nobody_knows_who_will_join_a_segment(canvas_world, people):
+def test_the_outlook_for_joining_a_segment_is_unknown(canvas_world, people):
     joins = {"number": 1, "label": "Joined", "kind": "segment", "segment": "x"}
     row, steps = canvas_world.create_flow(
         ("wait", "wait_until", {**WAIT, "events": [joins]}, None, 0)

@@ -147,7 +147,7 @@ def test_an_audience_that_takes_no_people_is_a_problem_only_if_it_is_used(page, 
     assert "No one is waiting yet" in words(page())
 
 
-def test_adds_and_removals_stand_by_day(page, winback, canvas):
+def test_adds_and_removals_are_shown_by_day(page, winback, canvas):
     count(use(canvas, winback), at=timezone.now(), entered=9, synced=8, errored=1)
     remove = use(canvas, winback, Action.REMOVE, name="Suppress")
     count(remove, at=timezone.now() - timedelta(days=2), entered=3, synced=3)

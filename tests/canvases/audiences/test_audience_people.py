@@ -55,7 +55,7 @@ def test_of_a_small_audience_only_those_sent_are_asked(few, bob_editor, members,
     assert any(by_delivery.search(one["sql"]) for one in asked) is bool(few)
 
 
-def test_where_counting_takes_too_long_the_page_says_how_many_at_most(
+def test_if_counting_takes_too_long_the_page_says_how_many_at_most(
     bob_editor, members, url, monkeypatch
 ):
     monkeypatch.setattr(numbers, "count_members", lambda found, **limits: None)
@@ -64,7 +64,7 @@ def test_where_counting_takes_too_long_the_page_says_how_many_at_most(
     assert "Too many people to count here: at most 5 are in it by what we sent." in text
 
 
-def test_where_counting_takes_too_long_the_count_of_the_day_stands_with_its_time(
+def test_if_counting_takes_too_long_the_count_of_the_day_is_shown_with_its_time(
     bob_editor, members, url, winback, monkeypatch
 ):
     MemberCount.objects.create(audience=winback, n=1_234_567, counted_at=ADDED)

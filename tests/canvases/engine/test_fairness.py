@@ -133,7 +133,7 @@ def test_people_of_a_canvas_that_is_not_live_stay(canvas_world, state):
     assert count_due(canvas) == 2
 
 
-def test_an_idle_pass_needs_as_many_queries_however_many_canvases_are_live(canvas_world):
+def test_the_queries_of_an_idle_pass_do_not_grow_with_live_canvases(canvas_world):
     def count_queries():
         with CaptureQueriesContext(connection) as queries:
             assert engine.move_all(now=timezone.now()) == 0

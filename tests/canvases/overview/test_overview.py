@@ -185,7 +185,7 @@ def test_the_connection_says_what_works(sync, read):
     assert "Access to TikTok: works" in words(read())
 
 
-def test_the_poll_gets_the_numbers_alone(sync, read):
+def test_the_poll_gets_only_the_numbers(sync, read):
     answer = read("?range=30d", **{"HX-Request": "true", "HX-Target": "overview"})
     page = answer.content.decode().strip()
     assert page.startswith('<div id="overview"')

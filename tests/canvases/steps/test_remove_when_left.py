@@ -94,7 +94,9 @@ def test_the_card_says_that_people_are_removed(bob_editor, step):
     assert "Add to “winback”, and remove when they leave" in bob_editor.get().content.decode()
 
 
-def test_the_numbers_say_who_was_removed_and_who_stays_for_whom(bob_editor, step, undo_sync):
+def test_the_numbers_count_removed_people_and_those_whom_a_canvas_keeps(
+    bob_editor, step, undo_sync
+):
     settle(undo_sync, "synced")
     page = bob_editor.get(step=step.pk, tab="numbers").content.decode()
     for name, n in {"synced": 2, "wanted": 1}.items():

@@ -62,7 +62,7 @@ def test_people_who_could_not_come_back_are_not_removed(bob_editor, mirror, winb
 @pytest.mark.parametrize(
     "more", [{"removes": "on"}, {"kinds": BOTH}, {"removes": "on", "step_name": "Mirror"}]
 )
-def test_nothing_is_asked_where_nobody_is_sent_again(bob_editor, mirror, winback, more):
+def test_nothing_is_asked_if_no_one_is_sent_again(bob_editor, mirror, winback, more):
     assert bob_editor.save_sync(mirror, winback, waiting="travel", **more).status_code == 302
 
 

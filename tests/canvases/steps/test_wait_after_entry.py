@@ -75,7 +75,7 @@ def branch_counts(canvas_world):
 @pytest.mark.parametrize(
     "calls", [["cart order"], ["order cart"], ["cart", "order"], ["order", "cart"]], ids="-".join
 )
-def test_an_event_after_that_of_the_entry_counts_however_they_arrive(carts, after, calls):
+def test_an_event_after_the_entry_event_counts_in_any_order_of_arrival(carts, after, calls):
     cart = timezone.now().replace(microsecond=0) - timedelta(seconds=5)
     times = {"cart": cart, "order": cart + timedelta(seconds=after)}
     for call in calls:

@@ -137,7 +137,7 @@ def test_the_empty_list_offers_all_recipes(acme, bob, signed_in):
         assert reverse("canvas_recipe", args=[acme.slug, key]) in page
 
 
-def test_three_recipes_stand_beside_an_empty_canvas(bob_editor, editor_of, vera):
+def test_three_recipes_are_shown_beside_an_empty_canvas(bob_editor, editor_of, vera):
     def offered(of):
         page = of.get().content.decode().split('id="panel"')[1].split("</section>")[0]
         return page.count("/canvases/new/")

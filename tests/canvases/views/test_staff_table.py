@@ -85,7 +85,7 @@ def trouble(acme, other_group, winback, theirs):
     return held
 
 
-def test_groups_with_an_open_incident_stand_first(staff, trouble):
+def test_groups_with_an_open_incident_are_listed_first(staff, trouble):
     assert names(staff) == ["Held", "Fine"]
     assert names(staff, sort="oldest_pending") == ["Fine", "Held"]
     assert names(staff, trouble="on") == ["Held"]
@@ -222,7 +222,7 @@ def test_a_number_of_another_group_leads_to_the_step_without_people(staff, acme,
     assert "/people/" not in page.content.decode().split("<main")[1]
 
 
-def test_the_page_of_a_step_has_the_troubles_of_its_places_alone(
+def test_the_page_of_a_step_has_only_the_incidents_of_its_places(
     staff, trouble, other_group, theirs
 ):
     account = theirs.ad_account

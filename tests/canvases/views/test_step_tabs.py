@@ -55,7 +55,7 @@ def test_a_saved_step_of_a_live_canvas_stays_at_its_settings(bob_editor, step, w
 
 
 @pytest.mark.parametrize("key", ["", "all", "here", "sent", "email", "no_consent"])
-def test_where_the_entry_is_not_chosen_yet_nobody_would_come(bob_editor, step, key):
+def test_without_an_entry_no_one_would_come(bob_editor, step, key):
     Canvas.objects.update(segment=None)
     answer = bob_editor.get(step=step.pk, tab="who", people=key)
 
@@ -89,7 +89,7 @@ def test_a_number_lists_ten_people(bob_editor, step):
 
 
 @pytest.mark.parametrize("key", ["x", "branch-1", "\0", "no_identifier' OR 1=1", "a" * 5000])
-def test_an_unknown_number_has_nobody(bob_editor, step, key):
+def test_an_unknown_number_has_no_people(bob_editor, step, key):
     answer = bob_editor.get(step=step.pk, tab="who", people=key)
 
     assert answer.status_code == 200

@@ -90,9 +90,7 @@ def test_the_entries_by_time_can_be_downloaded(look):
     assert sum(int(row[1]) for row in rows[1:]) == 7
 
 
-def test_the_page_takes_as_many_queries_however_many_components_there_are(
-    look, canvas_world, canvas
-):
+def test_the_queries_of_the_page_do_not_grow_with_components(look, canvas_world, canvas):
     def queries():
         with CaptureQueriesContext(connection) as found:
             assert look().status_code == 200
@@ -106,7 +104,7 @@ def test_the_page_takes_as_many_queries_however_many_components_there_are(
     assert queries() == before
 
 
-def test_htmx_gets_the_card_of_the_chart_alone(signed_in, vera, canvas):
+def test_htmx_gets_only_the_card_of_the_chart(signed_in, vera, canvas):
     url = reverse("canvas_numbers", args=["acme", canvas.pk])
     page = signed_in(vera).get(url, headers={"HX-Request": "true"}).content.decode()
 

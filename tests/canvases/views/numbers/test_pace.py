@@ -47,7 +47,7 @@ def sent(to_sync, n, *, seconds):
     )
 
 
-def test_nobody_waits(to_sync):
+def test_there_is_no_pace_if_no_one_waits(to_sync):
     assert pace.of_sync(to_sync, now=NOW) is None
 
 

@@ -80,7 +80,7 @@ def rows(answer):
         ("40105", "pending", "No access"),
     ],
 )
-def test_an_answer_stands_in_a_word(bob_editor, step, code, state, word):
+def test_an_answer_is_shown_in_words(bob_editor, step, code, state, word):
     call(step.sync, code, state=state, attempts=2)
 
     [row] = rows(bob_editor.get("step_numbers", step.pk))
@@ -107,7 +107,7 @@ def test_calls_of_another_step_are_not_listed(bob_editor, step, winback):
     assert rows(bob_editor.get("step_requests", step.pk)) == []
 
 
-def test_failed_calls_can_be_listed_alone(bob_editor, step):
+def test_only_failed_calls_can_be_listed(bob_editor, step):
     for code in ("0", "40100", "0"):
         call(step.sync, code)
 
@@ -138,7 +138,7 @@ def test_an_odd_key_shows_the_first_page(bob_editor, step, key):
     assert len(rows(bob_editor.get("step_requests", step.pk, before=key))) == 1
 
 
-def test_a_page_takes_as_many_queries_however_many_calls_there_are(bob_editor, step):
+def test_the_queries_of_a_page_do_not_grow_with_calls(bob_editor, step):
     def queries():
         with CaptureQueriesContext(connection) as found:
             bob_editor.get("step_requests", step.pk)

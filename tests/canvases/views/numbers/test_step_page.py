@@ -106,7 +106,7 @@ def test_a_day_on_which_the_clocks_change_is_one_bar(bob_editor, acme, step, mid
     assert synced[:3] == [1, hours, 1]
 
 
-def test_htmx_gets_the_card_of_the_chart_alone(bob_editor, step):
+def test_htmx_gets_only_the_card_of_the_chart(bob_editor, step):
     page = words(bob_editor.get("step_numbers", step.pk, htmx=True, range="24h"))
 
     assert page.startswith('<section class="card" id="by-time"')
@@ -138,7 +138,7 @@ def test_a_step_that_does_not_send_has_the_metrics_of_its_passage(bob_editor, ca
     assert re.findall(r'data-metric="(\w+)"', page) == ["entered", "proceeded", "exited"]
 
 
-def test_the_page_takes_as_many_queries_however_much_is_counted(bob_editor, step, canvas):
+def test_the_queries_of_the_page_do_not_grow_with_its_numbers(bob_editor, step, canvas):
     def queries():
         with CaptureQueriesContext(connection) as found:
             assert bob_editor.get("step_numbers", step.pk, range="all").status_code == 200
