@@ -151,7 +151,7 @@ _OPS = {
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_the_database_finds_whom_python_finds(acme, seed):
+def test_the_database_finds_the_same_people_as_python(acme, seed):
     random = Random(seed)
     people = {
         str(n): {name: stored(random) for name in NAMES if random.random() < 0.8} for n in range(60)

@@ -69,7 +69,7 @@ def test_an_address_of_yesterday_asks_to_search_again(people, bob, signed_in, ti
 
 
 @pytest.mark.parametrize("sealed", ["x", "v1.a.b.c", "%00", "ü"])
-def test_an_address_nobody_made_is_refused(people, bob, signed_in, sealed):
+def test_a_forged_address_is_refused(people, bob, signed_in, sealed):
     assert signed_in(bob).get(f"{URL}?search={sealed}").status_code == 422
 
 

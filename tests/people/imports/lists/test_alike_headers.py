@@ -27,7 +27,7 @@ def test_an_attribute_may_have_the_name_of_the_phone(import_pages):
     assert numbers(import_pages, row) == {"unusable_phone": 1}
 
 
-def test_a_column_without_a_name_is_told_from_rejected_rows(import_pages):
+def test_a_column_without_a_name_differs_from_rejected_rows(import_pages):
     file = "external_id,,\nc-1,7,12\nc-2,x,+4915112345678\nc-3,y,13\n,8,\n"
     row = import_pages.run_to_end(file, target_1="number", name_1="n", target_2="phone")
     assert numbers(import_pages, row) == {"rejected": 1, "left_out_1": 2, "unusable_phone": 2}

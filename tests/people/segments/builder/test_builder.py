@@ -146,7 +146,7 @@ def test_properties_of_an_event_are_added_and_removed(browser):
         ({"kind": "attribute", "field": "x", "op": "more_than_days_ago", "value": "y"}, "value"),
     ],
 )
-def test_an_error_stands_at_its_control(browser, controls, place):
+def test_an_error_is_shown_at_its_control(browser, controls, place):
     data = segment_data() | {f"{name}-0.0": text for name, text in controls.items()}
     answer = browser.post(NEW, data | {"save": "1"})
     assert answer.status_code == 422
