@@ -60,7 +60,7 @@ def test_deletion_names_the_live_canvases_first(editor_of, alice, winback, canva
     assert "Old one" not in text
 
 
-def test_its_pages_lead_to_a_step_with_a_large_id(editor_of, alice, winback, canvas):
+def test_pages_of_an_audience_link_to_a_step_with_a_large_id(editor_of, alice, winback, canvas):
     canvas.state = Canvas.State.LIVE
     canvas.save()
     sync = builder.make_sync(winback, url=f"{canvas.get_absolute_url()}?step=1234567#panel")
@@ -84,7 +84,7 @@ def test_an_admin_deletes_an_audience_that_takes_no_people(editor_of, alice, san
     assert Audience.objects.get(pk=row.pk).gone_at is not None
 
 
-def test_an_admin_deletes_it_at_the_partner(editor_of, alice, sandbox, eu):
+def test_an_admin_deletes_an_audience_at_the_partner(editor_of, alice, sandbox, eu):
     row = audiences.create(eu, "Spring", by=alice, now=timezone.now())
     AdAccount.objects.update(n_audiences=7)
     client = editor_of(alice).client
@@ -126,7 +126,7 @@ def test_a_refused_deletion_says_why_and_changes_nothing(editor_of, alice, sandb
     assert Audience.objects.get(pk=winback.pk).gone_at is None
 
 
-def test_who_may_do_what(editor_of, vera, bob, charlie, winback):
+def test_each_role_may_do_only_its_acts(editor_of, vera, bob, charlie, winback):
     paths = ["new/", f"{winback.pk}/delete/"]
     assert [editor_of(vera).client.post(LIST + path).status_code for path in paths] == [403, 403]
     assert [editor_of(bob).client.post(LIST + path).status_code for path in paths] == [422, 403]
@@ -145,7 +145,7 @@ def test_an_audience_that_is_not_confirmed_has_no_page(bob_editor, eu):
 
 @pytest.fixture
 def customers(sandbox, eu):
-    """An audience of the sandbox that is large enough."""
+    """An audience of the sandbox that is large enough for a lookalike."""
     audiences.refresh(eu, now=timezone.now(), is_forced=True)
     return eu.audiences.filter(size__gte=1000, is_appendable=True).first()
 
@@ -153,7 +153,7 @@ def customers(sandbox, eu):
 ASKED = {"name": "Like them", "country": "DE", "reach": "NARROW"}
 
 
-def test_a_lookalike_is_made_from_it(bob_editor, customers, eu):
+def test_a_lookalike_is_made_from_a_large_audience(bob_editor, customers, eu):
     url = f"{LIST}{customers.pk}/"
     assert "Create lookalike" in words(bob_editor.client.get(url))
 
@@ -222,7 +222,7 @@ def test_a_lookalike_offers_no_lookalike(bob_editor, sandbox, eu):
     assert "Create lookalike" not in words(bob_editor.client.get(f"{LIST}{row.pk}/"))
 
 
-def test_a_list_of_before_a_deletion_brings_nothing_back(alice, sandbox, eu):
+def test_an_older_list_does_not_bring_a_deleted_audience_back(alice, sandbox, eu):
     row = audiences.create(eu, "Spring", by=alice, now=timezone.now())
     asked_at = timezone.now()
     remote = registry.get("tiktok").list_audiences(eu.connection.token, eu.remote_id)

@@ -127,9 +127,7 @@ def test_the_first_addition_is_named(page, winback, canvas):
 
 
 @pytest.mark.parametrize(("days", "is_said"), [(729.5, True), (700, False)])
-def test_the_first_hour_that_is_kept_may_not_be_the_first(
-    page, people, canvas, winback, days, is_said
-):
+def test_the_page_says_if_older_hours_are_not_kept(page, people, canvas, winback, days, is_said):
     sync = use(canvas, winback)
     TallyHour.objects.create(sync=sync, hour=timezone.now() - timedelta(days=days), synced=1)
     builder.enter(sync, Profile.objects.filter(pk=people[0].pk))
@@ -167,7 +165,7 @@ def test_canvases_that_do_the_opposite_are_a_conflict(page, winback, canvas):
     assert "One component adds people to this audience" in words(page())
 
 
-def test_a_step_that_had_the_audience_before_is_named_so(page, winback, eu, canvas):
+def test_a_step_that_had_the_audience_before_is_marked_as_former(page, winback, eu, canvas):
     step = use(canvas, winback).steps.get()
     other = builder.make_sync(Audience.objects.create(ad_account=eu, name="Other", remote_id="5"))
     step.syncs.add(other)

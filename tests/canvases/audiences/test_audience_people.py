@@ -43,16 +43,18 @@ def test_members_are_listed_with_the_time_of_their_addition(bob_editor, members,
 
 
 @pytest.mark.parametrize("few", [0, 8], ids=["all of the group", "those sent"])
-def test_of_a_small_audience_only_those_sent_are_asked(few, bob_editor, members, url, monkeypatch):
+def test_members_of_a_small_audience_are_found_by_delivery(
+    few, bob_editor, members, url, monkeypatch
+):
     monkeypatch.setattr(sent, "MAX_LISTED", few)  # seven were sent: five adds, two removals
-    with CaptureQueriesContext(connection) as asked:
+    with CaptureQueriesContext(connection) as queries:
         lines = bob_editor.client.get(url).context["people"]
 
     assert [line.profile for line, _person in lines] == members
     by_delivery = re.compile(
         rf'"id" IN \(SELECT \w+\."profile_id" AS "profile" FROM "{Delivery._meta.db_table}"'
     )
-    assert any(by_delivery.search(one["sql"]) for one in asked) is bool(few)
+    assert any(by_delivery.search(one["sql"]) for one in queries) is bool(few)
 
 
 def test_if_counting_takes_too_long_the_page_says_how_many_at_most(
@@ -81,9 +83,9 @@ def test_if_counting_takes_too_long_the_count_of_the_day_is_shown_with_its_time(
 
 
 def test_what_was_sent_is_summed_once(bob_editor, members, url):
-    with CaptureQueriesContext(connection) as asked:
+    with CaptureQueriesContext(connection) as queries:
         bob_editor.client.get(url)
-    sums = [one for one in asked if f'SUM("{Batch._meta.db_table}"."n")' in one["sql"]]
+    sums = [one for one in queries if f'SUM("{Batch._meta.db_table}"."n")' in one["sql"]]
     assert len(sums) == 1
 
 
@@ -102,7 +104,7 @@ def test_the_file_has_the_members(bob_editor, members, url):
     assert all("2031-05-06T10:07" in row for row in rows[1:])
 
 
-def test_a_viewer_sees_them_masked_and_gets_no_file(editor_of, vera, members, url):
+def test_a_viewer_sees_masked_members_and_gets_no_file(editor_of, vera, members, url):
     veras = editor_of(vera).client
 
     assert members[0].email not in veras.get(url).content.decode()

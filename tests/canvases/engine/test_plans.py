@@ -79,7 +79,7 @@ def test_the_next_of_many_who_are_due_at_one_time_are_read_in_order(
     assert "visit_open_once" not in profile_range  # this index holds the visits of all steps
 
 
-def test_a_crowd_is_read_in_order_where_the_statistics_know_of_no_open_visit(canvas_world, canvas):
+def test_a_crowd_is_read_in_order_if_the_statistics_have_no_open_visit(canvas_world, canvas):
     """The planner's statistics are from a time when all people had left; now people wait again."""
     row, steps = canvas
     canvas_world.create_people(300)
