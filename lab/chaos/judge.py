@@ -68,12 +68,12 @@ def watch(*, file: str) -> None:
 
 
 class LeaseTime:
-    """A clock for law L6, that expired leases are reclaimed. It stops while no engine works.
+    """A clock for law L6, which says that expired leases are reclaimed in time.
 
-    Strikes, or a stopped process that holds a lock of the database, can keep all engines from
-    working for longer than LEASE_GRACE. So the clock continues only after the engines have worked
-    for a whole LEASE_GRACE again. The other limit of L6, DEADLINE_GRACE, needs no such clock: it is
-    far longer than any standstill.
+    It stops while no engine works, because strikes, or a stopped process that holds a lock of the
+    database, can keep all engines from working for longer than LEASE_GRACE. It continues when the
+    engines have worked for a whole LEASE_GRACE again. The other limit of L6, DEADLINE_GRACE, needs
+    no such clock: it is far longer than any standstill.
     """
 
     def __init__(self, now: datetime) -> None:

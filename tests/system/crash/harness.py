@@ -205,6 +205,7 @@ class Stage:
         return point is None
 
     def _killed(self, name: str, at: int) -> Iterator[str]:
+        """Kill the interrupted work at point ``at``, then recover; yield the violations."""
         killed = self.databases.child(name, self.roles.interrupted_work(at, signal.SIGKILL))
         self.struck = killed
         if killed.wait() == "running" or (killed.state == "killed" and not killed.point):
@@ -214,6 +215,10 @@ class Stage:
         yield from self._recover_and_check(name, is_repeated=True, died_at=died_at)
 
     def _frozen(self, name: str, at: int) -> Iterator[str]:
+        """Freeze the interrupted work past its lease, let another worker work, and wake it.
+
+        Then recover, and yield the violations.
+        """
         frozen = self._order("interrupted", name, "interrupted_work", at, signal.SIGSTOP)
         self.struck = frozen
         if frozen.wait() == "stopped":
